@@ -1,0 +1,22 @@
+//! The command line: one file per command, which parses, calls the library and prints.
+
+use clap::{Parser, Subcommand};
+
+/// Takes speech apart into what was said and who said it.
+#[derive(Debug, Parser)]
+#[command(name = "unbraid", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+/// Runs the command line of this process.
+///
+/// # Errors
+/// Whatever the command says, with the places that it names.
+pub fn run() -> anyhow::Result<()> {
+    match Cli::parse().command {}
+}

@@ -1,0 +1,5 @@
+//! Everything that crosses the file system. Every byte from outside is hostile: sizes are bounded before
+//! memory is taken, and what is wrong is named with its place.
+
+pub mod atomic;
+pub mod lines;
