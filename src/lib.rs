@@ -7,6 +7,9 @@ pub mod cli;
 pub mod dataset;
 pub mod error;
 pub mod io;
+pub mod nn;
+pub mod objective;
 pub mod signal;
+pub mod train;
 
 pub use error::{Error, Result};
