@@ -2,4 +2,5 @@
 //! memory is taken, and what is wrong is named with its place.
 
 pub mod atomic;
+pub mod audio;
 pub mod lines;
