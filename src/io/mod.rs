@@ -2,5 +2,6 @@
 //! memory is taken, and what is wrong is named with its place.
 
 pub mod atomic;
+pub mod audio;
 pub mod kaldi;
 pub mod lines;
