@@ -7,6 +7,7 @@ pub mod cli;
 pub mod dataset;
 pub mod error;
 pub mod io;
+pub mod method;
 pub mod nn;
 pub mod objective;
 pub mod signal;

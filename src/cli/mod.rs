@@ -1,5 +1,7 @@
 //! The command line: one file per command, which parses, calls the library and prints.
 
+mod train;
+
 use clap::{Parser, Subcommand};
 
 /// Takes speech apart into what was said and who said it.
@@ -11,12 +13,16 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Train(train::TrainArgs),
+}
 
 /// Runs the command line of this process.
 ///
 /// # Errors
 /// Whatever the command says, with the places that it names.
 pub fn run() -> anyhow::Result<()> {
-    match Cli::parse().command {}
+    match Cli::parse().command {
+        Command::Train(args) => train::run(args),
+    }
 }

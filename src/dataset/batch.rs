@@ -75,7 +75,7 @@ impl SpeechCorpus {
     pub fn open(path: &Path, labels: Labels, inventory: &Inventory) -> Result<Self> {
         let dir = DataDir::open(path)?;
         let feats = ScpTable::open(path.join("feats.scp"))?;
-        let ids: Vec<String> = dir.utterances().map(str::to_string).collect();
+        let ids: Vec<String> = dir.utterances().to_vec();
         let frames = ids
             .iter()
             .map(|id| match feats.read_shape(id)? {
@@ -303,7 +303,7 @@ impl Inventory {
     /// As [`SpeechCorpus::open`].
     pub fn of(path: &Path, labels: Labels) -> Result<Self> {
         let dir = DataDir::open(path)?;
-        let ids: Vec<String> = dir.utterances().map(str::to_string).collect();
+        let ids: Vec<String> = dir.utterances().to_vec();
         let speakers: BTreeSet<String> = ids.iter().map(|id| speaker_of(&dir, id).to_string()).collect();
         let labels = match labels {
             Labels::None => Vec::new(),

@@ -1,9 +1,13 @@
 //! Speech as corpora: data directories, and what is drawn from them.
 
+pub mod batch;
 pub mod datadir;
 pub mod layout;
+pub mod loader;
+pub mod sampler;
 pub mod segments;
 pub mod table;
+pub mod view;
 
 pub use datadir::DataDir;
 pub use segments::{Segment, Segments};
