@@ -2,8 +2,10 @@
 
 pub mod datadir;
 pub mod layout;
+mod rows;
 pub mod segments;
 pub mod table;
+pub mod validate;
 
 pub use datadir::DataDir;
 pub use segments::{Segment, Segments};
