@@ -9,7 +9,9 @@ fn main() -> ExitCode {
             eprintln!("unbraid: {error:#}");
             match error.downcast_ref() {
                 // As a shell reports a process that the signal ended.
-                Some(unbraid::Error::Interrupted { signal, .. }) => ExitCode::from(128 + *signal as u8),
+                Some(unbraid::Error::Interrupted { signal, .. }) => {
+                    ExitCode::from(128 + *signal as u8)
+                }
                 _ => ExitCode::FAILURE,
             }
         }

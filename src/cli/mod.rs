@@ -1,5 +1,11 @@
 //! The command line: one file per command, which parses, calls the library and prints.
 
+mod copy_feats;
+mod data;
+mod extract;
+mod probe;
+mod progress;
+mod score;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -14,7 +20,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    CopyFeats(copy_feats::CopyFeatsArgs),
+    Data(data::DataArgs),
     Train(train::TrainArgs),
+    Extract(extract::ExtractArgs),
+    Probe(probe::ProbeArgs),
+    Score(score::ScoreArgs),
 }
 
 /// Runs the command line of this process.
@@ -23,6 +34,11 @@ enum Command {
 /// Whatever the command says, with the places that it names.
 pub fn run() -> anyhow::Result<()> {
     match Cli::parse().command {
+        Command::CopyFeats(args) => copy_feats::run(args),
+        Command::Data(args) => data::run(args),
         Command::Train(args) => train::run(args),
+        Command::Extract(args) => extract::run(args),
+        Command::Probe(args) => probe::run(args),
+        Command::Score(args) => score::run(args),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array2, s};
+use ndarray::{Array1, Array2, s};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
@@ -62,24 +62,30 @@ pub struct SpeechCorpus {
     speakers: Vec<i64>,
     words: Option<Vec<i64>>,
     alignment: Option<ScpTable<Vec<i32>>>,
-    feats: ScpTable<Array2<f32>>,
+    feats: Feats,
     frames: Vec<usize>,
 }
 
 impl SpeechCorpus {
-    /// Opens `feats.scp` of a data directory, with the labels asked for.
+    /// Opens a data directory with the features of `feats_scp` (its own `feats.scp`, or codes and embeddings
+    /// extracted from it) and the labels asked for.
     ///
     /// # Errors
-    /// A missing `feats.scp`, `text` or `ali.scp`; an utterance without features, text or alignment; a feature
-    /// matrix without frames: each named.
-    pub fn open(path: &Path, labels: Labels, inventory: &Inventory) -> Result<Self> {
+    /// A missing table; an utterance without features, text or alignment; a feature matrix without frames:
+    /// each named.
+    pub fn open(
+        path: &Path,
+        feats_scp: &Path,
+        labels: Labels,
+        inventory: &Inventory,
+    ) -> Result<Self> {
         let dir = DataDir::open(path)?;
-        let feats = ScpTable::open(path.join("feats.scp"))?;
-        let ids: Vec<String> = dir.utterances().to_vec();
+        let ids = dir.utterances().to_vec();
+        let feats = Feats::open(feats_scp, &ids)?;
         let frames = ids
             .iter()
-            .map(|id| match feats.read_shape(id)? {
-                (0, _) => Err(Error::key(feats.path(), id, "at least one frame", "none")),
+            .map(|id| match feats.shape(id)? {
+                (0, _) => Err(Error::key(feats_scp, id, "at least one frame", "none")),
                 (frames, _) => Ok(frames),
             })
             .collect::<Result<_>>()?;
@@ -89,7 +95,10 @@ impl SpeechCorpus {
         };
         Ok(Self {
             path: path.to_path_buf(),
-            speakers: numbers(ids.iter().map(|id| speaker_of(&dir, id)), &inventory.speakers),
+            speakers: numbers(
+                ids.iter().map(|id| speaker_of(&dir, id)),
+                &inventory.speakers,
+            ),
             words: match labels {
                 Labels::Text => Some(words(&dir, &ids, &inventory.labels)?),
                 _ => None,
@@ -140,12 +149,21 @@ impl SpeechCorpus {
             .ids
             .first()
             .ok_or_else(|| Error::format(&self.path, "utterances", "none"))?;
-        Ok(self.feats.read_shape(first)?.1)
+        Ok(self.feats.shape(first)?.1)
+    }
+
+    /// Whether the features are one vector an utterance.
+    pub fn holds_vectors(&self) -> bool {
+        matches!(self.feats, Feats::Vectors(_))
     }
 
     /// What a sampler draws from.
     pub fn population(&self) -> Population {
-        let count = self.speakers.iter().max().map_or(0, |&most| most.max(-1) + 1);
+        let count = self
+            .speakers
+            .iter()
+            .max()
+            .map_or(0, |&most| most.max(-1) + 1);
         let mut by_speaker = vec![Vec::new(); count as usize];
         for (utterance, &speaker) in self.speakers.iter().enumerate() {
             if speaker >= 0 {
@@ -171,7 +189,12 @@ impl SpeechCorpus {
             return Err(Error::key(self.feats.path(), id, expected, found));
         }
         if let Some(value) = feats.iter().find(|value| !value.is_finite()) {
-            return Err(Error::key(self.feats.path(), id, "finite features", value.to_string()));
+            return Err(Error::key(
+                self.feats.path(),
+                id,
+                "finite features",
+                value.to_string(),
+            ));
         }
         Ok(feats)
     }
@@ -181,7 +204,13 @@ impl SpeechCorpus {
     ///
     /// # Errors
     /// As [`SpeechCorpus::raw`]; [`Error::Key`] for an alignment of another length or class.
-    pub fn batch(&self, utterances: &[usize], view: &FeatureView, crop: usize, crop_seed: u64) -> Result<SpeechBatch> {
+    pub fn batch(
+        &self,
+        utterances: &[usize],
+        view: &FeatureView,
+        crop: usize,
+        crop_seed: u64,
+    ) -> Result<SpeechBatch> {
         let mut rng = ChaCha8Rng::seed_from_u64(crop_seed);
         let mut rows = Vec::with_capacity(utterances.len());
         for &utterance in utterances {
@@ -198,8 +227,17 @@ impl SpeechCorpus {
         Ok(self.stack(utterances, rows, view.bins()))
     }
 
-    fn stack(&self, utterances: &[usize], rows: Vec<(Array2<f32>, Option<Vec<i64>>)>, bins: usize) -> SpeechBatch {
-        let longest = rows.iter().map(|(feats, _)| feats.nrows()).max().unwrap_or(0);
+    fn stack(
+        &self,
+        utterances: &[usize],
+        rows: Vec<(Array2<f32>, Option<Vec<i64>>)>,
+        bins: usize,
+    ) -> SpeechBatch {
+        let longest = rows
+            .iter()
+            .map(|(feats, _)| feats.nrows())
+            .max()
+            .unwrap_or(0);
         let mut values = vec![0f32; rows.len() * longest * bins];
         let mut frame_labels = vec![NO_LABEL; rows.len() * longest];
         for (index, (feats, labels)) in rows.iter().enumerate() {
@@ -212,7 +250,9 @@ impl SpeechCorpus {
             }
         }
         let shape = [rows.len() as i64, longest as i64];
-        let pick = |all: &[i64]| Tensor::from_slice(&utterances.iter().map(|&u| all[u]).collect::<Vec<_>>());
+        let pick = |all: &[i64]| {
+            Tensor::from_slice(&utterances.iter().map(|&u| all[u]).collect::<Vec<_>>())
+        };
         SpeechBatch {
             feats: Tensor::from_slice(&values)
                 .reshape([shape[0], shape[1], bins as i64])
@@ -234,28 +274,75 @@ impl SpeechCorpus {
         };
         let id = &self.ids[utterance];
         let labels = table.get(id)?;
-        if labels.len() != frames {
-            let expected = format!("{frames} frames, as the features have");
-            return Err(Error::key(table.path(), id, expected, labels.len().to_string()));
-        }
+        // Codes may come at a half or a quarter of the alignment's rate.
+        let Some(step) = [1, 2, 4]
+            .into_iter()
+            .find(|step| labels.len().div_ceil(*step) == frames)
+        else {
+            let expected =
+                format!("{frames} frames, as the features have (or 2 or 4 times as many)");
+            return Err(Error::key(
+                table.path(),
+                id,
+                expected,
+                labels.len().to_string(),
+            ));
+        };
         if let Some(label) = labels.iter().find(|&&label| label < 0) {
-            return Err(Error::key(table.path(), id, "classes from 0", label.to_string()));
+            return Err(Error::key(
+                table.path(),
+                id,
+                "classes from 0",
+                label.to_string(),
+            ));
         }
-        Ok(Some(labels.into_iter().map(i64::from).collect()))
+        Ok(Some(
+            labels.into_iter().step_by(step).map(i64::from).collect(),
+        ))
+    }
+}
+
+/// Matrices, or vectors taken as matrices of one row.
+#[derive(Debug)]
+enum Feats {
+    Matrices(ScpTable<Array2<f32>>),
+    Vectors(ScpTable<Array1<f32>>),
+}
+
+impl Feats {
+    /// Opens a list whose first object tells the kind of all.
+    fn open(path: &Path, ids: &[String]) -> Result<Self> {
+        let matrices = ScpTable::<Array2<f32>>::open(path)?;
+        let vectors = ScpTable::<Array1<f32>>::open(path)?;
+        Ok(match ids.first().filter(|id| matrices.contains(id)) {
+            Some(id) if matrices.read_shape(id).is_err() && vectors.get(id).is_ok() => {
+                Self::Vectors(vectors)
+            }
+            _ => Self::Matrices(matrices),
+        })
     }
 
-    /// How many frame classes the alignment has: one more than its highest number.
-    ///
-    /// # Errors
-    /// What the archive says.
-    pub fn frame_classes(&self) -> Result<i64> {
-        let mut highest = -1;
-        if let Some(table) = &self.alignment {
-            for id in &self.ids {
-                highest = table.get(id)?.into_iter().map(i64::from).fold(highest, i64::max);
-            }
+    fn path(&self) -> &Path {
+        match self {
+            Self::Matrices(table) => table.path(),
+            Self::Vectors(table) => table.path(),
         }
-        Ok(highest + 1)
+    }
+
+    fn shape(&self, id: &str) -> Result<(usize, usize)> {
+        match self {
+            Self::Matrices(table) => table.read_shape(id),
+            Self::Vectors(table) => table.get(id).map(|vector| (1, vector.len())),
+        }
+    }
+
+    fn get(&self, id: &str) -> Result<Array2<f32>> {
+        match self {
+            Self::Matrices(table) => table.get(id),
+            Self::Vectors(table) => table
+                .get(id)
+                .map(|vector| vector.insert_axis(ndarray::Axis(0))),
+        }
     }
 }
 
@@ -304,16 +391,24 @@ impl Inventory {
     pub fn of(path: &Path, labels: Labels) -> Result<Self> {
         let dir = DataDir::open(path)?;
         let ids: Vec<String> = dir.utterances().to_vec();
-        let speakers: BTreeSet<String> = ids.iter().map(|id| speaker_of(&dir, id).to_string()).collect();
+        let speakers: BTreeSet<String> = ids
+            .iter()
+            .map(|id| speaker_of(&dir, id).to_string())
+            .collect();
         let labels = match labels {
             Labels::None => Vec::new(),
             Labels::Text => {
                 let texts = ids.iter().map(|id| text_of(&dir, id).map(str::to_string));
-                texts.collect::<Result<BTreeSet<_>>>()?.into_iter().collect()
+                texts
+                    .collect::<Result<BTreeSet<_>>>()?
+                    .into_iter()
+                    .collect()
             }
             Labels::Frames => {
-                let corpus = SpeechCorpus::open(path, labels, &Inventory::default())?;
-                (0..corpus.frame_classes()?).map(|class| class.to_string()).collect()
+                let alignment = ScpTable::open(path.join("ali.scp"))?;
+                (0..frame_classes(&alignment, &ids)?)
+                    .map(|class| format!("{class:04}"))
+                    .collect()
             }
         };
         Ok(Self {
@@ -333,7 +428,10 @@ fn text_of<'a>(dir: &'a DataDir, id: &str) -> Result<&'a str> {
 }
 
 fn words(dir: &DataDir, ids: &[String], inventory: &[String]) -> Result<Vec<i64>> {
-    let texts = ids.iter().map(|id| text_of(dir, id)).collect::<Result<Vec<_>>>()?;
+    let texts = ids
+        .iter()
+        .map(|id| text_of(dir, id))
+        .collect::<Result<Vec<_>>>()?;
     Ok(numbers(texts.into_iter(), inventory))
 }
 
@@ -346,6 +444,14 @@ fn numbers<'a>(names: impl Iterator<Item = &'a str>, inventory: &[String]) -> Ve
                 .map_or(NO_LABEL, |place| place as i64)
         })
         .collect()
+}
+
+/// One more than the highest class of an alignment.
+fn frame_classes(alignment: &ScpTable<Vec<i32>>, ids: &[String]) -> Result<i64> {
+    ids.iter().try_fold(0, |classes, id| {
+        let highest = alignment.get(id)?.into_iter().max().unwrap_or(-1);
+        Ok(classes.max(i64::from(highest) + 1))
+    })
 }
 
 fn window(frames: usize, crop: usize, rng: &mut ChaCha8Rng) -> (usize, usize) {

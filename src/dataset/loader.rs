@@ -51,7 +51,10 @@ mod tests {
             n => Ok(n),
         })
         .collect();
-        let numbers: Vec<u64> = made.iter().filter_map(|b| b.as_ref().ok().copied()).collect();
+        let numbers: Vec<u64> = made
+            .iter()
+            .filter_map(|b| b.as_ref().ok().copied())
+            .collect();
         assert_eq!((numbers, made.len()), (vec![5, 6, 7, 8], 5));
     }
 }

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use rand::seq::{IndexedRandom, SliceRandom};
 use rand::SeedableRng;
+use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +65,12 @@ impl Sampler {
     /// # Errors
     /// [`Error::Option`] when a batch asks for more than there is; [`Error::Key`] for a speaker with a single
     /// utterance where another of the same speaker is needed.
-    pub fn new(options: SamplerOptions, population: Population, seed: u64, source: &Path) -> Result<Self> {
+    pub fn new(
+        options: SamplerOptions,
+        population: Population,
+        seed: u64,
+        source: &Path,
+    ) -> Result<Self> {
         check(options, &population, source)?;
         Ok(Self {
             options,
@@ -123,7 +128,12 @@ impl Sampler {
     }
 
     /// Every speaker once an epoch (but those that do not fill a last batch).
-    fn draw_speakers(&self, speakers: usize, utterances: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
+    fn draw_speakers(
+        &self,
+        speakers: usize,
+        utterances: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Vec<Vec<usize>> {
         let mut order: Vec<usize> = (0..self.population.by_speaker.len()).collect();
         order.shuffle(rng);
         order
@@ -131,7 +141,9 @@ impl Sampler {
             .map(|chunk| {
                 chunk
                     .iter()
-                    .flat_map(|&speaker| draw_with_refill(&self.population.by_speaker[speaker], utterances, rng))
+                    .flat_map(|&speaker| {
+                        draw_with_refill(&self.population.by_speaker[speaker], utterances, rng)
+                    })
                     .collect()
             })
             .collect()
@@ -166,16 +178,31 @@ fn check(options: SamplerOptions, population: &Population, source: &Path) -> Res
         return Err(Error::format(source, "utterances", "none"));
     }
     match options {
-        SamplerOptions::Utterances { batch: 0 } => Err(Error::option("sampler.batch", "at least 1", "0")),
-        SamplerOptions::Frames { frames: 0 } => Err(Error::option("sampler.frames", "at least 1", "0")),
-        SamplerOptions::Speakers { speakers, utterances } => {
+        SamplerOptions::Utterances { batch: 0 } => {
+            Err(Error::option("sampler.batch", "at least 1", "0"))
+        }
+        SamplerOptions::Frames { frames: 0 } => {
+            Err(Error::option("sampler.frames", "at least 1", "0"))
+        }
+        SamplerOptions::Speakers {
+            speakers,
+            utterances,
+        } => {
             let found = population.by_speaker.len();
             if speakers == 0 || speakers > found {
                 let expected = format!("1 to {found}, the speakers of {}", source.display());
-                return Err(Error::option("sampler.speakers", expected, speakers.to_string()));
+                return Err(Error::option(
+                    "sampler.speakers",
+                    expected,
+                    speakers.to_string(),
+                ));
             }
             if utterances < 2 {
-                return Err(Error::option("sampler.utterances", "at least 2", utterances.to_string()));
+                return Err(Error::option(
+                    "sampler.utterances",
+                    "at least 2",
+                    utterances.to_string(),
+                ));
             }
             Ok(())
         }
@@ -198,7 +225,10 @@ mod tests {
     const ALL: [SamplerOptions; 3] = [
         SamplerOptions::Utterances { batch: 8 },
         SamplerOptions::Frames { frames: 100 },
-        SamplerOptions::Speakers { speakers: 2, utterances: 4 },
+        SamplerOptions::Speakers {
+            speakers: 2,
+            utterances: 4,
+        },
     ];
 
     #[test]
@@ -217,7 +247,11 @@ mod tests {
     fn an_epoch_has_every_utterance_once() {
         for (options, batches) in [(ALL[0], 7), (ALL[1], 0)] {
             let mut sampler = sampler(options);
-            let count = if batches == 0 { sampler.draw(0, 0).batches.len() as u64 } else { batches };
+            let count = if batches == 0 {
+                sampler.draw(0, 0).batches.len() as u64
+            } else {
+                batches
+            };
             let mut seen: Vec<usize> = (0..count).flat_map(|n| sampler.batch(n)).collect();
             seen.sort_unstable();
             assert_eq!(seen, (0..50).collect::<Vec<_>>());
@@ -229,7 +263,11 @@ mod tests {
         let mut sampler = sampler(ALL[1]);
         for number in 0..40 {
             let batch = sampler.batch(number);
-            let longest = batch.iter().map(|&u| sampler.population.frames[u]).max().unwrap();
+            let longest = batch
+                .iter()
+                .map(|&u| sampler.population.frames[u])
+                .max()
+                .unwrap();
             assert!(longest * batch.len() <= 100);
         }
     }
@@ -250,9 +288,18 @@ mod tests {
 
     #[test]
     fn asking_for_too_much_is_told() {
-        let population = Population { frames: vec![1; 4], by_speaker: vec![vec![0, 1], vec![2, 3]] };
-        let options = SamplerOptions::Speakers { speakers: 3, utterances: 2 };
+        let population = Population {
+            frames: vec![1; 4],
+            by_speaker: vec![vec![0, 1], vec![2, 3]],
+        };
+        let options = SamplerOptions::Speakers {
+            speakers: 3,
+            utterances: 2,
+        };
         let error = Sampler::new(options, population, 0, Path::new("data/x")).unwrap_err();
-        assert_eq!(error.to_string(), "sampler.speakers: expected 1 to 2, the speakers of data/x, found 3");
+        assert_eq!(
+            error.to_string(),
+            "sampler.speakers: expected 1 to 2, the speakers of data/x, found 3"
+        );
     }
 }

@@ -75,6 +75,19 @@ impl FeatureView {
         Ok(view)
     }
 
+    /// A view that changes nothing.
+    pub fn identity(bins: usize) -> Self {
+        Self {
+            options: ViewOptions {
+                loudness: false,
+                cmvn: Cmvn::None,
+                stretch_frames: 0,
+            },
+            mean: vec![0.0; bins],
+            std: vec![1.0; bins],
+        }
+    }
+
     /// Bins of the features that it takes.
     pub fn bins(&self) -> usize {
         self.mean.len()
@@ -91,7 +104,10 @@ impl FeatureView {
         match self.options.cmvn {
             Cmvn::None => {}
             Cmvn::Global => {
-                let (mean, std) = (Array1::from(self.mean.clone()), Array1::from(self.std.clone()));
+                let (mean, std) = (
+                    Array1::from(self.mean.clone()),
+                    Array1::from(self.std.clone()),
+                );
                 feats = (feats - &mean) / &std;
             }
             Cmvn::Utterance => {
@@ -164,7 +180,11 @@ impl Moments {
 
     fn mean_std(&self) -> Result<(Vec<f32>, Vec<f32>)> {
         if self.count == 0.0 {
-            return Err(Error::option("training data", "features with frames", "none"));
+            return Err(Error::option(
+                "training data",
+                "features with frames",
+                "none",
+            ));
         }
         let mean = &self.sum / self.count;
         let variance = &self.squares / self.count - &mean * &mean;
@@ -180,8 +200,14 @@ mod tests {
 
     #[test]
     fn global_statistics_standardise_the_corpus() {
-        let corpus = [array![[1f32, 10.0], [3.0, 30.0]], array![[5.0, 50.0], [7.0, 70.0]]];
-        let options = ViewOptions { loudness: false, ..Default::default() };
+        let corpus = [
+            array![[1f32, 10.0], [3.0, 30.0]],
+            array![[5.0, 50.0], [7.0, 70.0]],
+        ];
+        let options = ViewOptions {
+            loudness: false,
+            ..Default::default()
+        };
         let view = FeatureView::fit(&options, 2, corpus.iter().cloned().map(Ok)).unwrap();
         let seen = view.apply(corpus[0].clone());
         let expected = (1.0 - 4.0) / 5f32.sqrt();
@@ -190,7 +216,15 @@ mod tests {
 
     #[test]
     fn loudness_does_not_pass() {
-        let view = FeatureView::fit(&ViewOptions { cmvn: Cmvn::None, ..Default::default() }, 2, std::iter::empty()).unwrap();
+        let view = FeatureView::fit(
+            &ViewOptions {
+                cmvn: Cmvn::None,
+                ..Default::default()
+            },
+            2,
+            std::iter::empty(),
+        )
+        .unwrap();
         let quiet = array![[1f32, 2.0], [4.0, 3.0]];
         let gap = view.apply(quiet.clone()) - view.apply(quiet + 7.0);
         assert!(gap.iter().all(|g| g.abs() < 1e-5));
@@ -199,7 +233,10 @@ mod tests {
     #[test]
     fn stretching_keeps_the_ends() {
         let feats = array![[0f32], [1.0], [2.0], [3.0]];
-        assert_eq!(stretch(&feats, 7).column(0).to_vec(), [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]);
+        assert_eq!(
+            stretch(&feats, 7).column(0).to_vec(),
+            [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
+        );
         assert_eq!(stretch(&feats, 2).column(0).to_vec(), [0.0, 3.0]);
         assert_eq!(stretch(&array![[5f32]], 3).column(0).to_vec(), [5.0; 3]);
     }

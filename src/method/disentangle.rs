@@ -124,11 +124,19 @@ impl DisentangleOptions {
         self.adversary.optimiser.check("adversary.optimiser")?;
         self.optimiser.check("optimiser")?;
         if self.adversary.play == Play::InTurns && self.adversary.critic_steps == 0 {
-            return Err(Error::option("adversary.critic_steps", "at least 1 in turns", "0"));
+            return Err(Error::option(
+                "adversary.critic_steps",
+                "at least 1 in turns",
+                "0",
+            ));
         }
         if self.label_weight > 0.0 && labels == Labels::None {
             let found = "data.labels = \"none\"";
-            return Err(Error::option("label_weight", "data.labels of text or frames", found));
+            return Err(Error::option(
+                "label_weight",
+                "data.labels of text or frames",
+                found,
+            ));
         }
         Ok(())
     }
@@ -159,11 +167,20 @@ pub struct DisentangleShape {
 
 impl Disentangle {
     /// Fresh networks; libtorch's generator has been seeded by the caller.
-    pub fn new(options: &DisentangleOptions, shape: DisentangleShape, device: Device, bf16: bool) -> Self {
+    pub fn new(
+        options: &DisentangleOptions,
+        shape: DisentangleShape,
+        device: Device,
+        bf16: bool,
+    ) -> Self {
         let model_shape = ModelShape { bins: shape.bins };
         let code_dim = options.model.phonetic_encoder.code_dim;
         let (labels, by_frame) = shape.labels;
-        let answer = if by_frame { Answer::Frames } else { Answer::Sequence };
+        let answer = if by_frame {
+            Answer::Frames
+        } else {
+            Answer::Sequence
+        };
         let label_head = (options.label_weight > 0.0).then(|| {
             Player::new("label_head", device, &options.optimiser, |path| {
                 Classifier::new(path, code_dim, labels, answer, &options.label_head)
@@ -172,7 +189,13 @@ impl Disentangle {
         let adversary = &options.adversary;
         let critic = (adversary.play != Play::Off).then(|| {
             Player::new("speaker_critic", device, &adversary.optimiser, |path| {
-                Classifier::new(path, code_dim, shape.speakers, Answer::Sequence, &adversary.critic)
+                Classifier::new(
+                    path,
+                    code_dim,
+                    shape.speakers,
+                    Answer::Sequence,
+                    &adversary.critic,
+                )
             })
         });
         Self {
@@ -184,6 +207,11 @@ impl Disentangle {
             device,
             bf16,
         }
+    }
+
+    /// The encoders and the decoder.
+    pub fn model(&self) -> &Model {
+        &self.model
     }
 
     /// The critic's own step on codes that stand still; returns its cross-entropy.
@@ -199,7 +227,12 @@ impl Disentangle {
     }
 
     /// The encoders' step: everything but the critic's turn.
-    fn joint_step(&mut self, batch: &SpeechBatch, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
+    fn joint_step(
+        &mut self,
+        batch: &SpeechBatch,
+        clock: &Clock,
+        scalars: &mut Scalars,
+    ) -> Result<()> {
         let mask = Mask::new(&batch.lengths, self.device);
         let terms = self.terms(batch, &mask, true);
         let mut loss = terms.add_up(&self.options, scalars);
@@ -236,13 +269,23 @@ impl Disentangle {
             embeds.shallow_clone()
         };
         let decoded = self.model.decoder.forward(&codes, &given, mask);
-        let label = self.label_head.as_ref().zip(batch.labels.as_ref()).map(|((_, head), labels)| {
-            let logits = head.forward(&codes, &code_mask, train);
-            let labels = self.labels_at_code_rate(labels);
-            (cross_entropy(&logits, &labels, 0.0), accuracy(&logits, &labels))
-        });
+        let label =
+            self.label_head
+                .as_ref()
+                .zip(batch.labels.as_ref())
+                .map(|((_, head), labels)| {
+                    let logits = head.forward(&codes, &code_mask, train);
+                    let labels = self.labels_at_code_rate(labels);
+                    (
+                        cross_entropy(&logits, &labels, 0.0),
+                        accuracy(&logits, &labels),
+                    )
+                });
         Terms {
-            reconstruction: self.options.reconstruction.loss(&decoded, &batch.feats, mask),
+            reconstruction: self
+                .options
+                .reconstruction
+                .loss(&decoded, &batch.feats, mask),
             speaker: self.options.speaker.loss(&embeds, &batch.speakers),
             label,
             codes,
@@ -328,10 +371,13 @@ impl Method for Disentangle {
             let mask = Mask::new(&batch.lengths, self.device);
             let terms = self.terms(&batch, &mask, false);
             let mut scalars = Scalars::default();
-            terms.add_up(&self.options, &mut scalars);
+            let _ = terms.add_up(&self.options, &mut scalars);
             if let Some((_, critic)) = &self.critic {
                 let logits = critic.forward(&terms.codes, &terms.code_mask, false);
-                scalars.add("speaker_critic/accuracy", &accuracy(&logits, &batch.speakers));
+                scalars.add(
+                    "speaker_critic/accuracy",
+                    &accuracy(&logits, &batch.speakers),
+                );
             }
             Ok(scalars)
         })

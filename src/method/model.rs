@@ -58,10 +58,16 @@ pub struct Model {
 
 impl Model {
     /// Fresh networks on `device`.
-    pub fn new(options: &ModelOptions, shape: ModelShape, optimiser: &OptimiserOptions, device: Device) -> Self {
-        let (phonetic_player, phonetic) = Player::new("phonetic_encoder", device, optimiser, |path| {
-            PhoneticEncoder::new(path, shape.bins, &options.phonetic_encoder)
-        });
+    pub fn new(
+        options: &ModelOptions,
+        shape: ModelShape,
+        optimiser: &OptimiserOptions,
+        device: Device,
+    ) -> Self {
+        let (phonetic_player, phonetic) =
+            Player::new("phonetic_encoder", device, optimiser, |path| {
+                PhoneticEncoder::new(path, shape.bins, &options.phonetic_encoder)
+            });
         let (speaker_player, speaker) = Player::new("speaker_encoder", device, optimiser, |path| {
             SpeakerEncoder::new(path, shape.bins, &options.speaker_encoder)
         });

@@ -77,6 +77,10 @@ fn build(config: &Config, settled: &Settled, device: Device) -> Disentangle {
     Disentangle::new(options, shape, device, config.bf16)
 }
 
+fn open_corpus(path: &Path, labels: Labels, inventory: &Inventory) -> Result<SpeechCorpus> {
+    SpeechCorpus::open(path, &path.join("feats.scp"), labels, inventory)
+}
+
 /// The corpora of a run.
 struct SpeechData {
     config: Config,
@@ -89,16 +93,21 @@ impl SpeechData {
     fn open(config: &Config) -> Result<Self> {
         let labels = config.data.labels;
         let inventory = Inventory::of(&config.data.train, labels)?;
-        let train = SpeechCorpus::open(&config.data.train, labels, &inventory)?;
+        let train = open_corpus(&config.data.train, labels, &inventory)?;
         let valid = match &config.data.valid {
-            Some(path) => Some(SpeechCorpus::open(path, labels, &inventory)?),
+            Some(path) => Some(open_corpus(path, labels, &inventory)?),
             None => None,
         };
         let bins = train.bins()?;
         let every = (0..train.len()).map(|utterance| train.raw(utterance, bins));
         let view = FeatureView::fit(&config.view, bins, every)?;
         // Told here, before anything is written.
-        Sampler::new(config.data.sampler, train.population(), config.seed, train.path())?;
+        Sampler::new(
+            config.data.sampler,
+            train.population(),
+            config.seed,
+            train.path(),
+        )?;
         Ok(Self {
             config: config.clone(),
             settled: Settled { inventory, view },
@@ -113,7 +122,12 @@ impl Batches<SpeechBatch> for SpeechData {
         let corpus = Arc::clone(&self.train);
         let view = self.settled.view.clone();
         let (crop, seed) = (self.config.data.crop_frames, self.config.seed);
-        let sampler = Sampler::new(self.config.data.sampler, corpus.population(), seed, corpus.path());
+        let sampler = Sampler::new(
+            self.config.data.sampler,
+            corpus.population(),
+            seed,
+            corpus.path(),
+        );
         let mut sampler = match sampler {
             Ok(sampler) => sampler,
             Err(error) => return Box::new(std::iter::once(Err(error))),

@@ -16,7 +16,8 @@ pub struct Range {
 }
 
 impl Range {
-    /// Parses what stands between the brackets: `r1:r2`, `r1:r2,c1:c2`, `,c1:c2` or `:,c1:c2`.
+    /// Parses what stands between the brackets: `r1:r2` or `r1:r2,c1:c2`, where `:` (or, beyond Kaldi, nothing)
+    /// means all.
     pub(super) fn parse(text: &str) -> Option<Range> {
         let (rows, cols) = text.split_once(',').unwrap_or((text, ""));
         Some(Range {
