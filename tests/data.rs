@@ -142,3 +142,29 @@ fn what_is_wrong_is_told_and_nothing_is_made() {
     ];
     assert_eq!(unbraid(at, &two).status.code(), Some(2));
 }
+
+#[test]
+fn upstreams_data_directory_is_valid_and_divided() {
+    let Some(corpora) = std::env::var_os("UNBRAID_CORPORA") else {
+        eprintln!(
+            "skipped: upstreams_data_directory_is_valid_and_divided: UNBRAID_CORPORA is not set"
+        );
+        return;
+    };
+    let source = Path::new(&corpora).join("speechocean762/train");
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    fs::create_dir(at.join("d")).unwrap();
+    for name in names(&source) {
+        fs::copy(source.join(&name), at.join("d").join(&name)).unwrap();
+    }
+    succeed(at, &["data", "validate", "--no-feats", "d"]);
+    assert_eq!(succeed(at, &["data", "fix", "d"]), b"d: nothing to fix\n");
+    succeed(at, &["data", "split", "d", "4"]);
+    for part in names(&at.join("d/split4")) {
+        let folder = format!("d/split4/{part}");
+        succeed(at, &["data", "validate", "--no-feats", &folder]);
+        let utterances = fs::read_to_string(at.join(folder).join("utt2spk")).unwrap();
+        assert!((246..=256).contains(&utterances.lines().count()));
+    }
+}

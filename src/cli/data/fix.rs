@@ -1,5 +1,6 @@
 //! `unbraid data fix`.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -32,7 +33,7 @@ pub fn run(args: &FixArgs) -> anyhow::Result<()> {
         );
     }
     if changes.is_empty() {
-        println!("{}: nothing to fix", args.folder.display());
+        writeln!(io::stdout(), "{}: nothing to fix", args.folder.display())?;
     }
     Ok(())
 }

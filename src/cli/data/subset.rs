@@ -1,10 +1,12 @@
 //! `unbraid data subset`.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::dataset::subset::{Pick, subset};
+use crate::error::Error;
 
 /// Makes a data directory of part of another.
 #[derive(Debug, Args)]
@@ -25,9 +27,9 @@ pub struct SubsetArgs {
     #[command(flatten)]
     pick: PickArgs,
 
-    /// Where --random starts: the same seed draws the same utterances
-    #[arg(long, value_name = "SEED", requires = "random", default_value_t = 0)]
-    seed: u64,
+    /// Where --random starts, 0 if not given: the same seed draws the same utterances
+    #[arg(long, value_name = "SEED")]
+    seed: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -68,14 +70,22 @@ impl PickArgs {
 }
 
 pub fn run(args: SubsetArgs) -> anyhow::Result<()> {
-    let Some(pick) = args.pick.pick(args.seed) else {
+    if args.seed.is_some() && args.pick.random.is_none() {
+        // clap's `requires` gives way where --random may not stand.
+        anyhow::bail!(Error::option(
+            "--seed",
+            "--random beside it",
+            "another choice"
+        ));
+    }
+    let Some(pick) = args.pick.pick(args.seed.unwrap_or(0)) else {
         anyhow::bail!(
             "expected --first, --per-spk, --random, --utt-list or --spk-list, found none"
         );
     };
     let taken = subset(&args.source, &args.target, &pick)?;
     let target = args.target.display();
-    println!("{target}: {} utterances", taken.utterances);
+    writeln!(io::stdout(), "{target}: {} utterances", taken.utterances)?;
     if taken.unknown > 0 {
         let source = args.source.display();
         eprintln!(

@@ -1,5 +1,6 @@
 //! `unbraid data validate`.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -49,7 +50,7 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
     }
     let folder = args.folder.display();
     match problems.len() {
-        0 => println!("{folder}: valid"),
+        0 => writeln!(io::stdout(), "{folder}: valid")?,
         1 => bail!("{folder}: 1 problem"),
         count => bail!("{folder}: {count} problems"),
     }
