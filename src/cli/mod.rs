@@ -1,11 +1,14 @@
 //! The command line: one file per command, which parses, calls the library and prints.
 
 mod copy_feats;
+mod ctm_to_ali;
 mod data;
 mod extract;
 mod probe;
 mod progress;
+mod results;
 mod score;
+mod swap;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -26,6 +29,9 @@ enum Command {
     Extract(extract::ExtractArgs),
     Probe(probe::ProbeArgs),
     Score(score::ScoreArgs),
+    Swap(swap::SwapArgs),
+    Results(results::ResultsArgs),
+    CtmToAli(ctm_to_ali::CtmToAliArgs),
 }
 
 /// Runs the command line of this process.
@@ -40,5 +46,8 @@ pub fn run() -> anyhow::Result<()> {
         Command::Extract(args) => extract::run(args),
         Command::Probe(args) => probe::run(args),
         Command::Score(args) => score::run(args),
+        Command::Swap(args) => swap::run(args),
+        Command::Results(args) => results::run(args),
+        Command::CtmToAli(args) => ctm_to_ali::run(args),
     }
 }
