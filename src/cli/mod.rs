@@ -1,5 +1,8 @@
 //! The command line: one file per command, which parses, calls the library and prints.
 
+mod copy_feats;
+mod progress;
+
 use clap::{Parser, Subcommand};
 
 /// Takes speech apart into what was said and who said it.
@@ -11,12 +14,16 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    CopyFeats(copy_feats::CopyFeatsArgs),
+}
 
 /// Runs the command line of this process.
 ///
 /// # Errors
 /// Whatever the command says, with the places that it names.
 pub fn run() -> anyhow::Result<()> {
-    match Cli::parse().command {}
+    match Cli::parse().command {
+        Command::CopyFeats(args) => copy_feats::run(args),
+    }
 }

@@ -1,1 +1,23 @@
-//! dataset
+//! Speech as corpora: data directories, and what is drawn from them.
+
+pub mod datadir;
+pub mod layout;
+pub mod segments;
+pub mod table;
+
+pub use datadir::DataDir;
+pub use segments::{Segment, Segments};
+pub use table::Table;
+
+/// Data directories for tests.
+#[cfg(test)]
+mod made {
+    /// A folder of such files.
+    pub fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            std::fs::write(dir.path().join(name), content).unwrap();
+        }
+        dir
+    }
+}

@@ -45,8 +45,16 @@ pub fn read_table(path: impl AsRef<Path>) -> Result<Vec<Entry>> {
 pub fn read_lines(path: impl AsRef<Path>) -> Result<Vec<Entry>> {
     let path = path.as_ref();
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    parse(path, &bytes)
+}
+
+/// [`read_lines`] of bytes that were read already; `path` is for messages.
+///
+/// # Errors
+/// [`Error::Line`] as [`read_lines`].
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
-    let body = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     if bytes.is_empty() {
         return Ok(entries);
     }

@@ -3,4 +3,5 @@
 
 pub mod atomic;
 pub mod audio;
+pub mod kaldi;
 pub mod lines;

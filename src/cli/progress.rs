@@ -1,0 +1,13 @@
+//! Progress on standard error, where that is a terminal.
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Counts things whose number is not known, as `12,345 utterances (1,200/s)`. indicatif draws on standard
+/// error, and only where that is a terminal.
+pub fn counter(what: &str) -> ProgressBar {
+    let template = format!("{{spinner}} {{human_pos}} {what} ({{per_sec}})");
+    // A template that indicatif refuses costs the looks, not the work.
+    let style = ProgressStyle::with_template(&template);
+    ProgressBar::new_spinner()
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+}

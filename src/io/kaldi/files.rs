@@ -1,0 +1,124 @@
+//! A few open archives, kept for the next lookup, and objects read at a place in them.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::input::Input;
+use super::location::{self, Location};
+use super::object::{self, KaldiObject};
+use super::range::Range;
+use crate::error::{Error, Result};
+
+/// Archives kept open; a corpus is rarely split into more parts than a cluster has jobs.
+const KEPT: usize = 32;
+
+/// Where an `scp` line says that its object is.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) location: Location,
+    pub(super) range: Option<Box<Range>>,
+}
+
+impl Place {
+    /// Parses an `scp` line's value; says what is wrong when it is.
+    pub(super) fn parse(value: &str) -> Result<Place, &'static str> {
+        let (name, range) = location::split_range(value)?;
+        let location = match Location::parse(name)? {
+            Location::Stdin => return Err("no file"),
+            location => location,
+        };
+        Ok(Place {
+            location,
+            range: range.map(Box::new),
+        })
+    }
+
+    /// The line's value again, without the range.
+    pub(super) fn path(&self) -> std::path::PathBuf {
+        self.location.path()
+    }
+}
+
+/// Open files, most recently used last.
+#[derive(Debug, Default)]
+pub(super) struct OpenFiles {
+    kept: Mutex<Vec<(Arc<Path>, Arc<File>)>>,
+    allow_pipes: bool,
+}
+
+impl OpenFiles {
+    pub(super) fn new(allow_pipes: bool) -> Self {
+        Self {
+            kept: Mutex::default(),
+            allow_pipes,
+        }
+    }
+
+    /// Reads the object of `key` at its place, range and all.
+    pub(super) fn read<T: KaldiObject>(&self, key: &str, place: &Place) -> Result<T> {
+        let value = self.with_input(key, place, 1 << 16, object::read::<T>)?;
+        match &place.range {
+            None => Ok(value),
+            Some(range) => value
+                .crop(range)
+                .map_err(|mismatch| mismatch.at(&place.path(), key)),
+        }
+    }
+
+    /// Lets `read` read at the place of `key`, through a buffer of `buffer` bytes.
+    pub(super) fn with_input<R>(
+        &self,
+        key: &str,
+        place: &Place,
+        buffer: usize,
+        read: impl FnOnce(&mut Input) -> Result<R>,
+    ) -> Result<R> {
+        let Location::File { path, offset } = &place.location else {
+            let path = place.path();
+            let mut stream = location::open(&place.location, self.allow_pipes)?;
+            return read(&mut Input::new(&mut stream, &path, key));
+        };
+        let positioned = Positioned {
+            file: self.get(path)?,
+            offset: *offset,
+        };
+        let mut reader = BufReader::with_capacity(buffer, positioned);
+        read(&mut Input::new(&mut reader, path, key))
+    }
+
+    /// The file, opened now or kept from before.
+    fn get(&self, path: &Arc<Path>) -> Result<Arc<File>> {
+        // A panic elsewhere leaves the list whole: it is only pushed to and removed from.
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = match kept.iter().rposition(|(name, _)| name == path) {
+            Some(index) => kept.remove(index),
+            None => {
+                let file = File::open(path).map_err(Error::io(path))?;
+                (Arc::clone(path), Arc::new(file))
+            }
+        };
+        if kept.len() >= KEPT {
+            kept.remove(0);
+        }
+        let file = Arc::clone(&entry.1);
+        kept.push(entry);
+        Ok(file)
+    }
+}
+
+/// Reads a shared file from a place of its own, so that threads do not move each other.
+struct Positioned {
+    file: Arc<File>,
+    offset: u64,
+}
+
+impl Read for Positioned {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}

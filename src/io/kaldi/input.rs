@@ -1,0 +1,132 @@
+//! The bytes of one object: a reader that knows whose bytes they are, so that whatever is wrong with them
+//! is told with file and key, and that never takes memory for more than the file holds.
+
+use std::io::{BufRead, Read};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// The most bytes that are reserved on the word of a header; beyond it memory grows with what is read.
+const TRUSTED_BYTES: usize = 1 << 20;
+
+/// A stream standing somewhere inside the entry `key` of `path`.
+pub struct Input<'a> {
+    reader: &'a mut dyn BufRead,
+    path: &'a Path,
+    key: &'a str,
+}
+
+impl<'a> Input<'a> {
+    pub(crate) fn new(reader: &'a mut dyn BufRead, path: &'a Path, key: &'a str) -> Self {
+        Self { reader, path, key }
+    }
+
+    /// An error at this entry.
+    pub(crate) fn fault(&self, expected: impl Into<String>, found: impl Into<String>) -> Error {
+        Error::key(self.path, self.key, expected, found)
+    }
+
+    /// The next byte, left where it is; none at the end.
+    pub(crate) fn peek(&mut self) -> Result<Option<u8>> {
+        let buffer = self.reader.fill_buf().map_err(Error::io(self.path))?;
+        Ok(buffer.first().copied())
+    }
+
+    /// Leaves behind the byte that was peeked at.
+    pub(crate) fn skip(&mut self) {
+        self.reader.consume(1);
+    }
+
+    /// The next byte.
+    pub(crate) fn byte(&mut self, expected: &str) -> Result<u8> {
+        let byte = self.peek()?;
+        self.skip_if(byte);
+        byte.ok_or_else(|| self.fault(expected, "the end of the file"))
+    }
+
+    fn skip_if(&mut self, byte: Option<u8>) {
+        if byte.is_some() {
+            self.skip();
+        }
+    }
+
+    /// Exactly `count` bytes, of what `expected` says.
+    pub(crate) fn bytes(&mut self, count: u64, expected: &str) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(count.min(TRUSTED_BYTES as u64) as usize);
+        (&mut *self.reader)
+            .take(count)
+            .read_to_end(&mut bytes)
+            .map_err(Error::io(self.path))?;
+        if (bytes.len() as u64) < count {
+            return Err(self.fault(
+                format!("{count} bytes of {expected}"),
+                format!("the end of the file after {}", bytes.len()),
+            ));
+        }
+        Ok(bytes)
+    }
+
+    /// Exactly `N` bytes.
+    pub(crate) fn array<const N: usize>(&mut self, expected: &str) -> Result<[u8; N]> {
+        let mut array = [0; N];
+        array.copy_from_slice(&self.bytes(N as u64, expected)?);
+        Ok(array)
+    }
+
+    /// Kaldi's `WriteBasicType<int32>`: the size 4, then a little-endian `i32`.
+    pub(crate) fn tagged_i32(&mut self, expected: &str) -> Result<i32> {
+        let tag = self.byte(expected)?;
+        if tag != 4 {
+            return Err(self.fault(format!("the byte 4 before {expected}"), tag.to_string()));
+        }
+        Ok(i32::from_le_bytes(self.array(expected)?))
+    }
+
+    /// A length or dimension, which may not be negative.
+    pub(crate) fn count(&self, value: i32, expected: &str) -> Result<usize> {
+        usize::try_from(value).map_err(|_| self.fault(expected, value.to_string()))
+    }
+
+    /// A binary object's type, as `FM`: the letters before a space.
+    pub(crate) fn token(&mut self, expected: &str) -> Result<String> {
+        let mut token = String::new();
+        loop {
+            match self.byte(expected)? {
+                b' ' if !token.is_empty() => return Ok(token),
+                byte if byte.is_ascii_alphanumeric() && token.len() < 8 => {
+                    token.push(char::from(byte));
+                }
+                byte => {
+                    let found = format!("{token:?} and the byte {byte}");
+                    return Err(self.fault(expected, found));
+                }
+            }
+        }
+    }
+
+    /// The rest of a text line, without its end; at most `u32::MAX` bytes are looked at.
+    pub(crate) fn line(&mut self) -> Result<String> {
+        let mut bytes = Vec::new();
+        (&mut *self.reader)
+            .take(u64::from(u32::MAX))
+            .read_until(b'\n', &mut bytes)
+            .map_err(Error::io(self.path))?;
+        String::from_utf8(bytes).map_err(|_| self.fault("text", "bytes that are not UTF-8"))
+    }
+
+    /// The text up to white space or a bracket, at most 64 bytes: no number is longer.
+    pub(crate) fn word(&mut self) -> Result<String> {
+        let mut word = String::new();
+        while let Some(byte) = self.peek()? {
+            if byte.is_ascii_whitespace() || matches!(byte, b'[' | b']' | b';') {
+                break;
+            }
+            if !byte.is_ascii_graphic() || word.len() >= 64 {
+                return Err(self.fault("a number", format!("{word:?} and the byte {byte}")));
+            }
+            word.push(char::from(byte));
+            self.skip();
+        }
+        Ok(word)
+    }
+}

@@ -1,0 +1,33 @@
+//! Kaldi's archives: matrices, vectors and integer vectors under keys, in `ark` files with `scp` indices.
+//!
+//! Going in, a [`TableReader`] walks any read specifier (`ark:-`, `scp:feats.scp`) and a [`ScpTable`] looks
+//! keys up in an `scp` file; going out, a [`TableWriter`] serves any write specifier (`ark,scp:a.ark,a.scp`).
+//! What stands under a key is a [`KaldiObject`]: `Array2<f32>`, `Array1<f32>` or `Vec<i32>`. Doubles are read
+//! and rounded to single precision; single precision is what is written.
+//!
+//! Source: Kaldi, `util/kaldi-table.h`, `util/kaldi-io.h`, `matrix/kaldi-matrix.cc`,
+//! `matrix/compressed-matrix.cc`.
+
+mod compressed;
+mod files;
+mod input;
+mod location;
+mod matrix;
+mod object;
+mod range;
+mod reader;
+mod scp;
+mod sink;
+mod specifier;
+mod text;
+mod vector;
+mod writer;
+
+pub use compressed::Compression;
+pub use input::Input;
+pub use object::{KaldiObject, Mismatch};
+pub use range::Range;
+pub use reader::{ReadOptions, TableReader};
+pub use scp::ScpTable;
+pub use specifier::{ReadFlags, ReadFrom, ReadSpecifier, WriteFlags, WriteSpecifier, WriteTo};
+pub use writer::{TableWriter, WriteOptions};

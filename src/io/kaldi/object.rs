@@ -1,0 +1,107 @@
+//! What can stand under a key of an archive.
+
+use std::path::Path;
+
+use super::compressed::Compression;
+use super::input::Input;
+use super::range::Range;
+use crate::error::{Error, Result};
+
+/// A value that cannot be written or cut as asked; the place is added by who knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// What was expected.
+    pub expected: String,
+    /// What was found.
+    pub found: String,
+}
+
+impl Mismatch {
+    pub(crate) fn new(expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self {
+            expected: expected.into(),
+            found: found.into(),
+        }
+    }
+
+    pub(crate) fn at(self, path: &Path, key: &str) -> Error {
+        Error::key(path, key, self.expected, self.found)
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for ndarray::Array2<f32> {}
+    impl Sealed for ndarray::Array1<f32> {}
+    impl Sealed for Vec<i32> {}
+}
+
+/// A matrix `Array2<f32>`, a vector `Array1<f32>` or an integer vector `Vec<i32>`, in Kaldi's binary and
+/// text forms.
+pub trait KaldiObject: sealed::Sealed + Sized + Send + 'static {
+    /// What it is called in messages.
+    const KIND: &'static str;
+    /// Whether [`Compression`] has a form for it.
+    const COMPRESSES: bool = false;
+
+    /// Reads the binary form, from behind `\0B`.
+    ///
+    /// # Errors
+    /// [`Error::Key`] for another type, impossible sizes or a file that ends early.
+    fn read_binary(input: &mut Input) -> Result<Self>;
+
+    /// Reads the text form, from behind the key, to the end of its last line.
+    ///
+    /// # Errors
+    /// [`Error::Key`] for what is not the text form.
+    fn read_text(input: &mut Input) -> Result<Self>;
+
+    /// Appends the binary form without `\0B`.
+    ///
+    /// # Errors
+    /// A [`Mismatch`] for sizes that the form cannot tell, and for numbers that are not finite under
+    /// compression.
+    fn write_binary(
+        &self,
+        compression: Option<Compression>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Mismatch>;
+
+    /// Appends the text form, from behind the key and its space, with the newline at its end.
+    ///
+    /// # Errors
+    /// A [`Mismatch`] for sizes that the form cannot tell.
+    fn write_text(&self, out: &mut Vec<u8>) -> Result<(), Mismatch>;
+
+    /// The part of it that `range` names.
+    ///
+    /// # Errors
+    /// A [`Mismatch`] when the range lies outside.
+    fn crop(self, range: &Range) -> Result<Self, Mismatch>;
+}
+
+/// Reads an object in either form: `\0B` says which.
+pub(crate) fn read<T: KaldiObject>(input: &mut Input) -> Result<T> {
+    if input.peek()? == Some(0) {
+        binary_mark(input)?;
+        T::read_binary(input)
+    } else {
+        T::read_text(input)
+    }
+}
+
+/// Leaves `\0B` behind.
+pub(crate) fn binary_mark(input: &mut Input) -> Result<()> {
+    let mark = input.array::<2>("the binary mark \\0B")?;
+    if mark == *b"\0B" {
+        return Ok(());
+    }
+    Err(input.fault("the binary mark \\0B", format!("the bytes {mark:?}")))
+}
+
+/// A size as the header's `i32`.
+pub(crate) fn header_size(size: usize) -> Result<[u8; 4], Mismatch> {
+    i32::try_from(size)
+        .map(i32::to_le_bytes)
+        .map_err(|_| Mismatch::new(format!("a size of at most {}", i32::MAX), size.to_string()))
+}

@@ -1,0 +1,212 @@
+//! A table to look things up in: the index is held, the objects stay on disk.
+
+use std::collections::HashSet;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ndarray::Array2;
+
+use super::files::{OpenFiles, Place};
+use super::location::Location;
+use super::matrix;
+use super::object::{self, KaldiObject};
+use super::reader::{ReadOptions, place_of};
+use crate::error::{Error, Result};
+use crate::io::lines;
+
+/// An `scp` file's keys and places. Objects are read when they are asked for, from any thread.
+///
+/// Relative paths are taken from the working folder, as Kaldi does.
+#[derive(Debug)]
+pub struct ScpTable<T> {
+    path: PathBuf,
+    keys: Vec<String>,
+    places: Vec<Place>,
+    /// Indices into `keys`, by key.
+    sorted: Vec<u32>,
+    files: OpenFiles,
+    object: PhantomData<fn() -> T>,
+}
+
+impl<T: KaldiObject> ScpTable<T> {
+    /// Reads the index. No pipe runs, then or later.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read, [`Error::Line`] for a key that stands twice or a line that names
+    /// no place.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, ReadOptions::default())
+    }
+
+    /// [`ScpTable::open`] with options.
+    ///
+    /// # Errors
+    /// As [`ScpTable::open`].
+    pub fn open_with(path: impl AsRef<Path>, options: ReadOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let entries = lines::read_table(path)?;
+        let count = u32::try_from(entries.len())
+            .map_err(|_| Error::format(path, "at most 2^32 lines", "more"))?;
+        let mut paths = HashSet::new();
+        let mut keys = Vec::with_capacity(entries.len());
+        let mut places = Vec::with_capacity(entries.len());
+        for entry in entries {
+            places.push(shared(place_of(path, &entry)?, &mut paths));
+            keys.push(entry.key);
+        }
+        let mut sorted: Vec<u32> = (0..count).collect();
+        sorted.sort_unstable_by_key(|&i| keys[i as usize].as_str());
+        Ok(Self {
+            path: path.to_path_buf(),
+            keys,
+            places,
+            sorted,
+            files: OpenFiles::new(options.allow_pipes),
+            object: PhantomData,
+        })
+    }
+
+    /// The file that the index was read from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The keys in the file's order.
+    pub fn keys(&self) -> &[String] {
+        &self.keys
+    }
+
+    /// Whether `key` is there.
+    pub fn contains(&self, key: &str) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// Reads the object of `key`.
+    ///
+    /// # Errors
+    /// [`Error::Key`] when the key is not there, or the object is not a `T`, breaks off or is smaller than
+    /// its range; [`Error::Io`] when its file cannot be read.
+    pub fn get(&self, key: &str) -> Result<T> {
+        self.files.read(key, self.place(key)?)
+    }
+
+    fn find(&self, key: &str) -> Option<usize> {
+        self.sorted
+            .binary_search_by_key(&key, |&i| self.keys[i as usize].as_str())
+            .ok()
+            .map(|at| self.sorted[at] as usize)
+    }
+
+    fn place(&self, key: &str) -> Result<&Place> {
+        self.find(key)
+            .map(|index| &self.places[index])
+            .ok_or_else(|| Error::key(&self.path, key, "a line for this key", "none"))
+    }
+}
+
+impl ScpTable<Array2<f32>> {
+    /// The shape `(rows, columns)` of the matrix of `key`, from its header alone where it is binary.
+    ///
+    /// # Errors
+    /// As [`ScpTable::get`]; but that a file ends early shows only in reading it.
+    pub fn read_shape(&self, key: &str) -> Result<(usize, usize)> {
+        let place = self.place(key)?;
+        let shape = self.files.with_input(key, place, 64, |input| {
+            if input.peek()? != Some(0) {
+                return Array2::<f32>::read_text(input).map(|matrix| matrix.dim());
+            }
+            object::binary_mark(input)?;
+            let header = matrix::read_header(input)?;
+            Ok((header.rows, header.cols))
+        })?;
+        match &place.range {
+            None => Ok(shape),
+            Some(range) => range
+                .shape(shape)
+                .map_err(|mismatch| mismatch.at(&place.path(), key)),
+        }
+    }
+}
+
+/// Lets places in the same archive share its name.
+fn shared(mut place: Place, paths: &mut HashSet<Arc<Path>>) -> Place {
+    if let Location::File { path, .. } = &mut place.location {
+        match paths.get(path) {
+            Some(known) => *path = Arc::clone(known),
+            None => {
+                paths.insert(Arc::clone(path));
+            }
+        }
+    }
+    place
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::TableWriter;
+    use super::*;
+
+    fn table(dir: &Path, suffix: &str) -> Result<ScpTable<Array2<f32>>> {
+        let (ark, scp) = (dir.join("a.ark"), dir.join("a.scp"));
+        let name = format!("ark,scp:{},{}", ark.display(), scp.display());
+        let mut writer = TableWriter::create(&name).unwrap();
+        for (key, rows) in [("b", 4), ("a", 5)] {
+            let value = Array2::from_shape_fn((rows, 3), |(r, c)| (10 * r + c) as f32);
+            writer.write(key, &value).unwrap();
+        }
+        writer.finish().unwrap();
+        let lines = std::fs::read_to_string(&scp).unwrap();
+        std::fs::write(&scp, lines.replace('\n', &format!("{suffix}\n"))).unwrap();
+        ScpTable::open(scp)
+    }
+
+    #[test]
+    fn keys_are_found_whatever_their_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = table(dir.path(), "").unwrap();
+        assert_eq!(table.keys(), ["b", "a"]);
+        assert!(table.contains("a") && !table.contains("c"));
+        assert_eq!(table.read_shape("a").unwrap(), (5, 3));
+        assert_eq!(table.get("a").unwrap()[[4, 2]], 42.0);
+        let error = table.get("c").unwrap_err().to_string();
+        assert!(
+            error.ends_with("a.scp: c: expected a line for this key, found none"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn ranges_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = table(dir.path(), "[1:2,2:2]").unwrap();
+        assert_eq!(table.read_shape("b").unwrap(), (2, 1));
+        assert_eq!(table.get("b").unwrap(), ndarray::array![[12.0], [22.0]]);
+    }
+
+    #[test]
+    fn threads_share_a_table() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = table(dir.path(), "").unwrap();
+        std::thread::scope(|scope| {
+            for key in ["a", "b", "a", "b"] {
+                let table = &table;
+                scope.spawn(move || (0..50).for_each(|_| drop(table.get(key).unwrap())));
+            }
+        });
+    }
+
+    #[test]
+    fn a_line_that_names_no_place_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = table(dir.path(), "[2:1]").unwrap_err().to_string();
+        assert!(error.contains("a.scp:1: expected "), "{error}");
+        let scp = dir.path().join("p.scp");
+        std::fs::write(&scp, "a cat x |\n").unwrap();
+        let error = ScpTable::<Vec<i32>>::open(scp)
+            .unwrap()
+            .get("a")
+            .unwrap_err();
+        assert!(error.to_string().contains("--allow-pipes"), "{error}");
+    }
+}

@@ -1,0 +1,212 @@
+//! Read and write specifiers: `ark,s,cs:feats.ark`, `scp:feats.scp`, `ark,scp,t:a.ark,a.scp`.
+
+use crate::error::{Error, Result};
+
+/// A parsed read specifier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadSpecifier {
+    /// Where the objects are.
+    pub from: ReadFrom,
+    /// What its options say.
+    pub flags: ReadFlags,
+}
+
+/// Where a table is read from; the string is a file name, `-` or `command |`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// An archive.
+    Ark(String),
+    /// A list of keys and places.
+    Scp(String),
+}
+
+/// The options that matter to reading in order. `o`, `no`, `cs` and `ncs` promise something about lookups
+/// by key, and `b` and `t` about a form that the bytes tell as well: they are understood, and there is
+/// nothing to do for them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReadFlags {
+    /// `s`: the keys stand in byte order; one that does not is an error.
+    pub sorted: bool,
+    /// `p`: an `scp` entry that cannot be read is passed over, an archive that breaks off ends there.
+    pub permissive: bool,
+    /// `bg`: a thread reads ahead.
+    pub background: bool,
+}
+
+impl ReadSpecifier {
+    /// Parses `TYPE[,OPTION...]:NAME`.
+    ///
+    /// # Errors
+    /// [`Error::Option`] quoting the specifier.
+    pub fn parse(text: &str) -> Result<Self> {
+        let (head, name) = split(text, "a read specifier as ark:FILE or scp:FILE")?;
+        let mut kind = None;
+        let mut flags = ReadFlags::default();
+        for option in head.split(',') {
+            match option {
+                "ark" | "scp" if kind.is_none() => kind = Some(option),
+                "s" => flags.sorted = true,
+                "ns" => flags.sorted = false,
+                "p" => flags.permissive = true,
+                "np" => flags.permissive = false,
+                "bg" => flags.background = true,
+                "o" | "no" | "cs" | "ncs" | "b" | "t" => {}
+                _ => {
+                    let expected = "ark or scp, once, and the options o no s ns cs ncs p np bg";
+                    return Err(refuse(text, expected, format!("'{option}'")));
+                }
+            }
+        }
+        let from = match kind {
+            Some("ark") => ReadFrom::Ark(name.to_string()),
+            Some(_) => ReadFrom::Scp(name.to_string()),
+            None => return Err(refuse(text, "ark or scp", format!("'{head}'"))),
+        };
+        Ok(Self { from, flags })
+    }
+}
+
+/// A parsed write specifier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteSpecifier {
+    /// Where the objects go.
+    pub to: WriteTo,
+    /// What its options say.
+    pub flags: WriteFlags,
+}
+
+/// Where a table is written to; the strings are file names, `-` or `| command`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WriteTo {
+    /// An archive.
+    Ark(String),
+    /// Each object into a file of its own, which the list names.
+    Scp(String),
+    /// An archive and the list of the places in it.
+    ArkScp(String, String),
+}
+
+/// The options of a write specifier.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriteFlags {
+    /// `t`: text; `b`, the default: binary.
+    pub text: bool,
+    /// `f`: each object is handed on as it is written; `nf`, the default: when a buffer is full.
+    pub flush: bool,
+    /// `p`: with `scp`, a key that the list lacks is passed over.
+    pub permissive: bool,
+}
+
+impl WriteSpecifier {
+    /// Parses `TYPE[,OPTION...]:NAME`, or `ark,scp[,OPTION...]:ARK,SCP`.
+    ///
+    /// # Errors
+    /// [`Error::Option`] quoting the specifier.
+    pub fn parse(text: &str) -> Result<Self> {
+        let (head, name) = split(text, "a write specifier as ark:FILE or ark,scp:FILE,FILE")?;
+        let mut kinds = Vec::new();
+        let mut flags = WriteFlags::default();
+        for option in head.split(',') {
+            match option {
+                "ark" | "scp" => kinds.push(option),
+                "t" => flags.text = true,
+                "b" => flags.text = false,
+                "f" => flags.flush = true,
+                "nf" => flags.flush = false,
+                "p" => flags.permissive = true,
+                _ => {
+                    let expected = "ark, scp or ark,scp and the options b t f nf p";
+                    return Err(refuse(text, expected, format!("'{option}'")));
+                }
+            }
+        }
+        let to = match kinds[..] {
+            ["ark"] => WriteTo::Ark(name.to_string()),
+            ["scp"] => WriteTo::Scp(name.to_string()),
+            ["ark", "scp"] => both(text, name)?,
+            _ => {
+                let expected = "ark, scp or ark,scp, in that order";
+                return Err(refuse(text, expected, format!("'{}'", kinds.join(","))));
+            }
+        };
+        Ok(Self { to, flags })
+    }
+}
+
+/// `ARK,SCP`: an archive with an index has to be a file, since the index names it.
+fn both(text: &str, names: &str) -> Result<WriteTo> {
+    let (ark, scp) = names
+        .split_once(',')
+        .filter(|(ark, scp)| !ark.is_empty() && !scp.is_empty())
+        .ok_or_else(|| refuse(text, "two names, ARK,SCP", format!("'{names}'")))?;
+    if ark == "-" || ark.starts_with('|') {
+        let expected = "an archive in a file, which the scp can name";
+        return Err(refuse(text, expected, format!("'{ark}'")));
+    }
+    if ark == scp {
+        return Err(refuse(text, "two files", format!("'{ark}' twice")));
+    }
+    Ok(WriteTo::ArkScp(ark.to_string(), scp.to_string()))
+}
+
+fn split<'a>(text: &'a str, expected: &str) -> Result<(&'a str, &'a str)> {
+    let found = |what: &str| refuse(text, expected, what);
+    let (head, name) = text.split_once(':').ok_or_else(|| found("no ':'"))?;
+    if name != name.trim() {
+        return Err(found("white space around the name"));
+    }
+    if name.contains('\n') {
+        return Err(found("a newline"));
+    }
+    Ok((head, name))
+}
+
+fn refuse(text: &str, expected: &str, found: impl Into<String>) -> Error {
+    Error::option(format!("'{text}'"), expected, found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn read_specifiers() {
+        let spec = ReadSpecifier::parse("ark,s,cs,p,bg:-").unwrap();
+        assert_eq!(spec.from, ReadFrom::Ark("-".into()));
+        assert!(spec.flags.sorted && spec.flags.permissive && spec.flags.background);
+        let spec = ReadSpecifier::parse("s,ns,scp:a:b.scp").unwrap();
+        assert_eq!(spec.from, ReadFrom::Scp("a:b.scp".into()));
+        assert_eq!(spec.flags, ReadFlags::default());
+        for bad in [
+            "a.ark",
+            "ark",
+            "ark,scp:a,b",
+            "s:a",
+            "ark,x:a",
+            "ark: a",
+            ":a",
+        ] {
+            let error = ReadSpecifier::parse(bad).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("'{bad}': expected ")), "{error}");
+        }
+    }
+
+    #[test]
+    fn write_specifiers() {
+        let spec = WriteSpecifier::parse("ark,scp,t,f,p:a.ark,b.scp").unwrap();
+        assert_eq!(spec.to, WriteTo::ArkScp("a.ark".into(), "b.scp".into()));
+        assert!(spec.flags.text && spec.flags.flush && spec.flags.permissive);
+        let bad = [
+            "scp,ark:a,b",
+            "ark,scp:a",
+            "ark,scp:-,b",
+            "ark,scp:a,a",
+            "t:a",
+            "ark,cs:a",
+        ];
+        for bad in bad {
+            let error = WriteSpecifier::parse(bad).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("'{bad}': expected ")), "{error}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Vectors (`FV`, `DV`, text) and integer vectors.
+
+use ndarray::{Array1, s};
+
+use super::compressed::Compression;
+use super::input::Input;
+use super::matrix::{read_doubles, read_singles};
+use super::object::{KaldiObject, Mismatch, header_size};
+use super::range::Range;
+use super::text;
+use crate::error::Result;
+
+impl KaldiObject for Array1<f32> {
+    const KIND: &'static str = "vector";
+
+    fn read_binary(input: &mut Input) -> Result<Self> {
+        const EXPECTED: &str = "a vector (FV or DV)";
+        let token = input.token(EXPECTED)?;
+        if token != "FV" && token != "DV" {
+            return Err(input.fault(EXPECTED, format!("'{token}'")));
+        }
+        let size = input.tagged_i32("a dimension")?;
+        let size = input.count(size, "a dimension from 0")? as u64;
+        let values = match token.as_str() {
+            "FV" => read_singles(input, size)?,
+            _ => read_doubles(input, size)?,
+        };
+        Ok(Array1::from_vec(values))
+    }
+
+    fn read_text(input: &mut Input) -> Result<Self> {
+        text::read_row(input).map(Array1::from_vec)
+    }
+
+    fn write_binary(&self, _: Option<Compression>, out: &mut Vec<u8>) -> Result<(), Mismatch> {
+        out.extend_from_slice(b"FV \x04");
+        out.extend_from_slice(&header_size(self.len())?);
+        for value in self {
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+        Ok(())
+    }
+
+    fn write_text(&self, out: &mut Vec<u8>) -> Result<(), Mismatch> {
+        out.extend_from_slice(b" [");
+        for &value in self {
+            out.push(b' ');
+            text::write_number(value, out);
+        }
+        out.extend_from_slice(b" ]\n");
+        Ok(())
+    }
+
+    fn crop(self, range: &Range) -> Result<Self, Mismatch> {
+        let rows = range.of_vector(self.len())?;
+        Ok(self.slice(s![rows]).to_owned())
+    }
+}
+
+impl KaldiObject for Vec<i32> {
+    const KIND: &'static str = "integer vector";
+
+    fn read_binary(input: &mut Input) -> Result<Self> {
+        let size = input.tagged_i32("the length of an integer vector")?;
+        let size = input.count(size, "a length from 0")?;
+        let bytes = input.bytes(size as u64 * 5, "integers")?;
+        let (elements, _) = bytes.as_chunks::<5>();
+        elements
+            .iter()
+            .map(|&[tag, a, b, c, d]| match tag {
+                4 => Ok(i32::from_le_bytes([a, b, c, d])),
+                _ => Err(input.fault("the byte 4 before each integer", tag.to_string())),
+            })
+            .collect()
+    }
+
+    fn read_text(input: &mut Input) -> Result<Self> {
+        let line = input.line()?;
+        line.split_ascii_whitespace()
+            .map(|word| {
+                word.parse()
+                    .map_err(|_| input.fault("integers of 32 bits", format!("'{word}'")))
+            })
+            .collect()
+    }
+
+    fn write_binary(&self, _: Option<Compression>, out: &mut Vec<u8>) -> Result<(), Mismatch> {
+        out.push(4);
+        out.extend_from_slice(&header_size(self.len())?);
+        for value in self {
+            out.push(4);
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+        Ok(())
+    }
+
+    fn write_text(&self, out: &mut Vec<u8>) -> Result<(), Mismatch> {
+        for value in self {
+            out.extend_from_slice(value.to_string().as_bytes());
+            out.push(b' ');
+        }
+        out.push(b'\n');
+        Ok(())
+    }
+
+    fn crop(self, range: &Range) -> Result<Self, Mismatch> {
+        Ok(self[range.of_vector(self.len())?].to_vec())
+    }
+}

@@ -1,0 +1,273 @@
+//! Tables written: an archive, an archive with its list, or a file for each object.
+
+use std::collections::{HashMap, HashSet};
+use std::marker::PhantomData;
+use std::path::Path;
+
+use super::compressed::Compression;
+use super::object::KaldiObject;
+use super::sink::Sink;
+use super::specifier::{WriteFlags, WriteSpecifier, WriteTo};
+use crate::error::{Error, Result};
+use crate::io::lines;
+
+/// What a specifier does not say.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WriteOptions {
+    /// How matrices are compressed; none writes `FM`.
+    pub compression: Option<Compression>,
+    /// Whether `| command` may run.
+    pub allow_pipes: bool,
+}
+
+/// Writes objects under keys. Files appear under their names on [`TableWriter::finish`], the archive before
+/// the list that names it; dropped before, they leave nothing behind.
+pub struct TableWriter<T> {
+    target: Target,
+    flags: WriteFlags,
+    options: WriteOptions,
+    buffer: Vec<u8>,
+    object: PhantomData<fn(&T)>,
+}
+
+enum Target {
+    Ark(Sink),
+    ArkScp {
+        ark: Sink,
+        scp: Sink,
+        keys: HashSet<String>,
+    },
+    /// The list's name, and the file of each key.
+    Scp(String, HashMap<String, String>),
+}
+
+impl<T: KaldiObject> TableWriter<T> {
+    /// Opens what a write specifier names, uncompressed. No pipe runs.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a wrong specifier, [`Error::Io`] for what cannot be opened.
+    pub fn create(specifier: &str) -> Result<Self> {
+        Self::create_with(specifier, WriteOptions::default())
+    }
+
+    /// [`TableWriter::create`] with options.
+    ///
+    /// # Errors
+    /// As [`TableWriter::create`]; and [`Error::Option`] for compression of text or of what is no matrix.
+    pub fn create_with(specifier: &str, options: WriteOptions) -> Result<Self> {
+        let WriteSpecifier { to, flags } = WriteSpecifier::parse(specifier)?;
+        let refuse = |found: String| {
+            Err(Error::option(
+                format!("'{specifier}'"),
+                "binary matrices to compress",
+                found,
+            ))
+        };
+        match options.compression {
+            Some(_) if !T::COMPRESSES => return refuse(format!("objects of kind {}", T::KIND)),
+            Some(_) if flags.text => return refuse("the option t".into()),
+            _ => {}
+        }
+        Ok(Self {
+            target: Target::open(to, options)?,
+            flags,
+            options,
+            buffer: Vec::new(),
+            object: PhantomData,
+        })
+    }
+
+    /// Writes one object.
+    ///
+    /// # Errors
+    /// [`Error::Key`] for a key that is empty, holds white space, stands twice (with a list) or is not in the
+    /// list (`scp` without `p`), and for what the form cannot hold: NaN or infinity compressed, rows without
+    /// columns. [`Error::Io`] when it cannot be written.
+    pub fn write(&mut self, key: &str, value: &T) -> Result<()> {
+        check_key(key, self.target.path())?;
+        self.encode(value)
+            .map_err(|mismatch| mismatch.at(self.target.path(), key))?;
+        self.target
+            .write(key, &self.buffer, self.options.allow_pipes, self.flags)
+    }
+
+    /// Ends the files and gives them their names.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when they cannot be, as with a full disk; [`Error::Format`] when a command failed.
+    pub fn finish(self) -> Result<()> {
+        match self.target {
+            Target::Ark(ark) => ark.finish(),
+            Target::ArkScp { ark, scp, .. } => {
+                ark.finish()?;
+                scp.finish()
+            }
+            Target::Scp(..) => Ok(()),
+        }
+    }
+
+    fn encode(&mut self, value: &T) -> Result<(), super::Mismatch> {
+        self.buffer.clear();
+        if self.flags.text {
+            return value.write_text(&mut self.buffer);
+        }
+        self.buffer.extend_from_slice(b"\0B");
+        value.write_binary(self.options.compression, &mut self.buffer)
+    }
+}
+
+impl Target {
+    fn open(to: WriteTo, options: WriteOptions) -> Result<Self> {
+        let pipes = options.allow_pipes;
+        Ok(match to {
+            WriteTo::Ark(name) => Target::Ark(Sink::create(&name, pipes)?),
+            WriteTo::ArkScp(ark, scp) => Target::ArkScp {
+                ark: Sink::create(&ark, pipes)?,
+                scp: Sink::create(&scp, pipes)?,
+                keys: HashSet::new(),
+            },
+            WriteTo::Scp(name) => {
+                let entries = lines::read_table(&name)?.into_iter();
+                Target::Scp(name, entries.map(|e| (e.key, e.value)).collect())
+            }
+        })
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Target::Ark(ark) | Target::ArkScp { ark, .. } => ark.path(),
+            Target::Scp(name, _) => Path::new(name),
+        }
+    }
+
+    fn write(&mut self, key: &str, object: &[u8], pipes: bool, flags: WriteFlags) -> Result<()> {
+        match self {
+            Target::Ark(ark) => append(ark, key, object, flags.flush).map(drop),
+            Target::ArkScp { ark, scp, keys } => {
+                if !keys.insert(key.to_string()) {
+                    return Err(Error::key(scp.path(), key, "each key once", "it again"));
+                }
+                let offset = append(ark, key, object, flags.flush)?;
+                let line = format!("{key} {}:{offset}\n", ark.path().display());
+                scp.write(line.as_bytes())?;
+                if flags.flush { scp.flush() } else { Ok(()) }
+            }
+            Target::Scp(name, files) => match files.get(key) {
+                Some(file) => {
+                    let mut sink = Sink::create(file, pipes)?;
+                    sink.write(object)?;
+                    sink.finish()
+                }
+                None if flags.permissive => Ok(()),
+                None => Err(Error::key(&*name, key, "a file for this key", "none")),
+            },
+        }
+    }
+}
+
+/// Appends an entry; the offset of its object, at the `\0B`.
+fn append(ark: &mut Sink, key: &str, object: &[u8], flush: bool) -> Result<u64> {
+    ark.write(key.as_bytes())?;
+    ark.write(b" ")?;
+    let offset = ark.offset();
+    ark.write(object)?;
+    if flush {
+        ark.flush()?;
+    }
+    Ok(offset)
+}
+
+fn check_key(key: &str, path: &Path) -> Result<()> {
+    if key.is_empty() || key.contains(|c: char| c.is_ascii_whitespace() || c == '\0') {
+        let expected = "a key without white space";
+        return Err(Error::key(path, key, expected, format!("{key:?}")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array1, Array2};
+
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(dir).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn an_unfinished_table_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().display();
+        let mut writer = TableWriter::create(&format!("ark,scp:{at}/a,{at}/s")).unwrap();
+        writer.write("a", &vec![1]).unwrap();
+        drop(writer);
+        assert!(names(dir.path()).is_empty());
+    }
+
+    #[test]
+    fn text_is_kaldis() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let mut writer = TableWriter::create(&format!("ark,t:{}", path.display())).unwrap();
+        writer
+            .write("u", &ndarray::array![[0f32, 1.0, 2.0], [3.0, 4.0, 5.0]])
+            .unwrap();
+        writer.write("e", &Array2::zeros((0, 0))).unwrap();
+        writer.finish().unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        assert_eq!(text, "u  [\n  0 1 2 \n  3 4 5 ]\ne  [ ]\n");
+    }
+
+    #[test]
+    fn bad_keys_and_values_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().display();
+        let mut writer = TableWriter::create(&format!("ark,scp:{at}/a,{at}/s")).unwrap();
+        let value = Array2::zeros((2, 2));
+        writer.write("a", &value).unwrap();
+        for key in ["", "a b", "a"] {
+            assert!(writer.write(key, &value).is_err(), "{key:?}");
+        }
+        let error = writer
+            .write("b", &Array2::zeros((2, 0)))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.ends_with("a: b: expected rows and columns, or neither, found 2 by 0"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn compression_is_for_binary_matrices() {
+        let options = WriteOptions {
+            compression: Some(Compression::Auto),
+            ..WriteOptions::default()
+        };
+        assert!(TableWriter::<Array1<f32>>::create_with("ark:-", options).is_err());
+        assert!(TableWriter::<Array2<f32>>::create_with("ark,t:-", options).is_err());
+    }
+
+    #[test]
+    fn a_list_says_where_each_object_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let (scp, file) = (dir.path().join("s"), dir.path().join("a.vec"));
+        std::fs::write(&scp, format!("a {}\n", file.display())).unwrap();
+        let mut writer = TableWriter::create(&format!("scp,t:{}", scp.display())).unwrap();
+        writer.write("a", &vec![1, 2]).unwrap();
+        assert!(writer.write("b", &vec![1]).is_err());
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "1 2 \n");
+    }
+
+    #[test]
+    fn a_device_stays_a_device() {
+        let mut writer = TableWriter::create("ark:/dev/null").unwrap();
+        writer.write("a", &vec![1]).unwrap();
+        writer.finish().unwrap();
+        assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
+    }
+}

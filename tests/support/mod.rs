@@ -1,0 +1,80 @@
+//! What the tests that run the binary share.
+#![allow(
+    dead_code,
+    reason = "each test file is a crate of its own and uses its part"
+)]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// Runs `unbraid` in a folder.
+pub fn unbraid(folder: &Path, args: &[&str]) -> Output {
+    unbraid_with(folder, args, b"")
+}
+
+/// Runs `unbraid` in a folder, with something on its standard input.
+pub fn unbraid_with(folder: &Path, args: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_unbraid"))
+        .args(args)
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A child that refuses its arguments closes its input unread.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+/// Runs `unbraid`, which has to succeed.
+pub fn succeed(folder: &Path, args: &[&str]) -> Vec<u8> {
+    let output = unbraid(folder, args);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {error}");
+    output.stdout
+}
+
+/// Runs `unbraid`, which has to refuse with one line; the line.
+pub fn fail(folder: &Path, args: &[&str], input: &[u8]) -> String {
+    let output = unbraid_with(folder, args, input);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {error}");
+    assert_eq!(error.lines().count(), 1, "{args:?}: {error}");
+    error.trim_end().to_string()
+}
+
+/// The names in a folder, sorted.
+pub fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// A Python with the packages of `tests/requirements.txt`, or a line that says which test is skipped.
+pub fn python(test: &str) -> Option<PathBuf> {
+    let python = std::env::var_os("UNBRAID_PYTHON").map(PathBuf::from);
+    if python.is_none() {
+        eprintln!("skipped: {test}: UNBRAID_PYTHON is not set");
+    }
+    python
+}
+
+/// Runs a script of `tests/oracles` in a folder; it has to succeed.
+pub fn oracle(python: &Path, folder: &Path, script: &str, args: &[&str]) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/oracles")
+        .join(script);
+    let output = Command::new(python)
+        .arg(script)
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {error}");
+}
