@@ -1,9 +1,16 @@
 //! Speech as corpora: data directories, and what is drawn from them.
 
+pub mod combine;
 pub mod datadir;
+mod files;
+pub mod fix;
 pub mod layout;
+mod rows;
 pub mod segments;
+pub mod split;
+pub mod subset;
 pub mod table;
+pub mod validate;
 
 pub use datadir::DataDir;
 pub use segments::{Segment, Segments};

@@ -59,23 +59,30 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>> {
         return Ok(entries);
     }
     for (index, raw) in body.split(|&b| b == b'\n').enumerate() {
-        let line = index + 1;
-        let text = std::str::from_utf8(raw)
-            .map_err(|_| Error::line(path, line, "UTF-8 text", "other bytes"))?
-            .trim();
-        if text.is_empty() {
-            return Err(Error::line(path, line, "a key", "an empty line"));
-        }
-        let (key, value) = text
-            .split_once(|c: char| c.is_ascii_whitespace())
-            .unwrap_or((text, ""));
-        entries.push(Entry {
-            key: key.to_string(),
-            value: value.trim_start().to_string(),
-            line,
-        });
+        entries.push(parse_line(path, index + 1, raw)?);
     }
     Ok(entries)
+}
+
+/// Parses one line, without its newline; `path` and `line` are for messages.
+///
+/// # Errors
+/// [`Error::Line`] when it is empty or not UTF-8.
+pub fn parse_line(path: &Path, line: usize, raw: &[u8]) -> Result<Entry> {
+    let text = std::str::from_utf8(raw)
+        .map_err(|_| Error::line(path, line, "UTF-8 text", "other bytes"))?
+        .trim();
+    if text.is_empty() {
+        return Err(Error::line(path, line, "a key", "an empty line"));
+    }
+    let (key, value) = text
+        .split_once(|c: char| c.is_ascii_whitespace())
+        .unwrap_or((text, ""));
+    Ok(Entry {
+        key: key.to_string(),
+        value: value.trim_start().to_string(),
+        line,
+    })
 }
 
 #[cfg(test)]

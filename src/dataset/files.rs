@@ -1,0 +1,175 @@
+//! The lines of all files of a data directory, to be divided and written again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use super::layout::{self, KeyedBy};
+use crate::error::{Error, Result};
+use crate::io::atomic;
+use crate::io::lines::{self, Entry};
+
+/// By file name, its lines.
+#[derive(Debug, Clone, Default)]
+pub(super) struct DataFiles(pub(super) BTreeMap<String, Vec<Entry>>);
+
+impl DataFiles {
+    /// Reads the data files of a folder, which has to hold `utt2spk`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when one is missing or cannot be read, [`Error::Line`] for a malformed line.
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        let mut files = BTreeMap::new();
+        for name in layout::files(folder)? {
+            let entries = lines::read_table(folder.join(&name))?;
+            files.insert(name, entries);
+        }
+        match files.get("utt2spk").map(Vec::is_empty) {
+            Some(false) => Ok(Self(files)),
+            Some(true) => Err(Error::format(
+                folder.join("utt2spk"),
+                "an utterance",
+                "none",
+            )),
+            None => Err(Error::format(folder.join("utt2spk"), "a file", "none")),
+        }
+    }
+
+    /// The lines of a file; none when it is missing.
+    pub(super) fn lines(&self, name: &str) -> &[Entry] {
+        self.0.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// By utterance, its recording.
+    pub(super) fn recording_of(&self) -> HashMap<&str, &str> {
+        if self.0.contains_key("segments") {
+            let first = |value| str::split_ascii_whitespace(value).next();
+            let segments = self.lines("segments").iter();
+            return segments
+                .filter_map(|entry| Some((entry.key.as_str(), first(&entry.value)?)))
+                .collect();
+        }
+        let utterances = self.lines("utt2spk").iter();
+        utterances
+            .map(|entry| (entry.key.as_str(), entry.key.as_str()))
+            .collect()
+    }
+
+    /// Divides by utterance into `count` parts; an utterance without a part is left out. Recordings and
+    /// speakers go with their utterances, into several parts if need be; `spk2utt` is made anew.
+    pub(super) fn divide(&self, part_of: &HashMap<&str, usize>, count: usize) -> Vec<DataFiles> {
+        let recording_of = self.recording_of();
+        let mut speakers: HashMap<&str, BTreeSet<usize>> = HashMap::new();
+        let mut recordings: HashMap<&str, BTreeSet<usize>> = HashMap::new();
+        for entry in self.lines("utt2spk") {
+            let Some(&part) = part_of.get(entry.key.as_str()) else {
+                continue;
+            };
+            speakers.entry(&entry.value).or_default().insert(part);
+            if let Some(recording) = recording_of.get(entry.key.as_str()) {
+                recordings.entry(recording).or_default().insert(part);
+            }
+        }
+        let mut parts = vec![DataFiles::default(); count];
+        for (name, entries) in &self.0 {
+            let keyed = layout::keyed_by(name);
+            let mut lines = vec![Vec::new(); count];
+            for entry in entries {
+                let key = entry.key.as_str();
+                let own = part_of
+                    .get(key)
+                    .copied()
+                    .filter(|_| keyed == Some(KeyedBy::Utterance));
+                let shared = match keyed {
+                    Some(KeyedBy::Speaker) => speakers.get(key),
+                    Some(KeyedBy::Recording) => recordings.get(key),
+                    _ => None,
+                };
+                for part in own.into_iter().chain(shared.into_iter().flatten().copied()) {
+                    lines[part].push(entry.clone());
+                }
+            }
+            for (part, lines) in parts.iter_mut().zip(lines) {
+                part.0.insert(name.clone(), lines);
+            }
+        }
+        parts.iter_mut().for_each(DataFiles::invert);
+        parts
+    }
+
+    /// Makes `spk2utt` from `utt2spk`, speakers in byte order.
+    pub(super) fn invert(&mut self) {
+        let mut spoken: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for entry in self.lines("utt2spk") {
+            spoken
+                .entry(entry.value.clone())
+                .or_default()
+                .push(&entry.key);
+        }
+        let entries = spoken
+            .into_iter()
+            .zip(1..)
+            .map(|((key, utterances), line)| Entry {
+                key,
+                value: utterances.join(" "),
+                line,
+            });
+        let entries = entries.collect();
+        self.0.insert("spk2utt".into(), entries);
+    }
+
+    /// Writes the files as the folder `target`, which appears whole when it is new; in one that is there,
+    /// file by file, and data files that do not belong to it any more are removed.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be written.
+    pub(super) fn write(&self, target: &Path) -> Result<()> {
+        let parent = target.parent().filter(|p| !p.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        atomic::create_dir_all(parent)?;
+        if target.is_dir() {
+            return self.replace(target);
+        }
+        let made = tempfile::Builder::new()
+            .prefix(".unbraid-")
+            .permissions(folder_permissions())
+            .tempdir_in(parent)
+            .map_err(Error::io(target))?;
+        for (name, entries) in &self.0 {
+            atomic::write(made.path().join(name), render(entries))?;
+        }
+        std::fs::rename(made.path(), target).map_err(Error::io(target))
+    }
+
+    fn replace(&self, target: &Path) -> Result<()> {
+        for (name, entries) in &self.0 {
+            atomic::write(target.join(name), render(entries))?;
+        }
+        for name in layout::files(target)? {
+            if !self.0.contains_key(&name) {
+                let path = target.join(name);
+                std::fs::remove_file(&path).map_err(Error::io(&path))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lines as a file's text.
+pub(super) fn render(entries: &[Entry]) -> String {
+    let mut text = String::new();
+    for entry in entries {
+        text.push_str(&entry.key);
+        if !entry.value.is_empty() {
+            text.push(' ');
+            text.push_str(&entry.value);
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// What any new folder gets, 0777 less the umask.
+fn folder_permissions() -> std::fs::Permissions {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::Permissions::from_mode(0o777)
+}

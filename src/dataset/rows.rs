@@ -1,0 +1,42 @@
+//! A data file read with all its faults: each bad line is told, the good ones are kept.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::io::lines::{self, Entry};
+
+/// The good lines of a file, and what is wrong with the others.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    pub(super) entries: Vec<Entry>,
+    pub(super) problems: Vec<Error>,
+}
+
+impl Rows {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read.
+    pub(super) fn read(path: &Path) -> Result<Rows> {
+        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let mut rows = Rows::default();
+        if bytes.is_empty() {
+            return Ok(rows);
+        }
+        let body = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        let mut last = 0;
+        for (line, raw) in (1..).zip(body.split(|&byte| byte == b'\n')) {
+            last = line;
+            match lines::parse_line(path, line, raw) {
+                Ok(entry) => rows.entries.push(entry),
+                Err(problem) => rows.problems.push(problem),
+            }
+        }
+        if body.len() == bytes.len() {
+            let expected = "a newline at the end";
+            rows.problems
+                .push(Error::line(path, last, expected, "the end of the file"));
+        }
+        Ok(rows)
+    }
+}
