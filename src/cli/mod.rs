@@ -1,6 +1,7 @@
 //! The command line: one file per command, which parses, calls the library and prints.
 
 mod copy_feats;
+mod data;
 mod progress;
 
 use clap::{Parser, Subcommand};
@@ -16,6 +17,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     CopyFeats(copy_feats::CopyFeatsArgs),
+    Data(data::DataArgs),
 }
 
 /// Runs the command line of this process.
@@ -25,5 +27,6 @@ enum Command {
 pub fn run() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::CopyFeats(args) => copy_feats::run(args),
+        Command::Data(args) => data::run(args),
     }
 }

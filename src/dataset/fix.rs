@@ -17,7 +17,7 @@ use crate::io::lines::Entry;
 pub struct Change {
     /// The file's name.
     pub name: String,
-    /// Its lines before.
+    /// Its readable lines before.
     pub before: usize,
     /// Its lines now.
     pub after: usize,
@@ -105,29 +105,25 @@ fn agreed(files: &DataFiles) -> HashMap<&str, usize> {
 /// Puts the fixed file in the old one's place, if they differ, and the old one in `.backup/`.
 fn replace(folder: &Path, name: &str, entries: &[Entry]) -> Result<Option<Change>> {
     let path = folder.join(name);
-    let old = match std::fs::read(&path) {
-        Ok(bytes) => Some(bytes),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(Error::io(&path)(error)),
+    let there = path.try_exists().map_err(Error::io(&path))?;
+    let old = if there {
+        Rows::read(&path)?
+    } else {
+        Rows::default()
     };
-    let new = render(entries);
-    if old.as_deref() == Some(new.as_bytes()) {
+    if there && old.problems.is_empty() && old.entries == entries {
         return Ok(None);
     }
-    let mut before = 0;
-    if let Some(old) = old {
+    if there {
         let backup = folder.join(".backup");
         atomic::create_dir_all(&backup)?;
-        atomic::write(backup.join(name), &old)?;
-        before = old
-            .split(|&byte| byte == b'\n')
-            .filter(|line| !line.is_empty())
-            .count();
+        let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+        atomic::write(backup.join(name), bytes)?;
     }
-    atomic::write(&path, new)?;
+    atomic::write(&path, render(entries))?;
     Ok(Some(Change {
         name: name.to_string(),
-        before,
+        before: old.entries.len(),
         after: entries.len(),
     }))
 }

@@ -87,7 +87,7 @@ fn balanced(sizes: &[usize], count: usize) -> Vec<usize> {
         // In units of 1/count, to stay with integers.
         let target = total * (part + 1);
         let nearer = (done * count).abs_diff(target) < ((done + size) * count).abs_diff(target);
-        let needed = sizes.len() - index <= count - part - 1;
+        let needed = sizes.len() - index < count - part;
         if in_part > 0 && part + 1 < count && (nearer || needed) {
             part += 1;
             in_part = 0;

@@ -1,0 +1,58 @@
+//! `unbraid data validate`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Args;
+
+use crate::dataset::validate::{ValidateOptions, validate};
+
+/// Checks a data directory and tells every breach with file and line.
+///
+/// The rules are those of Kaldi's utils/validate_data_dir.sh: the files are there; every line has its
+/// columns; keys stand once and in byte order (LC_ALL=C), utt2spk in that of its speakers as well; all files
+/// have the same utterances, speakers and recordings; spk2utt is the inverse of utt2spk; segments end after
+/// they start.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exits with 1 when anything is wrong. 'unbraid data fix' mends what can be mended.
+
+Example:
+  unbraid data validate --no-feats data/train")]
+pub struct ValidateArgs {
+    /// The data directory
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+
+    /// feats.scp may be missing
+    #[arg(long)]
+    no_feats: bool,
+
+    /// wav.scp may be missing
+    #[arg(long)]
+    no_wav: bool,
+
+    /// text may be missing
+    #[arg(long)]
+    no_text: bool,
+}
+
+pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
+    let options = ValidateOptions {
+        no_feats: args.no_feats,
+        no_wav: args.no_wav,
+        no_text: args.no_text,
+    };
+    let problems = validate(&args.folder, options)?;
+    for problem in &problems {
+        eprintln!("{problem}");
+    }
+    let folder = args.folder.display();
+    match problems.len() {
+        0 => writeln!(io::stdout(), "{folder}: valid")?,
+        1 => bail!("{folder}: 1 problem"),
+        count => bail!("{folder}: {count} problems"),
+    }
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! `unbraid data` as a user runs it.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use support::{fail, names, succeed, unbraid};
+
+/// Two speakers, three utterances, sound and features that are only named.
+fn write_data(folder: &Path) {
+    fs::create_dir_all(folder).unwrap();
+    for (name, content) in [
+        ("utt2spk", "a-1 a\na-2 a\nb-1 b\n"),
+        ("spk2utt", "a a-1 a-2\nb b-1\n"),
+        ("text", "a-1 one\na-2 two\nb-1 three\n"),
+        ("wav.scp", "a-1 a1.wav\na-2 a2.wav\nb-1 b1.wav\n"),
+        ("utt2lang", "a-1 ga\na-2 ga\nb-1 cy\n"),
+    ] {
+        fs::write(folder.join(name), content).unwrap();
+    }
+}
+
+#[test]
+fn a_folder_is_broken_told_and_fixed() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    write_data(&at.join("d"));
+    let valid = succeed(at, &["data", "validate", "--no-feats", "d"]);
+    assert_eq!(valid, b"d: valid\n");
+    fs::write(at.join("d/text"), "b-1 three\na-1 one\n").unwrap();
+    let output = unbraid(at, &["data", "validate", "d"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    let expected = "\
+d/feats.scp: expected a file, found none
+d/text:2: expected a key after 'b-1' in byte order, found 'a-1'
+d/text: a-2: expected a line, since utt2spk has one, found none
+unbraid: d: 3 problems
+";
+    assert_eq!(told, expected);
+    let fixed = String::from_utf8(succeed(at, &["data", "fix", "d"])).unwrap();
+    assert!(fixed.contains("d/utt2spk: 3 lines, now 2\n"), "{fixed}");
+    succeed(at, &["data", "validate", "--no-feats", "d"]);
+    assert_eq!(
+        fs::read_to_string(at.join("d/.backup/text")).unwrap(),
+        "b-1 three\na-1 one\n"
+    );
+}
+
+#[test]
+fn parts_are_valid_and_combine_to_the_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    write_data(&at.join("d"));
+    succeed(at, &["data", "split", "d", "2"]);
+    succeed(at, &["data", "split", "--per-utt", "d", "3"]);
+    assert_eq!(names(&at.join("d/split2")), ["1", "2"]);
+    assert_eq!(names(&at.join("d/split3utt")), ["1", "2", "3"]);
+    let parts = ["d/split3utt/1", "d/split3utt/2", "d/split3utt/3"];
+    for part in parts {
+        succeed(at, &["data", "validate", "--no-feats", part]);
+    }
+    succeed(at, &[&["data", "combine", "all"][..], &parts].concat());
+    for name in names(&at.join("all")) {
+        let read = |folder: &str| fs::read(at.join(folder).join(&name)).unwrap();
+        assert_eq!(read("all"), read("d"), "{name}");
+    }
+    assert_eq!(names(&at.join("all")).len(), 5);
+}
+
+#[test]
+fn a_subset_is_a_valid_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    write_data(&at.join("d"));
+    fs::write(at.join("list"), "b\nnobody\n").unwrap();
+    let picks: [&[&str]; 4] = [
+        &["--first", "2"],
+        &["--per-spk", "1"],
+        &["--random", "2", "--seed", "3"],
+        &["--spk-list", "list"],
+    ];
+    for pick in picks {
+        succeed(at, &[&["data", "subset", "d", "part"], pick].concat());
+        succeed(at, &["data", "validate", "--no-feats", "part"]);
+    }
+    assert_eq!(
+        fs::read_to_string(at.join("part/utt2spk")).unwrap(),
+        "b-1 b\n"
+    );
+}
+
+#[test]
+fn what_is_wrong_is_told_and_nothing_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    write_data(&at.join("d"));
+    write_data(&at.join("e"));
+    fs::write(at.join("e/wav.scp"), "a-1 other.wav\n").unwrap();
+    fs::create_dir(at.join("empty")).unwrap();
+    for (args, expected) in [
+        (&["validate", "none"][..], "none: No such file"),
+        (
+            &["fix", "empty"],
+            "empty/utt2spk: expected a file, found none",
+        ),
+        (
+            &["split", "d", "3"],
+            "number of parts: expected 1 to 2 parts",
+        ),
+        (
+            &["subset", "--first", "4", "d", "new"],
+            "subset: expected at most the 3 utterances",
+        ),
+        (
+            &["subset", "--first", "1", "d", "d"],
+            "target folder: expected another than the source",
+        ),
+        (
+            &["subset", "--utt-list", "none", "d", "new"],
+            "none: No such file",
+        ),
+        (
+            &["combine", "new", "d", "e"],
+            "e/wav.scp: a-1: expected 'a1.wav' as in another source",
+        ),
+        (
+            &["combine", "new", "d", "empty"],
+            "empty/utt2spk: expected a file",
+        ),
+    ] {
+        let error = fail(at, &[&["data"], args].concat(), b"");
+        assert!(
+            error.starts_with(&format!("unbraid: {expected}")),
+            "{error}"
+        );
+        assert_eq!(names(at), ["d", "e", "empty"], "{error}");
+    }
+    let two = [
+        "data", "subset", "--first", "1", "--random", "1", "d", "new",
+    ];
+    assert_eq!(unbraid(at, &two).status.code(), Some(2));
+}
+
+#[test]
+fn upstreams_data_directory_is_valid_and_divided() {
+    let Some(corpora) = std::env::var_os("UNBRAID_CORPORA") else {
+        eprintln!(
+            "skipped: upstreams_data_directory_is_valid_and_divided: UNBRAID_CORPORA is not set"
+        );
+        return;
+    };
+    let source = Path::new(&corpora).join("speechocean762/train");
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    fs::create_dir(at.join("d")).unwrap();
+    for name in names(&source) {
+        fs::copy(source.join(&name), at.join("d").join(&name)).unwrap();
+    }
+    succeed(at, &["data", "validate", "--no-feats", "d"]);
+    assert_eq!(succeed(at, &["data", "fix", "d"]), b"d: nothing to fix\n");
+    succeed(at, &["data", "split", "d", "4"]);
+    for part in names(&at.join("d/split4")) {
+        let folder = format!("d/split4/{part}");
+        succeed(at, &["data", "validate", "--no-feats", &folder]);
+        let utterances = fs::read_to_string(at.join(folder).join("utt2spk")).unwrap();
+        assert!((246..=256).contains(&utterances.lines().count()));
+    }
+}
