@@ -2,6 +2,8 @@
 
 mod copy_feats;
 mod data;
+mod failures;
+mod fbank;
 mod progress;
 
 use clap::{Parser, Subcommand};
@@ -18,6 +20,7 @@ struct Cli {
 enum Command {
     CopyFeats(copy_feats::CopyFeatsArgs),
     Data(data::DataArgs),
+    Fbank(fbank::FbankArgs),
 }
 
 /// Runs the command line of this process.
@@ -28,5 +31,6 @@ pub fn run() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::CopyFeats(args) => copy_feats::run(args),
         Command::Data(args) => data::run(args),
+        Command::Fbank(args) => fbank::run(args),
     }
 }

@@ -5,6 +5,7 @@ pub mod datadir;
 mod files;
 pub mod fix;
 pub mod layout;
+pub mod recordings;
 mod rows;
 pub mod segments;
 pub mod split;
@@ -13,6 +14,7 @@ pub mod table;
 pub mod validate;
 
 pub use datadir::DataDir;
+pub use recordings::{RecordingOptions, Recordings};
 pub use segments::{Segment, Segments};
 pub use table::Table;
 
