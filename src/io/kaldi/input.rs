@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 /// The most bytes that are reserved on the word of a header; beyond it memory grows with what is read.
 const TRUSTED_BYTES: usize = 1 << 20;
 
+/// The most bytes of a number in text.
+const LONGEST_WORD: usize = 64;
+
 /// A stream standing somewhere inside the entry `key` of `path`.
 pub struct Input<'a> {
     reader: &'a mut dyn BufRead,
@@ -115,18 +118,26 @@ impl<'a> Input<'a> {
     }
 
     /// The text up to white space or a bracket, at most 64 bytes: no number is longer.
-    pub(crate) fn word(&mut self) -> Result<String> {
-        let mut word = String::new();
-        while let Some(byte) = self.peek()? {
-            if byte.is_ascii_whitespace() || matches!(byte, b'[' | b']' | b';') {
+    pub(crate) fn word<'w>(&mut self, word: &'w mut Vec<u8>) -> Result<&'w str> {
+        word.clear();
+        loop {
+            let buffer = self.reader.fill_buf().map_err(Error::io(self.path))?;
+            let end = buffer.iter().position(|&byte| ends_word(byte));
+            let taken = end.unwrap_or(buffer.len());
+            word.extend_from_slice(&buffer[..taken.min(LONGEST_WORD + 1)]);
+            self.reader.consume(taken);
+            if word.len() > LONGEST_WORD {
+                let expected = format!("a number of at most {LONGEST_WORD} bytes");
+                return Err(self.fault(expected, "a longer word"));
+            }
+            if end.is_some() || taken == 0 {
                 break;
             }
-            if !byte.is_ascii_graphic() || word.len() >= 64 {
-                return Err(self.fault("a number", format!("{word:?} and the byte {byte}")));
-            }
-            word.push(char::from(byte));
-            self.skip();
         }
-        Ok(word)
+        std::str::from_utf8(word).map_err(|_| self.fault("a number", "bytes that are not UTF-8"))
     }
+}
+
+fn ends_word(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || matches!(byte, b'[' | b']' | b';')
 }

@@ -405,6 +405,27 @@ mod tests {
     }
 
     #[test]
+    fn no_byte_of_nonsense_is_believed() {
+        let compressed = Some(Compression::ColumnHeaders);
+        for bytes in [
+            archive(&matrix(), "", None),
+            archive(&matrix(), "", compressed),
+            archive(&matrix(), ",t", None),
+            archive(&vec![1, 2], "", None),
+        ] {
+            for (at, odd) in
+                (0..bytes.len()).flat_map(|at| [0, 4, b'[', 0x7f, 0xff].map(|b| (at, b)))
+            {
+                let mut bytes = bytes.clone();
+                bytes[at] = odd;
+                // What it reads as is not the point: it ends, with neither panic nor gigabytes.
+                drop(read_bytes::<Array2<f32>>(&bytes, ""));
+                drop(read_bytes::<Vec<i32>>(&bytes, ""));
+            }
+        }
+    }
+
+    #[test]
     fn the_word_that_keys_are_sorted_is_held() {
         let error = read_bytes::<Vec<i32>>(b"b 1\na 1\n", ",s")
             .unwrap_err()

@@ -1,5 +1,7 @@
 //! The text forms of numbers: `[` rows of numbers `]`.
 
+use std::io::Write;
+
 use super::input::Input;
 use crate::error::Result;
 
@@ -8,7 +10,7 @@ use crate::error::Result;
 pub(super) fn read_rows(input: &mut Input) -> Result<(usize, Vec<f32>)> {
     open(input)?;
     let (mut cols, mut row_start) = (0, 0);
-    let mut values = Vec::new();
+    let (mut values, mut word) = (Vec::new(), Vec::new());
     loop {
         let end = skip_blanks(input)?;
         let row = values.len() - row_start;
@@ -24,7 +26,7 @@ pub(super) fn read_rows(input: &mut Input) -> Result<(usize, Vec<f32>)> {
                 return Ok((cols, values));
             }
             Some(End::Row) => {}
-            None => values.push(number(input)?),
+            None => values.push(number(input, &mut word)?),
         }
     }
 }
@@ -32,7 +34,7 @@ pub(super) fn read_rows(input: &mut Input) -> Result<(usize, Vec<f32>)> {
 /// Reads a vector, `[` numbers `]`, all on one line.
 pub(super) fn read_row(input: &mut Input) -> Result<Vec<f32>> {
     open(input)?;
-    let mut values = Vec::new();
+    let (mut values, mut word) = (Vec::new(), Vec::new());
     loop {
         match skip_blanks(input)? {
             Some(End::Object) => {
@@ -40,7 +42,7 @@ pub(super) fn read_row(input: &mut Input) -> Result<Vec<f32>> {
                 return Ok(values);
             }
             Some(End::Row) => return Err(input.fault("a ']' on the vector's line", "its end")),
-            None => values.push(number(input)?),
+            None => values.push(number(input, &mut word)?),
         }
     }
 }
@@ -98,8 +100,9 @@ fn close(input: &mut Input) -> Result<()> {
     }
 }
 
-fn number(input: &mut Input) -> Result<f32> {
-    let word = input.word()?;
+/// Reads a number by way of the buffer `word`.
+fn number(input: &mut Input, word: &mut Vec<u8>) -> Result<f32> {
+    let word = input.word(word)?;
     if input.peek()?.is_none() {
         return Err(input.fault("a number or ']'", "the end of the file"));
     }
@@ -110,12 +113,12 @@ fn number(input: &mut Input) -> Result<f32> {
 /// Writes the shortest form that reads back as the same number, where Kaldi keeps six digits.
 pub(super) fn write_number(value: f32, out: &mut Vec<u8>) {
     let size = value.abs();
-    let text = match value {
-        _ if value.is_nan() => "nan".to_string(),
-        _ if size != 0.0 && !(1e-5..1e7).contains(&size) => format!("{value:e}"),
-        _ => value.to_string(),
+    // To write into memory cannot fail.
+    let _ = match value {
+        _ if value.is_nan() => write!(out, "nan"),
+        _ if size != 0.0 && !(1e-5..1e7).contains(&size) => write!(out, "{value:e}"),
+        _ => write!(out, "{value}"),
     };
-    out.extend_from_slice(text.as_bytes());
 }
 
 #[cfg(test)]

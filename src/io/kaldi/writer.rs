@@ -21,7 +21,8 @@ pub struct WriteOptions {
 }
 
 /// Writes objects under keys. Files appear under their names on [`TableWriter::finish`], the archive before
-/// the list that names it; dropped before, they leave nothing behind.
+/// the list that names it; dropped before, they leave nothing behind. Only with `scp`, where each object has a
+/// file of its own, each of those appears as it is written.
 pub struct TableWriter<T> {
     target: Target,
     flags: WriteFlags,
