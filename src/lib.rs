@@ -6,7 +6,13 @@
 pub mod cli;
 pub mod dataset;
 pub mod error;
+pub mod eval;
 pub mod io;
+pub mod method;
+pub mod nn;
+pub mod objective;
+pub mod report;
 pub mod signal;
+pub mod train;
 
 pub use error::{Error, Result};

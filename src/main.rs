@@ -7,7 +7,13 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("unbraid: {error:#}");
-            ExitCode::FAILURE
+            match error.downcast_ref() {
+                // As a shell reports a process that the signal ended.
+                Some(unbraid::Error::Interrupted { signal, .. }) => {
+                    ExitCode::from(128 + *signal as u8)
+                }
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

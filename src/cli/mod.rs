@@ -2,9 +2,13 @@
 
 mod copy_feats;
 mod data;
+mod extract;
 mod failures;
 mod fbank;
+mod probe;
 mod progress;
+mod score;
+mod train;
 
 use clap::{Parser, Subcommand};
 
@@ -21,6 +25,10 @@ enum Command {
     CopyFeats(copy_feats::CopyFeatsArgs),
     Data(data::DataArgs),
     Fbank(fbank::FbankArgs),
+    Train(train::TrainArgs),
+    Extract(extract::ExtractArgs),
+    Probe(probe::ProbeArgs),
+    Score(score::ScoreArgs),
 }
 
 /// Runs the command line of this process.
@@ -32,5 +40,9 @@ pub fn run() -> anyhow::Result<()> {
         Command::CopyFeats(args) => copy_feats::run(args),
         Command::Data(args) => data::run(args),
         Command::Fbank(args) => fbank::run(args),
+        Command::Train(args) => train::run(args),
+        Command::Extract(args) => extract::run(args),
+        Command::Probe(args) => probe::run(args),
+        Command::Score(args) => score::run(args),
     }
 }

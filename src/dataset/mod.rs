@@ -1,17 +1,21 @@
 //! Speech as corpora: data directories, and what is drawn from them.
 
+pub mod batch;
 pub mod combine;
 pub mod datadir;
 mod files;
 pub mod fix;
 pub mod layout;
+pub mod loader;
 pub mod recordings;
 mod rows;
+pub mod sampler;
 pub mod segments;
 pub mod split;
 pub mod subset;
 pub mod table;
 pub mod validate;
+pub mod view;
 
 pub use datadir::DataDir;
 pub use recordings::{RecordingOptions, Recordings};

@@ -1,0 +1,101 @@
+//! `unbraid extract`: strands out of a trained experiment.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Args;
+
+use crate::eval::extract::{Extraction, Pool, Route, Strand};
+use crate::io::kaldi::TableReader;
+use crate::io::lines::read_table;
+use crate::method::speech::load;
+use crate::nn::device::DeviceChoice;
+use crate::train::experiment::Experiment;
+
+/// Take a strand out of speech with a trained experiment, as Kaldi archives.
+///
+/// Phonetic codes are one matrix an utterance, speaker embeddings one vector of length 1. An utterance that
+/// cannot be extracted is told in a line, the others go on, and the exit code is 1.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  unbraid extract --exp exp/default --strand phonetic scp:data/test/feats.scp ark,scp:z.ark,z.scp
+  unbraid extract --exp exp/default --strand speaker --pool speaker --utt2spk data/test/utt2spk \\
+    scp:data/test/feats.scp ark,scp:spk.ark,spk.scp")]
+pub struct ExtractArgs {
+    /// Folder of the experiment.
+    #[arg(long, value_name = "DIR")]
+    exp: PathBuf,
+    /// What to take out.
+    #[arg(long)]
+    strand: Strand,
+    /// Over what to average.
+    #[arg(long, default_value = "none")]
+    pool: Pool,
+    /// Speakers of the utterances, for --pool speaker.
+    #[arg(long, value_name = "FILE", required_if_eq("pool", "speaker"))]
+    utt2spk: Option<PathBuf>,
+    /// Which checkpoint: last, best or step_000123.
+    #[arg(long, default_value = "last")]
+    checkpoint: String,
+    /// Take up what a killed extraction to the same place left.
+    #[arg(long)]
+    resume: bool,
+    /// Where tensors live.
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+    /// Features to read, as scp:FILE or ark:FILE.
+    #[arg(value_name = "RSPEC")]
+    source: String,
+    /// Where to write, as ark,scp:FILE,FILE or ark:FILE.
+    #[arg(value_name = "WSPEC")]
+    target: String,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the library says; and when utterances failed.
+pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
+    let experiment = Experiment::open(&args.exp)?;
+    let device = args.device.resolve()?;
+    let (method, settled) = load(&experiment, &args.checkpoint, device)?;
+    let speakers = match &args.utt2spk {
+        None => None,
+        Some(path) => Some(
+            read_table(path)?
+                .into_iter()
+                .map(|entry| (entry.key, entry.value))
+                .collect::<BTreeMap<_, _>>(),
+        ),
+    };
+    let extraction = Extraction {
+        method: &method,
+        view: &settled.view,
+        device,
+        strand: args.strand,
+        pool: args.pool,
+    };
+    let route = Route {
+        checkpoint: &experiment.checkpoint(&args.checkpoint)?,
+        source: &args.source,
+        target: &args.target,
+        speakers: speakers.as_ref(),
+        resume: args.resume,
+    };
+    let result = extraction.run(TableReader::open(&args.source)?, route)?;
+    for line in &result.failed {
+        eprintln!("unbraid: {line}");
+    }
+    if !result.failed.is_empty() {
+        bail!(
+            "{} of {} utterances failed",
+            result.failed.len(),
+            result.failed.len() + result.written
+        );
+    }
+    if result.written == 0 {
+        bail!("{}: expected utterances, found none", args.source);
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! `unbraid train`: a configuration to an experiment.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::method::Config;
+use crate::method::speech::train_speech;
+use crate::nn::device::DeviceChoice;
+use crate::train::experiment::read_toml;
+
+/// Train the networks that a configuration describes.
+///
+/// The experiment's folder gets conf.toml (as resolved), log.jsonl, TensorBoard events and checkpoints
+/// (step_000123, with links `last` and `best`). A run that was stopped by Ctrl-C, a signal or a power cut goes
+/// on with --resume as if it had never stopped: on the CPU the weights are the same bit for bit.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  unbraid train --conf conf/default.toml --exp exp/default
+  unbraid train --conf conf/default.toml --exp exp/default --resume
+  unbraid train --conf conf/default.toml --exp exp/seed1 --seed 1
+
+Exit codes: 0 done; 1 an error, told in one line; 130 or 143 stopped by SIGINT or SIGTERM, the run saved.")]
+pub struct TrainArgs {
+    /// Configuration, in TOML.
+    #[arg(long, value_name = "FILE")]
+    conf: PathBuf,
+    /// Folder of the experiment.
+    #[arg(long, value_name = "DIR")]
+    exp: PathBuf,
+    /// Go on from the last checkpoint (from the start when there is none).
+    #[arg(long)]
+    resume: bool,
+    /// Instead of the configuration's seed.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Instead of the configuration's number of steps.
+    #[arg(long)]
+    steps: Option<u64>,
+    /// Instead of the configuration's device.
+    #[arg(long)]
+    device: Option<DeviceChoice>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the library says.
+pub fn run(args: TrainArgs) -> anyhow::Result<()> {
+    let mut config: Config = read_toml(&args.conf)?;
+    config.seed = args.seed.unwrap_or(config.seed);
+    config.train.steps = args.steps.unwrap_or(config.train.steps);
+    config.device = args.device.unwrap_or(config.device);
+    Ok(train_speech(&config, &args.exp, args.resume)?)
+}

@@ -1,0 +1,305 @@
+//! Which utterances make a batch. Batch number `n` of a seed is always the same, so a run's position is its
+//! step and nothing else has to be saved.
+
+use std::path::Path;
+
+use rand::SeedableRng;
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// How batches are put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum SamplerOptions {
+    /// So many utterances, every one once an epoch.
+    Utterances {
+        /// Utterances a batch.
+        batch: usize,
+    },
+    /// Utterances of like length, up to so many frames with padding, every one once an epoch.
+    Frames {
+        /// Frames a batch, padding counted.
+        frames: usize,
+    },
+    /// So many speakers, with so many utterances of each in a row.
+    Speakers {
+        /// Speakers a batch.
+        speakers: usize,
+        /// Utterances of each.
+        utterances: usize,
+    },
+}
+
+/// The utterances that batches are drawn from, by number.
+#[derive(Debug, Clone, Default)]
+pub struct Population {
+    /// Frames of each utterance.
+    pub frames: Vec<usize>,
+    /// Utterances of each speaker.
+    pub by_speaker: Vec<Vec<usize>>,
+}
+
+/// Draws batches.
+#[derive(Debug)]
+pub struct Sampler {
+    options: SamplerOptions,
+    population: Population,
+    seed: u64,
+    epoch: Option<Epoch>,
+}
+
+/// The batches of one epoch, of which the first has number `first`.
+#[derive(Debug)]
+struct Epoch {
+    index: u64,
+    first: u64,
+    batches: Vec<Vec<usize>>,
+}
+
+impl Sampler {
+    /// A sampler over `population`; `source` is named in errors.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when a batch asks for more than there is; [`Error::Key`] for a speaker with a single
+    /// utterance where another of the same speaker is needed.
+    pub fn new(
+        options: SamplerOptions,
+        population: Population,
+        seed: u64,
+        source: &Path,
+    ) -> Result<Self> {
+        check(options, &population, source)?;
+        Ok(Self {
+            options,
+            population,
+            seed,
+            epoch: None,
+        })
+    }
+
+    /// The utterances of batch `number`, counted from 0 over all epochs.
+    pub fn batch(&mut self, number: u64) -> Vec<usize> {
+        let mut epoch = match self.epoch.take() {
+            Some(epoch) if epoch.first <= number => epoch,
+            _ => self.draw(0, 0),
+        };
+        while number >= epoch.first + epoch.batches.len() as u64 {
+            epoch = self.draw(epoch.index + 1, epoch.first + epoch.batches.len() as u64);
+        }
+        let batch = epoch.batches[(number - epoch.first) as usize].clone();
+        self.epoch = Some(epoch);
+        batch
+    }
+
+    /// Draws an epoch, of at least one batch.
+    fn draw(&self, index: u64, first: u64) -> Epoch {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        rng.set_stream(index + 1);
+        let batches = match self.options {
+            SamplerOptions::Utterances { batch } => self.draw_utterances(batch, &mut rng),
+            SamplerOptions::Frames { frames } => self.draw_frames(frames, &mut rng),
+            SamplerOptions::Speakers {
+                speakers,
+                utterances,
+            } => self.draw_speakers(speakers, utterances, &mut rng),
+        };
+        Epoch {
+            index,
+            first,
+            batches,
+        }
+    }
+
+    fn draw_utterances(&self, batch: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
+        let mut order: Vec<usize> = (0..self.population.frames.len()).collect();
+        order.shuffle(rng);
+        order.chunks(batch).map(<[usize]>::to_vec).collect()
+    }
+
+    fn draw_frames(&self, budget: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
+        let mut order: Vec<usize> = (0..self.population.frames.len()).collect();
+        order.shuffle(rng);
+        let mut batches = pack_by_length(order, &self.population.frames, budget);
+        batches.shuffle(rng);
+        batches
+    }
+
+    /// Every speaker once an epoch (but those that do not fill a last batch).
+    fn draw_speakers(
+        &self,
+        speakers: usize,
+        utterances: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Vec<Vec<usize>> {
+        let mut order: Vec<usize> = (0..self.population.by_speaker.len()).collect();
+        order.shuffle(rng);
+        order
+            .chunks_exact(speakers)
+            .map(|chunk| {
+                chunk
+                    .iter()
+                    .flat_map(|&speaker| {
+                        draw_with_refill(&self.population.by_speaker[speaker], utterances, rng)
+                    })
+                    .collect()
+            })
+            .collect()
+    }
+}
+
+/// Batches of at most `budget` frames, padding counted, of `order` sorted by length (stable, so that a shuffled
+/// order mixes equals); an utterance beyond the budget is a batch of its own.
+pub fn pack_by_length(mut order: Vec<usize>, frames: &[usize], budget: usize) -> Vec<Vec<usize>> {
+    order.sort_by_key(|&utterance| frames[utterance]);
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    for utterance in order {
+        match batches.last_mut() {
+            Some(batch) if (batch.len() + 1) * frames[utterance] <= budget => batch.push(utterance),
+            _ => batches.push(vec![utterance]),
+        }
+    }
+    batches
+}
+
+/// `count` of `from` without repeats, or each as often as it takes when there are fewer.
+fn draw_with_refill(from: &[usize], count: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut drawn = Vec::with_capacity(count);
+    while drawn.len() < count {
+        drawn.extend(from.sample(rng, count - drawn.len()).copied());
+    }
+    drawn
+}
+
+fn check(options: SamplerOptions, population: &Population, source: &Path) -> Result<()> {
+    if population.frames.is_empty() {
+        return Err(Error::format(source, "utterances", "none"));
+    }
+    match options {
+        SamplerOptions::Utterances { batch: 0 } => {
+            Err(Error::option("sampler.batch", "at least 1", "0"))
+        }
+        SamplerOptions::Frames { frames: 0 } => {
+            Err(Error::option("sampler.frames", "at least 1", "0"))
+        }
+        SamplerOptions::Speakers {
+            speakers,
+            utterances,
+        } => {
+            let found = population.by_speaker.len();
+            if speakers == 0 || speakers > found {
+                let expected = format!("1 to {found}, the speakers of {}", source.display());
+                return Err(Error::option(
+                    "sampler.speakers",
+                    expected,
+                    speakers.to_string(),
+                ));
+            }
+            if utterances < 2 {
+                return Err(Error::option(
+                    "sampler.utterances",
+                    "at least 2",
+                    utterances.to_string(),
+                ));
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sampler(options: SamplerOptions) -> Sampler {
+        let population = Population {
+            frames: (0..50).map(|i| 10 + (i * 7) % 23).collect(),
+            by_speaker: (0..5).map(|s| (s * 10..s * 10 + 10).collect()).collect(),
+        };
+        Sampler::new(options, population, 7, Path::new("data")).unwrap()
+    }
+
+    const ALL: [SamplerOptions; 3] = [
+        SamplerOptions::Utterances { batch: 8 },
+        SamplerOptions::Frames { frames: 100 },
+        SamplerOptions::Speakers {
+            speakers: 2,
+            utterances: 4,
+        },
+    ];
+
+    #[test]
+    fn a_batch_is_a_function_of_its_number() {
+        for options in ALL {
+            let mut forwards = sampler(options);
+            let first: Vec<_> = (0..60).map(|n| forwards.batch(n)).collect();
+            let mut late = sampler(options);
+            assert_eq!(late.batch(59), first[59]);
+            assert_eq!(late.batch(3), first[3]);
+            assert_ne!(first[0], first[30]);
+        }
+    }
+
+    #[test]
+    fn an_epoch_has_every_utterance_once() {
+        for (options, batches) in [(ALL[0], 7), (ALL[1], 0)] {
+            let mut sampler = sampler(options);
+            let count = if batches == 0 {
+                sampler.draw(0, 0).batches.len() as u64
+            } else {
+                batches
+            };
+            let mut seen: Vec<usize> = (0..count).flat_map(|n| sampler.batch(n)).collect();
+            seen.sort_unstable();
+            assert_eq!(seen, (0..50).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn frames_stay_within_the_budget() {
+        let mut sampler = sampler(ALL[1]);
+        for number in 0..40 {
+            let batch = sampler.batch(number);
+            let longest = batch
+                .iter()
+                .map(|&u| sampler.population.frames[u])
+                .max()
+                .unwrap();
+            assert!(longest * batch.len() <= 100);
+        }
+    }
+
+    #[test]
+    fn speakers_come_in_rows_of_different_utterances() {
+        let mut sampler = sampler(ALL[2]);
+        for number in 0..20 {
+            let batch = sampler.batch(number);
+            for row in batch.chunks(4) {
+                assert!(row.iter().all(|u| u / 10 == row[0] / 10));
+                let distinct: std::collections::HashSet<_> = row.iter().collect();
+                assert_eq!(distinct.len(), 4);
+            }
+            assert_ne!(batch[0] / 10, batch[4] / 10);
+        }
+    }
+
+    #[test]
+    fn asking_for_too_much_is_told() {
+        let population = Population {
+            frames: vec![1; 4],
+            by_speaker: vec![vec![0, 1], vec![2, 3]],
+        };
+        let options = SamplerOptions::Speakers {
+            speakers: 3,
+            utterances: 2,
+        };
+        let error = Sampler::new(options, population, 0, Path::new("data/x")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "sampler.speakers: expected 1 to 2, the speakers of data/x, found 3"
+        );
+    }
+}

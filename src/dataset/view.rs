@@ -1,0 +1,243 @@
+//! How networks see features: loudness taken out, standardised, brought to one length by option. Training and
+//! extraction go through the same door.
+
+use ndarray::{Array1, Array2, Axis, s};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// What is done to an utterance's features before a network sees them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ViewOptions {
+    /// Subtracts the utterance's mean over all bins and frames: its loudness, for log features.
+    pub loudness: bool,
+    /// Standardises every bin.
+    pub cmvn: Cmvn,
+    /// Stretches every utterance to this many frames by linear interpolation; 0 keeps lengths. For single
+    /// words, whose duration would tell the speaker.
+    pub stretch_frames: usize,
+}
+
+impl Default for ViewOptions {
+    fn default() -> Self {
+        Self {
+            loudness: true,
+            cmvn: Cmvn::Global,
+            stretch_frames: 0,
+        }
+    }
+}
+
+/// Over what mean and deviation are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cmvn {
+    /// Features stay as they are.
+    None,
+    /// Each utterance by its own statistics: also a cheap way to drop the speaker.
+    Utterance,
+    /// All utterances by those of the training set.
+    Global,
+}
+
+/// [`ViewOptions`] with the numbers that training settled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureView {
+    options: ViewOptions,
+    mean: Vec<f32>,
+    std: Vec<f32>,
+}
+
+impl FeatureView {
+    /// A view for features of `bins`, with global statistics over `corpus` where the options ask for them.
+    ///
+    /// # Errors
+    /// Whatever the corpus says, and [`Error::Format`] for one without frames.
+    pub fn fit(
+        options: &ViewOptions,
+        bins: usize,
+        corpus: impl Iterator<Item = Result<Array2<f32>>>,
+    ) -> Result<Self> {
+        let mut view = Self {
+            options: options.clone(),
+            mean: vec![0.0; bins],
+            std: vec![1.0; bins],
+        };
+        if options.cmvn == Cmvn::Global {
+            let mut moments = Moments::new(bins);
+            for feats in corpus {
+                moments.add(&view.level(feats?));
+            }
+            (view.mean, view.std) = moments.mean_std()?;
+        }
+        Ok(view)
+    }
+
+    /// A view that changes nothing.
+    pub fn identity(bins: usize) -> Self {
+        Self {
+            options: ViewOptions {
+                loudness: false,
+                cmvn: Cmvn::None,
+                stretch_frames: 0,
+            },
+            mean: vec![0.0; bins],
+            std: vec![1.0; bins],
+        }
+    }
+
+    /// Bins of the features that it takes.
+    pub fn bins(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// The options.
+    pub fn options(&self) -> &ViewOptions {
+        &self.options
+    }
+
+    /// `[frames, bins]` to what the networks see, `[frames, bins]` or `[stretch_frames, bins]`.
+    pub fn apply(&self, feats: Array2<f32>) -> Array2<f32> {
+        let mut feats = self.level(feats);
+        match self.options.cmvn {
+            Cmvn::None => {}
+            Cmvn::Global => {
+                let (mean, std) = (
+                    Array1::from(self.mean.clone()),
+                    Array1::from(self.std.clone()),
+                );
+                feats = (feats - &mean) / &std;
+            }
+            Cmvn::Utterance => {
+                let mean = feats.mean_axis(Axis(0)).unwrap_or_default();
+                let std = feats.std_axis(Axis(0), 0.0).mapv(|s| s.max(1e-5));
+                feats = (feats - &mean) / &std;
+            }
+        }
+        match self.options.stretch_frames {
+            0 => feats,
+            frames => stretch(&feats, frames),
+        }
+    }
+
+    fn level(&self, mut feats: Array2<f32>) -> Array2<f32> {
+        if self.options.loudness {
+            let mean = feats.iter().map(|&x| f64::from(x)).sum::<f64>() / feats.len().max(1) as f64;
+            feats -= mean as f32;
+        }
+        feats
+    }
+}
+
+/// Linear interpolation of `[frames, bins]` to `[target, bins]`; first and last frame stay.
+fn stretch(feats: &Array2<f32>, target: usize) -> Array2<f32> {
+    let (frames, bins) = feats.dim();
+    let mut out = Array2::zeros((target, bins));
+    for (index, mut row) in out.rows_mut().into_iter().enumerate() {
+        let at = stretched_position(index, frames, target);
+        let (low, share) = (at.floor() as usize, (at - at.floor()) as f32);
+        let high = (low + 1).min(frames - 1);
+        row.assign(&feats.slice(s![low, ..]));
+        row *= 1.0 - share;
+        row.scaled_add(share, &feats.slice(s![high, ..]));
+    }
+    out
+}
+
+/// Where frame `index` of `target` lies among `frames` of the source.
+pub fn stretched_position(index: usize, frames: usize, target: usize) -> f64 {
+    let last = frames.saturating_sub(1) as f64;
+    last * index as f64 / target.saturating_sub(1).max(1) as f64
+}
+
+/// Sums for mean and deviation per bin, in f64.
+#[derive(Debug)]
+struct Moments {
+    count: f64,
+    sum: Array1<f64>,
+    squares: Array1<f64>,
+}
+
+impl Moments {
+    fn new(bins: usize) -> Self {
+        Self {
+            count: 0.0,
+            sum: Array1::zeros(bins),
+            squares: Array1::zeros(bins),
+        }
+    }
+
+    fn add(&mut self, feats: &Array2<f32>) {
+        for row in feats.rows() {
+            let row = row.mapv(f64::from);
+            self.sum += &row;
+            self.squares += &(&row * &row);
+        }
+        self.count += feats.nrows() as f64;
+    }
+
+    fn mean_std(&self) -> Result<(Vec<f32>, Vec<f32>)> {
+        if self.count == 0.0 {
+            return Err(Error::option(
+                "training data",
+                "features with frames",
+                "none",
+            ));
+        }
+        let mean = &self.sum / self.count;
+        let variance = &self.squares / self.count - &mean * &mean;
+        let std = variance.mapv(|v| v.max(1e-10).sqrt() as f32);
+        Ok((mean.mapv(|m| m as f32).to_vec(), std.to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn global_statistics_standardise_the_corpus() {
+        let corpus = [
+            array![[1f32, 10.0], [3.0, 30.0]],
+            array![[5.0, 50.0], [7.0, 70.0]],
+        ];
+        let options = ViewOptions {
+            loudness: false,
+            ..Default::default()
+        };
+        let view = FeatureView::fit(&options, 2, corpus.iter().cloned().map(Ok)).unwrap();
+        let seen = view.apply(corpus[0].clone());
+        let expected = (1.0 - 4.0) / 5f32.sqrt();
+        assert!((seen[[0, 0]] - expected).abs() < 1e-5 && (seen[[0, 1]] - expected).abs() < 1e-5);
+    }
+
+    #[test]
+    fn loudness_does_not_pass() {
+        let view = FeatureView::fit(
+            &ViewOptions {
+                cmvn: Cmvn::None,
+                ..Default::default()
+            },
+            2,
+            std::iter::empty(),
+        )
+        .unwrap();
+        let quiet = array![[1f32, 2.0], [4.0, 3.0]];
+        let gap = view.apply(quiet.clone()) - view.apply(quiet + 7.0);
+        assert!(gap.iter().all(|g| g.abs() < 1e-5));
+    }
+
+    #[test]
+    fn stretching_keeps_the_ends() {
+        let feats = array![[0f32], [1.0], [2.0], [3.0]];
+        assert_eq!(
+            stretch(&feats, 7).column(0).to_vec(),
+            [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
+        );
+        assert_eq!(stretch(&feats, 2).column(0).to_vec(), [0.0, 3.0]);
+        assert_eq!(stretch(&array![[5f32]], 3).column(0).to_vec(), [5.0; 3]);
+    }
+}

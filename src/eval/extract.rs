@@ -1,0 +1,388 @@
+//! Strands out of a trained experiment: codes by frame, embeddings by utterance, means by speaker.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use ndarray::{Array1, Array2, Axis};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Tensor, no_grad};
+
+use crate::dataset::sampler::pack_by_length;
+use crate::dataset::view::FeatureView;
+use crate::error::{Error, Result};
+use crate::io::atomic;
+use crate::io::kaldi::{KaldiObject, TableReader, TableWriter, WriteSpecifier, WriteTo};
+use crate::method::Disentangle;
+use crate::nn::Mask;
+
+/// What is taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Strand {
+    /// The phonetic encoder's codes: a matrix `[codes, code_dim]`.
+    Phonetic,
+    /// The speaker encoder's embedding: a vector `[embedding_dim]` of length 1.
+    Speaker,
+    /// What the encoders read (levelled, standardised, stretched features): a matrix `[frames, bins]`.
+    Features,
+    /// Features decoded from both strands of the utterance: a matrix `[frames, bins]`.
+    Reconstruction,
+}
+
+/// Over what the strand is averaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Pool {
+    /// As it comes.
+    None,
+    /// One vector an utterance: the mean over its frames.
+    Utterance,
+    /// One vector a speaker: the mean over the utterances' vectors.
+    Speaker,
+}
+
+/// Utterances held at once, out of which batches of like length are made.
+const WINDOW: usize = 512;
+/// Frames of a batch, padding counted.
+const BATCH_FRAMES: usize = 8192;
+
+/// An extraction that can be taken up again.
+#[derive(Debug)]
+pub struct Extraction<'a> {
+    /// The trained networks.
+    pub method: &'a Disentangle,
+    /// How they see features.
+    pub view: &'a FeatureView,
+    /// Where they live.
+    pub device: Device,
+    /// What is taken out.
+    pub strand: Strand,
+    /// Over what it is averaged.
+    pub pool: Pool,
+}
+
+/// What became of an extraction.
+#[derive(Debug, Default)]
+pub struct Extracted {
+    /// Utterances written, those of an earlier run among them.
+    pub written: usize,
+    /// One line for every utterance that failed.
+    pub failed: Vec<String>,
+}
+
+/// Names the extraction whose parts lie in a folder.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Origin {
+    checkpoint: PathBuf,
+    source: String,
+    strand: Strand,
+    pool: Pool,
+}
+
+/// From where to where.
+#[derive(Debug, Clone, Copy)]
+pub struct Route<'a> {
+    /// The checkpoint's folder, which names the extraction.
+    pub checkpoint: &'a Path,
+    /// The read specifier, likewise.
+    pub source: &'a str,
+    /// The write specifier.
+    pub target: &'a str,
+    /// `utt2spk`, for means by speaker.
+    pub speakers: Option<&'a BTreeMap<String, String>>,
+    /// Whether to take up what a killed run left.
+    pub resume: bool,
+}
+
+impl Extraction<'_> {
+    /// Extracts every utterance of `feats`, an iterator of features `[frames, bins]`, to the route's target.
+    ///
+    /// Work is kept in parts, each whole or not there, in the folder `TARGET.parts`; they become the target
+    /// at the end. An utterance that cannot be read or does not fit is told in [`Extracted::failed`] and the
+    /// rest goes on.
+    ///
+    /// # Errors
+    /// What the target's disk says; [`Error::Format`] when the parts are of another extraction.
+    pub fn run(
+        &self,
+        feats: impl Iterator<Item = Result<(String, Array2<f32>)>>,
+        route: Route,
+    ) -> Result<Extracted> {
+        let mut parts = Parts::open(&self.origin(&route), &route)?;
+        let done = parts.keys()?;
+        let mut result = Extracted::default();
+        let mut window = Vec::new();
+        for entry in feats {
+            match entry.and_then(|(key, feats)| self.accept(&key, &feats).map(|()| (key, feats))) {
+                Ok((key, _)) if done.contains(&key) => {}
+                Ok(pair) => window.push(pair),
+                Err(error) => result.failed.push(error.to_string()),
+            }
+            if window.len() == WINDOW {
+                parts.add(&self.extract(std::mem::take(&mut window)))?;
+            }
+        }
+        if !window.is_empty() {
+            parts.add(&self.extract(window))?;
+        }
+        result.written = self.assemble(&parts, &route)?;
+        parts.remove();
+        Ok(result)
+    }
+
+    fn origin(&self, route: &Route) -> Origin {
+        Origin {
+            checkpoint: route
+                .checkpoint
+                .canonicalize()
+                .unwrap_or_else(|_| route.checkpoint.to_path_buf()),
+            source: route.source.to_string(),
+            strand: self.strand,
+            pool: self.pool,
+        }
+    }
+
+    fn accept(&self, key: &str, feats: &Array2<f32>) -> Result<()> {
+        let refuse =
+            |expected: String, found: String| Err(Error::key("features", key, expected, found));
+        if feats.ncols() != self.view.bins() {
+            return refuse(
+                format!("{} bins", self.view.bins()),
+                feats.ncols().to_string(),
+            );
+        }
+        if feats.nrows() == 0 {
+            return refuse("at least one frame".into(), "none".into());
+        }
+        match feats.iter().find(|value| !value.is_finite()) {
+            Some(value) => refuse("finite features".into(), value.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    /// The strand of every utterance of a window, in its order; a vector is a matrix of one row.
+    fn extract(&self, window: Vec<(String, Array2<f32>)>) -> Vec<(String, Array2<f32>)> {
+        let (keys, seen): (Vec<String>, Vec<Array2<f32>>) = window
+            .into_iter()
+            .map(|(key, feats)| (key, self.view.apply(feats)))
+            .unzip();
+        let frames: Vec<usize> = seen.iter().map(|feats| feats.nrows()).collect();
+        let mut strands = vec![Array2::zeros((0, 0)); keys.len()];
+        for places in pack_by_length((0..keys.len()).collect(), &frames, BATCH_FRAMES) {
+            let batch: Vec<&Array2<f32>> = places.iter().map(|&place| &seen[place]).collect();
+            for (place, strand) in places.iter().zip(self.forward(&batch)) {
+                strands[*place] = match self.pool {
+                    Pool::None => strand,
+                    Pool::Utterance | Pool::Speaker => strand
+                        .mean_axis(Axis(0))
+                        .unwrap_or_default()
+                        .insert_axis(Axis(0)),
+                };
+            }
+        }
+        keys.into_iter().zip(strands).collect()
+    }
+
+    fn forward(&self, batch: &[&Array2<f32>]) -> Vec<Array2<f32>> {
+        let lengths: Vec<i64> = batch.iter().map(|feats| feats.nrows() as i64).collect();
+        let mask = Mask::new(&lengths, self.device);
+        let feats = pad(batch, mask.frames()).to(self.device);
+        let model = self.method.model();
+        no_grad(|| match self.strand {
+            Strand::Features => rows(&feats, &lengths),
+            Strand::Speaker => {
+                let embeds = model.speaker.forward(&feats, &mask, false).unsqueeze(2);
+                rows(&embeds, &vec![1; lengths.len()])
+            }
+            Strand::Phonetic => {
+                let (codes, code_mask) = model.phonetic.forward(&feats, &mask);
+                rows(&codes, code_mask.lengths())
+            }
+            Strand::Reconstruction => {
+                let (codes, _) = model.phonetic.forward(&feats, &mask);
+                let embeds = model.speaker.forward(&feats, &mask, false);
+                rows(&model.decoder.forward(&codes, &embeds, &mask), &lengths)
+            }
+        })
+    }
+
+    /// Writes the parts as one table.
+    fn assemble(&self, parts: &Parts, route: &Route) -> Result<usize> {
+        if self.pool == Pool::Speaker {
+            return speaker_means(parts, route);
+        }
+        if self.pool == Pool::Utterance || self.strand == Strand::Speaker {
+            return copy(
+                parts,
+                TableWriter::<Array1<f32>>::create(route.target)?,
+                |matrix| matrix.row(0).to_owned(),
+            );
+        }
+        copy(
+            parts,
+            TableWriter::<Array2<f32>>::create(route.target)?,
+            |matrix| matrix,
+        )
+    }
+}
+
+fn copy<T: KaldiObject>(
+    parts: &Parts,
+    mut writer: TableWriter<T>,
+    shape: impl Fn(Array2<f32>) -> T,
+) -> Result<usize> {
+    let mut written = 0;
+    for entry in parts.entries() {
+        let (key, matrix) = entry?;
+        writer.write(&key, &shape(matrix))?;
+        written += 1;
+    }
+    writer.finish()?;
+    Ok(written)
+}
+
+fn speaker_means(parts: &Parts, route: &Route) -> Result<usize> {
+    let speakers = route
+        .speakers
+        .ok_or_else(|| Error::option("--pool speaker", "--utt2spk FILE beside it", "none"))?;
+    let mut sums: BTreeMap<&str, (Array1<f64>, f64)> = BTreeMap::new();
+    for entry in parts.entries() {
+        let (key, vector) = entry?;
+        let speaker = speakers
+            .get(&key)
+            .ok_or_else(|| Error::key("--utt2spk", &key, "a speaker for this utterance", "none"))?;
+        let vector = vector.row(0).mapv(f64::from);
+        let (sum, count) = sums
+            .entry(speaker)
+            .or_insert_with(|| (Array1::zeros(vector.len()), 0.0));
+        *sum += &vector;
+        *count += 1.0;
+    }
+    let mut writer = TableWriter::<Array1<f32>>::create(route.target)?;
+    for (speaker, (sum, count)) in &sums {
+        writer.write(speaker, &sum.mapv(|value| (value / count) as f32))?;
+    }
+    writer.finish()?;
+    Ok(sums.len())
+}
+
+/// The folder of finished parts, `TARGET.parts`; a temporary one when the target is no file.
+struct Parts {
+    folder: PathBuf,
+    count: usize,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Parts {
+    fn open(origin: &Origin, route: &Route) -> Result<Self> {
+        let file = match WriteSpecifier::parse(route.target)?.to {
+            WriteTo::Ark(ark) | WriteTo::ArkScp(ark, _) if ark != "-" && !ark.starts_with('|') => {
+                ark
+            }
+            _ => {
+                let folder = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
+                return Ok(Self {
+                    folder: folder.path().to_path_buf(),
+                    count: 0,
+                    _temporary: Some(folder),
+                });
+            }
+        };
+        let folder = PathBuf::from(format!("{file}.parts"));
+        if !route.resume && folder.exists() {
+            std::fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
+        }
+        atomic::create_dir_all(&folder)?;
+        let note = folder.join("origin.json");
+        let json = serde_json::to_string(origin).unwrap_or_default();
+        match std::fs::read_to_string(&note) {
+            Ok(found) if found != json => return Err(Error::format(&folder, json, found)),
+            Ok(_) => {}
+            Err(_) => atomic::write(&note, json)?,
+        }
+        let mut parts = Self {
+            folder,
+            count: 0,
+            _temporary: None,
+        };
+        while parts.name(parts.count).exists() {
+            parts.count += 1;
+        }
+        Ok(parts)
+    }
+
+    fn name(&self, index: usize) -> PathBuf {
+        self.folder.join(format!("{index:06}.ark"))
+    }
+
+    fn add(&mut self, strands: &[(String, Array2<f32>)]) -> Result<()> {
+        let mut writer = TableWriter::<Array2<f32>>::create(&format!(
+            "ark:{}",
+            self.name(self.count).display()
+        ))?;
+        for (key, strand) in strands {
+            writer.write(key, strand)?;
+        }
+        writer.finish()?;
+        self.count += 1;
+        Ok(())
+    }
+
+    fn entries(&self) -> impl Iterator<Item = Result<(String, Array2<f32>)>> {
+        let names: Vec<PathBuf> = (0..self.count).map(|index| self.name(index)).collect();
+        names.into_iter().flat_map(|name| {
+            let entries: Box<dyn Iterator<Item = Result<(String, Array2<f32>)>>> =
+                match TableReader::open(&format!("ark:{}", name.display())) {
+                    Ok(reader) => Box::new(reader),
+                    Err(error) => Box::new(std::iter::once(Err(error))),
+                };
+            entries
+        })
+    }
+
+    fn keys(&self) -> Result<std::collections::HashSet<String>> {
+        self.entries().map(|entry| Ok(entry?.0)).collect()
+    }
+
+    fn remove(self) {
+        // What is left over would only be taken for the parts of a later run, which checks their origin.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// `[batch, bins, frames]` with zeros behind each end.
+fn pad(batch: &[&Array2<f32>], frames: i64) -> Tensor {
+    let rows: Vec<Tensor> = batch
+        .iter()
+        .map(|feats| {
+            let (length, bins) = feats.dim();
+            let flat: Vec<f32> = feats.iter().copied().collect();
+            Tensor::from_slice(&flat)
+                .reshape([length as i64, bins as i64])
+                .tr()
+                .constant_pad_nd([0, frames - length as i64])
+        })
+        .collect();
+    Tensor::stack(&rows, 0)
+}
+
+/// The first `lengths` frames of each of `[batch, dim, frames]`, as `[frames, dim]`.
+fn rows(batch: &Tensor, lengths: &[i64]) -> Vec<Array2<f32>> {
+    let dim = batch.size()[1];
+    lengths
+        .iter()
+        .enumerate()
+        .map(|(index, &length)| {
+            let one = batch
+                .get(index as i64)
+                .narrow(1, 0, length)
+                .tr()
+                .contiguous();
+            let mut values = vec![0f32; (length * dim) as usize];
+            let count = values.len();
+            one.to(Device::Cpu).copy_data(&mut values, count);
+            Array2::from_shape_vec((length as usize, dim as usize), values).unwrap_or_default()
+        })
+        .collect()
+}

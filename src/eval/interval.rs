@@ -1,0 +1,49 @@
+//! Confidence intervals by resampling.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Resamples of a bootstrap.
+const RESAMPLES: usize = 1000;
+
+/// The 95 % percentile bootstrap interval (Efron 1979) of the weighted mean of `values`, each `(sum, weight)`
+/// of one utterance: utterances are drawn, not frames, since frames of one utterance go together.
+pub fn bootstrap(values: &[(f64, f64)], seed: u64) -> (f64, f64) {
+    if values.is_empty() {
+        return (f64::NAN, f64::NAN);
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut means: Vec<f64> = (0..RESAMPLES)
+        .map(|_| {
+            let drawn = (0..values.len()).map(|_| values[rng.random_range(0..values.len())]);
+            weighted_mean(drawn)
+        })
+        .collect();
+    means.sort_by(f64::total_cmp);
+    (means[RESAMPLES / 40], means[RESAMPLES - 1 - RESAMPLES / 40])
+}
+
+/// `sum of sums / sum of weights`.
+pub fn weighted_mean(values: impl IntoIterator<Item = (f64, f64)>) -> f64 {
+    let (sum, weight) = values
+        .into_iter()
+        .fold((0.0, 0.0), |(sum, weight), (s, w)| (sum + s, weight + w));
+    sum / weight
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_is_that_of_a_proportion() {
+        let values: Vec<(f64, f64)> = (0..400).map(|i| (f64::from(i % 4 == 0), 1.0)).collect();
+        let (low, high) = bootstrap(&values, 0);
+        // Normal approximation: 0.25 +- 1.96 sqrt(0.25 * 0.75 / 400).
+        assert!(
+            (low - 0.2076).abs() < 0.012 && (high - 0.2924).abs() < 0.012,
+            "{low} {high}"
+        );
+        assert_eq!(weighted_mean(values), 0.25);
+    }
+}

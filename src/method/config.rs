@@ -1,0 +1,89 @@
+//! A run's configuration: one TOML file, every table beside the code that it configures.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::disentangle::DisentangleOptions;
+use crate::dataset::batch::Labels;
+use crate::dataset::sampler::SamplerOptions;
+use crate::dataset::view::ViewOptions;
+use crate::error::Result;
+use crate::nn::device::DeviceChoice;
+use crate::train::TrainOptions;
+
+/// Everything that settles a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where all random numbers come from.
+    #[serde(default)]
+    pub seed: u64,
+    /// Where tensors live.
+    #[serde(default)]
+    pub device: DeviceChoice,
+    /// bfloat16 in convolutions and linear maps.
+    #[serde(default)]
+    pub bf16: bool,
+    /// What is learned from.
+    pub data: DataOptions,
+    /// How networks see it.
+    #[serde(default)]
+    pub view: ViewOptions,
+    /// The method and its options.
+    pub method: MethodOptions,
+    /// How long, and what is left behind.
+    #[serde(default)]
+    pub train: TrainOptions,
+}
+
+/// The methods.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "lowercase")]
+pub enum MethodOptions {
+    /// Two encoders, one decoder, a speaker critic.
+    Disentangle(DisentangleOptions),
+}
+
+/// Data directories, and how batches are drawn from them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataOptions {
+    /// Training data directory, with `feats.scp`.
+    pub train: PathBuf,
+    /// Validation data directory; without it nothing is validated and there is no `best`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid: Option<PathBuf>,
+    /// What the phonetic strand is told.
+    #[serde(default)]
+    pub labels: Labels,
+    /// Frames of a training window; 0 takes utterances whole.
+    #[serde(default)]
+    pub crop_frames: usize,
+    /// How batches are put together.
+    #[serde(default = "default_sampler")]
+    pub sampler: SamplerOptions,
+    /// Front-end of the features, a TOML of `unbraid fbank`; it is kept with the run, so that `extract --wav`
+    /// makes the same ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fbank: Option<PathBuf>,
+}
+
+fn default_sampler() -> SamplerOptions {
+    SamplerOptions::Speakers {
+        speakers: 6,
+        utterances: 8,
+    }
+}
+
+impl Config {
+    /// Checks every value that can be checked without data.
+    ///
+    /// # Errors
+    /// [`crate::Error::Option`] naming the key.
+    pub fn check(&self) -> Result<()> {
+        self.train.check()?;
+        let MethodOptions::Disentangle(options) = &self.method;
+        options.check(self.data.labels)
+    }
+}

@@ -1,0 +1,10 @@
+//! One file per method, over the same players, terms and trainer.
+
+pub mod config;
+pub mod disentangle;
+pub mod model;
+pub mod speech;
+
+pub use config::Config;
+pub use disentangle::Disentangle;
+pub use model::Model;

@@ -1,0 +1,153 @@
+//! A speech run: the corpora, the view and the inventory around a method.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tch::Device;
+
+use super::config::{Config, MethodOptions};
+use super::disentangle::{Disentangle, DisentangleShape};
+use crate::dataset::batch::{Inventory, Labels, SpeechBatch, SpeechCorpus};
+use crate::dataset::loader::Loader;
+use crate::dataset::sampler::{Sampler, pack_by_length};
+use crate::dataset::view::FeatureView;
+use crate::error::{Error, Result};
+use crate::train::experiment::Experiment;
+use crate::train::trainer::{Batches, step_seed, train};
+use crate::train::{Method, checkpoint};
+
+/// Frames of a validation batch.
+const VALID_FRAMES: usize = 8192;
+
+/// What training settled beside the weights, saved as `inventory.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settled {
+    /// Names behind class numbers.
+    pub inventory: Inventory,
+    /// How networks see features.
+    pub view: FeatureView,
+}
+
+/// Trains what `config` describes in the folder `exp`.
+///
+/// # Errors
+/// Everything that configuration, data, libtorch and disk can say, each with its place.
+pub fn train_speech(config: &Config, exp: &Path, resume: bool) -> Result<()> {
+    config.check()?;
+    let device = config.device.resolve()?;
+    if config.train.threads > 0 {
+        tch::set_num_threads(config.train.threads);
+    }
+    let data = SpeechData::open(config)?;
+    let experiment = Experiment::create(exp, config, resume)?;
+    experiment.write_json("inventory.json", &data.settled)?;
+    if let Some(front_end) = &config.data.fbank {
+        let text = std::fs::read_to_string(front_end).map_err(Error::io(front_end))?;
+        crate::io::atomic::write(exp.join("fbank.toml"), text)?;
+    }
+    tch::manual_seed(step_seed(config.seed, u64::MAX));
+    let mut method = build(config, &data.settled, device);
+    train(&mut method, &data, &experiment, &config.train, config.seed)
+}
+
+/// The method of an experiment, with the weights of checkpoint `name`.
+///
+/// # Errors
+/// A missing or broken experiment or checkpoint, named.
+pub fn load(experiment: &Experiment, name: &str, device: Device) -> Result<(Disentangle, Settled)> {
+    let config: Config = experiment.config()?;
+    let settled: Settled = experiment.read_json("inventory.json")?;
+    let mut method = build(&config, &settled, device);
+    checkpoint::load_weights(&experiment.checkpoint(name)?, &method.players())?;
+    Ok((method, settled))
+}
+
+fn build(config: &Config, settled: &Settled, device: Device) -> Disentangle {
+    let shape = DisentangleShape {
+        bins: settled.view.bins() as i64,
+        speakers: settled.inventory.speakers.len() as i64,
+        labels: (
+            settled.inventory.labels.len() as i64,
+            config.data.labels == Labels::Frames,
+        ),
+    };
+    let MethodOptions::Disentangle(options) = &config.method;
+    Disentangle::new(options, shape, device, config.bf16)
+}
+
+fn open_corpus(path: &Path, labels: Labels, inventory: &Inventory) -> Result<SpeechCorpus> {
+    SpeechCorpus::open(path, &path.join("feats.scp"), labels, inventory)
+}
+
+/// The corpora of a run.
+struct SpeechData {
+    config: Config,
+    settled: Settled,
+    train: Arc<SpeechCorpus>,
+    valid: Option<SpeechCorpus>,
+}
+
+impl SpeechData {
+    fn open(config: &Config) -> Result<Self> {
+        let labels = config.data.labels;
+        let inventory = Inventory::of(&config.data.train, labels)?;
+        let train = open_corpus(&config.data.train, labels, &inventory)?;
+        let valid = match &config.data.valid {
+            Some(path) => Some(open_corpus(path, labels, &inventory)?),
+            None => None,
+        };
+        let bins = train.bins()?;
+        let every = (0..train.len()).map(|utterance| train.raw(utterance, bins));
+        let view = FeatureView::fit(&config.view, bins, every)?;
+        // Told here, before anything is written.
+        Sampler::new(
+            config.data.sampler,
+            train.population(),
+            config.seed,
+            train.path(),
+        )?;
+        Ok(Self {
+            config: config.clone(),
+            settled: Settled { inventory, view },
+            train: Arc::new(train),
+            valid,
+        })
+    }
+}
+
+impl Batches<SpeechBatch> for SpeechData {
+    fn train(&self, first: u64) -> Box<dyn Iterator<Item = Result<SpeechBatch>> + '_> {
+        let corpus = Arc::clone(&self.train);
+        let view = self.settled.view.clone();
+        let (crop, seed) = (self.config.data.crop_frames, self.config.seed);
+        let sampler = Sampler::new(
+            self.config.data.sampler,
+            corpus.population(),
+            seed,
+            corpus.path(),
+        );
+        let mut sampler = match sampler {
+            Ok(sampler) => sampler,
+            Err(error) => return Box::new(std::iter::once(Err(error))),
+        };
+        Box::new(Loader::spawn(first, move |number| {
+            let crop_seed = step_seed(seed, number) as u64;
+            corpus.batch(&sampler.batch(number), &view, crop, crop_seed)
+        }))
+    }
+
+    fn valid(&self) -> Box<dyn Iterator<Item = Result<SpeechBatch>> + '_> {
+        let Some(corpus) = &self.valid else {
+            return Box::new(std::iter::empty());
+        };
+        let order = (0..corpus.len()).collect();
+        let batches = pack_by_length(order, &corpus.population().frames, VALID_FRAMES);
+        Box::new(
+            batches
+                .into_iter()
+                .map(|batch| corpus.batch(&batch, &self.settled.view, 0, 0)),
+        )
+    }
+}

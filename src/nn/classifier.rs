@@ -1,0 +1,198 @@
+//! Classifiers of sequences: the speaker critic, the label head that helps the phonetic strand, and the
+//! convolutional probe are one network at different places.
+
+use serde::{Deserialize, Serialize};
+use tch::nn::Path;
+use tch::{Tensor, nn::Path as VarPath};
+
+use super::Mask;
+use super::layer::{BatchNorm, Conv1d, Linear};
+use super::pooling::statistics_and_max;
+use crate::error::{Error, Result};
+
+/// Size of a [`Classifier`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClassifierOptions {
+    /// Width of the hidden layers.
+    pub channels: i64,
+    /// Odd kernel width in frames.
+    pub kernel: i64,
+    /// Convolutions.
+    pub layers: i64,
+    /// Chance of dropping a hidden value in training.
+    pub dropout: f64,
+}
+
+impl Default for ClassifierOptions {
+    fn default() -> Self {
+        Self {
+            channels: 128,
+            kernel: 5,
+            layers: 3,
+            dropout: 0.0,
+        }
+    }
+}
+
+impl ClassifierOptions {
+    /// Checks every value; `name` is the table that holds them.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self, name: &str) -> Result<()> {
+        if self.kernel < 1 || self.kernel % 2 == 0 {
+            return Err(Error::option(
+                format!("{name}.kernel"),
+                "an odd width",
+                self.kernel.to_string(),
+            ));
+        }
+        for (key, value) in [("channels", self.channels), ("layers", self.layers)] {
+            if value < 1 {
+                return Err(Error::option(
+                    format!("{name}.{key}"),
+                    "at least 1",
+                    value.to_string(),
+                ));
+            }
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(Error::option(
+                format!("{name}.dropout"),
+                "0 <= p < 1",
+                self.dropout.to_string(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a [`Classifier`] answers once a sequence or at every frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// One answer: logits `[batch, classes]`.
+    Sequence,
+    /// One a frame: logits `[batch, classes, frames]`.
+    Frames,
+}
+
+/// Input standardised per channel by batch statistics, convolutions over time with batch normalisation, then
+/// mean, deviation and maximum over time and a hidden layer, or a last layer at every frame. It sees order and
+/// timing, not only averages.
+#[derive(Debug)]
+pub struct Classifier {
+    input_norm: BatchNorm,
+    convs: Vec<(Conv1d, BatchNorm)>,
+    head: Head,
+    dropout: f64,
+}
+
+#[derive(Debug)]
+enum Head {
+    Sequence {
+        hidden: Linear,
+        norm: BatchNorm,
+        output: Linear,
+    },
+    Frames(Conv1d),
+}
+
+impl Classifier {
+    /// From `input_dim` channels to `classes`.
+    pub fn new(
+        path: Path,
+        input_dim: i64,
+        classes: i64,
+        answer: Answer,
+        options: &ClassifierOptions,
+    ) -> Self {
+        let channels = options.channels;
+        let convs = (0..options.layers)
+            .map(|index| {
+                let path = &path / format!("conv{index}");
+                let inputs = if index == 0 { input_dim } else { channels };
+                let conv = Conv1d::new(&path / "conv", inputs, channels, options.kernel);
+                (conv, BatchNorm::new(&path / "norm", channels))
+            })
+            .collect();
+        Self {
+            input_norm: BatchNorm::plain(&path / "input", input_dim),
+            convs,
+            head: Head::new(&path, channels, classes, answer),
+            dropout: options.dropout,
+        }
+    }
+
+    /// `[batch, input_dim, frames]` to logits, shaped as [`Answer`] says.
+    pub fn forward(&self, x: &Tensor, mask: &Mask, train: bool) -> Tensor {
+        let mut x = mask.apply(self.input_norm.forward(x, train));
+        for (index, (conv, norm)) in self.convs.iter().enumerate() {
+            let y = norm.forward(&conv.forward(&x), train).relu();
+            x = mask
+                .apply(if index > 0 { y + x } else { y })
+                .dropout(self.dropout, train);
+        }
+        match &self.head {
+            Head::Frames(output) => output.forward(&x),
+            Head::Sequence {
+                hidden,
+                norm,
+                output,
+            } => {
+                let pooled = hidden.forward(&statistics_and_max(&x, mask));
+                output.forward(
+                    &norm
+                        .forward(&pooled, train)
+                        .relu()
+                        .dropout(self.dropout, train),
+                )
+            }
+        }
+    }
+}
+
+impl Head {
+    fn new(path: &VarPath, channels: i64, classes: i64, answer: Answer) -> Self {
+        match answer {
+            Answer::Frames => Head::Frames(Conv1d::new(path / "output", channels, classes, 1)),
+            Answer::Sequence => Head::Sequence {
+                hidden: Linear::new(path / "hidden", 3 * channels, channels),
+                norm: BatchNorm::new(path / "norm", channels),
+                output: Linear::new(path / "output", channels, classes),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind, nn::VarStore};
+
+    #[test]
+    fn answers_have_their_shapes() {
+        let x = Tensor::randn([4, 16, 9], (Kind::Float, Device::Cpu));
+        let mask = Mask::new(&[9, 5, 1, 7], Device::Cpu);
+        for (answer, shape) in [
+            (Answer::Sequence, vec![4, 6]),
+            (Answer::Frames, vec![4, 6, 9]),
+        ] {
+            let store = VarStore::new(Device::Cpu);
+            let classifier = Classifier::new(store.root(), 16, 6, answer, &Default::default());
+            assert_eq!(classifier.forward(&x, &mask, true).size(), shape);
+        }
+    }
+
+    #[test]
+    fn it_sees_the_order_of_frames() {
+        let store = VarStore::new(Device::Cpu);
+        let classifier =
+            Classifier::new(store.root(), 16, 6, Answer::Sequence, &Default::default());
+        let x = Tensor::randn([2, 16, 12], (Kind::Float, Device::Cpu));
+        let mask = Mask::new(&[12, 12], Device::Cpu);
+        let forward = classifier.forward(&x, &mask, false);
+        let backward = classifier.forward(&x.flip([2]), &mask, false);
+        assert!((forward - backward).abs().max().double_value(&[]) > 1e-4);
+    }
+}

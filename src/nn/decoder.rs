@@ -1,0 +1,162 @@
+//! The decoder: codes and a speaker embedding back to mel features.
+
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+use tch::nn::Path;
+
+use super::Mask;
+use super::layer::{Conv1d, Linear};
+use crate::error::{Error, Result};
+
+/// Size of a [`Decoder`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DecoderOptions {
+    /// Width of the hidden layers.
+    pub channels: i64,
+    /// Odd kernel width in frames.
+    pub kernel: i64,
+    /// Hidden layers at the features' rate, after those that raise it.
+    pub layers: i64,
+}
+
+impl Default for DecoderOptions {
+    fn default() -> Self {
+        Self {
+            channels: 96,
+            kernel: 5,
+            layers: 2,
+        }
+    }
+}
+
+impl DecoderOptions {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self) -> Result<()> {
+        if self.kernel < 1 || self.kernel % 2 == 0 {
+            return Err(Error::option(
+                "decoder.kernel",
+                "an odd width",
+                self.kernel.to_string(),
+            ));
+        }
+        if self.channels < 1 {
+            return Err(Error::option(
+                "decoder.channels",
+                "at least 1",
+                self.channels.to_string(),
+            ));
+        }
+        if self.layers < 0 {
+            return Err(Error::option(
+                "decoder.layers",
+                "0 or more",
+                self.layers.to_string(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Convolutions whose channels are scaled and shifted by the speaker embedding (FiLM, Perez et al. 2018), with
+/// frames doubled until the features' rate is reached.
+#[derive(Debug)]
+pub struct Decoder {
+    convs: Vec<(Conv1d, Linear, bool)>,
+    output: Conv1d,
+}
+
+impl Decoder {
+    /// From codes of `code_dim` at `1 / subsampling` of the frame rate to `output_dim` bins.
+    pub fn new(path: Path, shape: DecoderShape, options: &DecoderOptions) -> Self {
+        let mut doublings = vec![false];
+        doublings.extend(std::iter::repeat_n(
+            true,
+            shape.subsampling.ilog2() as usize,
+        ));
+        doublings.extend(std::iter::repeat_n(false, options.layers as usize));
+        let convs = doublings
+            .iter()
+            .enumerate()
+            .map(|(index, &double)| {
+                let path = &path / format!("conv{index}");
+                let inputs = if index == 0 {
+                    shape.code_dim
+                } else {
+                    options.channels
+                };
+                let film = Linear::zeros(&path / "film", shape.embedding_dim, 2 * options.channels);
+                let conv = Conv1d::new(&path / "conv", inputs, options.channels, options.kernel);
+                (conv, film, double)
+            })
+            .collect();
+        Self {
+            convs,
+            output: Conv1d::new(
+                &path / "output",
+                options.channels,
+                shape.output_dim,
+                options.kernel,
+            ),
+        }
+    }
+
+    /// Codes `[batch, code_dim, codes]` and embeddings `[batch, embedding_dim]` to features
+    /// `[batch, bins, frames]`; `mask` is that of the features.
+    pub fn forward(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Tensor {
+        let mut x = codes.shallow_clone();
+        for (index, (conv, film, double)) in self.convs.iter().enumerate() {
+            if *double {
+                x = x.repeat_interleave_self_int(2, 2, None);
+            }
+            let scale_shift = film.forward(embeds).unsqueeze(2).chunk(2, 1);
+            let y = (conv.forward(&x) * (&scale_shift[0] + 1.0) + &scale_shift[1]).relu();
+            x = if *double || index == 0 { y } else { y + x };
+        }
+        // Codes round up, so there may be frames to spare at the end.
+        mask.apply(self.output.forward(&x.narrow(2, 0, mask.frames())))
+    }
+}
+
+/// What a [`Decoder`] stands between.
+#[derive(Debug, Clone, Copy)]
+pub struct DecoderShape {
+    /// Values per code.
+    pub code_dim: i64,
+    /// Feature frames per code.
+    pub subsampling: i64,
+    /// Values of the speaker embedding.
+    pub embedding_dim: i64,
+    /// Bins of the features.
+    pub output_dim: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind, nn::VarStore};
+
+    #[test]
+    fn frames_come_back_for_any_length() {
+        for subsampling in [1, 2, 4] {
+            let store = VarStore::new(Device::Cpu);
+            let shape = DecoderShape {
+                code_dim: 8,
+                subsampling,
+                embedding_dim: 6,
+                output_dim: 40,
+            };
+            let decoder = Decoder::new(store.root(), shape, &Default::default());
+            for frames in [1, 7, 32] {
+                let cpu = (Kind::Float, Device::Cpu);
+                let codes = Tensor::randn([3, 8, (frames + subsampling - 1) / subsampling], cpu);
+                let mask = Mask::new(&[frames; 3], Device::Cpu);
+                let feats = decoder.forward(&codes, &Tensor::randn([3, 6], cpu), &mask);
+                assert_eq!(feats.size(), [3, 40, frames]);
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Which frames of a padded batch are real, and statistics over those alone, so that an utterance gives the
+//! same numbers in any batch.
+
+use tch::{Device, Kind, Tensor};
+
+/// Frames that are real in a padded batch. A batch without padding costs nothing.
+#[derive(Debug)]
+pub struct Mask {
+    lengths: Vec<i64>,
+    frames: i64,
+    /// `[batch, 1, frames]` of ones and zeros; none when nothing is padded.
+    ones: Option<Tensor>,
+}
+
+impl Mask {
+    /// For sequences of `lengths` frames each, padded to the longest.
+    pub fn new(lengths: &[i64], device: Device) -> Self {
+        let frames = lengths.iter().copied().max().unwrap_or(0);
+        let padded = lengths.iter().any(|&length| length < frames);
+        let ones = padded.then(|| {
+            let positions = Tensor::arange(frames, (Kind::Int64, device)).reshape([1, 1, frames]);
+            let ends = Tensor::from_slice(lengths).to(device).reshape([-1, 1, 1]);
+            positions.lt_tensor(&ends).to_kind(Kind::Float)
+        });
+        Self {
+            lengths: lengths.to_vec(),
+            frames,
+            ones,
+        }
+    }
+
+    /// Real frames of each sequence.
+    pub fn lengths(&self) -> &[i64] {
+        &self.lengths
+    }
+
+    /// Frames of the padded batch.
+    pub fn frames(&self) -> i64 {
+        self.frames
+    }
+
+    /// The mask after a convolution of stride `stride` that rounds up.
+    pub fn subsample(&self, stride: i64) -> Mask {
+        Mask {
+            lengths: self
+                .lengths
+                .iter()
+                .map(|n| (n + stride - 1) / stride)
+                .collect(),
+            frames: (self.frames + stride - 1) / stride,
+            ones: self
+                .ones
+                .as_ref()
+                .map(|ones| ones.slice(2, 0, self.frames, stride)),
+        }
+    }
+
+    /// `[batch, 1, frames]` of booleans, true where a frame is real; none when nothing is padded.
+    pub fn real(&self) -> Option<Tensor> {
+        self.ones.as_ref().map(|ones| ones.gt(0.5))
+    }
+
+    /// Zeroes the padding of `[batch, channels, frames]`, which then acts as a convolution's own zero padding.
+    pub fn apply(&self, x: Tensor) -> Tensor {
+        match &self.ones {
+            None => x,
+            Some(ones) => x * ones,
+        }
+    }
+
+    /// Mean and standard deviation over the real frames of `[batch, channels, frames]`, each
+    /// `[batch, channels, 1]`.
+    pub fn mean_std(&self, x: &Tensor) -> (Tensor, Tensor) {
+        let (mean, variance) = self.moments(x);
+        (mean, (variance + 1e-5).sqrt())
+    }
+
+    /// Instance normalisation (Ulyanov et al. 2016) without scale and shift: every channel of every sequence
+    /// gets mean 0 and variance 1 over its real frames. Padding comes out as zero.
+    pub fn instance_norm(&self, x: &Tensor) -> Tensor {
+        if self.ones.is_none() {
+            return Tensor::instance_norm(
+                x,
+                None::<&Tensor>,
+                None::<&Tensor>,
+                None::<&Tensor>,
+                None::<&Tensor>,
+                true,
+                0.1,
+                1e-5,
+                false,
+            );
+        }
+        let (mean, std) = self.mean_std(x);
+        self.apply((x - mean) / std)
+    }
+
+    /// Sums over the real frames, `[batch, channels, 1]`, divided by their number.
+    pub fn mean(&self, x: &Tensor) -> Tensor {
+        match &self.ones {
+            None => x.mean_dim(&[2i64][..], true, Kind::Float),
+            Some(ones) => {
+                (x * ones).sum_dim_intlist(&[2i64][..], true, Kind::Float) / self.counts()
+            }
+        }
+    }
+
+    fn moments(&self, x: &Tensor) -> (Tensor, Tensor) {
+        let mean = self.mean(x);
+        let centred = x - &mean;
+        let variance = self.mean(&(&centred * &centred));
+        (mean, variance)
+    }
+
+    fn counts(&self) -> Tensor {
+        let device = self.ones.as_ref().map_or(Device::Cpu, Tensor::device);
+        Tensor::from_slice(&self.lengths)
+            .to_kind(Kind::Float)
+            .to(device)
+            .clamp_min(1.0)
+            .reshape([-1, 1, 1])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padding_does_not_reach_statistics() {
+        let x = Tensor::randn([1, 3, 9], (Kind::Float, Device::Cpu));
+        let alone = Mask::new(&[9], Device::Cpu);
+        let batch = Tensor::cat(
+            &[
+                x.constant_pad_nd([0, 5]),
+                Tensor::ones([1, 3, 14], (Kind::Float, Device::Cpu)),
+            ],
+            0,
+        );
+        let mask = Mask::new(&[9, 14], Device::Cpu);
+        for (one, many) in [
+            (
+                alone.instance_norm(&x),
+                mask.instance_norm(&batch).narrow(2, 0, 9),
+            ),
+            (alone.mean_std(&x).0, mask.mean_std(&batch).0),
+            (alone.mean_std(&x).1, mask.mean_std(&batch).1),
+        ] {
+            let gap = (one - many.narrow(0, 0, 1)).abs().max().double_value(&[]);
+            assert!(gap < 1e-5, "{gap}");
+        }
+    }
+
+    #[test]
+    fn subsampling_follows_the_convolution() {
+        let mask = Mask::new(&[5, 8, 1], Device::Cpu).subsample(2);
+        assert_eq!((mask.lengths(), mask.frames()), (&[3, 4, 1][..], 4));
+        let kept = mask.real().unwrap().to_kind(Kind::Int64).sum(Kind::Int64);
+        assert_eq!(kept.int64_value(&[]), 8);
+    }
+}

@@ -1,0 +1,26 @@
+//! Networks over libtorch. Inside, sequences are `[batch, channels, frames]`; a network's doc says what it takes.
+//!
+//! Constructors and `forward` may use tch's panicking operators: shapes have been checked where data entered.
+
+pub mod classifier;
+pub mod decoder;
+pub mod device;
+pub mod layer;
+pub mod mask;
+pub mod phonetic_encoder;
+pub mod pooling;
+pub mod speaker_encoder;
+
+pub use classifier::{Classifier, ClassifierOptions};
+pub use decoder::{Decoder, DecoderOptions};
+pub use mask::Mask;
+pub use phonetic_encoder::{PhoneticEncoder, PhoneticEncoderOptions};
+pub use speaker_encoder::{SpeakerEncoder, SpeakerEncoderOptions};
+
+impl From<tch::TchError> for crate::Error {
+    fn from(error: tch::TchError) -> Self {
+        // libtorch appends a C++ stack trace; its first line says what was wrong.
+        let text = error.to_string();
+        crate::Error::Torch(text.lines().next().unwrap_or_default().to_string())
+    }
+}

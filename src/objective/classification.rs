@@ -1,0 +1,40 @@
+//! Cross-entropy over utterances or frames, and how often the best guess is right.
+
+use tch::{Kind, Reduction, Tensor};
+
+/// A target that does not count: padding, an utterance without a label.
+pub const IGNORE: i64 = -100;
+
+/// Mean cross-entropy in nats of logits `[batch, classes]` against `[batch]`, or of `[batch, classes, frames]`
+/// against `[batch, frames]`; targets [`IGNORE`] are left out. Zero when nothing counts.
+pub fn cross_entropy(logits: &Tensor, targets: &Tensor, label_smoothing: f64) -> Tensor {
+    let sum =
+        logits.cross_entropy_loss::<Tensor>(targets, None, Reduction::Sum, IGNORE, label_smoothing);
+    sum / counted(targets).clamp_min(1.0)
+}
+
+/// Share of counted targets that the highest logit names, as a scalar tensor in [0, 1].
+pub fn accuracy(logits: &Tensor, targets: &Tensor) -> Tensor {
+    let right = logits.argmax(1, false).eq_tensor(targets);
+    right.to_kind(Kind::Float).sum(Kind::Float) / counted(targets).clamp_min(1.0)
+}
+
+fn counted(targets: &Tensor) -> Tensor {
+    targets.ne(IGNORE).to_kind(Kind::Float).sum(Kind::Float)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_targets_do_not_count() {
+        let logits = Tensor::from_slice(&[2f32, 0.0, 0.0, 5.0]).reshape([2, 2]);
+        let targets = Tensor::from_slice(&[0i64, IGNORE]);
+        let expected = (1.0 + (-2f64).exp()).ln();
+        assert!((cross_entropy(&logits, &targets, 0.0).double_value(&[]) - expected).abs() < 1e-6);
+        assert_eq!(accuracy(&logits, &targets).double_value(&[]), 1.0);
+        let none = Tensor::from_slice(&[IGNORE, IGNORE]);
+        assert_eq!(cross_entropy(&logits, &none, 0.0).double_value(&[]), 0.0);
+    }
+}

@@ -1,0 +1,6 @@
+//! The terms that losses are made of. Each takes logits or plain vectors and returns a scalar tensor.
+
+pub mod adversarial;
+pub mod classification;
+pub mod reconstruction;
+pub mod speaker;

@@ -1,0 +1,256 @@
+//! `step_000123/{weights,optimiser}.safetensors` and `state.json`: everything that a run needs to go on as if
+//! it had never stopped. A checkpoint is written to a temporary folder, synced, then renamed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tch::{Tensor, no_grad};
+
+use super::Player;
+use crate::error::{Error, Result};
+use crate::io::atomic;
+
+/// The numbers beside the tensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Steps done; the sampler's position and every step's random numbers follow from it and the seed.
+    pub step: u64,
+    /// Updates of each player, by name.
+    pub updates: BTreeMap<String, u64>,
+    /// Best validation so far: step and value.
+    pub best: Option<(u64, f64)>,
+}
+
+/// The folder name of a step.
+pub fn folder_name(step: u64) -> String {
+    format!("step_{step:06}")
+}
+
+/// Saves `players` under `experiment` and points `last` at the result.
+///
+/// # Errors
+/// [`Error::Io`] naming the file, as when the disk is full; the checkpoints before it stay whole.
+pub fn save(
+    experiment: &Path,
+    players: &mut [&mut Player],
+    best: Option<(u64, f64)>,
+    step: u64,
+) -> Result<PathBuf> {
+    // `weights` holds what extraction uses: averages, where the run keeps them.
+    players.iter_mut().for_each(|player| player.swap_average());
+    let saved = write(experiment, players, best, step);
+    players.iter_mut().for_each(|player| player.swap_average());
+    saved
+}
+
+fn write(
+    experiment: &Path,
+    players: &[&mut Player],
+    best: Option<(u64, f64)>,
+    step: u64,
+) -> Result<PathBuf> {
+    let path = experiment.join(folder_name(step));
+    if path.exists() {
+        // Killed before `last` pointed here, and come by again: what is there is whole.
+        point(experiment, "last", step)?;
+        return Ok(path);
+    }
+    let state = State {
+        step,
+        updates: players
+            .iter()
+            .map(|p| (p.name().to_string(), p.optimiser().updates()))
+            .collect(),
+        best,
+    };
+    let temp = tempfile::Builder::new()
+        .prefix(".step-")
+        .tempdir_in(experiment)
+        .map_err(Error::io(experiment))?;
+    write_tensors(&temp.path().join("weights.safetensors"), &weights(players))?;
+    write_tensors(
+        &temp.path().join("optimiser.safetensors"),
+        &moments(players),
+    )?;
+    let json = serde_json::to_string_pretty(&state).unwrap_or_default();
+    atomic::write(temp.path().join("state.json"), json + "\n")?;
+    atomic::sync_dir(temp.path())?;
+
+    std::fs::rename(temp.path(), &path).map_err(Error::io(&path))?;
+    let _ = temp.keep();
+    point(experiment, "last", step)?;
+    Ok(path)
+}
+
+/// Makes `name` (`last`, `best`) a link to a step's folder, in one rename.
+///
+/// # Errors
+/// [`Error::Io`] naming the link.
+pub fn point(experiment: &Path, name: &str, step: u64) -> Result<()> {
+    let link = experiment.join(name);
+    let temp = experiment.join(format!(".{name}-{}", std::process::id()));
+    let _ = std::fs::remove_file(&temp);
+    std::os::unix::fs::symlink(folder_name(step), &temp).map_err(Error::io(&link))?;
+    std::fs::rename(&temp, &link).map_err(Error::io(&link))?;
+    atomic::sync_dir(experiment)
+}
+
+/// Removes all but the newest `keep` checkpoints, and those that `best` and `last` name.
+///
+/// # Errors
+/// [`Error::Io`] naming the folder.
+pub fn prune(experiment: &Path, keep: usize, best: Option<u64>) -> Result<()> {
+    let mut steps = steps(experiment)?;
+    steps.sort_unstable();
+    let old = steps.len().saturating_sub(keep.max(1));
+    for step in steps
+        .into_iter()
+        .take(old)
+        .filter(|&step| Some(step) != best)
+    {
+        let path = experiment.join(folder_name(step));
+        std::fs::remove_dir_all(&path).map_err(Error::io(&path))?;
+    }
+    Ok(())
+}
+
+/// The steps that have a checkpoint.
+///
+/// # Errors
+/// [`Error::Io`] naming the experiment.
+pub fn steps(experiment: &Path) -> Result<Vec<u64>> {
+    let entries = std::fs::read_dir(experiment).map_err(Error::io(experiment))?;
+    Ok(entries
+        .filter_map(|entry| {
+            entry
+                .ok()?
+                .file_name()
+                .to_str()?
+                .strip_prefix("step_")?
+                .parse()
+                .ok()
+        })
+        .collect())
+}
+
+/// Reads the state of a checkpoint folder.
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::Format`] naming the file.
+pub fn read_state(folder: &Path) -> Result<State> {
+    let path = folder.join("state.json");
+    let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+    serde_json::from_str(&text)
+        .map_err(|e| Error::format(&path, "a checkpoint's state", e.to_string()))
+}
+
+/// Fills `players` with the weights of a checkpoint folder (averages, where the run kept them).
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Format`] for a broken file, [`Error::Key`] for a tensor that is missing, of
+/// another shape, or left over.
+pub fn load_weights(folder: &Path, players: &[&mut Player]) -> Result<()> {
+    load(&folder.join("weights.safetensors"), &weights(players))
+}
+
+/// Fills `players` with everything of a checkpoint folder, to go on training.
+///
+/// # Errors
+/// As [`load_weights`].
+pub fn restore(folder: &Path, players: &mut [&mut Player]) -> Result<State> {
+    let state = read_state(folder)?;
+    load_weights(folder, players)?;
+    load(&folder.join("optimiser.safetensors"), &moments(players))?;
+    for player in players {
+        let updates = state.updates.get(player.name()).ok_or_else(|| {
+            Error::key(
+                folder.join("state.json"),
+                player.name(),
+                "its number of updates",
+                "none",
+            )
+        })?;
+        player.optimiser_mut().set_updates(*updates);
+        player.swap_average();
+    }
+    Ok(state)
+}
+
+/// `player/variable` for every weight and buffer.
+fn weights(players: &[&mut Player]) -> Vec<(String, Tensor)> {
+    let name = |player: &Player, name: &str| format!("{}/{name}", player.name());
+    players
+        .iter()
+        .flat_map(|player| {
+            player
+                .tensors()
+                .map(|(variable, tensor)| (name(player, variable), tensor.detach()))
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// `player/first`, `player/second`; and, where averages stand in the weights' place, the plain weights.
+fn moments(players: &[&mut Player]) -> Vec<(String, Tensor)> {
+    let mut tensors = Vec::new();
+    for player in players {
+        for (name, tensor) in player.optimiser().moments() {
+            tensors.push((format!("{}/{name}", player.name()), tensor.shallow_clone()));
+        }
+        if let Some(swapped_out) = player.average() {
+            tensors.push((
+                format!("{}/weights", player.name()),
+                swapped_out.shallow_clone(),
+            ));
+        }
+    }
+    tensors
+}
+
+fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
+    let on_cpu: Vec<(&String, Tensor)> = tensors
+        .iter()
+        .map(|(name, tensor)| (name, tensor.to(tch::Device::Cpu).contiguous()))
+        .collect();
+    Tensor::write_safetensors(&on_cpu, path)
+        .map_err(|e| Error::io(path)(std::io::Error::other(e.to_string())))?;
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(Error::io(path))
+}
+
+/// Copies a file's tensors into `targets`, whose names and shapes it has to match exactly.
+fn load(path: &Path, targets: &[(String, Tensor)]) -> Result<()> {
+    if !path.exists() {
+        return Err(Error::io(path)(std::io::ErrorKind::NotFound.into()));
+    }
+    let read = Tensor::read_safetensors(path)
+        .map_err(|e| Error::format(path, "tensors in safetensors format", e.to_string()))?;
+    let found: BTreeMap<String, Tensor> = read.into_iter().collect();
+    let wanted: BTreeSet<&String> = targets.iter().map(|(name, _)| name).collect();
+    if let Some(extra) = found.keys().find(|name| !wanted.contains(name)) {
+        return Err(Error::key(
+            path,
+            extra,
+            "no such tensor in this configuration",
+            "one",
+        ));
+    }
+    for (name, target) in targets {
+        let source = found.get(name).ok_or_else(|| {
+            Error::key(path, name, format!("a tensor {:?}", target.size()), "none")
+        })?;
+        if source.size() != target.size() {
+            let (expected, got) = (
+                format!("{:?}", target.size()),
+                format!("{:?}", source.size()),
+            );
+            return Err(Error::key(path, name, expected, got));
+        }
+        no_grad(|| target.shallow_clone().copy_(source));
+    }
+    Ok(())
+}

@@ -1,0 +1,227 @@
+//! The folder of a run: `conf.toml` as resolved, `inventory.json`, the log, the checkpoints.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::checkpoint;
+use crate::error::{Error, Result};
+use crate::io::atomic;
+
+/// An experiment's folder.
+#[derive(Debug, Clone)]
+pub struct Experiment {
+    path: PathBuf,
+}
+
+impl Experiment {
+    /// Makes a new experiment, or opens one to go on with under `resume`; `config` is saved, or held against
+    /// what was saved.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when there is a checkpoint and `resume` is false; [`Error::Key`] for the first
+    /// configuration value that differs; [`Error::Io`] naming the folder.
+    pub fn create(path: &Path, config: &impl Serialize, resume: bool) -> Result<Self> {
+        let experiment = Self {
+            path: path.to_path_buf(),
+        };
+        atomic::create_dir_all(path)?;
+        let conf = path.join("conf.toml");
+        let resolved = toml::Table::try_from(config)
+            .map_err(|e| Error::format(&conf, "a configuration", e.to_string()))?;
+        let started = conf.exists() && !checkpoint::steps(path)?.is_empty();
+        if started && !resume {
+            return Err(Error::option(
+                format!("--exp {}", path.display()),
+                "a new folder (or --resume to go on with this one)",
+                "one with checkpoints",
+            ));
+        }
+        if started {
+            let saved = read_table(&conf)?;
+            if let Some((key, expected, found)) = first_difference("", &saved, &resolved) {
+                return Err(Error::key(
+                    &conf,
+                    key,
+                    format!("{expected} (as the checkpoint was trained)"),
+                    found,
+                ));
+            }
+        } else {
+            atomic::write(&conf, resolved.to_string())?;
+        }
+        Ok(experiment)
+    }
+
+    /// Opens a trained experiment to read from.
+    ///
+    /// # Errors
+    /// [`Error::Format`] when the folder holds no `conf.toml`.
+    pub fn open(path: &Path) -> Result<Self> {
+        if !path.join("conf.toml").is_file() {
+            let found = if path.exists() {
+                "none"
+            } else {
+                "no such folder"
+            };
+            return Err(Error::format(
+                path,
+                "an experiment's folder with a conf.toml",
+                found,
+            ));
+        }
+        Ok(Self {
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder of a checkpoint: `last`, `best` or `step_000123`.
+    ///
+    /// # Errors
+    /// [`Error::Format`] when there is none of that name.
+    pub fn checkpoint(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.path.join(name);
+        if folder.join("state.json").is_file() {
+            return Ok(folder);
+        }
+        Err(Error::format(
+            &self.path,
+            format!("a checkpoint '{name}'"),
+            "none",
+        ))
+    }
+
+    /// The configuration as it was resolved.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Format`] naming `conf.toml`.
+    pub fn config<C: DeserializeOwned>(&self) -> Result<C> {
+        read_toml(&self.path.join("conf.toml"))
+    }
+
+    /// Saves a value as `NAME` in JSON.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<()> {
+        let path = self.path.join(name);
+        let json = serde_json::to_string_pretty(value)
+            .map_err(|e| Error::format(&path, "a value JSON can hold", e.to_string()))?;
+        atomic::write(path, json + "\n")
+    }
+
+    /// Reads a value saved by [`Experiment::write_json`].
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Format`] naming the file.
+    pub fn read_json<V: DeserializeOwned>(&self, name: &str) -> Result<V> {
+        let path = self.path.join(name);
+        let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+        serde_json::from_str(&text)
+            .map_err(|e| Error::format(&path, "what the trainer saved", e.to_string()))
+    }
+}
+
+/// Reads a TOML file into options.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be read; [`Error::Line`] naming the line of an unknown key, a wrong type or a
+/// syntax error.
+pub fn read_toml<C: DeserializeOwned>(path: &Path) -> Result<C> {
+    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    toml::from_str(&text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start.min(text.len()));
+        let line = text[..start].matches('\n').count() + 1;
+        let key = text
+            .lines()
+            .nth(line - 1)
+            .unwrap_or_default()
+            .trim()
+            .to_string();
+        let message = error.message().replace('\n', " ");
+        Error::line(path, line, message, format!("'{key}'"))
+    })
+}
+
+fn read_table(path: &Path) -> Result<toml::Table> {
+    read_toml(path)
+}
+
+/// The first key, in order, whose values differ: key path, saved value, new value.
+fn first_difference(
+    prefix: &str,
+    saved: &toml::Table,
+    new: &toml::Table,
+) -> Option<(String, String, String)> {
+    let keys: std::collections::BTreeSet<&String> = saved.keys().chain(new.keys()).collect();
+    keys.into_iter().find_map(|key| {
+        let name = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
+        match (saved.get(key), new.get(key)) {
+            (Some(toml::Value::Table(a)), Some(toml::Value::Table(b))) => {
+                first_difference(&name, a, b)
+            }
+            (a, b) if a == b => None,
+            (a, b) => {
+                let show = |value: Option<&toml::Value>| {
+                    value.map_or("nothing".into(), ToString::to_string)
+                };
+                Some((name, show(a), show(b)))
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_difference_is_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let config: toml::Table = toml::from_str("seed = 1\n[train]\nsteps = 100\n").unwrap();
+        Experiment::create(dir.path(), &config, false).unwrap();
+        std::fs::create_dir(dir.path().join("step_000010")).unwrap();
+        let error = Experiment::create(dir.path(), &config, false).unwrap_err();
+        assert!(error.to_string().contains("--resume"), "{error}");
+        Experiment::create(dir.path(), &config, true).unwrap();
+        let other: toml::Table = toml::from_str("seed = 1\n[train]\nsteps = 200\n").unwrap();
+        let error = Experiment::create(dir.path(), &other, true)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.ends_with("train.steps: expected 100 (as the checkpoint was trained), found 200"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_wrong_key_names_its_line() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Options {
+            #[allow(dead_code)]
+            steps: u64,
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        for (text, line) in [
+            ("steps = 1\nstep = 2\n", 2),
+            ("steps = \"x\"\n", 1),
+            ("steps = \n", 1),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = read_toml::<Options>(&path).unwrap_err().to_string();
+            assert!(error.contains(&format!("c.toml:{line}: ")), "{error}");
+        }
+    }
+}

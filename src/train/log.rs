@@ -1,0 +1,124 @@
+//! `log.jsonl`: one line a logging step, for people and for plots; and the same numbers for TensorBoard.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::events::EventWriter;
+use crate::error::{Error, Result};
+use crate::io::atomic;
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Steps done.
+    pub step: u64,
+    /// `train` or `valid`.
+    pub split: String,
+    /// Seconds since this process began to train.
+    pub seconds: f64,
+    /// Scalars by name.
+    pub values: std::collections::BTreeMap<String, f64>,
+}
+
+/// Writes `log.jsonl` and the event file of an experiment.
+#[derive(Debug)]
+pub struct Log {
+    path: PathBuf,
+    file: File,
+    events: EventWriter,
+}
+
+impl Log {
+    /// Opens the log of `folder` at `step`: later lines, of steps that a resumed run will do again, are dropped.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file; [`Error::Line`] for a line that is no log line.
+    pub fn open(folder: &Path, step: u64) -> Result<Self> {
+        let path = folder.join("log.jsonl");
+        if path.exists() {
+            let kept: Vec<String> = read(&path)?
+                .iter()
+                .filter(|line| line.step <= step && step > 0)
+                .map(to_json)
+                .collect();
+            atomic::write(&path, kept.concat())?;
+        }
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(Error::io(&path))?;
+        Ok(Self {
+            path,
+            file,
+            events: EventWriter::create(folder, step)?,
+        })
+    }
+
+    /// Adds one line.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file.
+    pub fn write(&mut self, line: &LogLine) -> Result<()> {
+        self.file
+            .write_all(to_json(line).as_bytes())
+            .map_err(Error::io(&self.path))?;
+        let tagged: Vec<(String, f64)> = line
+            .values
+            .iter()
+            .map(|(name, &value)| (format!("{}/{name}", line.split), value))
+            .collect();
+        self.events.scalars(line.step, &tagged)
+    }
+}
+
+/// Reads a log. A last line without its end, cut off by a kill, is left out.
+///
+/// # Errors
+/// [`Error::Io`] naming the file; [`Error::Line`] for a line that is no log line.
+pub fn read(path: &Path) -> Result<Vec<LogLine>> {
+    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole
+        .lines()
+        .enumerate()
+        .map(|(index, line)| {
+            serde_json::from_str(line)
+                .map_err(|e| Error::line(path, index + 1, "a log line of JSON", e.to_string()))
+        })
+        .collect()
+}
+
+fn to_json(line: &LogLine) -> String {
+    // A map of numbers and strings has no way to fail; non-finite numbers become null.
+    let mut text = serde_json::to_string(line).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resumed_log_forgets_what_will_be_done_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let line = |step| LogLine {
+            step,
+            split: "train".into(),
+            seconds: 0.5,
+            values: [("loss".to_string(), 1.5)].into(),
+        };
+        let mut log = Log::open(dir.path(), 0).unwrap();
+        (1..=4).for_each(|step| log.write(&line(step)).unwrap());
+        let path = dir.path().join("log.jsonl");
+        let mut cut = std::fs::read(&path).unwrap();
+        cut.extend(b"{\"step\": 5, \"sp");
+        std::fs::write(&path, cut).unwrap();
+        drop(Log::open(dir.path(), 2).unwrap());
+        assert_eq!(read(&path).unwrap(), [line(1), line(2)]);
+    }
+}

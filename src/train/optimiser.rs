@@ -1,0 +1,184 @@
+//! Gradient descent over one flat buffer: an update is a handful of kernels, and its state can be saved.
+
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use super::schedule::Schedule;
+use crate::error::{Error, Result};
+
+/// The rule of an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimiserKind {
+    /// Adam (Kingma and Ba 2015); weight decay joins the gradient.
+    #[default]
+    Adam,
+    /// AdamW (Loshchilov and Hutter 2019); weight decay acts on the weights.
+    AdamW,
+    /// Gradient descent with momentum `beta1`.
+    Sgd,
+}
+
+/// An optimiser and its course.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OptimiserOptions {
+    /// The rule.
+    pub kind: OptimiserKind,
+    /// Full learning rate.
+    pub lr: f64,
+    /// Decay of the mean of gradients, or the momentum.
+    pub beta1: f64,
+    /// Decay of the mean of squared gradients.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Weight decay.
+    pub weight_decay: f64,
+    /// Longest gradient (2-norm over the player); 0 leaves it.
+    pub clip_norm: f64,
+    /// Decay of the moving average of the weights that validation and extraction use; 0 keeps none.
+    pub average: f64,
+    /// Course of the learning rate.
+    pub schedule: Schedule,
+}
+
+impl Default for OptimiserOptions {
+    fn default() -> Self {
+        Self {
+            kind: OptimiserKind::Adam,
+            lr: 1e-3,
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            weight_decay: 0.0,
+            clip_norm: 5.0,
+            average: 0.0,
+            schedule: Schedule::default(),
+        }
+    }
+}
+
+impl OptimiserOptions {
+    /// Checks every value; `name` is the table that holds them.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self, name: &str) -> Result<()> {
+        let not_negative = [
+            ("lr", self.lr),
+            ("weight_decay", self.weight_decay),
+            ("clip_norm", self.clip_norm),
+            ("eps", self.eps),
+        ];
+        for (key, value) in not_negative {
+            if !value.is_finite() || value < 0.0 {
+                return Err(Error::option(
+                    format!("{name}.{key}"),
+                    "0 or more",
+                    value.to_string(),
+                ));
+            }
+        }
+        for (key, value) in [
+            ("beta1", self.beta1),
+            ("beta2", self.beta2),
+            ("average", self.average),
+        ] {
+            if !(0.0..1.0).contains(&value) {
+                return Err(Error::option(
+                    format!("{name}.{key}"),
+                    "0 <= x < 1",
+                    value.to_string(),
+                ));
+            }
+        }
+        self.schedule.check(&format!("{name}.schedule"))
+    }
+}
+
+/// Moments over a player's flat parameters, and how many updates they have seen.
+#[derive(Debug)]
+pub struct Optimiser {
+    options: OptimiserOptions,
+    first: Tensor,
+    second: Tensor,
+    updates: u64,
+}
+
+impl Optimiser {
+    /// Fresh moments for `flat`.
+    pub fn new(options: &OptimiserOptions, flat: &Tensor) -> Self {
+        Self {
+            options: options.clone(),
+            first: flat.zeros_like(),
+            second: flat.zeros_like(),
+            updates: 0,
+        }
+    }
+
+    /// Moves `flat` against `grad`, both `[parameters]`; `total_steps` is the schedule's horizon.
+    /// Call without gradients.
+    pub fn step(&mut self, flat: &mut Tensor, grad: Tensor, total_steps: u64) {
+        let o = &self.options;
+        let lr = o.lr * o.schedule.factor(self.updates, total_steps);
+        self.updates += 1;
+        let mut grad = clip(grad, o.clip_norm);
+        if o.weight_decay > 0.0 {
+            match o.kind {
+                OptimiserKind::AdamW => {
+                    let _ = flat.g_mul_scalar_(1.0 - lr * o.weight_decay);
+                }
+                OptimiserKind::Adam | OptimiserKind::Sgd => grad += &*flat * o.weight_decay,
+            }
+        }
+        match o.kind {
+            OptimiserKind::Sgd => {
+                let _ = self.first.g_mul_scalar_(o.beta1).g_add_(&grad);
+                let _ = flat.g_sub_(&(&self.first * lr));
+            }
+            OptimiserKind::Adam | OptimiserKind::AdamW => {
+                let (b1, b2) = (o.beta1, o.beta2);
+                let _ = self.first.lerp_(&grad, 1.0 - b1);
+                let _ = self
+                    .second
+                    .g_mul_scalar_(b2)
+                    .addcmul_(&grad, &grad.shallow_clone().g_mul_scalar(1.0 - b2));
+                let updates = self.updates as i32;
+                let correction = (1.0 - b2.powi(updates)).sqrt();
+                let denominator = self.second.sqrt() / correction + o.eps;
+                let rate = -lr / (1.0 - b1.powi(updates));
+                let _ = flat.addcdiv_(&(&self.first * rate), &denominator);
+            }
+        }
+    }
+
+    /// What a checkpoint keeps: name and tensor, each `[parameters]`.
+    pub fn moments(&self) -> [(&'static str, &Tensor); 2] {
+        [("first", &self.first), ("second", &self.second)]
+    }
+
+    /// Updates so far.
+    pub fn updates(&self) -> u64 {
+        self.updates
+    }
+
+    /// Sets how many updates the moments have seen, when they come from a checkpoint.
+    pub fn set_updates(&mut self, updates: u64) {
+        self.updates = updates;
+    }
+
+    /// The options.
+    pub fn options(&self) -> &OptimiserOptions {
+        &self.options
+    }
+}
+
+/// Shortens a gradient to `longest`, without asking the device for its length.
+fn clip(grad: Tensor, longest: f64) -> Tensor {
+    if longest <= 0.0 {
+        return grad;
+    }
+    let scale = (grad.norm().to_kind(Kind::Float) + 1e-6).reciprocal() * longest;
+    grad * scale.clamp_max(1.0)
+}

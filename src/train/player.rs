@@ -1,0 +1,259 @@
+//! A player: a named network with its own parameters, optimiser and moving average. Generator, discriminator,
+//! phonetic encoder, speaker critic and probe are all players.
+
+use tch::nn::{Path, VarStore};
+use tch::{Device, Tensor, no_grad};
+
+use super::optimiser::{Optimiser, OptimiserOptions};
+use crate::error::{Error, Result};
+
+/// A network's variables, held in one flat buffer, and what moves them.
+#[derive(Debug)]
+pub struct Player {
+    name: String,
+    /// Trainable variables in the order of their names; each is a view into `flat`.
+    variables: Vec<(String, Tensor)>,
+    /// What is saved but not trained: running statistics.
+    buffers: Vec<(String, Tensor)>,
+    flat: Tensor,
+    average: Option<Tensor>,
+    optimiser: Optimiser,
+    // Keeps the variables' names and handles alive for the network built on it.
+    _store: VarStore,
+}
+
+impl Player {
+    /// Builds a network with `build` on `device` and takes its variables over.
+    pub fn new<N>(
+        name: &str,
+        device: Device,
+        options: &OptimiserOptions,
+        build: impl FnOnce(Path) -> N,
+    ) -> (Player, N) {
+        let store = VarStore::new(device);
+        let network = build(store.root());
+        let mut all: Vec<(String, Tensor)> = store.variables().into_iter().collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        let (mut variables, buffers): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .partition(|(_, tensor)| tensor.requires_grad());
+        let flat = flatten(&mut variables, device);
+        let player = Player {
+            name: name.to_string(),
+            average: (options.average > 0.0).then(|| flat.copy()),
+            optimiser: Optimiser::new(options, &flat),
+            variables,
+            buffers,
+            flat,
+            _store: store,
+        };
+        (player, network)
+    }
+
+    /// The name under which a checkpoint holds it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Number of trained parameters.
+    pub fn parameters(&self) -> i64 {
+        self.flat.numel() as i64
+    }
+
+    /// Names and tensors of variables and buffers, in a fixed order.
+    pub fn tensors(&self) -> impl Iterator<Item = &(String, Tensor)> {
+        self.variables.iter().chain(&self.buffers)
+    }
+
+    /// All trained parameters as one vector `[parameters]`, as the optimiser moves them.
+    pub fn flat(&self) -> &Tensor {
+        &self.flat
+    }
+
+    /// The moving average of [`Player::flat`], where the options ask for one.
+    pub fn average(&self) -> Option<&Tensor> {
+        self.average.as_ref()
+    }
+
+    /// The optimiser.
+    pub fn optimiser(&self) -> &Optimiser {
+        &self.optimiser
+    }
+
+    /// The optimiser, to set what a checkpoint held.
+    pub fn optimiser_mut(&mut self) -> &mut Optimiser {
+        &mut self.optimiser
+    }
+
+    /// Exchanges the weights with their moving average, where there is one; call again to return.
+    pub fn swap_average(&mut self) {
+        if let Some(average) = &mut self.average {
+            no_grad(|| {
+                let weights = self.flat.copy();
+                self.flat.copy_(average);
+                average.copy_(&weights);
+            });
+        }
+    }
+
+    /// The gradient of this player's variables, in the order of `flat`; zero where the loss does not reach.
+    fn flat_gradient(&self, gradients: &[Tensor]) -> Tensor {
+        let pieces: Vec<Tensor> = gradients
+            .iter()
+            .zip(&self.variables)
+            .map(|(gradient, (_, variable))| {
+                if gradient.defined() {
+                    gradient.reshape([-1])
+                } else {
+                    variable.zeros_like().reshape([-1])
+                }
+            })
+            .collect();
+        Tensor::cat(&pieces, 0)
+    }
+
+    fn apply(&mut self, gradients: &[Tensor], total_steps: u64) {
+        let gradient = self.flat_gradient(gradients);
+        self.optimiser.step(&mut self.flat, gradient, total_steps);
+        if let Some(average) = &mut self.average {
+            let _ = average.lerp_(&self.flat, 1.0 - self.optimiser.options().average);
+        }
+    }
+}
+
+/// Copies the variables into one buffer and makes each a view of it.
+fn flatten(variables: &mut [(String, Tensor)], device: Device) -> Tensor {
+    no_grad(|| {
+        let pieces: Vec<Tensor> = variables.iter().map(|(_, v)| v.reshape([-1])).collect();
+        let flat = if pieces.is_empty() {
+            Tensor::zeros([0], (tch::Kind::Float, device))
+        } else {
+            Tensor::cat(&pieces, 0)
+        };
+        let mut start = 0;
+        for (_, variable) in variables {
+            let length = variable.numel() as i64;
+            let view = flat.narrow(0, start, length).view(&variable.size()[..]);
+            variable.set_data(&view);
+            start += length;
+        }
+        flat
+    })
+}
+
+/// One update of all `players` on one `loss`, with a single backward pass. `total_steps` is the horizon of
+/// their schedules. Other networks in the loss get nothing.
+///
+/// # Errors
+/// [`Error::Torch`] when no player's variables are part of the loss.
+pub fn update(players: &mut [&mut Player], loss: &Tensor, total_steps: u64) -> Result<()> {
+    let variables: Vec<&Tensor> = players
+        .iter()
+        .flat_map(|player| player.variables.iter().map(|(_, v)| v))
+        .collect();
+    let gradients =
+        Tensor::f_run_backward(&[loss], &variables, false, false).map_err(Error::from)?;
+    let mut rest = &gradients[..];
+    no_grad(|| {
+        for player in players {
+            let (own, others) = rest.split_at(player.variables.len());
+            player.apply(own, total_steps);
+            rest = others;
+        }
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::layer::Linear;
+    use crate::train::OptimiserKind;
+    use tch::{Kind, nn, nn::OptimizerConfig};
+
+    fn data() -> (Tensor, Tensor) {
+        tch::manual_seed(3);
+        let x = Tensor::randn([32, 5], (Kind::Float, Device::Cpu));
+        let y = x.matmul(&Tensor::randn([5, 2], (Kind::Float, Device::Cpu))) + 0.5;
+        (x, y)
+    }
+
+    /// Our rules against libtorch's own optimisers, from the same start.
+    fn follows(kind: OptimiserKind, peer: impl Fn(&nn::VarStore) -> nn::Optimizer) {
+        let (x, y) = data();
+        let options = OptimiserOptions {
+            kind,
+            lr: 0.01,
+            clip_norm: 0.0,
+            weight_decay: if kind == OptimiserKind::Sgd { 0.0 } else { 0.1 },
+            ..Default::default()
+        };
+        let (mut player, ours) =
+            Player::new("linear", Device::Cpu, &options, |p| Linear::new(p, 5, 2));
+        let store = nn::VarStore::new(Device::Cpu);
+        let theirs = Linear::new(store.root(), 5, 2);
+        no_grad(|| {
+            for (name, tensor) in player.tensors() {
+                store.variables()[name].shallow_clone().copy_(tensor);
+            }
+        });
+        let mut optimizer = peer(&store);
+        for _ in 0..100 {
+            let loss = (ours.forward(&x) - &y).square().mean(Kind::Float);
+            update(&mut [&mut player], &loss, 100).unwrap();
+            optimizer.backward_step(&(theirs.forward(&x) - &y).square().mean(Kind::Float));
+        }
+        let gap = (ours.forward(&x) - theirs.forward(&x)).abs().max();
+        assert!(gap.double_value(&[]) < 1e-4, "{kind:?}: {gap:?}");
+    }
+
+    #[test]
+    fn optimisers_follow_libtorchs() {
+        follows(OptimiserKind::Adam, |store| {
+            nn::Adam {
+                wd: 0.1,
+                ..Default::default()
+            }
+            .build(store, 0.01)
+            .unwrap()
+        });
+        follows(OptimiserKind::AdamW, |store| {
+            nn::AdamW {
+                wd: 0.1,
+                ..Default::default()
+            }
+            .build(store, 0.01)
+            .unwrap()
+        });
+        follows(OptimiserKind::Sgd, |store| {
+            nn::Sgd {
+                momentum: 0.9,
+                ..Default::default()
+            }
+            .build(store, 0.01)
+            .unwrap()
+        });
+    }
+
+    #[test]
+    fn clipping_bounds_the_update_and_the_average_lags() {
+        let (x, y) = data();
+        let options = OptimiserOptions {
+            kind: OptimiserKind::Sgd,
+            lr: 1.0,
+            beta1: 0.0,
+            clip_norm: 0.5,
+            average: 0.9,
+            ..Default::default()
+        };
+        let (mut player, net) = Player::new("p", Device::Cpu, &options, |p| Linear::new(p, 5, 2));
+        let before = player.flat().copy();
+        let loss = (net.forward(&x) * 100.0 - &y).square().mean(Kind::Float);
+        update(&mut [&mut player], &loss, 1).unwrap();
+        let moved = (player.flat() - &before).norm().double_value(&[]);
+        assert!((moved - 0.5).abs() < 1e-3, "{moved}");
+        player.swap_average();
+        let lagged = (player.flat() - &before).norm().double_value(&[]);
+        assert!((lagged - 0.05).abs() < 1e-3, "{lagged}");
+    }
+}

@@ -1,0 +1,142 @@
+//! Numbers that change with the step: learning rates and adversarial weights.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// Shape of a learning rate after its warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decay {
+    /// Stays at its full value.
+    #[default]
+    Constant,
+    /// Half a cosine down to `final_ratio` (Loshchilov and Hutter 2017).
+    Cosine,
+}
+
+/// A learning rate's course, as a factor of its full value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Schedule {
+    /// Steps of linear rise from 0.
+    pub warmup_steps: u64,
+    /// What follows.
+    pub decay: Decay,
+    /// Share of the full value that a cosine ends on.
+    pub final_ratio: f64,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            warmup_steps: 0,
+            decay: Decay::Constant,
+            final_ratio: 0.0,
+        }
+    }
+}
+
+impl Schedule {
+    /// The factor for the update after `done` of `total` steps.
+    pub fn factor(&self, done: u64, total: u64) -> f64 {
+        if done < self.warmup_steps {
+            return (done + 1) as f64 / self.warmup_steps as f64;
+        }
+        match self.decay {
+            Decay::Constant => 1.0,
+            Decay::Cosine => {
+                let span = total.saturating_sub(self.warmup_steps).max(1) as f64;
+                let at = ((done - self.warmup_steps) as f64 / span).min(1.0);
+                let cosine = 0.5 * (1.0 + (std::f64::consts::PI * at).cos());
+                self.final_ratio + (1.0 - self.final_ratio) * cosine
+            }
+        }
+    }
+
+    /// Checks every value; `name` is the table that holds them.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self, name: &str) -> Result<()> {
+        if !(0.0..=1.0).contains(&self.final_ratio) {
+            let found = self.final_ratio.to_string();
+            return Err(Error::option(
+                format!("{name}.final_ratio"),
+                "0 to 1",
+                found,
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A weight that is 0 at first, then rises linearly to its full value.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ramp {
+    /// Full value.
+    pub weight: f64,
+    /// Steps at 0.
+    pub start: u64,
+    /// Steps of the rise.
+    pub length: u64,
+}
+
+impl Default for Ramp {
+    fn default() -> Self {
+        Self {
+            weight: 0.3,
+            start: 200,
+            length: 500,
+        }
+    }
+}
+
+impl Ramp {
+    /// The weight at `step`.
+    pub fn at(&self, step: u64) -> f64 {
+        let risen = step.saturating_sub(self.start) as f64 / self.length.max(1) as f64;
+        self.weight * risen.min(1.0)
+    }
+
+    /// Checks every value; `name` is the table that holds them.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self, name: &str) -> Result<()> {
+        if !self.weight.is_finite() || self.weight < 0.0 {
+            let found = self.weight.to_string();
+            return Err(Error::option(format!("{name}.weight"), "0 or more", found));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warm_up_then_cosine() {
+        let schedule = Schedule {
+            warmup_steps: 10,
+            decay: Decay::Cosine,
+            final_ratio: 0.1,
+        };
+        assert!((schedule.factor(0, 110) - 0.1).abs() < 1e-12);
+        assert!((schedule.factor(9, 110) - 1.0).abs() < 1e-12);
+        assert!((schedule.factor(60, 110) - 0.55).abs() < 1e-12);
+        assert!((schedule.factor(110, 110) - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_ramp_waits_rises_and_stays() {
+        let ramp = Ramp {
+            weight: 0.4,
+            start: 100,
+            length: 200,
+        };
+        assert_eq!((ramp.at(100), ramp.at(200), ramp.at(900)), (0.0, 0.2, 0.4));
+    }
+}

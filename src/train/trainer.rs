@@ -1,0 +1,354 @@
+//! The loop around a method: batches, clock, log, validation, checkpoints, resume and signals.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::{Deserialize, Serialize};
+use tch::{Tensor, no_grad};
+
+use super::Player;
+use super::checkpoint;
+use super::experiment::Experiment;
+use super::log::{Log, LogLine};
+use super::signals::StopSignal;
+use crate::error::{Error, Result};
+
+/// How long to train, and what to leave behind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainOptions {
+    /// Steps in all.
+    pub steps: u64,
+    /// Steps between log lines.
+    pub log_every: u64,
+    /// Steps between validations; 0 never validates.
+    pub validate_every: u64,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// Checkpoints kept beside `best`.
+    pub keep: usize,
+    /// The validation term whose lowest value makes `best`.
+    pub select: String,
+    /// First step that may become `best`: before a ramp has ended the loss flatters.
+    pub select_after: u64,
+    /// Threads of libtorch; 0 takes all cores. Runs are the same bit for bit under the same number.
+    pub threads: i32,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        Self {
+            steps: 3000,
+            log_every: 50,
+            validate_every: 500,
+            checkpoint_every: 500,
+            keep: 2,
+            select: "loss".into(),
+            select_after: 0,
+            threads: 0,
+        }
+    }
+}
+
+impl TrainOptions {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self) -> Result<()> {
+        for (key, value) in [
+            ("steps", self.steps),
+            ("log_every", self.log_every),
+            ("checkpoint_every", self.checkpoint_every),
+        ] {
+            if value == 0 {
+                return Err(Error::option(format!("train.{key}"), "at least 1", "0"));
+            }
+        }
+        if self.threads < 0 {
+            let found = self.threads.to_string();
+            return Err(Error::option("train.threads", "0 or more", found));
+        }
+        Ok(())
+    }
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clock {
+    /// Steps done before this one.
+    pub step: u64,
+    /// Steps in all.
+    pub total: u64,
+}
+
+/// Named scalars of one step, on the device until they are logged. A name is `player/term`, or a term alone.
+#[derive(Debug, Default)]
+pub struct Scalars(Vec<(&'static str, Tensor)>);
+
+impl Scalars {
+    /// Adds a term.
+    pub fn add(&mut self, name: &'static str, value: &Tensor) {
+        self.0.push((name, value.detach()));
+    }
+
+    fn read(&self) -> BTreeMap<String, f64> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.double_value(&[])))
+            .collect()
+    }
+}
+
+/// A published method, or ours: which networks play, and what one iteration does.
+pub trait Method {
+    /// What it learns from.
+    type Batch;
+    /// The players in a fixed order with stable names: what a checkpoint holds.
+    fn players(&mut self) -> Vec<&mut Player>;
+    /// Batches that one step takes; a method in turns gives each turn data of its own.
+    fn batches_per_step(&self) -> usize {
+        1
+    }
+    /// One iteration: who updates, how often, on which loss.
+    ///
+    /// # Errors
+    /// What libtorch refuses.
+    fn step(&mut self, batches: &[Self::Batch], clock: &Clock) -> Result<Scalars>;
+    /// Loss terms without gradients, for model selection.
+    ///
+    /// # Errors
+    /// What libtorch refuses.
+    fn validate(&self, batch: &Self::Batch) -> Result<Scalars>;
+}
+
+/// The data of a run: training batches from batch number `first` on, and the validation batches anew each time.
+pub trait Batches<B> {
+    /// An endless stream that begins at batch `first`; the same numbers give the same batches.
+    fn train(&self, first: u64) -> Box<dyn Iterator<Item = Result<B>> + '_>;
+    /// The validation set, once through; empty when there is none.
+    fn valid(&self) -> Box<dyn Iterator<Item = Result<B>> + '_>;
+}
+
+/// Trains `method` to its last step, from its last checkpoint if the experiment has one.
+///
+/// # Errors
+/// [`Error::NonFinite`] when a loss runs away, [`Error::Interrupted`] when a signal ended the run (it is saved
+/// then), and what reading batches or writing checkpoints says.
+pub fn train<M: Method>(
+    method: &mut M,
+    batches: &impl Batches<M::Batch>,
+    experiment: &Experiment,
+    options: &TrainOptions,
+    seed: u64,
+) -> Result<()> {
+    let mut run = Run::start(method, experiment, options)?;
+    let stop = StopSignal::watch()?;
+    let bar = progress_bar(options.steps, run.step);
+    let per_step = method.batches_per_step();
+    let mut stream = batches.train(run.step * per_step as u64);
+    while run.step < options.steps {
+        let step_batches = stream.by_ref().take(per_step).collect::<Result<Vec<_>>>()?;
+        let clock = Clock {
+            step: run.step,
+            total: options.steps,
+        };
+        // No generator's state can be read from libtorch: each step begins from its own seed.
+        tch::manual_seed(step_seed(seed, run.step));
+        let scalars = method.step(&step_batches, &clock)?;
+        run.step += 1;
+        bar.inc(1);
+        run.after_step(method, batches, &scalars, &bar)?;
+        if let Some(signal) = stop.received() {
+            run.save(method)?;
+            return Err(Error::Interrupted {
+                signal,
+                step: run.step,
+            });
+        }
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// What changes from step to step.
+struct Run<'a> {
+    experiment: &'a Experiment,
+    options: &'a TrainOptions,
+    log: Log,
+    step: u64,
+    best: Option<(u64, f64)>,
+    began: Instant,
+}
+
+impl<'a> Run<'a> {
+    fn start<M: Method>(
+        method: &mut M,
+        experiment: &'a Experiment,
+        options: &'a TrainOptions,
+    ) -> Result<Self> {
+        let (mut step, mut best) = (0, None);
+        if experiment.path().join("last").exists() {
+            let folder = experiment.checkpoint("last")?;
+            let state = checkpoint::restore(&folder, &mut method.players())?;
+            (step, best) = (state.step, state.best);
+            eprintln!(
+                "going on from step {step} of {}",
+                experiment.path().display()
+            );
+        }
+        Ok(Self {
+            experiment,
+            options,
+            log: Log::open(experiment.path(), step)?,
+            step,
+            best,
+            began: Instant::now(),
+        })
+    }
+
+    fn after_step<M: Method>(
+        &mut self,
+        method: &mut M,
+        batches: &impl Batches<M::Batch>,
+        scalars: &Scalars,
+        bar: &ProgressBar,
+    ) -> Result<()> {
+        let due = |every: u64| {
+            every > 0 && (self.step.is_multiple_of(every) || self.step == self.options.steps)
+        };
+        let (log, validate, save) = (
+            due(self.options.log_every),
+            due(self.options.validate_every),
+            due(self.options.checkpoint_every),
+        );
+        if log || save {
+            let values = scalars.read();
+            self.refuse_non_finite(&values)?;
+            bar.set_message(brief(&values));
+            if log {
+                self.write("train", values)?;
+            }
+        }
+        let improved = validate && self.validate(method, batches, bar)?;
+        if save || improved {
+            self.save(method)?;
+        }
+        if improved {
+            checkpoint::point(self.experiment.path(), "best", self.step)?;
+        }
+        Ok(())
+    }
+
+    fn refuse_non_finite(&self, values: &BTreeMap<String, f64>) -> Result<()> {
+        match values.iter().find(|(_, value)| !value.is_finite()) {
+            None => Ok(()),
+            Some((name, &value)) => {
+                let (player, term) = name.split_once('/').unwrap_or(("all players", name));
+                Err(Error::NonFinite {
+                    step: self.step,
+                    player: player.to_string(),
+                    term: term.to_string(),
+                    value,
+                })
+            }
+        }
+    }
+
+    /// Logs the mean terms of the validation set; true when this is the best so far.
+    fn validate<M: Method>(
+        &mut self,
+        method: &mut M,
+        batches: &impl Batches<M::Batch>,
+        bar: &ProgressBar,
+    ) -> Result<bool> {
+        method.players().into_iter().for_each(Player::swap_average);
+        let means = no_grad(|| mean_terms(method, batches));
+        method.players().into_iter().for_each(Player::swap_average);
+        let means = means?;
+        if means.is_empty() {
+            return Ok(false);
+        }
+        let line = format!("step {}: valid {}", self.step, brief(&means));
+        if bar.is_hidden() {
+            eprintln!("{line}");
+        } else {
+            bar.println(line);
+        }
+        let value = *means.get(&self.options.select).ok_or_else(|| {
+            let names: Vec<&str> = means.keys().map(String::as_str).collect();
+            Error::option(
+                "train.select",
+                format!("one of {}", names.join(", ")),
+                self.options.select.clone(),
+            )
+        })?;
+        self.write("valid", means)?;
+        let better = self.best.is_none_or(|(_, best)| value < best);
+        let improved = better && self.step >= self.options.select_after;
+        if improved {
+            self.best = Some((self.step, value));
+        }
+        Ok(improved)
+    }
+
+    fn save<M: Method>(&self, method: &mut M) -> Result<()> {
+        let path = self.experiment.path();
+        checkpoint::save(path, &mut method.players(), self.best, self.step)?;
+        checkpoint::prune(path, self.options.keep, self.best.map(|(step, _)| step))
+    }
+
+    fn write(&mut self, split: &str, values: BTreeMap<String, f64>) -> Result<()> {
+        self.log.write(&LogLine {
+            step: self.step,
+            split: split.to_string(),
+            seconds: self.began.elapsed().as_secs_f64(),
+            values,
+        })
+    }
+}
+
+fn mean_terms<M: Method>(
+    method: &M,
+    batches: &impl Batches<M::Batch>,
+) -> Result<BTreeMap<String, f64>> {
+    let mut sums: BTreeMap<String, f64> = BTreeMap::new();
+    let mut count = 0.0;
+    for batch in batches.valid() {
+        for (name, value) in method.validate(&batch?)?.read() {
+            *sums.entry(name).or_default() += value;
+        }
+        count += 1.0;
+    }
+    sums.values_mut().for_each(|sum| *sum /= count);
+    Ok(sums)
+}
+
+/// Mixes seed and step (SplitMix64's finaliser), so that neighbouring runs share no step's numbers.
+pub fn step_seed(seed: u64, step: u64) -> i64 {
+    let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ step.wrapping_add(0x632b_e59b_d9b4_e019);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (x ^ (x >> 31)) as i64
+}
+
+fn brief(values: &BTreeMap<String, f64>) -> String {
+    let terms: Vec<String> = values
+        .iter()
+        .map(|(name, value)| format!("{name} {value:.3}"))
+        .collect();
+    terms.join("  ")
+}
+
+/// A bar with rate and time left on a terminal, nothing elsewhere.
+fn progress_bar(steps: u64, done: u64) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template(
+        "{bar:24} {pos}/{len} steps  {per_sec}  {eta} left  {wide_msg}",
+    );
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_position(done);
+    bar.reset_eta();
+    bar
+}
