@@ -8,6 +8,7 @@ pub mod fix;
 pub mod layout;
 pub mod loader;
 pub mod recordings;
+
 mod rows;
 pub mod sampler;
 pub mod segments;
