@@ -4,6 +4,8 @@ mod copy_feats;
 mod ctm_to_ali;
 mod data;
 mod extract;
+mod failures;
+mod fbank;
 mod probe;
 mod progress;
 mod results;
@@ -25,6 +27,7 @@ struct Cli {
 enum Command {
     CopyFeats(copy_feats::CopyFeatsArgs),
     Data(data::DataArgs),
+    Fbank(fbank::FbankArgs),
     Train(train::TrainArgs),
     Extract(extract::ExtractArgs),
     Probe(probe::ProbeArgs),
@@ -42,6 +45,7 @@ pub fn run() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::CopyFeats(args) => copy_feats::run(args),
         Command::Data(args) => data::run(args),
+        Command::Fbank(args) => fbank::run(args),
         Command::Train(args) => train::run(args),
         Command::Extract(args) => extract::run(args),
         Command::Probe(args) => probe::run(args),

@@ -8,6 +8,8 @@ mod files;
 pub mod fix;
 pub mod layout;
 pub mod loader;
+pub mod recordings;
+
 mod rows;
 pub mod sampler;
 pub mod segments;
@@ -18,6 +20,7 @@ pub mod validate;
 pub mod view;
 
 pub use datadir::DataDir;
+pub use recordings::{RecordingOptions, Recordings};
 pub use segments::{Segment, Segments};
 pub use table::Table;
 
