@@ -57,6 +57,9 @@ pub struct ExtractArgs {
 /// # Errors
 /// What the library says; and when utterances failed.
 pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
+    if args.utt2spk.is_some() && args.pool != Pool::Speaker {
+        bail!("--utt2spk: expected --pool speaker beside it, found another pool");
+    }
     let experiment = Experiment::open(&args.exp)?;
     let device = args.device.resolve()?;
     let (method, settled) = load(&experiment, &args.checkpoint, device)?;

@@ -3,5 +3,6 @@
 
 pub mod atomic;
 pub mod audio;
+pub mod config;
 pub mod kaldi;
 pub mod lines;
