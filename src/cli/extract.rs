@@ -10,12 +10,13 @@ use super::progress::counter;
 use crate::dataset::Table;
 use crate::dataset::recordings::{RecordingOptions, Recordings};
 use crate::eval::extract::{Extraction, Pool, Route, Strand};
+use crate::io::config::read_toml;
 use crate::io::kaldi::{ReadFrom, ReadSpecifier, TableReader};
 use crate::io::lines::read_table;
 use crate::method::speech::load;
 use crate::nn::device::DeviceChoice;
 use crate::signal::FbankComputer;
-use crate::train::experiment::{Experiment, read_toml};
+use crate::train::experiment::Experiment;
 
 /// Take a strand out of speech with a trained experiment, as Kaldi archives.
 ///
@@ -68,6 +69,9 @@ pub struct ExtractArgs {
 /// # Errors
 /// What the library says; and when utterances failed.
 pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
+    if args.utt2spk.is_some() && args.pool != Pool::Speaker {
+        bail!("--utt2spk: expected --pool speaker beside it, found another pool");
+    }
     let experiment = Experiment::open(&args.exp)?;
     let device = args.device.resolve()?;
     let (method, settled) = load(&experiment, &args.checkpoint, device)?;
