@@ -1,13 +1,16 @@
 //! The command line: one file per command, which parses, calls the library and prints.
 
 mod copy_feats;
+mod ctm_to_ali;
 mod data;
 mod extract;
 mod failures;
 mod fbank;
 mod probe;
 mod progress;
+mod results;
 mod score;
+mod swap;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -29,6 +32,9 @@ enum Command {
     Extract(extract::ExtractArgs),
     Probe(probe::ProbeArgs),
     Score(score::ScoreArgs),
+    Swap(swap::SwapArgs),
+    Results(results::ResultsArgs),
+    CtmToAli(ctm_to_ali::CtmToAliArgs),
 }
 
 /// Runs the command line of this process.
@@ -44,5 +50,8 @@ pub fn run() -> anyhow::Result<()> {
         Command::Extract(args) => extract::run(args),
         Command::Probe(args) => probe::run(args),
         Command::Score(args) => score::run(args),
+        Command::Swap(args) => swap::run(args),
+        Command::Results(args) => results::run(args),
+        Command::CtmToAli(args) => ctm_to_ali::run(args),
     }
 }

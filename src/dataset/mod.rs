@@ -1,5 +1,6 @@
 //! Speech as corpora: data directories, and what is drawn from them.
 
+pub mod alignment;
 pub mod batch;
 pub mod combine;
 pub mod datadir;

@@ -352,7 +352,7 @@ impl Parts {
 }
 
 /// `[batch, bins, frames]` with zeros behind each end.
-fn pad(batch: &[&Array2<f32>], frames: i64) -> Tensor {
+pub(super) fn pad(batch: &[&Array2<f32>], frames: i64) -> Tensor {
     let rows: Vec<Tensor> = batch
         .iter()
         .map(|feats| {
@@ -368,7 +368,7 @@ fn pad(batch: &[&Array2<f32>], frames: i64) -> Tensor {
 }
 
 /// The first `lengths` frames of each of `[batch, dim, frames]`, as `[frames, dim]`.
-fn rows(batch: &Tensor, lengths: &[i64]) -> Vec<Array2<f32>> {
+pub(super) fn rows(batch: &Tensor, lengths: &[i64]) -> Vec<Array2<f32>> {
     let dim = batch.size()[1];
     lengths
         .iter()
