@@ -23,7 +23,7 @@ pub fn read_toml<C: DeserializeOwned>(path: &Path) -> Result<C> {
             .trim()
             .to_string();
         let message = error.message().replace('\n', " ");
-        Error::line(path, line, message, format!("'{key}'"))
+        Error::line(path, line, "a valid option", format!("'{key}': {message}"))
     })
 }
 
