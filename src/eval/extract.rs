@@ -1,6 +1,6 @@
 //! Strands out of a trained experiment: codes by frame, embeddings by utterance, means by speaker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -13,6 +13,7 @@ use crate::dataset::view::FeatureView;
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::kaldi::{KaldiObject, TableReader, TableWriter, WriteSpecifier, WriteTo};
+use crate::io::lines::read_table;
 use crate::method::Disentangle;
 use crate::nn::Mask;
 
@@ -80,6 +81,37 @@ struct Origin {
     pool: Pool,
 }
 
+/// Speakers by utterance, and the file that says so.
+#[derive(Debug)]
+pub struct Speakers {
+    path: PathBuf,
+    by_utterance: HashMap<String, String>,
+}
+
+impl Speakers {
+    /// Reads `utt2spk`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Line`] naming the file.
+    pub fn read(path: &Path) -> Result<Self> {
+        let entries = read_table(path)?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            by_utterance: entries.into_iter().map(|e| (e.key, e.value)).collect(),
+        })
+    }
+
+    fn of(&self, utterance: &str) -> Result<&str> {
+        self.by_utterance
+            .get(utterance)
+            .map(String::as_str)
+            .ok_or_else(|| {
+                let expected = "a speaker for this utterance";
+                Error::key(&self.path, utterance, expected, "none")
+            })
+    }
+}
+
 /// From where to where.
 #[derive(Debug, Clone, Copy)]
 pub struct Route<'a> {
@@ -90,7 +122,7 @@ pub struct Route<'a> {
     /// The write specifier.
     pub target: &'a str,
     /// `utt2spk`, for means by speaker.
-    pub speakers: Option<&'a BTreeMap<String, String>>,
+    pub speakers: Option<&'a Speakers>,
     /// Whether to take up what a killed run left.
     pub resume: bool,
 }
@@ -100,20 +132,44 @@ impl Extraction<'_> {
     ///
     /// Work is kept in parts, each whole or not there, in the folder `TARGET.parts`; they become the target
     /// at the end. An utterance that cannot be read or does not fit is told in [`Extracted::failed`] and the
-    /// rest goes on.
+    /// rest goes on; when none is left, no target is written.
     ///
     /// # Errors
-    /// What the target's disk says; [`Error::Format`] when the parts are of another extraction.
+    /// What the target's disk says; [`Error::Format`] when the parts are of another extraction;
+    /// [`Error::Key`] for an utterance without a speaker.
     pub fn run(
         &self,
         feats: impl Iterator<Item = Result<(String, Array2<f32>)>>,
         route: Route,
     ) -> Result<Extracted> {
         let mut parts = Parts::open(&self.origin(&route), &route)?;
+        let extracted = self.fill(&mut parts, feats, &route);
+        if extracted.is_err() && parts.count == 0 {
+            parts.remove();
+            return extracted;
+        }
+        let mut result = extracted?;
+        if parts.count > 0 {
+            result.written = self.assemble(&parts, &route)?;
+        }
+        parts.remove();
+        Ok(result)
+    }
+
+    /// Extracts what the parts do not hold yet.
+    fn fill(
+        &self,
+        parts: &mut Parts,
+        feats: impl Iterator<Item = Result<(String, Array2<f32>)>>,
+        route: &Route,
+    ) -> Result<Extracted> {
         let done = parts.keys()?;
         let mut result = Extracted::default();
         let mut window = Vec::new();
         for entry in feats {
+            if let (Ok((key, _)), Some(speakers)) = (&entry, route.speakers) {
+                speakers.of(key)?;
+            }
             match entry.and_then(|(key, feats)| self.accept(&key, &feats).map(|()| (key, feats))) {
                 Ok((key, _)) if done.contains(&key) => {}
                 Ok(pair) => window.push(pair),
@@ -126,8 +182,6 @@ impl Extraction<'_> {
         if !window.is_empty() {
             parts.add(&self.extract(window))?;
         }
-        result.written = self.assemble(&parts, &route)?;
-        parts.remove();
         Ok(result)
     }
 
@@ -249,9 +303,7 @@ fn speaker_means(parts: &Parts, route: &Route) -> Result<usize> {
     let mut sums: BTreeMap<&str, (Array1<f64>, f64)> = BTreeMap::new();
     for entry in parts.entries() {
         let (key, vector) = entry?;
-        let speaker = speakers
-            .get(&key)
-            .ok_or_else(|| Error::key("--utt2spk", &key, "a speaker for this utterance", "none"))?;
+        let speaker = speakers.of(&key)?;
         let vector = vector.row(0).mapv(f64::from);
         let (sum, count) = sums
             .entry(speaker)
@@ -293,7 +345,9 @@ impl Parts {
         if !route.resume && folder.exists() {
             std::fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
         }
-        atomic::create_dir_all(&folder)?;
+        if !folder.exists() {
+            std::fs::create_dir(&folder).map_err(Error::io(&folder))?;
+        }
         let note = folder.join("origin.json");
         let json = serde_json::to_string(origin).unwrap_or_default();
         match std::fs::read_to_string(&note) {
