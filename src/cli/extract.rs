@@ -1,6 +1,5 @@
 //! `unbraid extract`: strands out of a trained experiment.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -9,10 +8,9 @@ use clap::Args;
 use super::progress::counter;
 use crate::dataset::Table;
 use crate::dataset::recordings::{RecordingOptions, Recordings};
-use crate::eval::extract::{Extraction, Pool, Route, Strand};
+use crate::eval::extract::{Extraction, Pool, Route, Speakers, Strand};
 use crate::io::config::read_toml;
 use crate::io::kaldi::{ReadFrom, ReadSpecifier, TableReader};
-use crate::io::lines::read_table;
 use crate::method::speech::load;
 use crate::nn::device::DeviceChoice;
 use crate::signal::FbankComputer;
@@ -77,12 +75,7 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
     let (method, settled) = load(&experiment, &args.checkpoint, device)?;
     let speakers = match &args.utt2spk {
         None => None,
-        Some(path) => Some(
-            read_table(path)?
-                .into_iter()
-                .map(|entry| (entry.key, entry.value))
-                .collect::<BTreeMap<_, _>>(),
-        ),
+        Some(path) => Some(Speakers::read(path)?),
     };
     let extraction = Extraction {
         method: &method,

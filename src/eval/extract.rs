@@ -1,6 +1,6 @@
 //! Strands out of a trained experiment: codes by frame, embeddings by utterance, means by speaker.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -13,6 +13,7 @@ use crate::dataset::view::FeatureView;
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::kaldi::{KaldiObject, TableReader, TableWriter, WriteSpecifier, WriteTo};
+use crate::io::lines::read_table;
 use crate::method::Disentangle;
 use crate::nn::Mask;
 
@@ -77,8 +78,11 @@ impl Session<'_> {
     /// told in [`Extracted::failed`], and the rest goes on.
     ///
     /// # Errors
-    /// What the target's disk says.
+    /// What the target's disk says; [`Error::Key`] for an utterance without a speaker.
     pub fn take(&mut self, entry: Result<(String, Array2<f32>)>) -> Result<()> {
+        if let (Ok((key, _)), Some(speakers)) = (&entry, self.route.speakers) {
+            speakers.of(key)?;
+        }
         match entry
             .and_then(|(key, feats)| self.extraction.accept(&key, &feats).map(|()| (key, feats)))
         {
@@ -97,17 +101,24 @@ impl Session<'_> {
         if self.window.is_empty() {
             return Ok(());
         }
-        self.parts
-            .add(&self.extraction.extract(std::mem::take(&mut self.window)))
+        let strands = self.extraction.extract(std::mem::take(&mut self.window));
+        let added = self.parts.add(&strands);
+        if added.is_err() && self.parts.count == 0 {
+            self.parts.remove();
+        }
+        added
     }
 
-    /// Writes the target.
+    /// Writes the target; when every utterance failed, none.
     ///
     /// # Errors
     /// What the target's disk says; nothing half-written is left under its name.
     pub fn finish(mut self) -> Result<Extracted> {
         self.flush()?;
-        let written = self.extraction.assemble(&self.parts, &self.route)?;
+        let written = match self.parts.count {
+            0 => 0,
+            _ => self.extraction.assemble(&self.parts, &self.route)?,
+        };
         self.parts.remove();
         Ok(Extracted {
             written,
@@ -134,6 +145,37 @@ struct Origin {
     pool: Pool,
 }
 
+/// Speakers by utterance, and the file that says so.
+#[derive(Debug)]
+pub struct Speakers {
+    path: PathBuf,
+    by_utterance: HashMap<String, String>,
+}
+
+impl Speakers {
+    /// Reads `utt2spk`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Line`] naming the file.
+    pub fn read(path: &Path) -> Result<Self> {
+        let entries = read_table(path)?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            by_utterance: entries.into_iter().map(|e| (e.key, e.value)).collect(),
+        })
+    }
+
+    fn of(&self, utterance: &str) -> Result<&str> {
+        self.by_utterance
+            .get(utterance)
+            .map(String::as_str)
+            .ok_or_else(|| {
+                let expected = "a speaker for this utterance";
+                Error::key(&self.path, utterance, expected, "none")
+            })
+    }
+}
+
 /// From where to where.
 #[derive(Debug, Clone, Copy)]
 pub struct Route<'a> {
@@ -144,7 +186,7 @@ pub struct Route<'a> {
     /// The write specifier.
     pub target: &'a str,
     /// `utt2spk`, for means by speaker.
-    pub speakers: Option<&'a BTreeMap<String, String>>,
+    pub speakers: Option<&'a Speakers>,
     /// Whether to take up what a killed run left.
     pub resume: bool,
 }
@@ -287,9 +329,7 @@ fn speaker_means(parts: &Parts, route: &Route) -> Result<usize> {
     let mut sums: BTreeMap<&str, (Array1<f64>, f64)> = BTreeMap::new();
     for entry in parts.entries() {
         let (key, vector) = entry?;
-        let speaker = speakers
-            .get(&key)
-            .ok_or_else(|| Error::key("--utt2spk", &key, "a speaker for this utterance", "none"))?;
+        let speaker = speakers.of(&key)?;
         let vector = vector.row(0).mapv(f64::from);
         let (sum, count) = sums
             .entry(speaker)
@@ -331,7 +371,9 @@ impl Parts {
         if !route.resume && folder.exists() {
             std::fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
         }
-        atomic::create_dir_all(&folder)?;
+        if !folder.exists() {
+            std::fs::create_dir(&folder).map_err(Error::io(&folder))?;
+        }
         let note = folder.join("origin.json");
         let json = serde_json::to_string(origin).unwrap_or_default();
         match std::fs::read_to_string(&note) {
@@ -383,7 +425,7 @@ impl Parts {
         self.entries().map(|entry| Ok(entry?.0)).collect()
     }
 
-    fn remove(self) {
+    fn remove(&self) {
         // What is left over would only be taken for the parts of a later run, which checks their origin.
         let _ = std::fs::remove_dir_all(&self.folder);
     }

@@ -108,16 +108,21 @@ impl Decoder {
     /// `[batch, bins, frames]`; `mask` is that of the features.
     pub fn forward(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Tensor {
         let mut x = codes.shallow_clone();
+        let doublings = self.convs.iter().filter(|(_, _, double)| *double).count();
+        let mut own = mask.subsample(1 << doublings);
         for (index, (conv, film, double)) in self.convs.iter().enumerate() {
             if *double {
                 x = x.repeat_interleave_self_int(2, 2, None);
+                own = own.double();
             }
             let scale_shift = film.forward(embeds).unsqueeze(2).chunk(2, 1);
             let y = (conv.forward(&x) * (&scale_shift[0] + 1.0) + &scale_shift[1]).relu();
-            x = if *double || index == 0 { y } else { y + x };
+            // A shift of FiLM in the padding would reach real frames through the next layer.
+            x = own.apply(if *double || index == 0 { y } else { y + x });
         }
         // Codes round up, so there may be frames to spare at the end.
-        mask.apply(self.output.forward(&x.narrow(2, 0, mask.frames())))
+        let x = mask.apply(x.narrow(2, 0, mask.frames()));
+        mask.apply(self.output.forward(&x))
     }
 }
 
@@ -138,6 +143,33 @@ pub struct DecoderShape {
 mod tests {
     use super::*;
     use tch::{Device, Kind, nn::VarStore};
+
+    #[test]
+    fn padding_does_not_reach_real_frames() {
+        let store = VarStore::new(Device::Cpu);
+        let shape = DecoderShape {
+            code_dim: 8,
+            subsampling: 4,
+            embedding_dim: 6,
+            output_dim: 5,
+        };
+        let decoder = Decoder::new(store.root(), shape, &Default::default());
+        tch::no_grad(|| {
+            for (_, tensor) in store.variables() {
+                let _ = tensor.shallow_clone().uniform_(-0.3, 0.3);
+            }
+        });
+        let cpu = (Kind::Float, Device::Cpu);
+        let (codes, embeds) = (Tensor::randn([2, 8, 5], cpu), Tensor::randn([2, 6], cpu));
+        let mask = Mask::new(&[7, 18], Device::Cpu);
+        let codes = mask.subsample(4).apply(codes);
+        let many = decoder.forward(&codes, &embeds, &mask);
+        let (codes, embeds) = (codes.narrow(0, 0, 1), embeds.narrow(0, 0, 1));
+        let alone = Mask::new(&[7], Device::Cpu);
+        let one = decoder.forward(&codes.narrow(2, 0, 2), &embeds, &alone);
+        let gap = (one - many.narrow(0, 0, 1).narrow(2, 0, 7)).abs().max();
+        assert!(gap.double_value(&[]) < 1e-5, "{gap:?}");
+    }
 
     #[test]
     fn frames_come_back_for_any_length() {

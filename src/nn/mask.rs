@@ -55,6 +55,18 @@ impl Mask {
         }
     }
 
+    /// The mask after every frame has been doubled.
+    pub fn double(&self) -> Mask {
+        Mask {
+            lengths: self.lengths.iter().map(|n| 2 * n).collect(),
+            frames: 2 * self.frames,
+            ones: self
+                .ones
+                .as_ref()
+                .map(|ones| ones.repeat_interleave_self_int(2, 2, None)),
+        }
+    }
+
     /// `[batch, 1, frames]` of booleans, true where a frame is real; none when nothing is padded.
     pub fn real(&self) -> Option<Tensor> {
         self.ones.as_ref().map(|ones| ones.gt(0.5))

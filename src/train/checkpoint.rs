@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
-use tch::{Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use super::Player;
 use crate::error::{Error, Result};
@@ -70,13 +72,16 @@ fn write(
         .prefix(".step-")
         .tempdir_in(experiment)
         .map_err(Error::io(experiment))?;
-    write_tensors(&temp.path().join("weights.safetensors"), &weights(players))?;
-    write_tensors(
-        &temp.path().join("optimiser.safetensors"),
-        &moments(players),
-    )?;
-    let json = serde_json::to_string_pretty(&state).unwrap_or_default();
-    atomic::write(temp.path().join("state.json"), json + "\n")?;
+    let json = serde_json::to_string_pretty(&state)
+        .map_err(|e| Error::format(path.join("state.json"), "numbers", e.to_string()))?;
+    for (name, content) in [
+        ("weights.safetensors", to_safetensors(&weights(players))?),
+        ("optimiser.safetensors", to_safetensors(&moments(players))?),
+        ("state.json", (json + "\n").into_bytes()),
+    ] {
+        // An error names the file as it would have been called.
+        write_synced(&temp.path().join(name), &content).map_err(Error::io(path.join(name)))?;
+    }
     atomic::sync_dir(temp.path())?;
 
     std::fs::rename(temp.path(), &path).map_err(Error::io(&path))?;
@@ -260,26 +265,41 @@ fn moments(players: &[&mut Player]) -> Vec<(String, Tensor)> {
     tensors
 }
 
-fn write_tensors(path: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
-    let on_cpu: Vec<(&String, Tensor)> = tensors
+fn write_synced(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+/// A safetensors file of tensors of single precision.
+fn to_safetensors(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
+    let bytes: Vec<(Vec<usize>, Vec<u8>)> = tensors
         .iter()
-        .map(|(name, tensor)| (name, tensor.to(tch::Device::Cpu).contiguous()))
-        .collect();
-    Tensor::write_safetensors(&on_cpu, path)
-        .map_err(|e| Error::io(path)(std::io::Error::other(e.to_string())))?;
-    File::open(path)
-        .and_then(|file| file.sync_all())
-        .map_err(Error::io(path))
+        .map(|(_, tensor)| {
+            let shape = tensor.size().iter().map(|&size| size as usize).collect();
+            let tensor = tensor.to_device(Device::Cpu).to_kind(Kind::Float);
+            let values: Vec<f32> = Vec::try_from(tensor.contiguous().view([-1]))?;
+            Ok((shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        })
+        .collect::<Result<_>>()?;
+    let views = tensors
+        .iter()
+        .zip(&bytes)
+        .map(|((name, _), (shape, bytes))| {
+            Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?))
+        })
+        .collect::<Result<Vec<_>, SafeTensorError>>();
+    views
+        .and_then(|views| safetensors::serialize(views, None))
+        .map_err(|e| Error::Torch(e.to_string()))
 }
 
 /// Copies a file's tensors into `targets`, whose names and shapes it has to match exactly.
 fn load(path: &Path, targets: &[(String, Tensor)]) -> Result<()> {
-    if !path.exists() {
-        return Err(Error::io(path)(std::io::ErrorKind::NotFound.into()));
-    }
-    let read = Tensor::read_safetensors(path)
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let read = SafeTensors::deserialize(&bytes)
         .map_err(|e| Error::format(path, "tensors in safetensors format", e.to_string()))?;
-    let found: BTreeMap<String, Tensor> = read.into_iter().collect();
+    let found: BTreeMap<String, TensorView> = read.tensors().into_iter().collect();
     let wanted: BTreeSet<&String> = targets.iter().map(|(name, _)| name).collect();
     if let Some(extra) = found.keys().find(|name| !wanted.contains(name)) {
         return Err(Error::key(
@@ -293,14 +313,19 @@ fn load(path: &Path, targets: &[(String, Tensor)]) -> Result<()> {
         let source = found.get(name).ok_or_else(|| {
             Error::key(path, name, format!("a tensor {:?}", target.size()), "none")
         })?;
-        if source.size() != target.size() {
-            let (expected, got) = (
-                format!("{:?}", target.size()),
-                format!("{:?}", source.size()),
-            );
-            return Err(Error::key(path, name, expected, got));
+        let shape: Vec<i64> = source.shape().iter().map(|&size| size as i64).collect();
+        if source.dtype() != Dtype::F32 || shape != target.size() {
+            let expected = format!("F32 {:?}", target.size());
+            let found = format!("{:?} {shape:?}", source.dtype());
+            return Err(Error::key(path, name, expected, found));
         }
-        no_grad(|| target.shallow_clone().copy_(source));
+        let values: Vec<f32> = source
+            .data()
+            .chunks_exact(4)
+            .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+            .collect();
+        let source = Tensor::from_slice(&values).view(&shape[..]);
+        no_grad(|| target.shallow_clone().copy_(&source));
     }
     Ok(())
 }

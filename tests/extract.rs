@@ -1,0 +1,284 @@
+//! `unbraid extract` as a user runs it: in batches or alone, killed and taken up, pooled, and with bad input.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use ndarray::{Array1, Array2, Axis};
+use support::training::{Running, TRAIN, workplace};
+use support::{fail, names, succeed, unbraid};
+use unbraid::io::kaldi::{KaldiObject, TableReader};
+
+/// A folder with `train`, `valid` and a trained `exp`.
+fn trained() -> tempfile::TempDir {
+    let dir = workplace(&[("steps = 60", "steps = 4")]);
+    succeed(dir.path(), &TRAIN);
+    dir
+}
+
+fn extract(strand: &str, rest: &[&str]) -> Vec<String> {
+    let fixed = [
+        "extract", "--exp", "exp", "--device", "cpu", "--strand", strand,
+    ];
+    fixed
+        .iter()
+        .chain(rest)
+        .map(|arg| arg.to_string())
+        .collect()
+}
+
+fn run(dir: &Path, strand: &str, rest: &[&str]) -> Vec<u8> {
+    let args = extract(strand, rest);
+    succeed(dir, &args.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn refuse(dir: &Path, strand: &str, rest: &[&str]) -> String {
+    let args = extract(strand, rest);
+    fail(
+        dir,
+        &args.iter().map(String::as_str).collect::<Vec<_>>(),
+        b"",
+    )
+}
+
+fn read<T: KaldiObject>(dir: &Path, name: &str) -> BTreeMap<String, T> {
+    let table = format!("ark:{}", dir.join(name).display());
+    TableReader::open(&table)
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap()
+}
+
+/// Writes a list of some lines of `train/feats.scp`.
+fn list(dir: &Path, name: &str, keep: impl Fn(usize, &str) -> bool) {
+    let text = fs::read_to_string(dir.join("train/feats.scp")).unwrap();
+    let lines = text
+        .lines()
+        .enumerate()
+        .filter(|(at, line)| keep(*at, line));
+    let kept: String = lines.map(|(_, line)| format!("{line}\n")).collect();
+    fs::write(dir.join(name), kept).unwrap();
+}
+
+/// A text archive with one utterance of `frames` frames.
+fn text_archive(key: &str, frames: usize, bins: usize) -> String {
+    let mut text = format!("{key} [");
+    for frame in 0..frames {
+        for bin in 0..bins {
+            write!(text, " {}", (frame * 7 + bin * 3) % 11).unwrap();
+        }
+        text.push('\n');
+    }
+    text + "]\n"
+}
+
+#[test]
+fn an_utterance_gives_the_same_in_a_batch_and_alone() {
+    let dir = trained();
+    let at = dir.path();
+    fs::write(at.join("one.txt"), text_archive("a-short", 1, 20)).unwrap();
+    succeed(
+        at,
+        &["copy-feats", "ark:one.txt", "ark,scp:one.ark,one.scp"],
+    );
+    list(at, "all.scp", |_, _| true);
+    let short = fs::read_to_string(at.join("one.scp")).unwrap();
+    let all = short.clone() + &fs::read_to_string(at.join("all.scp")).unwrap();
+    fs::write(at.join("all.scp"), all).unwrap();
+    list(at, "two.scp", |line, _| line == 2);
+    for strand in ["phonetic", "reconstruction", "features"] {
+        run(at, strand, &["scp:all.scp", "ark:all.out"]);
+        let together = read::<Array2<f32>>(at, "all.out");
+        assert_eq!(together.len(), 17);
+        for alone in ["one.scp", "two.scp"] {
+            run(at, strand, &[&format!("scp:{alone}"), "ark:alone.out"]);
+            for (key, alone) in read::<Array2<f32>>(at, "alone.out") {
+                assert_eq!(together[&key].dim(), alone.dim(), "{strand} {key}");
+                let gap = (&together[&key] - &alone).mapv(f32::abs);
+                let gap = gap.iter().fold(0f32, |a, &b| a.max(b));
+                assert!(gap < 1e-5, "{strand} {key}: {gap}");
+            }
+        }
+    }
+    run(at, "speaker", &["scp:all.scp", "ark:all.out"]);
+    run(at, "speaker", &["scp:two.scp", "ark:alone.out"]);
+    let together = read::<Array1<f32>>(at, "all.out");
+    for (key, alone) in read::<Array1<f32>>(at, "alone.out") {
+        assert!(
+            (&together[&key] - &alone)
+                .iter()
+                .all(|gap| gap.abs() < 1e-5)
+        );
+        assert!((alone.dot(&alone) - 1.0).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn means_are_over_frames_and_over_utterances() {
+    let dir = trained();
+    let at = dir.path();
+    run(at, "phonetic", &["scp:train/feats.scp", "ark:z"]);
+    run(
+        at,
+        "phonetic",
+        &[
+            "--pool",
+            "utterance",
+            "scp:train/feats.scp",
+            "ark,scp:u,u.scp",
+        ],
+    );
+    let by_speaker = [
+        "--pool",
+        "speaker",
+        "--utt2spk",
+        "train/utt2spk",
+        "scp:train/feats.scp",
+    ];
+    run(at, "phonetic", &[&by_speaker[..], &["ark:s"]].concat());
+    let codes = read::<Array2<f32>>(at, "z");
+    let utterances = read::<Array1<f32>>(at, "u");
+    let speakers = read::<Array1<f32>>(at, "s");
+    assert_eq!((codes.len(), utterances.len(), speakers.len()), (16, 16, 4));
+    for (key, codes) in &codes {
+        let gap = codes.mean_axis(Axis(0)).unwrap() - &utterances[key];
+        assert!(gap.iter().all(|gap| gap.abs() < 1e-5));
+    }
+    let own = utterances.iter().filter(|(key, _)| key.starts_with("s02"));
+    let mean = own
+        .map(|(_, vector)| vector)
+        .fold(Array1::zeros(4), |sum, v| sum + v)
+        / 4.0;
+    let gap: Array1<f32> = mean - &speakers["s02"];
+    assert!(gap.iter().all(|gap| gap.abs() < 1e-5));
+
+    let text = run(at, "phonetic", &[&by_speaker[..], &["ark,t:-"]].concat());
+    assert_eq!(String::from_utf8(text).unwrap().lines().count(), 4);
+    assert!(names(at).iter().all(|name| !name.ends_with(".parts")));
+}
+
+#[test]
+fn killed_it_is_taken_up_and_ends_the_same() {
+    let dir = trained();
+    let at = dir.path();
+    // Enough utterances for several parts, all out of one small archive.
+    let feats = fs::read_to_string(at.join("train/feats.scp")).unwrap();
+    let many: String = (0..150)
+        .flat_map(|copy| {
+            feats
+                .lines()
+                .map(move |line| format!("c{copy:03}-{line}\n"))
+        })
+        .collect();
+    fs::write(at.join("many.scp"), many).unwrap();
+    run(
+        at,
+        "phonetic",
+        &["scp:many.scp", "ark,scp:whole.ark,whole.scp"],
+    );
+
+    let args = extract(
+        "phonetic",
+        &["scp:many.scp", "ark,scp:z.ark,z.scp", "--resume"],
+    );
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let part = |number: usize| at.join(format!("z.ark.parts/{number:06}.ark"));
+    for number in [0, 2] {
+        Running::start(at, &args).stop(libc::SIGKILL, Duration::ZERO, || part(number).exists());
+        assert!(part(number).exists() && !at.join("z.ark").exists());
+    }
+    let other = refuse(
+        at,
+        "features",
+        &["scp:many.scp", "ark,scp:z.ark,z.scp", "--resume"],
+    );
+    assert!(other.contains("z.ark.parts: expected "), "{other}");
+    assert!(
+        other.contains("\"features\"") && other.contains("\"phonetic\""),
+        "{other}"
+    );
+    succeed(at, &args);
+    assert_eq!(
+        fs::read(at.join("z.ark")).unwrap(),
+        fs::read(at.join("whole.ark")).unwrap()
+    );
+    assert!(!at.join("z.ark.parts").exists());
+}
+
+#[test]
+fn an_utterance_that_fails_is_told_and_the_rest_goes_on() {
+    let dir = trained();
+    let at = dir.path();
+    let mut text = text_archive("a-wide", 5, 21) + &text_archive("b-good", 5, 20);
+    text += &text_archive("c-nan", 5, 20).replacen('3', "nan", 1);
+    text += "d-empty [ ]\n";
+    fs::write(at.join("in.txt"), text).unwrap();
+    let args = extract("phonetic", &["ark:in.txt", "ark,scp:z.ark,z.scp"]);
+    let output = unbraid(at, &args.iter().map(String::as_str).collect::<Vec<_>>());
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    for expected in [
+        "a-wide: expected 20 bins, found 21",
+        "c-nan: expected finite features, found NaN",
+        "d-empty: expected",
+        "unbraid: 3 of 4 utterances failed",
+    ] {
+        assert!(error.contains(expected), "{error}");
+    }
+    assert_eq!(error.lines().count(), 4, "{error}");
+    let codes = read::<Array2<f32>>(at, "z.ark");
+    assert_eq!(codes.keys().collect::<Vec<_>>(), ["b-good"]);
+}
+
+#[test]
+fn what_is_wrong_is_told_in_one_line() {
+    let dir = trained();
+    let at = dir.path();
+    fs::write(at.join("empty.scp"), "").unwrap();
+    list(at, "some", |line, _| line == 0);
+    fs::write(at.join("few"), "s00-u000 s00\n").unwrap();
+    let before = names(at);
+    let to = "ark,scp:z.ark,z.scp";
+    let feats = "scp:train/feats.scp";
+    for (rest, expected) in [
+        (&["scp:none.scp", to][..], "none.scp: No such file"),
+        (
+            &["scp:empty.scp", to],
+            "scp:empty.scp: expected utterances, found none",
+        ),
+        (&[feats, "z.ark"], "'z.ark': expected a write specifier"),
+        (&[feats, "ark:no/z.ark"], "no/z.ark"),
+        (
+            &["--checkpoint", "step_000009", feats, to],
+            "exp: expected a checkpoint 'step_000009', found none",
+        ),
+        (
+            &["--utt2spk", "few", feats, to],
+            "--utt2spk: expected --pool speaker",
+        ),
+        (
+            &["--pool", "speaker", "--utt2spk", "few", feats, to],
+            "few: s00-u001: expected a speaker for this utterance, found none",
+        ),
+    ] {
+        let error = refuse(at, "phonetic", rest);
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(names(at), before, "{error}");
+    }
+    let other = ["extract", "--exp", "none", "--strand", "speaker", feats, to];
+    let error = fail(at, &other, b"");
+    assert!(
+        error.contains("none: expected an experiment's folder"),
+        "{error}"
+    );
+    fs::write(at.join("exp/last/weights.safetensors"), "{}").unwrap();
+    let error = refuse(at, "speaker", &[feats, to]);
+    assert!(
+        error.contains("last/weights.safetensors: expected tensors"),
+        "{error}"
+    );
+}
