@@ -42,7 +42,7 @@ pub enum Error {
         found: String,
     },
     /// A loss ran away.
-    #[error("step {step}: {player}: {term} is {value}, expected a finite loss")]
+    #[error("step {step}: {player}: {term} is {value}, expected a finite number")]
     NonFinite {
         step: u64,
         player: String,

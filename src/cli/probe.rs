@@ -1,5 +1,6 @@
 //! `unbraid probe`: what fresh probes read from frozen strands.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
@@ -115,12 +116,12 @@ pub fn run(args: ProbeArgs) -> anyhow::Result<()> {
     }
     bar.finish_and_clear();
     let table = table(&results);
-    print!("{table}");
     if let Some(out) = &args.out {
         let json = serde_json::to_string_pretty(&results)?;
         atomic::write(with_extension(out, "json"), json + "\n")?;
         atomic::write(with_extension(out, "tsv"), table.to_tsv())?;
     }
+    write!(io::stdout(), "{table}")?;
     Ok(())
 }
 

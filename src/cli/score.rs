@@ -1,6 +1,7 @@
 //! `unbraid score`: trials scored by cosine, EER and detection cost.
 
 use std::collections::HashMap;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -79,11 +80,11 @@ pub fn run(args: ScoreArgs) -> anyhow::Result<()> {
         found.targets.to_string(),
         found.nontargets.to_string(),
     ]);
-    print!("{table}");
     if let Some(prefix) = &args.out {
         let json = serde_json::to_string_pretty(&found)?;
         atomic::write(format!("{}.json", prefix.display()), json + "\n")?;
         atomic::write(format!("{}.tsv", prefix.display()), table.to_tsv())?;
     }
+    write!(io::stdout(), "{table}")?;
     Ok(())
 }

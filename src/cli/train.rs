@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::io::config::read_toml;
 use crate::method::Config;
 use crate::method::speech::train_speech;
 use crate::nn::device::DeviceChoice;
-use crate::train::experiment::read_toml;
 
 /// Train the networks that a configuration describes.
 ///

@@ -15,8 +15,11 @@ use super::view::{FeatureView, stretched_position};
 use crate::error::{Error, Result};
 use crate::io::kaldi::ScpTable;
 
-/// A target that does not count (libtorch's own `ignore_index`).
+/// A target that does not count: padding, a name outside the inventory (libtorch's own `ignore_index`).
 pub const NO_LABEL: i64 = -100;
+
+/// More frame classes than any alignment of phones or senones has: a broken number must not size a network.
+const MOST_CLASSES: i32 = 1 << 16;
 
 /// What the phonetic strand may be told, and is probed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -61,7 +64,8 @@ pub struct SpeechCorpus {
     ids: Vec<String>,
     speakers: Vec<i64>,
     words: Option<Vec<i64>>,
-    alignment: Option<ScpTable<Vec<i32>>>,
+    speaker_names: Vec<String>,
+    alignment: Option<Alignment>,
     feats: Feats,
     frames: Vec<usize>,
 }
@@ -90,11 +94,12 @@ impl SpeechCorpus {
             })
             .collect::<Result<_>>()?;
         let alignment = match labels {
-            Labels::Frames => Some(ScpTable::open(path.join("ali.scp"))?),
+            Labels::Frames => Some(Alignment::open(path, &ids, inventory.labels.len())?),
             _ => None,
         };
         Ok(Self {
             path: path.to_path_buf(),
+            speaker_names: inventory.speakers.clone(),
             speakers: numbers(
                 ids.iter().map(|id| speaker_of(&dir, id)),
                 &inventory.speakers,
@@ -170,10 +175,17 @@ impl SpeechCorpus {
                 by_speaker[speaker as usize].push(utterance);
             }
         }
-        by_speaker.retain(|utterances| !utterances.is_empty());
+        let (speakers, by_speaker) = self
+            .speaker_names
+            .iter()
+            .cloned()
+            .zip(by_speaker)
+            .filter(|(_, utterances)| !utterances.is_empty())
+            .unzip();
         Population {
             frames: self.frames.clone(),
             by_speaker,
+            speakers,
         }
     }
 
@@ -215,7 +227,10 @@ impl SpeechCorpus {
         let mut rows = Vec::with_capacity(utterances.len());
         for &utterance in utterances {
             let feats = self.raw(utterance, view.bins())?;
-            let labels = self.frame_labels(utterance, feats.nrows())?;
+            let labels = match &self.alignment {
+                Some(alignment) => Some(alignment.labels(&self.ids[utterance], feats.nrows())?),
+                None => None,
+            };
             let feats = view.apply(feats);
             let labels = labels.map(|labels| stretch_labels(labels, feats.nrows()));
             let (start, length) = window(feats.nrows(), crop, &mut rng);
@@ -267,13 +282,28 @@ impl SpeechCorpus {
             },
         }
     }
+}
 
-    fn frame_labels(&self, utterance: usize, frames: usize) -> Result<Option<Vec<i64>>> {
-        let Some(table) = &self.alignment else {
-            return Ok(None);
-        };
-        let id = &self.ids[utterance];
-        let labels = table.get(id)?;
+/// Frame classes by utterance.
+#[derive(Debug)]
+struct Alignment {
+    table: ScpTable<Vec<i32>>,
+    /// Classes that training knows.
+    classes: usize,
+}
+
+impl Alignment {
+    fn open(dir: &Path, ids: &[String], classes: usize) -> Result<Self> {
+        let table = ScpTable::open(dir.join("ali.scp"))?;
+        match ids.iter().find(|id| !table.contains(id)) {
+            None => Ok(Self { table, classes }),
+            Some(id) => Err(Error::key(table.path(), id, "its alignment", "none")),
+        }
+    }
+
+    /// The classes of an utterance of `frames` frames.
+    fn labels(&self, id: &str, frames: usize) -> Result<Vec<i64>> {
+        let labels = self.table.get(id)?;
         // Codes may come at a half or a quarter of the alignment's rate.
         let Some(step) = [1, 2, 4]
             .into_iter()
@@ -281,24 +311,20 @@ impl SpeechCorpus {
         else {
             let expected =
                 format!("{frames} frames, as the features have (or 2 or 4 times as many)");
+            let found = labels.len().to_string();
+            return Err(Error::key(self.table.path(), id, expected, found));
+        };
+        let known = |label: i32| usize::try_from(label).is_ok_and(|label| label < self.classes);
+        if let Some(label) = labels.iter().find(|&&label| !known(label)) {
+            let expected = format!("classes from 0 to {}, as in training", self.classes - 1);
             return Err(Error::key(
-                table.path(),
+                self.table.path(),
                 id,
                 expected,
-                labels.len().to_string(),
-            ));
-        };
-        if let Some(label) = labels.iter().find(|&&label| label < 0) {
-            return Err(Error::key(
-                table.path(),
-                id,
-                "classes from 0",
                 label.to_string(),
             ));
         }
-        Ok(Some(
-            labels.into_iter().step_by(step).map(i64::from).collect(),
-        ))
+        Ok(labels.into_iter().step_by(step).map(i64::from).collect())
     }
 }
 
@@ -447,11 +473,23 @@ fn numbers<'a>(names: impl Iterator<Item = &'a str>, inventory: &[String]) -> Ve
 }
 
 /// One more than the highest class of an alignment.
-fn frame_classes(alignment: &ScpTable<Vec<i32>>, ids: &[String]) -> Result<i64> {
-    ids.iter().try_fold(0, |classes, id| {
-        let highest = alignment.get(id)?.into_iter().max().unwrap_or(-1);
-        Ok(classes.max(i64::from(highest) + 1))
-    })
+fn frame_classes(alignment: &ScpTable<Vec<i32>>, ids: &[String]) -> Result<i32> {
+    let mut classes = 0;
+    for id in ids {
+        for label in alignment.get(id)? {
+            if !(0..MOST_CLASSES).contains(&label) {
+                let expected = format!("classes from 0 to {}", MOST_CLASSES - 1);
+                return Err(Error::key(
+                    alignment.path(),
+                    id,
+                    expected,
+                    label.to_string(),
+                ));
+            }
+            classes = classes.max(label + 1);
+        }
+    }
+    Ok(classes)
 }
 
 fn window(frames: usize, crop: usize, rng: &mut ChaCha8Rng) -> (usize, usize) {

@@ -40,6 +40,8 @@ pub struct Population {
     pub frames: Vec<usize>,
     /// Utterances of each speaker.
     pub by_speaker: Vec<Vec<usize>>,
+    /// Names of the speakers, for messages.
+    pub speakers: Vec<String>,
 }
 
 /// Draws batches.
@@ -204,9 +206,20 @@ fn check(options: SamplerOptions, population: &Population, source: &Path) -> Res
                     utterances.to_string(),
                 ));
             }
-            Ok(())
+            refuse_lone_utterances(population, source)
         }
         _ => Ok(()),
+    }
+}
+
+fn refuse_lone_utterances(population: &Population, source: &Path) -> Result<()> {
+    let mut pairs = population.by_speaker.iter().zip(&population.speakers);
+    match pairs.find(|(utterances, _)| utterances.len() == 1) {
+        None => Ok(()),
+        Some((_, speaker)) => {
+            let expected = "at least 2 utterances (the sampler of speakers pairs them)";
+            Err(Error::key(source.join("utt2spk"), speaker, expected, "1"))
+        }
     }
 }
 
@@ -218,6 +231,7 @@ mod tests {
         let population = Population {
             frames: (0..50).map(|i| 10 + (i * 7) % 23).collect(),
             by_speaker: (0..5).map(|s| (s * 10..s * 10 + 10).collect()).collect(),
+            speakers: (0..5).map(|s| s.to_string()).collect(),
         };
         Sampler::new(options, population, 7, Path::new("data")).unwrap()
     }
@@ -291,6 +305,7 @@ mod tests {
         let population = Population {
             frames: vec![1; 4],
             by_speaker: vec![vec![0, 1], vec![2, 3]],
+            speakers: vec!["a".into(), "b".into()],
         };
         let options = SamplerOptions::Speakers {
             speakers: 3,

@@ -1,6 +1,6 @@
 //! Strands out of a trained experiment: codes by frame, embeddings by utterance, means by speaker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -62,6 +62,60 @@ pub struct Extraction<'a> {
     pub pool: Pool,
 }
 
+/// An extraction under way.
+pub struct Session<'a> {
+    extraction: Extraction<'a>,
+    route: Route<'a>,
+    parts: Parts,
+    done: HashSet<String>,
+    window: Vec<(String, Array2<f32>)>,
+    failed: Vec<String>,
+}
+
+impl Session<'_> {
+    /// Takes the features `[frames, bins]` of one utterance. One that could not be read or does not fit is
+    /// told in [`Extracted::failed`], and the rest goes on.
+    ///
+    /// # Errors
+    /// What the target's disk says.
+    pub fn take(&mut self, entry: Result<(String, Array2<f32>)>) -> Result<()> {
+        match entry
+            .and_then(|(key, feats)| self.extraction.accept(&key, &feats).map(|()| (key, feats)))
+        {
+            Ok((key, _)) if self.done.contains(&key) => {}
+            Ok(pair) => self.window.push(pair),
+            Err(error) => self.failed.push(error.to_string()),
+        }
+        if self.window.len() == WINDOW {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.window.is_empty() {
+            return Ok(());
+        }
+        self.parts
+            .add(&self.extraction.extract(std::mem::take(&mut self.window)))
+    }
+
+    /// Writes the target.
+    ///
+    /// # Errors
+    /// What the target's disk says; nothing half-written is left under its name.
+    pub fn finish(mut self) -> Result<Extracted> {
+        self.flush()?;
+        let written = self.extraction.assemble(&self.parts, &self.route)?;
+        self.parts.remove();
+        Ok(Extracted {
+            written,
+            failed: self.failed,
+        })
+    }
+}
+
 /// What became of an extraction.
 #[derive(Debug, Default)]
 pub struct Extracted {
@@ -95,40 +149,24 @@ pub struct Route<'a> {
     pub resume: bool,
 }
 
-impl Extraction<'_> {
-    /// Extracts every utterance of `feats`, an iterator of features `[frames, bins]`, to the route's target.
+impl<'a> Extraction<'a> {
+    /// Opens the route's target.
     ///
     /// Work is kept in parts, each whole or not there, in the folder `TARGET.parts`; they become the target
-    /// at the end. An utterance that cannot be read or does not fit is told in [`Extracted::failed`] and the
-    /// rest goes on.
+    /// at the end.
     ///
     /// # Errors
-    /// What the target's disk says; [`Error::Format`] when the parts are of another extraction.
-    pub fn run(
-        &self,
-        feats: impl Iterator<Item = Result<(String, Array2<f32>)>>,
-        route: Route,
-    ) -> Result<Extracted> {
-        let mut parts = Parts::open(&self.origin(&route), &route)?;
-        let done = parts.keys()?;
-        let mut result = Extracted::default();
-        let mut window = Vec::new();
-        for entry in feats {
-            match entry.and_then(|(key, feats)| self.accept(&key, &feats).map(|()| (key, feats))) {
-                Ok((key, _)) if done.contains(&key) => {}
-                Ok(pair) => window.push(pair),
-                Err(error) => result.failed.push(error.to_string()),
-            }
-            if window.len() == WINDOW {
-                parts.add(&self.extract(std::mem::take(&mut window)))?;
-            }
-        }
-        if !window.is_empty() {
-            parts.add(&self.extract(window))?;
-        }
-        result.written = self.assemble(&parts, &route)?;
-        parts.remove();
-        Ok(result)
+    /// [`Error::Option`] for a wrong specifier; [`Error::Format`] when the parts are of another extraction.
+    pub fn start(self, route: Route<'a>) -> Result<Session<'a>> {
+        let parts = Parts::open(&self.origin(&route), &route)?;
+        Ok(Session {
+            done: parts.keys()?,
+            extraction: self,
+            route,
+            parts,
+            window: Vec::new(),
+            failed: Vec::new(),
+        })
     }
 
     fn origin(&self, route: &Route) -> Origin {
@@ -341,7 +379,7 @@ impl Parts {
         })
     }
 
-    fn keys(&self) -> Result<std::collections::HashSet<String>> {
+    fn keys(&self) -> Result<HashSet<String>> {
         self.entries().map(|entry| Ok(entry?.0)).collect()
     }
 

@@ -397,7 +397,7 @@ impl Task {
     ) -> Result<Loader<SpeechBatch>> {
         let population = Population {
             frames: vec![1; learn.len()],
-            by_speaker: Vec::new(),
+            ..Population::default()
         };
         let draw = SamplerOptions::Utterances {
             batch: options.batch,

@@ -65,17 +65,16 @@ pub fn cosine(a: &Array1<f32>, b: &Array1<f32>) -> f64 {
 /// Scores every trial by cosine; `source` is the trials file, for messages.
 ///
 /// # Errors
-/// [`Error::Key`] for a key without an embedding, or embeddings of different size.
-pub fn score(
+/// [`Error::Key`] for a key without an embedding, embeddings of different size, or a score that is no number.
+pub fn score<'a>(
     trials: &[Trial],
-    enrolments: &HashMap<String, Array1<f32>>,
-    tests: &HashMap<String, Array1<f32>>,
+    enrolments: &'a HashMap<String, Array1<f32>>,
+    tests: &'a HashMap<String, Array1<f32>>,
     source: &Path,
 ) -> Result<Vec<f64>> {
-    let find = |table: &HashMap<String, Array1<f32>>, key: &str| {
+    let find = |table: &'a HashMap<String, Array1<f32>>, key: &str| {
         table
             .get(key)
-            .cloned()
             .ok_or_else(|| Error::key(source, key, "an embedding of this key", "none"))
     };
     trials
@@ -94,7 +93,17 @@ pub fn score(
                     b.len().to_string(),
                 ));
             }
-            Ok(cosine(&a, &b))
+            let score = cosine(a, b);
+            if score.is_finite() {
+                return Ok(score);
+            }
+            let key = format!("{} {}", trial.enrolment, trial.test);
+            Err(Error::key(
+                source,
+                key,
+                "embeddings of finite numbers",
+                "others",
+            ))
         })
         .collect()
 }

@@ -118,6 +118,15 @@ impl DisentangleOptions {
     /// [`Error::Option`] naming the key.
     pub fn check(&self, labels: Labels) -> Result<()> {
         self.model.check()?;
+        self.speaker.check("speaker")?;
+        for (key, value) in [
+            ("speaker_weight", self.speaker_weight),
+            ("label_weight", self.label_weight),
+        ] {
+            if !value.is_finite() || value < 0.0 {
+                return Err(Error::option(key, "0 or more", value.to_string()));
+            }
+        }
         self.label_head.check("label_head")?;
         self.adversary.critic.check("adversary.critic")?;
         self.adversary.lambda.check("adversary.lambda")?;

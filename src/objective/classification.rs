@@ -2,14 +2,18 @@
 
 use tch::{Kind, Reduction, Tensor};
 
-/// A target that does not count: padding, an utterance without a label.
-pub const IGNORE: i64 = -100;
+use crate::dataset::batch::NO_LABEL;
 
 /// Mean cross-entropy in nats of logits `[batch, classes]` against `[batch]`, or of `[batch, classes, frames]`
-/// against `[batch, frames]`; targets [`IGNORE`] are left out. Zero when nothing counts.
+/// against `[batch, frames]`; targets [`NO_LABEL`] are left out. Zero when nothing counts.
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor, label_smoothing: f64) -> Tensor {
-    let sum =
-        logits.cross_entropy_loss::<Tensor>(targets, None, Reduction::Sum, IGNORE, label_smoothing);
+    let sum = logits.cross_entropy_loss::<Tensor>(
+        targets,
+        None,
+        Reduction::Sum,
+        NO_LABEL,
+        label_smoothing,
+    );
     sum / counted(targets).clamp_min(1.0)
 }
 
@@ -20,7 +24,7 @@ pub fn accuracy(logits: &Tensor, targets: &Tensor) -> Tensor {
 }
 
 fn counted(targets: &Tensor) -> Tensor {
-    targets.ne(IGNORE).to_kind(Kind::Float).sum(Kind::Float)
+    targets.ne(NO_LABEL).to_kind(Kind::Float).sum(Kind::Float)
 }
 
 #[cfg(test)]
@@ -30,11 +34,11 @@ mod tests {
     #[test]
     fn ignored_targets_do_not_count() {
         let logits = Tensor::from_slice(&[2f32, 0.0, 0.0, 5.0]).reshape([2, 2]);
-        let targets = Tensor::from_slice(&[0i64, IGNORE]);
+        let targets = Tensor::from_slice(&[0i64, NO_LABEL]);
         let expected = (1.0 + (-2f64).exp()).ln();
         assert!((cross_entropy(&logits, &targets, 0.0).double_value(&[]) - expected).abs() < 1e-6);
         assert_eq!(accuracy(&logits, &targets).double_value(&[]), 1.0);
-        let none = Tensor::from_slice(&[IGNORE, IGNORE]);
+        let none = Tensor::from_slice(&[NO_LABEL, NO_LABEL]);
         assert_eq!(cross_entropy(&logits, &none, 0.0).double_value(&[]), 0.0);
     }
 }

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use crate::error::{Error, Result};
+
 /// How speaker embeddings are held together and apart.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -28,6 +30,22 @@ impl Default for SpeakerConstraint {
 }
 
 impl SpeakerConstraint {
+    /// Checks every value; `name` is the table that holds them.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(self, name: &str) -> Result<()> {
+        let (key, value) = match self {
+            Self::SupervisedContrastive { temperature } => ("temperature", temperature),
+            Self::PairwiseMargin { margin } => ("margin", margin),
+        };
+        if value.is_finite() && value > 0.0 {
+            return Ok(());
+        }
+        let found = value.to_string();
+        Err(Error::option(format!("{name}.{key}"), "more than 0", found))
+    }
+
     /// The loss of embeddings `[batch, dim]` of length 1 whose speakers are `[batch]`. A batch in which no
     /// speaker stands twice has no pairs to pull together; only the others push then.
     pub fn loss(self, embeds: &Tensor, speakers: &Tensor) -> Tensor {

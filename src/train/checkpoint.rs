@@ -29,7 +29,7 @@ pub fn folder_name(step: u64) -> String {
     format!("step_{step:06}")
 }
 
-/// Saves `players` under `experiment` and points `last` at the result.
+/// Saves `players` under `experiment` and points `best`, where `best` is this step, and `last` at the result.
 ///
 /// # Errors
 /// [`Error::Io`] naming the file, as when the disk is full; the checkpoints before it stay whole.
@@ -55,7 +55,7 @@ fn write(
     let path = experiment.join(folder_name(step));
     if path.exists() {
         // Killed before `last` pointed here, and come by again: what is there is whole.
-        point(experiment, "last", step)?;
+        point_here(experiment, best, step)?;
         return Ok(path);
     }
     let state = State {
@@ -81,15 +81,23 @@ fn write(
 
     std::fs::rename(temp.path(), &path).map_err(Error::io(&path))?;
     let _ = temp.keep();
-    point(experiment, "last", step)?;
+    point_here(experiment, best, step)?;
     Ok(path)
+}
+
+/// `last` comes last: a run that is resumed from it finds its `best`.
+fn point_here(experiment: &Path, best: Option<(u64, f64)>, step: u64) -> Result<()> {
+    if best.is_some_and(|(best, _)| best == step) {
+        point(experiment, "best", step)?;
+    }
+    point(experiment, "last", step)
 }
 
 /// Makes `name` (`last`, `best`) a link to a step's folder, in one rename.
 ///
 /// # Errors
 /// [`Error::Io`] naming the link.
-pub fn point(experiment: &Path, name: &str, step: u64) -> Result<()> {
+fn point(experiment: &Path, name: &str, step: u64) -> Result<()> {
     let link = experiment.join(name);
     let temp = experiment.join(format!(".{name}-{}", std::process::id()));
     let _ = std::fs::remove_file(&temp);
@@ -134,6 +142,48 @@ pub fn steps(experiment: &Path) -> Result<Vec<u64>> {
                 .ok()
         })
         .collect())
+}
+
+/// The folder to go on from: `last`, or the newest when a kill came before its link; none before the first.
+///
+/// # Errors
+/// [`Error::Io`] naming the experiment, [`Error::Format`] when `last` leads nowhere.
+pub fn newest(experiment: &Path) -> Result<Option<PathBuf>> {
+    let Some(newest) = steps(experiment)?.into_iter().max() else {
+        return Ok(None);
+    };
+    let last = experiment.join("last");
+    if last.symlink_metadata().is_err() {
+        return Ok(Some(experiment.join(folder_name(newest))));
+    }
+    if !last.exists() {
+        return Err(Error::format(
+            last,
+            "a link to a checkpoint",
+            "a broken link",
+        ));
+    }
+    Ok(Some(last))
+}
+
+/// Removes what a killed run left half-written.
+///
+/// # Errors
+/// [`Error::Io`] naming the folder.
+pub fn sweep(experiment: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(experiment).map_err(Error::io(experiment))? {
+        let path = entry.map_err(Error::io(experiment))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(".step-") {
+            std::fs::remove_dir_all(&path).map_err(Error::io(&path))?;
+        } else if [".last-", ".best-", ".unbraid-"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+        {
+            std::fs::remove_file(&path).map_err(Error::io(&path))?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads the state of a checkpoint folder.

@@ -16,14 +16,15 @@ pub struct EventWriter {
 }
 
 impl EventWriter {
-    /// Starts a new event file in `folder`; TensorBoard reads all files of a folder as one run.
+    /// Starts a new event file in `folder` for the steps after `step`; TensorBoard reads all files of a folder
+    /// as one run, and forgets what earlier files say of those steps.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file.
     pub fn create(folder: &Path, step: u64) -> Result<Self> {
         let name = format!(
-            "events.out.tfevents.{:.0}.{}.{step}",
-            now(),
+            "events.out.tfevents.{:010}.{:07}.{step}",
+            now() as u64,
             std::process::id()
         );
         let path = folder.join(name);
@@ -32,6 +33,13 @@ impl EventWriter {
         let mut event = Vec::new();
         put_double(&mut event, 1, now());
         put_bytes(&mut event, 3, b"brain.Event:2");
+        writer.record(&event)?;
+        // SessionLog { status: START }
+        let mut event = Vec::new();
+        put_double(&mut event, 1, now());
+        event.push(2 << 3);
+        put_varint(&mut event, step + 1);
+        put_bytes(&mut event, 7, &[1 << 3, 1]);
         writer.record(&event)?;
         Ok(writer)
     }

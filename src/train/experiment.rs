@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::checkpoint;
 use crate::error::{Error, Result};
 use crate::io::atomic;
+use crate::io::config::read_toml;
 
 /// An experiment's folder.
 #[derive(Debug, Clone)]
@@ -30,7 +31,7 @@ impl Experiment {
         let conf = path.join("conf.toml");
         let resolved = toml::Table::try_from(config)
             .map_err(|e| Error::format(&conf, "a configuration", e.to_string()))?;
-        let started = conf.exists() && !checkpoint::steps(path)?.is_empty();
+        let started = !checkpoint::steps(path)?.is_empty();
         if started && !resume {
             return Err(Error::option(
                 format!("--exp {}", path.display()),
@@ -39,7 +40,7 @@ impl Experiment {
             ));
         }
         if started {
-            let saved = read_table(&conf)?;
+            let saved: toml::Table = read_toml(&conf)?;
             if let Some((key, expected, found)) = first_difference("", &saved, &resolved) {
                 return Err(Error::key(
                     &conf,
@@ -128,31 +129,6 @@ impl Experiment {
     }
 }
 
-/// Reads a TOML file into options.
-///
-/// # Errors
-/// [`Error::Io`] when it cannot be read; [`Error::Line`] naming the line of an unknown key, a wrong type or a
-/// syntax error.
-pub fn read_toml<C: DeserializeOwned>(path: &Path) -> Result<C> {
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-    toml::from_str(&text).map_err(|error| {
-        let start = error.span().map_or(0, |span| span.start.min(text.len()));
-        let line = text[..start].matches('\n').count() + 1;
-        let key = text
-            .lines()
-            .nth(line - 1)
-            .unwrap_or_default()
-            .trim()
-            .to_string();
-        let message = error.message().replace('\n', " ");
-        Error::line(path, line, message, format!("'{key}'"))
-    })
-}
-
-fn read_table(path: &Path) -> Result<toml::Table> {
-    read_toml(path)
-}
-
 /// The first key, in order, whose values differ: key path, saved value, new value.
 fn first_difference(
     prefix: &str,
@@ -202,26 +178,5 @@ mod tests {
             error.ends_with("train.steps: expected 100 (as the checkpoint was trained), found 200"),
             "{error}"
         );
-    }
-
-    #[test]
-    fn a_wrong_key_names_its_line() {
-        #[derive(Debug, serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Options {
-            #[allow(dead_code)]
-            steps: u64,
-        }
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("c.toml");
-        for (text, line) in [
-            ("steps = 1\nstep = 2\n", 2),
-            ("steps = \"x\"\n", 1),
-            ("steps = \n", 1),
-        ] {
-            std::fs::write(&path, text).unwrap();
-            let error = read_toml::<Options>(&path).unwrap_err().to_string();
-            assert!(error.contains(&format!("c.toml:{line}: ")), "{error}");
-        }
     }
 }

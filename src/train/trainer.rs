@@ -144,6 +144,7 @@ pub fn train<M: Method>(
     seed: u64,
 ) -> Result<()> {
     let mut run = Run::start(method, experiment, options)?;
+    run.check_selection(method, batches)?;
     let stop = StopSignal::watch()?;
     let bar = progress_bar(options.steps, run.step);
     let per_step = method.batches_per_step();
@@ -189,8 +190,8 @@ impl<'a> Run<'a> {
         options: &'a TrainOptions,
     ) -> Result<Self> {
         let (mut step, mut best) = (0, None);
-        if experiment.path().join("last").exists() {
-            let folder = experiment.checkpoint("last")?;
+        checkpoint::sweep(experiment.path())?;
+        if let Some(folder) = checkpoint::newest(experiment.path())? {
             let state = checkpoint::restore(&folder, &mut method.players())?;
             (step, best) = (state.step, state.best);
             eprintln!(
@@ -225,7 +226,7 @@ impl<'a> Run<'a> {
         );
         if log || save {
             let values = scalars.read();
-            self.refuse_non_finite(&values)?;
+            self.refuse_non_finite("train", &values)?;
             bar.set_message(brief(&values));
             if log {
                 self.write("train", values)?;
@@ -235,13 +236,10 @@ impl<'a> Run<'a> {
         if save || improved {
             self.save(method)?;
         }
-        if improved {
-            checkpoint::point(self.experiment.path(), "best", self.step)?;
-        }
         Ok(())
     }
 
-    fn refuse_non_finite(&self, values: &BTreeMap<String, f64>) -> Result<()> {
+    fn refuse_non_finite(&self, split: &str, values: &BTreeMap<String, f64>) -> Result<()> {
         match values.iter().find(|(_, value)| !value.is_finite()) {
             None => Ok(()),
             Some((name, &value)) => {
@@ -249,11 +247,42 @@ impl<'a> Run<'a> {
                 Err(Error::NonFinite {
                     step: self.step,
                     player: player.to_string(),
-                    term: term.to_string(),
+                    term: format!("{split} {term}"),
                     value,
                 })
             }
         }
+    }
+
+    /// Tells a validation term that does not exist now, not at the first validation; and what is wrong with
+    /// the first batch of the validation set.
+    fn check_selection<M: Method>(
+        &self,
+        method: &M,
+        batches: &impl Batches<M::Batch>,
+    ) -> Result<()> {
+        let first = match self.options.validate_every {
+            0 => None,
+            _ => batches.valid().next(),
+        };
+        match first {
+            None => Ok(()),
+            Some(batch) => {
+                let terms = no_grad(|| method.validate(&batch?))?;
+                self.selected(&terms.read()).map(|_| ())
+            }
+        }
+    }
+
+    fn selected(&self, terms: &BTreeMap<String, f64>) -> Result<f64> {
+        terms.get(&self.options.select).copied().ok_or_else(|| {
+            let names: Vec<&str> = terms.keys().map(String::as_str).collect();
+            Error::option(
+                "train.select",
+                format!("one of {}", names.join(", ")),
+                self.options.select.clone(),
+            )
+        })
     }
 
     /// Logs the mean terms of the validation set; true when this is the best so far.
@@ -276,14 +305,8 @@ impl<'a> Run<'a> {
         } else {
             bar.println(line);
         }
-        let value = *means.get(&self.options.select).ok_or_else(|| {
-            let names: Vec<&str> = means.keys().map(String::as_str).collect();
-            Error::option(
-                "train.select",
-                format!("one of {}", names.join(", ")),
-                self.options.select.clone(),
-            )
-        })?;
+        self.refuse_non_finite("valid", &means)?;
+        let value = self.selected(&means)?;
         self.write("valid", means)?;
         let better = self.best.is_none_or(|(_, best)| value < best);
         let improved = better && self.step >= self.options.select_after;
@@ -295,8 +318,27 @@ impl<'a> Run<'a> {
 
     fn save<M: Method>(&self, method: &mut M) -> Result<()> {
         let path = self.experiment.path();
+        self.refuse_broken_weights(method)?;
         checkpoint::save(path, &mut method.players(), self.best, self.step)?;
         checkpoint::prune(path, self.options.keep, self.best.map(|(step, _)| step))
+    }
+
+    /// The last update may have broken what a loss before it still found whole.
+    fn refuse_broken_weights<M: Method>(&self, method: &mut M) -> Result<()> {
+        let broken = method
+            .players()
+            .into_iter()
+            .find(|player| player.flat().isfinite().all().int64_value(&[]) == 0)
+            .map(|player| player.name().to_string());
+        match broken {
+            None => Ok(()),
+            Some(player) => Err(Error::NonFinite {
+                step: self.step,
+                player,
+                term: "one of the weights".into(),
+                value: f64::NAN,
+            }),
+        }
     }
 
     fn write(&mut self, split: &str, values: BTreeMap<String, f64>) -> Result<()> {

@@ -4,6 +4,9 @@
     reason = "each test file is a crate of its own and uses its part"
 )]
 
+pub mod corpus;
+pub mod training;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

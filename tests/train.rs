@@ -1,0 +1,581 @@
+//! `unbraid train` as a user runs it: stopped at any moment and taken up again, logged, refused, out of disk.
+
+mod support;
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use support::training::{
+    RESUME, Running, TRAIN, assert_same, configure, edit, newest_step, outcome, workplace,
+};
+use support::{fail, names, oracle, python, succeed, unbraid};
+
+const AT_ONCE: (&str, &str) = ("play = \"in_turns\"", "play = \"at_once\"");
+
+#[test]
+fn killed_in_turns_it_ends_as_if_never_stopped() {
+    killed_at_many_moments(&[]);
+}
+
+#[test]
+fn killed_at_once_it_ends_as_if_never_stopped() {
+    killed_at_many_moments(&[AT_ONCE, ("labels = \"text\"", "labels = \"frames\"")]);
+}
+
+/// SIGKILL as soon as a checkpoint of so many steps is there and some milliseconds later: in a step, in a
+/// validation, between the files of a checkpoint.
+fn killed_at_many_moments(changes: &[(&str, &str)]) {
+    let dir = workplace(changes);
+    let exp = dir.path().join("exp");
+    succeed(dir.path(), &TRAIN);
+    let expected = outcome(&exp);
+    fs::rename(&exp, dir.path().join("whole")).unwrap();
+
+    let mut killed = 0;
+    for (least, later) in [(0, 0), (7, 0), (10, 3), (20, 11), (30, 1), (40, 7), (49, 2)] {
+        let reached = || match least {
+            0 => exp.join("log.jsonl").exists(),
+            _ => newest_step(&exp).is_some_and(|step| step >= least),
+        };
+        let run = Running::start(dir.path(), &RESUME);
+        let status = run.stop(libc::SIGKILL, Duration::from_millis(later), reached);
+        killed += usize::from(status.signal() == Some(libc::SIGKILL));
+    }
+    assert!(killed >= 4, "killed {killed} times");
+    succeed(dir.path(), &RESUME);
+    assert_same(&outcome(&exp), &expected);
+    let left = names(&exp);
+    assert!(left.iter().all(|name| !name.starts_with('.')), "{left:?}");
+}
+
+#[test]
+fn asked_to_stop_it_saves_and_says_so() {
+    let dir = workplace(&[]);
+    let exp = dir.path().join("exp");
+    succeed(dir.path(), &TRAIN);
+    let expected = outcome(&exp);
+    for (signal, code) in [(libc::SIGINT, 130), (libc::SIGTERM, 143)] {
+        fs::remove_dir_all(&exp).unwrap();
+        let logged = || fs::metadata(exp.join("log.jsonl")).is_ok_and(|meta| meta.len() > 0);
+        let status = Running::start(dir.path(), &TRAIN).stop(signal, Duration::ZERO, logged);
+        assert_eq!(status.code(), Some(code));
+        assert!(newest_step(&exp).is_some());
+        succeed(dir.path(), &RESUME);
+        assert_same(&outcome(&exp), &expected);
+    }
+}
+
+#[test]
+fn a_run_does_not_go_on_under_another_configuration() {
+    let short = ("steps = 60", "steps = 4");
+    let dir = workplace(&[short]);
+    succeed(dir.path(), &TRAIN);
+    let error = fail(dir.path(), &TRAIN, b"");
+    assert!(error.contains("--resume to go on"), "{error}");
+    for (change, difference) in [
+        (
+            ("lr = 0.003", "lr = 0.004"),
+            "method.optimiser.lr: expected 0.003 (as the checkpoint was trained), found 0.004",
+        ),
+        (
+            ("critic_steps = 2", "critic_steps = 3"),
+            "method.adversary.critic_steps: expected 2",
+        ),
+        (
+            ("valid = \"valid\"", "valid = \"train\""),
+            "data.valid: expected \"valid\"",
+        ),
+    ] {
+        configure(dir.path(), &[short, change]);
+        let error = fail(dir.path(), &RESUME, b"");
+        assert!(error.contains("exp/conf.toml: "), "{error}");
+        assert!(error.contains(difference), "{error}");
+    }
+    configure(dir.path(), &[short]);
+    fs::remove_file(dir.path().join("exp/conf.toml")).unwrap();
+    assert!(fail(dir.path(), &RESUME, b"").contains("exp/conf.toml: No such file"));
+}
+
+#[test]
+fn a_wrong_configuration_is_told_in_one_line() {
+    let dir = workplace(&[]);
+    for (old, new, expected) in [
+        (
+            "seed = 3",
+            "seeds = 3",
+            "conf.toml:1: unknown field `seeds`",
+        ),
+        (
+            "lr = 0.003",
+            "learning_rate = 1",
+            "unknown field `learning_rate`",
+        ),
+        (
+            "critic_steps = 2",
+            "critic_step = 2",
+            "unknown field `critic_step`",
+        ),
+        (
+            "steps = 60",
+            "steps = \"many\"",
+            "invalid type: string \"many\", expected u64",
+        ),
+        (
+            "steps = 60",
+            "steps = -1",
+            "invalid value: integer `-1`, expected u64",
+        ),
+        (
+            "steps = 60",
+            "steps = 0",
+            "train.steps: expected at least 1, found 0",
+        ),
+        (
+            "log_every = 4",
+            "log_every = 0",
+            "train.log_every: expected at least 1",
+        ),
+        (
+            "threads = 1",
+            "threads = -2",
+            "train.threads: expected 0 or more, found -2",
+        ),
+        (
+            "lr = 0.003",
+            "lr = nan",
+            "optimiser.lr: expected 0 or more, found NaN",
+        ),
+        (
+            "average = 0.9",
+            "average = 1.0",
+            "optimiser.average: expected 0 <= x < 1",
+        ),
+        (
+            "critic_steps = 2",
+            "critic_steps = 0",
+            "adversary.critic_steps: expected at least 1",
+        ),
+        (
+            "weight = 0.3",
+            "weight = -1",
+            "adversary.lambda.weight: expected 0 or more",
+        ),
+        (
+            "dropout = 0.3",
+            "dropout = 1.0",
+            "adversary.critic.dropout: expected 0 <= p < 1",
+        ),
+        (
+            "code_dim = 4",
+            "code_dim = 0",
+            "phonetic_encoder.code_dim: expected at least 1",
+        ),
+        (
+            "code_dim = 4",
+            "subsampling = 3",
+            "subsampling: expected 1, 2 or 4, found 3",
+        ),
+        (
+            "code_dim = 4",
+            "kernel = 4",
+            "phonetic_encoder.kernel: expected an odd width",
+        ),
+        (
+            "label_weight = 0.5",
+            "label_weight = -1",
+            "label_weight: expected 0 or more",
+        ),
+        (
+            "label_weight = 0.5",
+            "label_weight = 0.5\nspeaker = { kind = \"supervised_contrastive\", temperature = 0 }",
+            "speaker.temperature: expected more than 0, found 0",
+        ),
+        (
+            "labels = \"text\"",
+            "labels = \"none\"",
+            "label_weight: expected data.labels of text or frames",
+        ),
+        (
+            "labels = \"text\"",
+            "labels = \"words\"",
+            "unknown variant `words`",
+        ),
+        (
+            "name = \"disentangle\"",
+            "name = \"other\"",
+            "unknown variant `other`, expected `disentangle`",
+        ),
+        ("name = \"disentangle\"", "", "missing field `name`"),
+        (
+            "play = \"in_turns\"",
+            "play = \"chess\"",
+            "unknown variant `chess`",
+        ),
+        (
+            "speakers = 2, ",
+            "speakers = 5, ",
+            "sampler.speakers: expected 1 to 4, the speakers of train, found 5",
+        ),
+        (
+            "utterances = 3 }",
+            "utterances = 1 }",
+            "sampler.utterances: expected at least 2, found 1",
+        ),
+        (
+            "kind = \"speakers\", speakers = 2, utterances = 3",
+            "kind = \"frames\", frames = 0",
+            "sampler.frames: expected at least 1",
+        ),
+        (
+            "kind = \"speakers\", speakers = 2, utterances = 3",
+            "kind = \"frames\", batch = 3",
+            "unknown field `batch`",
+        ),
+        (
+            "threads = 1",
+            "select = \"los\"",
+            "train.select: expected one of decoder/reconstruction",
+        ),
+        (
+            "train = \"train\"",
+            "train = \"none\"",
+            "none/utt2spk: No such file",
+        ),
+        (
+            "valid = \"valid\"",
+            "valid = \"none\"",
+            "none/utt2spk: No such file",
+        ),
+        ("seed = 3", "seed = [", "conf.toml:"),
+    ] {
+        configure(dir.path(), &[(old, new)]);
+        let error = fail(dir.path(), &TRAIN, b"");
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(newest_step(&dir.path().join("exp")), None);
+    }
+    let missing = ["train", "--conf", "none.toml", "--exp", "exp"];
+    assert!(fail(dir.path(), &missing, b"").contains("none.toml: No such file"));
+    configure(dir.path(), &[]);
+    fs::write(dir.path().join("file"), "").unwrap();
+    let onto_file = ["train", "--conf", "conf.toml", "--exp", "file"];
+    assert!(fail(dir.path(), &onto_file, b"").contains("file: "));
+}
+
+/// What breaks a folder, and what is said then.
+type Breach = (&'static str, fn(&Path), &'static str);
+
+#[test]
+fn wrong_data_is_told_in_one_line() {
+    let breaches: &[Breach] = &[
+        (
+            "text",
+            |dir| fs::remove_file(dir.join("train/feats.scp")).unwrap(),
+            "train/feats.scp: No such file",
+        ),
+        (
+            "text",
+            |dir| fs::remove_file(dir.join("train/feats.ark")).unwrap(),
+            "train/feats.ark",
+        ),
+        (
+            "text",
+            |dir| fs::remove_file(dir.join("train/text")).unwrap(),
+            "train/text: s00-u000: expected its text, found none",
+        ),
+        (
+            "text",
+            |dir| edit(&dir.join("train/text"), "s01-u002 no\n", ""),
+            "train/text: s01-u002: expected its text",
+        ),
+        (
+            "text",
+            |dir| fs::write(dir.join("train/utt2spk"), "").unwrap(),
+            "train/utt2spk: expected",
+        ),
+        (
+            "text",
+            |dir| fs::write(dir.join("train/utt2spk"), "s00-u000\n").unwrap(),
+            "train/utt2spk:1: expected",
+        ),
+        (
+            "text",
+            |dir| {
+                edit(
+                    &dir.join("train/utt2spk"),
+                    "s01-u000 s01\n",
+                    "s01-u000 s09\n",
+                )
+            },
+            "train/utt2spk: s09: expected at least 2 utterances",
+        ),
+        (
+            "text",
+            |dir| truncate(&dir.join("train/feats.ark")),
+            "train/feats.scp: s03-u003: ",
+        ),
+        (
+            "text",
+            |dir| fs::write(dir.join("train/feats.ark"), [7u8; 9000]).unwrap(),
+            "train/feats.scp: s00-u000: ",
+        ),
+        (
+            "text",
+            |dir| replace(dir, "train", "s02-u001", "[\n 1 nan 3 ]"),
+            "s02-u001: expected 20 values a frame, found 3",
+        ),
+        (
+            "text",
+            |dir| {
+                replace(
+                    dir,
+                    "train",
+                    "s02-u001",
+                    &format!("[\n {} nan ]", "1 ".repeat(19)),
+                )
+            },
+            "s02-u001: expected finite features, found NaN",
+        ),
+        (
+            "text",
+            |dir| replace(dir, "train", "s02-u001", " [ ]"),
+            "s02-u001: expected at least one frame, found none",
+        ),
+        (
+            "text",
+            |dir| replace(dir, "valid", "s02-u001", "[\n 1 2 3 ]"),
+            "s02-u001: expected 20 values a frame, found 3",
+        ),
+        (
+            "frames",
+            |dir| fs::remove_file(dir.join("train/ali.scp")).unwrap(),
+            "train/ali.scp: No such file",
+        ),
+        (
+            "frames",
+            |dir| edit_line(&dir.join("train/ali.scp"), "s00-u001", None),
+            "train/ali.scp: s00-u001: expected",
+        ),
+        (
+            "frames",
+            |dir| edit_line(&dir.join("valid/ali.scp"), "s00-u001", None),
+            "valid/ali.scp: s00-u001: expected its alignment, found none",
+        ),
+        (
+            "frames",
+            |dir| align(dir, "train", "s00-u001", "0 1 2"),
+            "s00-u001: expected 33 frames, as the features have (or 2 or 4 times as many), found 3",
+        ),
+        (
+            "frames",
+            |dir| align(dir, "train", "s00-u000", &"-1 ".repeat(30)),
+            "s00-u000: expected classes from 0 to 65535, found -1",
+        ),
+        (
+            "frames",
+            |dir| align(dir, "train", "s00-u000", &"2000000000 ".repeat(30)),
+            "found 2000000000",
+        ),
+        (
+            "frames",
+            |dir| align(dir, "valid", "s00-u000", &"7 ".repeat(30)),
+            "s00-u000: expected classes from 0 to 2, as in training, found 7",
+        ),
+    ];
+    for (labels, break_it, expected) in breaches {
+        let labels = format!("labels = \"{labels}\"");
+        let dir = workplace(&[("labels = \"text\"", &labels), ("steps = 60", "steps = 8")]);
+        break_it(dir.path());
+        let error = fail(dir.path(), &TRAIN, b"");
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+fn truncate(path: &Path) {
+    let bytes = fs::read(path).unwrap();
+    fs::write(path, &bytes[..bytes.len() - 7]).unwrap();
+}
+
+/// Gives an utterance another matrix, in Kaldi's text form.
+fn replace(dir: &Path, set: &str, key: &str, matrix: &str) {
+    fs::write(dir.join("new.ark"), format!("{key} {matrix}\n")).unwrap();
+    edit_line(
+        &dir.join(set).join("feats.scp"),
+        key,
+        Some(&offset(dir, key)),
+    );
+}
+
+fn align(dir: &Path, set: &str, key: &str, classes: &str) {
+    fs::write(dir.join("new.ark"), format!("{key} {classes}\n")).unwrap();
+    edit_line(&dir.join(set).join("ali.scp"), key, Some(&offset(dir, key)));
+}
+
+fn offset(dir: &Path, key: &str) -> String {
+    format!("{}:{}", dir.join("new.ark").display(), key.len() + 1)
+}
+
+fn edit_line(path: &Path, key: &str, value: Option<&str>) {
+    let text = fs::read_to_string(path).unwrap();
+    let lines = text.lines().filter_map(|line| match value {
+        _ if !line.starts_with(key) => Some(format!("{line}\n")),
+        None => None,
+        Some(value) => Some(format!("{key} {value}\n")),
+    });
+    let changed: String = lines.collect();
+    assert_ne!(changed, text);
+    fs::write(path, changed).unwrap();
+}
+
+#[test]
+fn a_broken_checkpoint_is_told_in_one_line() {
+    let dir = workplace(&[("steps = 60", "steps = 8")]);
+    let last = dir.path().join("exp/last");
+    succeed(dir.path(), &TRAIN);
+    let keep = |name: &str| fs::read(last.join(name)).unwrap();
+    for name in ["weights.safetensors", "optimiser.safetensors", "state.json"] {
+        let whole = keep(name);
+        let mut wrong_header = whole.clone();
+        wrong_header[0] ^= 0x55;
+        let mut strange = whole.clone();
+        strange[12] ^= 0x01;
+        let half = whole[..whole.len() / 2].to_vec();
+        for broken in [half, whole[..7].to_vec(), Vec::new(), wrong_header, strange] {
+            fs::write(last.join(name), broken).unwrap();
+            let error = fail(dir.path(), &RESUME, b"");
+            assert!(error.contains(&format!("last/{name}: ")), "{error}");
+        }
+        fs::remove_file(last.join(name)).unwrap();
+        let error = fail(dir.path(), &RESUME, b"");
+        assert!(
+            error.contains(&format!("last/{name}: No such file")),
+            "{error}"
+        );
+        fs::write(last.join(name), whole).unwrap();
+    }
+    let real = fs::canonicalize(&last).unwrap();
+    fs::rename(&real, dir.path().join("exp/step_000002")).unwrap();
+    let error = fail(dir.path(), &RESUME, b"");
+    assert!(
+        error.contains("exp/last: expected a link to a checkpoint"),
+        "{error}"
+    );
+}
+
+#[test]
+fn another_networks_weights_are_refused() {
+    let short = ("steps = 60", "steps = 4");
+    let dir = workplace(&[short]);
+    succeed(dir.path(), &TRAIN);
+    configure(dir.path(), &[short, ("code_dim = 4", "code_dim = 5")]);
+    let other = ["train", "--conf", "conf.toml", "--exp", "other"];
+    succeed(dir.path(), &other);
+    let from = dir.path().join("other/last/weights.safetensors");
+    fs::copy(from, dir.path().join("exp/last/weights.safetensors")).unwrap();
+    configure(dir.path(), &[short]);
+    let error = fail(dir.path(), &RESUME, b"");
+    assert!(error.contains("weights.safetensors: decoder/"), "{error}");
+}
+
+#[test]
+fn a_loss_that_runs_away_is_named() {
+    let dir = workplace(&[
+        ("lr = 0.003", "lr = 1e30"),
+        ("log_every = 4", "log_every = 1"),
+        ("checkpoint_every = 7", "checkpoint_every = 50"),
+        ("validate_every = 10", "validate_every = 0"),
+    ]);
+    let output = unbraid(dir.path(), &TRAIN);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.starts_with("unbraid: step "), "{error}");
+    assert!(error.ends_with("expected a finite number\n"), "{error}");
+    assert!(
+        error.contains(": decoder: train reconstruction is "),
+        "{error}"
+    );
+    // Nor is what the update broke ever saved.
+    fs::remove_dir_all(dir.path().join("exp")).unwrap();
+    edit(&dir.path().join("conf.toml"), "lr = 1e30", "lr = 1e39");
+    edit(
+        &dir.path().join("conf.toml"),
+        "checkpoint_every = 50",
+        "checkpoint_every = 1",
+    );
+    let error = fail(dir.path(), &TRAIN, b"");
+    assert!(error.contains("unbraid: step 1: "), "{error}");
+    assert_eq!(newest_step(&dir.path().join("exp")), None);
+}
+
+#[test]
+fn log_and_tensorboard_say_the_same() {
+    let Some(python) = python("log_and_tensorboard_say_the_same") else {
+        return;
+    };
+    let dir = workplace(&[("steps = 60", "steps = 30")]);
+    let exp = dir.path().join("exp");
+    // Killed after lines that the resumed run writes again.
+    let reached = || newest_step(&exp).is_some_and(|step| step >= 14);
+    Running::start(dir.path(), &TRAIN).stop(libc::SIGKILL, Duration::from_millis(20), reached);
+    succeed(dir.path(), &RESUME);
+    oracle(
+        &python,
+        dir.path(),
+        "tensorboard_events.py",
+        &["exp", "events.json"],
+    );
+    type Scalars = std::collections::BTreeMap<String, Vec<(u64, f64)>>;
+    let text = fs::read_to_string(dir.path().join("events.json")).unwrap();
+    let events: Scalars = serde_json::from_str(&text).unwrap();
+    let mut logged = Scalars::new();
+    for line in unbraid::train::log::read(&exp.join("log.jsonl")).unwrap() {
+        for (name, value) in line.values {
+            let tag = format!("{}/{name}", line.split);
+            // TensorBoard keeps floats of 32 bits.
+            let value = f64::from(value as f32);
+            logged.entry(tag).or_default().push((line.step, value));
+        }
+    }
+    assert_eq!(events, logged);
+    assert_eq!(logged["train/loss"].len(), 8);
+}
+
+#[test]
+fn a_full_disk_costs_no_checkpoint() {
+    let dir = workplace(&[]);
+    let exp = dir.path().join("exp");
+    succeed(dir.path(), &TRAIN);
+    let expected = outcome(&exp);
+    let size = fs::metadata(exp.join("last/weights.safetensors"))
+        .unwrap()
+        .len();
+    fs::remove_dir_all(&exp).unwrap();
+    let reached = || newest_step(&exp).is_some_and(|step| step >= 7);
+    Running::start(dir.path(), &TRAIN).stop(libc::SIGKILL, Duration::ZERO, reached);
+    let before = newest_step(&exp).unwrap();
+    // Room for the log and for half of the weights: no file may grow beyond it, in blocks of 512 bytes.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f {}; exec {} {}",
+        size / 2 / 512,
+        env!("CARGO_BIN_EXE_unbraid"),
+        RESUME.join(" ")
+    );
+    let output = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    let last = error.lines().last().unwrap();
+    assert!(
+        last.starts_with("unbraid: exp/") && last.contains("File too large"),
+        "{error}"
+    );
+    assert!(!error.contains("panicked"), "{error}");
+    assert_eq!(newest_step(&exp), Some(before));
+    succeed(dir.path(), &RESUME);
+    assert_same(&outcome(&exp), &expected);
+}
