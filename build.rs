@@ -2,6 +2,9 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    // The link of scripts/libtorch.sh; torch-sys itself is built anew only when LIBTORCH changes.
+    println!("cargo:rerun-if-changed=.libtorch/lib/libtorch_cpu.so");
+    println!("cargo:rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
     if let Some(lib) = std::env::var_os("DEP_TCH_LIBTORCH_LIB") {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.to_string_lossy());
     }

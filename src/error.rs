@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused: not found, no permission, disk full.
-    #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: io::Error },
+    // Not named `source`: its text stands in ours, and a chain of causes would tell it twice.
+    #[error("{}: {cause}", path.display())]
+    Io { path: PathBuf, cause: io::Error },
     /// A file's bytes are not what its format asks for.
     #[error("{}: expected {expected}, found {found}", path.display())]
     Format {
@@ -63,7 +64,7 @@ impl Error {
     /// An [`Error::Io`] at `path`, for `map_err`.
     pub fn io(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Error {
         let path = path.as_ref().to_path_buf();
-        move |source| Error::Io { path, source }
+        move |cause| Error::Io { path, cause }
     }
 
     /// An [`Error::Format`]: the file as a whole is wrong.

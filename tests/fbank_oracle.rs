@@ -2,10 +2,12 @@
 //! grow old: `UNBRAID_PYTHON` names a Python that has it, `UNBRAID_CORPORA` a folder with fsdd and
 //! speechocean762.
 
+mod support;
+
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use ndarray::Array2;
+use support::{oracle, python};
 use unbraid::io::audio::{AudioOptions, Waveform, read_audio};
 use unbraid::signal::frames::WindowType;
 use unbraid::signal::{FbankComputer, FbankOptions};
@@ -24,24 +26,14 @@ fn tolerance(bin: f32, loudest: f32, log: bool) -> f32 {
     }
 }
 
-/// The folder or program that `variable` names; says so when the test `name` cannot be run.
-fn from_env(variable: &str, name: &str) -> Option<PathBuf> {
-    let value = std::env::var_os(variable);
-    if value.is_none() {
-        eprintln!("skipped: {name}: {variable} is not set");
-    }
-    value.map(PathBuf::from)
-}
-
-fn oracle(python: &Path, options: &FbankOptions, samples: &[f32]) -> Array2<f32> {
+fn reference(python: &Path, options: &FbankOptions, samples: &[f32]) -> Array2<f32> {
     let dir = tempfile::tempdir().unwrap();
-    let paths = ["options.json", "samples.f32", "feats.f32"].map(|name| dir.path().join(name));
+    let args = ["options.json", "samples.f32", "feats.f32"];
+    let paths = args.map(|name| dir.path().join(name));
     std::fs::write(&paths[0], serde_json::to_string(options).unwrap()).unwrap();
     let bytes: Vec<u8> = samples.iter().flat_map(|x| x.to_le_bytes()).collect();
     std::fs::write(&paths[1], bytes).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles/fbank.py");
-    let status = Command::new(python).arg(script).args(&paths).status();
-    assert!(status.unwrap().success());
+    oracle(python, dir.path(), "fbank.py", &args);
     let values: Vec<f32> = (std::fs::read(&paths[2]).unwrap().chunks_exact(4))
         .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
         .collect();
@@ -50,7 +42,7 @@ fn oracle(python: &Path, options: &FbankOptions, samples: &[f32]) -> Array2<f32>
 
 fn assert_agrees(python: &Path, options: &FbankOptions, samples: &[f32], what: &str) {
     let ours = FbankComputer::new(options).unwrap().compute(samples);
-    let theirs = oracle(python, options, samples);
+    let theirs = reference(python, options, samples);
     assert_eq!(ours.dim(), theirs.dim(), "{what}");
     let first_bin = usize::from(options.use_energy && !options.htk_compat);
     for ((at, a), b) in ours.indexed_iter().zip(&theirs) {
@@ -91,7 +83,7 @@ fn generated(rate_hz: u32, length: usize) -> Vec<f32> {
 
 #[test]
 fn generated_signals_under_every_option() {
-    let Some(python) = from_env("UNBRAID_PYTHON", "generated_signals_under_every_option") else {
+    let Some(python) = python("generated_signals_under_every_option") else {
         return;
     };
     let base = options(16000);
@@ -169,10 +161,11 @@ fn generated_signals_under_every_option() {
 #[test]
 fn real_utterances() {
     let name = "real_utterances";
-    let (Some(python), Some(corpora)) = (
-        from_env("UNBRAID_PYTHON", name),
-        from_env("UNBRAID_CORPORA", name),
-    ) else {
+    let Some(python) = python(name) else {
+        return;
+    };
+    let Some(corpora) = std::env::var_os("UNBRAID_CORPORA").map(PathBuf::from) else {
+        eprintln!("skipped: {name}: UNBRAID_CORPORA is not set");
         return;
     };
     let mut seen = 0;

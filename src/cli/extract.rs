@@ -5,10 +5,15 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
+use super::progress::counter;
+use crate::dataset::Table;
+use crate::dataset::recordings::{RecordingOptions, Recordings};
 use crate::eval::extract::{Extraction, Pool, Route, Speakers, Strand};
-use crate::io::kaldi::TableReader;
+use crate::io::config::read_toml;
+use crate::io::kaldi::{ReadFrom, ReadSpecifier, TableReader};
 use crate::method::speech::load;
 use crate::nn::device::DeviceChoice;
+use crate::signal::FbankComputer;
 use crate::train::experiment::Experiment;
 
 /// Take a strand out of speech with a trained experiment, as Kaldi archives.
@@ -18,6 +23,7 @@ use crate::train::experiment::Experiment;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   unbraid extract --exp exp/default --strand phonetic scp:data/test/feats.scp ark,scp:z.ark,z.scp
+  unbraid extract --exp exp/default --strand phonetic --wav scp:data/test/wav.scp ark,scp:z.ark,z.scp
   unbraid extract --exp exp/default --strand speaker --pool speaker --utt2spk data/test/utt2spk \\
     scp:data/test/feats.scp ark,scp:spk.ark,spk.scp")]
 pub struct ExtractArgs {
@@ -39,6 +45,12 @@ pub struct ExtractArgs {
     /// Take up what a killed extraction to the same place left.
     #[arg(long)]
     resume: bool,
+    /// Read audio (scp:wav.scp) instead of features, through the front-end that training named (data.fbank).
+    #[arg(long)]
+    wav: bool,
+    /// With --wav, run the commands that wav.scp names as 'command |'.
+    #[arg(long, requires = "wav")]
+    allow_pipes: bool,
     /// Where tensors live.
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
@@ -79,7 +91,29 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
         speakers: speakers.as_ref(),
         resume: args.resume,
     };
-    let result = extraction.run(TableReader::open(&args.source)?, route)?;
+    let mut session = extraction.start(route)?;
+    let progress = counter("utterances");
+    let mut take = |entry| {
+        progress.inc(1);
+        session.take(entry)
+    };
+    if args.wav {
+        let computer = FbankComputer::new(&read_toml(&args.exp.join("fbank.toml"))?)?;
+        let options = RecordingOptions {
+            allow_pipes: args.allow_pipes,
+            ..RecordingOptions::default()
+        };
+        let recordings = Recordings::new(&Table::read(wav_scp(&args.source)?)?)?;
+        recordings.for_each(
+            &options,
+            |waveform| computer.compute_waveform(&waveform),
+            |utterance, feats| take(feats.map(|feats| (utterance.to_string(), feats))),
+        )?;
+    } else {
+        TableReader::open(&args.source)?.try_for_each(take)?;
+    }
+    progress.finish_and_clear();
+    let result = session.finish()?;
     for line in &result.failed {
         eprintln!("unbraid: {line}");
     }
@@ -94,4 +128,14 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
         bail!("{}: expected utterances, found none", args.source);
     }
     Ok(())
+}
+
+/// The list of a read specifier `scp:FILE`.
+fn wav_scp(source: &str) -> anyhow::Result<String> {
+    match ReadSpecifier::parse(source)?.from {
+        ReadFrom::Scp(name) => Ok(name),
+        ReadFrom::Ark(_) => bail!(
+            "'{source}': expected a list of audio files as scp:wav.scp with --wav, found an archive"
+        ),
+    }
 }

@@ -1,11 +1,16 @@
 //! The command line: one file per command, which parses, calls the library and prints.
 
 mod copy_feats;
+mod ctm_to_ali;
 mod data;
 mod extract;
+mod failures;
+mod fbank;
 mod probe;
 mod progress;
+mod results;
 mod score;
+mod swap;
 mod train;
 
 use clap::{Parser, Subcommand};
@@ -22,10 +27,14 @@ struct Cli {
 enum Command {
     CopyFeats(copy_feats::CopyFeatsArgs),
     Data(data::DataArgs),
+    Fbank(fbank::FbankArgs),
     Train(train::TrainArgs),
     Extract(extract::ExtractArgs),
     Probe(probe::ProbeArgs),
     Score(score::ScoreArgs),
+    Swap(swap::SwapArgs),
+    Results(results::ResultsArgs),
+    CtmToAli(ctm_to_ali::CtmToAliArgs),
 }
 
 /// Runs the command line of this process.
@@ -36,9 +45,13 @@ pub fn run() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::CopyFeats(args) => copy_feats::run(args),
         Command::Data(args) => data::run(args),
+        Command::Fbank(args) => fbank::run(args),
         Command::Train(args) => train::run(args),
         Command::Extract(args) => extract::run(args),
         Command::Probe(args) => probe::run(args),
         Command::Score(args) => score::run(args),
+        Command::Swap(args) => swap::run(args),
+        Command::Results(args) => results::run(args),
+        Command::CtmToAli(args) => ctm_to_ali::run(args),
     }
 }

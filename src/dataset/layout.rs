@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 /// What a file's first column names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyedBy {
-    /// `utt2spk`, `text`, `segments`, `feats.scp`, `vad.scp` and every other `utt2*`.
+    /// `utt2spk`, `text`, `segments`, `feats.scp`, `vad.scp`, `ali.scp` and every other `utt2*`.
     Utterance,
     /// `wav.scp` and every `reco2*`; without `segments`, recordings are utterances.
     Recording,
@@ -18,7 +18,9 @@ pub enum KeyedBy {
 /// What the keys of a file of this name are; none for a file that is not part of a data directory.
 pub fn keyed_by(name: &str) -> Option<KeyedBy> {
     match name {
-        "text" | "segments" | "feats.scp" | "vad.scp" => return Some(KeyedBy::Utterance),
+        "text" | "segments" | "feats.scp" | "vad.scp" | "ali.scp" => {
+            return Some(KeyedBy::Utterance);
+        }
         "wav.scp" => return Some(KeyedBy::Recording),
         "cmvn.scp" => return Some(KeyedBy::Speaker),
         _ => {}

@@ -1,5 +1,6 @@
 //! Speech as corpora: data directories, and what is drawn from them.
 
+pub mod alignment;
 pub mod batch;
 pub mod combine;
 pub mod datadir;
@@ -7,6 +8,8 @@ mod files;
 pub mod fix;
 pub mod layout;
 pub mod loader;
+pub mod recordings;
+
 mod rows;
 pub mod sampler;
 pub mod segments;
@@ -17,6 +20,7 @@ pub mod validate;
 pub mod view;
 
 pub use datadir::DataDir;
+pub use recordings::{RecordingOptions, Recordings};
 pub use segments::{Segment, Segments};
 pub use table::Table;
 

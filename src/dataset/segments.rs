@@ -63,6 +63,11 @@ impl Segments {
         Ok(Self { table, segments })
     }
 
+    /// The file that they were read from.
+    pub fn path(&self) -> &Path {
+        self.table.path()
+    }
+
     /// The segment of an utterance.
     pub fn get(&self, utterance: &str) -> Option<&Segment> {
         self.table.position(utterance).map(|at| &self.segments[at])

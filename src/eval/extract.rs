@@ -1,6 +1,6 @@
 //! Strands out of a trained experiment: codes by frame, embeddings by utterance, means by speaker.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -61,6 +61,66 @@ pub struct Extraction<'a> {
     pub strand: Strand,
     /// Over what it is averaged.
     pub pool: Pool,
+}
+
+/// An extraction under way.
+pub struct Session<'a> {
+    extraction: Extraction<'a>,
+    route: Route<'a>,
+    parts: Parts,
+    done: HashSet<String>,
+    window: Vec<(String, Array2<f32>)>,
+    failed: Vec<String>,
+}
+
+impl Session<'_> {
+    /// Takes the features `[frames, bins]` of one utterance. One that could not be read or does not fit is
+    /// told in [`Extracted::failed`], and the rest goes on.
+    ///
+    /// # Errors
+    /// What the target's disk says; [`Error::Key`] for an utterance without a speaker.
+    pub fn take(&mut self, entry: Result<(String, Array2<f32>)>) -> Result<()> {
+        if let (Ok((key, _)), Some(speakers)) = (&entry, self.route.speakers) {
+            speakers.of(key)?;
+        }
+        match entry
+            .and_then(|(key, feats)| self.extraction.accept(&key, &feats).map(|()| (key, feats)))
+        {
+            Ok((key, _)) if self.done.contains(&key) => {}
+            Ok(pair) => self.window.push(pair),
+            Err(error) => self.failed.push(error.to_string()),
+        }
+        if self.window.len() == WINDOW {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.window.is_empty() {
+            return Ok(());
+        }
+        self.parts
+            .add(&self.extraction.extract(std::mem::take(&mut self.window)))
+    }
+
+    /// Writes the target, unless no utterance is left to write.
+    ///
+    /// # Errors
+    /// What the target's disk says; nothing half-written is left under its name.
+    pub fn finish(mut self) -> Result<Extracted> {
+        self.flush()?;
+        let written = match self.parts.count {
+            0 => 0,
+            _ => self.extraction.assemble(&self.parts, &self.route)?,
+        };
+        self.parts.remove();
+        Ok(Extracted {
+            written,
+            failed: self.failed,
+        })
+    }
 }
 
 /// What became of an extraction.
@@ -127,62 +187,24 @@ pub struct Route<'a> {
     pub resume: bool,
 }
 
-impl Extraction<'_> {
-    /// Extracts every utterance of `feats`, an iterator of features `[frames, bins]`, to the route's target.
+impl<'a> Extraction<'a> {
+    /// Opens the route's target.
     ///
     /// Work is kept in parts, each whole or not there, in the folder `TARGET.parts`; they become the target
-    /// at the end. An utterance that cannot be read or does not fit is told in [`Extracted::failed`] and the
-    /// rest goes on; when none is left, no target is written.
+    /// at the end.
     ///
     /// # Errors
-    /// What the target's disk says; [`Error::Format`] when the parts are of another extraction;
-    /// [`Error::Key`] for an utterance without a speaker.
-    pub fn run(
-        &self,
-        feats: impl Iterator<Item = Result<(String, Array2<f32>)>>,
-        route: Route,
-    ) -> Result<Extracted> {
-        let mut parts = Parts::open(&self.origin(&route), &route)?;
-        let extracted = self.fill(&mut parts, feats, &route);
-        if extracted.is_err() && parts.count == 0 {
-            parts.remove();
-            return extracted;
-        }
-        let mut result = extracted?;
-        if parts.count > 0 {
-            result.written = self.assemble(&parts, &route)?;
-        }
-        parts.remove();
-        Ok(result)
-    }
-
-    /// Extracts what the parts do not hold yet.
-    fn fill(
-        &self,
-        parts: &mut Parts,
-        feats: impl Iterator<Item = Result<(String, Array2<f32>)>>,
-        route: &Route,
-    ) -> Result<Extracted> {
-        let done = parts.keys()?;
-        let mut result = Extracted::default();
-        let mut window = Vec::new();
-        for entry in feats {
-            if let (Ok((key, _)), Some(speakers)) = (&entry, route.speakers) {
-                speakers.of(key)?;
-            }
-            match entry.and_then(|(key, feats)| self.accept(&key, &feats).map(|()| (key, feats))) {
-                Ok((key, _)) if done.contains(&key) => {}
-                Ok(pair) => window.push(pair),
-                Err(error) => result.failed.push(error.to_string()),
-            }
-            if window.len() == WINDOW {
-                parts.add(&self.extract(std::mem::take(&mut window)))?;
-            }
-        }
-        if !window.is_empty() {
-            parts.add(&self.extract(window))?;
-        }
-        Ok(result)
+    /// [`Error::Option`] for a wrong specifier; [`Error::Format`] when the parts are of another extraction.
+    pub fn start(self, route: Route<'a>) -> Result<Session<'a>> {
+        let parts = Parts::open(&self.origin(&route), &route)?;
+        Ok(Session {
+            done: parts.keys()?,
+            extraction: self,
+            route,
+            parts,
+            window: Vec::new(),
+            failed: Vec::new(),
+        })
     }
 
     fn origin(&self, route: &Route) -> Origin {
@@ -326,6 +348,15 @@ struct Parts {
     _temporary: Option<tempfile::TempDir>,
 }
 
+impl Drop for Parts {
+    /// A folder without parts has nothing to take up.
+    fn drop(&mut self) {
+        if self.count == 0 {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
 impl Parts {
     fn open(origin: &Origin, route: &Route) -> Result<Self> {
         let file = match WriteSpecifier::parse(route.target)?.to {
@@ -395,7 +426,7 @@ impl Parts {
         })
     }
 
-    fn keys(&self) -> Result<std::collections::HashSet<String>> {
+    fn keys(&self) -> Result<HashSet<String>> {
         self.entries().map(|entry| Ok(entry?.0)).collect()
     }
 
@@ -406,7 +437,7 @@ impl Parts {
 }
 
 /// `[batch, bins, frames]` with zeros behind each end.
-fn pad(batch: &[&Array2<f32>], frames: i64) -> Tensor {
+pub(super) fn pad(batch: &[&Array2<f32>], frames: i64) -> Tensor {
     let rows: Vec<Tensor> = batch
         .iter()
         .map(|feats| {
@@ -422,7 +453,7 @@ fn pad(batch: &[&Array2<f32>], frames: i64) -> Tensor {
 }
 
 /// The first `lengths` frames of each of `[batch, dim, frames]`, as `[frames, dim]`.
-fn rows(batch: &Tensor, lengths: &[i64]) -> Vec<Array2<f32>> {
+pub(super) fn rows(batch: &Tensor, lengths: &[i64]) -> Vec<Array2<f32>> {
     let dim = batch.size()[1];
     lengths
         .iter()

@@ -1,4 +1,4 @@
-//! Options read from TOML files.
+//! Options in TOML files.
 
 use std::path::Path;
 
@@ -6,49 +6,62 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 
-/// Reads a TOML file into options.
+/// Reads options from a file whose keys all have to be known ones.
 ///
 /// # Errors
-/// [`Error::Io`] when it cannot be read; [`Error::Line`] naming the line of an unknown key, a wrong type or a
-/// syntax error.
-pub fn read_toml<C: DeserializeOwned>(path: &Path) -> Result<C> {
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-    toml::from_str(&text).map_err(|error| {
-        let start = error.span().map_or(0, |span| span.start.min(text.len()));
-        let line = text[..start].matches('\n').count() + 1;
-        let key = text
-            .lines()
-            .nth(line - 1)
-            .unwrap_or_default()
-            .trim()
-            .to_string();
-        let message = error.message().replace('\n', " ");
-        Error::line(path, line, "a valid option", format!("'{key}': {message}"))
+/// [`Error::Io`] when it cannot be read; [`Error::Line`] for what is not TOML, an unknown key or a value of
+/// another type.
+pub fn read_toml<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<T> {
+    let path = path.as_ref();
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let line = line_of(&bytes, error.valid_up_to());
+        Error::line(path, line, "UTF-8 text", "other bytes")
+    })?;
+    toml::from_str(text).map_err(|error| {
+        let line = line_of(&bytes, error.span().map_or(0, |span| span.start));
+        let found = error.message().trim().replace('\n', "; ");
+        Error::line(path, line, "known keys with values of their types", found)
     })
+}
+
+/// The line, from 1, of the byte at `offset`.
+fn line_of(bytes: &[u8], offset: usize) -> usize {
+    let before = &bytes[..offset.min(bytes.len())];
+    1 + before.iter().filter(|&&byte| byte == b'\n').count()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Options {
+        bins: usize,
+    }
+
+    fn read(content: &[u8]) -> Result<Options> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content).unwrap();
+        read_toml(file.path())
+    }
 
     #[test]
-    fn a_wrong_key_names_its_line() {
-        #[derive(Debug, serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Options {
-            #[allow(dead_code)]
-            steps: u64,
-        }
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("c.toml");
-        for (text, line) in [
-            ("steps = 1\nstep = 2\n", 2),
-            ("steps = \"x\"\n", 1),
-            ("steps = \n", 1),
+    fn the_line_is_named() {
+        assert_eq!(read(b"# none\n").unwrap().bins, 0);
+        assert_eq!(read(b"bins = 4").unwrap().bins, 4);
+        for (content, place, found) in [
+            (&b"\nbinz = 4\n"[..], ":2: ", "unknown field `binz`"),
+            (b"bins = 'x'\n", ":1: ", "invalid type"),
+            (b"bins = 4\nbins = 5\n", ":2: ", "duplicate key"),
+            (b"\n\nbins = \n", ":3: ", "found"),
+            (b"bins = 4\n#\xff\n", ":2: ", "other bytes"),
         ] {
-            std::fs::write(&path, text).unwrap();
-            let error = read_toml::<Options>(&path).unwrap_err().to_string();
-            assert!(error.contains(&format!("c.toml:{line}: ")), "{error}");
+            let error = read(content).unwrap_err().to_string();
+            assert!(error.contains(place) && error.contains(found), "{error}");
+            assert!(!error.contains('\n'), "{error}");
         }
     }
 }

@@ -3,12 +3,14 @@
 //! file with several channels is read only when one of them is asked for.
 
 mod compressed;
+mod source;
 mod wav;
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
+pub use source::AudioSource;
 pub use wav::write_wav;
 
 /// One channel of audio in memory.

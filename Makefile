@@ -1,0 +1,44 @@
+# make demo: from nothing to the mini recipe's report.  make test: every check there is.
+# One cargo profile (release) throughout, so that torch-sys's C++ is compiled once.
+
+.PHONY: demo test build setup oracles lint docs unit mini clean
+
+demo: build
+	recipes/run.sh mini
+
+build: setup
+	cargo build --release
+
+setup:
+	@scripts/setup.sh
+
+# Where the references cannot be had, the tests that need them say so and the others run.
+oracles:
+	@scripts/oracles.sh
+
+test: lint docs unit mini
+
+lint: setup
+	cargo fmt --check
+	cargo clippy --release --all-targets -- -D warnings
+
+docs: setup
+	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps
+
+unit: setup
+	@UNBRAID_PYTHON=$$(scripts/oracles.sh) || \
+		{ unset UNBRAID_PYTHON; echo 'skipped: all tests against references: UNBRAID_PYTHON is not set' >&2; }; \
+	export UNBRAID_PYTHON; [ -n "$$UNBRAID_PYTHON" ] || unset UNBRAID_PYTHON; \
+	[ -n "$$UNBRAID_CORPORA" ] || echo 'skipped: all tests on real corpora: UNBRAID_CORPORA is not set' >&2; \
+	set -x; \
+	if cargo nextest --version >/dev/null 2>&1; \
+	then cargo nextest run --release --no-fail-fast; \
+	else cargo test --release --no-fail-fast --lib --bins --tests; \
+	fi && cargo test --release --doc
+
+mini: build
+	recipes/run.sh mini --quick true
+
+# What was fetched stays in the user's cache.
+clean:
+	rm -rf target .libtorch

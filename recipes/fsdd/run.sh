@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# The Free Spoken Digit Dataset: 6 speakers, 10 digits, 3000 recordings. Trains, extracts both strands, probes
+# them afresh on unseen takes and prints one table.
+#
+# recipes/fsdd/run.sh [options]
+#   --corpus DIR       the corpus; cloned to downloads/ without this option
+#   --stage N          first stage: 0 prepare, 1 features, 2 train, 3 extract, 4 probe, 5 results (0)
+#   --stop-stage N     last stage (5)
+#   --nj N             threads of the front-end (2)
+#   --confs LIST       configurations of conf/ (default)
+#   --seeds LIST       seeds of each (0)
+#   --quick BOOL       a few steps only, to see that everything works (false)
+set -euo pipefail
+cd "$(dirname "$0")"
+corpus=
+stage=0
+stop_stage=5
+nj=2
+confs=default
+seeds=0
+quick=false
+. ../parse_options.sh
+. ../path.sh
+. ./cmd.sh
+. ../stages.sh
+url=https://github.com/Jakobovski/free-spoken-digit-dataset.git
+at() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
+each_exp() { for conf in $confs; do for seed in $seeds; do echo "exp/${conf}_$seed"; done; done; }
+
+if at 0; then
+  if [ -z "$corpus" ]; then
+    corpus=downloads/fsdd
+    [ -d $corpus/recordings ] || git clone --quiet --depth 1 $url $corpus ||
+      { echo "$0: $url: expected to clone it, found no way; give its folder with --corpus DIR" >&2; exit 1; }
+  fi
+  say "stage 0: prepare $corpus"
+  local/prepare.sh "$(cd "$OLDPWD" && realpath "$corpus" 2> /dev/null || realpath "$corpus")" data
+fi
+
+if at 1; then
+  say "stage 1: features"
+  for set in train dev test; do
+    $cmd unbraid fbank --conf conf/fbank.toml --threads "$nj" \
+      "scp:data/$set/wav.scp" "ark,scp:data/$set/feats.ark,data/$set/feats.scp"
+  done
+fi
+
+if at 2; then
+  for conf in $confs; do
+    for seed in $seeds; do train_one "$conf" "$seed"; done
+  done
+fi
+
+if at 3; then
+  for exp in $(each_exp); do
+    say "stage 3: extract $exp"
+    for strand in phonetic speaker features; do extract_one "$exp" $strand train test; done
+    unbraid swap --exp "$exp" data/test "$exp/swap"
+  done
+fi
+
+if at 4; then
+  say "stage 4: probe log-mel"
+  mkdir -p exp/log-mel_0
+  [ -e exp/log-mel_0/probe.json ] ||
+    unbraid probe data/train data/test --target speaker --target text "${probe_options[@]}" \
+      --strand log-mel=data/train/feats.scp,data/test/feats.scp --out exp/log-mel_0/probe
+  for exp in $(each_exp); do
+    say "stage 4: probe $exp"
+    unbraid probe data/train data/test --target speaker --target text "${probe_options[@]}" --out "$exp/probe" \
+      --strand "phonetic=$exp/phonetic_train.scp,$exp/phonetic_test.scp" \
+      --strand "speaker=$exp/speaker_train.scp,$exp/speaker_test.scp"
+    # Whose voice and which word: told by probes of real features. The voice is the one that was lent.
+    unbraid probe data/train "$exp/swap" --target speaker --target text "${probe_options[@]}" --family cnn \
+      --strand "swap=$exp/features_train.scp,$exp/swap/feats.scp" --out "$exp/probe_swap"
+  done
+fi
+
+if at 5; then
+  say "stage 5: results, in exp/results.{tsv,md,json}"
+  runs=(log-mel=exp/log-mel_0/probe.json)
+  for conf in $confs; do
+    runs+=("$(runs_of "$conf" probe.json $seeds)" "$(runs_of "$conf" probe_swap.json $seeds)")
+  done
+  unbraid results "${runs[@]}" --out exp/results
+fi

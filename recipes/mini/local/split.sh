@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# split.sh DATA: all_train and all_test, with their features, to the sets of the recipe. The last two training
+# sentences of every voice are kept to choose settings (dev). The unseen voices speak 10 sentences each: probes
+# of them learn from 6 (test_learn) and are tested on 4 (test_probe), which no training voice speaks.
+set -eu
+export LC_ALL=C
+data=$1
+# subset FROM TO FIRST LAST: each speaker's utterances FIRST to LAST, counted from 1.
+subset() {
+  awk -v first="$3" -v last="$4" '{ n[$2]++; if (n[$2] >= first && n[$2] <= last) print $1 }' \
+    "$data/$1/utt2spk" > "$data/$2.list"
+  rm -rf "${data:?}/$2"
+  unbraid data subset --utt-list "$data/$2.list" "$data/$1" "$data/$2"
+}
+subset all_train train 1 8
+subset all_train dev 9 10
+subset all_test test 1 10
+subset all_test test_learn 1 6
+subset all_test test_probe 7 10
+# All pairs of test utterances, as trials.
+awk '{ id[NR] = $1; spk[NR] = $2 }
+     END { for (i = 1; i <= NR; i++) for (j = i + 1; j <= NR; j++)
+             print id[i], id[j], spk[i] == spk[j] ? "target" : "nontarget" }' \
+  "$data/test/utt2spk" > "$data/test/trials"

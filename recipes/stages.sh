@@ -1,0 +1,40 @@
+# Sourced by recipes: the stages that all of them share. A recipe sets `quick`, and `cmd` (cmd.sh).
+
+say() { echo "$(date +%H:%M:%S) $*" >&2; }
+
+# Options of a run that only shows that everything works.
+train_options=()
+probe_options=()
+if [ "$quick" = true ]; then
+  train_options=(--steps 20)
+  probe_options=(--seeds 1 --epochs 1 --min-steps 20)
+fi
+
+# train_one CONF SEED: exp/CONF_SEED, taken up where it stopped, or left alone when it is done.
+train_one() {
+  local exp=exp/$1_$2
+  [ -e "$exp/.trained" ] && return
+  say "train $exp"
+  $cmd unbraid train --conf "conf/$1.toml" --exp "$exp" --seed "$2" --resume "${train_options[@]}"
+  touch "$exp/.trained"
+}
+
+# extract_one EXP STRAND SET...: EXP/STRAND_SET.{ark,scp}
+extract_one() {
+  local exp=$1 strand=$2 set
+  shift 2
+  for set in "$@"; do
+    $cmd unbraid extract --exp "$exp" --strand "$strand" --resume \
+      "scp:data/$set/feats.scp" "ark,scp:$exp/${strand}_$set.ark,$exp/${strand}_$set.scp"
+  done
+}
+
+# runs_of CONF FILE SEED...: CONF=exp/CONF_SEED/FILE,... for `unbraid results`
+runs_of() {
+  local conf=$1 file=$2 list= seed
+  shift 2
+  for seed in "$@"; do
+    list=$list,exp/${conf}_$seed/$file
+  done
+  echo "$conf=${list#,}"
+}

@@ -1,0 +1,15 @@
+#!/bin/sh
+# What a build needs: cargo and a C++ compiler have to be there, libtorch is found or fetched.
+set -eu
+
+die() {
+    echo "scripts/setup.sh: $*" >&2
+    exit 1
+}
+
+command -v cargo >/dev/null || die "no cargo: install Rust 1.90 or later (rustup.rs)"
+# The compiler that torch-sys's build will call.
+compiler=${CXX:-c++}
+command -v "${compiler%% *}" >/dev/null ||
+    die "no C++ compiler '$compiler': install one (Debian: apt-get install g++) or set CXX"
+exec "$(dirname "$0")/libtorch.sh"

@@ -1,0 +1,67 @@
+//! `unbraid results`: probes of several trainings in one table.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::eval::summary::{read_results, summarise, table};
+use crate::io::atomic;
+
+/// Put the results of several trainings side by side.
+///
+/// Every argument is a configuration's name and the JSON files that `unbraid probe --out` wrote for its runs
+/// (seeds). The table has a row a strand and a column a target: mean ± standard deviation over runs.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  unbraid results autoencoder=exp/ae_0/probe.json,exp/ae_1/probe.json default=exp/default_0/probe.json \\
+    --out exp/results")]
+pub struct ResultsArgs {
+    /// A configuration and its runs.
+    #[arg(value_name = "NAME=FILE[,FILE...]", required = true, value_parser = parse)]
+    runs: Vec<Runs>,
+    /// Writes PREFIX.tsv, PREFIX.json and PREFIX.md.
+    #[arg(long, value_name = "PREFIX")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone)]
+struct Runs {
+    name: String,
+    files: Vec<PathBuf>,
+}
+
+fn parse(text: &str) -> Result<Runs, String> {
+    match text.split_once('=') {
+        Some((name, files)) if !name.is_empty() && !files.is_empty() => Ok(Runs {
+            name: name.to_string(),
+            files: files.split(',').map(PathBuf::from).collect(),
+        }),
+        _ => Err("expected NAME=FILE[,FILE...]".into()),
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the library says.
+pub fn run(args: ResultsArgs) -> anyhow::Result<()> {
+    let mut rows = Vec::new();
+    for runs in &args.runs {
+        let results = runs
+            .files
+            .iter()
+            .map(|file| read_results(file))
+            .collect::<crate::Result<Vec<_>>>()?;
+        rows.extend(summarise(&runs.name, &results));
+    }
+    let table = table(&rows);
+    write!(std::io::stdout(), "{table}")?;
+    if let Some(prefix) = &args.out {
+        let json = serde_json::to_string_pretty(&rows)?;
+        atomic::write(format!("{}.tsv", prefix.display()), table.to_tsv())?;
+        atomic::write(format!("{}.md", prefix.display()), table.to_markdown())?;
+        atomic::write(format!("{}.json", prefix.display()), json + "\n")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! Time-aligned phones to one class a frame.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::io::lines::{read_lines, read_table};
+
+/// A phone and when it sounds, in seconds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimedPhone {
+    /// When it begins.
+    pub start: f64,
+    /// How long it lasts.
+    pub duration: f64,
+    /// Its class.
+    pub class: i32,
+}
+
+/// When the frames of a feature matrix look, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FrameTimes {
+    /// From one frame to the next.
+    pub shift_ms: f64,
+    /// Centre of the first frame: half a shift without `snip_edges`, half a frame length with it.
+    pub first_ms: f64,
+}
+
+/// Reads `phones.txt` lines `phone class`.
+///
+/// # Errors
+/// [`Error::Line`] for a class that is no number from 0, or a phone that stands twice.
+pub fn read_symbols(path: &Path) -> Result<HashMap<String, i32>> {
+    read_table(path)?
+        .into_iter()
+        .map(|entry| match entry.value.parse() {
+            Ok(class) if class >= 0 => Ok((entry.key, class)),
+            _ => Err(Error::line(
+                path,
+                entry.line,
+                "'phone class', the class from 0",
+                format!("'{}'", entry.value),
+            )),
+        })
+        .collect()
+}
+
+/// Reads a CTM of phones, `utterance channel start duration phone` a line, by utterance.
+///
+/// # Errors
+/// [`Error::Line`] for a line of another form, or a phone without a class.
+pub fn read_ctm(
+    path: &Path,
+    symbols: &HashMap<String, i32>,
+) -> Result<HashMap<String, Vec<TimedPhone>>> {
+    let mut phones: HashMap<String, Vec<TimedPhone>> = HashMap::new();
+    for entry in read_lines(path)? {
+        let wrong = |expected: &str| {
+            Err(Error::line(
+                path,
+                entry.line,
+                expected,
+                format!("'{}'", entry.value),
+            ))
+        };
+        let fields: Vec<&str> = entry.value.split_ascii_whitespace().collect();
+        let [_channel, start, duration, phone, ..] = fields[..] else {
+            return wrong("'utterance channel start duration phone'");
+        };
+        let time = |text: &str| {
+            text.parse::<f64>()
+                .ok()
+                .filter(|t| t.is_finite() && *t >= 0.0)
+        };
+        let (Some(start), Some(duration)) = (time(start), time(duration)) else {
+            return wrong("start and duration in seconds, from 0");
+        };
+        let Some(&class) = symbols.get(phone) else {
+            return wrong("a phone of the symbol table");
+        };
+        phones.entry(entry.key).or_default().push(TimedPhone {
+            start,
+            duration,
+            class,
+        });
+    }
+    Ok(phones)
+}
+
+/// The class at the centre of each of `frames` frames; `outside` where no phone sounds.
+pub fn classes(phones: &[TimedPhone], frames: usize, times: FrameTimes, outside: i32) -> Vec<i32> {
+    (0..frames)
+        .map(|frame| {
+            let centre = (times.first_ms + frame as f64 * times.shift_ms) / 1000.0;
+            phones
+                .iter()
+                .find(|phone| (phone.start..phone.start + phone.duration).contains(&centre))
+                .map_or(outside, |phone| phone.class)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_has_the_phone_at_its_centre() {
+        let phones = [
+            TimedPhone {
+                start: 0.01,
+                duration: 0.02,
+                class: 3,
+            },
+            TimedPhone {
+                start: 0.03,
+                duration: 0.015,
+                class: 5,
+            },
+        ];
+        let times = FrameTimes {
+            shift_ms: 10.0,
+            first_ms: 5.0,
+        };
+        assert_eq!(classes(&phones, 6, times, 0), [0, 3, 3, 5, 0, 0]);
+    }
+
+    #[test]
+    fn wrong_lines_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ctm");
+        let symbols = HashMap::from([("a".to_string(), 0)]);
+        for (line, part) in [
+            ("u 1 0.0 0.1", "start duration phone"),
+            ("u 1 x 0.1 a", "in seconds"),
+            ("u 1 0.0 -1 a", "in seconds"),
+            ("u 1 0.0 0.1 b", "symbol table"),
+        ] {
+            std::fs::write(&path, format!("u 1 0 0.1 a\n{line}\n")).unwrap();
+            let error = read_ctm(&path, &symbols).unwrap_err().to_string();
+            assert!(
+                error.contains("ctm:2: expected") && error.contains(part),
+                "{error}"
+            );
+        }
+    }
+}

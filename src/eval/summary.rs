@@ -1,0 +1,137 @@
+//! Results of several trainings side by side: a row a strand, a column a target, mean and spread over runs.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::probe::{ProbeResult, Target};
+use crate::error::{Error, Result};
+use crate::report::table::Table;
+
+/// A strand over several runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SummaryRow {
+    /// Name of the configuration.
+    pub name: String,
+    /// Name of the strand.
+    pub strand: String,
+    /// What was read.
+    pub target: Target,
+    /// Accuracy of every run.
+    pub accuracies: Vec<f64>,
+    /// Chance.
+    pub chance: f64,
+}
+
+/// Reads the JSON that `unbraid probe` wrote.
+///
+/// # Errors
+/// [`Error::Io`], or [`Error::Format`] for another content.
+pub fn read_results(path: &Path) -> Result<Vec<ProbeResult>> {
+    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    serde_json::from_str(&text)
+        .map_err(|e| Error::format(path, "results of unbraid probe", e.to_string()))
+}
+
+/// Puts the results of runs of configuration `name` together, by strand and target.
+pub fn summarise(name: &str, runs: &[Vec<ProbeResult>]) -> Vec<SummaryRow> {
+    let mut rows: Vec<SummaryRow> = Vec::new();
+    for result in runs.iter().flatten() {
+        let same =
+            |row: &&mut SummaryRow| row.strand == result.strand && row.target == result.target;
+        match rows.iter_mut().find(same) {
+            Some(row) => row.accuracies.push(result.accuracy),
+            None => rows.push(SummaryRow {
+                name: name.to_string(),
+                strand: result.strand.clone(),
+                target: result.target,
+                accuracies: vec![result.accuracy],
+                chance: result.chance,
+            }),
+        }
+    }
+    rows
+}
+
+/// One line a configuration and strand, one column a target, with chance in the column's head.
+pub fn table(rows: &[SummaryRow]) -> Table {
+    let targets: Vec<Target> = [Target::Speaker, Target::Text, Target::Frames]
+        .into_iter()
+        .filter(|target| rows.iter().any(|row| row.target == *target))
+        .collect();
+    let mut header = vec!["configuration".to_string(), "strand".to_string()];
+    for target in &targets {
+        let chance = rows
+            .iter()
+            .find(|row| row.target == *target)
+            .map_or(0.0, |row| row.chance);
+        header.push(format!(
+            "{} (chance {chance:.3})",
+            format!("{target:?}").to_lowercase()
+        ));
+    }
+    header.push("runs".to_string());
+    let mut table = Table::new(&header.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut lines: Vec<(&str, &str)> = Vec::new();
+    for row in rows {
+        if !lines.contains(&(&row.name, &row.strand)) {
+            lines.push((&row.name, &row.strand));
+        }
+    }
+    for (name, strand) in lines {
+        let own = |target: Target| {
+            rows.iter()
+                .find(|row| row.name == name && row.strand == strand && row.target == target)
+        };
+        let mut cells = vec![name.to_string(), strand.to_string()];
+        cells.extend(
+            targets
+                .iter()
+                .map(|&target| own(target).map_or("-".into(), |row| spread(&row.accuracies))),
+        );
+        let runs = targets
+            .iter()
+            .filter_map(|&target| own(target))
+            .map(|row| row.accuracies.len())
+            .max();
+        cells.push(runs.unwrap_or(0).to_string());
+        table.row(cells);
+    }
+    table
+}
+
+/// `mean`, and `± standard deviation` for more than one.
+fn spread(values: &[f64]) -> String {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    if values.len() < 2 {
+        return format!("{mean:.3}");
+    }
+    let variance =
+        values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64;
+    format!("{mean:.3} ± {:.3}", variance.sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_become_mean_and_deviation() {
+        let row = |name: &str, target, accuracies: &[f64]| SummaryRow {
+            name: name.into(),
+            strand: "z".into(),
+            target,
+            accuracies: accuracies.to_vec(),
+            chance: 0.1,
+        };
+        let rows = [
+            row("a", Target::Text, &[0.9, 0.8]),
+            row("b", Target::Text, &[0.5]),
+        ];
+        let tsv = table(&rows).to_tsv();
+        assert_eq!(
+            tsv,
+            "configuration\tstrand\ttext (chance 0.100)\truns\na\tz\t0.850 ± 0.071\t2\nb\tz\t0.500\t1\n"
+        );
+    }
+}

@@ -1,0 +1,109 @@
+//! Audio as users have it: the bundled FLAC, Ogg Vorbis and MP3, whole, cut and damaged.
+
+use std::path::Path;
+
+use unbraid::io::audio::{AudioOptions, decode_audio};
+
+const FLAC: &str = "data/mini/audio/f01-s01.flac";
+
+fn flac() -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(FLAC)).unwrap()
+}
+
+fn decode(bytes: Vec<u8>) -> Result<usize, String> {
+    decode_audio(bytes, "x.flac", &AudioOptions::default())
+        .map(|waveform| waveform.samples.len())
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn flac_comes_whole() {
+    assert_eq!(decode(flac()), Ok(32989));
+}
+
+#[test]
+fn a_cut_flac_is_an_error_wherever_it_is_cut() {
+    let whole = flac();
+    for length in (0..whole.len())
+        .step_by(997)
+        .chain(0..64)
+        .chain([whole.len() - 1])
+    {
+        let error = decode(whole[..length].to_vec()).expect_err("cut short");
+        assert!(error.starts_with("x.flac: expected "), "{length}: {error}");
+        assert!(!error.contains('\n'), "{length}: {error}");
+    }
+}
+
+#[test]
+fn a_damaged_flac_is_an_error_and_no_panic() {
+    let whole = flac();
+    for at in (42..whole.len()).step_by(611) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x55;
+        // The seek table and comments may change without harm to the sound; samples may not.
+        match decode(bytes) {
+            Ok(samples) => assert!(at < 120 && samples == 32989, "byte {at}"),
+            Err(error) => assert!(error.starts_with("x.flac: "), "byte {at}: {error}"),
+        }
+    }
+    for at in 0..42 {
+        for value in [0, 1, 0x80, 0xff] {
+            let mut bytes = whole.clone();
+            bytes[at] = value;
+            let _ = decode(bytes);
+        }
+    }
+}
+
+fn lossy(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/audio_files");
+    std::fs::read(folder.join(name)).unwrap()
+}
+
+/// The lag, in samples, at which `b` looks most like `a`, and how much so (1 is the same).
+fn best_lag(a: &[f32], b: &[f32]) -> (usize, f64) {
+    let dot =
+        |x: &[f32], y: &[f32]| -> f64 { x.iter().zip(y).map(|(x, y)| f64::from(x * y)).sum() };
+    let a = &a[..14_000];
+    let likeness = |lag: usize| {
+        let b = &b[lag..lag + a.len()];
+        dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+    };
+    let lags = (0..b.len() - a.len()).map(|lag| (lag, likeness(lag)));
+    lags.max_by(|x, y| x.1.total_cmp(&y.1)).unwrap()
+}
+
+#[test]
+fn lossy_files_sound_like_what_they_were_made_of() {
+    let original = decode_audio(flac(), FLAC, &AudioOptions::default()).unwrap();
+    for name in ["speech.ogg", "speech.mp3", "speech.bare.mp3"] {
+        let waveform = decode_audio(lossy(name), name, &AudioOptions::default()).unwrap();
+        assert_eq!(waveform.sample_rate_hz, 16000, "{name}");
+        let (lag, likeness) = best_lag(&original.samples, &waveform.samples);
+        assert!(likeness > 0.95, "{name}: {likeness}");
+        // Only the file that says nothing of its encoder's delay may keep it.
+        if name != "speech.bare.mp3" {
+            assert_eq!((lag, waveform.samples.len()), (0, 16000), "{name}");
+        }
+    }
+}
+
+#[test]
+fn cut_lossy_files_are_errors_and_damaged_ones_no_panic() {
+    for name in ["speech.ogg", "speech.mp3"] {
+        let whole = lossy(name);
+        for length in (0..whole.len()).step_by(97) {
+            let error = decode(whole[..length].to_vec()).expect_err("cut short");
+            assert!(
+                error.starts_with("x.flac: expected "),
+                "{name} {length}: {error}"
+            );
+        }
+        for at in (0..whole.len()).step_by(7) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x55;
+            let _ = decode(bytes);
+        }
+    }
+}
