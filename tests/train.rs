@@ -106,7 +106,7 @@ fn a_wrong_configuration_is_told_in_one_line() {
         (
             "seed = 3",
             "seeds = 3",
-            "conf.toml:1: expected a valid option, found 'seeds = 3': unknown field `seeds`",
+            "conf.toml:1: expected known keys with values of their types, found unknown field `seeds`",
         ),
         (
             "lr = 0.003",

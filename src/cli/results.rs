@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::eval::summary::{read_results, summarise, table};
 use crate::io::atomic;
+use crate::report::summary::{read_results, summarise, table};
 
 /// Put the results of several trainings side by side.
 ///

@@ -352,6 +352,15 @@ struct Parts {
     _temporary: Option<tempfile::TempDir>,
 }
 
+impl Drop for Parts {
+    /// A folder without parts has nothing to take up.
+    fn drop(&mut self) {
+        if self.count == 0 {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
 impl Parts {
     fn open(origin: &Origin, route: &Route) -> Result<Self> {
         let file = match WriteSpecifier::parse(route.target)?.to {

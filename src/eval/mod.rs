@@ -3,6 +3,5 @@
 pub mod extract;
 pub mod interval;
 pub mod probe;
-pub mod summary;
 pub mod swap;
 pub mod trials;

@@ -296,7 +296,8 @@ impl Task {
         match unknown {
             None => Ok(()),
             Some(utterance) => {
-                let known = format!("a {:?} of {}", self.target, self.train.path().display());
+                let target = format!("{:?}", self.target).to_lowercase();
+                let known = format!("a {target} of {}", self.train.path().display());
                 Err(Error::key(
                     self.test.path(),
                     &self.test.ids()[utterance],

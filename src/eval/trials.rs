@@ -55,10 +55,10 @@ pub fn cosine(a: &Array1<f32>, b: &Array1<f32>) -> f64 {
             .sum()
     };
     let lengths = (dot(a, a) * dot(b, b)).sqrt();
-    if lengths > 0.0 {
-        dot(a, b) / lengths
-    } else {
+    if lengths == 0.0 {
         0.0
+    } else {
+        dot(a, b) / lengths
     }
 }
 

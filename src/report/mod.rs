@@ -1,3 +1,4 @@
-//! Results for people: tables on the terminal, the same as TSV.
+//! Results for people: tables on the terminal, the same as TSV, summaries over experiments.
 
+pub mod summary;
 pub mod table;

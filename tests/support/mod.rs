@@ -16,9 +16,11 @@ pub fn unbraid(folder: &Path, args: &[&str]) -> Output {
     unbraid_with(folder, args, b"")
 }
 
-/// Runs `unbraid` in a folder, with something on its standard input.
+/// Runs `unbraid` in a folder, with something on its standard input. Tests run side by side, and threads of
+/// libtorch that wait for each other on cores that are taken cost minutes: each run gets one.
 pub fn unbraid_with(folder: &Path, args: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_unbraid"))
+        .env("OMP_NUM_THREADS", "1")
         .args(args)
         .current_dir(folder)
         .stdin(Stdio::piped())

@@ -91,6 +91,7 @@ pub struct Running(Child);
 impl Running {
     pub fn start(folder: &Path, args: &[&str]) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_unbraid"))
+            .env("OMP_NUM_THREADS", "1")
             .args(args)
             .current_dir(folder)
             .stdin(Stdio::null())

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::probe::{ProbeResult, Target};
+use super::table::Table;
 use crate::error::{Error, Result};
-use crate::report::table::Table;
+use crate::eval::probe::{ProbeResult, Target};
 
 /// A strand over several runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,298 @@
+//! `unbraid probe` as a user runs it, on strands that say everything or nothing of a speaker.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use ndarray::{Array1, Array2};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use support::corpus::{CLASSES, Corpus, key};
+use support::{fail, names, succeed};
+use unbraid::eval::probe::ProbeResult;
+use unbraid::io::kaldi::{KaldiObject, TableWriter};
+
+const TRAIN: Corpus = Corpus {
+    speakers: 4,
+    utterances: 24,
+    frames: 30,
+    bins: 4,
+    seed: 0,
+};
+const TEST: Corpus = Corpus {
+    utterances: 12,
+    seed: 1,
+    ..TRAIN
+};
+
+/// What an utterance's strand is, from its speaker, its frame classes and noise.
+type Make<T> = fn(usize, &[i32], &mut ChaCha8Rng) -> T;
+
+/// A folder with the data directories `train` and `test`.
+fn workplace() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    TRAIN.write(&dir.path().join("train"));
+    TEST.write(&dir.path().join("test"));
+    dir
+}
+
+/// Writes a strand of both sets; the argument that names it.
+fn strand<T: KaldiObject>(dir: &Path, name: &str, make: Make<T>) -> String {
+    for (set, corpus) in [("train", TRAIN), ("test", TEST)] {
+        let path = dir.join(format!("{name}.{set}")).display().to_string();
+        let table = format!("ark,scp:{path}.ark,{path}.scp");
+        let mut writer = TableWriter::<T>::create(&table).unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(corpus.seed);
+        for (speaker, utterance) in corpus.places() {
+            let classes = corpus.classes(utterance);
+            let object = make(speaker, &classes, &mut rng);
+            writer.write(&key(speaker, utterance), &object).unwrap();
+        }
+        writer.finish().unwrap();
+    }
+    format!("{name}={name}.train.scp,{name}.test.scp")
+}
+
+fn noise(rng: &mut ChaCha8Rng) -> f32 {
+    rng.random_range(-1.0..1.0)
+}
+
+/// The speaker shows in the mean of a frame's values.
+fn spoken(speaker: usize, classes: &[i32], rng: &mut ChaCha8Rng) -> Array2<f32> {
+    Array2::from_shape_fn((classes.len(), 4), |(_, dim)| {
+        noise(rng) + if dim == speaker { 2.0 } else { 0.0 }
+    })
+}
+
+fn silent(_: usize, classes: &[i32], rng: &mut ChaCha8Rng) -> Array2<f32> {
+    Array2::from_shape_fn((classes.len(), 4), |_| noise(rng))
+}
+
+/// The class of every fourth frame.
+fn coded(_: usize, classes: &[i32], rng: &mut ChaCha8Rng) -> Array2<f32> {
+    Array2::from_shape_fn((classes.len().div_ceil(4), CLASSES), |(code, dim)| {
+        0.2 * noise(rng)
+            + if classes[4 * code] as usize == dim {
+                1.0
+            } else {
+                0.0
+            }
+    })
+}
+
+fn vector(speaker: usize, _: &[i32], rng: &mut ChaCha8Rng) -> Array1<f32> {
+    Array1::from_shape_fn(4, |dim| {
+        0.2 * noise(rng) + if dim == speaker { 1.0 } else { 0.0 }
+    })
+}
+
+/// Little training, for data that asks for little.
+const SHORT: [&str; 6] = ["--seeds", "2", "--epochs", "1", "--min-steps", "60"];
+
+fn probe(dir: &Path, strands: &[&str], targets: &[&str]) -> Vec<ProbeResult> {
+    let mut args = vec!["probe", "train", "test", "--out", "result"];
+    args.extend(SHORT);
+    args.extend(strands.iter().flat_map(|strand| ["--strand", strand]));
+    args.extend(targets.iter().flat_map(|target| ["--target", target]));
+    let table = String::from_utf8(succeed(dir, &args)).unwrap();
+    assert_eq!(
+        table.lines().count(),
+        2 + strands.len() * targets.len(),
+        "{table}"
+    );
+    let json = fs::read_to_string(dir.join("result.json")).unwrap();
+    serde_json::from_str(&json).unwrap()
+}
+
+#[test]
+fn a_strand_says_all_or_nothing_of_the_speaker() {
+    let dir = workplace();
+    let all = strand(dir.path(), "all", spoken);
+    let nothing = strand(dir.path(), "nothing", silent);
+    let results = probe(dir.path(), &[&all, &nothing], &["speaker"]);
+    assert!(results[0].accuracy > 0.98, "{:?}", results[0]);
+    let blind = &results[1];
+    assert_eq!(
+        (blind.chance, blind.classes, blind.utterances),
+        (0.25, 4, (96, 48))
+    );
+    // Within three standard errors of a proportion of chance: its own interval is that of one training set.
+    let error = 3.0 * (0.25f64 * 0.75 / 48.0).sqrt();
+    assert!((blind.accuracy - blind.chance).abs() < error, "{blind:?}");
+    assert!(blind.interval.0 <= blind.accuracy && blind.accuracy <= blind.interval.1);
+    assert_eq!(blind.runs.len(), 6);
+}
+
+#[test]
+fn codes_at_a_quarter_of_the_rate_and_vectors_are_read() {
+    let dir = workplace();
+    let codes = strand(dir.path(), "codes", coded);
+    let results = probe(dir.path(), &[&codes], &["frames", "text"]);
+    assert!(results[0].accuracy > 0.98, "{:?}", results[0]);
+    assert_eq!(results[0].classes, CLASSES);
+    // The word is the order of the classes.
+    assert!(results[1].accuracy > 0.9, "{:?}", results[1]);
+    let vectors = strand(dir.path(), "vectors", vector);
+    let results = probe(dir.path(), &[&vectors], &["speaker"]);
+    assert!(results[0].accuracy > 0.98, "{:?}", results[0]);
+    // Neither has a vector time to convolve over.
+    assert_eq!(results[0].runs.len(), 4);
+}
+
+#[test]
+fn the_same_command_says_the_same() {
+    let dir = workplace();
+    let strand = strand(dir.path(), "all", spoken);
+    let first = probe(dir.path(), &[&strand], &["speaker"]);
+    assert_eq!(first, probe(dir.path(), &[&strand], &["speaker"]));
+}
+
+#[test]
+fn what_is_wrong_is_told_in_one_line() {
+    let dir = workplace();
+    let at = dir.path();
+    let good = strand(at, "all", spoken);
+    strand(at, "vectors", vector);
+    strand(at, "nan", |speaker, classes, rng| {
+        spoken(speaker, classes, rng) * f32::NAN
+    });
+    let set = |name: &str, change: &dyn Fn(String) -> String| {
+        let folder = at.join(name);
+        fs::create_dir(&folder).unwrap();
+        for file in ["utt2spk", "text", "ali.scp"] {
+            let text = fs::read_to_string(at.join("test").join(file)).unwrap();
+            fs::write(folder.join(file), change(text)).unwrap();
+        }
+    };
+    set("stranger", &|text| text.replace("u000 s03", "u000 s09"));
+    set("unheard", &|text| {
+        text.replace("s03-u000 no", "s03-u000 maybe")
+    });
+    set("one", &|text| {
+        text.replace(" s01\n", " s00\n")
+            .replace(" s02\n", " s00\n")
+            .replace(" s03\n", " s00\n")
+    });
+    let before = names(at);
+    let one = "--target=speaker";
+    let given = |args: &[&str]| {
+        let fixed = [
+            &[
+                "probe",
+                "--min-steps",
+                "2",
+                "--epochs",
+                "1",
+                "--out",
+                "result",
+            ],
+            args,
+        ]
+        .concat();
+        let error = fail(at, &fixed, b"");
+        assert_eq!(names(at), before, "{error}");
+        error
+    };
+    let good = format!("--strand={good}");
+    let swapped = "--strand=x=all.test.scp,all.train.scp";
+    for (args, expected) in [
+        (
+            &["train", "none", one, &good][..],
+            "none/utt2spk: No such file",
+        ),
+        (
+            &["train", "test", one, "--strand=x=none.scp,all.test.scp"],
+            "none.scp: No such file",
+        ),
+        (
+            &["train", "test", one, swapped],
+            "all.test.scp: s00-u012: expected",
+        ),
+        (
+            &["train", "stranger", one, &good],
+            "stranger: s03-u000: expected a speaker of train, found another",
+        ),
+        (
+            &["train", "unheard", "--target=text", &good],
+            "unheard: s03-u000: expected a text of train, found another",
+        ),
+        (
+            &["one", "test", one, "--strand=x=all.test.scp,all.test.scp"],
+            "one: expected at least 2 classes to tell apart, found 1",
+        ),
+        (
+            &[
+                "train",
+                "test",
+                one,
+                "--strand=x=nan.train.scp,nan.test.scp",
+            ],
+            ": expected finite features, found NaN",
+        ),
+        (
+            &[
+                "train",
+                "test",
+                one,
+                "--strand=x=all.train.scp,vectors.test.scp",
+            ],
+            "vectors.test.scp",
+        ),
+        (
+            &["train", "test", one, &good, "--seeds", "0"],
+            "--seeds: expected at least 1, found 0",
+        ),
+        (
+            &[
+                "train",
+                "test",
+                one,
+                "--family=cnn",
+                "--strand=x=vectors.train.scp,vectors.test.scp",
+            ],
+            "probe families: expected one that fits the features",
+        ),
+    ] {
+        let error = given(args);
+        assert!(error.contains(expected), "{error}");
+    }
+    fs::write(at.join("train/ali.scp"), "").unwrap();
+    let error = given(&["train", "test", "--target=frames", &good]);
+    assert!(error.contains("train/ali.scp: s00-u000"), "{error}");
+}
+
+/// A reader that is gone is an error in one line, no panic, and costs nothing of what is written to files.
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    let dir = workplace();
+    let strand = strand(dir.path(), "all", spoken);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let child = Command::new(env!("CARGO_BIN_EXE_unbraid"))
+        .env("OMP_NUM_THREADS", "1")
+        .args([
+            "probe", "train", "test", "--target", "speaker", "--out", "result",
+        ])
+        .args([
+            "--seeds",
+            "1",
+            "--epochs",
+            "1",
+            "--min-steps",
+            "2",
+            "--strand",
+            &strand,
+        ])
+        .current_dir(dir.path())
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!error.contains("panicked"), "{error}");
+    assert!(error.contains("Broken pipe"), "{error}");
+    assert!(dir.path().join("result.json").exists());
+}
