@@ -263,12 +263,12 @@ impl Disentangle {
                 let logits = critic.forward(&reversed, &terms.code_mask, true);
                 let told = cross_entropy(&logits, &batch.speakers, 0.0);
                 scalars.add("speaker_critic/cross_entropy", &told);
-                loss += told;
+                loss = &loss + told;
                 at_once = Some(player);
             } else if lambda > 0.0 {
                 let logits = critic.forward(&terms.codes, &terms.code_mask, true);
                 let told = cross_entropy(&logits, &batch.speakers, 0.0);
-                loss -= bounded_confusion(&told, self.classes) * lambda;
+                loss = &loss - bounded_confusion(&told, self.classes) * lambda;
             }
         }
         let mut players = self.model.players();
@@ -340,12 +340,12 @@ impl Terms {
         let mut loss = self.reconstruction.shallow_clone();
         if options.speaker_weight > 0.0 {
             scalars.add("speaker_encoder/constraint", &self.speaker);
-            loss = loss + &self.speaker * options.speaker_weight;
+            loss = &loss + &self.speaker * options.speaker_weight;
         }
         if let Some((told, right)) = &self.label {
             scalars.add("label_head/cross_entropy", told);
             scalars.add("label_head/accuracy", right);
-            loss = loss + told * options.label_weight;
+            loss = &loss + told * options.label_weight;
         }
         scalars.add("loss", &loss);
         loss
