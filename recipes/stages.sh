@@ -2,12 +2,14 @@
 
 say() { echo "$(date +%H:%M:%S) $*" >&2; }
 
-# Options of a run that only shows that everything works.
 train_options=()
-probe_options=()
+probe_options=(--seeds 2)
+swap_options=(--seeds 1)
+# A run that only shows that everything works.
 if [ "$quick" = true ]; then
   train_options=(--steps 20)
   probe_options=(--seeds 1 --epochs 1 --min-steps 20)
+  swap_options=("${probe_options[@]}")
 fi
 
 # train_one CONF SEED: exp/CONF_SEED, taken up where it stopped, or left alone when it is done.

@@ -71,7 +71,7 @@ if at 4; then
       --strand "phonetic=$exp/phonetic_train.scp,$exp/phonetic_test.scp" \
       --strand "speaker=$exp/speaker_train.scp,$exp/speaker_test.scp"
     # Whose voice and which word: told by probes of real features. The voice is the one that was lent.
-    unbraid probe data/train "$exp/swap" --target speaker --target text "${probe_options[@]}" --family cnn \
+    unbraid probe data/train "$exp/swap" --target speaker --target text "${swap_options[@]}" --family cnn \
       --strand "swap=$exp/features_train.scp,$exp/swap/feats.scp" --out "$exp/probe_swap"
   done
 fi

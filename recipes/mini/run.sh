@@ -86,7 +86,7 @@ if at 4; then
     say "stage 4: probe and score $exp"
     probe_strands "$exp" phonetic speaker
     # Whose voice: told by probes of real features. The voice is the one that was lent.
-    unbraid probe data/test_learn "$exp/swap" --target speaker "${probe_options[@]}" --family cnn \
+    unbraid probe data/test_learn "$exp/swap" --target speaker "${swap_options[@]}" --family cnn \
       --strand "swap=$exp/features_test_learn.scp,$exp/swap/feats.scp" --out "$exp/probe_swap"
     for strand in speaker phonetic; do
       scp=$exp/speaker_test.scp

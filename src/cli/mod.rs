@@ -1,5 +1,7 @@
 //! The command line: one file per command, which parses, calls the library and prints.
 
+mod apply_cmvn;
+mod compute_cmvn;
 mod copy_feats;
 mod ctm_to_ali;
 mod data;
@@ -28,6 +30,8 @@ enum Command {
     CopyFeats(copy_feats::CopyFeatsArgs),
     Data(data::DataArgs),
     Fbank(fbank::FbankArgs),
+    ComputeCmvn(compute_cmvn::ComputeCmvnArgs),
+    ApplyCmvn(apply_cmvn::ApplyCmvnArgs),
     Train(train::TrainArgs),
     Extract(extract::ExtractArgs),
     Probe(probe::ProbeArgs),
@@ -46,6 +50,8 @@ pub fn run() -> anyhow::Result<()> {
         Command::CopyFeats(args) => copy_feats::run(args),
         Command::Data(args) => data::run(args),
         Command::Fbank(args) => fbank::run(args),
+        Command::ComputeCmvn(args) => compute_cmvn::run(args),
+        Command::ApplyCmvn(args) => apply_cmvn::run(args),
         Command::Train(args) => train::run(args),
         Command::Extract(args) => extract::run(args),
         Command::Probe(args) => probe::run(args),

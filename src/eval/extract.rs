@@ -101,11 +101,15 @@ impl Session<'_> {
         if self.window.is_empty() {
             return Ok(());
         }
-        self.parts
-            .add(&self.extraction.extract(std::mem::take(&mut self.window)))
+        let strands = self.extraction.extract(std::mem::take(&mut self.window));
+        let added = self.parts.add(&strands);
+        if added.is_err() && self.parts.count == 0 {
+            self.parts.remove();
+        }
+        added
     }
 
-    /// Writes the target, unless no utterance is left to write.
+    /// Writes the target; when every utterance failed, none.
     ///
     /// # Errors
     /// What the target's disk says; nothing half-written is left under its name.
@@ -430,7 +434,7 @@ impl Parts {
         self.entries().map(|entry| Ok(entry?.0)).collect()
     }
 
-    fn remove(self) {
+    fn remove(&self) {
         // What is left over would only be taken for the parts of a later run, which checks their origin.
         let _ = std::fs::remove_dir_all(&self.folder);
     }

@@ -18,7 +18,7 @@ use crate::dataset::batch::{Labels, SpeechBatch};
 use crate::error::{Error, Result};
 use crate::nn::classifier::Answer;
 use crate::nn::layer::bf16_autocast;
-use crate::nn::{Classifier, ClassifierOptions, Mask};
+use crate::nn::{Classifier, ClassifierOptions, Mask, PerturbOptions};
 use crate::objective::adversarial::{bounded_confusion, reverse_gradient};
 use crate::objective::classification::{accuracy, cross_entropy};
 use crate::objective::reconstruction::Reconstruction;
@@ -32,6 +32,9 @@ use crate::train::{Clock, Method, OptimiserOptions, Player, Scalars, update};
 pub struct DisentangleOptions {
     /// Encoders and decoder.
     pub model: ModelOptions,
+    /// What is done in training to the features that the phonetic encoder reads; the decoder gives back the
+    /// original.
+    pub perturb: PerturbOptions,
     /// Distance between decoded and real features.
     pub reconstruction: Reconstruction,
     /// The speaker constraint.
@@ -55,6 +58,7 @@ impl Default for DisentangleOptions {
     fn default() -> Self {
         Self {
             model: ModelOptions::default(),
+            perturb: PerturbOptions::default(),
             reconstruction: Reconstruction::L1,
             speaker: SpeakerConstraint::default(),
             speaker_weight: 0.1,
@@ -118,6 +122,7 @@ impl DisentangleOptions {
     /// [`Error::Option`] naming the key.
     pub fn check(&self, labels: Labels) -> Result<()> {
         self.model.check()?;
+        self.perturb.check()?;
         self.speaker.check("speaker")?;
         for (key, value) in [
             ("speaker_weight", self.speaker_weight),
@@ -229,7 +234,10 @@ impl Disentangle {
             return Ok(None);
         };
         let mask = Mask::new(&batch.lengths, self.device);
-        let (codes, mask) = no_grad(|| self.model.phonetic.forward(&batch.feats, &mask));
+        let (codes, mask) = no_grad(|| {
+            let feats = self.options.perturb.apply(&batch.feats);
+            self.model.phonetic.forward(&feats, &mask)
+        });
         let loss = cross_entropy(&critic.forward(&codes, &mask, true), &batch.speakers, 0.0);
         update(&mut [player], &loss, total)?;
         Ok(Some(loss.detach()))
@@ -270,7 +278,12 @@ impl Disentangle {
     }
 
     fn terms(&self, batch: &SpeechBatch, mask: &Mask, train: bool) -> Terms {
-        let (codes, code_mask) = self.model.phonetic.forward(&batch.feats, mask);
+        let read = if train {
+            &self.options.perturb.apply(&batch.feats)
+        } else {
+            &batch.feats
+        };
+        let (codes, code_mask) = self.model.phonetic.forward(read, mask);
         let embeds = self.model.speaker.forward(&batch.feats, mask, train);
         let given = if self.options.embed_other_utterance {
             embeds.index_select(0, &batch.other_of_same_speaker())

@@ -7,6 +7,7 @@ pub mod decoder;
 pub mod device;
 pub mod layer;
 pub mod mask;
+pub mod perturb;
 pub mod phonetic_encoder;
 pub mod pooling;
 pub mod speaker_encoder;
@@ -14,6 +15,7 @@ pub mod speaker_encoder;
 pub use classifier::{Classifier, ClassifierOptions};
 pub use decoder::{Decoder, DecoderOptions};
 pub use mask::Mask;
+pub use perturb::PerturbOptions;
 pub use phonetic_encoder::{PhoneticEncoder, PhoneticEncoderOptions};
 pub use speaker_encoder::{SpeakerEncoder, SpeakerEncoderOptions};
 

@@ -81,3 +81,47 @@ impl MelBand {
         Ok(high_hz)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn band(bins: usize) -> MelBand {
+        MelBand {
+            bins,
+            low_hz: 20.0,
+            high_hz: 0.0,
+        }
+    }
+
+    #[test]
+    fn a_thousand_hz_are_a_thousand_mel() {
+        assert!((hz_to_mel(1000.0) - 1000.0).abs() < 0.01);
+        assert_eq!(hz_to_mel(0.0), 0.0);
+    }
+
+    #[test]
+    fn neighbours_add_to_one_between_their_centres() {
+        let filters = kaldi_filters(&band(23), 16000.0, 512).unwrap();
+        let mut sums = vec![0.0; 256];
+        for filter in 0..filters.n_mels() {
+            for weight in filters.weights_for_mel(filter) {
+                sums[weight.bin] += weight.weight;
+            }
+        }
+        let step = (hz_to_mel(8000.0) - hz_to_mel(20.0)) / 24.0;
+        for (bin, sum) in sums.iter().enumerate() {
+            let mel = hz_to_mel(bin as f64 * 31.25) - hz_to_mel(20.0);
+            if mel >= step && mel <= 23.0 * step {
+                assert!((sum - 1.0).abs() < 1e-12, "bin {bin}: {sum}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_filter_without_a_bin_is_named() {
+        assert!(kaldi_filters(&band(80), 16000.0, 512).is_ok());
+        let error = kaldi_filters(&band(200), 16000.0, 512).unwrap_err();
+        assert!(error.to_string().ends_with("holds none"), "{error}");
+    }
+}

@@ -13,6 +13,10 @@ use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource};
 use super::Decoded;
 use crate::error::{Error, Result};
 
+/// Samples of all channels together, 18 hours at 16 kHz: a few bytes of FLAC can say a second of silence, and
+/// a file may not take all memory with them.
+const MAX_SAMPLES: usize = 1 << 30;
+
 /// What the file begins as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Codec {
@@ -106,6 +110,9 @@ impl AudioTrack {
             }
             (decoded.sample_rate_hz, decoded.channels) = (rate, channels);
             buffer.copy_to_vec_interleaved(&mut block);
+            if decoded.interleaved.len() + block.len() > MAX_SAMPLES {
+                return Err(SymphoniaError::Unsupported("more than 2^30 samples"));
+            }
             decoded.interleaved.extend_from_slice(&block);
         }
         Ok(decoded)

@@ -303,7 +303,7 @@ mod tests {
             let bytes = written(&matrix, compression).unwrap();
             let mut reader = &bytes[..];
             let mut input = Input::new(&mut reader, "x".as_ref(), "k");
-            let read = Array2::read_binary(&mut input).unwrap();
+            let read = Array2::<f32>::read_binary(&mut input).unwrap();
             let worst = (&read - &matrix).fold(0f32, |a, v| a.max(v.abs()));
             assert!(worst < tolerance, "{compression:?} {worst}");
         }

@@ -11,12 +11,12 @@ use crate::error::Result;
 
 /// What the header of a binary matrix says: how its numbers lie, and its shape.
 pub(super) struct Header {
-    layout: Layout,
+    pub(super) layout: Layout,
     pub(super) rows: usize,
     pub(super) cols: usize,
 }
 
-enum Layout {
+pub(super) enum Layout {
     Single,
     Double,
     Compressed(compressed::Header),
@@ -128,7 +128,12 @@ pub(super) fn read_doubles(input: &mut Input, count: u64) -> Result<Vec<f32>> {
         .collect())
 }
 
-fn shaped(input: &Input, rows: usize, cols: usize, values: Vec<f32>) -> Result<Array2<f32>> {
+pub(super) fn shaped<T>(
+    input: &Input,
+    rows: usize,
+    cols: usize,
+    values: Vec<T>,
+) -> Result<Array2<T>> {
     let found = values.len();
     Array2::from_shape_vec((rows, cols), values).map_err(|_| {
         input.fault(
@@ -139,7 +144,7 @@ fn shaped(input: &Input, rows: usize, cols: usize, values: Vec<f32>) -> Result<A
 }
 
 /// Kaldi knows one empty matrix, 0 by 0.
-fn check_shape(matrix: &Array2<f32>) -> Result<(), Mismatch> {
+pub(super) fn check_shape<T>(matrix: &Array2<T>) -> Result<(), Mismatch> {
     let (rows, cols) = matrix.dim();
     if (rows == 0) == (cols == 0) {
         return Ok(());

@@ -3,12 +3,13 @@
 //! Going in, a [`TableReader`] walks any read specifier (`ark:-`, `scp:feats.scp`) and a [`ScpTable`] looks
 //! keys up in an `scp` file; going out, a [`TableWriter`] serves any write specifier (`ark,scp:a.ark,a.scp`).
 //! What stands under a key is a [`KaldiObject`]: `Array2<f32>`, `Array1<f32>` or `Vec<i32>`. Doubles are read
-//! and rounded to single precision; single precision is what is written.
+//! and rounded to single precision, and single precision is written; `Array2<f64>`, for statistics, keeps them.
 //!
 //! Source: Kaldi, `util/kaldi-table.h`, `util/kaldi-io.h`, `matrix/kaldi-matrix.cc`,
 //! `matrix/compressed-matrix.cc`.
 
 mod compressed;
+mod double;
 mod files;
 mod input;
 mod location;

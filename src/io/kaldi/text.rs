@@ -1,13 +1,14 @@
 //! The text forms of numbers: `[` rows of numbers `]`.
 
 use std::io::Write;
+use std::str::FromStr;
 
 use super::input::Input;
 use crate::error::Result;
 
 /// Reads a matrix, `[`, rows that end at newlines or `;`, `]`: its columns (0 when empty) and its numbers
 /// row by row.
-pub(super) fn read_rows(input: &mut Input) -> Result<(usize, Vec<f32>)> {
+pub(super) fn read_rows<T: FromStr>(input: &mut Input) -> Result<(usize, Vec<T>)> {
     open(input)?;
     let (mut cols, mut row_start) = (0, 0);
     let (mut values, mut word) = (Vec::new(), Vec::new());
@@ -101,7 +102,7 @@ fn close(input: &mut Input) -> Result<()> {
 }
 
 /// Reads a number by way of the buffer `word`.
-fn number(input: &mut Input, word: &mut Vec<u8>) -> Result<f32> {
+fn number<T: FromStr>(input: &mut Input, word: &mut Vec<u8>) -> Result<T> {
     let word = input.word(word)?;
     if input.peek()?.is_none() {
         return Err(input.fault("a number or ']'", "the end of the file"));

@@ -228,7 +228,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let at = dir.path().display();
         let mut writer = TableWriter::create(&format!("ark,scp:{at}/a,{at}/s")).unwrap();
-        let value = Array2::zeros((2, 2));
+        let value = Array2::<f32>::zeros((2, 2));
         writer.write("a", &value).unwrap();
         for key in ["", "a b", "a"] {
             assert!(writer.write(key, &value).is_err(), "{key:?}");

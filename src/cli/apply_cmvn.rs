@@ -1,0 +1,147 @@
+//! `unbraid apply-cmvn`: features to normalised features.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use ndarray::Array2;
+
+use super::compute_cmvn::GLOBAL;
+use super::failures::Failures;
+use super::progress::counter;
+use crate::dataset::Table;
+use crate::error::{Error, Result};
+use crate::io::kaldi::{Compression, ReadOptions, TableReader, TableWriter, WriteOptions};
+use crate::signal::CmvnStats;
+
+/// Normalises features to mean 0 and, if asked, variance 1, as Kaldi's apply-cmvn.
+///
+/// An utterance that fails is named and left out, the others are written, and the command fails at the end.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The statistics are what compute-cmvn or Kaldi wrote: by utterance, by speaker
+with --utt2spk, or one under the key `global` with --global.
+
+Examples:
+  unbraid apply-cmvn --utt2spk data/x/utt2spk scp:data/x/cmvn.scp \\
+    scp:data/x/feats.scp ark,scp:norm.ark,norm.scp
+  unbraid apply-cmvn --global --norm-vars ark:global.ark \\
+    scp:data/x/feats.scp ark:norm.ark")]
+pub struct ApplyCmvnArgs {
+    /// The statistics, as scp:cmvn.scp
+    #[arg(value_name = "CMVN")]
+    stats: String,
+
+    /// The features, as scp:feats.scp
+    #[arg(value_name = "RSPEC")]
+    from: String,
+
+    /// Where to write to, as ark,scp:norm.ark,norm.scp
+    #[arg(value_name = "WSPEC")]
+    to: String,
+
+    /// Statistics are by speaker; this file tells the speaker of an utterance
+    #[arg(long, value_name = "FILE")]
+    utt2spk: Option<PathBuf>,
+
+    /// The statistics under the key `global` serve everything
+    #[arg(long, conflicts_with = "utt2spk")]
+    global: bool,
+
+    /// Normalise the variance too
+    #[arg(long)]
+    norm_vars: bool,
+
+    /// Write compressed, by Kaldi's own choice of form, with loss
+    #[arg(long)]
+    compress: bool,
+
+    /// Run the commands that specifiers and lists name as 'command |' and '| command'
+    #[arg(long)]
+    allow_pipes: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What is wrong with statistics, lists, features or the place to write to; and at the end the utterances
+/// that failed. Without one that succeeded nothing is written.
+pub fn run(args: ApplyCmvnArgs) -> anyhow::Result<()> {
+    let options = ReadOptions {
+        allow_pipes: args.allow_pipes,
+    };
+    let normaliser = Normaliser::read(&args, options)?;
+    let reader = TableReader::<Array2<f32>>::open_with(&args.from, options)?;
+    let mut writer = TableWriter::create_with(
+        &args.to,
+        WriteOptions {
+            compression: args.compress.then_some(Compression::Auto),
+            allow_pipes: args.allow_pipes,
+        },
+    )?;
+    let progress = counter("utterances");
+    let mut failures = Failures::default();
+    let mut total = 0;
+    for entry in reader {
+        let (utterance, mut feats) = entry?;
+        match normaliser.apply(&utterance, &mut feats) {
+            Ok(()) => writer.write(&utterance, &feats)?,
+            Err(error) => failures.add(&utterance, error, &progress),
+        }
+        total += 1;
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    if failures.count() < total || total == 0 {
+        writer.finish()?;
+    }
+    failures.into_result(total, "utterances")
+}
+
+/// Which statistics serve which utterance.
+struct Normaliser {
+    specifier: String,
+    stats: HashMap<String, CmvnStats>,
+    speaker_of: Option<Table>,
+    global: bool,
+    norm_vars: bool,
+}
+
+impl Normaliser {
+    fn read(args: &ApplyCmvnArgs, options: ReadOptions) -> anyhow::Result<Self> {
+        let mut stats = HashMap::new();
+        for entry in TableReader::<Array2<f64>>::open_with(&args.stats, options)? {
+            let (key, matrix) = entry?;
+            let read = CmvnStats::from_matrix(matrix);
+            let place = || format!("{}: {key}", args.stats);
+            stats.insert(key.clone(), anyhow::Context::with_context(read, place)?);
+        }
+        let normaliser = Self {
+            specifier: args.stats.clone(),
+            stats,
+            speaker_of: args.utt2spk.as_ref().map(Table::read).transpose()?,
+            global: args.global,
+            norm_vars: args.norm_vars,
+        };
+        if args.global {
+            normaliser.find(GLOBAL)?;
+        }
+        Ok(normaliser)
+    }
+
+    fn apply(&self, utterance: &str, feats: &mut Array2<f32>) -> Result<()> {
+        let key = match &self.speaker_of {
+            _ if self.global => GLOBAL,
+            Some(table) => table.get(utterance).ok_or_else(|| {
+                Error::key(table.path(), utterance, "a line with its speaker", "none")
+            })?,
+            None => utterance,
+        };
+        self.find(key)?.apply(feats, self.norm_vars)
+    }
+
+    fn find(&self, key: &str) -> Result<&CmvnStats> {
+        (self.stats.get(key))
+            .ok_or_else(|| Error::key(&self.specifier, key, "statistics for this key", "none"))
+    }
+}

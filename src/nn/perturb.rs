@@ -1,0 +1,160 @@
+//! Perturbs what the phonetic encoder reads in training, while the decoder still has to give back the original:
+//! vocal tracts of another length, and masks (SpecAugment, Park et al. 2019) that no single cue survives.
+
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use crate::error::{Error, Result};
+
+/// How strongly; all zero leaves features as they are.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PerturbOptions {
+    /// Largest relative warp of the mel axis: 0.1 reads bin `b` at `0.9 b` to `1.1 b`, as a vocal tract up to
+    /// about 10 % longer or shorter would have it.
+    pub warp: f64,
+    /// Widest mask over neighbouring bins.
+    pub mask_bins: i64,
+    /// Widest mask over neighbouring frames.
+    pub mask_frames: i64,
+}
+
+impl PerturbOptions {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self) -> Result<()> {
+        if !(0.0..0.5).contains(&self.warp) {
+            return Err(Error::option(
+                "perturb.warp",
+                "0 <= x < 0.5",
+                self.warp.to_string(),
+            ));
+        }
+        for (key, value) in [
+            ("mask_bins", self.mask_bins),
+            ("mask_frames", self.mask_frames),
+        ] {
+            if value < 0 {
+                return Err(Error::option(
+                    format!("perturb.{key}"),
+                    "0 or more",
+                    value.to_string(),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// `[batch, bins, frames]`, each utterance perturbed by draws of its own from libtorch's generator.
+    pub fn apply(&self, feats: &Tensor) -> Tensor {
+        let mut feats = feats.shallow_clone();
+        if self.warp > 0.0 {
+            feats = warp_bins(&feats, self.warp);
+        }
+        for (axis, widest) in [(1, self.mask_bins), (2, self.mask_frames)] {
+            if widest > 0 {
+                feats = mask_band(&feats, axis, widest);
+            }
+        }
+        feats
+    }
+}
+
+/// Uniform draws in [0, 1), one an utterance, `[batch, 1]`.
+fn draws(feats: &Tensor) -> Tensor {
+    Tensor::rand([feats.size()[0], 1], (Kind::Float, feats.device()))
+}
+
+/// Linear interpolation along the bins at positions stretched by a factor in `1 +- most`.
+fn warp_bins(feats: &Tensor, most: f64) -> Tensor {
+    let (bins, frames) = (feats.size()[1], feats.size()[2]);
+    let factor = (draws(feats) * 2.0 - 1.0) * most + 1.0;
+    let bin = Tensor::arange(bins, (Kind::Float, feats.device())).unsqueeze(0);
+    let position = (factor * bin).clamp(0.0, (bins - 1) as f64);
+    let low = position.floor();
+    let share = (&position - &low).unsqueeze(2);
+    let read = |index: &Tensor| {
+        let index = index.to_kind(Kind::Int64).clamp(0, bins - 1);
+        feats.gather(
+            1,
+            &index.unsqueeze(2).expand([-1, -1, frames], false),
+            false,
+        )
+    };
+    let (below, above) = (read(&low), read(&(&low + 1.0)));
+    &below + (above - &below) * share
+}
+
+/// Zeroes a band of width 0 to `widest` at a random place along `axis`; features are standardised, so zero is
+/// their mean.
+fn mask_band(feats: &Tensor, axis: i64, widest: i64) -> Tensor {
+    let size = feats.size()[axis as usize];
+    let width = draws(feats) * (widest.min(size) as f64);
+    let start = draws(feats) * (&width * -1.0 + size as f64);
+    let place = Tensor::arange(size, (Kind::Float, feats.device())).unsqueeze(0);
+    let inside = place
+        .ge_tensor(&start)
+        .logical_and(&place.lt_tensor(&(&start + &width)));
+    let shape = if axis == 1 {
+        [-1, size, 1]
+    } else {
+        [-1, 1, size]
+    };
+    feats.masked_fill(&inside.reshape(shape), 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    #[test]
+    fn a_warp_moves_a_peak_by_its_share() {
+        tch::manual_seed(0);
+        let bins = Tensor::arange(40, (Kind::Float, Device::Cpu)).reshape([1, 40, 1]);
+        let warped = warp_bins(&bins.expand([16, -1, 3], false), 0.1);
+        // A ramp read at `factor * bin` shows the factor itself.
+        let factors = warped.select(2, 0).select(1, 20) / 20.0;
+        let (low, high) = (
+            factors.min().double_value(&[]),
+            factors.max().double_value(&[]),
+        );
+        assert!(
+            (0.9..1.0).contains(&low) && (1.0..1.1).contains(&high),
+            "{low} {high}"
+        );
+    }
+
+    #[test]
+    fn masks_are_bands_no_wider_than_asked() {
+        tch::manual_seed(0);
+        for axis in [1, 2] {
+            let masked = mask_band(
+                &Tensor::ones([64, 40, 30], (Kind::Float, Device::Cpu)),
+                axis,
+                8,
+            );
+            let other = if axis == 1 { 2 } else { 1 };
+            let zeros = masked.select(other, 0).eq(0.0).to_kind(Kind::Int64);
+            let widths = zeros.sum_dim_intlist(&[1i64][..], false, Kind::Int64);
+            assert!(widths.max().int64_value(&[]) <= 8 && widths.max().int64_value(&[]) > 3);
+            // One band: at most one step up and one step down.
+            let edges = zeros.diff::<Tensor>(1, 1, None, None).abs();
+            assert!(
+                edges
+                    .sum_dim_intlist(&[1i64][..], false, Kind::Int64)
+                    .max()
+                    .int64_value(&[])
+                    <= 2
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_asked_changes_nothing() {
+        let feats = Tensor::randn([2, 5, 7], (Kind::Float, Device::Cpu));
+        assert_eq!(PerturbOptions::default().apply(&feats), feats);
+    }
+}
