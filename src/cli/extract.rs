@@ -98,7 +98,7 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
         session.take(entry)
     };
     if args.wav {
-        let computer = FbankComputer::new(&read_toml(&args.exp.join("fbank.toml"))?)?;
+        let computer = FbankComputer::new(&read_toml(args.exp.join("fbank.toml"))?)?;
         let options = RecordingOptions {
             allow_pipes: args.allow_pipes,
             ..RecordingOptions::default()

@@ -340,12 +340,13 @@ impl Terms {
         let mut loss = self.reconstruction.shallow_clone();
         if options.speaker_weight > 0.0 {
             scalars.add("speaker_encoder/constraint", &self.speaker);
-            loss = loss + &self.speaker * options.speaker_weight;
+            // Never in place: `loss` begins as the reconstruction term itself.
+            loss = &loss + &self.speaker * options.speaker_weight;
         }
         if let Some((told, right)) = &self.label {
             scalars.add("label_head/cross_entropy", told);
             scalars.add("label_head/accuracy", right);
-            loss = loss + told * options.label_weight;
+            loss = &loss + told * options.label_weight;
         }
         scalars.add("loss", &loss);
         loss

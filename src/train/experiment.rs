@@ -103,7 +103,7 @@ impl Experiment {
     /// # Errors
     /// [`Error::Io`] or [`Error::Format`] naming `conf.toml`.
     pub fn config<C: DeserializeOwned>(&self) -> Result<C> {
-        read_toml(&self.path.join("conf.toml"))
+        read_toml(self.path.join("conf.toml"))
     }
 
     /// Saves a value as `NAME` in JSON.
