@@ -22,7 +22,7 @@ const CORPUS: Corpus = Corpus {
 /// Utterances of the small corpus, and of the large one, which lists the same archive under more keys.
 const SIZES: [usize; 2] = [640, 6400];
 /// What an utterance may cost: its keys, paths and texts in some tables, far from its features.
-const BYTES: usize = 3000;
+const BYTES: usize = 1500;
 
 /// Writes `train` with `count` utterances, out of one archive of 16.
 fn corpus(dir: &Path, count: usize) {

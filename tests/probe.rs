@@ -238,7 +238,7 @@ fn what_is_wrong_is_told_in_one_line() {
                 one,
                 "--strand=x=all.train.scp,vectors.test.scp",
             ],
-            "vectors.test.scp",
+            "vectors.test.scp: expected matrices, as all.train.scp lists, found vectors",
         ),
         (
             &["train", "test", one, &good, "--seeds", "0"],

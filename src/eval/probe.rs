@@ -254,6 +254,14 @@ impl Task {
         let inventory = Inventory::of(data.train.0, labels)?;
         let train = SpeechCorpus::open(data.train.0, data.train.1, labels, &inventory)?;
         let test = SpeechCorpus::open(data.test.0, data.test.1, labels, &inventory)?;
+        if train.holds_vectors() != test.holds_vectors() {
+            let kind = |corpus: &SpeechCorpus| match corpus.holds_vectors() {
+                true => "vectors",
+                false => "matrices",
+            };
+            let expected = format!("{}, as {} lists", kind(&train), data.train.1.display());
+            return Err(Error::format(data.test.1, expected, kind(&test)));
+        }
         let classes = match target {
             Target::Speaker => inventory.speakers.len(),
             Target::Text | Target::Frames => inventory.labels.len(),

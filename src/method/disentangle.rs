@@ -340,6 +340,7 @@ impl Terms {
         let mut loss = self.reconstruction.shallow_clone();
         if options.speaker_weight > 0.0 {
             scalars.add("speaker_encoder/constraint", &self.speaker);
+            // Never in place: `loss` begins as the reconstruction term itself.
             loss = &loss + &self.speaker * options.speaker_weight;
         }
         if let Some((told, right)) = &self.label {
