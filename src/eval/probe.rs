@@ -103,10 +103,10 @@ impl Default for ProbeOptions {
         Self {
             families: vec![Family::Linear, Family::Mlp, Family::Cnn],
             seeds: 3,
-            epochs: 30,
+            epochs: 20,
             min_steps: 1000,
             batch: 64,
-            crop_frames: 200,
+            crop_frames: 100,
             dev_share: 0.1,
         }
     }
@@ -535,7 +535,7 @@ impl Network {
     fn new(path: VarPath, family: Family, dim: i64, classes: i64, target: Target) -> Self {
         let cnn = |kernel| {
             let options = ClassifierOptions {
-                channels: 128,
+                channels: 96,
                 kernel,
                 layers: 3,
                 dropout: DROPOUT,
