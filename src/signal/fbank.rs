@@ -149,7 +149,7 @@ fn in_range(name: &str, value: f64, low: f64, high: f64) -> Result<()> {
 ///
 /// The arithmetic is f64 and each value is rounded once, at the end; Kaldi's is f32 throughout. The two differ
 /// by less than 1e-3 nats, but for bins 84 dB and more below the loudest of their frame, where f32's own
-/// rounding is larger (tests/fbank_oracle.rs).
+/// rounding is larger (tests/it/fbank_oracle.rs).
 #[derive(Clone)]
 pub struct FbankComputer {
     options: FbankOptions,

@@ -4,7 +4,7 @@
 use ndarray::{Array2, ArrayView1};
 
 use super::input::Input;
-use super::object::{Mismatch, header_size};
+use super::mismatch::{Mismatch, header_size};
 use crate::error::Result;
 
 /// How matrices are written small. All are lossy.

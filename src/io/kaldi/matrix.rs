@@ -4,7 +4,8 @@ use ndarray::{Array2, s};
 
 use super::compressed::{self, Compression, Format};
 use super::input::Input;
-use super::object::{KaldiObject, Mismatch, header_size};
+use super::mismatch::{Mismatch, header_size};
+use super::object::KaldiObject;
 use super::range::Range;
 use super::text;
 use crate::error::Result;

@@ -14,6 +14,7 @@ mod files;
 mod input;
 mod location;
 mod matrix;
+mod mismatch;
 mod object;
 mod range;
 mod reader;
@@ -26,7 +27,8 @@ mod writer;
 
 pub use compressed::Compression;
 pub use input::Input;
-pub use object::{KaldiObject, Mismatch};
+pub use mismatch::Mismatch;
+pub use object::KaldiObject;
 pub use range::Range;
 pub use reader::{ReadOptions, TableReader};
 pub use scp::ScpTable;

@@ -1,33 +1,10 @@
 //! What can stand under a key of an archive.
 
-use std::path::Path;
-
 use super::compressed::Compression;
 use super::input::Input;
+use super::mismatch::Mismatch;
 use super::range::Range;
-use crate::error::{Error, Result};
-
-/// A value that cannot be written or cut as asked; the place is added by who knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mismatch {
-    /// What was expected.
-    pub expected: String,
-    /// What was found.
-    pub found: String,
-}
-
-impl Mismatch {
-    pub(crate) fn new(expected: impl Into<String>, found: impl Into<String>) -> Self {
-        Self {
-            expected: expected.into(),
-            found: found.into(),
-        }
-    }
-
-    pub(crate) fn at(self, path: &Path, key: &str) -> Error {
-        Error::key(path, key, self.expected, self.found)
-    }
-}
+use crate::error::Result;
 
 mod sealed {
     pub trait Sealed {}
@@ -98,11 +75,4 @@ pub(crate) fn binary_mark(input: &mut Input) -> Result<()> {
         return Ok(());
     }
     Err(input.fault("the binary mark \\0B", format!("the bytes {mark:?}")))
-}
-
-/// A size as the header's `i32`.
-pub(crate) fn header_size(size: usize) -> Result<[u8; 4], Mismatch> {
-    i32::try_from(size)
-        .map(i32::to_le_bytes)
-        .map_err(|_| Mismatch::new(format!("a size of at most {}", i32::MAX), size.to_string()))
 }

@@ -2,7 +2,7 @@
 
 use ndarray::Slice;
 
-use super::object::Mismatch;
+use super::mismatch::Mismatch;
 
 /// Rows by which a range may reach beyond the end, where it is then cut: Kaldi's `length_tolerance`, for
 /// segment ends that rounding put a frame or two too late.

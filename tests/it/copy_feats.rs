@@ -1,10 +1,8 @@
 //! `unbraid copy-feats` as a user runs it: streams, lists, pipes, and all that can be wrong.
 
-mod support;
-
 use std::fs;
 
-use support::{fail, names, succeed, unbraid_with};
+use crate::support::{fail, names, succeed, unbraid_with};
 
 const TEXT: &[u8] = b"u  [\n  0 1.5 -2 \n  3 4 5e-9 ]\nv  [\n  7 8 9 ]\n";
 

@@ -1,16 +1,14 @@
 //! `unbraid extract` as a user runs it: in batches or alone, killed and taken up, pooled, and with bad input.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::training::{Running, TRAIN, workplace};
+use crate::support::{fail, names, succeed, unbraid};
 use ndarray::{Array1, Array2, Axis};
-use support::training::{Running, TRAIN, workplace};
-use support::{fail, names, succeed, unbraid};
 use unbraid::io::kaldi::{KaldiObject, TableReader};
 
 /// A folder with `train`, `valid` and a trained `exp`.

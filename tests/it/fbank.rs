@@ -1,11 +1,9 @@
 //! `unbraid fbank` as a user runs it, on the bundled speech and on what is wrong.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 
+use crate::support::{fail, names, succeed, unbraid};
 use ndarray::Array2;
-use support::{fail, names, succeed, unbraid};
 use unbraid::io::audio::{AudioOptions, Waveform, read_audio, write_wav};
 use unbraid::io::kaldi::{ScpTable, TableReader};
 use unbraid::signal::{FbankComputer, FbankOptions};
@@ -312,7 +310,8 @@ fn what_is_wrong_with_lists_and_options_is_told_in_one_line() {
 fn a_list_may_come_from_standard_input() {
     let dir = folder(&[], &[]);
     let line = format!("f01-s01 {}\n", audio("f01-s01").display());
-    let output = support::unbraid_with(dir.path(), &["fbank", "scp:-", "ark,t:-"], line.as_bytes());
+    let output =
+        crate::support::unbraid_with(dir.path(), &["fbank", "scp:-", "ark,t:-"], line.as_bytes());
     assert!(output.status.success());
     assert!(output.stdout.starts_with(b"f01-s01  [\n"));
 }

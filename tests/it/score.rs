@@ -1,13 +1,11 @@
 //! `unbraid score` as a user runs it, held to speechbrain's EER and minDCF.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
+use crate::support::{fail, names, succeed};
 use ndarray::{Array1, array};
 use serde::Deserialize;
-use support::{fail, names, succeed};
 use unbraid::eval::trials::verification;
 use unbraid::io::kaldi::TableWriter;
 
@@ -23,7 +21,7 @@ struct Golden {
 }
 
 fn golden() -> Vec<Golden> {
-    serde_json::from_str(include_str!("golden/speechbrain_scores.json")).unwrap()
+    serde_json::from_str(include_str!("../golden/speechbrain_scores.json")).unwrap()
 }
 
 #[test]

@@ -1,17 +1,15 @@
 //! `unbraid train` as a user runs it: stopped at any moment and taken up again, logged, refused, out of disk.
 
-mod support;
-
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use support::training::{
+use crate::support::training::{
     RESUME, Running, TRAIN, assert_same, configure, edit, newest_step, outcome, workplace,
 };
-use support::{fail, names, oracle, python, succeed, unbraid};
+use crate::support::{fail, names, oracle, python, succeed, unbraid};
 
 const AT_ONCE: (&str, &str) = ("play = \"in_turns\"", "play = \"at_once\"");
 

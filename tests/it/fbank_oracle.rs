@@ -2,12 +2,10 @@
 //! grow old: `UNBRAID_PYTHON` names a Python that has it, `UNBRAID_CORPORA` a folder with fsdd and
 //! speechocean762.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 
+use crate::support::{oracle, python};
 use ndarray::Array2;
-use support::{oracle, python};
 use unbraid::io::audio::{AudioOptions, Waveform, read_audio};
 use unbraid::signal::frames::WindowType;
 use unbraid::signal::{FbankComputer, FbankOptions};

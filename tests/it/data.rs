@@ -1,11 +1,9 @@
 //! `unbraid data` as a user runs it.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
-use support::{fail, names, succeed, unbraid};
+use crate::support::{fail, names, succeed, unbraid};
 
 /// Two speakers, three utterances, sound and features that are only named.
 fn write_data(folder: &Path) {

@@ -1,11 +1,9 @@
 //! `unbraid compute-cmvn` and `apply-cmvn` as a user runs them.
 
-mod support;
-
 use std::path::Path;
 
+use crate::support::{fail, names, oracle, python, succeed, unbraid};
 use ndarray::{Array2, array};
-use support::{fail, names, oracle, python, succeed, unbraid};
 use unbraid::io::kaldi::{KaldiObject, TableReader, TableWriter};
 
 fn write<T: KaldiObject>(dir: &Path, name: &str, entries: &[(&str, T)]) {

@@ -1,12 +1,10 @@
 //! Archives against Kaldi's own code and kaldiio, on the same bytes, in both directions: a copy by unbraid
 //! has to equal a copy by them, byte for byte.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
-use support::{oracle, python, succeed};
+use crate::support::{oracle, python, succeed};
 
 const SCRIPT: &str = "kaldi_archives.py";
 

@@ -1,9 +1,4 @@
 //! What the tests that run the binary share.
-#![allow(
-    dead_code,
-    reason = "each test file is a crate of its own and uses its part"
-)]
-
 pub mod corpus;
 pub mod training;
 

@@ -1,15 +1,13 @@
 //! Memory does not follow the size of the corpus: features are read as they are needed, and what stays is names
 //! and a few numbers for every utterance.
 
-mod support;
-
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
-use support::corpus::Corpus;
-use support::training::{TRAIN, configure};
+use crate::support::corpus::Corpus;
+use crate::support::training::{TRAIN, configure};
 
 /// 16 kB of features an utterance.
 const CORPUS: Corpus = Corpus {

@@ -1,16 +1,14 @@
 //! `unbraid probe` as a user runs it, on strands that say everything or nothing of a speaker.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::support::corpus::{CLASSES, Corpus, key};
+use crate::support::{fail, names, succeed};
 use ndarray::{Array1, Array2};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use support::corpus::{CLASSES, Corpus, key};
-use support::{fail, names, succeed};
 use unbraid::eval::probe::ProbeResult;
 use unbraid::io::kaldi::{KaldiObject, TableWriter};
 

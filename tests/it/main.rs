@@ -1,0 +1,18 @@
+//! The binary as a user runs it. One test program: it links once.
+
+mod audio;
+mod cmvn;
+mod copy_feats;
+mod data;
+mod extract;
+mod fbank;
+mod fbank_oracle;
+mod floors;
+mod kaldi_archives;
+mod memory;
+mod mini_data;
+mod probe;
+mod score;
+mod setup;
+mod support;
+mod train;
