@@ -1,9 +1,10 @@
-# Sourced by recipes: the stages that all of them share. A recipe sets `quick`, and `cmd` (cmd.sh).
+# Sourced by recipes: the stages that all of them share. A recipe sets `quick`, `probe_seeds`, and `cmd`
+# (cmd.sh).
 
 say() { echo "$(date +%H:%M:%S) $*" >&2; }
 
 train_options=()
-probe_options=(--seeds 2)
+probe_options=(--seeds "$probe_seeds")
 swap_options=(--seeds 1)
 # A run that only shows that everything works.
 if [ "$quick" = true ]; then
@@ -39,4 +40,23 @@ runs_of() {
     list=$list,exp/${conf}_$seed/$file
   done
   echo "$conf=${list#,}"
+}
+
+# say_where: what the recipe left, for people.
+say_where() {
+  local conf
+  for conf in $confs; do
+    local exp=$PWD/exp/${conf}_${seeds%% *}
+    cat << END
+
+$conf:
+  codes, frame by frame   $exp/phonetic_test.scp
+  speaker embeddings      $exp/speaker_test.scp
+  weights                 $exp/last/weights.safetensors
+  every probe             $exp/probe*.json
+  training curves         $exp/log.jsonl, or: tensorboard --logdir $exp
+END
+  done
+  echo
+  echo "this table: $PWD/exp/results.{tsv,md,json}"
 }

@@ -9,6 +9,7 @@
 #   --nj N             threads of the front-end (2)
 #   --confs LIST       configurations of conf/ (default)
 #   --seeds LIST       seeds of each (0)
+#   --probe-seeds N    seeds of each probe (2)
 #   --quick BOOL       a few steps only, to see that everything works (false)
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -18,6 +19,7 @@ stop_stage=5
 nj=2
 confs=default
 seeds=0
+probe_seeds=2
 quick=false
 . ../parse_options.sh
 . ../path.sh
@@ -71,16 +73,17 @@ if at 4; then
       --strand "phonetic=$exp/phonetic_train.scp,$exp/phonetic_test.scp" \
       --strand "speaker=$exp/speaker_train.scp,$exp/speaker_test.scp"
     # Whose voice and which word: told by probes of real features. The voice is the one that was lent.
-    unbraid probe data/train "$exp/swap" --target speaker --target text "${swap_options[@]}" --family cnn \
+    unbraid probe data/train "$exp/swap" --target speaker --target text "${swap_options[@]}" --robust \
       --strand "swap=$exp/features_train.scp,$exp/swap/feats.scp" --out "$exp/probe_swap"
   done
 fi
 
 if at 5; then
-  say "stage 5: results, in exp/results.{tsv,md,json}"
+  say "stage 5: results"
   runs=(log-mel=exp/log-mel_0/probe.json)
   for conf in $confs; do
     runs+=("$(runs_of "$conf" probe.json $seeds)" "$(runs_of "$conf" probe_swap.json $seeds)")
   done
   unbraid results "${runs[@]}" --out exp/results
+  say_where
 fi

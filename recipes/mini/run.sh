@@ -8,6 +8,7 @@
 #   --nj N             threads of the front-end (2)
 #   --confs LIST       configurations of conf/ (default)
 #   --seeds LIST       seeds of each (0)
+#   --probe-seeds N    seeds of each probe (2)
 #   --quick BOOL       a few steps only, to see that everything works (false)
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -16,6 +17,7 @@ stop_stage=5
 nj=2
 confs=default
 seeds=0
+probe_seeds=2
 quick=false
 . ../parse_options.sh
 . ../path.sh
@@ -86,7 +88,7 @@ if at 4; then
     say "stage 4: probe and score $exp"
     probe_strands "$exp" phonetic speaker
     # Whose voice: told by probes of real features. The voice is the one that was lent.
-    unbraid probe data/test_learn "$exp/swap" --target speaker "${swap_options[@]}" --family cnn \
+    unbraid probe data/test_learn "$exp/swap" --target speaker "${swap_options[@]}" --robust \
       --strand "swap=$exp/features_test_learn.scp,$exp/swap/feats.scp" --out "$exp/probe_swap"
     for strand in speaker phonetic; do
       scp=$exp/speaker_test.scp
@@ -98,11 +100,12 @@ if at 4; then
 fi
 
 if at 5; then
-  say "stage 5: results, in recipes/mini/exp/results.{tsv,md,json}"
+  say "stage 5: results"
   runs=(log-mel=exp/log-mel_0/probe_speaker.json,exp/log-mel_0/probe_phone.json)
   for conf in $confs; do
     runs+=("$(runs_of "$conf" probe_speaker.json $seeds),$(runs_of "$conf" probe_phone.json $seeds | cut -d= -f2)")
     runs+=("$(runs_of "$conf" probe_swap.json $seeds)")
   done
   unbraid results "${runs[@]}" --out exp/results
+  say_where
 fi

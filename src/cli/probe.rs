@@ -49,6 +49,9 @@ pub struct ProbeArgs {
     /// Least number of training steps.
     #[arg(long, default_value_t = ProbeOptions::default().min_steps)]
     min_steps: u64,
+    /// Train with masks and noise: for judging decoded features, which are smoother than real ones.
+    #[arg(long)]
+    robust: bool,
     /// Writes PREFIX.json and PREFIX.tsv.
     #[arg(long, value_name = "PREFIX")]
     out: Option<PathBuf>,
@@ -85,6 +88,7 @@ pub fn run(args: ProbeArgs) -> anyhow::Result<()> {
         seeds: args.seeds,
         epochs: args.epochs,
         min_steps: args.min_steps,
+        robust: args.robust,
         ..ProbeOptions::default()
     };
     if !args.families.is_empty() {

@@ -17,7 +17,7 @@ use crate::train::experiment::Experiment;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   unbraid swap --exp exp/default data/test exp/default/swap
-  unbraid probe data/train exp/default/swap --target speaker --target text --family cnn \\
+  unbraid probe data/train exp/default/swap --target speaker --target text --robust \\
     --strand swap=exp/default/features_train.scp,exp/default/swap/feats.scp")]
 pub struct SwapArgs {
     /// Folder of the experiment.

@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::nn::classifier::Answer;
 use crate::nn::layer::{BatchNorm, Conv1d, Linear};
 use crate::nn::pooling::statistics;
-use crate::nn::{Classifier, ClassifierOptions, Mask};
+use crate::nn::{Classifier, ClassifierOptions, Mask, PerturbOptions};
 use crate::objective::classification::cross_entropy;
 use crate::train::optimiser::OptimiserKind;
 use crate::train::schedule::{Decay, Schedule};
@@ -96,6 +96,9 @@ pub struct ProbeOptions {
     pub crop_frames: usize,
     /// Share of the training utterances on which the best moment of training is chosen.
     pub dev_share: f64,
+    /// Whether probes learn from features with masks and noise: judges of decoded features, which are smoother
+    /// than the real ones that they are trained on.
+    pub robust: bool,
 }
 
 impl Default for ProbeOptions {
@@ -108,6 +111,7 @@ impl Default for ProbeOptions {
             batch: 64,
             crop_frames: 100,
             dev_share: 0.1,
+            robust: false,
         }
     }
 }
@@ -362,7 +366,12 @@ impl Task {
                 let Some(batch) = batches.next() else { break };
                 let batch = batch?;
                 let mask = Mask::new(&batch.lengths, Device::Cpu);
-                let logits = network.forward(&batch.feats, &mask, true);
+                let feats = if options.robust {
+                    &roughen(&batch.feats, &mask)
+                } else {
+                    &batch.feats
+                };
+                let logits = network.forward(feats, &mask, true);
                 let loss = cross_entropy(&logits, &self.target.of(&batch), 0.1);
                 update(&mut [&mut player], &loss, total)?;
             }
@@ -461,6 +470,18 @@ impl Task {
         }
         Ok(found)
     }
+}
+
+/// Masks of up to a fifth of the bins and of the frames, and noise of half the deviation.
+fn roughen(feats: &Tensor, mask: &Mask) -> Tensor {
+    let masks = PerturbOptions {
+        warp: 0.0,
+        mask_bins: feats.size()[1] / 5,
+        mask_frames: feats.size()[2] / 5,
+    };
+    let feats = masks.apply(feats);
+    let noise = feats.randn_like() * feats.std(false) * 0.5;
+    mask.apply(feats + noise)
 }
 
 /// The best moment of a training.

@@ -18,6 +18,9 @@ pub struct DecoderOptions {
     pub kernel: i64,
     /// Hidden layers at the features' rate, after those that raise it.
     pub layers: i64,
+    /// Instance normalisation before scale and shift (adaptive instance normalisation, Chou et al. 2019): the
+    /// level of every channel is the speaker embedding's alone.
+    pub instance_norm: bool,
 }
 
 impl Default for DecoderOptions {
@@ -26,6 +29,7 @@ impl Default for DecoderOptions {
             channels: 96,
             kernel: 5,
             layers: 2,
+            instance_norm: true,
         }
     }
 }
@@ -67,6 +71,7 @@ impl DecoderOptions {
 pub struct Decoder {
     convs: Vec<(Conv1d, Linear, bool)>,
     output: Conv1d,
+    instance_norm: bool,
 }
 
 impl Decoder {
@@ -95,6 +100,7 @@ impl Decoder {
             .collect();
         Self {
             convs,
+            instance_norm: options.instance_norm,
             output: Conv1d::new(
                 &path / "output",
                 options.channels,
@@ -116,7 +122,11 @@ impl Decoder {
                 own = own.double();
             }
             let scale_shift = film.forward(embeds).unsqueeze(2).chunk(2, 1);
-            let y = (conv.forward(&x) * (&scale_shift[0] + 1.0) + &scale_shift[1]).relu();
+            let mut y = conv.forward(&x);
+            if self.instance_norm {
+                y = own.instance_norm(&y);
+            }
+            let y = (y * (&scale_shift[0] + 1.0) + &scale_shift[1]).relu();
             // A shift of FiLM in the padding would reach real frames through the next layer.
             x = own.apply(if *double || index == 0 { y } else { y + x });
         }

@@ -149,8 +149,9 @@ impl PhoneticEncoder {
     }
 }
 
-/// Rounds `tanh(x)` to `levels` even steps over [-1, 1]; the gradient is that of `tanh`.
-fn quantise(x: &Tensor, levels: i64) -> Tensor {
+/// Finite scalar quantisation: rounds `tanh(x)` to `levels` even steps over [-1, 1]; the gradient is that of
+/// `tanh`.
+pub(super) fn quantise(x: &Tensor, levels: i64) -> Tensor {
     let bounded = x.tanh();
     let half = (levels - 1) as f64 / 2.0;
     let rounded = ((&bounded + 1.0) * half).round() / half - 1.0;

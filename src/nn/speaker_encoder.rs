@@ -6,6 +6,7 @@ use tch::{Kind, Tensor};
 
 use super::Mask;
 use super::layer::{BatchNorm, Conv1d, Linear};
+use super::phonetic_encoder::quantise;
 use super::pooling::AttentiveStatsPooling;
 use crate::error::{Error, Result};
 
@@ -17,6 +18,10 @@ pub struct SpeakerEncoderOptions {
     pub channels: i64,
     /// Values of the embedding, which has length 1.
     pub embedding_dim: i64,
+    /// Levels per value before the length is set to 1; 0 leaves them continuous. The speaker constraint pulls
+    /// the embeddings of a voice together but never quite onto each other, and a probe reads words from what is
+    /// left; rounding drops it.
+    pub embedding_levels: i64,
 }
 
 impl Default for SpeakerEncoderOptions {
@@ -24,6 +29,7 @@ impl Default for SpeakerEncoderOptions {
         Self {
             channels: 96,
             embedding_dim: 64,
+            embedding_levels: 0,
         }
     }
 }
@@ -43,6 +49,14 @@ impl SpeakerEncoderOptions {
                 return Err(Error::option(key, "at least 1", value.to_string()));
             }
         }
+        if self.embedding_levels < 0 || self.embedding_levels == 1 {
+            let found = self.embedding_levels.to_string();
+            return Err(Error::option(
+                "speaker_encoder.embedding_levels",
+                "0, or at least 2",
+                found,
+            ));
+        }
         Ok(())
     }
 }
@@ -55,6 +69,7 @@ pub struct SpeakerEncoder {
     pooling: AttentiveStatsPooling,
     norm: BatchNorm,
     embedding: Linear,
+    levels: i64,
 }
 
 impl SpeakerEncoder {
@@ -75,6 +90,7 @@ impl SpeakerEncoder {
             layers,
             pooling: AttentiveStatsPooling::new(&path / "pooling", channels, (channels / 2).max(1)),
             norm: BatchNorm::new(&path / "norm", 2 * channels),
+            levels: options.embedding_levels,
             embedding: Linear::new(&path / "embedding", 2 * channels, options.embedding_dim),
         }
     }
@@ -86,7 +102,11 @@ impl SpeakerEncoder {
             x = mask.apply(norm.forward(&conv.forward(&x).relu(), train));
         }
         let pooled = self.norm.forward(&self.pooling.forward(&x, mask), train);
-        normalise(&self.embedding.forward(&pooled))
+        let mut embeds = self.embedding.forward(&pooled);
+        if self.levels > 0 {
+            embeds = quantise(&embeds, self.levels);
+        }
+        normalise(&embeds)
     }
 }
 
