@@ -3,19 +3,21 @@
 
 say() { echo "$(date +%H:%M:%S) $*" >&2; }
 
+# Where runs go; those that only show that everything works have a place of their own.
+out=exp
 train_options=()
 probe_options=(--seeds "$probe_seeds")
 swap_options=(--seeds 1)
-# A run that only shows that everything works.
 if [ "$quick" = true ]; then
+  out=exp/quick
   train_options=(--steps 20)
   probe_options=(--seeds 1 --epochs 1 --min-steps 20)
   swap_options=("${probe_options[@]}")
 fi
 
-# train_one CONF SEED: exp/CONF_SEED, taken up where it stopped, or left alone when it is done.
+# train_one CONF SEED: $out/CONF_SEED, taken up where it stopped, or left alone when it is done.
 train_one() {
-  local exp=exp/$1_$2
+  local exp=$out/$1_$2
   [ -e "$exp/.trained" ] && return
   say "train $exp"
   $cmd unbraid train --conf "conf/$1.toml" --exp "$exp" --seed "$2" --resume "${train_options[@]}"
@@ -32,12 +34,12 @@ extract_one() {
   done
 }
 
-# runs_of CONF FILE SEED...: CONF=exp/CONF_SEED/FILE,... for `unbraid results`
+# runs_of CONF FILE SEED...: CONF=$out/CONF_SEED/FILE,... for `unbraid results`
 runs_of() {
   local conf=$1 file=$2 list= seed
   shift 2
   for seed in "$@"; do
-    list=$list,exp/${conf}_$seed/$file
+    list=$list,$out/${conf}_$seed/$file
   done
   echo "$conf=${list#,}"
 }
@@ -46,7 +48,7 @@ runs_of() {
 say_where() {
   local conf
   for conf in $confs; do
-    local exp=$PWD/exp/${conf}_${seeds%% *}
+    local exp=$PWD/$out/${conf}_${seeds%% *}
     cat << END
 
 $conf:
@@ -58,5 +60,5 @@ $conf:
 END
   done
   echo
-  echo "this table: $PWD/exp/results.{tsv,md,json}"
+  echo "this table: $PWD/$out/results.{tsv,md,json}"
 }

@@ -12,6 +12,7 @@
 #   --probe-seeds N    seeds of each probe (2)
 #   --quick BOOL       a few steps only, to see that everything works (false)
 set -euo pipefail
+called_from=$PWD
 cd "$(dirname "$0")"
 corpus=
 stage=0
@@ -27,16 +28,18 @@ quick=false
 . ../stages.sh
 url=https://github.com/Jakobovski/free-spoken-digit-dataset.git
 at() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
-each_exp() { for conf in $confs; do for seed in $seeds; do echo "exp/${conf}_$seed"; done; done; }
+each_exp() { for conf in $confs; do for seed in $seeds; do echo "$out/${conf}_$seed"; done; done; }
 
 if at 0; then
-  if [ -z "$corpus" ]; then
-    corpus=downloads/fsdd
-    [ -d $corpus/recordings ] || git clone --quiet --depth 1 $url $corpus ||
+  if [ -n "$corpus" ]; then
+    corpus=$(cd "$called_from" && realpath "$corpus")
+  else
+    corpus=$PWD/downloads/fsdd
+    [ -d "$corpus/recordings" ] || git clone --quiet --depth 1 $url "$corpus" ||
       { echo "$0: $url: expected to clone it, found no way; give its folder with --corpus DIR" >&2; exit 1; }
   fi
   say "stage 0: prepare $corpus"
-  local/prepare.sh "$(cd "$OLDPWD" && realpath "$corpus" 2> /dev/null || realpath "$corpus")" data
+  local/prepare.sh "$corpus" data
 fi
 
 if at 1; then
@@ -63,10 +66,10 @@ fi
 
 if at 4; then
   say "stage 4: probe log-mel"
-  mkdir -p exp/log-mel_0
-  [ -e exp/log-mel_0/probe.json ] ||
+  mkdir -p $out/log-mel_0
+  [ -e $out/log-mel_0/probe.json ] ||
     unbraid probe data/train data/test --target speaker --target text "${probe_options[@]}" \
-      --strand log-mel=data/train/feats.scp,data/test/feats.scp --out exp/log-mel_0/probe
+      --strand log-mel=data/train/feats.scp,data/test/feats.scp --out $out/log-mel_0/probe
   for exp in $(each_exp); do
     say "stage 4: probe $exp"
     unbraid probe data/train data/test --target speaker --target text "${probe_options[@]}" --out "$exp/probe" \
@@ -80,10 +83,10 @@ fi
 
 if at 5; then
   say "stage 5: results"
-  runs=(log-mel=exp/log-mel_0/probe.json)
+  runs=(log-mel=$out/log-mel_0/probe.json)
   for conf in $confs; do
     runs+=("$(runs_of "$conf" probe.json $seeds)" "$(runs_of "$conf" probe_swap.json $seeds)")
   done
-  unbraid results "${runs[@]}" --out exp/results
+  unbraid results "${runs[@]}" --out $out/results
   say_where
 fi

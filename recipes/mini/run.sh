@@ -25,22 +25,20 @@ quick=false
 . ../stages.sh
 bundle=$root/data/mini
 at() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
-each_exp() { for conf in $confs; do for seed in $seeds; do echo "exp/${conf}_$seed"; done; done; }
+each_exp() { for conf in $confs; do for seed in $seeds; do echo "$out/${conf}_$seed"; done; done; }
 
-# probe_strands OUT STRANDS...: voices from utterances of the unseen voices, phones from the training voices.
+# probe_strands DIR STRAND...: voices from utterances of the unseen voices; phones, of the first strand (which is by
+# frame), from the training voices.
 probe_strands() {
-  local out=$1 name voices=() phones=()
+  local dir=$1 first=$2 name voices=()
   shift
   for name in "$@"; do
-    voices+=(--strand "$name=$out/${name}_test_learn.scp,$out/${name}_test_probe.scp")
-    phones+=(--strand "$name=$out/${name}_train.scp,$out/${name}_test.scp")
+    voices+=(--strand "$name=$dir/${name}_test_learn.scp,$dir/${name}_test_probe.scp")
   done
   unbraid probe data/test_learn data/test_probe --target speaker "${voices[@]}" "${probe_options[@]}" \
-    --out "$out/probe_speaker"
-  # A word-long vector says no phone: only strands by frame are asked.
-  [ "$out" = exp/log-mel_0 ] || phones=("${phones[@]:0:2}")
-  unbraid probe data/train data/test --target frames "${phones[@]}" "${probe_options[@]}" \
-    --out "$out/probe_phone"
+    --out "$dir/probe_speaker"
+  unbraid probe data/train data/test --target frames "${probe_options[@]}" --out "$dir/probe_phone" \
+    --strand "$first=$dir/${first}_train.scp,$dir/${first}_test.scp"
 }
 
 if at 0; then
@@ -77,7 +75,7 @@ if at 3; then
 fi
 
 if at 4; then
-  mel=exp/log-mel_0
+  mel=$out/log-mel_0
   if [ ! -e $mel/probe_phone.json ]; then
     say "stage 4: probe log-mel"
     mkdir -p $mel
@@ -101,11 +99,11 @@ fi
 
 if at 5; then
   say "stage 5: results"
-  runs=(log-mel=exp/log-mel_0/probe_speaker.json,exp/log-mel_0/probe_phone.json)
+  runs=(log-mel=$out/log-mel_0/probe_speaker.json,$out/log-mel_0/probe_phone.json)
   for conf in $confs; do
     runs+=("$(runs_of "$conf" probe_speaker.json $seeds),$(runs_of "$conf" probe_phone.json $seeds | cut -d= -f2)")
     runs+=("$(runs_of "$conf" probe_swap.json $seeds)")
   done
-  unbraid results "${runs[@]}" --out exp/results
+  unbraid results "${runs[@]}" --out $out/results
   say_where
 fi
