@@ -25,13 +25,13 @@ pub trait KaldiObject: sealed::Sealed + Sized + Send + 'static {
     /// Reads the binary form, from behind `\0B`.
     ///
     /// # Errors
-    /// [`Error::Key`] for another type, impossible sizes or a file that ends early.
+    /// [`crate::Error::Key`] for another type, impossible sizes or a file that ends early.
     fn read_binary(input: &mut Input) -> Result<Self>;
 
     /// Reads the text form, from behind the key, to the end of its last line.
     ///
     /// # Errors
-    /// [`Error::Key`] for what is not the text form.
+    /// [`crate::Error::Key`] for what is not the text form.
     fn read_text(input: &mut Input) -> Result<Self>;
 
     /// Appends the binary form without `\0B`.
