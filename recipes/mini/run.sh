@@ -8,7 +8,7 @@
 #   --nj N             threads of the front-end (2)
 #   --confs LIST       configurations of conf/ (default)
 #   --seeds LIST       seeds of each (0)
-#   --probe-seeds N    seeds of each probe (2)
+#   --probe-seeds N    seeds of each probe (1)
 #   --quick BOOL       a few steps only, to see that everything works (false)
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -17,13 +17,16 @@ stop_stage=5
 nj=2
 confs=default
 seeds=0
-probe_seeds=2
+probe_seeds=1
 quick=false
 . ../parse_options.sh
 . ../path.sh
 . ./cmd.sh
 . ../stages.sh
 bundle=$root/data/mini
+# A step of a phone probe sees thousands of frames: fewer steps do.
+phone_options=("${probe_options[@]}")
+[ "$quick" = true ] || phone_options+=(--min-steps 400)
 at() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
 each_exp() { for conf in $confs; do for seed in $seeds; do echo "$out/${conf}_$seed"; done; done; }
 
@@ -37,7 +40,7 @@ probe_strands() {
   done
   unbraid probe data/test_learn data/test_probe --target speaker "${voices[@]}" "${probe_options[@]}" \
     --out "$dir/probe_speaker"
-  unbraid probe data/train data/test --target frames "${probe_options[@]}" --out "$dir/probe_phone" \
+  unbraid probe data/train data/test --target frames "${phone_options[@]}" --out "$dir/probe_phone" \
     --strand "$first=$dir/${first}_train.scp,$dir/${first}_test.scp"
 }
 
