@@ -15,13 +15,12 @@ if [ "$quick" = true ]; then
   swap_options=("${probe_options[@]}")
 fi
 
-# train_one CONF SEED: $out/CONF_SEED, taken up where it stopped, or left alone when it is done.
+# train_one CONF SEED: $out/CONF_SEED, taken up where it stopped; one that is done is left as it is, and one of
+# another configuration is refused.
 train_one() {
   local exp=$out/$1_$2
-  [ -e "$exp/.trained" ] && return
   say "train $exp"
   $cmd unbraid train --conf "conf/$1.toml" --exp "$exp" --seed "$2" --resume "${train_options[@]}"
-  touch "$exp/.trained"
 }
 
 # extract_one EXP STRAND SET...: EXP/STRAND_SET.{ark,scp}
