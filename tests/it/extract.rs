@@ -286,3 +286,58 @@ fn what_is_wrong_is_told_in_one_line() {
         "{error}"
     );
 }
+
+#[test]
+fn audio_gives_what_its_features_give() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path();
+    let root = env!("CARGO_MANIFEST_DIR");
+    let bundle = Path::new(root).join("data/mini/train");
+    fs::create_dir(path.join("train")).unwrap();
+    let first = |name: &str| {
+        let text = fs::read_to_string(bundle.join(name)).unwrap();
+        let voices = text
+            .lines()
+            .filter(|line| line.ends_with("f01") || line.ends_with("f02"));
+        voices
+            .map(|line| line.to_string() + "\n")
+            .collect::<String>()
+    };
+    let utt2spk = first("utt2spk");
+    let wavs: String = utt2spk
+        .lines()
+        .map(|line| line.split_once(' ').unwrap().0)
+        .map(|utterance| format!("{utterance} {root}/data/mini/audio/{utterance}.flac\n"))
+        .collect();
+    fs::write(path.join("train/utt2spk"), utt2spk).unwrap();
+    fs::write(path.join("train/wav.scp"), wavs).unwrap();
+    fs::write(
+        path.join("fbank.toml"),
+        "sample_frequency = 16000.0\nnum_mel_bins = 20\ndither = 0.0\n",
+    )
+    .unwrap();
+    let conf = r#"device = "cpu"
+data = { train = "train", fbank = "fbank.toml", crop_frames = 40, sampler = { kind = "speakers", speakers = 2, utterances = 2 } }
+method = { name = "disentangle", adversary = { critic_steps = 1 } }
+train = { steps = 1, threads = 1 }
+"#;
+    fs::write(path.join("conf.toml"), conf).unwrap();
+    let (wavs, feats) = ("scp:train/wav.scp", "ark,scp:feats.ark,train/feats.scp");
+    succeed(path, &["fbank", "--conf", "fbank.toml", wavs, feats]);
+    succeed(path, &TRAIN);
+    run(
+        path,
+        "phonetic",
+        &["scp:train/feats.scp", "ark:feats_z.ark"],
+    );
+    run(path, "phonetic", &["--wav", wavs, "ark:wav_z.ark"]);
+    assert_eq!(
+        fs::read(path.join("feats_z.ark")).unwrap(),
+        fs::read(path.join("wav_z.ark")).unwrap()
+    );
+    let told = refuse(path, "phonetic", &["--wav", "ark:x.ark", "ark:y.ark"]);
+    assert!(told.contains("expected a list of audio files"), "{told}");
+    fs::remove_file(path.join("exp/fbank.toml")).unwrap();
+    let told = refuse(path, "phonetic", &["--wav", wavs, "ark:y.ark"]);
+    assert!(told.contains("fbank.toml"), "{told}");
+}
