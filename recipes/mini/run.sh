@@ -26,7 +26,7 @@ quick=false
 bundle=$root/data/mini
 # A step of a phone probe sees thousands of frames: fewer steps do.
 phone_options=("${probe_options[@]}")
-[ "$quick" = true ] || phone_options+=(--min-steps 400)
+[ "$quick" = true ] || phone_options+=(--min-steps 300)
 at() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
 each_exp() { for conf in $confs; do for seed in $seeds; do echo "$out/${conf}_$seed"; done; done; }
 
