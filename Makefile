@@ -1,7 +1,7 @@
 # make demo: from nothing to the mini recipe's report.  make test: every check there is.
 # One cargo profile (release) throughout, so that torch-sys's C++ is compiled once.
 
-.PHONY: demo test build setup oracles lint docs unit mini clean
+.PHONY: demo test build setup oracles lint docs unit recipes clean
 
 demo: build
 	recipes/run.sh mini
@@ -16,7 +16,7 @@ setup:
 oracles:
 	@scripts/oracles.sh
 
-test: lint docs unit mini
+test: lint docs unit recipes
 
 lint: setup
 	cargo fmt --check
@@ -36,8 +36,12 @@ unit: setup
 	else cargo test --release --no-fail-fast --lib --bins --tests; \
 	fi && cargo test --release --doc
 
-mini: build
+# A few steps of everything.
+recipes: build
 	recipes/run.sh mini --quick true
+	@if [ -n "$$UNBRAID_CORPORA" ]; \
+	then set -x; recipes/run.sh fsdd --corpus "$$UNBRAID_CORPORA/fsdd" --quick true; \
+	else echo 'skipped: recipes/fsdd: UNBRAID_CORPORA is not set' >&2; fi
 
 # What was fetched stays in the user's cache.
 clean:

@@ -10,6 +10,7 @@ probe_options=(--seeds "$probe_seeds")
 swap_options=(--seeds 1)
 if [ "$quick" = true ]; then
   out=exp/quick
+  [ "$stage" -gt 2 ] || rm -rf $out
   train_options=(--steps 20)
   probe_options=(--seeds 1 --epochs 1 --min-steps 20)
   swap_options=("${probe_options[@]}")
