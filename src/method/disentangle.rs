@@ -228,7 +228,7 @@ impl Disentangle {
         &self.model
     }
 
-    /// The critic's own step on codes that stand still; returns its cross-entropy.
+    /// The critic's own step, one of `total`, on codes that stand still; returns its cross-entropy.
     fn critic_step(&mut self, batch: &SpeechBatch, total: u64) -> Result<Option<Tensor>> {
         let Some((player, critic)) = &mut self.critic else {
             return Ok(None);
@@ -377,8 +377,10 @@ impl Method for Disentangle {
                 .split_last()
                 .ok_or_else(|| Error::option("batches", "at least one a step", "none"))?;
             let mut critic_loss = None;
+            // The critic's schedule runs over its own updates, of which there are more.
+            let updates = clock.total * turns.len() as u64;
             for turn in turns {
-                critic_loss = self.critic_step(&turn.to(self.device), clock.total)?;
+                critic_loss = self.critic_step(&turn.to(self.device), updates)?;
             }
             if let Some(loss) = critic_loss {
                 scalars.add("speaker_critic/cross_entropy", &loss);
