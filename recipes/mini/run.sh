@@ -24,9 +24,11 @@ quick=false
 . ./cmd.sh
 . ../stages.sh
 bundle=$root/data/mini
-# A step of a phone probe sees thousands of frames: fewer steps do.
-phone_options=("${probe_options[@]}")
-[ "$quick" = true ] || phone_options+=(--min-steps 300)
+# So few sentences are soon learned.
+if [ "$quick" = false ]; then
+  probe_options+=(--min-steps 300)
+  swap_options+=(--min-steps 300)
+fi
 at() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
 each_exp() { for conf in $confs; do for seed in $seeds; do echo "$out/${conf}_$seed"; done; done; }
 
@@ -40,7 +42,7 @@ probe_strands() {
   done
   unbraid probe data/test_learn data/test_probe --target speaker "${voices[@]}" "${probe_options[@]}" \
     --out "$dir/probe_speaker"
-  unbraid probe data/train data/test --target frames "${phone_options[@]}" --out "$dir/probe_phone" \
+  unbraid probe data/train data/test --target frames "${probe_options[@]}" --out "$dir/probe_phone" \
     --strand "$first=$dir/${first}_train.scp,$dir/${first}_test.scp"
 }
 
