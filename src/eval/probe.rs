@@ -514,7 +514,8 @@ impl Best {
     }
 }
 
-/// Tuned once on log-mel of training speakers: a linear probe wants a high rate, the deep ones some decay.
+/// The rate and decay of each family, the same for every strand: a convex problem bears a high rate, the deep ones
+/// want decay.
 fn optimiser(family: Family, total: u64) -> OptimiserOptions {
     let (lr, weight_decay) = match family {
         Family::Linear => (1e-2, 1e-4),
