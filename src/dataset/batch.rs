@@ -10,29 +10,11 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::datadir::DataDir;
+use super::labels::{LabelTable, Labels, NO_LABEL, numbers, stretch_labels};
 use super::sampler::Population;
-use super::view::{FeatureView, stretched_position};
+use super::view::FeatureView;
 use crate::error::{Error, Result};
 use crate::io::kaldi::ScpTable;
-
-/// A target that does not count: padding, a name outside the inventory (libtorch's own `ignore_index`).
-pub const NO_LABEL: i64 = -100;
-
-/// More frame classes than any alignment of phones or senones has: a broken number must not size a network.
-const MOST_CLASSES: i32 = 1 << 16;
-
-/// What the phonetic strand may be told, and is probed for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Labels {
-    /// Nothing.
-    #[default]
-    None,
-    /// One class an utterance: its line in `text`.
-    Text,
-    /// One class a frame: its number in `ali.scp`, an archive of int32 vectors.
-    Frames,
-}
 
 /// Utterances side by side.
 #[derive(Debug)]
@@ -43,7 +25,8 @@ pub struct SpeechBatch {
     pub lengths: Vec<i64>,
     /// Speakers `[batch]`; [`NO_LABEL`] for one outside the inventory.
     pub speakers: Tensor,
-    /// `[batch]` for [`Labels::Text`], `[batch, frames]` for [`Labels::Frames`].
+    /// `[batch]` for [`Labels::Text`], `[batch, frames]` for [`Labels::Frames`], `[batch, longest]` for
+    /// [`Labels::Phones`].
     pub labels: Option<Tensor>,
 }
 
@@ -53,7 +36,7 @@ pub struct SpeechBatch {
 pub struct Inventory {
     /// Speakers of the training set.
     pub speakers: Vec<String>,
-    /// Words or sentences of the training set, or as many frame classes as its alignment has.
+    /// Words or sentences of the training set, its phones, or as many frame classes as its alignment has.
     pub labels: Vec<String>,
 }
 
@@ -63,9 +46,8 @@ pub struct SpeechCorpus {
     path: PathBuf,
     ids: Vec<String>,
     speakers: Vec<i64>,
-    words: Option<Vec<i64>>,
+    labels: LabelTable,
     speaker_names: Vec<String>,
-    alignment: Option<Alignment>,
     feats: Feats,
     frames: Vec<usize>,
 }
@@ -93,10 +75,6 @@ impl SpeechCorpus {
                 (frames, _) => Ok(frames),
             })
             .collect::<Result<_>>()?;
-        let alignment = match labels {
-            Labels::Frames => Some(Alignment::open(path, &ids, inventory.labels.len())?),
-            _ => None,
-        };
         Ok(Self {
             path: path.to_path_buf(),
             speaker_names: inventory.speakers.clone(),
@@ -104,12 +82,8 @@ impl SpeechCorpus {
                 ids.iter().map(|id| speaker_of(&dir, id)),
                 &inventory.speakers,
             ),
-            words: match labels {
-                Labels::Text => Some(words(&dir, &ids, &inventory.labels)?),
-                _ => None,
-            },
+            labels: LabelTable::open(&dir, labels, &inventory.labels)?,
             ids,
-            alignment,
             feats,
             frames,
         })
@@ -142,7 +116,12 @@ impl SpeechCorpus {
 
     /// Word number of each utterance, under [`Labels::Text`].
     pub fn words(&self) -> Option<&[i64]> {
-        self.words.as_deref()
+        self.labels.words()
+    }
+
+    /// Keeps the labels of a share of the utterances, drawn by `seed`; the others' are [`NO_LABEL`].
+    pub fn keep_labels(&mut self, share: f64, seed: u64) {
+        self.labels.keep(share, self.ids.len(), seed);
     }
 
     /// Bins of the features, as the first utterance has them.
@@ -227,16 +206,17 @@ impl SpeechCorpus {
         let mut rows = Vec::with_capacity(utterances.len());
         for &utterance in utterances {
             let feats = self.raw(utterance, view.bins())?;
-            let labels = match &self.alignment {
-                Some(alignment) => Some(alignment.labels(&self.ids[utterance], feats.nrows())?),
-                None => None,
-            };
+            let mut labels = self
+                .labels
+                .of(utterance, &self.ids[utterance], feats.nrows())?;
             let feats = view.apply(feats);
-            let labels = labels.map(|labels| stretch_labels(labels, feats.nrows()));
             let (start, length) = window(feats.nrows(), crop, &mut rng);
+            if self.labels.by_frame() {
+                labels = stretch_labels(labels, feats.nrows())[start..start + length].to_vec();
+            }
             rows.push((
                 feats.slice(s![start..start + length, ..]).to_owned(),
-                labels.map(|labels| labels[start..start + length].to_vec()),
+                labels,
             ));
         }
         Ok(self.stack(utterances, rows, view.bins()))
@@ -245,86 +225,39 @@ impl SpeechCorpus {
     fn stack(
         &self,
         utterances: &[usize],
-        rows: Vec<(Array2<f32>, Option<Vec<i64>>)>,
+        rows: Vec<(Array2<f32>, Vec<i64>)>,
         bins: usize,
     ) -> SpeechBatch {
-        let longest = rows
-            .iter()
-            .map(|(feats, _)| feats.nrows())
-            .max()
-            .unwrap_or(0);
-        let mut values = vec![0f32; rows.len() * longest * bins];
-        let mut frame_labels = vec![NO_LABEL; rows.len() * longest];
+        let longest = |length: fn(&(Array2<f32>, Vec<i64>)) -> usize| {
+            rows.iter().map(length).max().unwrap_or(0)
+        };
+        let (frames, most_labels) = (
+            longest(|(feats, _)| feats.nrows()),
+            longest(|(_, labels)| labels.len()),
+        );
+        let mut values = vec![0f32; rows.len() * frames * bins];
+        let mut all_labels = vec![NO_LABEL; rows.len() * most_labels];
         for (index, (feats, labels)) in rows.iter().enumerate() {
-            let start = index * longest * bins;
             let flat = feats.as_standard_layout();
             let flat = flat.as_slice().unwrap_or_default();
-            values[start..start + flat.len()].copy_from_slice(flat);
-            if let Some(labels) = labels {
-                frame_labels[index * longest..][..labels.len()].copy_from_slice(labels);
-            }
+            values[index * frames * bins..][..flat.len()].copy_from_slice(flat);
+            all_labels[index * most_labels..][..labels.len()].copy_from_slice(labels);
         }
-        let shape = [rows.len() as i64, longest as i64];
-        let pick = |all: &[i64]| {
-            Tensor::from_slice(&utterances.iter().map(|&u| all[u]).collect::<Vec<_>>())
-        };
+        let speakers: Vec<i64> = utterances.iter().map(|&u| self.speakers[u]).collect();
+        let labels = Tensor::from_slice(&all_labels);
         SpeechBatch {
             feats: Tensor::from_slice(&values)
-                .reshape([shape[0], shape[1], bins as i64])
+                .reshape([rows.len() as i64, frames as i64, bins as i64])
                 .transpose(1, 2)
                 .contiguous(),
             lengths: rows.iter().map(|(feats, _)| feats.nrows() as i64).collect(),
-            speakers: pick(&self.speakers),
-            labels: match (&self.words, &self.alignment) {
-                (Some(words), _) => Some(pick(words)),
-                (_, Some(_)) => Some(Tensor::from_slice(&frame_labels).reshape(shape)),
-                _ => None,
+            speakers: Tensor::from_slice(&speakers),
+            labels: match &self.labels {
+                none if none.is_empty() => None,
+                words if words.words().is_some() => Some(labels),
+                _ => Some(labels.reshape([rows.len() as i64, most_labels as i64])),
             },
         }
-    }
-}
-
-/// Frame classes by utterance.
-#[derive(Debug)]
-struct Alignment {
-    table: ScpTable<Vec<i32>>,
-    /// Classes that training knows.
-    classes: usize,
-}
-
-impl Alignment {
-    fn open(dir: &Path, ids: &[String], classes: usize) -> Result<Self> {
-        let table = ScpTable::open(dir.join("ali.scp"))?;
-        match ids.iter().find(|id| !table.contains(id)) {
-            None => Ok(Self { table, classes }),
-            Some(id) => Err(Error::key(table.path(), id, "its alignment", "none")),
-        }
-    }
-
-    /// The classes of an utterance of `frames` frames.
-    fn labels(&self, id: &str, frames: usize) -> Result<Vec<i64>> {
-        let labels = self.table.get(id)?;
-        // Codes may come at a half or a quarter of the alignment's rate.
-        let Some(step) = [1, 2, 4]
-            .into_iter()
-            .find(|step| labels.len().div_ceil(*step) == frames)
-        else {
-            let expected =
-                format!("{frames} frames, as the features have (or 2 or 4 times as many)");
-            let found = labels.len().to_string();
-            return Err(Error::key(self.table.path(), id, expected, found));
-        };
-        let known = |label: i32| usize::try_from(label).is_ok_and(|label| label < self.classes);
-        if let Some(label) = labels.iter().find(|&&label| !known(label)) {
-            let expected = format!("classes from 0 to {}, as in training", self.classes - 1);
-            return Err(Error::key(
-                self.table.path(),
-                id,
-                expected,
-                label.to_string(),
-            ));
-        }
-        Ok(labels.into_iter().step_by(step).map(i64::from).collect())
     }
 }
 
@@ -396,12 +329,22 @@ impl SpeechBatch {
     /// For every utterance the number of the next one of the same speaker in the batch, in a ring: `[batch]`.
     /// An utterance alone of its speaker is its own other.
     pub fn other_of_same_speaker(&self) -> Tensor {
+        self.next_where(|own, other| own == other)
+    }
+
+    /// For every utterance the number of the next one of another speaker in the batch, in a ring: `[batch]`. In a
+    /// batch of one speaker every utterance is its own.
+    pub fn one_of_another_speaker(&self) -> Tensor {
+        self.next_where(|own, other| own != other)
+    }
+
+    fn next_where(&self, fits: impl Fn(i64, i64) -> bool) -> Tensor {
         let speakers: Vec<i64> = Vec::try_from(self.speakers.to(Device::Cpu)).unwrap_or_default();
         let others: Vec<i64> = (0..speakers.len())
             .map(|index| {
-                let ring = (1..=speakers.len()).map(|step| (index + step) % speakers.len());
-                ring.into_iter()
-                    .find(|&other| speakers[other] == speakers[index])
+                (1..=speakers.len())
+                    .map(|step| (index + step) % speakers.len())
+                    .find(|&other| fits(speakers[index], speakers[other]))
                     .unwrap_or(index) as i64
             })
             .collect();
@@ -421,22 +364,7 @@ impl Inventory {
             .iter()
             .map(|id| speaker_of(&dir, id).to_string())
             .collect();
-        let labels = match labels {
-            Labels::None => Vec::new(),
-            Labels::Text => {
-                let texts = ids.iter().map(|id| text_of(&dir, id).map(str::to_string));
-                texts
-                    .collect::<Result<BTreeSet<_>>>()?
-                    .into_iter()
-                    .collect()
-            }
-            Labels::Frames => {
-                let alignment = ScpTable::open(path.join("ali.scp"))?;
-                (0..frame_classes(&alignment, &ids)?)
-                    .map(|class| format!("{class:04}"))
-                    .collect()
-            }
-        };
+        let labels = labels.names(&dir)?;
         Ok(Self {
             speakers: speakers.into_iter().collect(),
             labels,
@@ -448,63 +376,9 @@ fn speaker_of<'a>(dir: &'a DataDir, id: &str) -> &'a str {
     dir.speaker_of(id).unwrap_or_default()
 }
 
-fn text_of<'a>(dir: &'a DataDir, id: &str) -> Result<&'a str> {
-    dir.text(id)
-        .ok_or_else(|| Error::key(dir.path().join("text"), id, "its text", "none"))
-}
-
-fn words(dir: &DataDir, ids: &[String], inventory: &[String]) -> Result<Vec<i64>> {
-    let texts = ids
-        .iter()
-        .map(|id| text_of(dir, id))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(numbers(texts.into_iter(), inventory))
-}
-
-/// Places in a sorted inventory; [`NO_LABEL`] for names outside it.
-fn numbers<'a>(names: impl Iterator<Item = &'a str>, inventory: &[String]) -> Vec<i64> {
-    names
-        .map(|name| {
-            inventory
-                .binary_search_by(|known| known.as_str().cmp(name))
-                .map_or(NO_LABEL, |place| place as i64)
-        })
-        .collect()
-}
-
-/// One more than the highest class of an alignment.
-fn frame_classes(alignment: &ScpTable<Vec<i32>>, ids: &[String]) -> Result<i32> {
-    let mut classes = 0;
-    for id in ids {
-        for label in alignment.get(id)? {
-            if !(0..MOST_CLASSES).contains(&label) {
-                let expected = format!("classes from 0 to {}", MOST_CLASSES - 1);
-                return Err(Error::key(
-                    alignment.path(),
-                    id,
-                    expected,
-                    label.to_string(),
-                ));
-            }
-            classes = classes.max(label + 1);
-        }
-    }
-    Ok(classes)
-}
-
 fn window(frames: usize, crop: usize, rng: &mut ChaCha8Rng) -> (usize, usize) {
     if crop == 0 || frames <= crop {
         return (0, frames);
     }
     (rng.random_range(0..=frames - crop), crop)
-}
-
-/// Labels beside features that a view stretched.
-fn stretch_labels(labels: Vec<i64>, target: usize) -> Vec<i64> {
-    if labels.len() == target {
-        return labels;
-    }
-    (0..target)
-        .map(|index| labels[stretched_position(index, labels.len(), target).round() as usize])
-        .collect()
 }

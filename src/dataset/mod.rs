@@ -6,10 +6,10 @@ pub mod combine;
 pub mod datadir;
 mod files;
 pub mod fix;
+pub mod labels;
 pub mod layout;
 pub mod loader;
 pub mod recordings;
-
 mod rows;
 pub mod sampler;
 pub mod segments;

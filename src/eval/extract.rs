@@ -276,11 +276,11 @@ impl<'a> Extraction<'a> {
                 rows(&embeds, &vec![1; lengths.len()])
             }
             Strand::Phonetic => {
-                let (codes, code_mask) = model.phonetic.forward(&feats, &mask);
-                rows(&codes, code_mask.lengths())
+                let encoded = model.phonetic.forward(&feats, &mask, false);
+                rows(&encoded.codes, encoded.mask.lengths())
             }
             Strand::Reconstruction => {
-                let (codes, _) = model.phonetic.forward(&feats, &mask);
+                let codes = model.phonetic.forward(&feats, &mask, false).codes;
                 let embeds = model.speaker.forward(&feats, &mask, false);
                 rows(&model.decoder.forward(&codes, &embeds, &mask), &lengths)
             }

@@ -14,7 +14,8 @@ use tch::nn::Path as VarPath;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::interval::{bootstrap, weighted_mean};
-use crate::dataset::batch::{Inventory, Labels, NO_LABEL, SpeechBatch, SpeechCorpus};
+use crate::dataset::batch::{Inventory, SpeechBatch, SpeechCorpus};
+use crate::dataset::labels::{Labels, NO_LABEL};
 use crate::dataset::loader::Loader;
 use crate::dataset::sampler::{Population, Sampler, SamplerOptions, pack_by_length};
 use crate::dataset::view::FeatureView;
@@ -561,6 +562,7 @@ impl Network {
                 kernel,
                 layers: 3,
                 dropout: DROPOUT,
+                ..ClassifierOptions::default()
             };
             Network::Cnn(Classifier::new(
                 path.sub("cnn"),

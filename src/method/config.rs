@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::disentangle::DisentangleOptions;
-use crate::dataset::batch::Labels;
+use crate::dataset::labels::Labels;
 use crate::dataset::sampler::SamplerOptions;
 use crate::dataset::view::ViewOptions;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::device::DeviceChoice;
 use crate::train::TrainOptions;
 
@@ -57,6 +57,9 @@ pub struct DataOptions {
     /// What the phonetic strand is told.
     #[serde(default)]
     pub labels: Labels,
+    /// Share of the training utterances whose labels are told, drawn by the seed.
+    #[serde(default = "all")]
+    pub labelled: f64,
     /// Frames of a training window; 0 takes utterances whole.
     #[serde(default)]
     pub crop_frames: usize,
@@ -67,6 +70,29 @@ pub struct DataOptions {
     /// makes the same ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fbank: Option<PathBuf>,
+}
+
+impl DataOptions {
+    /// Checks every value that can be checked without data.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self) -> Result<()> {
+        if !(self.labelled > 0.0 && self.labelled <= 1.0) {
+            let found = self.labelled.to_string();
+            return Err(Error::option("data.labelled", "0 < x <= 1", found));
+        }
+        if self.labels == Labels::Phones && self.crop_frames > 0 {
+            let expected = "0 with labels of phones, which have no times to cut at";
+            let found = self.crop_frames.to_string();
+            return Err(Error::option("data.crop_frames", expected, found));
+        }
+        Ok(())
+    }
+}
+
+fn all() -> f64 {
+    1.0
 }
 
 fn default_sampler() -> SamplerOptions {
@@ -80,9 +106,10 @@ impl Config {
     /// Checks every value that can be checked without data.
     ///
     /// # Errors
-    /// [`crate::Error::Option`] naming the key.
+    /// [`Error::Option`] naming the key.
     pub fn check(&self) -> Result<()> {
         self.train.check()?;
+        self.data.check()?;
         let MethodOptions::Disentangle(options) = &self.method;
         options.check(self.data.labels)
     }

@@ -1,32 +1,34 @@
 //! Two strands from one signal: a phonetic encoder and a speaker encoder read the features, a decoder puts them
-//! together again, and a speaker critic reads the phonetic codes, which their encoder learns to keep it from
+//! together again, and speaker critics read the phonetic codes, which their encoder learns to keep from them
 //! (Chou et al. 2018, in turns; Ganin et al. 2016, at once).
 //!
 //! With z the codes of an utterance, s the speaker embedding of *another* utterance of its speaker, x the
-//! features, D the decoder and C the critic:
+//! features, E the phonetic encoder, D the decoder and C a critic:
 //!
 //! ```text
 //! encoders, decoder:  |D(z, s) - x| + a L_speaker(s) + b CE(label | z) - lambda CE(speaker | C(z))
+//!                     + consistency of z + what the bottleneck of z costs
 //! critic:             CE(speaker | C(z))
 //! ```
 
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor, no_grad};
 
+use super::adversary::{Adversary, AdversaryOptions, Play};
+use super::consistency::{ConsistencyOptions, Made};
+use super::label_help::{LabelHelp, LabelShape};
 use super::model::{Model, ModelOptions, ModelShape};
-use crate::dataset::batch::{Labels, SpeechBatch};
+use crate::dataset::batch::SpeechBatch;
+use crate::dataset::labels::Labels;
 use crate::error::{Error, Result};
-use crate::nn::classifier::Answer;
 use crate::nn::layer::bf16_autocast;
-use crate::nn::{Classifier, ClassifierOptions, Mask, PerturbOptions};
-use crate::objective::adversarial::{bounded_confusion, reverse_gradient};
-use crate::objective::classification::{accuracy, cross_entropy};
+use crate::nn::phonetic_encoder::Encoded;
+use crate::nn::{ClassifierOptions, Mask, PerturbOptions};
 use crate::objective::reconstruction::Reconstruction;
-use crate::objective::speaker::SpeakerConstraint;
-use crate::train::schedule::Ramp;
+use crate::objective::speaker::{SpeakerConstraint, SpeakerHead};
 use crate::train::{Clock, Method, OptimiserOptions, Player, Scalars, update};
 
-/// Networks, weights of the terms, and how the adversary plays.
+/// Networks, weights of the terms, and how the adversaries play.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DisentangleOptions {
@@ -48,9 +50,11 @@ pub struct DisentangleOptions {
     pub label_weight: f64,
     /// The network that reads labels from codes.
     pub label_head: ClassifierOptions,
-    /// The adversary.
-    pub adversary: AdversaryOptions,
-    /// Optimiser of encoders, decoder and label head.
+    /// What codes are held fast under.
+    pub consistency: ConsistencyOptions,
+    /// The adversaries; none of them, or several at once.
+    pub adversaries: Vec<AdversaryOptions>,
+    /// Optimiser of encoders, decoder, label head and what the speaker constraint learns.
     pub optimiser: OptimiserOptions,
 }
 
@@ -65,52 +69,9 @@ impl Default for DisentangleOptions {
             embed_other_utterance: true,
             label_weight: 0.0,
             label_head: ClassifierOptions::default(),
-            adversary: AdversaryOptions::default(),
+            consistency: ConsistencyOptions::default(),
+            adversaries: Vec::new(),
             optimiser: OptimiserOptions::default(),
-        }
-    }
-}
-
-/// When critic and encoder learn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Play {
-    /// No adversary.
-    Off,
-    /// One backward pass for both, the encoder's gradient reversed.
-    AtOnce,
-    /// The critic takes `critic_steps` steps on batches of its own, then the encoder one.
-    InTurns,
-}
-
-/// The speaker critic and its game.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdversaryOptions {
-    /// When critic and encoder learn.
-    pub play: Play,
-    /// Weight of the adversarial term, from 0 upwards.
-    pub lambda: Ramp,
-    /// Critic steps a step, in turns.
-    pub critic_steps: usize,
-    /// The critic's network.
-    pub critic: ClassifierOptions,
-    /// The critic's optimiser.
-    pub optimiser: OptimiserOptions,
-}
-
-impl Default for AdversaryOptions {
-    fn default() -> Self {
-        Self {
-            play: Play::InTurns,
-            lambda: Ramp::default(),
-            critic_steps: 5,
-            critic: ClassifierOptions::default(),
-            optimiser: OptimiserOptions {
-                beta1: 0.5,
-                beta2: 0.9,
-                ..OptimiserOptions::default()
-            },
         }
     }
 }
@@ -133,26 +94,25 @@ impl DisentangleOptions {
             }
         }
         self.label_head.check("label_head")?;
-        self.adversary.critic.check("adversary.critic")?;
-        self.adversary.lambda.check("adversary.lambda")?;
-        self.adversary.optimiser.check("adversary.optimiser")?;
+        self.consistency.check("consistency", &self.perturb)?;
+        for (index, adversary) in self.adversaries.iter().enumerate() {
+            adversary.check(&format!("adversaries[{index}]"))?;
+        }
         self.optimiser.check("optimiser")?;
-        if self.adversary.play == Play::InTurns && self.adversary.critic_steps == 0 {
-            return Err(Error::option(
-                "adversary.critic_steps",
-                "at least 1 in turns",
-                "0",
-            ));
-        }
-        if self.label_weight > 0.0 && labels == Labels::None {
-            let found = "data.labels = \"none\"";
-            return Err(Error::option(
-                "label_weight",
-                "data.labels of text or frames",
-                found,
-            ));
-        }
-        Ok(())
+        self.check_labels(labels)
+    }
+
+    fn check_labels(&self, labels: Labels) -> Result<()> {
+        let pooled = self.model.phonetic_encoder.pool;
+        let (expected, found) = match labels {
+            _ if self.label_weight == 0.0 => return Ok(()),
+            Labels::None => ("data.labels of text, frames or phones", "none"),
+            Labels::Frames | Labels::Phones if pooled => {
+                ("data.labels of text, for pooled codes", "another kind")
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::option("label_weight", expected, found))
     }
 }
 
@@ -161,9 +121,9 @@ impl DisentangleOptions {
 pub struct Disentangle {
     options: DisentangleOptions,
     model: Model,
-    label_head: Option<(Player, Classifier)>,
-    critic: Option<(Player, Classifier)>,
-    classes: i64,
+    label_help: Option<LabelHelp>,
+    speaker: (Option<Player>, SpeakerHead),
+    adversaries: Vec<Adversary>,
     device: Device,
     bf16: bool,
 }
@@ -175,8 +135,8 @@ pub struct DisentangleShape {
     pub bins: i64,
     /// Training speakers.
     pub speakers: i64,
-    /// Label classes, and whether they are told per frame.
-    pub labels: (i64, bool),
+    /// The kind of labels, and how many there are.
+    pub labels: (Labels, i64),
 }
 
 impl Disentangle {
@@ -187,37 +147,37 @@ impl Disentangle {
         device: Device,
         bf16: bool,
     ) -> Self {
-        let model_shape = ModelShape { bins: shape.bins };
-        let code_dim = options.model.phonetic_encoder.code_dim;
-        let (labels, by_frame) = shape.labels;
-        let answer = if by_frame {
-            Answer::Frames
-        } else {
-            Answer::Sequence
+        let encoder = &options.model.phonetic_encoder;
+        let label_shape = LabelShape {
+            kind: shape.labels.0,
+            labels: shape.labels.1,
+            code_dim: encoder.code_dim,
+            subsampling: encoder.subsampling,
         };
-        let label_head = (options.label_weight > 0.0).then(|| {
-            Player::new("label_head", device, &options.optimiser, |path| {
-                Classifier::new(path, code_dim, labels, answer, &options.label_head)
+        let label_help = (options.label_weight > 0.0)
+            .then(|| LabelHelp::new(label_shape, &options.label_head, &options.optimiser, device));
+        let adversaries = (options.adversaries.iter().enumerate())
+            .map(|(index, adversary)| {
+                let name = match index {
+                    0 => "speaker_critic".to_string(),
+                    _ => format!("speaker_critic_{}", index + 1),
+                };
+                let read = (encoder.code_dim, shape.speakers);
+                Adversary::new(name, adversary, read, device)
             })
+            .collect();
+        let dim = options.model.speaker_encoder.embedding_dim;
+        let (player, head) = Player::new("speaker_head", device, &options.optimiser, |path| {
+            SpeakerHead::new(path, options.speaker, dim, shape.speakers)
         });
-        let adversary = &options.adversary;
-        let critic = (adversary.play != Play::Off).then(|| {
-            Player::new("speaker_critic", device, &adversary.optimiser, |path| {
-                Classifier::new(
-                    path,
-                    code_dim,
-                    shape.speakers,
-                    Answer::Sequence,
-                    &adversary.critic,
-                )
-            })
-        });
+        let learns = options.speaker_weight > 0.0 && options.speaker.learns();
+        let bins = ModelShape { bins: shape.bins };
         Self {
-            model: Model::new(&options.model, model_shape, &options.optimiser, device),
+            model: Model::new(&options.model, bins, &options.optimiser, device),
             options: options.clone(),
-            label_head,
-            critic,
-            classes: shape.speakers,
+            label_help,
+            speaker: (learns.then_some(player), head),
+            adversaries,
             device,
             bf16,
         }
@@ -228,128 +188,107 @@ impl Disentangle {
         &self.model
     }
 
-    /// The critic's own step, one of `total`, on codes that stand still; returns its cross-entropy.
-    fn critic_step(&mut self, batch: &SpeechBatch, total: u64) -> Result<Option<Tensor>> {
-        let Some((player, critic)) = &mut self.critic else {
-            return Ok(None);
-        };
+    /// The critics' own step, number `turn` of this one's, on codes that stand still.
+    fn critic_step(
+        &mut self,
+        batch: &SpeechBatch,
+        turn: usize,
+        clock: &Clock,
+        scalars: &mut Scalars,
+    ) -> Result<()> {
         let mask = Mask::new(&batch.lengths, self.device);
-        let (codes, mask) = no_grad(|| {
+        let Encoded { codes, mask, .. } = no_grad(|| {
             let feats = self.options.perturb.apply(&batch.feats);
-            self.model.phonetic.forward(&feats, &mask)
+            self.model.phonetic.forward(&feats, &mask, true)
         });
-        let loss = cross_entropy(&critic.forward(&codes, &mask, true), &batch.speakers, 0.0);
-        update(&mut [player], &loss, total)?;
-        Ok(Some(loss.detach()))
+        for adversary in &mut self.adversaries {
+            if turn < adversary.turns() {
+                let loss = adversary.learn(&codes, &mask, batch, clock.total)?;
+                scalars.add(adversary.loss_name(), &loss);
+            }
+        }
+        Ok(())
     }
 
-    /// The encoders' step: everything but the critic's turn.
+    /// The encoders' step: everything but the critics' turns.
     fn joint_step(
         &mut self,
         batch: &SpeechBatch,
         clock: &Clock,
         scalars: &mut Scalars,
     ) -> Result<()> {
-        let mask = Mask::new(&batch.lengths, self.device);
-        let terms = self.terms(batch, &mask, true);
-        let mut loss = terms.add_up(&self.options, scalars);
-
-        let adversary = &self.options.adversary;
-        let lambda = adversary.lambda.at(clock.step);
-        let mut at_once = None;
-        if let Some((player, critic)) = &mut self.critic {
-            if adversary.play == Play::AtOnce {
-                let reversed = reverse_gradient(&terms.codes, lambda);
-                let logits = critic.forward(&reversed, &terms.code_mask, true);
-                let told = cross_entropy(&logits, &batch.speakers, 0.0);
-                scalars.add("speaker_critic/cross_entropy", &told);
-                loss = &loss + told;
-                at_once = Some(player);
-            } else if lambda > 0.0 {
-                let logits = critic.forward(&terms.codes, &terms.code_mask, true);
-                let told = cross_entropy(&logits, &batch.speakers, 0.0);
-                loss = &loss - bounded_confusion(&told, self.classes) * lambda;
+        let (mut loss, Encoded { codes, mask, .. }) = self.loss(batch, true, scalars);
+        for adversary in &mut self.adversaries {
+            match adversary.play() {
+                Play::AtOnce => {
+                    let told = adversary.at_once(&codes, &mask, batch, clock.step);
+                    scalars.add(adversary.loss_name(), &told);
+                    loss = &loss + told;
+                }
+                Play::InTurns => {
+                    if let Some(term) = adversary.in_turn(&codes, &mask, batch, clock.step) {
+                        loss = &loss + term;
+                    }
+                }
             }
         }
         let mut players = self.model.players();
-        players.extend(self.label_head.as_mut().map(|(player, _)| player));
-        players.extend(at_once);
+        players.extend(self.label_help.as_mut().map(LabelHelp::player));
+        players.extend(self.speaker.0.as_mut());
+        let at_once = (self.adversaries.iter_mut()).filter(|a| a.play() == Play::AtOnce);
+        players.extend(at_once.map(Adversary::player));
         update(&mut players, &loss, clock.total)
     }
 
-    fn terms(&self, batch: &SpeechBatch, mask: &Mask, train: bool) -> Terms {
-        let read = if train {
-            &self.options.perturb.apply(&batch.feats)
-        } else {
-            &batch.feats
+    /// The terms that encoders and decoder share, added up, and the codes.
+    fn loss(&self, batch: &SpeechBatch, train: bool, scalars: &mut Scalars) -> (Tensor, Encoded) {
+        let (model, options) = (&self.model, &self.options);
+        let mask = &Mask::new(&batch.lengths, self.device);
+        let read = match train {
+            true => &options.perturb.apply(&batch.feats),
+            false => &batch.feats,
         };
-        let (codes, code_mask) = self.model.phonetic.forward(read, mask);
-        let embeds = self.model.speaker.forward(&batch.feats, mask, train);
-        let given = if self.options.embed_other_utterance {
-            embeds.index_select(0, &batch.other_of_same_speaker())
-        } else {
-            embeds.shallow_clone()
+        let encoded = model.phonetic.forward(read, mask, train);
+        let embeds = model.speaker.forward(&batch.feats, mask, train);
+        let given = match options.embed_other_utterance {
+            true => &embeds.index_select(0, &batch.other_of_same_speaker()),
+            false => &embeds,
         };
-        let decoded = self.model.decoder.forward(&codes, &given, mask);
-        let label =
-            self.label_head
-                .as_ref()
-                .zip(batch.labels.as_ref())
-                .map(|((_, head), labels)| {
-                    let logits = head.forward(&codes, &code_mask, train);
-                    let labels = self.labels_at_code_rate(labels);
-                    (
-                        cross_entropy(&logits, &labels, 0.0),
-                        accuracy(&logits, &labels),
-                    )
-                });
-        Terms {
-            reconstruction: self
-                .options
-                .reconstruction
-                .loss(&decoded, &batch.feats, mask),
-            speaker: self.options.speaker.loss(&embeds, &batch.speakers),
-            label,
-            codes,
-            code_mask,
-        }
-    }
+        let decoded = model.decoder.forward(&encoded.codes, given, mask);
 
-    /// Frame labels at the codes' rate: the label of the first frame of each code; word labels as they are.
-    fn labels_at_code_rate(&self, labels: &Tensor) -> Tensor {
-        match labels.dim() {
-            2 => labels.slice(1, 0, None, self.options.model.phonetic_encoder.subsampling),
-            _ => labels.shallow_clone(),
-        }
-    }
-}
-
-/// The terms of one batch that encoders and decoder share.
-struct Terms {
-    codes: Tensor,
-    code_mask: Mask,
-    reconstruction: Tensor,
-    speaker: Tensor,
-    /// Cross-entropy and accuracy.
-    label: Option<(Tensor, Tensor)>,
-}
-
-impl Terms {
-    fn add_up(&self, options: &DisentangleOptions, scalars: &mut Scalars) -> Tensor {
-        scalars.add("decoder/reconstruction", &self.reconstruction);
-        let mut loss = self.reconstruction.shallow_clone();
+        let mut loss = (options.reconstruction).loss(&decoded, &batch.feats, mask);
+        scalars.add("decoder/reconstruction", &loss);
         if options.speaker_weight > 0.0 {
-            scalars.add("speaker_encoder/constraint", &self.speaker);
+            let apart = self.speaker.1.loss(&embeds, &batch.speakers);
+            scalars.add("speaker_encoder/constraint", &apart);
             // Never in place: `loss` begins as the reconstruction term itself.
-            loss = &loss + &self.speaker * options.speaker_weight;
+            loss = &loss + apart * options.speaker_weight;
         }
-        if let Some((told, right)) = &self.label {
-            scalars.add("label_head/cross_entropy", told);
-            scalars.add("label_head/accuracy", right);
+        if let Some(help) = &self.label_help
+            && let Some(told) = help.loss(&encoded.codes, &encoded.mask, batch, train, scalars)
+        {
             loss = &loss + told * options.label_weight;
         }
+        if let Some(cost) = &encoded.penalty {
+            scalars.add("phonetic_encoder/bottleneck", cost);
+            loss = &loss + cost;
+        }
+        if let Some(used) = &encoded.perplexity {
+            scalars.add("phonetic_encoder/codebook_perplexity", used);
+        }
+        let made = Made {
+            encoded: &encoded,
+            embeds: &embeds,
+            decoded: &decoded,
+            mask,
+            perturb: &options.perturb,
+            train,
+        };
+        for term in options.consistency.terms(model, batch, &made, scalars) {
+            loss = &loss + term;
+        }
         scalars.add("loss", &loss);
-        loss
+        (loss, encoded)
     }
 }
 
@@ -358,16 +297,16 @@ impl Method for Disentangle {
 
     fn players(&mut self) -> Vec<&mut Player> {
         let mut players = self.model.players();
-        players.extend(self.label_head.as_mut().map(|(player, _)| player));
-        players.extend(self.critic.as_mut().map(|(player, _)| player));
+        players.extend(self.label_help.as_mut().map(LabelHelp::player));
+        players.extend(self.speaker.0.as_mut());
+        players.extend(self.adversaries.iter_mut().map(Adversary::player));
         players
     }
 
     fn batches_per_step(&self) -> usize {
-        match self.options.adversary.play {
-            Play::InTurns => 1 + self.options.adversary.critic_steps,
-            Play::Off | Play::AtOnce => 1,
-        }
+        1 + (self.adversaries.iter().map(Adversary::turns))
+            .max()
+            .unwrap_or(0)
     }
 
     fn step(&mut self, batches: &[SpeechBatch], clock: &Clock) -> Result<Scalars> {
@@ -376,14 +315,12 @@ impl Method for Disentangle {
             let (own, turns) = batches
                 .split_last()
                 .ok_or_else(|| Error::option("batches", "at least one a step", "none"))?;
-            let mut critic_loss = None;
-            // The critic's schedule runs over its own updates, of which there are more.
-            let updates = clock.total * turns.len() as u64;
-            for turn in turns {
-                critic_loss = self.critic_step(&turn.to(self.device), updates)?;
+            self.model.phonetic.tend();
+            for adversary in &mut self.adversaries {
+                adversary.restart_when_due(clock.step);
             }
-            if let Some(loss) = critic_loss {
-                scalars.add("speaker_critic/cross_entropy", &loss);
+            for (turn, batch) in turns.iter().enumerate() {
+                self.critic_step(&batch.to(self.device), turn, clock, &mut scalars)?;
             }
             self.joint_step(&own.to(self.device), clock, &mut scalars)?;
             Ok(scalars)
@@ -393,16 +330,10 @@ impl Method for Disentangle {
     fn validate(&self, batch: &SpeechBatch) -> Result<Scalars> {
         bf16_autocast(self.bf16, || {
             let batch = batch.to(self.device);
-            let mask = Mask::new(&batch.lengths, self.device);
-            let terms = self.terms(&batch, &mask, false);
             let mut scalars = Scalars::default();
-            let _ = terms.add_up(&self.options, &mut scalars);
-            if let Some((_, critic)) = &self.critic {
-                let logits = critic.forward(&terms.codes, &terms.code_mask, false);
-                scalars.add(
-                    "speaker_critic/accuracy",
-                    &accuracy(&logits, &batch.speakers),
-                );
+            let (_, Encoded { codes, mask, .. }) = self.loss(&batch, false, &mut scalars);
+            for adversary in &self.adversaries {
+                adversary.validate(&codes, &mask, &batch, &mut scalars);
             }
             Ok(scalars)
         })

@@ -1,7 +1,10 @@
 //! One file per method, over the same players, terms and trainer.
 
+pub mod adversary;
 pub mod config;
+pub mod consistency;
 pub mod disentangle;
+pub mod label_help;
 pub mod model;
 pub mod speech;
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::decoder::DecoderShape;
 use crate::nn::{
     Decoder, DecoderOptions, PhoneticEncoder, PhoneticEncoderOptions, SpeakerEncoder,
@@ -31,7 +31,16 @@ impl ModelOptions {
     pub fn check(&self) -> Result<()> {
         self.phonetic_encoder.check()?;
         self.speaker_encoder.check()?;
-        self.decoder.check()
+        self.decoder.check()?;
+        let unrolls = matches!(self.decoder, DecoderOptions::Recurrent(_));
+        if unrolls != self.phonetic_encoder.pool {
+            return Err(Error::option(
+                "decoder.kind",
+                "\"recurrent\" for pooled codes, \"conv\" for sequences of them",
+                format!("phonetic_encoder.pool = {}", self.phonetic_encoder.pool),
+            ));
+        }
+        Ok(())
     }
 }
 

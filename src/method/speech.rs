@@ -8,7 +8,8 @@ use tch::Device;
 
 use super::config::{Config, MethodOptions};
 use super::disentangle::{Disentangle, DisentangleShape};
-use crate::dataset::batch::{Inventory, Labels, SpeechBatch, SpeechCorpus};
+use crate::dataset::batch::{Inventory, SpeechBatch, SpeechCorpus};
+use crate::dataset::labels::Labels;
 use crate::dataset::loader::Loader;
 use crate::dataset::sampler::{Sampler, pack_by_length};
 use crate::dataset::view::FeatureView;
@@ -68,10 +69,7 @@ fn build(config: &Config, settled: &Settled, device: Device) -> Disentangle {
     let shape = DisentangleShape {
         bins: settled.view.bins() as i64,
         speakers: settled.inventory.speakers.len() as i64,
-        labels: (
-            settled.inventory.labels.len() as i64,
-            config.data.labels == Labels::Frames,
-        ),
+        labels: (config.data.labels, settled.inventory.labels.len() as i64),
     };
     let MethodOptions::Disentangle(options) = &config.method;
     Disentangle::new(options, shape, device, config.bf16)
@@ -93,7 +91,8 @@ impl SpeechData {
     fn open(config: &Config) -> Result<Self> {
         let labels = config.data.labels;
         let inventory = Inventory::of(&config.data.train, labels)?;
-        let train = open_corpus(&config.data.train, labels, &inventory)?;
+        let mut train = open_corpus(&config.data.train, labels, &inventory)?;
+        train.keep_labels(config.data.labelled, config.seed);
         let valid = match &config.data.valid {
             Some(path) => Some(open_corpus(path, labels, &inventory)?),
             None => None,

@@ -18,10 +18,14 @@ pub struct ClassifierOptions {
     pub channels: i64,
     /// Odd kernel width in frames.
     pub kernel: i64,
-    /// Convolutions.
+    /// Convolutions; with none the head reads the input itself, and so only its statistics over time.
     pub layers: i64,
     /// Chance of dropping a hidden value in training.
     pub dropout: f64,
+    /// Batch normalisation of the input and of every hidden layer.
+    pub batch_norm: bool,
+    /// Weights divided by their largest singular value, which bounds the network's slope.
+    pub spectral_norm: bool,
 }
 
 impl Default for ClassifierOptions {
@@ -31,6 +35,8 @@ impl Default for ClassifierOptions {
             kernel: 5,
             layers: 3,
             dropout: 0.0,
+            batch_norm: true,
+            spectral_norm: false,
         }
     }
 }
@@ -48,11 +54,11 @@ impl ClassifierOptions {
                 self.kernel.to_string(),
             ));
         }
-        for (key, value) in [("channels", self.channels), ("layers", self.layers)] {
-            if value < 1 {
+        for (key, value, least) in [("channels", self.channels, 1), ("layers", self.layers, 0)] {
+            if value < least {
                 return Err(Error::option(
                     format!("{name}.{key}"),
-                    "at least 1",
+                    format!("at least {least}"),
                     value.to_string(),
                 ));
             }
@@ -82,8 +88,8 @@ pub enum Answer {
 /// timing, not only averages.
 #[derive(Debug)]
 pub struct Classifier {
-    input_norm: BatchNorm,
-    convs: Vec<(Conv1d, BatchNorm)>,
+    input_norm: Option<BatchNorm>,
+    convs: Vec<(Conv1d, Option<BatchNorm>)>,
     head: Head,
     dropout: f64,
 }
@@ -92,7 +98,7 @@ pub struct Classifier {
 enum Head {
     Sequence {
         hidden: Linear,
-        norm: BatchNorm,
+        norm: Option<BatchNorm>,
         output: Linear,
     },
     Frames(Conv1d),
@@ -112,23 +118,30 @@ impl Classifier {
             .map(|index| {
                 let path = &path / format!("conv{index}");
                 let inputs = if index == 0 { input_dim } else { channels };
-                let conv = Conv1d::new(&path / "conv", inputs, channels, options.kernel);
-                (conv, BatchNorm::new(&path / "norm", channels))
+                let conv = Conv1d::new(&path / "conv", inputs, channels, options.kernel)
+                    .spectral(options.spectral_norm);
+                let norm = options.batch_norm;
+                (conv, norm.then(|| BatchNorm::new(&path / "norm", channels)))
             })
             .collect();
+        let read = if options.layers > 0 {
+            channels
+        } else {
+            input_dim
+        };
         Self {
-            input_norm: BatchNorm::plain(&path / "input", input_dim),
+            input_norm: (options.batch_norm).then(|| BatchNorm::plain(&path / "input", input_dim)),
             convs,
-            head: Head::new(&path, channels, classes, answer),
+            head: Head::new(&path, read, classes, answer, options),
             dropout: options.dropout,
         }
     }
 
     /// `[batch, input_dim, frames]` to logits, shaped as [`Answer`] says.
     pub fn forward(&self, x: &Tensor, mask: &Mask, train: bool) -> Tensor {
-        let mut x = mask.apply(self.input_norm.forward(x, train));
+        let mut x = mask.apply(normed(&self.input_norm, x.shallow_clone(), train));
         for (index, (conv, norm)) in self.convs.iter().enumerate() {
-            let y = norm.forward(&conv.forward(&x), train).relu();
+            let y = normed(norm, conv.forward(&x), train).relu();
             x = mask
                 .apply(if index > 0 { y + x } else { y })
                 .dropout(self.dropout, train);
@@ -142,8 +155,7 @@ impl Classifier {
             } => {
                 let pooled = hidden.forward(&statistics_and_max(&x, mask));
                 output.forward(
-                    &norm
-                        .forward(&pooled, train)
+                    &normed(norm, pooled, train)
                         .relu()
                         .dropout(self.dropout, train),
                 )
@@ -152,14 +164,30 @@ impl Classifier {
     }
 }
 
+fn normed(norm: &Option<BatchNorm>, x: Tensor, train: bool) -> Tensor {
+    match norm {
+        Some(norm) => norm.forward(&x, train),
+        None => x,
+    }
+}
+
 impl Head {
-    fn new(path: &VarPath, channels: i64, classes: i64, answer: Answer) -> Self {
+    fn new(
+        path: &VarPath,
+        inputs: i64,
+        classes: i64,
+        answer: Answer,
+        options: &ClassifierOptions,
+    ) -> Self {
+        let (channels, spectral) = (options.channels, options.spectral_norm);
         match answer {
-            Answer::Frames => Head::Frames(Conv1d::new(path / "output", channels, classes, 1)),
+            Answer::Frames => {
+                Head::Frames(Conv1d::new(path / "output", inputs, classes, 1).spectral(spectral))
+            }
             Answer::Sequence => Head::Sequence {
-                hidden: Linear::new(path / "hidden", 3 * channels, channels),
-                norm: BatchNorm::new(path / "norm", channels),
-                output: Linear::new(path / "output", channels, classes),
+                hidden: Linear::new(path / "hidden", 3 * inputs, channels).spectral(spectral),
+                norm: (options.batch_norm).then(|| BatchNorm::new(path / "norm", channels)),
+                output: Linear::new(path / "output", channels, classes).spectral(spectral),
             },
         }
     }
@@ -182,6 +210,22 @@ mod tests {
             let classifier = Classifier::new(store.root(), 16, 6, answer, &Default::default());
             assert_eq!(classifier.forward(&x, &mask, true).size(), shape);
         }
+    }
+
+    #[test]
+    fn without_layers_it_sees_averages_alone() {
+        let store = VarStore::new(Device::Cpu);
+        let options = ClassifierOptions {
+            layers: 0,
+            batch_norm: false,
+            ..Default::default()
+        };
+        let classifier = Classifier::new(store.root(), 16, 6, Answer::Sequence, &options);
+        let x = Tensor::randn([2, 16, 12], (Kind::Float, Device::Cpu));
+        let mask = Mask::new(&[12, 12], Device::Cpu);
+        let gap =
+            classifier.forward(&x, &mask, true) - classifier.forward(&x.flip([2]), &mask, true);
+        assert!(gap.abs().max().double_value(&[]) < 1e-4);
     }
 
     #[test]

@@ -4,14 +4,25 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 use tch::nn::Path;
 
-use super::Mask;
 use super::layer::{Conv1d, Linear};
+use super::mask::Mask;
+use super::recurrent::Unroll;
 use crate::error::{Error, Result};
 
-/// Size of a [`Decoder`].
+/// Kind and size of a [`Decoder`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum DecoderOptions {
+    /// Convolutions over a sequence of codes.
+    Conv(ConvDecoderOptions),
+    /// Recurrent layers that unroll one code a segment (Chung et al. 2016).
+    Recurrent(RecurrentDecoderOptions),
+}
+
+/// Size of a convolutional decoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct DecoderOptions {
+pub struct ConvDecoderOptions {
     /// Width of the hidden layers.
     pub channels: i64,
     /// Odd kernel width in frames.
@@ -23,7 +34,23 @@ pub struct DecoderOptions {
     pub instance_norm: bool,
 }
 
+/// Size of a recurrent decoder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecurrentDecoderOptions {
+    /// Units of a layer, half in each direction; even.
+    pub channels: i64,
+    /// Layers.
+    pub layers: i64,
+}
+
 impl Default for DecoderOptions {
+    fn default() -> Self {
+        Self::Conv(ConvDecoderOptions::default())
+    }
+}
+
+impl Default for ConvDecoderOptions {
     fn default() -> Self {
         Self {
             channels: 96,
@@ -34,49 +61,87 @@ impl Default for DecoderOptions {
     }
 }
 
+impl Default for RecurrentDecoderOptions {
+    fn default() -> Self {
+        Self {
+            channels: 128,
+            layers: 1,
+        }
+    }
+}
+
 impl DecoderOptions {
     /// Checks every value.
     ///
     /// # Errors
     /// [`Error::Option`] naming the key.
     pub fn check(&self) -> Result<()> {
-        if self.kernel < 1 || self.kernel % 2 == 0 {
-            return Err(Error::option(
-                "decoder.kernel",
-                "an odd width",
-                self.kernel.to_string(),
-            ));
+        let refuse = |key: &str, expected: &str, found: i64| {
+            let key = format!("decoder.{key}");
+            Err(Error::option(key, expected, found.to_string()))
+        };
+        match self {
+            Self::Conv(o) if o.kernel < 1 || o.kernel % 2 == 0 => {
+                refuse("kernel", "an odd width", o.kernel)
+            }
+            Self::Conv(o) if o.channels < 1 => refuse("channels", "at least 1", o.channels),
+            Self::Conv(o) if o.layers < 0 => refuse("layers", "0 or more", o.layers),
+            Self::Recurrent(o) if o.channels < 2 || o.channels % 2 != 0 => {
+                refuse("channels", "an even number", o.channels)
+            }
+            Self::Recurrent(o) if o.layers < 1 => refuse("layers", "at least 1", o.layers),
+            Self::Conv(_) | Self::Recurrent(_) => Ok(()),
         }
-        if self.channels < 1 {
-            return Err(Error::option(
-                "decoder.channels",
-                "at least 1",
-                self.channels.to_string(),
-            ));
+    }
+}
+
+/// Codes and a voice to features.
+#[derive(Debug)]
+pub enum Decoder {
+    /// For sequences of codes.
+    Conv(ConvDecoder),
+    /// For one code a segment.
+    Recurrent(Unroll),
+}
+
+impl Decoder {
+    /// Between what `shape` says.
+    pub fn new(path: Path, shape: DecoderShape, options: &DecoderOptions) -> Self {
+        match options {
+            DecoderOptions::Conv(options) => Self::Conv(ConvDecoder::new(path, shape, options)),
+            DecoderOptions::Recurrent(o) => {
+                let inputs = shape.code_dim + shape.embedding_dim;
+                let (channels, bins) = (o.channels, shape.output_dim);
+                Self::Recurrent(Unroll::new(path, inputs, channels, o.layers, bins))
+            }
         }
-        if self.layers < 0 {
-            return Err(Error::option(
-                "decoder.layers",
-                "0 or more",
-                self.layers.to_string(),
-            ));
+    }
+
+    /// Codes `[batch, code_dim, codes]` and embeddings `[batch, embedding_dim]` to features
+    /// `[batch, bins, frames]`; `mask` is that of the features.
+    pub fn forward(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Tensor {
+        match self {
+            Self::Conv(decoder) => decoder.forward(codes, embeds, mask),
+            Self::Recurrent(unroll) => {
+                let code = codes.select(2, 0);
+                unroll.forward(&Tensor::cat(&[&code, embeds], 1), mask)
+            }
         }
-        Ok(())
     }
 }
 
 /// Convolutions whose channels are scaled and shifted by the speaker embedding (FiLM, Perez et al. 2018), with
 /// frames doubled until the features' rate is reached.
 #[derive(Debug)]
-pub struct Decoder {
+pub struct ConvDecoder {
     convs: Vec<(Conv1d, Linear, bool)>,
     output: Conv1d,
     instance_norm: bool,
 }
 
-impl Decoder {
+impl ConvDecoder {
     /// From codes of `code_dim` at `1 / subsampling` of the frame rate to `output_dim` bins.
-    pub fn new(path: Path, shape: DecoderShape, options: &DecoderOptions) -> Self {
+    fn new(path: Path, shape: DecoderShape, options: &ConvDecoderOptions) -> Self {
         let mut doublings = vec![false];
         doublings.extend(std::iter::repeat_n(
             true,
@@ -110,9 +175,7 @@ impl Decoder {
         }
     }
 
-    /// Codes `[batch, code_dim, codes]` and embeddings `[batch, embedding_dim]` to features
-    /// `[batch, bins, frames]`; `mask` is that of the features.
-    pub fn forward(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Tensor {
+    fn forward(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Tensor {
         let mut x = codes.shallow_clone();
         let doublings = self.convs.iter().filter(|(_, _, double)| *double).count();
         let mut own = mask.subsample(1 << doublings);

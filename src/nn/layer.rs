@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use tch::nn::{Init, Path, init};
-use tch::{Kind, Tensor};
+use tch::{Kind, Tensor, no_grad};
 
 thread_local! {
     static REDUCED: Cell<bool> = const { Cell::new(false) };
@@ -46,6 +46,9 @@ pub struct Conv1d {
     bias: Tensor,
     stride: i64,
     dilation: i64,
+    groups: i64,
+    spectral: bool,
+    causal: bool,
 }
 
 impl Conv1d {
@@ -60,6 +63,17 @@ impl Conv1d {
             bias: path.zeros("bias", &[outputs]),
             stride: 1,
             dilation: 1,
+            groups: 1,
+            spectral: false,
+            causal: false,
+        }
+    }
+
+    /// One kernel a channel.
+    pub fn depthwise(path: Path, channels: i64, kernel: i64) -> Self {
+        Self {
+            groups: channels,
+            ..Self::new(path, 1, channels, kernel)
         }
     }
 
@@ -73,18 +87,99 @@ impl Conv1d {
         Self { dilation, ..self }
     }
 
+    /// Divides the weight by its largest singular value, where `spectral` ([`spectral_norm`]).
+    pub fn spectral(self, spectral: bool) -> Self {
+        Self { spectral, ..self }
+    }
+
+    /// Looks only back: an output depends on no frame after its own, where `causal`.
+    pub fn causal(self, causal: bool) -> Self {
+        Self { causal, ..self }
+    }
+
     /// `[batch, inputs, frames]` to `[batch, outputs, ceil(frames / stride)]`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let kernel = self.weight.size()[2];
-        let padding = self.dilation * (kernel - 1) / 2;
+        let reach = self.dilation * (self.weight.size()[2] - 1);
+        let (x, padding) = if self.causal {
+            (&x.constant_pad_nd([reach, 0]), 0)
+        } else {
+            (x, reach / 2)
+        };
         uncast(cast(x).conv1d(
-            &cast(&self.weight),
+            &cast(&normed(&self.weight, self.spectral)),
             Some(&cast(&self.bias)),
             self.stride,
             padding,
             self.dilation,
+            self.groups,
+        ))
+    }
+}
+
+/// Convolution over two dimensions with an odd square kernel, padded as [`Conv1d`] is.
+#[derive(Debug)]
+pub struct Conv2d {
+    weight: Tensor,
+    bias: Tensor,
+    stride: i64,
+}
+
+impl Conv2d {
+    /// Plain convolution of `kernel` by `kernel`, stride 1.
+    pub fn new(path: Path, inputs: i64, outputs: i64, kernel: i64) -> Self {
+        let shape = [outputs, inputs, kernel, kernel];
+        Self {
+            weight: path.var("weight", &shape, init::DEFAULT_KAIMING_UNIFORM),
+            bias: path.zeros("bias", &[outputs]),
+            stride: 1,
+        }
+    }
+
+    /// Sets the stride, of both dimensions.
+    pub fn stride(self, stride: i64) -> Self {
+        Self { stride, ..self }
+    }
+
+    /// `[batch, inputs, height, width]` to `[batch, outputs, ceil(height / stride), ceil(width / stride)]`.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        let padding = (self.weight.size()[2] - 1) / 2;
+        uncast(cast(x).conv2d(
+            &cast(&self.weight),
+            Some(&cast(&self.bias)),
+            self.stride,
+            padding,
+            1,
             1,
         ))
+    }
+}
+
+/// Layer normalisation over channels (Ba et al. 2016) with a learned scale and shift.
+#[derive(Debug)]
+pub struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl LayerNorm {
+    /// Over `channels`.
+    pub fn new(path: Path, channels: i64) -> Self {
+        Self {
+            weight: path.ones("weight", &[channels]),
+            bias: path.zeros("bias", &[channels]),
+        }
+    }
+
+    /// `[.., channels]`, same shape out.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        let channels = self.weight.size();
+        x.layer_norm(
+            &channels[..],
+            Some(&self.weight),
+            Some(&self.bias),
+            1e-5,
+            false,
+        )
     }
 }
 
@@ -93,6 +188,7 @@ impl Conv1d {
 pub struct Linear {
     weight: Tensor,
     bias: Tensor,
+    spectral: bool,
 }
 
 impl Linear {
@@ -101,6 +197,7 @@ impl Linear {
         Self {
             weight: path.var("weight", &[outputs, inputs], init::DEFAULT_KAIMING_UNIFORM),
             bias: path.zeros("bias", &[outputs]),
+            spectral: false,
         }
     }
 
@@ -109,13 +206,50 @@ impl Linear {
         Self {
             weight: path.var("weight", &[outputs, inputs], Init::Const(0.0)),
             bias: path.zeros("bias", &[outputs]),
+            spectral: false,
         }
+    }
+
+    /// Divides the weight by its largest singular value, where `spectral` ([`spectral_norm`]).
+    pub fn spectral(self, spectral: bool) -> Self {
+        Self { spectral, ..self }
     }
 
     /// `[.., inputs]` to `[.., outputs]`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        uncast(cast(x).linear(&cast(&self.weight), Some(&cast(&self.bias))))
+        let weight = normed(&self.weight, self.spectral);
+        uncast(cast(x).linear(&cast(&weight), Some(&cast(&self.bias))))
     }
+}
+
+fn normed(weight: &Tensor, spectral: bool) -> Tensor {
+    if spectral {
+        spectral_norm(weight)
+    } else {
+        weight.shallow_clone()
+    }
+}
+
+/// `weight` over its largest singular value as a matrix `[outputs, rest]` (Miyato et al. 2018, eq. 8). The
+/// singular vectors are found anew by power iteration from a fixed start, where the paper keeps them between
+/// steps: a forward pass leaves no state behind.
+pub fn spectral_norm(weight: &Tensor) -> Tensor {
+    const ITERATIONS: usize = 8;
+    let matrix = weight.flatten(1, -1);
+    let (left, right) = no_grad(|| {
+        let unit = |x: Tensor| &x / x.norm().clamp_min(1e-12);
+        let mut left = unit(Tensor::ones(
+            [matrix.size()[0]],
+            (Kind::Float, weight.device()),
+        ));
+        let mut right = unit(matrix.tr().mv(&left));
+        for _ in 0..ITERATIONS {
+            left = unit(matrix.mv(&right));
+            right = unit(matrix.tr().mv(&left));
+        }
+        (left, right)
+    });
+    weight / left.dot(&matrix.mv(&right)).clamp_min(1e-12)
 }
 
 /// Batch normalisation per channel, affine by option.
@@ -176,6 +310,17 @@ mod tests {
         let conv = Conv1d::new(store.root(), 3, 7, 5).stride(2);
         let x = Tensor::randn([2, 3, 11], (Kind::Float, Device::Cpu));
         assert_eq!(conv.forward(&x).size(), [2, 7, 6]);
+        assert_eq!(conv.causal(true).forward(&x).size(), [2, 7, 6]);
+    }
+
+    #[test]
+    fn a_spectral_norm_of_one() {
+        tch::manual_seed(0);
+        let weight = Tensor::randn([6, 3, 5], (Kind::Float, Device::Cpu)) * 4.0;
+        let normed = spectral_norm(&weight).flatten(1, -1);
+        let (_, singular, _) = normed.svd(true, true);
+        let largest = singular.max().double_value(&[]);
+        assert!((largest - 1.0).abs() < 0.02, "{largest}");
     }
 
     #[test]

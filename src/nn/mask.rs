@@ -67,9 +67,65 @@ impl Mask {
         }
     }
 
+    /// The mask of pairs: of the sequences at places `left` and `right`, each `[pairs]`, the frames that both have.
+    pub fn shorter(&self, left: &Tensor, right: &Tensor) -> Mask {
+        let ones = self.ones.as_ref().map(|ones| {
+            let of = |places: &Tensor| ones.index_select(0, places);
+            of(left) * of(right)
+        });
+        let places = |t: &Tensor| Vec::<i64>::try_from(t.to(Device::Cpu)).unwrap_or_default();
+        let lengths = places(left).into_iter().zip(places(right));
+        let length = |place: i64| self.lengths[place as usize];
+        Mask {
+            lengths: lengths.map(|(l, r)| length(l).min(length(r))).collect(),
+            frames: self.frames,
+            ones,
+        }
+    }
+
+    /// `[batch, 1, frames]` of ones where a frame is real and zeros where it is not; none when nothing is padded.
+    pub fn ones(&self) -> Option<&Tensor> {
+        self.ones.as_ref()
+    }
+
     /// `[batch, 1, frames]` of booleans, true where a frame is real; none when nothing is padded.
     pub fn real(&self) -> Option<Tensor> {
         self.ones.as_ref().map(|ones| ones.gt(0.5))
+    }
+
+    /// One for every real frame, zero for padding, `[batch * frames]`.
+    pub fn flat_real(&self, device: Device) -> Tensor {
+        match &self.ones {
+            Some(ones) => ones.reshape([-1]),
+            None => {
+                let frames = self.lengths.len() as i64 * self.frames;
+                Tensor::ones([frames], (Kind::Float, device))
+            }
+        }
+    }
+
+    /// Mean of `[batch, channels, frames]` over the real frames of all sequences, `[channels]`.
+    pub fn mean_of_all(&self, x: &Tensor) -> Tensor {
+        let real: i64 = self.lengths.iter().sum();
+        let sum = self
+            .apply(x.shallow_clone())
+            .sum_dim_intlist(&[0i64, 2][..], false, Kind::Float);
+        sum / real.max(1) as f64
+    }
+
+    /// Every sequence backwards, its padding still at the end: `[batch, channels, frames]`. Twice gives it back.
+    pub fn reverse(&self, x: &Tensor) -> Tensor {
+        if self.ones.is_none() {
+            return x.flip([2]);
+        }
+        let place = Tensor::arange(self.frames, (Kind::Int64, x.device())).unsqueeze(0);
+        let last = Tensor::from_slice(&self.lengths)
+            .to(x.device())
+            .unsqueeze(1)
+            - 1;
+        let mirrored: Tensor = last - &place;
+        let from = mirrored.where_self(&mirrored.ge(0), &place);
+        x.gather(2, &from.unsqueeze(1).expand_as(x), false)
     }
 
     /// Zeroes the padding of `[batch, channels, frames]`, which then acts as a convolution's own zero padding.
@@ -161,6 +217,25 @@ mod tests {
             let gap = (one - many.narrow(0, 0, 1)).abs().max().double_value(&[]);
             assert!(gap < 1e-5, "{gap}");
         }
+    }
+
+    #[test]
+    fn reversing_leaves_padding_at_the_end() {
+        let x = Tensor::from_slice(&[1f32, 2.0, 3.0, 0.0, 4.0, 5.0, 6.0, 7.0]).reshape([2, 1, 4]);
+        let mask = Mask::new(&[3, 4], Device::Cpu);
+        let back: Vec<f32> = Vec::try_from(mask.reverse(&x).reshape([-1])).unwrap();
+        assert_eq!(back, [3.0, 2.0, 1.0, 0.0, 7.0, 6.0, 5.0, 4.0]);
+        assert_eq!(mask.reverse(&mask.reverse(&x)), x);
+    }
+
+    #[test]
+    fn a_pair_has_the_frames_of_its_shorter() {
+        let mask = Mask::new(&[5, 8, 1], Device::Cpu);
+        let places = |places: &[i64]| Tensor::from_slice(places);
+        let pairs = mask.shorter(&places(&[0, 1]), &places(&[1, 2]));
+        assert_eq!(pairs.lengths(), [5, 1]);
+        let kept = pairs.real().unwrap().to_kind(Kind::Int64).sum(Kind::Int64);
+        assert_eq!(kept.int64_value(&[]), 6);
     }
 
     #[test]

@@ -2,19 +2,28 @@
 //!
 //! Constructors and `forward` may use tch's panicking operators: shapes have been checked where data entered.
 
+pub mod bottleneck;
 pub mod classifier;
+pub mod conformer;
 pub mod decoder;
 pub mod device;
+pub mod ecapa;
 pub mod layer;
 pub mod mask;
+pub mod pair_critic;
 pub mod perturb;
 pub mod phonetic_encoder;
 pub mod pooling;
+pub mod recurrent;
+pub mod resnet;
 pub mod speaker_encoder;
+pub mod tdnn;
 
+pub use bottleneck::{Bottleneck, BottleneckOptions};
 pub use classifier::{Classifier, ClassifierOptions};
 pub use decoder::{Decoder, DecoderOptions};
 pub use mask::Mask;
+pub use pair_critic::PairCritic;
 pub use perturb::PerturbOptions;
 pub use phonetic_encoder::{PhoneticEncoder, PhoneticEncoderOptions};
 pub use speaker_encoder::{SpeakerEncoder, SpeakerEncoderOptions};

@@ -1,11 +1,14 @@
-//! The phonetic encoder: mel features to a narrow sequence of codes.
+//! The phonetic encoder: mel features to a sequence of codes at a lower rate, or to one code a segment.
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 use tch::nn::Path;
 
-use super::Mask;
+use super::bottleneck::{Bottleneck, BottleneckOptions};
+use super::conformer::ConformerBlock;
 use super::layer::Conv1d;
+use super::mask::Mask;
+use super::recurrent::Recurrent;
 use crate::error::{Error, Result};
 
 /// Size and constraints of a [`PhoneticEncoder`].
@@ -16,20 +19,47 @@ pub struct PhoneticEncoderOptions {
     pub channels: i64,
     /// Odd kernel width in frames.
     pub kernel: i64,
-    /// Hidden layers at the code's rate, after those that lower it.
-    pub layers: i64,
-    /// Frames per code: 1, 2 or 4 (10, 20 or 40 ms at a 10 ms shift).
+    /// Frames per code: 1, 2, 4 or 8 (10, 20, 40 or 80 ms at a 10 ms shift).
     pub subsampling: i64,
+    /// What follows at the codes' rate.
+    pub body: Body,
     /// Values per code.
     pub code_dim: i64,
-    /// Instance normalisation (without scale and shift) after every hidden layer: drops what is constant
-    /// over an utterance, much of the speaker among it (Chou et al. 2019).
+    /// Instance normalisation (without scale and shift) after every convolution: drops what is constant over an
+    /// utterance, much of the speaker among it (Chou et al. 2019).
     pub instance_norm: bool,
     /// Instance normalisation of the codes themselves.
     pub code_norm: bool,
-    /// Levels per code value; 0 leaves codes continuous. Finite scalar quantisation (Mentzer et al. 2023)
-    /// bounds a code to `code_dim * log2(levels)` bits; gradients pass straight through the rounding.
-    pub code_levels: i64,
+    /// What narrows codes down.
+    pub bottleneck: BottleneckOptions,
+    /// One code for the whole utterance, the mean over time, for segments of a word (Chung et al. 2016).
+    pub pool: bool,
+    /// A code depends on no frame after its own last one. Cannot stand with instance normalisation, which looks at
+    /// the whole utterance.
+    pub causal: bool,
+}
+
+/// The layers at the codes' rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Body {
+    /// Convolutions that add to what they were given.
+    Conv {
+        /// How many.
+        layers: i64,
+    },
+    /// Gated recurrent units, in both directions unless causal.
+    Recurrent {
+        /// How many.
+        layers: i64,
+    },
+    /// Conformer blocks.
+    Conformer {
+        /// How many.
+        layers: i64,
+        /// Attention heads, a divisor of `channels`.
+        heads: i64,
+    },
 }
 
 impl Default for PhoneticEncoderOptions {
@@ -37,12 +67,14 @@ impl Default for PhoneticEncoderOptions {
         Self {
             channels: 96,
             kernel: 5,
-            layers: 2,
             subsampling: 4,
+            body: Body::Conv { layers: 2 },
             code_dim: 32,
             instance_norm: true,
             code_norm: false,
-            code_levels: 0,
+            bottleneck: BottleneckOptions::None,
+            pool: false,
+            causal: false,
         }
     }
 }
@@ -53,45 +85,85 @@ impl PhoneticEncoderOptions {
     /// # Errors
     /// [`Error::Option`] naming the key.
     pub fn check(&self) -> Result<()> {
-        let key = |name: &str| format!("phonetic_encoder.{name}");
-        if ![1, 2, 4].contains(&self.subsampling) {
-            return Err(Error::option(
-                key("subsampling"),
-                "1, 2 or 4",
-                self.subsampling.to_string(),
-            ));
+        let refuse = |name: &str, expected: &str, found: String| {
+            Err(Error::option(
+                format!("phonetic_encoder.{name}"),
+                expected,
+                found,
+            ))
+        };
+        if ![1, 2, 4, 8].contains(&self.subsampling) {
+            return refuse("subsampling", "1, 2, 4 or 8", self.subsampling.to_string());
         }
         if self.kernel < 1 || self.kernel % 2 == 0 {
-            return Err(Error::option(
-                key("kernel"),
-                "an odd width",
-                self.kernel.to_string(),
-            ));
+            return refuse("kernel", "an odd width", self.kernel.to_string());
         }
         for (name, value) in [("channels", self.channels), ("code_dim", self.code_dim)] {
             if value < 1 {
-                return Err(Error::option(key(name), "at least 1", value.to_string()));
+                return refuse(name, "at least 1", value.to_string());
             }
         }
-        for (name, value) in [("layers", self.layers), ("code_levels", self.code_levels)] {
-            if value < 0 {
-                return Err(Error::option(key(name), "0 or more", value.to_string()));
-            }
+        if self.causal && (self.instance_norm || self.code_norm || self.pool) {
+            let expected =
+                "false where instance_norm, code_norm or pool look at the whole utterance";
+            return refuse("causal", expected, "true".into());
         }
-        if self.code_levels == 1 {
-            return Err(Error::option(key("code_levels"), "0, or at least 2", "1"));
+        self.check_body()?;
+        self.bottleneck.check("phonetic_encoder.bottleneck")
+    }
+
+    fn check_body(&self) -> Result<()> {
+        let (layers, parts) = match self.body {
+            Body::Conv { layers } => (layers, 1),
+            Body::Recurrent { layers } => (layers, if self.causal { 1 } else { 2 }),
+            Body::Conformer { layers, heads } => (layers, heads),
+        };
+        if layers < 0 {
+            let found = layers.to_string();
+            return Err(Error::option(
+                "phonetic_encoder.body.layers",
+                "0 or more",
+                found,
+            ));
+        }
+        if parts < 1 || self.channels % parts != 0 {
+            let expected = format!("a multiple of {parts}, as phonetic_encoder.body asks");
+            let found = self.channels.to_string();
+            return Err(Error::option("phonetic_encoder.channels", expected, found));
         }
         Ok(())
     }
 }
 
-/// Convolutions over time, each followed by a rectifier and, by option, instance normalisation; strides bring
-/// the frame rate down, and a last layer of width one narrows to the code.
+/// Convolutions over time, each followed by a rectifier and, by option, instance normalisation, whose strides bring
+/// the frame rate down; the body; a last layer of width one that narrows to the code; and the bottleneck.
 #[derive(Debug)]
 pub struct PhoneticEncoder {
     convs: Vec<(Conv1d, i64)>,
+    layers: Layers,
     code: Conv1d,
+    bottleneck: Bottleneck,
     options: PhoneticEncoderOptions,
+}
+
+#[derive(Debug)]
+enum Layers {
+    Conv,
+    Recurrent(Recurrent),
+    Conformer(Vec<ConformerBlock>),
+}
+
+/// What a [`PhoneticEncoder`] makes of a batch.
+#[derive(Debug)]
+pub struct Encoded {
+    /// `[batch, code_dim, ceil(frames / subsampling)]`, or `[batch, code_dim, 1]` for pooled ones; zero in the padding.
+    pub codes: Tensor,
+    /// Which codes are real.
+    pub mask: Mask,
+    /// The bottleneck's weighted penalty, a scalar.
+    pub penalty: Option<Tensor>,
+    /// How many vectors of a codebook are in use.
+    pub perplexity: Option<Tensor>,
 }
 
 impl PhoneticEncoder {
@@ -99,7 +171,9 @@ impl PhoneticEncoder {
     pub fn new(path: Path, input_dim: i64, options: &PhoneticEncoderOptions) -> Self {
         let mut strides = vec![1];
         strides.extend(std::iter::repeat_n(2, options.subsampling.ilog2() as usize));
-        strides.extend(std::iter::repeat_n(1, options.layers as usize));
+        if let Body::Conv { layers } = options.body {
+            strides.extend(std::iter::repeat_n(1, layers as usize));
+        }
         let convs = strides
             .iter()
             .enumerate()
@@ -110,21 +184,49 @@ impl PhoneticEncoder {
                     options.channels
                 };
                 let path = &path / format!("conv{index}");
-                (
-                    Conv1d::new(path, inputs, options.channels, options.kernel).stride(stride),
-                    stride,
-                )
+                let conv = Conv1d::new(path, inputs, options.channels, options.kernel)
+                    .stride(stride)
+                    .causal(options.causal);
+                (conv, stride)
             })
             .collect();
+        let read = options.bottleneck.inputs(options.code_dim);
         Self {
             convs,
-            code: Conv1d::new(&path / "code", options.channels, options.code_dim, 1),
+            layers: Layers::new(&path, options),
+            code: Conv1d::new(&path / "code", options.channels, read, 1),
+            bottleneck: Bottleneck::new(&path / "bottleneck", options.code_dim, options.bottleneck),
             options: options.clone(),
         }
     }
 
-    /// Features `[batch, bins, frames]` to codes `[batch, code_dim, ceil(frames / subsampling)]` and their mask.
-    pub fn forward(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask) {
+    /// Features `[batch, bins, frames]` to codes. `train` is the bottleneck's.
+    pub fn forward(&self, feats: &Tensor, mask: &Mask, train: bool) -> Encoded {
+        let (mut x, mut mask) = self.convolve(feats, mask);
+        x = self.layers.forward(x, &mask);
+        if self.options.pool {
+            x = mask.mean_std(&x).0;
+            mask = Mask::new(&vec![1; mask.lengths().len()], x.device());
+        }
+        let mut codes = self.code.forward(&x);
+        if self.options.code_norm {
+            codes = mask.instance_norm(&codes);
+        }
+        let squeezed = self.bottleneck.forward(&codes, &mask, train);
+        Encoded {
+            codes: mask.apply(squeezed.codes),
+            mask,
+            penalty: squeezed.penalty,
+            perplexity: squeezed.perplexity,
+        }
+    }
+
+    /// Once a training step, before anything of the step is computed: see [`Bottleneck::tend`].
+    pub fn tend(&self) {
+        self.bottleneck.tend();
+    }
+
+    fn convolve(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask) {
         let mut mask = mask.subsample(1);
         let mut x = mask.apply(feats.shallow_clone());
         for (index, (conv, stride)) in self.convs.iter().enumerate() {
@@ -138,24 +240,39 @@ impl PhoneticEncoder {
             let residual = *stride == 1 && index > 0;
             x = mask.apply(if residual { y + x } else { y });
         }
-        let mut codes = self.code.forward(&x);
-        if self.options.code_norm {
-            codes = mask.instance_norm(&codes);
-        }
-        if self.options.code_levels > 0 {
-            codes = quantise(&codes, self.options.code_levels);
-        }
-        (mask.apply(codes), mask)
+        (x, mask)
     }
 }
 
-/// Finite scalar quantisation: rounds `tanh(x)` to `levels` even steps over [-1, 1]; the gradient is that of
-/// `tanh`.
-pub(super) fn quantise(x: &Tensor, levels: i64) -> Tensor {
-    let bounded = x.tanh();
-    let half = (levels - 1) as f64 / 2.0;
-    let rounded = ((&bounded + 1.0) * half).round() / half - 1.0;
-    &bounded + (rounded - &bounded).detach()
+impl Layers {
+    fn new(path: &Path, options: &PhoneticEncoderOptions) -> Self {
+        let (channels, causal) = (options.channels, options.causal);
+        match options.body {
+            Body::Conv { .. } => Self::Conv,
+            Body::Recurrent { layers } => Self::Recurrent(Recurrent::new(
+                path / "gru",
+                channels,
+                channels,
+                layers,
+                causal,
+            )),
+            Body::Conformer { layers, heads } => {
+                let blocks = (0..layers).map(|index| {
+                    let path = path / format!("block{index}");
+                    ConformerBlock::new(path, channels, heads, options.kernel, causal)
+                });
+                Self::Conformer(blocks.collect())
+            }
+        }
+    }
+
+    fn forward(&self, x: Tensor, mask: &Mask) -> Tensor {
+        match self {
+            Self::Conv => x,
+            Self::Recurrent(recurrent) => recurrent.forward(&x, mask),
+            Self::Conformer(blocks) => blocks.iter().fold(x, |x, block| block.forward(&x, mask)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -163,7 +280,18 @@ mod tests {
     use super::*;
     use tch::{Device, Kind, nn::VarStore};
 
+    const BODIES: [Body; 3] = [
+        Body::Conv { layers: 2 },
+        Body::Recurrent { layers: 1 },
+        Body::Conformer {
+            layers: 1,
+            heads: 4,
+        },
+    ];
+    const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
+
     fn encoder(options: &PhoneticEncoderOptions) -> (VarStore, PhoneticEncoder) {
+        options.check().unwrap();
         let store = VarStore::new(Device::Cpu);
         let encoder = PhoneticEncoder::new(store.root(), 40, options);
         (store, encoder)
@@ -171,40 +299,88 @@ mod tests {
 
     #[test]
     fn shapes_follow_the_options() {
-        for subsampling in [1, 2, 4] {
-            let options = PhoneticEncoderOptions {
-                subsampling,
-                ..Default::default()
-            };
-            let (_store, encoder) = encoder(&options);
-            let x = Tensor::randn([2, 40, 33], (Kind::Float, Device::Cpu));
-            let (codes, mask) = encoder.forward(&x, &Mask::new(&[33, 20], Device::Cpu));
-            let frames = (33 + subsampling - 1) / subsampling;
-            assert_eq!(codes.size(), [2, 32, frames]);
-            assert_eq!(mask.frames(), frames);
+        for body in BODIES {
+            for subsampling in [1, 2, 4, 8] {
+                let options = PhoneticEncoderOptions {
+                    subsampling,
+                    body,
+                    ..Default::default()
+                };
+                let (_store, encoder) = encoder(&options);
+                let x = Tensor::randn([2, 40, 33], CPU);
+                let found = encoder.forward(&x, &Mask::new(&[33, 20], Device::Cpu), true);
+                let frames = (33 + subsampling - 1) / subsampling;
+                assert_eq!(found.codes.size(), [2, 32, frames]);
+                assert_eq!(found.mask.frames(), frames);
+            }
         }
     }
 
     #[test]
     fn a_batch_gives_what_one_alone_gives() {
-        let (_store, encoder) = encoder(&PhoneticEncoderOptions::default());
-        let x = Tensor::randn([1, 40, 21], (Kind::Float, Device::Cpu));
-        let (alone, _) = encoder.forward(&x, &Mask::new(&[21], Device::Cpu));
-        let noise = Tensor::randn([1, 40, 50], (Kind::Float, Device::Cpu));
-        let batch = Tensor::cat(&[x.constant_pad_nd([0, 29]), noise], 0);
-        let (many, mask) = encoder.forward(&batch, &Mask::new(&[21, 50], Device::Cpu));
-        assert_eq!(mask.lengths(), [6, 13]);
-        let gap = (alone - many.narrow(0, 0, 1).narrow(2, 0, 6)).abs().max();
-        assert!(gap.double_value(&[]) < 1e-4);
+        for (body, pool) in BODIES.into_iter().flat_map(|b| [(b, false), (b, true)]) {
+            let options = PhoneticEncoderOptions {
+                body,
+                pool,
+                ..Default::default()
+            };
+            let (_store, encoder) = encoder(&options);
+            let x = Tensor::randn([1, 40, 21], CPU);
+            let alone = encoder.forward(&x, &Mask::new(&[21], Device::Cpu), false);
+            let noise = Tensor::randn([1, 40, 50], CPU);
+            let batch = Tensor::cat(&[x.constant_pad_nd([0, 29]), noise], 0);
+            let many = encoder.forward(&batch, &Mask::new(&[21, 50], Device::Cpu), false);
+            let lengths: &[i64] = if pool { &[1, 1] } else { &[6, 13] };
+            assert_eq!(many.mask.lengths(), lengths);
+            let own = many.codes.narrow(0, 0, 1).narrow(2, 0, lengths[0]);
+            let gap = (alone.codes - own).abs().max();
+            assert!(gap.double_value(&[]) < 1e-4, "{body:?} {pool}");
+        }
     }
 
     #[test]
-    fn quantised_codes_lie_on_their_levels_and_keep_a_gradient() {
-        let x = Tensor::randn([4, 50], (Kind::Float, Device::Cpu)).set_requires_grad(true);
-        let codes = quantise(&x, 3);
-        let off = (&codes - codes.round()).abs().max().double_value(&[]);
-        assert!(off < 1e-6);
-        codes.sum(Kind::Float).backward();
-        assert!(x.grad().abs().min().double_value(&[]) > 0.0);
+    fn a_causal_encoder_does_not_see_what_comes() {
+        for body in BODIES {
+            let options = PhoneticEncoderOptions {
+                body,
+                causal: true,
+                instance_norm: false,
+                ..Default::default()
+            };
+            let (_store, encoder) = encoder(&options);
+            let mask = Mask::new(&[40], Device::Cpu);
+            let x = Tensor::randn([1, 40, 40], CPU);
+            let changed = Tensor::cat(&[x.narrow(2, 0, 21), Tensor::randn([1, 40, 19], CPU)], 2);
+            let codes = |x: &Tensor| encoder.forward(x, &mask, false).codes;
+            let gap = codes(&x) - codes(&changed);
+            // Code 5 begins at frame 20.
+            assert!(
+                gap.narrow(2, 0, 6).abs().max().double_value(&[]) < 1e-5,
+                "{body:?}"
+            );
+            assert!(gap.abs().max().double_value(&[]) > 1e-3, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_stand_together_is_named() {
+        let causal = PhoneticEncoderOptions {
+            causal: true,
+            ..Default::default()
+        };
+        let heads = PhoneticEncoderOptions {
+            body: Body::Conformer {
+                layers: 1,
+                heads: 5,
+            },
+            ..Default::default()
+        };
+        for (options, key) in [(causal, "causal"), (heads, "channels")] {
+            let found = options.check().unwrap_err().to_string();
+            assert!(
+                found.contains(&format!("phonetic_encoder.{key}")),
+                "{found}"
+            );
+        }
     }
 }

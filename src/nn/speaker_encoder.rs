@@ -4,17 +4,36 @@ use serde::{Deserialize, Serialize};
 use tch::nn::Path;
 use tch::{Kind, Tensor};
 
-use super::Mask;
-use super::layer::{BatchNorm, Conv1d, Linear};
-use super::phonetic_encoder::quantise;
+use super::bottleneck::quantise;
+use super::ecapa::Ecapa;
+use super::layer::{BatchNorm, Linear};
+use super::mask::Mask;
 use super::pooling::AttentiveStatsPooling;
+use super::resnet::ResNet;
+use super::tdnn::Tdnn;
 use crate::error::{Error, Result};
+
+/// The layers that read frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trunk {
+    /// The x-vector's (Snyder et al. 2018).
+    #[default]
+    Tdnn,
+    /// ECAPA-TDNN (Desplanques et al. 2020); `channels` is a multiple of 8.
+    Ecapa,
+    /// ResNet-34 over time and frequency (He et al. 2016, as for voices in Chung et al. 2020); `channels` is the
+    /// width of its first stage.
+    Resnet,
+}
 
 /// Size of a [`SpeakerEncoder`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SpeakerEncoderOptions {
-    /// Width of the TDNN layers.
+    /// The layers that read frames.
+    pub trunk: Trunk,
+    /// Their width.
     pub channels: i64,
     /// Values of the embedding, which has length 1.
     pub embedding_dim: i64,
@@ -27,6 +46,7 @@ pub struct SpeakerEncoderOptions {
 impl Default for SpeakerEncoderOptions {
     fn default() -> Self {
         Self {
+            trunk: Trunk::Tdnn,
             channels: 96,
             embedding_dim: 64,
             embedding_levels: 0,
@@ -40,69 +60,94 @@ impl SpeakerEncoderOptions {
     /// # Errors
     /// [`Error::Option`] naming the key.
     pub fn check(&self) -> Result<()> {
+        let refuse = |name: &str, expected: &str, found: i64| {
+            let key = format!("speaker_encoder.{name}");
+            Err(Error::option(key, expected, found.to_string()))
+        };
         for (name, value) in [
             ("channels", self.channels),
             ("embedding_dim", self.embedding_dim),
         ] {
             if value < 1 {
-                let key = format!("speaker_encoder.{name}");
-                return Err(Error::option(key, "at least 1", value.to_string()));
+                return refuse(name, "at least 1", value);
             }
         }
+        if self.trunk == Trunk::Ecapa && self.channels % 8 != 0 {
+            return refuse("channels", "a multiple of 8 for ecapa", self.channels);
+        }
         if self.embedding_levels < 0 || self.embedding_levels == 1 {
-            let found = self.embedding_levels.to_string();
-            return Err(Error::option(
-                "speaker_encoder.embedding_levels",
+            return refuse(
+                "embedding_levels",
                 "0, or at least 2",
-                found,
-            ));
+                self.embedding_levels,
+            );
         }
         Ok(())
     }
 }
 
-/// A TDNN with the contexts of the x-vector (Snyder et al. 2018: width 5, then 3 at dilation 2 and 3, then 1),
-/// attentive statistics pooling, and a linear map to an embedding of length 1.
+/// A trunk over frames, attentive statistics pooling, and a linear map to an embedding of length 1.
 #[derive(Debug)]
 pub struct SpeakerEncoder {
-    layers: Vec<(Conv1d, BatchNorm)>,
+    trunk: Layers,
     pooling: AttentiveStatsPooling,
     norm: BatchNorm,
     embedding: Linear,
     levels: i64,
 }
 
+#[derive(Debug)]
+enum Layers {
+    Tdnn(Tdnn),
+    Ecapa(Ecapa),
+    Resnet(ResNet),
+}
+
 impl SpeakerEncoder {
     /// For features of `input_dim` bins.
     pub fn new(path: Path, input_dim: i64, options: &SpeakerEncoderOptions) -> Self {
         let channels = options.channels;
-        let layers = [(5, 1), (3, 2), (3, 3), (1, 1)]
-            .into_iter()
-            .enumerate()
-            .map(|(index, (kernel, dilation))| {
-                let path = &path / format!("tdnn{index}");
-                let inputs = if index == 0 { input_dim } else { channels };
-                let conv = Conv1d::new(&path / "conv", inputs, channels, kernel).dilation(dilation);
-                (conv, BatchNorm::new(&path / "norm", channels))
-            })
-            .collect();
+        let (trunk, width) = match options.trunk {
+            Trunk::Tdnn => (
+                Layers::Tdnn(Tdnn::new(&path, input_dim, channels)),
+                channels,
+            ),
+            Trunk::Ecapa => {
+                let trunk = Ecapa::new(&path / "ecapa", input_dim, channels);
+                let width = trunk.outputs();
+                (Layers::Ecapa(trunk), width)
+            }
+            Trunk::Resnet => {
+                let trunk = ResNet::new(&path / "resnet", input_dim, channels);
+                let width = trunk.outputs();
+                (Layers::Resnet(trunk), width)
+            }
+        };
         Self {
-            layers,
-            pooling: AttentiveStatsPooling::new(&path / "pooling", channels, (channels / 2).max(1)),
-            norm: BatchNorm::new(&path / "norm", 2 * channels),
+            trunk,
+            pooling: AttentiveStatsPooling::new(&path / "pooling", width, (channels / 2).max(1)),
+            norm: BatchNorm::new(&path / "norm", 2 * width),
             levels: options.embedding_levels,
-            embedding: Linear::new(&path / "embedding", 2 * channels, options.embedding_dim),
+            embedding: Linear::new(&path / "embedding", 2 * width, options.embedding_dim),
         }
     }
 
     /// Features `[batch, bins, frames]` to embeddings `[batch, embedding_dim]` of length 1.
     pub fn forward(&self, feats: &Tensor, mask: &Mask, train: bool) -> Tensor {
-        let mut x = mask.apply(feats.shallow_clone());
-        for (conv, norm) in &self.layers {
-            x = mask.apply(norm.forward(&conv.forward(&x).relu(), train));
-        }
-        let pooled = self.norm.forward(&self.pooling.forward(&x, mask), train);
-        let mut embeds = self.embedding.forward(&pooled);
+        let feats = mask.apply(feats.shallow_clone());
+        let pooled = match &self.trunk {
+            Layers::Tdnn(tdnn) => self
+                .pooling
+                .forward(&tdnn.forward(feats, mask, train), mask),
+            Layers::Ecapa(ecapa) => self
+                .pooling
+                .forward(&ecapa.forward(feats, mask, train), mask),
+            Layers::Resnet(resnet) => {
+                let (x, mask) = resnet.forward(&feats, mask, train);
+                self.pooling.forward(&x, &mask)
+            }
+        };
+        let mut embeds = self.embedding.forward(&self.norm.forward(&pooled, train));
         if self.levels > 0 {
             embeds = quantise(&embeds, self.levels);
         }
@@ -126,15 +171,28 @@ mod tests {
 
     #[test]
     fn embeddings_have_length_one_and_ignore_padding() {
+        for trunk in [Trunk::Tdnn, Trunk::Ecapa, Trunk::Resnet] {
+            embeds_alike(trunk);
+        }
+    }
+
+    fn embeds_alike(trunk: Trunk) {
         let store = VarStore::new(Device::Cpu);
-        let encoder = SpeakerEncoder::new(store.root(), 40, &Default::default());
+        let options = SpeakerEncoderOptions {
+            trunk,
+            channels: 16,
+            ..Default::default()
+        };
+        options.check().unwrap();
+        let encoder = SpeakerEncoder::new(store.root(), 40, &options);
         let x = Tensor::randn([1, 40, 30], (Kind::Float, Device::Cpu));
         let alone = encoder.forward(&x, &Mask::new(&[30], Device::Cpu), false);
         let noise = Tensor::randn([1, 40, 45], (Kind::Float, Device::Cpu));
         let batch = Tensor::cat(&[x.constant_pad_nd([0, 15]), noise], 0);
         let many = encoder.forward(&batch, &Mask::new(&[30, 45], Device::Cpu), false);
         assert_eq!(many.size(), [2, 64]);
-        assert!((alone - many.narrow(0, 0, 1)).abs().max().double_value(&[]) < 1e-5);
+        let gap = (alone - many.narrow(0, 0, 1)).abs().max().double_value(&[]);
+        assert!(gap < 1e-5, "{trunk:?} {gap}");
         let lengths = (&many * &many).sum_dim_intlist(&[1i64][..], false, Kind::Float);
         assert!((lengths - 1.0).abs().max().double_value(&[]) < 1e-5);
     }

@@ -1,6 +1,10 @@
-//! What sets two networks against each other: a critic that learns, an encoder that learns to defeat it.
+//! What sets two networks against each other: a critic that learns, and a network that learns to defeat it.
 
-use tch::Tensor;
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+use super::classification::{cross_entropy, spread};
+use crate::dataset::labels::NO_LABEL;
 
 /// Identity forwards, `-weight` times the gradient backwards (Ganin et al. 2016, eq. 13). Any shape.
 ///
@@ -9,17 +13,116 @@ pub fn reverse_gradient(x: &Tensor, weight: f64) -> Tensor {
     x.detach() * (1.0 + weight) - x * weight
 }
 
-/// What an encoder gains by defeating a classifier in its own turn: the critic's cross-entropy, counted up to
-/// chance. Without the bound an encoder is paid for fooling the critic into confident error, and the ascent
-/// never ends; at `ln(classes)` the critic knows nothing, which is all that is asked.
-pub fn bounded_confusion(critic_cross_entropy: &Tensor, classes: i64) -> Tensor {
-    critic_cross_entropy.clamp_max((classes as f64).ln())
+/// What an encoder is after when it defeats a classifier in its own turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Defeat {
+    /// The classifier's cross-entropy upwards, counted up to chance. Without the bound an encoder is paid for
+    /// fooling the classifier into confident error, and the ascent never ends; at `ln(classes)` it knows nothing,
+    /// which is all that is asked.
+    #[default]
+    Reversed,
+    /// The classifier's answer towards uniform (domain confusion, Tzeng et al. 2015, eq. 4).
+    Confusion,
+    /// The classifier's answer towards another class: the next one (for two classes the flipped label of
+    /// Goodfellow et al. 2014, section 3).
+    Flipped,
+}
+
+impl Defeat {
+    /// What the encoder minimises: of logits `[batch, classes]` or `[batch, classes, frames]` against `[batch]` or
+    /// `[batch, frames]`, where [`NO_LABEL`] does not count.
+    pub fn loss(self, logits: &Tensor, targets: &Tensor) -> Tensor {
+        let classes = logits.size()[1];
+        match self {
+            Self::Reversed => cross_entropy(logits, targets, 0.0)
+                .clamp_max((classes as f64).ln())
+                .neg(),
+            Self::Confusion => spread(logits, targets),
+            Self::Flipped => {
+                let next = (targets + 1).remainder(classes);
+                let counts = targets.ne(NO_LABEL);
+                let other = next.where_self(&counts, &targets.full_like(NO_LABEL));
+                cross_entropy(logits, &other, 0.0)
+            }
+        }
+    }
+}
+
+/// The loss between a critic that scores real against made samples and the network that makes them. Scores are
+/// logits of any shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GanLoss {
+    /// Cross-entropy, non-saturating for the generator (Goodfellow et al. 2014).
+    #[default]
+    Vanilla,
+    /// Squared distance to 1 and 0 (Mao et al. 2017).
+    LeastSquares,
+    /// Hinge at +-1 (Lim and Ye 2017).
+    Hinge,
+    /// Difference of means (Arjovsky et al. 2017); wants [`gradient_penalty`].
+    Wasserstein,
+}
+
+impl GanLoss {
+    /// What the critic minimises.
+    pub fn critic(self, real: &Tensor, made: &Tensor) -> Tensor {
+        match self {
+            Self::Vanilla => mean(&softplus(&real.neg())) + mean(&softplus(made)),
+            Self::LeastSquares => mean(&(real - 1.0).square()) + mean(&made.square()),
+            Self::Hinge => mean(&(real.neg() + 1.0).relu()) + mean(&(made + 1.0).relu()),
+            Self::Wasserstein => mean(made) - mean(real),
+        }
+    }
+
+    /// What the generator minimises.
+    pub fn generator(self, made: &Tensor) -> Tensor {
+        match self {
+            Self::Vanilla => mean(&softplus(&made.neg())),
+            Self::LeastSquares => mean(&(made - 1.0).square()),
+            Self::Hinge | Self::Wasserstein => mean(&made.neg()),
+        }
+    }
+}
+
+/// Mean squared distance to 1 of the critic's slope at random points between `real` and `made` (Gulrajani et al.
+/// 2017, eq. 3), both `[batch, ..]` and of one shape. The critic must not mix the samples of a batch: no batch
+/// normalisation.
+pub fn gradient_penalty(
+    real: &Tensor,
+    made: &Tensor,
+    critic: impl Fn(&Tensor) -> Tensor,
+) -> Tensor {
+    let mut shape = vec![1; real.dim()];
+    shape[0] = real.size()[0];
+    let share = Tensor::rand(&shape[..], (Kind::Float, real.device()));
+    let between = (made + (real - made) * share)
+        .detach()
+        .set_requires_grad(true);
+    let score = critic(&between).sum(Kind::Float);
+    let slope = Tensor::run_backward(&[score], &[&between], true, true).remove(0);
+    let steepness = (slope.square().flatten(1, -1))
+        .sum_dim_intlist(&[1i64][..], false, Kind::Float)
+        // The root's slope at 0 is infinite.
+        .clamp_min(1e-12)
+        .sqrt();
+    mean(&(steepness - 1.0).square())
+}
+
+fn mean(x: &Tensor) -> Tensor {
+    x.mean(Kind::Float)
+}
+
+/// `ln(1 + e^x)`, stable for large `x`.
+fn softplus(x: &Tensor) -> Tensor {
+    x.clamp_min(0.0) + (x.abs().neg().exp()).log1p()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Kind;
+    use tch::Device;
 
     #[test]
     fn reversal_keeps_the_value_and_turns_the_slope() {
@@ -33,12 +136,72 @@ mod tests {
         assert!(gap.abs().max().double_value(&[]) < 1e-6);
     }
 
+    /// Logits of two classes, the first of which is right, with a gap of `by`.
+    fn answer(by: f64) -> (Tensor, Tensor) {
+        let logits = Tensor::from_slice(&[by as f32, 0.0]).reshape([1, 2]);
+        (logits.set_requires_grad(true), Tensor::from_slice(&[0i64]))
+    }
+
     #[test]
-    fn confusion_pays_up_to_chance_and_no_further() {
-        for (value, slope) in [(0.5f32, 1.0), (3.0, 0.0)] {
-            let loss = Tensor::from(value).set_requires_grad(true);
-            bounded_confusion(&loss, 6).backward();
-            assert_eq!(loss.grad().double_value(&[]), slope);
+    fn every_defeat_takes_confidence_away() {
+        for defeat in [Defeat::Reversed, Defeat::Confusion, Defeat::Flipped] {
+            let (logits, targets) = answer(2.0);
+            defeat.loss(&logits, &targets).backward();
+            assert!(logits.grad().double_value(&[0, 0]) > 0.0, "{defeat:?}");
         }
+    }
+
+    #[test]
+    fn only_flipping_pays_for_confident_error() {
+        for (defeat, sign) in [
+            (Defeat::Reversed, 0.0),
+            (Defeat::Confusion, -1.0),
+            (Defeat::Flipped, 1.0),
+        ] {
+            let (logits, targets) = answer(-2.0);
+            defeat.loss(&logits, &targets).backward();
+            let slope = logits.grad().double_value(&[0, 0]);
+            let turned = if slope == 0.0 { 0.0 } else { slope.signum() };
+            assert_eq!(turned, sign, "{defeat:?}");
+        }
+    }
+
+    #[test]
+    fn frames_without_a_label_do_not_count() {
+        let logits = Tensor::from_slice(&[3f32, 9.0, 0.0, 1.0]).reshape([1, 2, 2]);
+        let targets = Tensor::from_slice(&[0, NO_LABEL]).reshape([1, 2]);
+        let (alone, own) = (logits.narrow(2, 0, 1), targets.narrow(1, 0, 1));
+        for defeat in [Defeat::Reversed, Defeat::Confusion, Defeat::Flipped] {
+            let gap = defeat.loss(&logits, &targets) - defeat.loss(&alone, &own);
+            assert!(gap.abs().double_value(&[]) < 1e-6, "{defeat:?}");
+        }
+    }
+
+    #[test]
+    fn gan_losses_follow_their_formulae() {
+        let (real, made) = (Tensor::from_slice(&[2f32]), Tensor::from_slice(&[-0.5f32]));
+        let plus = |x: f64| (1.0 + x.exp()).ln();
+        for (loss, critic, generator) in [
+            (GanLoss::Vanilla, plus(-2.0) + plus(-0.5), plus(0.5)),
+            (GanLoss::LeastSquares, 1.0 + 0.25, 2.25),
+            (GanLoss::Hinge, 0.5, 0.5),
+            (GanLoss::Wasserstein, -2.5, 0.5),
+        ] {
+            let found = loss.critic(&real, &made).double_value(&[]);
+            assert!((found - critic).abs() < 1e-6, "{loss:?} {found}");
+            let found = loss.generator(&made).double_value(&[]);
+            assert!((found - generator).abs() < 1e-6, "{loss:?} {found}");
+        }
+    }
+
+    #[test]
+    fn the_penalty_is_the_distance_of_the_slope_to_one() {
+        let real = Tensor::randn([4, 3], (Kind::Float, Device::Cpu));
+        let weight = Tensor::from_slice(&[2f32, 0.0, 0.0]).set_requires_grad(true);
+        let penalty = gradient_penalty(&real, &real.neg(), |x| x.matmul(&weight));
+        assert!((penalty.double_value(&[]) - 1.0).abs() < 1e-5);
+        penalty.backward();
+        let slope = weight.grad().double_value(&[0]);
+        assert!((slope - 2.0).abs() < 1e-4, "{slope}");
     }
 }

@@ -2,7 +2,7 @@
 
 use tch::{Kind, Reduction, Tensor};
 
-use crate::dataset::batch::NO_LABEL;
+use crate::dataset::labels::NO_LABEL;
 
 /// Mean cross-entropy in nats of logits `[batch, classes]` against `[batch]`, or of `[batch, classes, frames]`
 /// against `[batch, frames]`; targets [`NO_LABEL`] are left out. Zero when nothing counts.
@@ -17,10 +17,24 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor, label_smoothing: f64) ->
     sum / counted(targets).clamp_min(1.0)
 }
 
+/// Mean cross-entropy of logits against the uniform distribution, shapes as in [`cross_entropy`]; least, and
+/// `ln(classes)`, where every class is as likely as any other.
+pub fn spread(logits: &Tensor, targets: &Tensor) -> Tensor {
+    let surprise = logits.log_softmax(1, Kind::Float).neg();
+    let counts = targets.ne(NO_LABEL).to_kind(Kind::Float);
+    let mean = surprise.mean_dim(&[1i64][..], false, Kind::Float);
+    (mean * counts).sum(Kind::Float) / counted(targets).clamp_min(1.0)
+}
+
 /// Share of counted targets that the highest logit names, as a scalar tensor in [0, 1].
 pub fn accuracy(logits: &Tensor, targets: &Tensor) -> Tensor {
     let right = logits.argmax(1, false).eq_tensor(targets);
     right.to_kind(Kind::Float).sum(Kind::Float) / counted(targets).clamp_min(1.0)
+}
+
+/// Mean of the entries where `weights` is one, 0 when there are none.
+pub fn mean_where(values: &Tensor, weights: &Tensor) -> Tensor {
+    (values * weights).sum(Kind::Float) / weights.sum(Kind::Float).clamp_min(1.0)
 }
 
 fn counted(targets: &Tensor) -> Tensor {

@@ -2,5 +2,7 @@
 
 pub mod adversarial;
 pub mod classification;
+pub mod ctc;
+pub mod invariance;
 pub mod reconstruction;
 pub mod speaker;

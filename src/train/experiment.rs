@@ -1,9 +1,11 @@
 //! The folder of a run: `conf.toml` as resolved, `inventory.json`, the log, the checkpoints.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use toml::Value;
 
 use super::checkpoint;
 use crate::error::{Error, Result};
@@ -40,8 +42,9 @@ impl Experiment {
             ));
         }
         if started {
-            let saved: toml::Table = read_toml(&conf)?;
-            if let Some((key, expected, found)) = first_difference("", &saved, &resolved) {
+            let saved = Value::Table(read_toml(&conf)?);
+            let new = Value::Table(resolved);
+            if let Some((key, expected, found)) = first_difference("", Some(&saved), Some(&new)) {
                 return Err(Error::key(
                     &conf,
                     key,
@@ -131,30 +134,26 @@ impl Experiment {
 
 /// The first key, in order, whose values differ: key path, saved value, new value.
 fn first_difference(
-    prefix: &str,
-    saved: &toml::Table,
-    new: &toml::Table,
+    name: &str,
+    saved: Option<&Value>,
+    new: Option<&Value>,
 ) -> Option<(String, String, String)> {
-    let keys: std::collections::BTreeSet<&String> = saved.keys().chain(new.keys()).collect();
-    keys.into_iter().find_map(|key| {
-        let name = if prefix.is_empty() {
-            key.clone()
-        } else {
-            format!("{prefix}.{key}")
-        };
-        match (saved.get(key), new.get(key)) {
-            (Some(toml::Value::Table(a)), Some(toml::Value::Table(b))) => {
-                first_difference(&name, a, b)
-            }
-            (a, b) if a == b => None,
-            (a, b) => {
-                let show = |value: Option<&toml::Value>| {
-                    value.map_or("nothing".into(), ToString::to_string)
-                };
-                Some((name, show(a), show(b)))
-            }
+    match (saved, new) {
+        (Some(Value::Table(a)), Some(Value::Table(b))) => {
+            let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            keys.into_iter().find_map(|key| {
+                let dot = if name.is_empty() { "" } else { "." };
+                first_difference(&format!("{name}{dot}{key}"), a.get(key), b.get(key))
+            })
         }
-    })
+        (Some(Value::Array(a)), Some(Value::Array(b))) => (0..a.len().max(b.len()))
+            .find_map(|i| first_difference(&format!("{name}[{i}]"), a.get(i), b.get(i))),
+        (a, b) if a == b => None,
+        (a, b) => {
+            let show = |value: Option<&Value>| value.map_or("nothing".into(), ToString::to_string);
+            Some((name.to_string(), show(a), show(b)))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -85,18 +85,18 @@ pub struct Clock {
 
 /// Named scalars of one step, on the device until they are logged. A name is `player/term`, or a term alone.
 #[derive(Debug, Default)]
-pub struct Scalars(Vec<(&'static str, Tensor)>);
+pub struct Scalars(Vec<(String, Tensor)>);
 
 impl Scalars {
     /// Adds a term.
-    pub fn add(&mut self, name: &'static str, value: &Tensor) {
-        self.0.push((name, value.detach()));
+    pub fn add(&mut self, name: impl Into<String>, value: &Tensor) {
+        self.0.push((name.into(), value.detach()));
     }
 
     fn read(&self) -> BTreeMap<String, f64> {
         self.0
             .iter()
-            .map(|(name, value)| (name.to_string(), value.double_value(&[])))
+            .map(|(name, value)| (name.clone(), value.double_value(&[])))
             .collect()
     }
 }

@@ -318,7 +318,7 @@ fn audio_gives_what_its_features_give() {
     .unwrap();
     let conf = r#"device = "cpu"
 data = { train = "train", fbank = "fbank.toml", crop_frames = 40, sampler = { kind = "speakers", speakers = 2, utterances = 2 } }
-method = { name = "disentangle", adversary = { critic_steps = 1 } }
+method = { name = "disentangle", adversaries = [{ critic_steps = 1 }] }
 train = { steps = 1, threads = 1 }
 "#;
     fs::write(path.join("conf.toml"), conf).unwrap();

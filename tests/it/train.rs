@@ -80,7 +80,7 @@ fn a_run_does_not_go_on_under_another_configuration() {
         ),
         (
             ("critic_steps = 2", "critic_steps = 3"),
-            "method.adversary.critic_steps: expected 2",
+            "method.adversaries[0].critic_steps: expected 2",
         ),
         (
             ("valid = \"valid\"", "valid = \"train\""),
@@ -154,17 +154,17 @@ fn a_wrong_configuration_is_told_in_one_line() {
         (
             "critic_steps = 2",
             "critic_steps = 0",
-            "adversary.critic_steps: expected at least 1",
+            "adversaries[0].critic_steps: expected at least 1",
         ),
         (
             "weight = 0.3",
             "weight = -1",
-            "adversary.lambda.weight: expected 0 or more",
+            "adversaries[0].lambda.weight: expected 0 or more",
         ),
         (
             "dropout = 0.3",
             "dropout = 1.0",
-            "adversary.critic.dropout: expected 0 <= p < 1",
+            "adversaries[0].critic.dropout: expected 0 <= p < 1",
         ),
         (
             "code_dim = 4",
@@ -174,7 +174,7 @@ fn a_wrong_configuration_is_told_in_one_line() {
         (
             "code_dim = 4",
             "subsampling = 3",
-            "subsampling: expected 1, 2 or 4, found 3",
+            "subsampling: expected 1, 2, 4 or 8, found 3",
         ),
         (
             "code_dim = 4",
@@ -194,7 +194,7 @@ fn a_wrong_configuration_is_told_in_one_line() {
         (
             "labels = \"text\"",
             "labels = \"none\"",
-            "label_weight: expected data.labels of text or frames",
+            "label_weight: expected data.labels of text, frames or phones",
         ),
         (
             "labels = \"text\"",

@@ -26,19 +26,19 @@ label_head = { channels = 8, dropout = 0.2 }
 [method.model]
 phonetic_encoder = { channels = 8, code_dim = 4 }
 speaker_encoder = { channels = 8, embedding_dim = 8 }
-decoder = { channels = 8 }
+decoder = { kind = "conv", channels = 8 }
 
 [method.optimiser]
 lr = 0.003
 average = 0.9
 
-[method.adversary]
+[[method.adversaries]]
 play = "in_turns"
 critic_steps = 2
 lambda = { weight = 0.3, start = 5, length = 10 }
 critic = { channels = 8, dropout = 0.3 }
 
-[method.adversary.optimiser]
+[method.adversaries.optimiser]
 average = 0.5
 
 [train]

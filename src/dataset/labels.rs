@@ -1,0 +1,274 @@
+//! What the phonetic strand may be told, and is probed for: words, phones by frame, phone strings.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::datadir::DataDir;
+use super::table::Table;
+use super::view::stretched_position;
+use crate::error::{Error, Result};
+use crate::io::kaldi::ScpTable;
+
+/// A target that does not count: padding, a name outside the inventory (libtorch's own `ignore_index`).
+pub const NO_LABEL: i64 = -100;
+
+/// More frame classes than any alignment of phones or senones has: a broken number must not size a network.
+const MOST_CLASSES: i32 = 1 << 16;
+
+/// The kind of labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Labels {
+    /// Nothing.
+    #[default]
+    None,
+    /// One class an utterance: its line in `text`.
+    Text,
+    /// One class a frame: its number in `ali.scp`, an archive of int32 vectors.
+    Frames,
+    /// A string of phones an utterance, without times: its line in `utt2phones`.
+    Phones,
+}
+
+impl Labels {
+    /// The names of the classes that a data directory has, sorted; frame classes are numbers.
+    ///
+    /// # Errors
+    /// A missing table, or an utterance that is not in it.
+    pub fn names(self, dir: &DataDir) -> Result<Vec<String>> {
+        let ids = dir.utterances();
+        let names: BTreeSet<String> = match self {
+            Self::None => BTreeSet::new(),
+            Self::Text => {
+                let texts = ids.iter().map(|id| text_of(dir, id).map(str::to_string));
+                texts.collect::<Result<_>>()?
+            }
+            Self::Frames => {
+                let alignment = ScpTable::open(dir.path().join("ali.scp"))?;
+                let classes = 0..frame_classes(&alignment, ids)?;
+                classes.map(|class| format!("{class:04}")).collect()
+            }
+            Self::Phones => {
+                let phones = Table::read(dir.path().join("utt2phones"))?;
+                let strings = ids.iter().map(|id| phones_of(&phones, id));
+                let strings = strings.collect::<Result<Vec<_>>>()?;
+                strings.into_iter().flatten().map(str::to_string).collect()
+            }
+        };
+        Ok(names.into_iter().collect())
+    }
+}
+
+/// The labels of the utterances of a data directory, as class numbers.
+#[derive(Debug)]
+pub struct LabelTable {
+    source: Source,
+    /// Whether an utterance's labels are told at all; empty when all are.
+    told: Vec<bool>,
+}
+
+#[derive(Debug)]
+enum Source {
+    None,
+    Words(Vec<i64>),
+    Frames(Alignment),
+    Strings(Vec<Box<[u16]>>),
+}
+
+impl LabelTable {
+    /// Labels of the utterances of `dir`, in its order, with the class names of training.
+    ///
+    /// # Errors
+    /// A missing table; an utterance that is not in it; more than 65536 phones.
+    pub fn open(dir: &DataDir, labels: Labels, names: &[String]) -> Result<Self> {
+        let ids = dir.utterances();
+        let source = match labels {
+            Labels::None => Source::None,
+            Labels::Text => {
+                let texts = ids.iter().map(|id| text_of(dir, id));
+                let texts = texts.collect::<Result<Vec<_>>>()?;
+                Source::Words(numbers(texts.into_iter(), names))
+            }
+            Labels::Frames => Source::Frames(Alignment::open(dir.path(), ids, names.len())?),
+            Labels::Phones => Source::Strings(strings(dir, ids, names)?),
+        };
+        Ok(Self {
+            source,
+            told: Vec::new(),
+        })
+    }
+
+    /// Keeps the labels of a share of the utterances, drawn by `seed`; at least one's.
+    pub fn keep(&mut self, share: f64, utterances: usize, seed: u64) {
+        if share >= 1.0 {
+            return;
+        }
+        let mut order: Vec<usize> = (0..utterances).collect();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        order.truncate(((share * utterances as f64).round() as usize).max(1));
+        self.told = vec![false; utterances];
+        order.into_iter().for_each(|u| self.told[u] = true);
+    }
+
+    /// The word of each utterance, under [`Labels::Text`].
+    pub fn words(&self) -> Option<&[i64]> {
+        match &self.source {
+            Source::Words(words) => Some(words),
+            _ => None,
+        }
+    }
+
+    /// Whether there are any.
+    pub fn is_empty(&self) -> bool {
+        matches!(self.source, Source::None)
+    }
+
+    /// Whether there is one a frame.
+    pub fn by_frame(&self) -> bool {
+        matches!(self.source, Source::Frames(_))
+    }
+
+    /// The labels of utterance number `utterance`, called `id`, whose features have `frames` frames as archived:
+    /// one, one a frame, or a string.
+    ///
+    /// # Errors
+    /// [`Error::Key`] for an alignment of another length or class.
+    pub fn of(&self, utterance: usize, id: &str, frames: usize) -> Result<Vec<i64>> {
+        let mut labels = match &self.source {
+            Source::None => Vec::new(),
+            Source::Words(words) => vec![words[utterance]],
+            Source::Frames(alignment) => alignment.labels(id, frames)?,
+            Source::Strings(strings) => strings[utterance].iter().map(|&p| p.into()).collect(),
+        };
+        if self.told.get(utterance) == Some(&false) {
+            labels.fill(NO_LABEL);
+        }
+        Ok(labels)
+    }
+}
+
+/// Frame classes by utterance.
+#[derive(Debug)]
+struct Alignment {
+    table: ScpTable<Vec<i32>>,
+    /// Classes that training knows.
+    classes: usize,
+}
+
+impl Alignment {
+    fn open(dir: &Path, ids: &[String], classes: usize) -> Result<Self> {
+        let table = ScpTable::open(dir.join("ali.scp"))?;
+        match ids.iter().find(|id| !table.contains(id)) {
+            None => Ok(Self { table, classes }),
+            Some(id) => Err(Error::key(table.path(), id, "its alignment", "none")),
+        }
+    }
+
+    /// The classes of an utterance of `frames` frames.
+    fn labels(&self, id: &str, frames: usize) -> Result<Vec<i64>> {
+        let labels = self.table.get(id)?;
+        // Codes may come at a half or a quarter of the alignment's rate.
+        let Some(step) = [1, 2, 4, 8]
+            .into_iter()
+            .find(|step| labels.len().div_ceil(*step) == frames)
+        else {
+            let expected =
+                format!("{frames} frames, as the features have (or 2, 4 or 8 times as many)");
+            let found = labels.len().to_string();
+            return Err(Error::key(self.table.path(), id, expected, found));
+        };
+        let known = |label: i32| usize::try_from(label).is_ok_and(|label| label < self.classes);
+        if let Some(label) = labels.iter().find(|&&label| !known(label)) {
+            let expected = format!("classes from 0 to {}, as in training", self.classes - 1);
+            return Err(Error::key(
+                self.table.path(),
+                id,
+                expected,
+                label.to_string(),
+            ));
+        }
+        Ok(labels.into_iter().step_by(step).map(i64::from).collect())
+    }
+}
+
+fn text_of<'a>(dir: &'a DataDir, id: &str) -> Result<&'a str> {
+    dir.text(id)
+        .ok_or_else(|| Error::key(dir.path().join("text"), id, "its text", "none"))
+}
+
+fn phones_of<'a>(phones: &'a Table, id: &str) -> Result<Vec<&'a str>> {
+    let line = phones.get(id).unwrap_or_default();
+    let names: Vec<&str> = line.split_whitespace().collect();
+    if names.is_empty() {
+        return Err(Error::key(phones.path(), id, "its phones", "none"));
+    }
+    Ok(names)
+}
+
+fn strings(dir: &DataDir, ids: &[String], names: &[String]) -> Result<Vec<Box<[u16]>>> {
+    let phones = Table::read(dir.path().join("utt2phones"))?;
+    ids.iter()
+        .map(|id| {
+            let own = phones_of(&phones, id)?;
+            let known = numbers(own.iter().copied(), names);
+            let wrong = own
+                .iter()
+                .zip(&known)
+                .find(|(_, number)| **number == NO_LABEL);
+            match wrong {
+                Some((name, _)) => {
+                    let expected = "phones of the training set";
+                    Err(Error::key(phones.path(), id, expected, (*name).to_string()))
+                }
+                // No more than MOST_CLASSES, which was checked where the names were made.
+                None => Ok(known.into_iter().map(|number| number as u16).collect()),
+            }
+        })
+        .collect()
+}
+
+/// Places in a sorted inventory; [`NO_LABEL`] for names outside it.
+pub(super) fn numbers<'a>(names: impl Iterator<Item = &'a str>, inventory: &[String]) -> Vec<i64> {
+    names
+        .map(|name| {
+            inventory
+                .binary_search_by(|known| known.as_str().cmp(name))
+                .map_or(NO_LABEL, |place| place as i64)
+        })
+        .collect()
+}
+
+/// One more than the highest class of an alignment.
+fn frame_classes(alignment: &ScpTable<Vec<i32>>, ids: &[String]) -> Result<i32> {
+    let mut classes = 0;
+    for id in ids {
+        for label in alignment.get(id)? {
+            if !(0..MOST_CLASSES).contains(&label) {
+                let expected = format!("classes from 0 to {}", MOST_CLASSES - 1);
+                return Err(Error::key(
+                    alignment.path(),
+                    id,
+                    expected,
+                    label.to_string(),
+                ));
+            }
+            classes = classes.max(label + 1);
+        }
+    }
+    Ok(classes)
+}
+
+/// Labels beside features that a view stretched.
+pub(super) fn stretch_labels(labels: Vec<i64>, target: usize) -> Vec<i64> {
+    if labels.len() == target {
+        return labels;
+    }
+    (0..target)
+        .map(|index| labels[stretched_position(index, labels.len(), target).round() as usize])
+        .collect()
+}

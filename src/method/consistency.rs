@@ -1,0 +1,109 @@
+//! Codes that stand fast: under another voice, under decoding, and under perturbed input.
+
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use super::model::Model;
+use crate::dataset::batch::SpeechBatch;
+use crate::error::{Error, Result};
+use crate::nn::phonetic_encoder::Encoded;
+use crate::nn::{Mask, PerturbOptions};
+use crate::objective::invariance::Invariance;
+use crate::objective::reconstruction::Reconstruction;
+use crate::train::Scalars;
+
+/// Weights of the terms; 0 leaves one out.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConsistencyOptions {
+    /// Codes decoded with another speaker's embedding and encoded again are the same codes:
+    /// `|E(D(z, s')) - z|`.
+    pub swap: f64,
+    /// The same with the embedding that the decoder was given (AutoVC's content loss, Qian et al. 2019, eq. 6).
+    pub recode: f64,
+    /// Codes of two perturbed views are alike. Wants `perturb`.
+    pub invariance: f64,
+    /// How alike.
+    pub alike: Invariance,
+}
+
+impl ConsistencyOptions {
+    /// Checks every value; `name` is the table that holds them.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self, name: &str, perturb: &PerturbOptions) -> Result<()> {
+        for (key, value) in [
+            ("swap", self.swap),
+            ("recode", self.recode),
+            ("invariance", self.invariance),
+        ] {
+            if !value.is_finite() || value < 0.0 {
+                let found = value.to_string();
+                return Err(Error::option(format!("{name}.{key}"), "0 or more", found));
+            }
+        }
+        if self.invariance > 0.0 && *perturb == PerturbOptions::default() {
+            return Err(Error::option(
+                format!("{name}.invariance"),
+                "0 where nothing is perturbed",
+                self.invariance.to_string(),
+            ));
+        }
+        self.alike.check(&format!("{name}.alike"))
+    }
+
+    /// The weighted terms of a batch with the codes `encoded`, the embeddings `embeds`, and the features `decoded`
+    /// of both.
+    pub fn terms(
+        &self,
+        model: &Model,
+        batch: &SpeechBatch,
+        made: &Made,
+        scalars: &mut Scalars,
+    ) -> Vec<Tensor> {
+        let codes = &made.encoded.codes;
+        // A code is held to what it was: the term moves what came later.
+        let gap = |feats: &Tensor| {
+            let again = model.phonetic.forward(feats, made.mask, made.train);
+            Reconstruction::L1.loss(&again.codes, &codes.detach(), &again.mask)
+        };
+        let mut terms = Vec::new();
+        let mut add = |name: &str, weight: f64, term: Tensor| {
+            scalars.add(name, &term);
+            terms.push(term * weight);
+        };
+        if self.swap > 0.0 {
+            let voices = (made.embeds).index_select(0, &batch.one_of_another_speaker());
+            let converted = model.decoder.forward(codes, &voices, made.mask);
+            add("decoder/swap_consistency", self.swap, gap(&converted));
+        }
+        if self.recode > 0.0 {
+            add("decoder/recode_consistency", self.recode, gap(made.decoded));
+        }
+        if self.invariance > 0.0 && made.train {
+            let view = made.perturb.apply(&batch.feats);
+            let other = model.phonetic.forward(&view, made.mask, true);
+            let apart = self.alike.loss(&other.codes, codes, &other.mask);
+            add("phonetic_encoder/invariance", self.invariance, apart);
+        }
+        terms
+    }
+}
+
+/// What a step has made of its batch so far.
+#[derive(Debug)]
+pub struct Made<'a> {
+    /// Codes.
+    pub encoded: &'a Encoded,
+    /// Speaker embeddings `[batch, embedding_dim]`.
+    pub embeds: &'a Tensor,
+    /// Decoded features `[batch, bins, frames]`.
+    pub decoded: &'a Tensor,
+    /// Which frames are real.
+    pub mask: &'a Mask,
+    /// What the phonetic encoder's input goes through in training.
+    pub perturb: &'a PerturbOptions,
+    /// Whether this is training.
+    pub train: bool,
+}

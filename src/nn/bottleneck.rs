@@ -1,0 +1,351 @@
+//! What narrows codes down: nothing, few levels a value, a codebook, or noise.
+
+use serde::{Deserialize, Serialize};
+use tch::nn::{Init, Path};
+use tch::{Kind, Tensor, no_grad};
+
+use super::mask::Mask;
+use crate::error::{Error, Result};
+
+/// The kind of bottleneck.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum BottleneckOptions {
+    /// Codes as they are.
+    #[default]
+    None,
+    /// Finite scalar quantisation (Mentzer et al. 2023): every value of a code is one of `levels` even steps, so that
+    /// a code has `code_dim * log2(levels)` bits; gradients pass straight through the rounding.
+    Scalar {
+        /// Steps over [-1, 1], at least 2.
+        levels: i64,
+    },
+    /// Vector quantisation (van den Oord et al. 2017): a code is one of `codes` vectors, `log2(codes)` bits.
+    Vector {
+        /// Size of the codebook, at least 2.
+        codes: i64,
+        /// Weight of the encoder's commitment to its vector (eq. 3).
+        #[serde(default = "default_commitment")]
+        commitment: f64,
+        /// A vector used less than this share of an even use begins anew at a recent code; 0 never.
+        #[serde(default = "default_restart_below")]
+        restart_below: f64,
+    },
+    /// Gaussian codes held near N(0, 1) (Kingma and Welling 2014); extraction takes their mean.
+    Variational {
+        /// Weight of the divergence, which is a mean over frames and a sum over values, in nats.
+        weight: f64,
+        /// Bits a value may carry at no cost (Kingma et al. 2016, appendix C.8).
+        #[serde(default)]
+        free_bits: f64,
+    },
+}
+
+fn default_commitment() -> f64 {
+    0.25
+}
+
+fn default_restart_below() -> f64 {
+    0.05
+}
+
+impl BottleneckOptions {
+    /// Checks every value; `name` is the table that holds them.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(self, name: &str) -> Result<()> {
+        let refuse = |key: &str, expected: &str, found: String| {
+            Err(Error::option(format!("{name}.{key}"), expected, found))
+        };
+        let (wholes, reals) = match self {
+            Self::None => (None, vec![]),
+            Self::Scalar { levels } => (Some(("levels", levels)), vec![]),
+            Self::Vector {
+                codes,
+                commitment,
+                restart_below,
+            } => (
+                Some(("codes", codes)),
+                vec![("commitment", commitment), ("restart_below", restart_below)],
+            ),
+            Self::Variational { weight, free_bits } => {
+                (None, vec![("weight", weight), ("free_bits", free_bits)])
+            }
+        };
+        if let Some((key, value)) = wholes.filter(|(_, value)| !(2..=65536).contains(value)) {
+            return refuse(key, "2 to 65536", value.to_string());
+        }
+        match reals.into_iter().find(|(_, x)| !x.is_finite() || *x < 0.0) {
+            None => Ok(()),
+            Some((key, value)) => refuse(key, "0 or more", value.to_string()),
+        }
+    }
+
+    /// Channels that a bottleneck of this kind reads for codes of `code_dim`.
+    pub fn inputs(self, code_dim: i64) -> i64 {
+        match self {
+            Self::Variational { .. } => 2 * code_dim,
+            _ => code_dim,
+        }
+    }
+}
+
+/// Codes, and what they cost.
+#[derive(Debug)]
+pub struct Squeezed {
+    /// `[batch, code_dim, codes]`; the padding is not zeroed.
+    pub codes: Tensor,
+    /// The weighted penalty of the bottleneck, a scalar, where it has one.
+    pub penalty: Option<Tensor>,
+    /// What a codebook is used like: the number of vectors that, evenly used, would have the entropy of this batch.
+    pub perplexity: Option<Tensor>,
+}
+
+/// A bottleneck with what it learns.
+#[derive(Debug)]
+pub struct Bottleneck {
+    options: BottleneckOptions,
+    codebook: Option<Codebook>,
+}
+
+impl Bottleneck {
+    /// For codes of `code_dim`.
+    pub fn new(path: Path, code_dim: i64, options: BottleneckOptions) -> Self {
+        let codebook = match options {
+            BottleneckOptions::Vector { codes, .. } => {
+                Some(Codebook::new(path / "codebook", codes, code_dim))
+            }
+            _ => None,
+        };
+        Self { options, codebook }
+    }
+
+    /// `[batch, inputs, codes]` to codes. `train` draws noise and keeps account of a codebook's use.
+    pub fn forward(&self, x: &Tensor, mask: &Mask, train: bool) -> Squeezed {
+        match (self.options, &self.codebook) {
+            (BottleneckOptions::Scalar { levels }, _) => Squeezed::free(quantise(x, levels)),
+            (BottleneckOptions::Variational { weight, free_bits }, _) => {
+                variational(x, mask, train, weight, free_bits)
+            }
+            (BottleneckOptions::Vector { commitment, .. }, Some(codebook)) => {
+                codebook.forward(x, mask, train, commitment)
+            }
+            _ => Squeezed::free(x.shallow_clone()),
+        }
+    }
+
+    /// Begins the codebook's unused vectors anew. Once a step, before anything of the step is computed.
+    pub fn tend(&self) {
+        if let (BottleneckOptions::Vector { restart_below, .. }, Some(codebook)) =
+            (self.options, &self.codebook)
+        {
+            codebook.restart(restart_below);
+        }
+    }
+}
+
+impl Squeezed {
+    fn free(codes: Tensor) -> Self {
+        Self {
+            codes,
+            penalty: None,
+            perplexity: None,
+        }
+    }
+}
+
+/// Finite scalar quantisation: rounds `tanh(x)` to `levels` even steps over [-1, 1]; the gradient is that of `tanh`.
+pub fn quantise(x: &Tensor, levels: i64) -> Tensor {
+    let bounded = x.tanh();
+    let half = (levels - 1) as f64 / 2.0;
+    let rounded = ((&bounded + 1.0) * half).round() / half - 1.0;
+    &bounded + (rounded - &bounded).detach()
+}
+
+fn variational(x: &Tensor, mask: &Mask, train: bool, weight: f64, free_bits: f64) -> Squeezed {
+    let parts = x.chunk(2, 1);
+    // Beyond these bounds exp() would leave the range of f32 sooner than any loss could use it.
+    let (mean, log_variance) = (&parts[0], parts[1].clamp(-20.0, 20.0));
+    let codes = if train {
+        mean + log_variance.g_mul_scalar(0.5).exp() * mean.randn_like()
+    } else {
+        mean.shallow_clone()
+    };
+    let divergence = (log_variance.exp() + mean.square() - 1.0 - &log_variance) * 0.5;
+    let by_value = mask.mean_of_all(&divergence);
+    let paid = by_value.clamp_min(free_bits * std::f64::consts::LN_2);
+    Squeezed {
+        codes,
+        penalty: Some(paid.sum(Kind::Float) * weight),
+        perplexity: None,
+    }
+}
+
+/// Vectors, and an account of their use.
+#[derive(Debug)]
+struct Codebook {
+    /// `[codes, dim]`.
+    vectors: Tensor,
+    /// Running share of use, 1 for even use, `[codes]`.
+    usage: Tensor,
+    /// Codes of the last batch at random places, where a vector would begin anew, `[codes, dim]`.
+    recent: Tensor,
+}
+
+/// How slowly the account of use forgets, a batch.
+const USAGE_DECAY: f64 = 0.95;
+
+impl Codebook {
+    fn new(path: Path, codes: i64, dim: i64) -> Self {
+        let spread = Init::Randn {
+            mean: 0.0,
+            stdev: 0.5,
+        };
+        Self {
+            vectors: path.var("vectors", &[codes, dim], spread),
+            usage: path.ones_no_train("usage", &[codes]),
+            recent: path.zeros_no_train("recent", &[codes, dim]),
+        }
+    }
+
+    fn forward(&self, x: &Tensor, mask: &Mask, train: bool, commitment: f64) -> Squeezed {
+        let shape = x.transpose(1, 2);
+        let flat = shape.reshape([-1, x.size()[1]]);
+        let nearest = no_grad(|| self.nearest(&flat));
+        let chosen = self.vectors.index_select(0, &nearest);
+        let chosen = chosen.view_as(&shape).transpose(1, 2);
+        let real = mask.flat_real(x.device());
+        let use_ = no_grad(|| self.count(&nearest, &real));
+        if train {
+            no_grad(|| self.remember(&flat, &use_, &real));
+        }
+        let gap = |from: &Tensor, to: &Tensor| {
+            mask.mean_of_all(&(from - to.detach()).square())
+                .mean(Kind::Float)
+        };
+        let share = &use_ / use_.sum(Kind::Float).clamp_min(1.0);
+        let entropy = -(&share * share.clamp_min(1e-12).log()).sum(Kind::Float);
+        Squeezed {
+            codes: x + (&chosen - x).detach(),
+            penalty: Some(gap(&chosen, x) + gap(x, &chosen) * commitment),
+            perplexity: Some(entropy.exp()),
+        }
+    }
+
+    /// Numbers of the nearest vectors of `[frames, dim]`.
+    fn nearest(&self, flat: &Tensor) -> Tensor {
+        let lengths = self
+            .vectors
+            .square()
+            .sum_dim_intlist(&[1i64][..], false, Kind::Float);
+        (lengths - flat.matmul(&self.vectors.tr()) * 2.0).argmin(1, false)
+    }
+
+    /// How often each vector was chosen by a real frame, `[codes]`.
+    fn count(&self, nearest: &Tensor, real: &Tensor) -> Tensor {
+        self.usage.zeros_like().index_add(0, nearest, real)
+    }
+
+    fn remember(&self, flat: &Tensor, counts: &Tensor, real: &Tensor) {
+        let codes = self.usage.size()[0] as f64;
+        let even = counts * (codes / counts.sum(Kind::Float).clamp_min(1.0).double_value(&[]));
+        let _ = self.usage.shallow_clone().lerp_(&even, 1.0 - USAGE_DECAY);
+        let places = real.multinomial(self.usage.size()[0], true);
+        self.recent
+            .shallow_clone()
+            .copy_(&flat.index_select(0, &places));
+    }
+
+    fn restart(&self, below: f64) {
+        no_grad(|| {
+            let dead = self.usage.lt(below);
+            let vectors = self.recent.where_self(&dead.unsqueeze(1), &self.vectors);
+            self.vectors.shallow_clone().copy_(&vectors);
+            // Time to be chosen, before it is looked at again.
+            let _ = self.usage.shallow_clone().masked_fill_(&dead, 2.0 * below);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, nn::VarStore};
+
+    const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
+
+    fn vector(codes: i64) -> BottleneckOptions {
+        BottleneckOptions::Vector {
+            codes,
+            commitment: 0.25,
+            restart_below: 0.05,
+        }
+    }
+
+    #[test]
+    fn quantised_codes_lie_on_their_levels_and_keep_a_gradient() {
+        let x = Tensor::randn([4, 50], CPU).set_requires_grad(true);
+        let codes = quantise(&x, 3);
+        let off = (&codes - codes.round()).abs().max().double_value(&[]);
+        assert!(off < 1e-6);
+        codes.sum(Kind::Float).backward();
+        assert!(x.grad().abs().min().double_value(&[]) > 0.0);
+    }
+
+    #[test]
+    fn a_codebook_gives_its_nearest_vectors() {
+        let store = VarStore::new(Device::Cpu);
+        let bottleneck = Bottleneck::new(store.root(), 2, vector(2));
+        let vectors = Tensor::from_slice(&[0f32, 0.0, 1.0, 1.0]).reshape([2, 2]);
+        no_grad(|| {
+            let codebook = bottleneck.codebook.as_ref().unwrap();
+            codebook.vectors.shallow_clone().copy_(&vectors);
+        });
+        // Frames (0.1, 0.2), (0.9, 0.8) and one of padding.
+        let x = Tensor::from_slice(&[0.1f32, 0.9, 5.0, 0.2, 0.8, 5.0]).reshape([1, 2, 3]);
+        let mask = Mask::new(&[2, 3], Device::Cpu);
+        let x = Tensor::cat(&[&x, &x.narrow(2, 0, 1).expand([1, 2, 3], false)], 0);
+        let found = bottleneck.forward(&x, &mask, false);
+        let first: Vec<f32> =
+            Vec::try_from(found.codes.get(0).narrow(1, 0, 2).reshape([-1])).unwrap();
+        assert_eq!(first, [0.0, 1.0, 0.0, 1.0]);
+        // Distances: frame 1 and its three copies 0.05, frame 2 0.05, over two values.
+        let penalty = found.penalty.unwrap().double_value(&[]);
+        assert!((penalty - 1.25 * 0.025).abs() < 1e-6, "{penalty}");
+        // Four of five frames chose the first vector.
+        let entropy = -(0.8f64 * 0.8f64.ln() + 0.2 * 0.2f64.ln());
+        let perplexity = found.perplexity.unwrap().double_value(&[]);
+        assert!((perplexity - entropy.exp()).abs() < 1e-5);
+    }
+
+    #[test]
+    fn unused_vectors_begin_anew_where_codes_are() {
+        tch::manual_seed(0);
+        let store = VarStore::new(Device::Cpu);
+        let bottleneck = Bottleneck::new(store.root(), 4, vector(16));
+        let mask = Mask::new(&[50, 50], Device::Cpu);
+        // Far from where the codebook begins.
+        let batch = || Tensor::randn([2, 4, 50], CPU) + 20.0;
+        let mut used = 0.0;
+        for _ in 0..100 {
+            bottleneck.tend();
+            let found = bottleneck.forward(&batch(), &mask, true);
+            used = found.perplexity.unwrap().double_value(&[]);
+        }
+        assert!(used > 8.0, "{used}");
+    }
+
+    #[test]
+    fn the_divergence_is_that_of_gaussians() {
+        let x = Tensor::from_slice(&[0.5f32, (0.25f32).ln()]).reshape([1, 2, 1]);
+        let mask = Mask::new(&[1], Device::Cpu);
+        let expected: f64 = 0.5 * (0.25 + 0.25 - 1.0 - 0.25f64.ln());
+        for (free_bits, paid) in [(0.0, expected), (2.0, 2.0 * std::f64::consts::LN_2)] {
+            let found = variational(&x, &mask, false, 1.0, free_bits);
+            let penalty = found.penalty.unwrap().double_value(&[]);
+            assert!((penalty - paid).abs() < 1e-6, "{penalty} {paid}");
+            assert_eq!(found.codes.double_value(&[0, 0, 0]), 0.5);
+        }
+    }
+}

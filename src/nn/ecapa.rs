@@ -1,0 +1,117 @@
+//! ECAPA-TDNN's layers over time (Desplanques et al. 2020, figure 2): squeeze-excited Res2 blocks whose outputs all
+//! reach the last layer. The original's context in the pooling is left out: its attention sees frames alone.
+
+use tch::Tensor;
+use tch::nn::Path;
+
+use super::layer::{BatchNorm, Conv1d, Linear};
+use super::mask::Mask;
+
+/// Parts into which a Res2 block splits its channels.
+const SCALE: i64 = 8;
+
+/// A convolution, three blocks at dilation 2, 3 and 4, and a convolution over the outputs of all three.
+#[derive(Debug)]
+pub struct Ecapa {
+    first: Layer,
+    blocks: Vec<Block>,
+    last: Conv1d,
+    outputs: i64,
+}
+
+impl Ecapa {
+    /// From `inputs` through `channels`, a multiple of 8.
+    pub fn new(path: Path, inputs: i64, channels: i64) -> Self {
+        let blocks = [2, 3, 4]
+            .map(|dilation| Block::new(&path / format!("block{dilation}"), channels, dilation));
+        let outputs = 3 * channels;
+        Self {
+            first: Layer::new(&path / "first", inputs, channels, 5, 1),
+            blocks: blocks.into(),
+            last: Conv1d::new(&path / "last", outputs, outputs, 1),
+            outputs,
+        }
+    }
+
+    /// Values a frame that come out.
+    pub fn outputs(&self) -> i64 {
+        self.outputs
+    }
+
+    /// `[batch, inputs, frames]` to `[batch, outputs, frames]`.
+    pub fn forward(&self, x: Tensor, mask: &Mask, train: bool) -> Tensor {
+        let mut x = self.first.forward(&x, mask, train);
+        let mut every = Vec::with_capacity(self.blocks.len());
+        for block in &self.blocks {
+            // Each block reads the sum of all outputs before it.
+            let y = block.forward(&x, mask, train);
+            x = &x + &y;
+            every.push(y);
+        }
+        mask.apply(self.last.forward(&Tensor::cat(&every, 1)).relu())
+    }
+}
+
+/// Convolution, rectifier, batch normalisation.
+#[derive(Debug)]
+struct Layer {
+    conv: Conv1d,
+    norm: BatchNorm,
+}
+
+impl Layer {
+    fn new(path: Path, inputs: i64, outputs: i64, kernel: i64, dilation: i64) -> Self {
+        Self {
+            conv: Conv1d::new(&path / "conv", inputs, outputs, kernel).dilation(dilation),
+            norm: BatchNorm::new(&path / "norm", outputs),
+        }
+    }
+
+    fn forward(&self, x: &Tensor, mask: &Mask, train: bool) -> Tensor {
+        mask.apply(self.norm.forward(&self.conv.forward(x).relu(), train))
+    }
+}
+
+#[derive(Debug)]
+struct Block {
+    input: Layer,
+    parts: Vec<Layer>,
+    output: Layer,
+    squeeze: Linear,
+    excite: Linear,
+}
+
+impl Block {
+    fn new(path: Path, channels: i64, dilation: i64) -> Self {
+        let width = channels / SCALE;
+        let parts = (1..SCALE)
+            .map(|part| Layer::new(&path / format!("part{part}"), width, width, 3, dilation))
+            .collect();
+        let narrow = (channels / 4).max(1);
+        Self {
+            input: Layer::new(&path / "input", channels, channels, 1, 1),
+            parts,
+            output: Layer::new(&path / "output", channels, channels, 1, 1),
+            squeeze: Linear::new(&path / "squeeze", channels, narrow),
+            excite: Linear::new(&path / "excite", narrow, channels),
+        }
+    }
+
+    fn forward(&self, x: &Tensor, mask: &Mask, train: bool) -> Tensor {
+        let chunks = self.input.forward(x, mask, train).chunk(SCALE, 1);
+        let mut every = vec![chunks[0].shallow_clone()];
+        for (index, part) in self.parts.iter().enumerate() {
+            // From the second on, each part also reads what the one before it made.
+            let own = &chunks[index + 1];
+            let read = match index {
+                0 => own.shallow_clone(),
+                _ => own + &every[index],
+            };
+            every.push(part.forward(&read, mask, train));
+        }
+        let y = self.output.forward(&Tensor::cat(&every, 1), mask, train);
+        let mean = mask.mean_std(&y).0.squeeze_dim(2);
+        let gate = self.excite.forward(&self.squeeze.forward(&mean).relu());
+        y * gate.sigmoid().unsqueeze(2) + x
+    }
+}

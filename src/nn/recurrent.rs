@@ -1,0 +1,130 @@
+//! Gated recurrent layers over padded sequences.
+
+use tch::nn::{self, Path, RNN};
+use tch::{Kind, Tensor};
+
+use super::layer::Linear;
+use super::mask::Mask;
+
+/// Layers of gated recurrent units (Cho et al. 2014), each read in both directions unless it is to be causal.
+#[derive(Debug)]
+pub struct Recurrent {
+    layers: Vec<(nn::GRU, Option<nn::GRU>)>,
+    channels: i64,
+}
+
+impl Recurrent {
+    /// From `inputs` to `channels` values a frame (half from each direction where there are two; `channels` is then
+    /// even).
+    pub fn new(path: Path, inputs: i64, channels: i64, layers: i64, causal: bool) -> Self {
+        let own = if causal { channels } else { channels / 2 };
+        let layers = (0..layers)
+            .map(|index| {
+                let inputs = if index == 0 { inputs } else { channels };
+                let unit = |name: &str| {
+                    let path = &path / format!("{name}{index}");
+                    nn::gru(path, inputs, own, Default::default())
+                };
+                let forward = unit("forward");
+                (forward, (!causal).then(|| unit("backward")))
+            })
+            .collect();
+        Self { layers, channels }
+    }
+
+    /// Values a frame.
+    pub fn channels(&self) -> i64 {
+        self.channels
+    }
+
+    /// `[batch, inputs, frames]` to `[batch, channels, frames]`; padding does not reach real frames.
+    pub fn forward(&self, x: &Tensor, mask: &Mask) -> Tensor {
+        let mut x = x.shallow_clone();
+        for (forward, backward) in &self.layers {
+            let there = run(forward, &x);
+            x = mask.apply(match backward {
+                None => there,
+                Some(backward) => {
+                    let back = mask.reverse(&run(backward, &mask.reverse(&x)));
+                    Tensor::cat(&[there, back], 1)
+                }
+            });
+        }
+        x
+    }
+}
+
+fn run(unit: &nn::GRU, x: &Tensor) -> Tensor {
+    let (out, _) = unit.seq(&x.transpose(1, 2).contiguous());
+    out.transpose(1, 2)
+}
+
+/// A decoder of whole sequences from one vector each: the vector stands at every frame, with how far the frame is
+/// on its way from the first to the last, and a recurrent layer makes a course of it.
+#[derive(Debug)]
+pub struct Unroll {
+    recurrent: Recurrent,
+    output: Linear,
+}
+
+impl Unroll {
+    /// From vectors of `inputs` to sequences of `outputs` values a frame through `channels` units a direction pair.
+    pub fn new(path: Path, inputs: i64, channels: i64, layers: i64, outputs: i64) -> Self {
+        Self {
+            recurrent: Recurrent::new(&path / "gru", inputs + 1, channels, layers, false),
+            output: Linear::new(&path / "output", channels, outputs),
+        }
+    }
+
+    /// `[batch, inputs]` to `[batch, outputs, frames]`.
+    pub fn forward(&self, vector: &Tensor, mask: &Mask) -> Tensor {
+        let frames = mask.frames();
+        let every = vector.unsqueeze(2).expand([-1, -1, frames], false);
+        let lengths = Tensor::from_slice(mask.lengths())
+            .to(vector.device())
+            .to_kind(Kind::Float)
+            .reshape([-1, 1, 1]);
+        let place = Tensor::arange(frames, (Kind::Float, vector.device())).reshape([1, 1, -1]);
+        let way = place / (lengths - 1.0).clamp_min(1.0);
+        let x = mask.apply(Tensor::cat(&[every, way], 1));
+        let x = self.recurrent.forward(&x, mask).transpose(1, 2);
+        mask.apply(self.output.forward(&x).transpose(1, 2))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, nn::VarStore};
+
+    const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
+
+    #[test]
+    fn a_batch_gives_what_one_alone_gives() {
+        for causal in [false, true] {
+            let store = VarStore::new(Device::Cpu);
+            let gru = Recurrent::new(store.root(), 5, 8, 2, causal);
+            let x = Tensor::randn([1, 5, 7], CPU);
+            let alone = gru.forward(&x, &Mask::new(&[7], Device::Cpu));
+            let batch = Tensor::cat(
+                &[x.constant_pad_nd([0, 4]), Tensor::randn([1, 5, 11], CPU)],
+                0,
+            );
+            let many = gru.forward(&batch, &Mask::new(&[7, 11], Device::Cpu));
+            assert_eq!(many.size(), [2, 8, 11]);
+            let gap = (alone - many.narrow(0, 0, 1).narrow(2, 0, 7)).abs().max();
+            assert!(gap.double_value(&[]) < 1e-5);
+        }
+    }
+
+    #[test]
+    fn a_vector_unrolls_to_any_length() {
+        let store = VarStore::new(Device::Cpu);
+        let unroll = Unroll::new(store.root(), 6, 8, 1, 5);
+        let mask = Mask::new(&[4, 1, 9], Device::Cpu);
+        let out = unroll.forward(&Tensor::randn([3, 6], CPU), &mask);
+        assert_eq!(out.size(), [3, 5, 9]);
+        let alone = unroll.forward(&Tensor::zeros([1, 6], CPU), &Mask::new(&[1], Device::Cpu));
+        assert_eq!(alone.size(), [1, 5, 1]);
+    }
+}

@@ -1,0 +1,37 @@
+//! The x-vector's layers over time (Snyder et al. 2018): width 5, then 3 at dilation 2 and 3, then 1.
+
+use tch::Tensor;
+use tch::nn::Path;
+
+use super::layer::{BatchNorm, Conv1d};
+use super::mask::Mask;
+
+/// Dilated convolutions, each with a rectifier and batch normalisation.
+#[derive(Debug)]
+pub struct Tdnn {
+    layers: Vec<(Conv1d, BatchNorm)>,
+}
+
+impl Tdnn {
+    /// From `inputs` to `channels`.
+    pub fn new(path: &Path, inputs: i64, channels: i64) -> Self {
+        let layers = [(5, 1), (3, 2), (3, 3), (1, 1)]
+            .into_iter()
+            .enumerate()
+            .map(|(index, (kernel, dilation))| {
+                let path = path / format!("tdnn{index}");
+                let inputs = if index == 0 { inputs } else { channels };
+                let conv = Conv1d::new(&path / "conv", inputs, channels, kernel).dilation(dilation);
+                (conv, BatchNorm::new(&path / "norm", channels))
+            })
+            .collect();
+        Self { layers }
+    }
+
+    /// `[batch, inputs, frames]` to `[batch, channels, frames]`.
+    pub fn forward(&self, x: Tensor, mask: &Mask, train: bool) -> Tensor {
+        self.layers.iter().fold(x, |x, (conv, norm)| {
+            mask.apply(norm.forward(&conv.forward(&x).relu(), train))
+        })
+    }
+}
