@@ -272,17 +272,17 @@ impl<'a> Extraction<'a> {
         no_grad(|| match self.strand {
             Strand::Features => rows(&feats, &lengths),
             Strand::Speaker => {
-                let embeds = model.speaker.forward(&feats, &mask, false).unsqueeze(2);
+                let embeds = model.embeds(&feats, &mask).unsqueeze(2);
                 rows(&embeds, &vec![1; lengths.len()])
             }
             Strand::Phonetic => {
-                let encoded = model.phonetic.forward(&feats, &mask, false);
-                rows(&encoded.codes, encoded.mask.lengths())
+                let (codes, code_mask) = model.codes(&feats, &mask);
+                rows(&codes, code_mask.lengths())
             }
             Strand::Reconstruction => {
-                let codes = model.phonetic.forward(&feats, &mask, false).codes;
-                let embeds = model.speaker.forward(&feats, &mask, false);
-                rows(&model.decoder.forward(&codes, &embeds, &mask), &lengths)
+                let (codes, _) = model.codes(&feats, &mask);
+                let embeds = model.embeds(&feats, &mask);
+                rows(&model.decode(&codes, &embeds, &mask), &lengths)
             }
         })
     }

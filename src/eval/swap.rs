@@ -103,9 +103,9 @@ fn decode(model: &Model, device: Device, source: &Array2<f32>, voice: &Array2<f3
     };
     no_grad(|| {
         let ((source, mask), (voice, voice_mask)) = (tensor(source), tensor(voice));
-        let codes = model.phonetic.forward(&source, &mask, false).codes;
-        let embeds = model.speaker.forward(&voice, &voice_mask, false);
-        let decoded = model.decoder.forward(&codes, &embeds, &mask);
+        let (codes, _) = model.codes(&source, &mask);
+        let embeds = model.embeds(&voice, &voice_mask);
+        let decoded = model.decode(&codes, &embeds, &mask);
         rows(&decoded, mask.lengths()).remove(0)
     })
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tch::nn::Path;
 use tch::{Device, Kind, Tensor, no_grad};
 
-use crate::dataset::batch::SpeechBatch;
+use super::opponent::{Made, Opponent};
 use crate::dataset::labels::NO_LABEL;
 use crate::error::{Error, Result};
 use crate::nn::classifier::Answer;
@@ -13,7 +13,7 @@ use crate::nn::{Classifier, ClassifierOptions, Mask, PairCritic};
 use crate::objective::adversarial::{Defeat, gradient_penalty, reverse_gradient};
 use crate::objective::classification::{accuracy, cross_entropy, mean_where};
 use crate::train::schedule::Ramp;
-use crate::train::{OptimiserOptions, Player, Scalars, update};
+use crate::train::{Clock, OptimiserOptions, Player, Scalars, update};
 
 /// What the critic reads, and what it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,121 +221,15 @@ impl Adversary {
         }
     }
 
-    /// The critic's player.
-    pub fn player(&mut self) -> &mut Player {
-        &mut self.player
-    }
-
-    /// When critic and encoder learn.
-    pub fn play(&self) -> Play {
-        self.options.play
-    }
-
-    /// Batches that the critic wants for itself, a step.
-    pub fn turns(&self) -> usize {
-        match self.options.play {
-            Play::InTurns => self.options.critic_steps,
-            Play::AtOnce => 0,
-        }
-    }
-
-    /// Begins anew where `step` is due for it.
-    pub fn restart_when_due(&mut self, step: u64) {
-        let every = self.options.restart_every;
-        if every > 0 && step > 0 && step.is_multiple_of(every) {
-            let gain = self.log_gain.copy();
-            *self = Self::new(self.name.clone(), &self.options, self.shape, self.device);
-            no_grad(|| self.log_gain.copy_(&gain));
-        }
-    }
-
-    /// One of the critic's own steps on codes that stand still; the run has `total` steps.
-    ///
-    /// # Errors
-    /// What libtorch says.
-    pub fn learn(
-        &mut self,
-        codes: &Tensor,
-        mask: &Mask,
-        batch: &SpeechBatch,
-        total: u64,
-    ) -> Result<Tensor> {
-        let (loss, right) = self.critic_loss(codes, mask, batch);
-        self.follow(right.as_ref());
-        // The critic's schedule runs over its own updates, of which there are more, and from each restart.
-        let steps = match self.options.restart_every {
-            0 => total,
-            every => every.min(total),
-        };
-        update(
-            &mut [&mut self.player],
-            &loss,
-            steps * self.options.critic_steps as u64,
-        )?;
-        Ok(loss.detach())
-    }
-
-    /// What encoder and critic minimise together at `step`, at once.
-    pub fn at_once(
-        &mut self,
-        codes: &Tensor,
-        mask: &Mask,
-        batch: &SpeechBatch,
-        step: u64,
-    ) -> Tensor {
-        let reversed = reverse_gradient(codes, self.lambda(step));
-        let (loss, right) = self.critic_loss(&reversed, mask, batch);
-        self.follow(right.as_ref());
-        loss
-    }
-
-    /// What the encoder minimises at `step`, in its own turn; none while lambda is 0.
-    pub fn in_turn(
-        &self,
-        codes: &Tensor,
-        mask: &Mask,
-        batch: &SpeechBatch,
-        step: u64,
-    ) -> Option<Tensor> {
-        let lambda = self.lambda(step);
-        (lambda > 0.0).then(|| {
-            let (answers, targets) = self.answer(codes, mask, batch, true);
-            let gain = match self.options.loss {
-                CriticLoss::CrossEntropy => self.options.defeat.loss(&answers, &targets),
-                CriticLoss::Wasserstein => score_gap(&answers, &targets),
-            };
-            gain * lambda
-        })
-    }
-
-    /// Adds how well the critic does, without gradients.
-    pub fn validate(
-        &self,
-        codes: &Tensor,
-        mask: &Mask,
-        batch: &SpeechBatch,
-        scalars: &mut Scalars,
-    ) {
-        let (answers, targets) = self.answer(codes, mask, batch, false);
-        match self.options.loss {
-            CriticLoss::CrossEntropy => {
-                scalars.add(self.term("accuracy"), &accuracy(&answers, &targets));
-            }
-            CriticLoss::Wasserstein => {
-                scalars.add(self.term("score_gap"), &score_gap(&answers, &targets));
-            }
-        }
-    }
-
     /// Name of the critic's loss in logs.
-    pub fn loss_name(&self) -> String {
-        self.term(match self.options.loss {
+    fn loss_name(&self) -> String {
+        self.term_name(match self.options.loss {
             CriticLoss::CrossEntropy => "cross_entropy",
             CriticLoss::Wasserstein => "wasserstein",
         })
     }
 
-    fn term(&self, term: &str) -> String {
+    fn term_name(&self, term: &str) -> String {
         format!("{}/{term}", self.name)
     }
 
@@ -361,16 +255,11 @@ impl Adversary {
     }
 
     /// The critic's loss, and its accuracy where it has one.
-    fn critic_loss(
-        &self,
-        codes: &Tensor,
-        mask: &Mask,
-        batch: &SpeechBatch,
-    ) -> (Tensor, Option<Tensor>) {
-        let (answers, targets) = self.answer(codes, mask, batch, true);
+    fn critic_loss(&self, codes: &Tensor, made: &Made) -> (Tensor, Option<Tensor>) {
+        let (answers, targets) = self.answer(codes, made, true);
         match (&self.network, self.options.loss) {
             (Network::OfPairs(critic), CriticLoss::Wasserstein) => {
-                let penalty = self.penalty(critic, codes, mask, batch);
+                let penalty = self.penalty(critic, codes, made);
                 (penalty - score_gap(&answers, &targets), None)
             }
             _ => {
@@ -382,13 +271,8 @@ impl Adversary {
 
     /// The critic's answers, and what would be right: logits over speakers with targets as [`cross_entropy`] has
     /// them; or of pairs `[2 batch, answers]`, first those of one speaker (target 1), then those of two (0).
-    fn answer(
-        &self,
-        codes: &Tensor,
-        mask: &Mask,
-        batch: &SpeechBatch,
-        train: bool,
-    ) -> (Tensor, Tensor) {
+    fn answer(&self, codes: &Tensor, made: &Made, train: bool) -> (Tensor, Tensor) {
+        let (mask, batch) = (made.code_mask(), made.batch);
         match &self.network {
             Network::OfSpeakers(critic) => {
                 let targets = match self.options.reads {
@@ -413,13 +297,8 @@ impl Adversary {
 
     /// Of the critic's slope between the second of a pair of one speaker and the second of a pair of two, over the
     /// frames that both have.
-    fn penalty(
-        &self,
-        critic: &PairCritic,
-        codes: &Tensor,
-        mask: &Mask,
-        batch: &SpeechBatch,
-    ) -> Tensor {
+    fn penalty(&self, critic: &PairCritic, codes: &Tensor, made: &Made) -> Tensor {
+        let (mask, batch) = (made.code_mask(), made.batch);
         let codes = codes.detach();
         let (same, other) = (
             batch.other_of_same_speaker(),
@@ -432,6 +311,76 @@ impl Adversary {
             critic.compare(&left, &critic.summaries(right, &both, true))
         });
         slope * self.options.gradient_penalty
+    }
+}
+
+impl Opponent for Adversary {
+    fn player(&mut self) -> &mut Player {
+        &mut self.player
+    }
+
+    fn turns(&self) -> usize {
+        match self.options.play {
+            Play::InTurns => self.options.critic_steps,
+            Play::AtOnce => 0,
+        }
+    }
+
+    fn at_once(&self) -> bool {
+        self.options.play == Play::AtOnce
+    }
+
+    fn begin(&mut self, step: u64) {
+        let every = self.options.restart_every;
+        if every > 0 && step > 0 && step.is_multiple_of(every) {
+            let gain = self.log_gain.copy();
+            *self = Self::new(self.name.clone(), &self.options, self.shape, self.device);
+            no_grad(|| self.log_gain.copy_(&gain));
+        }
+    }
+
+    fn learn(&mut self, made: &Made, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
+        let (loss, right) = self.critic_loss(made.codes(), made);
+        self.follow(right.as_ref());
+        scalars.add(self.loss_name(), &loss);
+        // The critic's schedule runs over its own updates, of which there are more, and from each restart.
+        let steps = match self.options.restart_every {
+            0 => clock.total,
+            every => every.min(clock.total),
+        };
+        let updates = steps * self.options.critic_steps as u64;
+        update(&mut [&mut self.player], &loss, updates)
+    }
+
+    fn term(&mut self, made: &Made, step: u64, scalars: &mut Scalars) -> Option<Tensor> {
+        let lambda = self.lambda(step);
+        if self.at_once() {
+            let reversed = reverse_gradient(made.codes(), lambda);
+            let (loss, right) = self.critic_loss(&reversed, made);
+            self.follow(right.as_ref());
+            scalars.add(self.loss_name(), &loss);
+            return Some(loss);
+        }
+        (lambda > 0.0).then(|| {
+            let (answers, targets) = self.answer(made.codes(), made, true);
+            let gain = match self.options.loss {
+                CriticLoss::CrossEntropy => self.options.defeat.loss(&answers, &targets),
+                CriticLoss::Wasserstein => score_gap(&answers, &targets),
+            };
+            gain * lambda
+        })
+    }
+
+    fn validate(&self, made: &Made, scalars: &mut Scalars) {
+        let (answers, targets) = self.answer(made.codes(), made, false);
+        match self.options.loss {
+            CriticLoss::CrossEntropy => {
+                scalars.add(self.term_name("accuracy"), &accuracy(&answers, &targets));
+            }
+            CriticLoss::Wasserstein => {
+                scalars.add(self.term_name("score_gap"), &score_gap(&answers, &targets));
+            }
+        }
     }
 }
 
@@ -464,26 +413,59 @@ fn score_gap(scores: &Tensor, targets: &Tensor) -> Tensor {
 
 #[cfg(test)]
 mod tests {
+    use super::super::model::{Model, ModelOptions, ModelShape};
     use super::*;
-    use tch::Device;
+    use crate::dataset::batch::SpeechBatch;
+    use crate::nn::PerturbOptions;
+    use crate::nn::baseline::BaselineOptions;
+    use crate::nn::phonetic_encoder::Encoded;
 
-    /// Codes of 12 utterances of 3 speakers, whose speaker stands in the first value at strength `leak`.
-    fn batch(leak: f64) -> (Tensor, Mask, SpeechBatch) {
+    /// A batch of 12 utterances of 3 speakers, and codes whose speaker stands in every value at strength `leak`.
+    fn batch(leak: f64) -> (SpeechBatch, Encoded) {
         let speakers: Vec<i64> = (0..12).map(|u| u % 3).collect();
         let lengths: Vec<i64> = (0..12).map(|u| 6 + u % 4).collect();
         let mask = Mask::new(&lengths, Device::Cpu);
         let codes = Tensor::randn([12, 8, 9], (Kind::Float, Device::Cpu));
         let speakers = Tensor::from_slice(&speakers);
         let told = (&speakers - 1).to_kind(Kind::Float) * leak;
-        let codes = codes + told.reshape([12, 1, 1]);
+        let codes = mask.apply(codes + told.reshape([12, 1, 1]));
         let batch = SpeechBatch {
             feats: codes.zeros_like(),
             lengths,
             speakers,
             labels: None,
         };
-        (mask.apply(codes), mask, batch)
+        let encoded = Encoded {
+            codes,
+            mask,
+            penalty: None,
+            perplexity: None,
+        };
+        (batch, encoded)
     }
+
+    /// What `body` finds with such a batch in hand.
+    fn with_made<T>(leak: f64, body: impl FnOnce(&Made) -> T) -> T {
+        let options = ModelOptions {
+            baseline: Some(BaselineOptions::Standardise),
+            ..Default::default()
+        };
+        let shape = ModelShape {
+            bins: 8,
+            speakers: 3,
+        };
+        let model = Model::new(&options, shape, &Default::default(), Device::Cpu);
+        let perturb = PerturbOptions::default();
+        let (batch, encoded) = batch(leak);
+        let mut made = Made::new(&model, &batch, &perturb, Device::Cpu, true);
+        made.encoded = encoded;
+        body(&made)
+    }
+
+    const END: Clock = Clock {
+        step: 9999,
+        total: 60,
+    };
 
     fn every_kind() -> Vec<AdversaryOptions> {
         let small = ClassifierOptions {
@@ -522,14 +504,13 @@ mod tests {
             options.check("a").unwrap();
             tch::manual_seed(1);
             let mut critic = Adversary::new("critic".into(), &options, (8, 3), Device::Cpu);
+            let mut scalars = Scalars::default();
             for _ in 0..60 {
-                let (codes, mask, batch) = batch(2.0);
-                let _ = critic.learn(&codes, &mask, &batch, 60).unwrap();
+                with_made(2.0, |made| critic.learn(made, &END, &mut scalars)).unwrap();
             }
-            let term = |leak: f64| {
+            let mut term = |leak: f64| {
                 tch::manual_seed(2);
-                let (codes, mask, batch) = batch(leak);
-                let term = critic.in_turn(&codes, &mask, &batch, 9999);
+                let term = with_made(leak, |made| critic.term(made, END.step, &mut scalars));
                 term.unwrap().double_value(&[])
             };
             assert!(term(0.2) < term(2.0), "{options:?}");
@@ -539,16 +520,22 @@ mod tests {
     #[test]
     fn at_once_the_slope_is_against_the_critic() {
         tch::manual_seed(1);
-        let options = &every_kind()[0];
-        let mut critic = Adversary::new("critic".into(), options, (8, 3), Device::Cpu);
-        let (codes, mask, batch) = batch(2.0);
-        let codes = codes.set_requires_grad(true);
-        critic.at_once(&codes, &mask, &batch, 9999).backward();
-        let turned = codes.grad().copy();
-        let plain = codes.detach().set_requires_grad(true);
-        critic.critic_loss(&plain, &mask, &batch).0.backward();
-        let gap = (turned + plain.grad() * options.lambda.weight).abs().max();
-        assert!(gap.double_value(&[]) < 1e-6);
+        let options = AdversaryOptions {
+            play: Play::AtOnce,
+            ..every_kind().remove(0)
+        };
+        let mut critic = Adversary::new("critic".into(), &options, (8, 3), Device::Cpu);
+        with_made(2.0, |made| {
+            let codes = made.codes().set_requires_grad(true);
+            let loss = critic.term(made, END.step, &mut Scalars::default());
+            loss.unwrap().backward();
+            let plain = codes.detach().set_requires_grad(true);
+            critic.critic_loss(&plain, made).0.backward();
+            let gap = (codes.grad() + plain.grad() * options.lambda.weight)
+                .abs()
+                .max();
+            assert!(gap.double_value(&[]) < 1e-6);
+        });
     }
 
     #[test]
@@ -577,9 +564,9 @@ mod tests {
         let mut critic = Adversary::new("critic".into(), &options, (8, 3), Device::Cpu);
         critic.follow(Some(&Tensor::from(0.9f32)));
         let (weights, lambda) = (critic.player.flat().copy(), critic.lambda(9999));
-        critic.restart_when_due(9);
+        critic.begin(9);
         assert_eq!(*critic.player.flat(), weights);
-        critic.restart_when_due(10);
+        critic.begin(10);
         assert_ne!(*critic.player.flat(), weights);
         assert_eq!(critic.lambda(9999), lambda);
     }

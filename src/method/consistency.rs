@@ -3,11 +3,9 @@
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::model::Model;
-use crate::dataset::batch::SpeechBatch;
+use super::opponent::Made;
 use crate::error::{Error, Result};
-use crate::nn::phonetic_encoder::Encoded;
-use crate::nn::{Mask, PerturbOptions};
+use crate::nn::PerturbOptions;
 use crate::objective::invariance::Invariance;
 use crate::objective::reconstruction::Reconstruction;
 use crate::train::Scalars;
@@ -53,20 +51,13 @@ impl ConsistencyOptions {
         self.alike.check(&format!("{name}.alike"))
     }
 
-    /// The weighted terms of a batch with the codes `encoded`, the embeddings `embeds`, and the features `decoded`
-    /// of both.
-    pub fn terms(
-        &self,
-        model: &Model,
-        batch: &SpeechBatch,
-        made: &Made,
-        scalars: &mut Scalars,
-    ) -> Vec<Tensor> {
-        let codes = &made.encoded.codes;
+    /// The weighted terms of a batch whose `decoded` features `[batch, bins, frames]` have the voice that spoke it.
+    pub fn terms(&self, made: &Made, decoded: &Tensor, scalars: &mut Scalars) -> Vec<Tensor> {
+        let phonetic = &made.model.phonetic;
         // A code is held to what it was: the term moves what came later.
         let gap = |feats: &Tensor| {
-            let again = model.phonetic.forward(feats, made.mask, made.train);
-            Reconstruction::L1.loss(&again.codes, &codes.detach(), &again.mask)
+            let again = phonetic.forward(feats, &made.mask, made.train);
+            Reconstruction::L1.loss(&again.codes, &made.codes().detach(), &again.mask)
         };
         let mut terms = Vec::new();
         let mut add = |name: &str, weight: f64, term: Tensor| {
@@ -74,36 +65,18 @@ impl ConsistencyOptions {
             terms.push(term * weight);
         };
         if self.swap > 0.0 {
-            let voices = (made.embeds).index_select(0, &batch.one_of_another_speaker());
-            let converted = model.decoder.forward(codes, &voices, made.mask);
-            add("decoder/swap_consistency", self.swap, gap(&converted));
+            let apart = gap(&made.converted(made.codes()));
+            add("decoder/swap_consistency", self.swap, apart);
         }
         if self.recode > 0.0 {
-            add("decoder/recode_consistency", self.recode, gap(made.decoded));
+            add("decoder/recode_consistency", self.recode, gap(decoded));
         }
         if self.invariance > 0.0 && made.train {
-            let view = made.perturb.apply(&batch.feats);
-            let other = model.phonetic.forward(&view, made.mask, true);
-            let apart = self.alike.loss(&other.codes, codes, &other.mask);
+            let view = made.perturb.apply(&made.batch.feats);
+            let other = phonetic.forward(&view, &made.mask, true);
+            let apart = self.alike.loss(&other.codes, made.codes(), &other.mask);
             add("phonetic_encoder/invariance", self.invariance, apart);
         }
         terms
     }
-}
-
-/// What a step has made of its batch so far.
-#[derive(Debug)]
-pub struct Made<'a> {
-    /// Codes.
-    pub encoded: &'a Encoded,
-    /// Speaker embeddings `[batch, embedding_dim]`.
-    pub embeds: &'a Tensor,
-    /// Decoded features `[batch, bins, frames]`.
-    pub decoded: &'a Tensor,
-    /// Which frames are real.
-    pub mask: &'a Mask,
-    /// What the phonetic encoder's input goes through in training.
-    pub perturb: &'a PerturbOptions,
-    /// Whether this is training.
-    pub train: bool,
 }

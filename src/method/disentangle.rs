@@ -12,18 +12,21 @@
 //! ```
 
 use serde::{Deserialize, Serialize};
-use tch::{Device, Tensor, no_grad};
+use tch::{Device, Tensor};
 
-use super::adversary::{Adversary, AdversaryOptions, Play};
-use super::consistency::{ConsistencyOptions, Made};
+use super::adversary::{Adversary, AdversaryOptions};
+use super::consistency::ConsistencyOptions;
+use super::information::{Information, InformationOptions};
 use super::label_help::{LabelHelp, LabelShape};
 use super::model::{Model, ModelOptions, ModelShape};
+use super::opponent::{Made, Opponent};
+use super::prediction::{Prediction, PredictionOptions};
+use super::realism::{Realism, RealismOptions};
 use crate::dataset::batch::SpeechBatch;
 use crate::dataset::labels::Labels;
 use crate::error::{Error, Result};
 use crate::nn::layer::bf16_autocast;
-use crate::nn::phonetic_encoder::Encoded;
-use crate::nn::{ClassifierOptions, Mask, PerturbOptions};
+use crate::nn::{ClassifierOptions, PerturbOptions};
 use crate::objective::reconstruction::Reconstruction;
 use crate::objective::speaker::{SpeakerConstraint, SpeakerHead};
 use crate::train::{Clock, Method, OptimiserOptions, Player, Scalars, update};
@@ -52,8 +55,17 @@ pub struct DisentangleOptions {
     pub label_head: ClassifierOptions,
     /// What codes are held fast under.
     pub consistency: ConsistencyOptions,
-    /// The adversaries; none of them, or several at once.
+    /// Codes that foretell codes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prediction: Option<PredictionOptions>,
+    /// The speaker critics; none of them, or several at once.
     pub adversaries: Vec<AdversaryOptions>,
+    /// An estimator of what codes tell of the speaker embedding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub information: Option<InformationOptions>,
+    /// A discriminator of real against converted features.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub realism: Option<RealismOptions>,
     /// Optimiser of encoders, decoder, label head and what the speaker constraint learns.
     pub optimiser: OptimiserOptions,
 }
@@ -70,7 +82,10 @@ impl Default for DisentangleOptions {
             label_weight: 0.0,
             label_head: ClassifierOptions::default(),
             consistency: ConsistencyOptions::default(),
+            prediction: None,
             adversaries: Vec::new(),
+            information: None,
+            realism: None,
             optimiser: OptimiserOptions::default(),
         }
     }
@@ -98,6 +113,15 @@ impl DisentangleOptions {
         for (index, adversary) in self.adversaries.iter().enumerate() {
             adversary.check(&format!("adversaries[{index}]"))?;
         }
+        if let Some(prediction) = &self.prediction {
+            prediction.check("prediction")?;
+        }
+        if let Some(information) = &self.information {
+            information.check("information")?;
+        }
+        if let Some(realism) = &self.realism {
+            realism.check("realism")?;
+        }
         self.optimiser.check("optimiser")?;
         self.check_labels(labels)
     }
@@ -123,7 +147,8 @@ pub struct Disentangle {
     model: Model,
     label_help: Option<LabelHelp>,
     speaker: (Option<Player>, SpeakerHead),
-    adversaries: Vec<Adversary>,
+    prediction: Option<Prediction>,
+    opponents: Vec<Box<dyn Opponent>>,
     device: Device,
     bf16: bool,
 }
@@ -147,37 +172,34 @@ impl Disentangle {
         device: Device,
         bf16: bool,
     ) -> Self {
-        let encoder = &options.model.phonetic_encoder;
         let label_shape = LabelShape {
             kind: shape.labels.0,
             labels: shape.labels.1,
-            code_dim: encoder.code_dim,
-            subsampling: encoder.subsampling,
+            code_dim: options.model.code_dim(shape.bins),
+            subsampling: options.model.subsampling(),
         };
         let label_help = (options.label_weight > 0.0)
             .then(|| LabelHelp::new(label_shape, &options.label_head, &options.optimiser, device));
-        let adversaries = (options.adversaries.iter().enumerate())
-            .map(|(index, adversary)| {
-                let name = match index {
-                    0 => "speaker_critic".to_string(),
-                    _ => format!("speaker_critic_{}", index + 1),
-                };
-                let read = (encoder.code_dim, shape.speakers);
-                Adversary::new(name, adversary, read, device)
-            })
-            .collect();
+        let opponents = opponents(options, shape, device);
         let dim = options.model.speaker_encoder.embedding_dim;
         let (player, head) = Player::new("speaker_head", device, &options.optimiser, |path| {
             SpeakerHead::new(path, options.speaker, dim, shape.speakers)
         });
         let learns = options.speaker_weight > 0.0 && options.speaker.learns();
-        let bins = ModelShape { bins: shape.bins };
+        let prediction = options.prediction.as_ref().map(|prediction| {
+            Prediction::new(prediction, label_shape.code_dim, &options.optimiser, device)
+        });
+        let model_shape = ModelShape {
+            bins: shape.bins,
+            speakers: shape.speakers,
+        };
         Self {
-            model: Model::new(&options.model, bins, &options.optimiser, device),
+            model: Model::new(&options.model, model_shape, &options.optimiser, device),
             options: options.clone(),
             label_help,
             speaker: (learns.then_some(player), head),
-            adversaries,
+            prediction,
+            opponents,
             device,
             bf16,
         }
@@ -188,108 +210,116 @@ impl Disentangle {
         &self.model
     }
 
-    /// The critics' own step, number `turn` of this one's, on codes that stand still.
-    fn critic_step(
+    /// The opponents' own step, number `turn` of this one's.
+    fn turn(
         &mut self,
         batch: &SpeechBatch,
         turn: usize,
         clock: &Clock,
         scalars: &mut Scalars,
     ) -> Result<()> {
-        let mask = Mask::new(&batch.lengths, self.device);
-        let Encoded { codes, mask, .. } = no_grad(|| {
-            let feats = self.options.perturb.apply(&batch.feats);
-            self.model.phonetic.forward(&feats, &mask, true)
-        });
-        for adversary in &mut self.adversaries {
-            if turn < adversary.turns() {
-                let loss = adversary.learn(&codes, &mask, batch, clock.total)?;
-                scalars.add(adversary.loss_name(), &loss);
+        let made = Made::still(&self.model, batch, &self.options.perturb, self.device);
+        for opponent in &mut self.opponents {
+            if turn < opponent.turns() {
+                opponent.learn(&made, clock, scalars)?;
             }
         }
         Ok(())
     }
 
-    /// The encoders' step: everything but the critics' turns.
+    /// The encoders' step: everything but the opponents' turns.
     fn joint_step(
         &mut self,
         batch: &SpeechBatch,
         clock: &Clock,
         scalars: &mut Scalars,
     ) -> Result<()> {
-        let (mut loss, Encoded { codes, mask, .. }) = self.loss(batch, true, scalars);
-        for adversary in &mut self.adversaries {
-            match adversary.play() {
-                Play::AtOnce => {
-                    let told = adversary.at_once(&codes, &mask, batch, clock.step);
-                    scalars.add(adversary.loss_name(), &told);
-                    loss = &loss + told;
-                }
-                Play::InTurns => {
-                    if let Some(term) = adversary.in_turn(&codes, &mask, batch, clock.step) {
-                        loss = &loss + term;
-                    }
-                }
+        let made = Made::new(&self.model, batch, &self.options.perturb, self.device, true);
+        self.model.observe(&made.encoded, made.embeds());
+        let mut loss = self.loss(&made, scalars);
+        for opponent in &mut self.opponents {
+            if let Some(term) = opponent.term(&made, clock.step, scalars) {
+                loss = &loss + term;
             }
         }
+        drop(made);
         let mut players = self.model.players();
         players.extend(self.label_help.as_mut().map(LabelHelp::player));
         players.extend(self.speaker.0.as_mut());
-        let at_once = (self.adversaries.iter_mut()).filter(|a| a.play() == Play::AtOnce);
-        players.extend(at_once.map(Adversary::player));
+        players.extend(self.prediction.as_mut().map(Prediction::player));
+        let at_once = self.opponents.iter_mut().filter(|o| o.at_once());
+        players.extend(at_once.map(|opponent| opponent.player()));
         update(&mut players, &loss, clock.total)
     }
 
-    /// The terms that encoders and decoder share, added up, and the codes.
-    fn loss(&self, batch: &SpeechBatch, train: bool, scalars: &mut Scalars) -> (Tensor, Encoded) {
-        let (model, options) = (&self.model, &self.options);
-        let mask = &Mask::new(&batch.lengths, self.device);
-        let read = match train {
-            true => &options.perturb.apply(&batch.feats),
-            false => &batch.feats,
-        };
-        let encoded = model.phonetic.forward(read, mask, train);
-        let embeds = model.speaker.forward(&batch.feats, mask, train);
+    /// The terms that encoders and decoder share, added up.
+    fn loss(&self, made: &Made, scalars: &mut Scalars) -> Tensor {
+        let (options, batch) = (&self.options, made.batch);
+        let (codes, code_mask) = (made.codes(), made.code_mask());
         let given = match options.embed_other_utterance {
-            true => &embeds.index_select(0, &batch.other_of_same_speaker()),
-            false => &embeds,
+            true => &(made.embeds()).index_select(0, &batch.other_of_same_speaker()),
+            false => made.embeds(),
         };
-        let decoded = model.decoder.forward(&encoded.codes, given, mask);
+        let decoded = self.model.decoder.forward(codes, given, &made.mask);
 
-        let mut loss = (options.reconstruction).loss(&decoded, &batch.feats, mask);
+        let mut loss = (options.reconstruction).loss(&decoded, &batch.feats, &made.mask);
         scalars.add("decoder/reconstruction", &loss);
         if options.speaker_weight > 0.0 {
-            let apart = self.speaker.1.loss(&embeds, &batch.speakers);
+            let apart = self.speaker.1.loss(made.embeds(), &batch.speakers);
             scalars.add("speaker_encoder/constraint", &apart);
             // Never in place: `loss` begins as the reconstruction term itself.
             loss = &loss + apart * options.speaker_weight;
         }
         if let Some(help) = &self.label_help
-            && let Some(told) = help.loss(&encoded.codes, &encoded.mask, batch, train, scalars)
+            && let Some(told) = help.loss(codes, code_mask, batch, made.train, scalars)
         {
             loss = &loss + told * options.label_weight;
         }
-        if let Some(cost) = &encoded.penalty {
+        if let Some(cost) = &made.encoded.penalty {
             scalars.add("phonetic_encoder/bottleneck", cost);
             loss = &loss + cost;
         }
-        if let Some(used) = &encoded.perplexity {
+        if let Some(used) = &made.encoded.perplexity {
             scalars.add("phonetic_encoder/codebook_perplexity", used);
         }
-        let made = Made {
-            encoded: &encoded,
-            embeds: &embeds,
-            decoded: &decoded,
-            mask,
-            perturb: &options.perturb,
-            train,
-        };
-        for term in options.consistency.terms(model, batch, &made, scalars) {
+        if let Some(prediction) = &self.prediction {
+            let surprise = prediction.loss(codes, code_mask);
+            scalars.add("phonetic_encoder/prediction", &surprise);
+            loss = &loss + surprise;
+        }
+        for term in options.consistency.terms(made, &decoded, scalars) {
             loss = &loss + term;
         }
         scalars.add("loss", &loss);
-        (loss, encoded)
+        loss
     }
+}
+
+/// Everything that learns against the encoders.
+fn opponents(
+    options: &DisentangleOptions,
+    shape: DisentangleShape,
+    device: Device,
+) -> Vec<Box<dyn Opponent>> {
+    let code_dim = options.model.code_dim(shape.bins);
+    let mut opponents: Vec<Box<dyn Opponent>> = Vec::new();
+    for (index, adversary) in options.adversaries.iter().enumerate() {
+        let name = match index {
+            0 => "speaker_critic".to_string(),
+            _ => format!("speaker_critic_{}", index + 1),
+        };
+        let read = (code_dim, shape.speakers);
+        opponents.push(Box::new(Adversary::new(name, adversary, read, device)));
+    }
+    if let Some(information) = &options.information {
+        let dim = options.model.speaker_encoder.embedding_dim;
+        let information = Information::new(information, code_dim, dim, device);
+        opponents.push(Box::new(information));
+    }
+    if let Some(realism) = &options.realism {
+        opponents.push(Box::new(Realism::new(realism, shape.bins, device)));
+    }
+    opponents
 }
 
 impl Method for Disentangle {
@@ -299,14 +329,14 @@ impl Method for Disentangle {
         let mut players = self.model.players();
         players.extend(self.label_help.as_mut().map(LabelHelp::player));
         players.extend(self.speaker.0.as_mut());
-        players.extend(self.adversaries.iter_mut().map(Adversary::player));
+        players.extend(self.prediction.as_mut().map(Prediction::player));
+        players.extend(self.opponents.iter_mut().map(|o| o.player()));
         players
     }
 
     fn batches_per_step(&self) -> usize {
-        1 + (self.adversaries.iter().map(Adversary::turns))
-            .max()
-            .unwrap_or(0)
+        let turns = self.opponents.iter().map(|o| o.turns());
+        1 + turns.max().unwrap_or(0)
     }
 
     fn step(&mut self, batches: &[SpeechBatch], clock: &Clock) -> Result<Scalars> {
@@ -315,14 +345,15 @@ impl Method for Disentangle {
             let (own, turns) = batches
                 .split_last()
                 .ok_or_else(|| Error::option("batches", "at least one a step", "none"))?;
-            self.model.phonetic.tend();
-            for adversary in &mut self.adversaries {
-                adversary.restart_when_due(clock.step);
+            let own = own.to(self.device);
+            self.model.phonetic.tend(&own, self.device);
+            for opponent in &mut self.opponents {
+                opponent.begin(clock.step);
             }
             for (turn, batch) in turns.iter().enumerate() {
-                self.critic_step(&batch.to(self.device), turn, clock, &mut scalars)?;
+                self.turn(&batch.to(self.device), turn, clock, &mut scalars)?;
             }
-            self.joint_step(&own.to(self.device), clock, &mut scalars)?;
+            self.joint_step(&own, clock, &mut scalars)?;
             Ok(scalars)
         })
     }
@@ -331,9 +362,16 @@ impl Method for Disentangle {
         bf16_autocast(self.bf16, || {
             let batch = batch.to(self.device);
             let mut scalars = Scalars::default();
-            let (_, Encoded { codes, mask, .. }) = self.loss(&batch, false, &mut scalars);
-            for adversary in &self.adversaries {
-                adversary.validate(&codes, &mask, &batch, &mut scalars);
+            let made = Made::new(
+                &self.model,
+                &batch,
+                &self.options.perturb,
+                self.device,
+                false,
+            );
+            let _ = self.loss(&made, &mut scalars);
+            for opponent in &self.opponents {
+                opponent.validate(&made, &mut scalars);
             }
             Ok(scalars)
         })

@@ -4,8 +4,13 @@ pub mod adversary;
 pub mod config;
 pub mod consistency;
 pub mod disentangle;
+pub mod information;
 pub mod label_help;
 pub mod model;
+pub mod opponent;
+pub mod prediction;
+pub mod realism;
+pub mod regression;
 pub mod speech;
 
 pub use config::Config;

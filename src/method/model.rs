@@ -1,12 +1,16 @@
-//! What a disentangling method leaves behind: the two encoders and the decoder.
+//! What a disentangling method leaves behind: features to codes, features to an embedding, and back.
 
 use serde::{Deserialize, Serialize};
-use tch::Device;
+use tch::{Device, Tensor};
 
+use super::regression::Regression;
+use crate::dataset::batch::SpeechBatch;
 use crate::error::{Error, Result};
+use crate::nn::baseline::{Baseline, BaselineOptions};
 use crate::nn::decoder::DecoderShape;
+use crate::nn::phonetic_encoder::Encoded;
 use crate::nn::{
-    Decoder, DecoderOptions, PhoneticEncoder, PhoneticEncoderOptions, SpeakerEncoder,
+    Decoder, DecoderOptions, Mask, PhoneticEncoder, PhoneticEncoderOptions, SpeakerEncoder,
     SpeakerEncoderOptions,
 };
 use crate::train::{OptimiserOptions, Player};
@@ -17,19 +21,35 @@ use crate::train::{OptimiserOptions, Player};
 pub struct ModelOptions {
     /// Features to codes.
     pub phonetic_encoder: PhoneticEncoderOptions,
+    /// Codes that are not learned, in place of the phonetic encoder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineOptions>,
     /// Features to one embedding.
     pub speaker_encoder: SpeakerEncoderOptions,
     /// Codes and embedding to features.
     pub decoder: DecoderOptions,
+    /// Whether extraction takes from the codes what a linear map of the speaker embedding says of them. A decoder is
+    /// given it back, from the voice that it is to speak with.
+    pub regress_speaker_out: bool,
 }
 
 impl ModelOptions {
     /// Checks every value.
     ///
     /// # Errors
-    /// [`crate::Error::Option`] naming the key.
+    /// [`Error::Option`] naming the key.
     pub fn check(&self) -> Result<()> {
         self.phonetic_encoder.check()?;
+        if let Some(baseline) = self.baseline {
+            baseline.check("model.baseline")?;
+            if self.phonetic_encoder != PhoneticEncoderOptions::default() {
+                return Err(Error::option(
+                    "model.baseline",
+                    "either a baseline or a phonetic_encoder",
+                    "both",
+                ));
+            }
+        }
         self.speaker_encoder.check()?;
         self.decoder.check()?;
         let unrolls = matches!(self.decoder, DecoderOptions::Recurrent(_));
@@ -42,6 +62,22 @@ impl ModelOptions {
         }
         Ok(())
     }
+
+    /// Values per code, for features of `bins`.
+    pub fn code_dim(&self, bins: i64) -> i64 {
+        match self.baseline {
+            Some(_) => bins,
+            None => self.phonetic_encoder.code_dim,
+        }
+    }
+
+    /// Frames per code.
+    pub fn subsampling(&self) -> i64 {
+        match self.baseline {
+            Some(_) => 1,
+            None => self.phonetic_encoder.subsampling,
+        }
+    }
 }
 
 /// What the networks are built for.
@@ -49,20 +85,56 @@ impl ModelOptions {
 pub struct ModelShape {
     /// Bins of the features.
     pub bins: i64,
+    /// Training speakers.
+    pub speakers: i64,
+}
+
+/// Where codes come from.
+#[derive(Debug)]
+pub enum Phonetic {
+    /// A trained encoder.
+    Network(PhoneticEncoder),
+    /// A baseline.
+    Baseline(Baseline),
+}
+
+impl Phonetic {
+    /// Features `[batch, bins, frames]` to codes; `train` is the bottleneck's.
+    pub fn forward(&self, feats: &Tensor, mask: &Mask, train: bool) -> Encoded {
+        match self {
+            Self::Network(encoder) => encoder.forward(feats, mask, train),
+            Self::Baseline(baseline) => Encoded {
+                codes: baseline.forward(feats, mask),
+                mask: mask.subsample(1),
+                penalty: None,
+                perplexity: None,
+            },
+        }
+    }
+
+    /// Once a training step, before anything of the step is computed.
+    pub fn tend(&self, batch: &SpeechBatch, device: Device) {
+        match self {
+            Self::Network(encoder) => encoder.tend(),
+            Self::Baseline(baseline) => {
+                let mask = Mask::new(&batch.lengths, device);
+                baseline.observe(&batch.feats, &mask, &batch.speakers);
+            }
+        }
+    }
 }
 
 /// Encoders and decoder with their players.
 #[derive(Debug)]
 pub struct Model {
-    phonetic_player: Player,
-    speaker_player: Player,
-    decoder_player: Player,
+    players: Vec<Player>,
     /// Features to codes.
-    pub phonetic: PhoneticEncoder,
+    pub phonetic: Phonetic,
     /// Features to one embedding.
     pub speaker: SpeakerEncoder,
     /// Codes and embedding to features.
     pub decoder: Decoder,
+    regression: Option<Regression>,
 }
 
 impl Model {
@@ -73,38 +145,89 @@ impl Model {
         optimiser: &OptimiserOptions,
         device: Device,
     ) -> Self {
-        let (phonetic_player, phonetic) =
-            Player::new("phonetic_encoder", device, optimiser, |path| {
-                PhoneticEncoder::new(path, shape.bins, &options.phonetic_encoder)
-            });
+        let (phonetic_player, phonetic) = Player::new(
+            "phonetic_encoder",
+            device,
+            optimiser,
+            |path| match options.baseline {
+                Some(baseline) => {
+                    Phonetic::Baseline(Baseline::new(path, shape.bins, shape.speakers, baseline))
+                }
+                None => {
+                    let encoder = &options.phonetic_encoder;
+                    Phonetic::Network(PhoneticEncoder::new(path, shape.bins, encoder))
+                }
+            },
+        );
         let (speaker_player, speaker) = Player::new("speaker_encoder", device, optimiser, |path| {
             SpeakerEncoder::new(path, shape.bins, &options.speaker_encoder)
         });
         let decoder_shape = DecoderShape {
-            code_dim: options.phonetic_encoder.code_dim,
-            subsampling: options.phonetic_encoder.subsampling,
+            code_dim: options.code_dim(shape.bins),
+            subsampling: options.subsampling(),
             embedding_dim: options.speaker_encoder.embedding_dim,
             output_dim: shape.bins,
         };
         let (decoder_player, decoder) = Player::new("decoder", device, optimiser, |path| {
             Decoder::new(path, decoder_shape, &options.decoder)
         });
+        let mut players = vec![phonetic_player, speaker_player, decoder_player];
+        let regression = options.regress_speaker_out.then(|| {
+            let (from, to) = (decoder_shape.embedding_dim, decoder_shape.code_dim);
+            let (player, regression) = Player::new("regression", device, optimiser, |path| {
+                Regression::new(path, to, from)
+            });
+            players.push(player);
+            regression
+        });
         Self {
-            phonetic_player,
-            speaker_player,
-            decoder_player,
+            players,
             phonetic,
             speaker,
             decoder,
+            regression,
         }
     }
 
-    /// The three players.
+    /// The players of all that is trained or kept.
     pub fn players(&mut self) -> Vec<&mut Player> {
-        vec![
-            &mut self.phonetic_player,
-            &mut self.speaker_player,
-            &mut self.decoder_player,
-        ]
+        self.players.iter_mut().collect()
+    }
+
+    /// Takes note of what a training step has made, for the regression.
+    pub fn observe(&self, encoded: &Encoded, embeds: &Tensor) {
+        if let Some(regression) = &self.regression {
+            regression.observe(&encoded.codes, &encoded.mask, embeds);
+        }
+    }
+
+    /// The phonetic strand of features `[batch, bins, frames]`: codes `[batch, code_dim, codes]` and their mask.
+    pub fn codes(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask) {
+        let Encoded {
+            codes, mask: own, ..
+        } = self.phonetic.forward(feats, mask, false);
+        match &self.regression {
+            None => (codes, own),
+            Some(regression) => {
+                let told = regression.predict(&self.embeds(feats, mask));
+                (own.apply(codes - told), own)
+            }
+        }
+    }
+
+    /// The speaker strand of features: `[batch, embedding_dim]`.
+    pub fn embeds(&self, feats: &Tensor, mask: &Mask) -> Tensor {
+        self.speaker.forward(feats, mask, false)
+    }
+
+    /// Both strands back to features `[batch, bins, frames]`; `mask` is that of the features.
+    pub fn decode(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Tensor {
+        match &self.regression {
+            None => self.decoder.forward(codes, embeds, mask),
+            Some(regression) => {
+                let told = regression.predict(embeds);
+                self.decoder.forward(&(codes + told), embeds, mask)
+            }
+        }
     }
 }

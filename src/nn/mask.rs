@@ -15,7 +15,11 @@ pub struct Mask {
 impl Mask {
     /// For sequences of `lengths` frames each, padded to the longest.
     pub fn new(lengths: &[i64], device: Device) -> Self {
-        let frames = lengths.iter().copied().max().unwrap_or(0);
+        Self::of_frames(lengths, lengths.iter().copied().max().unwrap_or(0), device)
+    }
+
+    /// For sequences of `lengths` frames each, padded to `frames`.
+    pub fn of_frames(lengths: &[i64], frames: i64, device: Device) -> Self {
         let padded = lengths.iter().any(|&length| length < frames);
         let ones = padded.then(|| {
             let positions = Tensor::arange(frames, (Kind::Int64, device)).reshape([1, 1, frames]);

@@ -2,6 +2,7 @@
 //!
 //! Constructors and `forward` may use tch's panicking operators: shapes have been checked where data entered.
 
+pub mod baseline;
 pub mod bottleneck;
 pub mod classifier;
 pub mod conformer;

@@ -3,6 +3,7 @@
 pub mod adversarial;
 pub mod classification;
 pub mod ctc;
+pub mod information;
 pub mod invariance;
 pub mod reconstruction;
 pub mod speaker;

@@ -113,6 +113,9 @@ impl Player {
     }
 
     fn apply(&mut self, gradients: &[Tensor], total_steps: u64) {
+        if self.variables.is_empty() {
+            return;
+        }
         let gradient = self.flat_gradient(gradients);
         self.optimiser.step(&mut self.flat, gradient, total_steps);
         if let Some(average) = &mut self.average {

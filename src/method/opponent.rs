@@ -1,0 +1,126 @@
+//! What a step makes of a batch, and the networks that learn against what it makes.
+
+use std::cell::OnceCell;
+use std::fmt::Debug;
+
+use tch::{Device, Tensor, no_grad};
+
+use super::model::Model;
+use crate::dataset::batch::SpeechBatch;
+use crate::error::Result;
+use crate::nn::phonetic_encoder::Encoded;
+use crate::nn::{Mask, PerturbOptions};
+use crate::train::{Clock, Player, Scalars};
+
+/// A network with aims of its own: it learns on codes and features that stand still, in turns or at once with the
+/// encoders, and says what they pay.
+pub trait Opponent: Debug {
+    /// Its player.
+    fn player(&mut self) -> &mut Player;
+
+    /// Batches that it wants for itself, a step.
+    fn turns(&self) -> usize;
+
+    /// Whether it learns from the encoders' own loss, in one backward pass with them.
+    fn at_once(&self) -> bool {
+        false
+    }
+
+    /// Called before anything of `step` is computed.
+    fn begin(&mut self, _step: u64) {}
+
+    /// A step of its own.
+    ///
+    /// # Errors
+    /// What libtorch says.
+    fn learn(&mut self, made: &Made, clock: &Clock, scalars: &mut Scalars) -> Result<()>;
+
+    /// What encoders and decoder minimise at `step`; none while it weighs nothing.
+    fn term(&mut self, made: &Made, step: u64, scalars: &mut Scalars) -> Option<Tensor>;
+
+    /// Adds how well it does, without gradients.
+    fn validate(&self, made: &Made, scalars: &mut Scalars);
+}
+
+/// What a step has made of its batch so far.
+#[derive(Debug)]
+pub struct Made<'a> {
+    /// Encoders and decoder.
+    pub model: &'a Model,
+    /// The batch.
+    pub batch: &'a SpeechBatch,
+    /// Which frames are real.
+    pub mask: Mask,
+    /// What the phonetic encoder's input goes through in training.
+    pub perturb: &'a PerturbOptions,
+    /// Whether networks are in training.
+    pub train: bool,
+    /// Codes.
+    pub encoded: Encoded,
+    embeds: OnceCell<Tensor>,
+}
+
+impl<'a> Made<'a> {
+    /// The codes of a batch; `perturb` is applied in training alone.
+    pub fn new(
+        model: &'a Model,
+        batch: &'a SpeechBatch,
+        perturb: &'a PerturbOptions,
+        device: Device,
+        train: bool,
+    ) -> Self {
+        let mask = Mask::new(&batch.lengths, device);
+        let read = match train {
+            true => &perturb.apply(&batch.feats),
+            false => &batch.feats,
+        };
+        Self {
+            encoded: model.phonetic.forward(read, &mask, train),
+            embeds: OnceCell::new(),
+            model,
+            batch,
+            mask,
+            perturb,
+            train,
+        }
+    }
+
+    /// The same for an opponent's turn: nothing has a gradient, and encoders keep their statistics.
+    pub fn still(
+        model: &'a Model,
+        batch: &'a SpeechBatch,
+        perturb: &'a PerturbOptions,
+        device: Device,
+    ) -> Self {
+        let made = no_grad(|| Self::new(model, batch, perturb, device, true));
+        Self {
+            train: false,
+            ..made
+        }
+    }
+
+    /// Codes `[batch, code_dim, codes]`.
+    pub fn codes(&self) -> &Tensor {
+        &self.encoded.codes
+    }
+
+    /// Which codes are real.
+    pub fn code_mask(&self) -> &Mask {
+        &self.encoded.mask
+    }
+
+    /// Speaker embeddings `[batch, embedding_dim]`, made when first asked for.
+    pub fn embeds(&self) -> &Tensor {
+        self.embeds.get_or_init(|| {
+            let (speaker, feats) = (&self.model.speaker, &self.batch.feats);
+            speaker.forward(feats, &self.mask, self.train)
+        })
+    }
+
+    /// The codes with the voice of another speaker of the batch: features `[batch, bins, frames]`.
+    pub fn converted(&self, codes: &Tensor) -> Tensor {
+        let others = self.batch.one_of_another_speaker();
+        let voices = self.embeds().index_select(0, &others);
+        self.model.decoder.forward(codes, &voices, &self.mask)
+    }
+}
