@@ -72,13 +72,13 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
     }
     let experiment = Experiment::open(&args.exp)?;
     let device = args.device.resolve()?;
-    let (method, settled) = load(&experiment, &args.checkpoint, device)?;
+    let (model, settled) = load(&experiment, &args.checkpoint, device)?;
     let speakers = match &args.utt2spk {
         None => None,
         Some(path) => Some(Speakers::read(path)?),
     };
     let extraction = Extraction {
-        method: &method,
+        model: model.as_ref(),
         view: &settled.view,
         device,
         strand: args.strand,

@@ -47,13 +47,13 @@ pub struct SwapArgs {
 /// What the library says.
 pub fn run(args: SwapArgs) -> anyhow::Result<()> {
     let device = args.device.resolve()?;
-    let (method, settled) = load(&Experiment::open(&args.exp)?, &args.checkpoint, device)?;
+    let (model, settled) = load(&Experiment::open(&args.exp)?, &args.checkpoint, device)?;
     let options = SwapOptions {
         voices: args.voices,
         seed: args.seed,
     };
     swap(
-        method.model(),
+        model.as_ref(),
         &settled.view,
         device,
         &args.data,

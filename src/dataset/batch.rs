@@ -23,6 +23,8 @@ pub struct SpeechBatch {
     pub feats: Tensor,
     /// Frames of each utterance.
     pub lengths: Vec<i64>,
+    /// Number of each utterance in its corpus.
+    pub utterances: Vec<i64>,
     /// Speakers `[batch]`; [`NO_LABEL`] for one outside the inventory.
     pub speakers: Tensor,
     /// `[batch]` for [`Labels::Text`], `[batch, frames]` for [`Labels::Frames`], `[batch, longest]` for
@@ -251,6 +253,7 @@ impl SpeechCorpus {
                 .transpose(1, 2)
                 .contiguous(),
             lengths: rows.iter().map(|(feats, _)| feats.nrows() as i64).collect(),
+            utterances: utterances.iter().map(|&u| u as i64).collect(),
             speakers: Tensor::from_slice(&speakers),
             labels: match &self.labels {
                 none if none.is_empty() => None,
@@ -311,6 +314,7 @@ impl SpeechBatch {
         SpeechBatch {
             feats: self.feats.to(device),
             lengths: self.lengths.clone(),
+            utterances: self.utterances.clone(),
             speakers: self.speakers.to(device),
             labels: self.labels.as_ref().map(|labels| labels.to(device)),
         }

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::kaldi::{KaldiObject, TableReader, TableWriter, WriteSpecifier, WriteTo};
 use crate::io::lines::read_table;
-use crate::method::Disentangle;
+use crate::method::Strands;
 use crate::nn::Mask;
 
 /// What is taken out.
@@ -52,7 +52,7 @@ const BATCH_FRAMES: usize = 8192;
 #[derive(Debug)]
 pub struct Extraction<'a> {
     /// The trained networks.
-    pub method: &'a Disentangle,
+    pub model: &'a dyn Strands,
     /// How they see features.
     pub view: &'a FeatureView,
     /// Where they live.
@@ -268,7 +268,7 @@ impl<'a> Extraction<'a> {
         let lengths: Vec<i64> = batch.iter().map(|feats| feats.nrows() as i64).collect();
         let mask = Mask::new(&lengths, self.device);
         let feats = pad(batch, mask.frames()).to(self.device);
-        let model = self.method.model();
+        let model = self.model;
         no_grad(|| match self.strand {
             Strand::Features => rows(&feats, &lengths),
             Strand::Speaker => {

@@ -17,7 +17,7 @@ use crate::dataset::view::FeatureView;
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::kaldi::TableWriter;
-use crate::method::Model;
+use crate::method::Strands;
 use crate::nn::Mask;
 
 /// Whose voices an utterance gets.
@@ -44,7 +44,7 @@ struct Pair {
 /// # Errors
 /// What data and disk say; [`Error::Format`] for a directory with a single speaker.
 pub fn swap(
-    model: &Model,
+    model: &dyn Strands,
     view: &FeatureView,
     device: Device,
     data: &Path,
@@ -93,7 +93,12 @@ pub fn swap(
 }
 
 /// The words of `source` with the voice of `voice`, `[frames, bins]`.
-fn decode(model: &Model, device: Device, source: &Array2<f32>, voice: &Array2<f32>) -> Array2<f32> {
+fn decode(
+    model: &dyn Strands,
+    device: Device,
+    source: &Array2<f32>,
+    voice: &Array2<f32>,
+) -> Array2<f32> {
     let tensor = |feats: &Array2<f32>| -> (Tensor, Mask) {
         let frames = feats.nrows() as i64;
         (

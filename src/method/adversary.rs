@@ -432,6 +432,7 @@ mod tests {
         let batch = SpeechBatch {
             feats: codes.zeros_like(),
             lengths,
+            utterances: (0..12).collect(),
             speakers,
             labels: None,
         };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::disentangle::DisentangleOptions;
+use super::fhvae::FhvaeOptions;
 use crate::dataset::labels::Labels;
 use crate::dataset::sampler::SamplerOptions;
 use crate::dataset::view::ViewOptions;
@@ -41,8 +42,10 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "lowercase")]
 pub enum MethodOptions {
-    /// Two encoders, one decoder, a speaker critic.
+    /// Two encoders, one decoder, and what is set between them.
     Disentangle(DisentangleOptions),
+    /// The factorised hierarchical variational autoencoder.
+    Fhvae(FhvaeOptions),
 }
 
 /// Data directories, and how batches are drawn from them.
@@ -110,7 +113,9 @@ impl Config {
     pub fn check(&self) -> Result<()> {
         self.train.check()?;
         self.data.check()?;
-        let MethodOptions::Disentangle(options) = &self.method;
-        options.check(self.data.labels)
+        match &self.method {
+            MethodOptions::Disentangle(options) => options.check(self.data.labels),
+            MethodOptions::Fhvae(options) => options.check(),
+        }
     }
 }

@@ -205,9 +205,9 @@ impl Disentangle {
         }
     }
 
-    /// The encoders and the decoder.
-    pub fn model(&self) -> &Model {
-        &self.model
+    /// The encoders and the decoder, which are what stays of a training.
+    pub fn into_model(self) -> Model {
+        self.model
     }
 
     /// The opponents' own step, number `turn` of this one's.

@@ -4,6 +4,7 @@ pub mod adversary;
 pub mod config;
 pub mod consistency;
 pub mod disentangle;
+pub mod fhvae;
 pub mod information;
 pub mod label_help;
 pub mod model;
@@ -12,7 +13,9 @@ pub mod prediction;
 pub mod realism;
 pub mod regression;
 pub mod speech;
+pub mod strands;
 
 pub use config::Config;
 pub use disentangle::Disentangle;
 pub use model::Model;
+pub use strands::Strands;

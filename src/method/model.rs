@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
 use super::regression::Regression;
+use super::strands::Strands;
 use crate::dataset::batch::SpeechBatch;
 use crate::error::{Error, Result};
 use crate::nn::baseline::{Baseline, BaselineOptions};
@@ -200,9 +201,10 @@ impl Model {
             regression.observe(&encoded.codes, &encoded.mask, embeds);
         }
     }
+}
 
-    /// The phonetic strand of features `[batch, bins, frames]`: codes `[batch, code_dim, codes]` and their mask.
-    pub fn codes(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask) {
+impl Strands for Model {
+    fn codes(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask) {
         let Encoded {
             codes, mask: own, ..
         } = self.phonetic.forward(feats, mask, false);
@@ -215,13 +217,11 @@ impl Model {
         }
     }
 
-    /// The speaker strand of features: `[batch, embedding_dim]`.
-    pub fn embeds(&self, feats: &Tensor, mask: &Mask) -> Tensor {
+    fn embeds(&self, feats: &Tensor, mask: &Mask) -> Tensor {
         self.speaker.forward(feats, mask, false)
     }
 
-    /// Both strands back to features `[batch, bins, frames]`; `mask` is that of the features.
-    pub fn decode(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Tensor {
+    fn decode(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Tensor {
         match &self.regression {
             None => self.decoder.forward(codes, embeds, mask),
             Some(regression) => {

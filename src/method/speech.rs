@@ -8,6 +8,8 @@ use tch::Device;
 
 use super::config::{Config, MethodOptions};
 use super::disentangle::{Disentangle, DisentangleShape};
+use super::fhvae::Fhvae;
+use super::strands::Strands;
 use crate::dataset::batch::{Inventory, SpeechBatch, SpeechCorpus};
 use crate::dataset::labels::Labels;
 use crate::dataset::loader::Loader;
@@ -29,6 +31,8 @@ pub struct Settled {
     pub inventory: Inventory,
     /// How networks see features.
     pub view: FeatureView,
+    /// Utterances of the training set.
+    pub utterances: usize,
 }
 
 /// Trains what `config` describes in the folder `exp`.
@@ -49,30 +53,60 @@ pub fn train_speech(config: &Config, exp: &Path, resume: bool) -> Result<()> {
         crate::io::atomic::write(exp.join("fbank.toml"), text)?;
     }
     tch::manual_seed(step_seed(config.seed, u64::MAX));
-    let mut method = build(config, &data.settled, device);
-    train(&mut method, &data, &experiment, &config.train, config.seed)
+    let (options, seed) = (&config.train, config.seed);
+    match &mut build(config, &data.settled, device) {
+        Built::Disentangle(method) => train(method, &data, &experiment, options, seed),
+        Built::Fhvae(method) => train(method, &data, &experiment, options, seed),
+    }
 }
 
-/// The method of an experiment, with the weights of checkpoint `name`.
+/// The model of an experiment, with the weights of checkpoint `name`.
 ///
 /// # Errors
 /// A missing or broken experiment or checkpoint, named.
-pub fn load(experiment: &Experiment, name: &str, device: Device) -> Result<(Disentangle, Settled)> {
+pub fn load(
+    experiment: &Experiment,
+    name: &str,
+    device: Device,
+) -> Result<(Box<dyn Strands>, Settled)> {
     let config: Config = experiment.config()?;
     let settled: Settled = experiment.read_json("inventory.json")?;
-    let mut method = build(&config, &settled, device);
-    checkpoint::load_weights(&experiment.checkpoint(name)?, &method.players())?;
-    Ok((method, settled))
+    let weights = experiment.checkpoint(name)?;
+    let model: Box<dyn Strands> = match build(&config, &settled, device) {
+        Built::Disentangle(mut method) => {
+            checkpoint::load_weights(&weights, &method.players())?;
+            Box::new(method.into_model())
+        }
+        Built::Fhvae(mut method) => {
+            checkpoint::load_weights(&weights, &method.players())?;
+            Box::new(method)
+        }
+    };
+    Ok((model, settled))
 }
 
-fn build(config: &Config, settled: &Settled, device: Device) -> Disentangle {
-    let shape = DisentangleShape {
-        bins: settled.view.bins() as i64,
-        speakers: settled.inventory.speakers.len() as i64,
-        labels: (config.data.labels, settled.inventory.labels.len() as i64),
-    };
-    let MethodOptions::Disentangle(options) = &config.method;
-    Disentangle::new(options, shape, device, config.bf16)
+/// A method, whichever it is.
+enum Built {
+    Disentangle(Disentangle),
+    Fhvae(Fhvae),
+}
+
+fn build(config: &Config, settled: &Settled, device: Device) -> Built {
+    let bins = settled.view.bins() as i64;
+    match &config.method {
+        MethodOptions::Disentangle(options) => {
+            let shape = DisentangleShape {
+                bins,
+                speakers: settled.inventory.speakers.len() as i64,
+                labels: (config.data.labels, settled.inventory.labels.len() as i64),
+            };
+            Built::Disentangle(Disentangle::new(options, shape, device, config.bf16))
+        }
+        MethodOptions::Fhvae(options) => {
+            let shape = (bins, settled.utterances as i64);
+            Built::Fhvae(Fhvae::new(options, shape, device, config.bf16))
+        }
+    }
 }
 
 fn open_corpus(path: &Path, labels: Labels, inventory: &Inventory) -> Result<SpeechCorpus> {
@@ -109,7 +143,11 @@ impl SpeechData {
         )?;
         Ok(Self {
             config: config.clone(),
-            settled: Settled { inventory, view },
+            settled: Settled {
+                inventory,
+                view,
+                utterances: train.len(),
+            },
             train: Arc::new(train),
             valid,
         })

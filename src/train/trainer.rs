@@ -93,7 +93,8 @@ impl Scalars {
         self.0.push((name.into(), value.detach()));
     }
 
-    fn read(&self) -> BTreeMap<String, f64> {
+    /// The terms by name, of terms added twice the later one.
+    pub fn read(&self) -> BTreeMap<String, f64> {
         self.0
             .iter()
             .map(|(name, value)| (name.clone(), value.double_value(&[])))

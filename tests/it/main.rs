@@ -10,6 +10,7 @@ mod fbank_oracle;
 mod floors;
 mod kaldi_archives;
 mod memory;
+mod methods;
 mod mini_data;
 mod probe;
 mod score;

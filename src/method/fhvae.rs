@@ -1,0 +1,476 @@
+//! The factorised hierarchical variational autoencoder (FHVAE, Hsu, Zhang and Glass 2017): what stays over an utterance
+//! and what changes from segment to segment are two latent variables with priors of their own.
+//!
+//! With x a segment of utterance i, z2 its latent near the utterance's mean m_i, z1 the other one:
+//!
+//! ```text
+//! maximised:  E log p(x | z1, z2) - KL(q(z1 | x, z2) || N(0, 1)) - KL(q(z2 | x) || N(m_i, 1/4)) + log p(m_i) / n
+//!             + alpha log p(i | z2),   p(i | z2) ~ exp(-|z2 - m_i|^2 / (2/4)) over the utterances of the training set
+//! ```
+//!
+//! Departures: gated recurrent units instead of LSTMs; codes of overlapping segments, so that there is one every
+//! `hop_frames`; the speaker strand is the paper's estimate of m for an utterance that was not trained on.
+
+use serde::{Deserialize, Serialize};
+use tch::nn::{Init, Path};
+use tch::{Device, Kind, Tensor, no_grad};
+
+use super::strands::Strands;
+use crate::dataset::batch::SpeechBatch;
+use crate::error::{Error, Result};
+use crate::nn::Mask;
+use crate::nn::layer::{Linear, bf16_autocast};
+use crate::nn::recurrent::Recurrent;
+use crate::objective::classification::cross_entropy;
+use crate::train::{Clock, Method, OptimiserOptions, Player, Scalars, update};
+
+/// Sizes and weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FhvaeOptions {
+    /// Frames of a segment.
+    pub segment_frames: i64,
+    /// Frames between the codes of extraction; a divisor of `segment_frames`.
+    pub hop_frames: i64,
+    /// Units of the recurrent layers.
+    pub channels: i64,
+    /// Values of z1, the phonetic strand.
+    pub code_dim: i64,
+    /// Values of z2, the speaker strand.
+    pub embedding_dim: i64,
+    /// Weight alpha of naming the utterance.
+    pub discriminative_weight: f64,
+    /// Optimiser of everything.
+    pub optimiser: OptimiserOptions,
+}
+
+impl Default for FhvaeOptions {
+    fn default() -> Self {
+        Self {
+            segment_frames: 20,
+            hop_frames: 4,
+            channels: 128,
+            code_dim: 32,
+            embedding_dim: 32,
+            discriminative_weight: 10.0,
+            optimiser: OptimiserOptions {
+                beta1: 0.95,
+                ..OptimiserOptions::default()
+            },
+        }
+    }
+}
+
+impl FhvaeOptions {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self) -> Result<()> {
+        for (key, value) in [
+            ("segment_frames", self.segment_frames),
+            ("hop_frames", self.hop_frames),
+            ("channels", self.channels),
+            ("code_dim", self.code_dim),
+            ("embedding_dim", self.embedding_dim),
+        ] {
+            if value < 1 {
+                return Err(Error::option(key, "at least 1", value.to_string()));
+            }
+        }
+        if self.segment_frames % self.hop_frames != 0 {
+            let expected = format!("a divisor of segment_frames = {}", self.segment_frames);
+            let found = self.hop_frames.to_string();
+            return Err(Error::option("hop_frames", expected, found));
+        }
+        if !self.discriminative_weight.is_finite() || self.discriminative_weight < 0.0 {
+            let found = self.discriminative_weight.to_string();
+            return Err(Error::option("discriminative_weight", "0 or more", found));
+        }
+        self.optimiser.check("optimiser")
+    }
+}
+
+/// Variance of z2 around its utterance's mean (the paper's sigma_z2 squared); that of the means is 1.
+const WITHIN: f64 = 0.25;
+
+/// A diagonal Gaussian read from sequences: a causal recurrent layer's last state, two linear maps.
+#[derive(Debug)]
+struct Posterior {
+    recurrent: Recurrent,
+    mean: Linear,
+    log_variance: Linear,
+}
+
+impl Posterior {
+    fn new(path: Path, inputs: i64, channels: i64, outputs: i64) -> Self {
+        Self {
+            recurrent: Recurrent::new(&path / "gru", inputs, channels, 1, true),
+            mean: Linear::new(&path / "mean", channels, outputs),
+            log_variance: Linear::new(&path / "log_variance", channels, outputs),
+        }
+    }
+
+    /// Segments `[segments, inputs, frames]` to mean and logarithm of the variance, each `[segments, outputs]`.
+    fn forward(&self, x: &Tensor) -> (Tensor, Tensor) {
+        let frames = x.size()[2];
+        let whole = Mask::of_frames(&vec![frames; x.size()[0] as usize], frames, x.device());
+        let last = self.recurrent.forward(x, &whole).select(2, frames - 1);
+        let log_variance = self.log_variance.forward(&last).clamp(-10.0, 10.0);
+        (self.mean.forward(&last), log_variance)
+    }
+}
+
+/// Segments from latents: the vector stands at every frame of a recurrent layer.
+#[derive(Debug)]
+struct Generator {
+    recurrent: Recurrent,
+    mean: Linear,
+    log_variance: Linear,
+}
+
+impl Generator {
+    fn new(path: Path, inputs: i64, channels: i64, bins: i64) -> Self {
+        Self {
+            recurrent: Recurrent::new(&path / "gru", inputs, channels, 1, true),
+            mean: Linear::new(&path / "mean", channels, bins),
+            log_variance: Linear::new(&path / "log_variance", channels, bins),
+        }
+    }
+
+    /// Latents `[segments, inputs]` to mean and logarithm of the variance, each `[segments, bins, frames]`.
+    fn forward(&self, latents: &Tensor, frames: i64) -> (Tensor, Tensor) {
+        let every = latents.unsqueeze(2).expand([-1, -1, frames], false);
+        let whole = Mask::of_frames(
+            &vec![frames; latents.size()[0] as usize],
+            frames,
+            latents.device(),
+        );
+        let hidden = self.recurrent.forward(&every, &whole).transpose(1, 2);
+        let log_variance = self.log_variance.forward(&hidden).clamp(-10.0, 10.0);
+        (
+            self.mean.forward(&hidden).transpose(1, 2),
+            log_variance.transpose(1, 2),
+        )
+    }
+}
+
+/// The method.
+#[derive(Debug)]
+pub struct Fhvae {
+    options: FhvaeOptions,
+    players: Vec<Player>,
+    z1: Posterior,
+    z2: Posterior,
+    generator: Generator,
+    /// The means m of the training utterances, `[utterances, embedding_dim]`.
+    means: Tensor,
+    device: Device,
+    bf16: bool,
+}
+
+impl Fhvae {
+    /// Fresh networks for features of `bins` and a training set of `utterances`.
+    pub fn new(
+        options: &FhvaeOptions,
+        (bins, utterances): (i64, i64),
+        device: Device,
+        bf16: bool,
+    ) -> Self {
+        let (channels, code_dim, dim) = (options.channels, options.code_dim, options.embedding_dim);
+        let optimiser = &options.optimiser;
+        let (phonetic, z1) = Player::new("phonetic_encoder", device, optimiser, |path| {
+            Posterior::new(path, bins + dim, channels, code_dim)
+        });
+        let (speaker, z2) = Player::new("speaker_encoder", device, optimiser, |path| {
+            Posterior::new(path, bins, channels, dim)
+        });
+        let (decoder, generator) = Player::new("decoder", device, optimiser, |path| {
+            Generator::new(path, code_dim + dim, channels, bins)
+        });
+        let (table, means) = Player::new("utterance_means", device, optimiser, |path: Path| {
+            path.var("means", &[utterances, dim], Init::Const(0.0))
+        });
+        Self {
+            options: options.clone(),
+            players: vec![phonetic, speaker, decoder, table],
+            z1,
+            z2,
+            generator,
+            means,
+            device,
+            bf16,
+        }
+    }
+
+    /// Whole segments one after another, `[segments, bins, segment_frames]`, and the place in the batch that each is
+    /// from. A sequence's last segment is filled up with zeros, the mean of the features.
+    fn segments(&self, batch: &SpeechBatch) -> (Tensor, Tensor) {
+        let length = self.options.segment_frames;
+        let (size, bins, frames) = batch.feats.size3().unwrap_or_default();
+        let count = (frames + length - 1) / length;
+        let filled = batch.feats.constant_pad_nd([0, count * length - frames]);
+        let every = filled
+            .reshape([size, bins, count, length])
+            .transpose(1, 2)
+            .reshape([size * count, bins, length]);
+        let mut real = Vec::new();
+        let mut from = Vec::new();
+        for (place, &frames) in (0..).zip(&batch.lengths) {
+            for segment in 0..(frames + length - 1) / length {
+                real.push(place * count + segment);
+                from.push(place);
+            }
+        }
+        let index = |numbers: &[i64]| Tensor::from_slice(numbers).to(self.device);
+        (every.index_select(0, &index(&real)), index(&from))
+    }
+
+    /// The terms of a batch of segments `x` whose utterances have the means `means` `[segments, embedding_dim]`; without
+    /// `train`, latents stand at their means. Returns what is minimised and z2.
+    fn bound(
+        &self,
+        x: &Tensor,
+        means: &Tensor,
+        train: bool,
+        scalars: &mut Scalars,
+    ) -> (Tensor, Tensor) {
+        let draw = |(mean, log_variance): &(Tensor, Tensor)| match train {
+            true => mean + (log_variance * 0.5).exp() * mean.randn_like(),
+            false => mean.shallow_clone(),
+        };
+        let frames = x.size()[2];
+        let q2 = self.z2.forward(x);
+        let z2 = draw(&q2);
+        let q1 = self.z1.forward(&with_latent(x, &z2));
+        let z1 = draw(&q1);
+        let (mean, log_variance) = self.generator.forward(&Tensor::cat(&[&z1, &z2], 1), frames);
+
+        // Everything per frame and bin, so that it does not depend on the segment's size.
+        let per = 1.0 / (frames * x.size()[1]) as f64;
+        let gap = (x - mean).square() / log_variance.exp() + log_variance;
+        let surprise = gap.mean(Kind::Float) * 0.5;
+        let kl1 = divergence(&q1, &q1.0.zeros_like(), 1.0) * per;
+        let kl2 = divergence(&q2, means, WITHIN) * per;
+        let prior = means
+            .square()
+            .sum_dim_intlist(&[1i64][..], false, Kind::Float);
+        let prior = prior.mean(Kind::Float) * (0.5 * per);
+        scalars.add("decoder/reconstruction", &surprise);
+        scalars.add("phonetic_encoder/divergence", &kl1);
+        scalars.add("speaker_encoder/divergence", &kl2);
+        (surprise + kl1 + kl2 + prior, q2.0)
+    }
+
+    /// The estimate of an utterance's mean from the z2 of its segments (the paper's section 3.3), `[batch, dim]`.
+    fn estimate(&self, batch: &SpeechBatch) -> Tensor {
+        let (x, from) = self.segments(batch);
+        let z2 = self.z2.forward(&x).0;
+        let size = batch.lengths.len() as i64;
+        let sum = Tensor::zeros([size, z2.size()[1]], (Kind::Float, self.device))
+            .index_add(0, &from, &z2);
+        let count = from
+            .bincount::<Tensor>(None, size)
+            .to_kind(Kind::Float)
+            .unsqueeze(1);
+        sum / (count + WITHIN)
+    }
+}
+
+/// `[segments, bins, frames]` with a vector `[segments, dim]` at every frame.
+fn with_latent(x: &Tensor, latent: &Tensor) -> Tensor {
+    let every = latent.unsqueeze(2).expand([-1, -1, x.size()[2]], false);
+    Tensor::cat(&[x, &every], 1)
+}
+
+/// Mean over segments of KL(N(mean, variance) || N(prior, prior_variance)) in nats.
+fn divergence(
+    (mean, log_variance): &(Tensor, Tensor),
+    prior: &Tensor,
+    prior_variance: f64,
+) -> Tensor {
+    let ratio = (log_variance.exp() + (mean - prior).square()) / prior_variance;
+    let terms = (ratio - 1.0 - log_variance + prior_variance.ln()) * 0.5;
+    terms
+        .sum_dim_intlist(&[1i64][..], false, Kind::Float)
+        .mean(Kind::Float)
+}
+
+impl Method for Fhvae {
+    type Batch = SpeechBatch;
+
+    fn players(&mut self) -> Vec<&mut Player> {
+        self.players.iter_mut().collect()
+    }
+
+    fn step(&mut self, batches: &[SpeechBatch], clock: &Clock) -> Result<Scalars> {
+        bf16_autocast(self.bf16, || {
+            let mut scalars = Scalars::default();
+            for batch in batches {
+                let batch = batch.to(self.device);
+                let (x, from) = self.segments(&batch);
+                let utterances = Tensor::from_slice(&batch.utterances)
+                    .to(self.device)
+                    .index_select(0, &from);
+                let means = self.means.index_select(0, &utterances);
+                let (bound, z2) = self.bound(&x, &means, true, &mut scalars);
+                let gaps = (z2.unsqueeze(1) - self.means.unsqueeze(0)).square();
+                let logits =
+                    gaps.sum_dim_intlist(&[2i64][..], false, Kind::Float) / (-2.0 * WITHIN);
+                let named = cross_entropy(&logits, &utterances, 0.0);
+                scalars.add("speaker_encoder/utterance_cross_entropy", &named);
+                let per = 1.0 / (x.size()[1] * x.size()[2]) as f64;
+                let loss = bound + named * (self.options.discriminative_weight * per);
+                scalars.add("loss", &loss);
+                let mut players: Vec<&mut Player> = self.players.iter_mut().collect();
+                update(&mut players, &loss, clock.total)?;
+            }
+            Ok(scalars)
+        })
+    }
+
+    fn validate(&self, batch: &SpeechBatch) -> Result<Scalars> {
+        bf16_autocast(self.bf16, || {
+            let mut scalars = Scalars::default();
+            let batch = batch.to(self.device);
+            let (x, from) = self.segments(&batch);
+            let means = self.estimate(&batch).index_select(0, &from);
+            let (bound, _) = self.bound(&x, &means, false, &mut scalars);
+            scalars.add("loss", &bound);
+            Ok(scalars)
+        })
+    }
+}
+
+impl Strands for Fhvae {
+    fn codes(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask) {
+        let (length, hop) = (self.options.segment_frames, self.options.hop_frames);
+        let codes = mask.subsample(hop);
+        let before = (length - hop) / 2;
+        let wanted = (codes.frames() - 1) * hop + length;
+        let filled = mask
+            .apply(feats.shallow_clone())
+            .constant_pad_nd([before, (wanted - before - mask.frames()).max(0)]);
+        // [batch, bins, codes, length], each code's segment around its own frames.
+        let windows = filled.narrow(2, 0, wanted).unfold(2, length, hop);
+        let (size, bins, count, _) = windows.size4().unwrap_or_default();
+        let x = windows
+            .transpose(1, 2)
+            .reshape([size * count, bins, length]);
+        let z2 = self.z2.forward(&x).0;
+        let z1 = self.z1.forward(&with_latent(&x, &z2)).0;
+        let z1 = z1
+            .reshape([size, count, self.options.code_dim])
+            .transpose(1, 2);
+        (codes.apply(z1), codes)
+    }
+
+    fn embeds(&self, feats: &Tensor, mask: &Mask) -> Tensor {
+        self.estimate(&SpeechBatch {
+            feats: mask.apply(feats.shallow_clone()),
+            lengths: mask.lengths().to_vec(),
+            utterances: Vec::new(),
+            speakers: Tensor::new(),
+            labels: None,
+        })
+    }
+
+    /// Every code gives its own frames of the segment around it.
+    fn decode(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Tensor {
+        let (length, hop) = (self.options.segment_frames, self.options.hop_frames);
+        let (size, dim, count) = codes.size3().unwrap_or_default();
+        let z1 = codes.transpose(1, 2).reshape([size * count, dim]);
+        let z2 = embeds.repeat_interleave_self_int(count, 0, None);
+        let latents = Tensor::cat(&[z1, z2], 1);
+        let (segments, _) = no_grad(|| self.generator.forward(&latents, length));
+        let own = segments.narrow(2, (length - hop) / 2, hop);
+        let bins = own.size()[1];
+        let feats = own
+            .reshape([size, count, bins, hop])
+            .permute([0, 2, 1, 3])
+            .reshape([size, bins, count * hop]);
+        mask.apply(feats.narrow(2, 0, mask.frames()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(lengths: &[i64]) -> SpeechBatch {
+        let longest = lengths.iter().copied().max().unwrap();
+        let size = lengths.len() as i64;
+        let feats = Tensor::randn([size, 5, longest], (Kind::Float, Device::Cpu));
+        SpeechBatch {
+            feats: Mask::new(lengths, Device::Cpu).apply(feats),
+            lengths: lengths.to_vec(),
+            utterances: (0..size).collect(),
+            speakers: Tensor::arange(size, (Kind::Int64, Device::Cpu)),
+            labels: None,
+        }
+    }
+
+    fn method() -> Fhvae {
+        let options = FhvaeOptions {
+            channels: 16,
+            code_dim: 4,
+            embedding_dim: 6,
+            ..Default::default()
+        };
+        options.check().unwrap();
+        Fhvae::new(&options, (5, 3), Device::Cpu, false)
+    }
+
+    #[test]
+    fn strands_have_their_shapes_and_ignore_padding() {
+        let method = method();
+        let batch = batch(&[33, 50, 7]);
+        let mask = Mask::new(&batch.lengths, Device::Cpu);
+        let (codes, code_mask) = method.codes(&batch.feats, &mask);
+        assert_eq!(codes.size(), [3, 4, 13]);
+        assert_eq!(code_mask.lengths(), [9, 13, 2]);
+        let embeds = method.embeds(&batch.feats, &mask);
+        assert_eq!(method.decode(&codes, &embeds, &mask).size(), [3, 5, 50]);
+        let alone = batch.feats.narrow(0, 2, 1).narrow(2, 0, 7);
+        let one = Mask::new(&[7], Device::Cpu);
+        let gap = |a: Tensor, b: Tensor| (a - b).abs().max().double_value(&[]);
+        let own = codes.narrow(0, 2, 1).narrow(2, 0, 2);
+        assert!(gap(method.codes(&alone, &one).0, own) < 1e-5);
+        assert!(gap(method.embeds(&alone, &one), embeds.narrow(0, 2, 1)) < 1e-5);
+    }
+
+    #[test]
+    fn segments_are_those_of_real_frames() {
+        let batch = batch(&[33, 50, 20]);
+        let (x, from) = method().segments(&batch);
+        assert_eq!(x.size(), [6, 5, 20]);
+        assert_eq!(Vec::<i64>::try_from(from).unwrap(), [0, 0, 1, 1, 1, 2]);
+        assert_eq!(x.get(5), batch.feats.get(2).narrow(1, 0, 20));
+    }
+
+    #[test]
+    fn the_divergence_is_that_of_gaussians() {
+        let q = (
+            Tensor::from_slice(&[1f32]).reshape([1, 1]),
+            Tensor::zeros([1, 1], (Kind::Float, Device::Cpu)),
+        );
+        let prior = Tensor::from_slice(&[0.5f32]).reshape([1, 1]);
+        let found = divergence(&q, &prior, 0.25).double_value(&[]);
+        let expected = 0.5 * ((1.0 + 0.25) / 0.25 - 1.0 + 0.25f64.ln());
+        assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+    }
+
+    #[test]
+    fn training_lowers_the_bound() {
+        tch::manual_seed(0);
+        let mut method = method();
+        let batch = batch(&[40, 40, 40]);
+        let before = method.validate(&batch).unwrap().read()["loss"];
+        for step in 0..15 {
+            let clock = Clock { step, total: 15 };
+            method.step(&[batch.to(Device::Cpu)], &clock).unwrap();
+        }
+        let after = method.validate(&batch).unwrap().read()["loss"];
+        assert!(after < before, "{before} {after}");
+    }
+}

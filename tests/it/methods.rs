@@ -1,0 +1,86 @@
+//! Every method, as the recipes configure it: it trains, is taken up again to the same bytes, and gives both strands.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use toml::Value;
+
+use crate::support::succeed;
+use crate::support::training::{RESUME, TRAIN, assert_same, outcome, workplace};
+
+/// The configurations of a recipe, cut down to four steps on a made corpus.
+fn configurations(recipe: &str) -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("recipes")
+        .join(recipe)
+        .join("conf");
+    let mut paths: Vec<PathBuf> = (fs::read_dir(folder).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.file_name().is_some_and(|name| name != "fbank.toml"))
+        .filter(|path| path.extension().is_some_and(|ext| ext == "toml"))
+        .collect();
+    paths.sort();
+    let short = |path: PathBuf| {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        (name, cut_down(&fs::read_to_string(path).unwrap()))
+    };
+    paths.into_iter().map(short).collect()
+}
+
+fn cut_down(text: &str) -> String {
+    let mut conf: toml::Table = toml::from_str(text).unwrap();
+    conf.insert("device".into(), "cpu".into());
+    let data = conf["data"].as_table_mut().unwrap();
+    data.remove("fbank");
+    data.insert("train".into(), "train".into());
+    data.insert("valid".into(), "valid".into());
+    let sampler: toml::Table =
+        toml::from_str("kind = \"speakers\"\nspeakers = 3\nutterances = 2").unwrap();
+    data.insert("sampler".into(), Value::Table(sampler));
+    let train: toml::Table = toml::from_str(
+        "steps = 4\ncheckpoint_every = 2\nkeep = 4\nlog_every = 1\nvalidate_every = 2\nthreads = 1",
+    )
+    .unwrap();
+    conf.insert("train".into(), Value::Table(train));
+    conf.to_string()
+}
+
+/// Trains four steps, then again from the checkpoint of two.
+fn trains_and_resumes(recipe: &str) {
+    for (name, conf) in configurations(recipe) {
+        println!("{recipe}: {name}");
+        let dir = workplace(&[]);
+        fs::write(dir.path().join("conf.toml"), conf).unwrap();
+        succeed(dir.path(), &TRAIN);
+        let exp = dir.path().join("exp");
+        let whole = outcome(&exp);
+        fs::remove_dir_all(exp.join("step_000004")).unwrap();
+        fs::remove_file(exp.join("last")).unwrap();
+        symlink("step_000002", exp.join("last")).unwrap();
+        succeed(dir.path(), &RESUME);
+        assert_same(&outcome(&exp), &whole);
+        for strand in ["phonetic", "speaker", "reconstruction"] {
+            let target = format!("ark:{strand}.ark");
+            let args = [
+                "extract",
+                "--exp=exp",
+                "--strand",
+                strand,
+                "scp:valid/feats.scp",
+                &target,
+            ];
+            succeed(dir.path(), &args);
+        }
+    }
+}
+
+#[test]
+fn every_method_of_fsdd_trains_and_resumes() {
+    trains_and_resumes("fsdd");
+}
+
+#[test]
+fn every_method_of_mini_trains_and_resumes() {
+    trains_and_resumes("mini");
+}
