@@ -1,5 +1,6 @@
 //! The command line: one file per command, which parses, calls the library and prints.
 
+mod abx;
 mod apply_cmvn;
 mod compute_cmvn;
 mod copy_feats;
@@ -35,6 +36,7 @@ enum Command {
     Train(train::TrainArgs),
     Extract(extract::ExtractArgs),
     Probe(probe::ProbeArgs),
+    Abx(abx::AbxArgs),
     Score(score::ScoreArgs),
     Swap(swap::SwapArgs),
     Results(results::ResultsArgs),
@@ -55,6 +57,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Train(args) => train::run(args),
         Command::Extract(args) => extract::run(args),
         Command::Probe(args) => probe::run(args),
+        Command::Abx(args) => abx::run(args),
         Command::Score(args) => score::run(args),
         Command::Swap(args) => swap::run(args),
         Command::Results(args) => results::run(args),

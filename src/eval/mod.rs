@@ -1,5 +1,6 @@
-//! What the strands are worth: extraction, probes, trials, swaps.
+//! What the strands are worth: extraction, probes, ABX, trials, swaps.
 
+pub mod abx;
 pub mod extract;
 pub mod interval;
 pub mod probe;

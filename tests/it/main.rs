@@ -1,5 +1,6 @@
 //! The binary as a user runs it. One test program: it links once.
 
+mod abx;
 mod audio;
 mod cmvn;
 mod copy_feats;
