@@ -7,6 +7,7 @@ mod copy_feats;
 mod ctm_to_ali;
 mod data;
 mod extract;
+mod factors;
 mod failures;
 mod fbank;
 mod probe;
@@ -37,6 +38,7 @@ enum Command {
     Extract(extract::ExtractArgs),
     Probe(probe::ProbeArgs),
     Abx(abx::AbxArgs),
+    Factors(factors::FactorsArgs),
     Score(score::ScoreArgs),
     Swap(swap::SwapArgs),
     Results(results::ResultsArgs),
@@ -58,6 +60,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Extract(args) => extract::run(args),
         Command::Probe(args) => probe::run(args),
         Command::Abx(args) => abx::run(args),
+        Command::Factors(args) => factors::run(args),
         Command::Score(args) => score::run(args),
         Command::Swap(args) => swap::run(args),
         Command::Results(args) => results::run(args),

@@ -2,6 +2,8 @@
 
 pub mod abx;
 pub mod extract;
+pub mod factors;
+pub mod grouping;
 pub mod interval;
 pub mod probe;
 pub mod swap;

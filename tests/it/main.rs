@@ -6,6 +6,7 @@ mod cmvn;
 mod copy_feats;
 mod data;
 mod extract;
+mod factors;
 mod fbank;
 mod fbank_oracle;
 mod floors;
