@@ -264,7 +264,7 @@ mod tests {
         let (vectors, known) = made(0.9);
         let mixed = factors(&vectors, &known, FactorOptions::default()).unwrap();
         assert!(
-            clean.mig > 0.75 && mixed.mig < 0.3,
+            clean.mig > 0.7 && mixed.mig < 0.3,
             "{} {}",
             clean.mig,
             mixed.mig
