@@ -29,8 +29,8 @@ use crate::report::table::Table;
 
 Errors are averaged over contexts (and speakers of x), then speakers of a, then ordered pairs of labels. A phone's
 frames are those whose centres lie in it: from ceil(on/shift - 1/2) to floor(off/shift - 1/2), both counted.
-libri-light drops the last of them, which gives higher errors (fastabx does too when told to). Phones without a
-frame are left out and counted. A group is the items of one label, context and speaker; the caps below bound the
+libri-light drops the last of them, so its errors differ (fastabx does so too when told to). Phones without a frame
+are left out and counted. A group is the items of one label, context and speaker; the caps below bound the
 work, and what they cut is told.")]
 pub struct AbxArgs {
     /// Data directory: utt2spk, and text for words.
