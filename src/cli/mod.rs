@@ -1,11 +1,13 @@
 //! The command line: one file per command, which parses, calls the library and prints.
 
+mod abx;
 mod apply_cmvn;
 mod compute_cmvn;
 mod copy_feats;
 mod ctm_to_ali;
 mod data;
 mod extract;
+mod factors;
 mod failures;
 mod fbank;
 mod probe;
@@ -35,6 +37,8 @@ enum Command {
     Train(train::TrainArgs),
     Extract(extract::ExtractArgs),
     Probe(probe::ProbeArgs),
+    Abx(abx::AbxArgs),
+    Factors(factors::FactorsArgs),
     Score(score::ScoreArgs),
     Swap(swap::SwapArgs),
     Results(results::ResultsArgs),
@@ -55,6 +59,8 @@ pub fn run() -> anyhow::Result<()> {
         Command::Train(args) => train::run(args),
         Command::Extract(args) => extract::run(args),
         Command::Probe(args) => probe::run(args),
+        Command::Abx(args) => abx::run(args),
+        Command::Factors(args) => factors::run(args),
         Command::Score(args) => score::run(args),
         Command::Swap(args) => swap::run(args),
         Command::Results(args) => results::run(args),

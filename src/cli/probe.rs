@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
+use super::progress;
+use crate::dataset::DataDir;
+use crate::eval::grouping::Grouping;
 use crate::eval::probe::{Family, ProbeData, ProbeOptions, ProbeResult, Target, probe};
-use crate::io::atomic;
+use crate::io::atomic::{self, AtomicFile};
 use crate::report::table::Table;
 
 /// Train fresh probes on frozen strands, and tell what can be read from them.
@@ -18,6 +20,10 @@ use crate::report::table::Table;
 /// split of the training utterances. The strongest family on that split is reported, with its mean test
 /// accuracy, a 95 % bootstrap interval over test utterances and chance (the most frequent test class). Give the
 /// raw features as a strand too: a strand means little without them beside it.
+///
+/// Beside each accuracy stands what the probe knows of a label in bits: the entropy of the test labels less the
+/// probe's cross-entropy on them, a lower bound on the mutual information of strand and target (Barber and Agakov
+/// 2003). Its probabilities are calibrated by one temperature on the split of its own.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   unbraid probe data/train data/test --target speaker --target text \\
@@ -25,7 +31,11 @@ use crate::report::table::Table;
     --strand phonetic=exp/a/train_z.scp,exp/a/test_z.scp --out exp/a/probe
 
 The speaker comes from utt2spk, a word from text, frame classes from ali.scp of each data directory.
---out NAME writes NAME.json (every probe) and NAME.tsv (the table).")]
+--by tells accuracy for groups of test utterances: by speaker, by text, or by a table of two columns keyed by speaker
+or utterance. Whole numbers below 130 are taken for ages and put together by decades, other numbers of more than ten
+values by quarters of the utterances. --curve shows whether longer training finds more.
+
+--out NAME writes NAME.json (every probe), NAME.tsv (the table) and, under --by, NAME.by.tsv.")]
 pub struct ProbeArgs {
     /// Data directory to learn from.
     train: PathBuf,
@@ -52,7 +62,13 @@ pub struct ProbeArgs {
     /// Train with masks and noise: for judging decoded features, which are smoother than real ones.
     #[arg(long)]
     robust: bool,
-    /// Writes PREFIX.json and PREFIX.tsv.
+    /// Accuracy also by these groups of test utterances; may be given several times.
+    #[arg(long, value_name = "speaker|text|FILE")]
+    by: Vec<String>,
+    /// Writes accuracies as training goes on: strand, target, step, family, seed, dev, test.
+    #[arg(long, value_name = "FILE")]
+    curve: Option<PathBuf>,
+    /// Writes PREFIX.json and PREFIX.tsv, and PREFIX.by.tsv under --by.
     #[arg(long, value_name = "PREFIX")]
     out: Option<PathBuf>,
 }
@@ -89,27 +105,58 @@ pub fn run(args: ProbeArgs) -> anyhow::Result<()> {
         epochs: args.epochs,
         min_steps: args.min_steps,
         robust: args.robust,
+        curve: args.curve.is_some(),
         ..ProbeOptions::default()
     };
     if !args.families.is_empty() {
-        options.families = args.families;
+        options.families = args.families.clone();
     }
     if options.seeds == 0 {
         bail!("--seeds: expected at least 1, found 0");
     }
+    // Opened first: a folder that is not there should not cost a training.
+    let curve = args.curve.as_ref().map(AtomicFile::create).transpose()?;
+    let results = probe_all(&args, &options)?;
+    let (table, by) = (table(&results), by_table(&results));
+    if let Some(out) = &args.out {
+        let json = serde_json::to_string_pretty(&results)?;
+        atomic::write(with_extension(out, "json"), json + "\n")?;
+        atomic::write(with_extension(out, "tsv"), table.to_tsv())?;
+        if !args.by.is_empty() {
+            atomic::write(with_extension(out, "by.tsv"), by.to_tsv())?;
+        }
+    }
+    if let Some(mut curve) = curve {
+        curve.write_all(curves(&results).to_tsv().as_bytes())?;
+        curve.commit()?;
+    }
+    write!(io::stdout(), "{table}")?;
+    if !args.by.is_empty() {
+        write!(io::stdout(), "\n{by}")?;
+    }
+    Ok(())
+}
+
+fn probe_all(args: &ProbeArgs, options: &ProbeOptions) -> anyhow::Result<Vec<ProbeResult>> {
+    let by = match args.by[..] {
+        [] => Vec::new(),
+        _ => {
+            let dir = DataDir::open(&args.test)?;
+            let read = |by: &String| Grouping::read(by, &dir);
+            args.by.iter().map(read).collect::<crate::Result<_>>()?
+        }
+    };
     let count = args.strands.len() * args.targets.len() * options.families.len();
-    let bar = ProgressBar::new(count as u64 * options.seeds);
-    bar.set_style(ProgressStyle::with_template(
-        "{bar:24} {pos}/{len} probes  {eta} left  {msg}",
-    )?);
+    let bar = progress::bar(count as u64 * options.seeds, "probes");
     let mut results = Vec::new();
     for strand in &args.strands {
         for &target in &args.targets {
             let data = ProbeData {
                 train: (&args.train, &strand.train),
                 test: (&args.test, &strand.test),
+                by: &by,
             };
-            results.push(probe(&strand.name, target, data, &options, |run| {
+            results.push(probe(&strand.name, target, data, options, |run| {
                 bar.inc(1);
                 bar.set_message(format!(
                     "{} {target:?}: {:?} {:.3}",
@@ -119,14 +166,7 @@ pub fn run(args: ProbeArgs) -> anyhow::Result<()> {
         }
     }
     bar.finish_and_clear();
-    let table = table(&results);
-    if let Some(out) = &args.out {
-        let json = serde_json::to_string_pretty(&results)?;
-        atomic::write(with_extension(out, "json"), json + "\n")?;
-        atomic::write(with_extension(out, "tsv"), table.to_tsv())?;
-    }
-    write!(io::stdout(), "{table}")?;
-    Ok(())
+    Ok(results)
 }
 
 fn with_extension(prefix: &Path, extension: &str) -> PathBuf {
@@ -141,6 +181,8 @@ fn table(results: &[ProbeResult]) -> Table {
         "seeds",
         "95% interval",
         "chance",
+        "bits",
+        "of",
         "classes",
         "probe",
         "train",
@@ -149,16 +191,68 @@ fn table(results: &[ProbeResult]) -> Table {
     for result in results {
         table.row(vec![
             result.strand.clone(),
-            format!("{:?}", result.target).to_lowercase(),
+            lower(result.target),
             format!("{:.3}", result.accuracy),
             format!("{:.3}..{:.3}", result.range.0, result.range.1),
             format!("{:.3}..{:.3}", result.interval.0, result.interval.1),
             format!("{:.3}", result.chance),
+            format!("{:.2}", result.bits),
+            format!("{:.2}", result.entropy),
             result.classes.to_string(),
-            format!("{:?}", result.probe).to_lowercase(),
+            lower(result.probe),
             result.utterances.0.to_string(),
             result.utterances.1.to_string(),
         ]);
     }
     table
+}
+
+fn by_table(results: &[ProbeResult]) -> Table {
+    let mut table = Table::new(&[
+        "strand",
+        "target",
+        "by",
+        "group",
+        "accuracy",
+        "95% interval",
+        "utterances",
+    ]);
+    for result in results {
+        for group in &result.groups {
+            table.row(vec![
+                result.strand.clone(),
+                lower(result.target),
+                group.by.clone(),
+                group.value.clone(),
+                format!("{:.3}", group.accuracy),
+                format!("{:.3}..{:.3}", group.interval.0, group.interval.1),
+                group.utterances.to_string(),
+            ]);
+        }
+    }
+    table
+}
+
+fn curves(results: &[ProbeResult]) -> Table {
+    let mut table = Table::new(&["strand", "target", "step", "family", "seed", "dev", "test"]);
+    for result in results {
+        for run in &result.runs {
+            for point in &run.curve {
+                table.row(vec![
+                    result.strand.clone(),
+                    lower(result.target),
+                    point.step.to_string(),
+                    lower(run.family),
+                    run.seed.to_string(),
+                    format!("{:.4}", point.dev),
+                    format!("{:.4}", point.test),
+                ]);
+            }
+        }
+    }
+    table
+}
+
+fn lower(name: impl std::fmt::Debug) -> String {
+    format!("{name:?}").to_lowercase()
 }

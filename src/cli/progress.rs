@@ -11,3 +11,10 @@ pub fn counter(what: &str) -> ProgressBar {
     ProgressBar::new_spinner()
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
 }
+
+/// Shows how many of how many are done, with the time left; the length may be set later.
+pub fn bar(length: u64, what: &str) -> ProgressBar {
+    let template = format!("{{bar:24}} {{pos}}/{{len}} {what}  {{eta}} left  {{msg}}");
+    let style = ProgressStyle::with_template(&template);
+    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

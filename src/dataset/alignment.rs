@@ -6,16 +6,19 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::io::lines::{read_lines, read_table};
 
-/// A phone and when it sounds, in seconds.
+/// A phone (its class, or its name) and when it sounds, in seconds.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TimedPhone {
+pub struct TimedPhone<P> {
     /// When it begins.
     pub start: f64,
     /// How long it lasts.
     pub duration: f64,
-    /// Its class.
-    pub class: i32,
+    /// Which one it is.
+    pub phone: P,
 }
+
+/// The phones of each utterance, in the order of the file.
+pub type PhonesByUtterance<P> = HashMap<String, Vec<TimedPhone<P>>>;
 
 /// When the frames of a feature matrix look, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,15 +48,24 @@ pub fn read_symbols(path: &Path) -> Result<HashMap<String, i32>> {
         .collect()
 }
 
-/// Reads a CTM of phones, `utterance channel start duration phone` a line, by utterance.
+/// Reads a CTM of phones, `utterance channel start duration phone` a line, as classes of a symbol table.
 ///
 /// # Errors
 /// [`Error::Line`] for a line of another form, or a phone without a class.
-pub fn read_ctm(
-    path: &Path,
-    symbols: &HashMap<String, i32>,
-) -> Result<HashMap<String, Vec<TimedPhone>>> {
-    let mut phones: HashMap<String, Vec<TimedPhone>> = HashMap::new();
+pub fn read_ctm(path: &Path, symbols: &HashMap<String, i32>) -> Result<PhonesByUtterance<i32>> {
+    parse_ctm(path, |phone| symbols.get(phone).copied())
+}
+
+/// Reads a CTM of phones as [`read_ctm`], by their names.
+///
+/// # Errors
+/// [`Error::Line`] for a line of another form.
+pub fn read_ctm_names(path: &Path) -> Result<PhonesByUtterance<String>> {
+    parse_ctm(path, |phone| Some(phone.to_string()))
+}
+
+fn parse_ctm<P>(path: &Path, known: impl Fn(&str) -> Option<P>) -> Result<PhonesByUtterance<P>> {
+    let mut phones: PhonesByUtterance<P> = HashMap::new();
     for entry in read_lines(path)? {
         let wrong = |expected: &str| {
             Err(Error::line(
@@ -75,27 +87,32 @@ pub fn read_ctm(
         let (Some(start), Some(duration)) = (time(start), time(duration)) else {
             return wrong("start and duration in seconds, from 0");
         };
-        let Some(&class) = symbols.get(phone) else {
+        let Some(phone) = known(phone) else {
             return wrong("a phone of the symbol table");
         };
         phones.entry(entry.key).or_default().push(TimedPhone {
             start,
             duration,
-            class,
+            phone,
         });
     }
     Ok(phones)
 }
 
 /// The class at the centre of each of `frames` frames; `outside` where no phone sounds.
-pub fn classes(phones: &[TimedPhone], frames: usize, times: FrameTimes, outside: i32) -> Vec<i32> {
+pub fn classes(
+    phones: &[TimedPhone<i32>],
+    frames: usize,
+    times: FrameTimes,
+    outside: i32,
+) -> Vec<i32> {
     (0..frames)
         .map(|frame| {
             let centre = (times.first_ms + frame as f64 * times.shift_ms) / 1000.0;
             phones
                 .iter()
                 .find(|phone| (phone.start..phone.start + phone.duration).contains(&centre))
-                .map_or(outside, |phone| phone.class)
+                .map_or(outside, |phone| phone.phone)
         })
         .collect()
 }
@@ -110,12 +127,12 @@ mod tests {
             TimedPhone {
                 start: 0.01,
                 duration: 0.02,
-                class: 3,
+                phone: 3,
             },
             TimedPhone {
                 start: 0.03,
                 duration: 0.015,
-                class: 5,
+                phone: 5,
             },
         ];
         let times = FrameTimes {

@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array1, Array2, s};
+use ndarray::{Array2, s};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::datadir::DataDir;
+use super::feats::Feats;
 use super::labels::{LabelTable, Labels, NO_LABEL, numbers, stretch_labels};
 use super::sampler::Population;
 use super::view::FeatureView;
 use crate::error::{Error, Result};
-use crate::io::kaldi::ScpTable;
 
 /// Utterances side by side.
 #[derive(Debug)]
@@ -140,7 +140,7 @@ impl SpeechCorpus {
 
     /// Whether the features are one vector an utterance.
     pub fn holds_vectors(&self) -> bool {
-        matches!(self.feats, Feats::Vectors(_))
+        self.feats.holds_vectors()
     }
 
     /// What a sampler draws from.
@@ -175,21 +175,7 @@ impl SpeechCorpus {
     /// # Errors
     /// What the archive says; [`Error::Key`] for NaN or infinity, or another number of bins.
     pub fn raw(&self, utterance: usize, bins: usize) -> Result<Array2<f32>> {
-        let id = &self.ids[utterance];
-        let feats = self.feats.get(id)?;
-        if feats.ncols() != bins {
-            let (expected, found) = (format!("{bins} values a frame"), feats.ncols().to_string());
-            return Err(Error::key(self.feats.path(), id, expected, found));
-        }
-        if let Some(value) = feats.iter().find(|value| !value.is_finite()) {
-            return Err(Error::key(
-                self.feats.path(),
-                id,
-                "finite features",
-                value.to_string(),
-            ));
-        }
-        Ok(feats)
+        self.feats.checked(&self.ids[utterance], bins)
     }
 
     /// Reads utterances side by side as `view` shows them. Longer ones than `crop` frames (0 takes all) lose
@@ -260,50 +246,6 @@ impl SpeechCorpus {
                 words if words.words().is_some() => Some(labels),
                 _ => Some(labels.reshape([rows.len() as i64, most_labels as i64])),
             },
-        }
-    }
-}
-
-/// Matrices, or vectors taken as matrices of one row.
-#[derive(Debug)]
-enum Feats {
-    Matrices(ScpTable<Array2<f32>>),
-    Vectors(ScpTable<Array1<f32>>),
-}
-
-impl Feats {
-    /// Opens a list whose first object tells the kind of all.
-    fn open(path: &Path, ids: &[String]) -> Result<Self> {
-        let matrices = ScpTable::<Array2<f32>>::open(path)?;
-        let vectors = ScpTable::<Array1<f32>>::open(path)?;
-        Ok(match ids.first().filter(|id| matrices.contains(id)) {
-            Some(id) if matrices.read_shape(id).is_err() && vectors.get(id).is_ok() => {
-                Self::Vectors(vectors)
-            }
-            _ => Self::Matrices(matrices),
-        })
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Matrices(table) => table.path(),
-            Self::Vectors(table) => table.path(),
-        }
-    }
-
-    fn shape(&self, id: &str) -> Result<(usize, usize)> {
-        match self {
-            Self::Matrices(table) => table.read_shape(id),
-            Self::Vectors(table) => table.get(id).map(|vector| (1, vector.len())),
-        }
-    }
-
-    fn get(&self, id: &str) -> Result<Array2<f32>> {
-        match self {
-            Self::Matrices(table) => table.get(id),
-            Self::Vectors(table) => table
-                .get(id)
-                .map(|vector| vector.insert_axis(ndarray::Axis(0))),
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod alignment;
 pub mod batch;
 pub mod combine;
 pub mod datadir;
+pub mod feats;
 mod files;
 pub mod fix;
 pub mod labels;

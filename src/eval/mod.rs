@@ -1,6 +1,9 @@
-//! What the strands are worth: extraction, probes, trials, swaps.
+//! What the strands are worth: extraction, probes, ABX, trials, swaps.
 
+pub mod abx;
 pub mod extract;
+pub mod factors;
+pub mod grouping;
 pub mod interval;
 pub mod probe;
 pub mod swap;

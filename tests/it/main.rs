@@ -1,10 +1,12 @@
 //! The binary as a user runs it. One test program: it links once.
 
+mod abx;
 mod audio;
 mod cmvn;
 mod copy_feats;
 mod data;
 mod extract;
+mod factors;
 mod fbank;
 mod fbank_oracle;
 mod floors;

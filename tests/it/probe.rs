@@ -139,6 +139,115 @@ fn codes_at_a_quarter_of_the_rate_and_vectors_are_read() {
     assert_eq!(results[0].runs.len(), 4);
 }
 
+/// Frames that say nothing of the speaker hold no bits, and those that say all hold as many as there are.
+#[test]
+fn bits_are_between_none_and_all() {
+    let dir = workplace();
+    let all = strand(dir.path(), "all", spoken);
+    let nothing = strand(dir.path(), "nothing", silent);
+    let results = probe(dir.path(), &[&all, &nothing], &["speaker"]);
+    for result in &results {
+        assert!((result.entropy - 2.0).abs() < 1e-9, "{result:?}");
+        assert!(
+            result.runs.iter().all(|run| run.temperature > 0.0),
+            "{result:?}"
+        );
+    }
+    // A split of ten utterances leaves doubt that costs log2(1 + 3 / 4 / 10) bits of the two.
+    assert!(
+        results[0].bits > 1.7 && results[0].bits <= 2.0,
+        "{:?}",
+        results[0]
+    );
+    assert!(results[1].bits < 0.2, "{:?}", results[1]);
+}
+
+#[test]
+fn groups_and_the_curve_are_told() {
+    let dir = workplace();
+    let at = dir.path();
+    // The strand knows two of the four speakers.
+    let half = strand(at, "half", |speaker, classes, rng| {
+        if speaker < 2 {
+            spoken(speaker, classes, rng)
+        } else {
+            silent(speaker, classes, rng)
+        }
+    });
+    fs::write(at.join("spk2known"), "s00 yes\ns01 yes\ns02 no\ns03 no\n").unwrap();
+    let plain = probe(at, &[&half], &["speaker"]);
+    let args = [
+        &[
+            "probe", "train", "test", "--out", "result", "--target", "speaker",
+        ][..],
+        &[
+            "--by",
+            "spk2known",
+            "--by",
+            "speaker",
+            "--curve",
+            "curve.tsv",
+            "--strand",
+            &half,
+        ],
+        &SHORT,
+    ];
+    let text = String::from_utf8(succeed(at, &args.concat())).unwrap();
+    let json = fs::read_to_string(at.join("result.json")).unwrap();
+    let result = serde_json::from_str::<Vec<ProbeResult>>(&json)
+        .unwrap()
+        .remove(0);
+    let groups = &result.groups;
+    let named: Vec<(&str, &str, usize)> = groups
+        .iter()
+        .map(|group| (group.by.as_str(), group.value.as_str(), group.utterances))
+        .collect();
+    assert_eq!(
+        named[..2],
+        [("spk2known", "no", 24), ("spk2known", "yes", 24)]
+    );
+    assert_eq!(
+        named[2..].iter().map(|g| g.1).collect::<Vec<_>>(),
+        ["s00", "s01", "s02", "s03"]
+    );
+    assert!(
+        groups[1].accuracy > 0.95 && groups[0].accuracy < 0.75,
+        "{groups:?}"
+    );
+    let mean = (groups[0].accuracy + groups[1].accuracy) / 2.0;
+    assert!((mean - result.accuracy).abs() < 1e-9);
+    for group in groups {
+        assert!(group.interval.0 <= group.accuracy && group.accuracy <= group.interval.1);
+    }
+    let by = fs::read_to_string(at.join("result.by.tsv")).unwrap();
+    assert_eq!((by.lines().count(), text.lines().count()), (7, 3 + 1 + 8));
+    // Looking on does not change what is seen.
+    assert_eq!(plain[0].accuracy, result.accuracy);
+    let curve = fs::read_to_string(at.join("curve.tsv")).unwrap();
+    let lines: Vec<Vec<&str>> = curve
+        .lines()
+        .map(|line| line.split('\t').collect())
+        .collect();
+    assert_eq!(
+        lines[0],
+        ["strand", "target", "step", "family", "seed", "dev", "test"]
+    );
+    // Two steps an epoch, 60 steps, a look every epoch; three families of two seeds.
+    assert_eq!(lines.len(), 1 + 6 * 30);
+    assert_eq!(lines[30][..5], ["half", "speaker", "60", "linear", "0"]);
+    assert_eq!(
+        lines[30][6],
+        format!("{:.4}", result.runs[0].curve[29].test)
+    );
+    let last = &result.runs[0];
+    let best = last
+        .curve
+        .iter()
+        .find(|p| p.step == 2 * last.best_epoch.0)
+        .unwrap();
+    assert_eq!((best.dev, best.test), (last.dev, last.test));
+}
+
 #[test]
 fn the_same_command_says_the_same() {
     let dir = workplace();
@@ -173,6 +282,7 @@ fn what_is_wrong_is_told_in_one_line() {
             .replace(" s02\n", " s00\n")
             .replace(" s03\n", " s00\n")
     });
+    fs::write(at.join("utt2few"), "s00-u000 x\n").unwrap();
     let before = names(at);
     let one = "--target=speaker";
     let given = |args: &[&str]| {
@@ -237,6 +347,18 @@ fn what_is_wrong_is_told_in_one_line() {
                 "--strand=x=all.train.scp,vectors.test.scp",
             ],
             "vectors.test.scp: expected matrices, as all.train.scp lists, found vectors",
+        ),
+        (
+            &["train", "test", one, &good, "--by", "spk2none"],
+            "spk2none: No such file",
+        ),
+        (
+            &["train", "test", one, &good, "--by", "utt2few"],
+            "utt2few: s00-u001: expected a line for this utterance or for its speaker 's00', found none",
+        ),
+        (
+            &["train", "test", one, &good, "--curve", "no/such"],
+            "no/such: No such file",
         ),
         (
             &["train", "test", one, &good, "--seeds", "0"],

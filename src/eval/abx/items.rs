@@ -1,0 +1,260 @@
+//! Items out of a data directory and a feature archive: whole utterances under their text, or phones under the
+//! times of a CTM.
+
+use std::path::{Path, PathBuf};
+
+use ndarray::s;
+use serde::{Deserialize, Serialize};
+
+use super::Item;
+use crate::dataset::DataDir;
+use crate::dataset::alignment::{FrameTimes, TimedPhone, read_ctm_names};
+use crate::dataset::feats::Feats;
+use crate::error::{Error, Result};
+
+/// Phones as items.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PhoneOptions {
+    /// CTM of phones, `utterance channel start duration phone` a line.
+    pub ctm: PathBuf,
+    /// From one frame to the next, in milliseconds.
+    pub frame_shift_ms: f64,
+    /// Centre of the first frame in milliseconds; half a shift when left out.
+    pub first_frame_ms: Option<f64>,
+    /// Whether only phones between the same neighbours meet.
+    pub in_context: bool,
+    /// Phones that are no items, but may be neighbours.
+    pub skip: Vec<String>,
+}
+
+impl Default for PhoneOptions {
+    fn default() -> Self {
+        Self {
+            ctm: PathBuf::new(),
+            frame_shift_ms: 10.0,
+            first_frame_ms: None,
+            in_context: true,
+            skip: vec!["SIL".into()],
+        }
+    }
+}
+
+/// What is read as an item.
+#[derive(Debug, Clone, Copy)]
+pub enum Units<'a> {
+    /// Whole utterances, labelled by their line in `text`.
+    Utterances,
+    /// Phones.
+    Phones(&'a PhoneOptions),
+}
+
+/// Items, and how many could not be had.
+#[derive(Debug, Clone, Default)]
+pub struct Items {
+    /// The items.
+    pub items: Vec<Item>,
+    /// Phones without a frame of their own: too short for the frame shift.
+    pub too_short: usize,
+}
+
+/// Frames by which phones may end beyond the features: framing without reflection loses so many at the ends.
+const SLACK_FRAMES: usize = 3;
+/// Of a frame: times in decimals are not exact in binary, and a frame on a phone's border belongs to it.
+const BORDER: f64 = 1e-6;
+
+/// Reads the items of a data directory with the features of `feats_scp` (matrices, or vectors as one frame).
+///
+/// # Errors
+/// What the files say; [`Error::Key`] for an utterance without features, text or phones, NaN in features, other
+/// numbers of values a frame, or phones that end beyond the features.
+pub fn read_items(data: &Path, feats_scp: &Path, units: Units) -> Result<Items> {
+    let dir = DataDir::open(data)?;
+    let feats = Feats::open(feats_scp, dir.utterances())?;
+    let bins = match dir.utterances().first() {
+        Some(first) => feats.shape(first)?.1,
+        None => 0,
+    };
+    let phones = match units {
+        Units::Phones(options) => {
+            check(options)?;
+            Some((options, read_ctm_names(&options.ctm)?))
+        }
+        Units::Utterances => None,
+    };
+    let mut found = Items::default();
+    for id in dir.utterances() {
+        let frames = feats.checked(id, bins)?;
+        if frames.is_empty() {
+            return Err(Error::key(feats_scp, id, "at least one frame", "none"));
+        }
+        let voice = dir.speaker_of(id).unwrap_or_default();
+        let utterance = Utterance { id, voice, frames };
+        match &phones {
+            None => found.items.push(whole(utterance, &dir)?),
+            Some((options, phones)) => {
+                let Some(phones) = phones.get(id) else {
+                    let expected = "phones of this utterance";
+                    return Err(Error::key(&options.ctm, id, expected, "none"));
+                };
+                found.add_phones(&utterance, phones, options)?;
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn check(options: &PhoneOptions) -> Result<()> {
+    let first_ms = options.first_frame_ms.unwrap_or(0.0);
+    for (name, value, least) in [
+        (
+            "--frame-shift-ms",
+            options.frame_shift_ms,
+            f64::MIN_POSITIVE,
+        ),
+        ("--first-frame-ms", first_ms, 0.0),
+    ] {
+        if !(least..1e6).contains(&value) {
+            let expected = "milliseconds from 0, a shift above it";
+            return Err(Error::option(name, expected, value.to_string()));
+        }
+    }
+    Ok(())
+}
+
+struct Utterance<'a> {
+    id: &'a str,
+    voice: &'a str,
+    frames: ndarray::Array2<f32>,
+}
+
+fn whole(utterance: Utterance, dir: &DataDir) -> Result<Item> {
+    let label = dir
+        .text(utterance.id)
+        .ok_or_else(|| Error::key(dir.path().join("text"), utterance.id, "its text", "none"))?;
+    Ok(Item {
+        label: label.to_string(),
+        context: String::new(),
+        voice: utterance.voice.to_string(),
+        feats: utterance.frames,
+    })
+}
+
+impl Items {
+    fn add_phones(
+        &mut self,
+        utterance: &Utterance,
+        phones: &[TimedPhone<String>],
+        options: &PhoneOptions,
+    ) -> Result<()> {
+        let mut phones: Vec<&TimedPhone<String>> = phones.iter().collect();
+        phones.sort_by(|a, b| a.start.total_cmp(&b.start));
+        let name = |place: Option<usize>| {
+            place
+                .and_then(|place| phones.get(place))
+                .map_or("", |phone| phone.phone.as_str())
+        };
+        for (place, phone) in phones.iter().enumerate() {
+            if options.skip.contains(&phone.phone) {
+                continue;
+            }
+            let Some((first, last)) = frames_of(phone, utterance, options)? else {
+                self.too_short += 1;
+                continue;
+            };
+            let neighbours = [name(place.checked_sub(1)), name(place.checked_add(1))];
+            self.items.push(Item {
+                label: phone.phone.clone(),
+                context: match options.in_context {
+                    true => neighbours.join(" "),
+                    false => String::new(),
+                },
+                voice: utterance.voice.to_string(),
+                feats: utterance.frames.slice(s![first..=last, ..]).to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// First and last frame whose centres lie in a phone, borders counted; none for a phone between two centres.
+///
+/// With the first centre at half a shift: from ceil(on / shift - 1/2) to floor(off / shift - 1/2).
+fn frames_of(
+    phone: &TimedPhone<String>,
+    utterance: &Utterance,
+    options: &PhoneOptions,
+) -> Result<Option<(usize, usize)>> {
+    let times = FrameTimes {
+        shift_ms: options.frame_shift_ms,
+        first_ms: options
+            .first_frame_ms
+            .unwrap_or(options.frame_shift_ms / 2.0),
+    };
+    let at = |seconds: f64| (1000.0 * seconds - times.first_ms) / times.shift_ms;
+    let first = (at(phone.start) - BORDER).ceil().max(0.0) as usize;
+    let last = (at(phone.start + phone.duration) + BORDER).floor();
+    if last < 0.0 {
+        return Ok(None);
+    }
+    let (last, frames) = (last as usize, utterance.frames.nrows());
+    if last >= frames + SLACK_FRAMES {
+        let expected = format!(
+            "phones within the {frames} frames of {} ms that the features have (--frame-shift-ms)",
+            times.shift_ms
+        );
+        let found = format!("'{}' that ends in frame {}", phone.phone, last + 1);
+        return Err(Error::key(&options.ctm, utterance.id, expected, found));
+    }
+    let last = last.min(frames - 1);
+    Ok((first <= last).then_some((first, last)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn phone(start: f64, duration: f64) -> TimedPhone<String> {
+        TimedPhone {
+            start,
+            duration,
+            phone: "a".into(),
+        }
+    }
+
+    #[test]
+    fn frames_whose_centres_lie_in_the_phone() {
+        let utterance = Utterance {
+            id: "u",
+            voice: "s",
+            frames: ndarray::Array2::zeros((10, 1)),
+        };
+        let options = PhoneOptions::default();
+        // Centres at 5, 15, 25, ... ms; 0.015 s is 1.5 shifts though binary fractions say a little more.
+        for (start, duration, expected) in [
+            (0.015, 0.02, Some((1, 3))),
+            (0.016, 0.018, Some((2, 2))),
+            (0.016, 0.008, None),
+            (0.0, 0.004, None),
+            (0.08, 0.04, Some((8, 9))),
+            (0.11, 0.01, None),
+        ] {
+            let found = frames_of(&phone(start, duration), &utterance, &options).unwrap();
+            assert_eq!(found, expected, "{start} {duration}");
+        }
+        let codes = PhoneOptions {
+            frame_shift_ms: 40.0,
+            first_frame_ms: Some(5.0),
+            ..PhoneOptions::default()
+        };
+        let found = frames_of(&phone(0.04, 0.09), &utterance, &codes).unwrap();
+        assert_eq!(found, Some((1, 3)));
+        let error = frames_of(&phone(0.1, 0.05), &utterance, &options).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("(--frame-shift-ms), found 'a' that ends in frame 15"),
+            "{error}"
+        );
+    }
+}

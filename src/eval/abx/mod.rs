@@ -1,0 +1,392 @@
+//! ABX discrimination (Schatz et al. 2013): of two items a and x of one label and one b of another, how often
+//! does x lie nearer to b? Labelled sequences of frames go in, error rates within and across voices come out.
+//!
+//! Items are put in rooms of one context and one voice. In a cell, a and b are of one room; x is of a's label
+//! and context, of the same room (within) or of that of another voice (across). Errors are averaged over
+//! contexts, then voices, then pairs of labels, as by libri-light and fastabx.
+
+mod dtw;
+pub mod items;
+mod rooms;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ndarray::Array2;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use dtw::{Directions, Stack};
+use rooms::{Rooms, Task};
+
+/// A stretch of frames under its labels.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// What has to be told apart: a phone, a word.
+    pub label: String,
+    /// What surrounds it; only items of one context meet.
+    pub context: String,
+    /// Who says it.
+    pub voice: String,
+    /// `[frames, dim]`, at least one frame of finite numbers.
+    pub feats: Array2<f32>,
+}
+
+/// How much is compared, and how errors are averaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AbxOptions {
+    /// Most items of one label, context and voice; 0 takes all.
+    pub most_items: usize,
+    /// Most other voices that x comes from for one label, context and voice of a; 0 takes all.
+    pub most_voices: usize,
+    /// Chooses where there are more.
+    pub seed: u64,
+}
+
+impl Default for AbxOptions {
+    fn default() -> Self {
+        Self {
+            most_items: 50,
+            most_voices: 20,
+            seed: 0,
+        }
+    }
+}
+
+/// The error for an ordered pair of labels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PairScore {
+    /// Label of a and x.
+    pub a: String,
+    /// Label of b.
+    pub b: String,
+    /// Error in [0, 1].
+    pub error: f64,
+    /// Cells that it is the mean of.
+    pub cells: u64,
+}
+
+/// An ABX error.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AbxScore {
+    /// P(d(a, x) > d(b, x)) and half of P(d(a, x) = d(b, x)): 0.5 is chance.
+    pub error: f64,
+    /// Cells: pairs of labels in a context, with the voice of a and b and that of x.
+    pub cells: u64,
+    /// Triples compared.
+    pub triples: u64,
+    /// By pair of labels.
+    pub pairs: Vec<PairScore>,
+}
+
+/// What [`abx`] found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AbxResult {
+    /// a, b and x of one voice; none where no voice says a label twice in a context.
+    pub within: Option<AbxScore>,
+    /// x of another voice than a and b; none where no context is met by two voices.
+    pub across: Option<AbxScore>,
+    /// Items given.
+    pub items: usize,
+    /// Groups of items of one label, context and voice.
+    pub groups: usize,
+    /// Those of them that lost items to [`AbxOptions::most_items`].
+    pub groups_cut: usize,
+    /// Groups of a that lost voices of x to [`AbxOptions::most_voices`].
+    pub voices_cut: usize,
+}
+
+/// Rooms and labels worked on at once; between them, cells are summed up, which bounds the memory.
+const CHUNK: usize = 1024;
+
+/// The ABX errors of items; `source` is named in errors, `progress` is told how many of how many are done.
+/// Runs on the threads of rayon's current pool.
+///
+/// # Errors
+/// [`Error::Format`] when there is nothing to compare; [`Error::Key`] for items of different dimension.
+pub fn abx(
+    items: &[Item],
+    options: AbxOptions,
+    source: &Path,
+    mut progress: impl FnMut(usize, usize),
+) -> Result<AbxResult> {
+    check_dimensions(items, source)?;
+    let rooms = Rooms::of(items, options);
+    let plan = rooms.tasks(options);
+    let directions: Vec<Directions> = items
+        .par_iter()
+        .map(|item| Directions::of(&item.feats))
+        .collect();
+    let mut sums = [Sums::default(), Sums::default()];
+    for (done, chunk) in plan.tasks.chunks(CHUNK).enumerate() {
+        let cells: Vec<Vec<Cell>> = chunk
+            .par_iter()
+            .map(|task| score(task, &rooms, &directions))
+            .collect();
+        for cell in cells.iter().flatten() {
+            sums[usize::from(cell.across)].add(cell, rooms.has_contexts());
+        }
+        progress(
+            (done * CHUNK + chunk.len()).min(plan.tasks.len()),
+            plan.tasks.len(),
+        );
+    }
+    let [within, across] = sums.map(|sums| sums.finish(&rooms));
+    if within.is_none() && across.is_none() {
+        let expected = "two labels in one context of a voice, and one of them once more";
+        return Err(Error::format(source, expected, "no such items"));
+    }
+    Ok(AbxResult {
+        within,
+        across,
+        items: items.len(),
+        groups: rooms.groups(),
+        groups_cut: rooms.groups_cut(),
+        voices_cut: plan.voices_cut,
+    })
+}
+
+fn check_dimensions(items: &[Item], source: &Path) -> Result<()> {
+    let Some(first) = items.first() else {
+        return Err(Error::format(source, "items to compare", "none"));
+    };
+    let dim = first.feats.ncols();
+    match items.iter().find(|item| item.feats.ncols() != dim) {
+        None => Ok(()),
+        Some(item) => {
+            let expected = format!("{dim} values a frame, as the first has");
+            let found = item.feats.ncols().to_string();
+            Err(Error::key(source, &item.label, expected, found))
+        }
+    }
+}
+
+/// The error of one cell.
+struct Cell {
+    a: u32,
+    b: u32,
+    /// Voice of a and b.
+    voice: u32,
+    across: bool,
+    error: f64,
+    triples: u64,
+}
+
+/// All cells of one label a in one room.
+fn score(task: &Task, rooms: &Rooms, directions: &[Directions]) -> Vec<Cell> {
+    let room = &rooms.rooms[task.room];
+    let own = &room.groups[&task.label];
+    let stacks: Vec<(u32, Stack)> = room
+        .groups
+        .iter()
+        .map(|(&label, group)| {
+            (
+                label,
+                Stack::of(group.iter().map(|&item| &directions[item])),
+            )
+        })
+        .collect();
+    let mut cells = Vec::new();
+    for &(across, other) in &task.x_rooms {
+        let xs = &rooms.rooms[other].groups[&task.label];
+        // By label, by x, the distances to its items.
+        let distances: Vec<(u32, Vec<Vec<f32>>)> = stacks
+            .iter()
+            .map(|(label, stack)| {
+                let rows = xs.iter().map(|&x| stack.distances(&directions[x]));
+                (*label, rows.collect())
+            })
+            .collect();
+        let Some((_, to_a)) = distances.iter().find(|(label, _)| *label == task.label) else {
+            continue;
+        };
+        let to_a: Vec<Vec<f32>> = to_a
+            .iter()
+            .enumerate()
+            .map(|(x, row)| sorted(row, (!across).then_some(x)))
+            .collect();
+        for (label, to_b) in distances.iter().filter(|(label, _)| *label != task.label) {
+            let halves: u64 = to_a.iter().zip(to_b).map(|(a, b)| half_errors(a, b)).sum();
+            let b_count = to_b.first().map_or(0, Vec::len);
+            let a_count = own.len() - usize::from(!across);
+            let triples = (xs.len() * a_count * b_count) as u64;
+            cells.push(Cell {
+                a: task.label,
+                b: *label,
+                voice: room.voice,
+                across,
+                error: halves as f64 / 2.0 / triples as f64,
+                triples,
+            });
+        }
+    }
+    cells
+}
+
+/// A row in rising order, without the place of x itself.
+fn sorted(row: &[f32], without: Option<usize>) -> Vec<f32> {
+    let mut row = row.to_vec();
+    if let Some(place) = without {
+        row.remove(place);
+    }
+    row.sort_unstable_by(f32::total_cmp);
+    row
+}
+
+/// Twice the number of errors of an x: 2 for every b nearer than an a, 1 for a tie.
+fn half_errors(to_a: &[f32], to_b: &[f32]) -> u64 {
+    to_b.iter()
+        .map(|&b| {
+            let not_farther = to_a.partition_point(|&a| a <= b);
+            let nearer = to_a.partition_point(|&a| a < b);
+            (2 * (to_a.len() - not_farther) + (not_farther - nearer)) as u64
+        })
+        .sum()
+}
+
+/// Sums of errors of cells.
+#[derive(Debug, Default)]
+struct Sums {
+    /// By labels of a and b, then by voice of a: sum and count.
+    by_pair: BTreeMap<(u32, u32), BTreeMap<u32, (f64, u64)>>,
+    triples: u64,
+}
+
+impl Sums {
+    /// With contexts, cells are averaged over contexts and voices of x first, then over voices; without them over
+    /// all voices at once, as the references do.
+    fn add(&mut self, cell: &Cell, contexts: bool) {
+        let voice = if contexts { cell.voice } else { 0 };
+        let voices = self.by_pair.entry((cell.a, cell.b)).or_default();
+        let (sum, count) = voices.entry(voice).or_default();
+        *sum += cell.error;
+        *count += 1;
+        self.triples += cell.triples;
+    }
+
+    fn finish(self, rooms: &Rooms) -> Option<AbxScore> {
+        let pairs: Vec<PairScore> = self
+            .by_pair
+            .iter()
+            .map(|(&(a, b), voices)| PairScore {
+                a: rooms.label(a).to_string(),
+                b: rooms.label(b).to_string(),
+                error: voices.values().map(|(sum, n)| sum / *n as f64).sum::<f64>()
+                    / voices.len() as f64,
+                cells: voices.values().map(|(_, n)| n).sum(),
+            })
+            .collect();
+        (!pairs.is_empty()).then(|| AbxScore {
+            error: pairs.iter().map(|pair| pair.error).sum::<f64>() / pairs.len() as f64,
+            cells: pairs.iter().map(|pair| pair.cells).sum(),
+            triples: self.triples,
+            pairs,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(label: &str, voice: &str, degrees: f32) -> Item {
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        Item {
+            label: label.into(),
+            context: String::new(),
+            voice: voice.into(),
+            feats: ndarray::array![[cos, sin]],
+        }
+    }
+
+    fn run(items: &[Item], options: AbxOptions) -> Result<AbxResult> {
+        abx(items, options, Path::new("data"), |_, _| {})
+    }
+
+    #[test]
+    fn errors_of_items_on_a_circle() {
+        // Voice s: a at 0 and 40 degrees, b at 30. x = 0: a is 40 away, b 30: wrong. x = 40: a 40, b 10: wrong.
+        // Voice t: a at 0 and 10, b at 90: both right; b has no second item.
+        let items = [
+            item("a", "s", 0.0),
+            item("a", "s", 40.0),
+            item("b", "s", 30.0),
+            item("a", "t", 0.0),
+            item("a", "t", 10.0),
+            item("b", "t", 90.0),
+        ];
+        let found = run(&items, AbxOptions::default()).unwrap();
+        let within = found.within.unwrap();
+        assert_eq!((within.error, within.cells, within.triples), (0.5, 2, 4));
+        // a: x of t at 0 and 10 against a {0, 40}, b {30} of s: 0 against 30 right, 40 against 30 wrong; 10 against
+        // 20 right, 30 against 20 wrong: 2 of 4. x of s at 0 and 40 against a {0, 10}, b {90} of t: all right.
+        // b: x of t at 90 against b {30} and a {0, 40} of s: 60 against 90 right, 60 against 50 wrong. x of s at 30
+        // against b {90} and a {0, 10} of t: 60 against 30 and 20, both wrong.
+        let across = found.across.unwrap();
+        let pairs: Vec<f64> = across.pairs.iter().map(|pair| pair.error).collect();
+        assert_eq!(pairs, [0.25, 0.75]);
+        assert_eq!((across.error, across.cells, across.triples), (0.5, 4, 12));
+        assert_eq!((found.items, found.groups, found.groups_cut), (6, 4, 0));
+    }
+
+    #[test]
+    fn ties_are_half_an_error() {
+        assert_eq!(half_errors(&[0.1, 0.2, 0.2, 0.4], &[0.2, 0.5]), 4);
+        let items = [("a", 10.0), ("a", 10.0), ("b", 10.0)].map(|(l, d)| item(l, "s", d));
+        assert_eq!(
+            run(&items, AbxOptions::default())
+                .unwrap()
+                .within
+                .unwrap()
+                .error,
+            0.5
+        );
+    }
+
+    #[test]
+    fn what_is_cut_is_counted_and_the_seed_decides() {
+        let items: Vec<Item> = (0..40)
+            .map(|n| {
+                let (label, voice) = (["a", "b"][n % 2], ["s", "t", "u", "v"][n % 4]);
+                item(label, voice, (n * n * 37 % 179) as f32)
+            })
+            .chain((0..40).map(|n| {
+                let (label, voice) = (["b", "a"][n % 2], ["s", "t", "u", "v"][n % 4]);
+                item(label, voice, (n * n * 53 % 173) as f32)
+            }))
+            .collect();
+        let all = run(&items, AbxOptions::default()).unwrap();
+        assert_eq!((all.groups, all.groups_cut, all.voices_cut), (8, 0, 0));
+        assert_eq!(all.across.as_ref().unwrap().cells, 24);
+        let cut = |seed| {
+            let options = AbxOptions {
+                most_items: 4,
+                most_voices: 1,
+                seed,
+            };
+            run(&items, options).unwrap()
+        };
+        let one = cut(1);
+        assert_eq!((one.groups_cut, one.voices_cut), (8, 8));
+        assert_eq!(one.across.as_ref().unwrap().triples, 8 * 64);
+        assert_eq!(one.within.as_ref().unwrap().triples, 8 * 4 * 3 * 4);
+        assert_eq!(one, cut(1));
+        assert_ne!(one, cut(2));
+    }
+
+    #[test]
+    fn nothing_to_compare_is_refused() {
+        let lone = [item("a", "s", 0.0), item("b", "t", 1.0)];
+        let error = run(&lone, AbxOptions::default()).unwrap_err().to_string();
+        assert!(error.starts_with("data: expected two labels"), "{error}");
+        let error = run(&[], AbxOptions::default()).unwrap_err().to_string();
+        assert_eq!(error, "data: expected items to compare, found none");
+        let mut wide = item("b", "s", 1.0);
+        wide.feats = ndarray::array![[1.0, 2.0, 3.0]];
+        let error = run(&[lone[0].clone(), wide], AbxOptions::default());
+        let expected = "data: b: expected 2 values a frame, as the first has, found 3";
+        assert_eq!(error.unwrap_err().to_string(), expected);
+    }
+}

@@ -1,0 +1,337 @@
+//! Disentanglement scores: does each known factor (speaker, word, shape) have dimensions of its own? Vectors
+//! `[items, dims]` and the class of every item in each factor go in; the mutual information gap, SAP and DCI come
+//! out, with the share of each factor's importance that lies in each dimension.
+
+mod dci;
+mod logistic;
+mod mig;
+mod sap;
+
+use ndarray::{Array1, Array2, Axis};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// A known factor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Factor {
+    /// Its name.
+    pub name: String,
+    /// By item, its class, from 0.
+    pub classes: Vec<usize>,
+}
+
+impl Factor {
+    fn count(&self) -> usize {
+        self.classes.iter().max().map_or(0, |&most| most + 1)
+    }
+}
+
+/// How factors are scored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FactorOptions {
+    /// Bins of equal width that a dimension is cut into for mutual information.
+    pub bins: usize,
+    /// Divides items into those to learn from and those to test on.
+    pub seed: u64,
+}
+
+impl Default for FactorOptions {
+    fn default() -> Self {
+        Self { bins: 20, seed: 0 }
+    }
+}
+
+/// Scores of one factor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FactorScores {
+    /// The factor.
+    pub factor: String,
+    /// Its classes.
+    pub classes: usize,
+    /// Its entropy in bits.
+    pub entropy: f64,
+    /// Gap between the two dimensions with most mutual information, over the entropy (Chen et al. 2018).
+    pub mig: f64,
+    /// Gap in accuracy between the two dimensions that tell most, each alone (Kumar et al. 2018).
+    pub sap: f64,
+    /// Test accuracy of a classifier on all dimensions: DCI's informativeness.
+    pub accuracy: f64,
+    /// Share of the most frequent class among test items.
+    pub chance: f64,
+    /// DCI's completeness: 1 when one dimension does it all, 0 when all do the same.
+    pub completeness: f64,
+    /// By dimension, the share of the classifier's weight.
+    pub importance: Vec<f64>,
+}
+
+/// Scores of a representation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Disentanglement {
+    /// Items, and those of them to learn from (the rest tests; mutual information is of all).
+    pub items: (usize, usize),
+    /// Dimensions.
+    pub dims: usize,
+    /// Mean over factors.
+    pub mig: f64,
+    /// Mean over factors.
+    pub sap: f64,
+    /// DCI's disentanglement: 1 when each dimension serves one factor; none for a single factor.
+    pub disentanglement: Option<f64>,
+    /// Mean over factors.
+    pub completeness: f64,
+    /// Mean accuracy over factors.
+    pub informativeness: f64,
+    /// By factor.
+    pub factors: Vec<FactorScores>,
+}
+
+/// Scores vectors `[items, dims]` against factors. Runs on the threads of rayon's current pool.
+///
+/// DCI's importances are the absolute weights of logistic regression with an L1 penalty on standardised dimensions,
+/// summed over classes, as shares of each factor's sum (Eastwood and Williams 2018 use a lasso or random forests).
+/// Mutual information of few items and many bins comes out too high, by about the same for every dimension; gaps
+/// suffer less than the values do.
+///
+/// # Errors
+/// [`Error::Option`] for fewer than 4 items, no dimension or factor, a number that is not finite, a factor of
+/// another number of items or of a single class (in the items to learn from, too), or fewer than 2 bins.
+pub fn factors(
+    vectors: &Array2<f64>,
+    factors: &[Factor],
+    options: FactorOptions,
+) -> Result<Disentanglement> {
+    check(vectors, factors, options)?;
+    let (learn, test) = split(vectors.nrows(), options.seed);
+    let standard = standardise(vectors, &learn);
+    let sets = Sets {
+        learn: standard.select(Axis(0), &learn),
+        test: standard.select(Axis(0), &test),
+    };
+    let scores = factors
+        .iter()
+        .map(|factor| {
+            let pick = |items: &[usize]| items.iter().map(|&i| factor.classes[i]).collect();
+            let labels = (pick(&learn), pick(&test));
+            score(vectors, factor, &sets, &labels, options)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let mean = |value: fn(&FactorScores) -> f64| {
+        scores.iter().map(value).sum::<f64>() / scores.len() as f64
+    };
+    Ok(Disentanglement {
+        items: (vectors.nrows(), learn.len()),
+        dims: vectors.ncols(),
+        mig: mean(|s| s.mig),
+        sap: mean(|s| s.sap),
+        disentanglement: dci::disentanglement(&scores),
+        completeness: mean(|s| s.completeness),
+        informativeness: mean(|s| s.accuracy),
+        factors: scores,
+    })
+}
+
+/// Standardised vectors to learn from and to test on, `[items, dims]`.
+struct Sets {
+    learn: Array2<f64>,
+    test: Array2<f64>,
+}
+
+fn score(
+    vectors: &Array2<f64>,
+    factor: &Factor,
+    sets: &Sets,
+    labels: &(Vec<usize>, Vec<usize>),
+    options: FactorOptions,
+) -> Result<FactorScores> {
+    let count = factor.count();
+    let entropy = mig::entropy(&factor.classes);
+    let fit = logistic::fit(&sets.learn, &labels.0, count);
+    let importance = dci::shares(&fit.weights);
+    let mut counts = vec![0usize; count];
+    labels.1.iter().for_each(|&label| counts[label] += 1);
+    Ok(FactorScores {
+        factor: factor.name.clone(),
+        classes: count,
+        entropy: entropy / std::f64::consts::LN_2,
+        mig: top_gap(mig::information(vectors, &factor.classes, options.bins)) / entropy,
+        sap: top_gap(sap::accuracies(sets, labels, count)),
+        accuracy: fit.accuracy(&sets.test, &labels.1),
+        chance: counts.iter().max().map_or(0.0, |&most| most as f64) / labels.1.len() as f64,
+        completeness: dci::completeness(&importance),
+        importance,
+    })
+}
+
+/// The greatest value less the second; less 0 when there is but one.
+fn top_gap(mut values: Vec<f64>) -> f64 {
+    values.sort_by(|a, b| b.total_cmp(a));
+    values.first().unwrap_or(&0.0) - values.get(1).unwrap_or(&0.0)
+}
+
+/// Items to learn from and to test on: a half each, drawn by `seed`, in rising order.
+pub fn split(items: usize, seed: u64) -> (Vec<usize>, Vec<usize>) {
+    let mut order: Vec<usize> = (0..items).collect();
+    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let mut test = order.split_off(items.div_ceil(2));
+    order.sort_unstable();
+    test.sort_unstable();
+    (order, test)
+}
+
+/// Mean 0 and deviation 1 over the items to learn from; a dimension that does not vary there becomes 0.
+fn standardise(vectors: &Array2<f64>, learn: &[usize]) -> Array2<f64> {
+    let seen = vectors.select(Axis(0), learn);
+    let mean = seen.mean_axis(Axis(0)).unwrap_or_default();
+    let scale: Array1<f64> = seen
+        .std_axis(Axis(0), 0.0)
+        .mapv(|std| if std > 1e-12 { 1.0 / std } else { 0.0 });
+    (vectors - &mean) * &scale
+}
+
+fn check(vectors: &Array2<f64>, factors: &[Factor], options: FactorOptions) -> Result<()> {
+    let wrong =
+        |what: &str, expected: &str, found: String| Err(Error::option(what, expected, found));
+    if vectors.nrows() < 4 || vectors.ncols() == 0 {
+        let found = format!(
+            "{} items of {} dimensions",
+            vectors.nrows(),
+            vectors.ncols()
+        );
+        return wrong("vectors", "at least 4 items of a dimension", found);
+    }
+    if let Some(value) = vectors.iter().find(|value| !value.is_finite()) {
+        return wrong("vectors", "finite numbers", value.to_string());
+    }
+    if factors.is_empty() {
+        return wrong("factors", "at least one", "none".into());
+    }
+    if options.bins < 2 {
+        return wrong("bins", "at least 2", options.bins.to_string());
+    }
+    let (learn, _) = split(vectors.nrows(), options.seed);
+    for factor in factors {
+        let name = format!("factor {}", factor.name);
+        if factor.classes.len() != vectors.nrows() {
+            let expected = format!("the class of {} items", vectors.nrows());
+            return wrong(&name, &expected, factor.classes.len().to_string());
+        }
+        let first = factor.classes[learn[0]];
+        if learn.iter().all(|&item| factor.classes[item] == first) {
+            let expected = "at least 2 classes in the half of the items to learn from";
+            return wrong(&name, expected, "1".into());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(mix: f64) -> (Array2<f64>, Vec<Factor>) {
+        let classes: Vec<Vec<usize>> = vec![
+            (0..120).map(|i| i % 3).collect(),
+            (0..120).map(|i| (i / 3) % 4).collect(),
+        ];
+        let vectors = Array2::from_shape_fn((120, 3), |(i, dim)| {
+            let noise = ((i * 7919 + dim * 104_729) % 1009) as f64 / 1009.0;
+            match dim {
+                0 => classes[0][i] as f64 + mix * classes[1][i] as f64 + 0.1 * noise,
+                1 => classes[1][i] as f64 + mix * classes[0][i] as f64 + 0.1 * noise,
+                _ => noise,
+            }
+        });
+        let factors = ["three", "four"]
+            .iter()
+            .zip(classes)
+            .map(|(name, classes)| Factor {
+                name: name.to_string(),
+                classes,
+            })
+            .collect();
+        (vectors, factors)
+    }
+
+    #[test]
+    fn a_dimension_a_factor_is_disentangled_and_a_mixture_is_not() {
+        let (vectors, known) = made(0.0);
+        let clean = factors(&vectors, &known, FactorOptions::default()).unwrap();
+        let (vectors, known) = made(0.9);
+        let mixed = factors(&vectors, &known, FactorOptions::default()).unwrap();
+        assert!(
+            clean.mig > 0.7 && mixed.mig < 0.3,
+            "{} {}",
+            clean.mig,
+            mixed.mig
+        );
+        assert!(clean.sap > 0.1 + mixed.sap, "{} {}", clean.sap, mixed.sap);
+        let (a, b) = (
+            clean.disentanglement.unwrap(),
+            mixed.disentanglement.unwrap(),
+        );
+        assert!(a > 0.85 && b < 0.3, "{a} {b}");
+        assert!(clean.completeness > mixed.completeness);
+        assert!(clean.informativeness > 0.95, "{}", clean.informativeness);
+        assert!((clean.factors[0].entropy - 3f64.log2()).abs() < 1e-9);
+        assert!(clean.factors[0].importance[0] > 0.9);
+        let sum: f64 = clean.factors[1].importance.iter().sum();
+        assert!((sum - 1.0).abs() < 1e-9);
+        assert_eq!((clean.items, clean.dims), ((120, 60), 3));
+    }
+
+    #[test]
+    fn what_cannot_be_scored_is_refused() {
+        let (vectors, known) = made(0.0);
+        let options = FactorOptions::default();
+        let factor = |classes: Vec<usize>| {
+            vec![Factor {
+                name: "x".into(),
+                classes,
+            }]
+        };
+        let few = Array2::zeros((3, 1));
+        let mut broken = vectors.clone();
+        broken[[3, 1]] = f64::NAN;
+        let no_bins = FactorOptions { bins: 1, ..options };
+        for (found, expected) in [
+            (
+                factors(&few, &known, options),
+                "vectors: expected at least 4 items",
+            ),
+            (
+                factors(&broken, &known, options),
+                "vectors: expected finite numbers, found NaN",
+            ),
+            (
+                factors(&vectors, &[], options),
+                "factors: expected at least one, found none",
+            ),
+            (
+                factors(&vectors, &known, no_bins),
+                "bins: expected at least 2, found 1",
+            ),
+            (
+                factors(&vectors, &factor(vec![0; 7]), options),
+                "factor x: expected the class of 120 items, found 7",
+            ),
+            (
+                factors(&vectors, &factor(vec![1; 120]), options),
+                "factor x: expected at least 2 classes",
+            ),
+        ] {
+            let error = found.unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_gap_is_between_the_two_greatest() {
+        assert_eq!(top_gap(vec![0.1, 0.75, 0.5]), 0.25);
+        assert_eq!(top_gap(vec![0.75]), 0.75);
+    }
+}

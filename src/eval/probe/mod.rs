@@ -1,0 +1,311 @@
+//! Probes trained afresh on frozen features: what can be read from a strand, by the strongest reader of a
+//! family (a linear and an MLP probe on statistics, a convolutional one on sequences), each tuned on a split of
+//! its own and trained to the end. An adversary's own accuracy proves nothing; a probe's does.
+
+mod calibration;
+mod network;
+mod task;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use super::grouping::Grouping;
+use super::interval::{bootstrap, weighted_mean};
+use crate::dataset::batch::SpeechBatch;
+use crate::dataset::labels::{Labels, NO_LABEL};
+use crate::error::{Error, Result};
+use crate::nn::classifier::Answer;
+use task::{Heard, Task};
+
+/// What a probe reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// The speaker, from `utt2spk`.
+    Speaker,
+    /// The utterance's line in `text`: a word, for single words.
+    Text,
+    /// The class of every frame, from `ali.scp`: phones.
+    Frames,
+}
+
+impl Target {
+    fn labels(self) -> Labels {
+        match self {
+            Target::Speaker => Labels::None,
+            Target::Text => Labels::Text,
+            Target::Frames => Labels::Frames,
+        }
+    }
+
+    fn of(self, batch: &SpeechBatch) -> Tensor {
+        match (self, &batch.labels) {
+            (Target::Speaker, _) => batch.speakers.shallow_clone(),
+            (_, Some(labels)) => labels.shallow_clone(),
+            (_, None) => batch.speakers.full_like(NO_LABEL),
+        }
+    }
+
+    fn answer(self) -> Answer {
+        match self {
+            Target::Frames => Answer::Frames,
+            Target::Speaker | Target::Text => Answer::Sequence,
+        }
+    }
+}
+
+/// The networks that are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// Logistic regression on mean and deviation over time (on the frame itself, for frame classes).
+    Linear,
+    /// Two hidden layers on the same.
+    Mlp,
+    /// Convolutions over the sequence.
+    Cnn,
+}
+
+/// How probes are trained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProbeOptions {
+    /// Families; the strongest on the split of its own is reported.
+    pub families: Vec<Family>,
+    /// Seeds of each.
+    pub seeds: u64,
+    /// Passes over the training utterances.
+    pub epochs: u64,
+    /// Least number of steps, for small sets.
+    pub min_steps: u64,
+    /// Utterances a step.
+    pub batch: usize,
+    /// Longest window in training, in frames.
+    pub crop_frames: usize,
+    /// Share of the training utterances on which the best moment of training is chosen.
+    pub dev_share: f64,
+    /// Whether probes learn from features with masks and noise: judges of decoded features, which are smoother
+    /// than the real ones that they are trained on.
+    pub robust: bool,
+    /// Whether accuracies are taken down as training goes on, at the cost of reading the test set each time.
+    pub curve: bool,
+}
+
+impl Default for ProbeOptions {
+    fn default() -> Self {
+        Self {
+            families: vec![Family::Linear, Family::Mlp, Family::Cnn],
+            seeds: 3,
+            epochs: 20,
+            min_steps: 1000,
+            batch: 64,
+            crop_frames: 100,
+            dev_share: 0.1,
+            robust: false,
+            curve: false,
+        }
+    }
+}
+
+/// Accuracies of a probe under way.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// Steps trained.
+    pub step: u64,
+    /// Accuracy on its own split.
+    pub dev: f64,
+    /// Accuracy on the test set.
+    pub test: f64,
+}
+
+/// One trained probe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProbeRun {
+    /// Which network.
+    pub family: Family,
+    /// Its seed.
+    pub seed: u64,
+    /// Accuracy on its own split at its best moment.
+    pub dev: f64,
+    /// Accuracy on the test set at that moment.
+    pub test: f64,
+    /// Epoch of that moment, and of how many: a best moment at the end asks for longer training.
+    pub best_epoch: (u64, u64),
+    /// Cross-entropy of its test labels in bits a label, calibrated on its own split.
+    #[serde(default)]
+    pub cross_entropy: f64,
+    /// Temperature of that calibration: above 1 for a probe that is too sure of itself.
+    #[serde(default)]
+    pub temperature: f64,
+    /// How it grew, under [`ProbeOptions::curve`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curve: Vec<CurvePoint>,
+}
+
+/// What a strand tells of a target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProbeResult {
+    /// Name of the strand.
+    pub strand: String,
+    /// What was read.
+    pub target: Target,
+    /// Family of the strongest probe on its own split.
+    pub probe: Family,
+    /// Mean test accuracy of its seeds.
+    pub accuracy: f64,
+    /// Lowest and highest of its seeds.
+    pub range: (f64, f64),
+    /// 95 % bootstrap interval over test utterances.
+    pub interval: (f64, f64),
+    /// Accuracy of always naming the most frequent class of the test set.
+    pub chance: f64,
+    /// What the probe knows of a label, in bits: the entropy of the labels less the probe's cross-entropy, mean over
+    /// seeds, at least 0. A lower bound on the mutual information of strand and target (Barber and Agakov 2003).
+    #[serde(default)]
+    pub bits: f64,
+    /// Entropy of the test labels in bits: the most that there is to know.
+    #[serde(default)]
+    pub entropy: f64,
+    /// Number of classes.
+    pub classes: usize,
+    /// Utterances to learn from and to test on.
+    pub utterances: (usize, usize),
+    /// Accuracy by groups of test utterances.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupResult>,
+    /// Every probe.
+    pub runs: Vec<ProbeRun>,
+}
+
+/// Accuracy of the strongest probe on one group of the test utterances.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupResult {
+    /// Name of the grouping.
+    pub by: String,
+    /// Name of the group.
+    pub value: String,
+    /// Mean accuracy of the seeds.
+    pub accuracy: f64,
+    /// 95 % bootstrap interval over the group's utterances.
+    pub interval: (f64, f64),
+    /// Test utterances in the group.
+    pub utterances: usize,
+}
+
+/// Where the frozen features and their labels lie.
+#[derive(Debug, Clone, Copy)]
+pub struct ProbeData<'a> {
+    /// Data directory and feature list to learn from.
+    pub train: (&'a Path, &'a Path),
+    /// Data directory and feature list to test on.
+    pub test: (&'a Path, &'a Path),
+    /// Groupings of the test utterances, in the order of their data directory.
+    pub by: &'a [Grouping],
+}
+
+/// Trains the family on `data` and reports the strongest. `progress` is told after each probe.
+///
+/// # Errors
+/// What the data says; [`Error::Key`] for a test label that training does not know; [`Error::Format`] when
+/// there is a single class.
+pub fn probe(
+    strand: &str,
+    target: Target,
+    data: ProbeData,
+    options: &ProbeOptions,
+    mut progress: impl FnMut(&ProbeRun),
+) -> Result<ProbeResult> {
+    let task = Task::open(target, data, options)?;
+    let mut runs = Vec::new();
+    let mut tests: Vec<(Family, Vec<Heard>)> = Vec::new();
+    for &family in &options.families {
+        if family == Family::Cnn && task.train.holds_vectors() {
+            continue; // A vector has no time to convolve over; the MLP is its strong probe.
+        }
+        for seed in 0..options.seeds {
+            let (run, test) = task.train_probe(family, seed, options)?;
+            progress(&run);
+            runs.push(run);
+            tests.push((family, test));
+        }
+    }
+    summarise((strand, data.by), &task, runs, &tests)
+}
+
+fn summarise(
+    (strand, groupings): (&str, &[Grouping]),
+    task: &Task,
+    runs: Vec<ProbeRun>,
+    tests: &[(Family, Vec<Heard>)],
+) -> Result<ProbeResult> {
+    let mean = |family: Family, value: fn(&ProbeRun) -> f64| {
+        let own = runs.iter().filter(|run| run.family == family);
+        weighted_mean(own.map(|run| (value(run), 1.0)))
+    };
+    let strongest = runs
+        .iter()
+        .map(|run| run.family)
+        .max_by(|&a, &b| mean(a, |r| r.dev).total_cmp(&mean(b, |r| r.dev)))
+        .ok_or_else(|| Error::option("probe families", "one that fits the features", "none"))?;
+    let of_strongest = || {
+        runs.iter()
+            .filter(|run| run.family == strongest)
+            .map(|run| run.test)
+    };
+    // Every utterance's mean over seeds, so that the interval is of what is reported.
+    let chosen: Vec<&Vec<Heard>> = tests
+        .iter()
+        .filter(|(family, _)| *family == strongest)
+        .map(|(_, test)| test)
+        .collect();
+    let by_utterance: Vec<(f64, f64)> = (0..chosen.first().map_or(0, |test| test.len()))
+        .map(|u| {
+            let right: f64 = chosen.iter().map(|test| test[u].right).sum();
+            (right / chosen.len() as f64, chosen[0][u].counted)
+        })
+        .collect();
+    let spread = task.spread()?;
+    Ok(ProbeResult {
+        strand: strand.to_string(),
+        target: task.target,
+        probe: strongest,
+        accuracy: mean(strongest, |run| run.test),
+        range: (
+            of_strongest().fold(f64::INFINITY, f64::min),
+            of_strongest().fold(f64::NEG_INFINITY, f64::max),
+        ),
+        interval: bootstrap(&by_utterance, 0),
+        chance: spread.chance,
+        bits: (spread.entropy - mean(strongest, |run| run.cross_entropy)).max(0.0),
+        entropy: spread.entropy,
+        classes: task.classes as usize,
+        utterances: (task.train.len(), task.test.len()),
+        groups: groupings
+            .iter()
+            .flat_map(|by| by_group(by, &by_utterance))
+            .collect(),
+        runs,
+    })
+}
+
+/// The groups of a grouping, in the order of their names.
+fn by_group(grouping: &Grouping, by_utterance: &[(f64, f64)]) -> Vec<GroupResult> {
+    let mut groups: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
+    for (value, &heard) in grouping.values.iter().zip(by_utterance) {
+        groups.entry(value).or_default().push(heard);
+    }
+    groups
+        .into_iter()
+        .map(|(value, heard)| GroupResult {
+            by: grouping.name.clone(),
+            value: value.to_string(),
+            accuracy: weighted_mean(heard.iter().copied()),
+            interval: bootstrap(&heard, 0),
+            utterances: heard.len(),
+        })
+        .collect()
+}

@@ -1,0 +1,374 @@
+//! One target on a pair of sets: probes of it trained, chosen, calibrated and asked.
+
+use std::f64::consts::LN_2;
+use std::sync::Arc;
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use tch::{Device, Kind, Tensor, no_grad};
+
+use super::calibration::{Calibration, Spread};
+use super::network::{Network, optimiser};
+use super::{CurvePoint, Family, ProbeData, ProbeOptions, ProbeRun, Target};
+use crate::dataset::batch::{Inventory, SpeechBatch, SpeechCorpus};
+use crate::dataset::labels::NO_LABEL;
+use crate::dataset::loader::Loader;
+use crate::dataset::sampler::{Population, Sampler, SamplerOptions, pack_by_length};
+use crate::dataset::view::FeatureView;
+use crate::error::{Error, Result};
+use crate::eval::interval::weighted_mean;
+use crate::nn::{Mask, PerturbOptions};
+use crate::objective::classification::cross_entropy;
+use crate::train::trainer::step_seed;
+use crate::train::{Player, update};
+
+/// What a probe reads from one utterance.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Heard {
+    /// Labels named rightly.
+    pub(super) right: f64,
+    /// Labels.
+    pub(super) counted: f64,
+    /// Cross-entropy, summed over labels.
+    pub(super) nats: f64,
+}
+
+/// A target on a pair of sets.
+pub(super) struct Task {
+    pub(super) target: Target,
+    pub(super) train: Arc<SpeechCorpus>,
+    pub(super) test: SpeechCorpus,
+    view: FeatureView,
+    pub(super) classes: i64,
+}
+
+impl Task {
+    pub(super) fn open(target: Target, data: ProbeData, options: &ProbeOptions) -> Result<Self> {
+        let labels = target.labels();
+        let inventory = Inventory::of(data.train.0, labels)?;
+        let train = SpeechCorpus::open(data.train.0, data.train.1, labels, &inventory)?;
+        let test = SpeechCorpus::open(data.test.0, data.test.1, labels, &inventory)?;
+        if train.holds_vectors() != test.holds_vectors() {
+            let kind = |corpus: &SpeechCorpus| match corpus.holds_vectors() {
+                true => "vectors",
+                false => "matrices",
+            };
+            let expected = format!("{}, as {} lists", kind(&train), data.train.1.display());
+            return Err(Error::format(data.test.1, expected, kind(&test)));
+        }
+        let classes = match target {
+            Target::Speaker => inventory.speakers.len(),
+            Target::Text | Target::Frames => inventory.labels.len(),
+        };
+        if classes < 2 {
+            let found = format!("{classes}");
+            return Err(Error::format(
+                data.train.0,
+                "at least 2 classes to tell apart",
+                found,
+            ));
+        }
+        if options.seeds == 0 || options.batch == 0 || !(0.0..1.0).contains(&options.dev_share) {
+            let found = format!("{options:?}");
+            return Err(Error::option(
+                "probe",
+                "seeds and batch of at least 1, dev_share below 1",
+                found,
+            ));
+        }
+        let task = Self {
+            target,
+            view: FeatureView::identity(train.bins()?),
+            train: Arc::new(train),
+            test,
+            classes: classes as i64,
+        };
+        task.refuse_unknown()?;
+        Ok(task)
+    }
+
+    /// A test label that no training utterance bears cannot be named by any probe.
+    fn refuse_unknown(&self) -> Result<()> {
+        let labels = match self.target {
+            Target::Speaker => Some(self.test.speakers()),
+            Target::Text => self.test.words(),
+            Target::Frames => None,
+        };
+        let unknown = labels.and_then(|labels| labels.iter().position(|&label| label == NO_LABEL));
+        match unknown {
+            None => Ok(()),
+            Some(utterance) => {
+                let target = format!("{:?}", self.target).to_lowercase();
+                let known = format!("a {target} of {}", self.train.path().display());
+                Err(Error::key(
+                    self.test.path(),
+                    &self.test.ids()[utterance],
+                    known,
+                    "another",
+                ))
+            }
+        }
+    }
+
+    /// How the labels of the test set are spread.
+    pub(super) fn spread(&self) -> Result<Spread> {
+        let mut counts = vec![0f64; self.classes as usize];
+        let all: Vec<usize> = (0..self.test.len()).collect();
+        for chunk in all.chunks(64) {
+            let batch = self.test.batch(chunk, &self.view, 0, 0)?;
+            let labels: Vec<i64> = Vec::try_from(self.target.of(&batch).reshape([-1]))?;
+            for label in labels.into_iter().filter(|&label| label != NO_LABEL) {
+                if let Some(count) = counts.get_mut(label as usize) {
+                    *count += 1.0;
+                }
+            }
+        }
+        Ok(Spread::of(&counts))
+    }
+
+    /// Trains a probe; what it reads from each test utterance at its best moment.
+    pub(super) fn train_probe(
+        &self,
+        family: Family,
+        seed: u64,
+        options: &ProbeOptions,
+    ) -> Result<(ProbeRun, Vec<Heard>)> {
+        tch::manual_seed(step_seed(seed, family as u64));
+        let (learn, dev) = self.split(seed, options.dev_share);
+        let steps_an_epoch = learn.len().div_ceil(options.batch) as u64;
+        let epochs = options
+            .epochs
+            .max(options.min_steps.div_ceil(steps_an_epoch));
+        let total = epochs * steps_an_epoch;
+        let (mut player, network) =
+            Player::new("probe", Device::Cpu, &optimiser(family, total), |path| {
+                let dim = self.view.bins() as i64;
+                Network::new(path, family, dim, self.classes, self.target)
+            });
+        let mut batches = self.batches(learn, seed, options)?;
+        let mut best = Best::default();
+        let mut curve = Vec::new();
+        for epoch in 1..=epochs {
+            for _ in 0..steps_an_epoch {
+                let Some(batch) = batches.next() else { break };
+                self.learn(&network, &mut player, &batch?, (total, options.robust))?;
+            }
+            // Looking more often than some twenty times would only cost time.
+            if epoch % (epochs / 20).max(1) == 0 || epoch == epochs {
+                let dev = accuracy(&self.hear(&network, &self.train, &dev, &Calibration::NONE)?);
+                best.offer(dev, epoch, &player);
+                if options.curve {
+                    let test = self.hear_test(&network, &Calibration::NONE)?;
+                    let step = epoch * steps_an_epoch;
+                    let test = accuracy(&test);
+                    curve.push(CurvePoint { step, dev, test });
+                }
+            }
+        }
+        best.restore(&player);
+        let calibration = self.calibrate(&network, &dev)?;
+        let test = self.hear_test(&network, &calibration)?;
+        let run = ProbeRun {
+            family,
+            seed,
+            dev: best.accuracy,
+            test: accuracy(&test),
+            best_epoch: (best.epoch, epochs),
+            cross_entropy: weighted_mean(test.iter().map(|heard| (heard.nats, heard.counted)))
+                / LN_2,
+            temperature: calibration.temperature,
+            curve,
+        };
+        Ok((run, test))
+    }
+
+    fn learn(
+        &self,
+        network: &Network,
+        player: &mut Player,
+        batch: &SpeechBatch,
+        (total, robust): (u64, bool),
+    ) -> Result<()> {
+        let mask = Mask::new(&batch.lengths, Device::Cpu);
+        let feats = if robust {
+            &roughen(&batch.feats, &mask)
+        } else {
+            &batch.feats
+        };
+        let logits = network.forward(feats, &mask, true);
+        let loss = cross_entropy(&logits, &self.target.of(batch), 0.1);
+        update(&mut [player], &loss, total)?;
+        Ok(())
+    }
+
+    /// Utterances to learn from, and those on which the best moment is chosen.
+    fn split(&self, seed: u64, dev_share: f64) -> (Vec<usize>, Vec<usize>) {
+        let mut order: Vec<usize> = (0..self.train.len()).collect();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let dev = ((order.len() as f64 * dev_share).ceil() as usize).clamp(1, order.len());
+        let learn = order.split_off(dev);
+        if learn.is_empty() {
+            (order.clone(), order)
+        } else {
+            (learn, order)
+        }
+    }
+
+    fn batches(
+        &self,
+        learn: Vec<usize>,
+        seed: u64,
+        options: &ProbeOptions,
+    ) -> Result<Loader<SpeechBatch>> {
+        let population = Population {
+            frames: vec![1; learn.len()],
+            ..Population::default()
+        };
+        let draw = SamplerOptions::Utterances {
+            batch: options.batch,
+        };
+        let mut sampler = Sampler::new(draw, population, seed, self.train.path())?;
+        let (corpus, view, crop) = (
+            Arc::clone(&self.train),
+            self.view.clone(),
+            options.crop_frames,
+        );
+        Ok(Loader::spawn(0, move |number| {
+            let batch: Vec<usize> = sampler
+                .batch(number)
+                .into_iter()
+                .map(|i| learn[i])
+                .collect();
+            corpus.batch(&batch, &view, crop, step_seed(seed, number) as u64)
+        }))
+    }
+
+    fn hear_test(&self, network: &Network, calibration: &Calibration) -> Result<Vec<Heard>> {
+        let everything: Vec<usize> = (0..self.test.len()).collect();
+        self.hear(network, &self.test, &everything, calibration)
+    }
+
+    /// What a probe reads from each utterance, in the order of `utterances`.
+    fn hear(
+        &self,
+        network: &Network,
+        corpus: &SpeechCorpus,
+        utterances: &[usize],
+        calibration: &Calibration,
+    ) -> Result<Vec<Heard>> {
+        let mut found = vec![Heard::default(); utterances.len()];
+        self.each_batch(network, corpus, utterances, |places, logits, targets| {
+            let right = logits.argmax(1, false).eq_tensor(targets);
+            let nats = calibration.nats(logits, targets);
+            let sums = |t: &Tensor| sums_by_utterance(t, places.len());
+            let (right, counted) = (sums(&right)?, sums(&targets.ne(NO_LABEL))?);
+            let nats = sums(&nats)?;
+            for (index, &place) in places.iter().enumerate() {
+                found[place] = Heard {
+                    right: right[index],
+                    counted: counted[index],
+                    nats: nats[index],
+                };
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// The temperature that fits a probe's own split best.
+    fn calibrate(&self, network: &Network, dev: &[usize]) -> Result<Calibration> {
+        let candidates = Calibration::candidates(dev.len());
+        let mut sums = vec![0.0; candidates.len()];
+        self.each_batch(network, &self.train, dev, |_, logits, targets| {
+            for (sum, candidate) in sums.iter_mut().zip(&candidates) {
+                *sum += candidate
+                    .nats(logits, targets)
+                    .sum(Kind::Double)
+                    .double_value(&[]);
+            }
+            Ok(())
+        })?;
+        let best = sums
+            .iter()
+            .zip(&candidates)
+            .min_by(|a, b| a.0.total_cmp(b.0));
+        Ok(best.map_or(Calibration::NONE, |(_, candidate)| *candidate))
+    }
+
+    /// Lets `take` see places in `utterances`, their logits and their targets, in batches of like length.
+    fn each_batch(
+        &self,
+        network: &Network,
+        corpus: &SpeechCorpus,
+        utterances: &[usize],
+        mut take: impl FnMut(&[usize], &Tensor, &Tensor) -> Result<()>,
+    ) -> Result<()> {
+        let frames = corpus.population().frames;
+        let lengths: Vec<usize> = utterances.iter().map(|&u| frames[u]).collect();
+        for places in pack_by_length((0..utterances.len()).collect(), &lengths, 8192) {
+            let chosen: Vec<usize> = places.iter().map(|&place| utterances[place]).collect();
+            let batch = corpus.batch(&chosen, &self.view, 0, 0)?;
+            let mask = Mask::new(&batch.lengths, Device::Cpu);
+            let logits = no_grad(|| network.forward(&batch.feats, &mask, false));
+            take(&places, &logits, &self.target.of(&batch))?;
+        }
+        Ok(())
+    }
+}
+
+fn accuracy(heard: &[Heard]) -> f64 {
+    weighted_mean(heard.iter().map(|heard| (heard.right, heard.counted)))
+}
+
+/// Sums of `[batch]` or `[batch, frames]` over frames.
+fn sums_by_utterance(values: &Tensor, batch: usize) -> Result<Vec<f64>> {
+    let rows = values.to_kind(Kind::Double).reshape([batch as i64, -1]);
+    Ok(Vec::try_from(rows.sum_dim_intlist(
+        &[1i64][..],
+        false,
+        Kind::Double,
+    ))?)
+}
+
+/// Masks of up to a fifth of the bins and of the frames, and noise of half the deviation.
+fn roughen(feats: &Tensor, mask: &Mask) -> Tensor {
+    let masks = PerturbOptions {
+        warp: 0.0,
+        mask_bins: feats.size()[1] / 5,
+        mask_frames: feats.size()[2] / 5,
+    };
+    let feats = masks.apply(feats);
+    let noise = feats.randn_like() * feats.std(false) * 0.5;
+    mask.apply(feats + noise)
+}
+
+/// The best moment of a training.
+#[derive(Default)]
+struct Best {
+    accuracy: f64,
+    epoch: u64,
+    tensors: Vec<Tensor>,
+}
+
+impl Best {
+    fn offer(&mut self, accuracy: f64, epoch: u64, player: &Player) {
+        // Of equals the later one, which has learned more.
+        if self.tensors.is_empty() || accuracy >= self.accuracy {
+            self.accuracy = accuracy;
+            self.epoch = epoch;
+            self.tensors = player
+                .tensors()
+                .map(|(_, tensor)| tensor.detach().copy())
+                .collect();
+        }
+    }
+
+    fn restore(&self, player: &Player) {
+        no_grad(|| {
+            for ((_, tensor), kept) in player.tensors().zip(&self.tensors) {
+                tensor.shallow_clone().copy_(kept);
+            }
+        });
+    }
+}

@@ -1,0 +1,231 @@
+//! `unbraid abx` as a user runs it, held to fastabx on made utterances.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{fail, names, succeed, unbraid};
+use ndarray::{Array1, Array2};
+use serde::Deserialize;
+use serde_json::Value;
+use unbraid::io::kaldi::TableWriter;
+
+/// A case of `oracles/fastabx_scores.py`.
+#[derive(Debug, Deserialize)]
+struct Golden {
+    name: String,
+    utterances: Vec<Utterance>,
+    context: Scores,
+    any: Scores,
+    words: Scores,
+    speakers: Scores,
+}
+
+#[derive(Debug, Deserialize)]
+struct Utterance {
+    key: String,
+    speaker: String,
+    text: String,
+    phones: Vec<(f64, f64, String)>,
+    feats: Vec<Vec<f32>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Scores {
+    within: Score,
+    across: Score,
+}
+
+#[derive(Debug, Deserialize)]
+struct Score {
+    error: f64,
+    cells: u64,
+    triples: u64,
+}
+
+fn golden() -> Vec<Golden> {
+    serde_json::from_str(include_str!("../golden/fastabx_scores.json")).unwrap()
+}
+
+/// Writes `utt2spk`, `text`, `phones.ctm` and `feats.{ark,scp}`.
+fn write(dir: &Path, utterances: &[Utterance]) {
+    let (mut utt2spk, mut text, mut ctm) = (String::new(), String::new(), String::new());
+    let path = dir.join("feats").display().to_string();
+    let mut writer = TableWriter::create(&format!("ark,scp:{path}.ark,{path}.scp")).unwrap();
+    for u in utterances {
+        utt2spk += &format!("{} {}\n", u.key, u.speaker);
+        text += &format!("{} {}\n", u.key, u.text);
+        for (start, duration, phone) in &u.phones {
+            ctm += &format!("{} 1 {start:.4} {duration:.4} {phone}\n", u.key);
+        }
+        let flat: Vec<f32> = u.feats.concat();
+        let feats = Array2::from_shape_vec((u.feats.len(), u.feats[0].len()), flat).unwrap();
+        writer.write(&u.key, &feats).unwrap();
+    }
+    writer.finish().unwrap();
+    for (name, content) in [("utt2spk", utt2spk), ("text", text), ("phones.ctm", ctm)] {
+        fs::write(dir.join(name), content).unwrap();
+    }
+}
+
+fn folder(case: &Golden) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), &case.utterances);
+    dir
+}
+
+fn report(dir: &Path, args: &[&str]) -> Value {
+    let fixed = ["abx", ".", "--strand", "made=feats.scp", "--out", "abx"];
+    succeed(dir, &[&fixed, args].concat());
+    let json = fs::read_to_string(dir.join("abx.json")).unwrap();
+    let reports: Value = serde_json::from_str(&json).unwrap();
+    reports[0].clone()
+}
+
+#[test]
+fn errors_are_those_of_fastabx() {
+    let all = ["--most-items", "0", "--most-voices", "0"];
+    for case in golden() {
+        let dir = folder(&case);
+        let ctm = ["--ctm", "phones.ctm"];
+        for (scores, args) in [
+            (&case.context, &ctm[..]),
+            (&case.any, &["--ctm", "phones.ctm", "--without-context"]),
+            (&case.words, &[]),
+            (&case.speakers, &["--on", "speaker"]),
+        ] {
+            let found = report(dir.path(), &[&all, args].concat());
+            for (ours, theirs) in [
+                (&found["within"], &scores.within),
+                (&found["across"], &scores.across),
+            ] {
+                let place = format!("{} {args:?}: {ours:?} {theirs:?}", case.name);
+                assert_eq!(ours["cells"], theirs.cells, "{place}");
+                assert_eq!(ours["triples"], theirs.triples, "{place}");
+                let gap = ours["error"].as_f64().unwrap() - theirs.error;
+                assert!(gap.abs() < 1e-6, "{gap} {place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_part_is_told_and_the_threads_do_not_matter() {
+    let dir = folder(&golden()[0]);
+    let args = [
+        "abx",
+        ".",
+        "--strand",
+        "made=feats.scp",
+        "--most-items",
+        "1",
+    ];
+    let more = ["--most-voices", "2", "--seed", "3", "--threads"];
+    let one = succeed(dir.path(), &[&args[..], &more, &["1"]].concat());
+    assert_eq!(
+        one,
+        succeed(dir.path(), &[&args[..], &more, &["3"]].concat())
+    );
+    let text = String::from_utf8(one).unwrap();
+    let expected = "made: a part only: 12 of 12 groups cut to 1 items, x from 2 others for 12 groups, by seed 3";
+    assert_eq!(text.lines().last().unwrap(), expected);
+    // One item a group has nothing to meet in its own voice.
+    assert!(
+        text.lines().nth(2).unwrap().starts_with("made    text  -"),
+        "{text}"
+    );
+}
+
+#[test]
+fn vectors_are_one_frame() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = TableWriter::<Array1<f32>>::create(&format!(
+        "ark,scp:{0}/feats.ark,{0}/feats.scp",
+        dir.path().display()
+    ))
+    .unwrap();
+    let (mut utt2spk, mut text) = (String::new(), String::new());
+    for (key, word, x) in [("u1", "no", 0.0), ("u2", "no", 0.1), ("u3", "yes", 3.0)] {
+        writer.write(key, &Array1::from(vec![1.0, x])).unwrap();
+        utt2spk += &format!("{key} s\n");
+        text += &format!("{key} {word}\n");
+    }
+    writer.finish().unwrap();
+    fs::write(dir.path().join("utt2spk"), utt2spk).unwrap();
+    fs::write(dir.path().join("text"), text).unwrap();
+    let found = report(dir.path(), &[]);
+    assert_eq!(found["within"]["error"], 0.0);
+    assert_eq!(found["across"], Value::Null);
+}
+
+#[test]
+fn what_is_wrong_is_told_in_one_line() {
+    let dir = folder(&golden()[0]);
+    let at = dir.path();
+    let ctm = fs::read_to_string(at.join("phones.ctm")).unwrap();
+    fs::write(at.join("none.ctm"), "s0-1 1 0 0.1 a\n").unwrap();
+    fs::write(at.join("late.ctm"), ctm.clone() + "s0-0 1 9.0 0.1 a\n").unwrap();
+    fs::write(at.join("bad.ctm"), "s0-0 1 now 0.1 a\n").unwrap();
+    let scp = fs::read_to_string(at.join("feats.scp")).unwrap();
+    let short: Vec<&str> = scp.lines().skip(1).collect();
+    fs::write(at.join("short.scp"), short.join("\n") + "\n").unwrap();
+    fs::create_dir(at.join("lone")).unwrap();
+    let lone = "s0-0 s0\ns1-1 s1\n";
+    fs::write(at.join("lone/utt2spk"), lone).unwrap();
+    fs::write(at.join("lone/text"), "s0-0 a\ns1-1 b\n").unwrap();
+    fs::create_dir(at.join("mute")).unwrap();
+    fs::write(at.join("mute/utt2spk"), lone).unwrap();
+    let before = names(at);
+    let made = "--strand=made=feats.scp";
+    for (args, expected) in [
+        (&["none", made][..], "none/utt2spk: No such file"),
+        (&[".", "--strand=x=none.scp"], "none.scp: No such file"),
+        (
+            &[".", "--strand=x=short.scp"],
+            "short.scp: s0-0: expected a line for this key, found none",
+        ),
+        (
+            &["lone", made],
+            "feats.scp: expected two labels in one context of a voice",
+        ),
+        (
+            &["mute", made],
+            "mute/text: s0-0: expected its text, found none",
+        ),
+        (
+            &[".", made, "--ctm", "none.ctm"],
+            "none.ctm: s0-0: expected phones of this utterance, found none",
+        ),
+        (
+            &[".", made, "--ctm", "bad.ctm"],
+            "bad.ctm:1: expected start and duration in seconds",
+        ),
+        (
+            &[".", made, "--ctm", "late.ctm"],
+            "late.ctm: s0-0: expected phones within the ",
+        ),
+        (
+            &[".", made, "--ctm", "phones.ctm", "--frame-shift-ms", "0"],
+            "--frame-shift-ms: expected milliseconds from 0, a shift above it, found 0",
+        ),
+        (
+            &[".", made, "--ctm", "phones.ctm", "--frame-shift-ms", "nan"],
+            "--frame-shift-ms: expected milliseconds",
+        ),
+        (
+            &[".", made, "--ctm", "phones.ctm", "--frame-shift-ms", "5"],
+            "(--frame-shift-ms), found '",
+        ),
+    ] {
+        let error = fail(at, &[&["abx", "--out", "o"], args].concat(), b"");
+        assert!(error.contains(expected), "{args:?}: {error}");
+        assert_eq!(names(at), before);
+    }
+    for args in [
+        &["--without-context"][..],
+        &["--strand", "feats.scp"],
+        &["--threads", "0"],
+    ] {
+        let output = unbraid(at, &[&["abx", ".", made], args].concat());
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+    }
+}
