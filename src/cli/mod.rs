@@ -8,6 +8,7 @@ mod data;
 mod extract;
 mod failures;
 mod fbank;
+mod frontier;
 mod probe;
 mod progress;
 mod results;
@@ -38,6 +39,7 @@ enum Command {
     Score(score::ScoreArgs),
     Swap(swap::SwapArgs),
     Results(results::ResultsArgs),
+    Frontier(frontier::FrontierArgs),
     CtmToAli(ctm_to_ali::CtmToAliArgs),
 }
 
@@ -58,6 +60,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Score(args) => score::run(args),
         Command::Swap(args) => swap::run(args),
         Command::Results(args) => results::run(args),
+        Command::Frontier(args) => frontier::run(args),
         Command::CtmToAli(args) => ctm_to_ali::run(args),
     }
 }
