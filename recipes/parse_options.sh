@@ -10,7 +10,7 @@ while [ $# -gt 0 ]; do
     --*)
       option=${1#--}
       option=${option//-/_}
-      if [[ ! $option =~ ^[a-z_]+$ ]] || [ -z "${!option+set}" ]; then
+      if [[ ! $option =~ ^[a-z][a-z0-9_]*$ ]] || [ -z "${!option+set}" ]; then
         echo "$0: $1: expected an option of this recipe (see --help), found another" >&2
         exit 1
       fi

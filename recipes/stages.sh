@@ -13,6 +13,8 @@ if [ "$quick" = true ]; then
   train_options=(--steps 20)
   probe_options=(--seeds 1 --epochs 1 --min-steps 20)
   swap_options=("${probe_options[@]}")
+  # Threads that wait for each other on busy cores would cost more than these few steps.
+  export OMP_NUM_THREADS=1
 fi
 
 # at N: whether stage N was asked for.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::error::Error;
 use crate::eval::probe::Target;
 use crate::io::atomic;
 use crate::report::frontier::{Cell, FrontierOptions, chart, frontier, table};
@@ -17,7 +18,7 @@ use crate::report::summary::read_results;
 /// point, mean ± standard deviation over runs; the picture a curve a method.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  unbraid frontier --content text --parameter lambda --out exp/frontier log-mel=exp/log-mel_0/probe.json \\
+  unbraid frontier --parameter lambda --out exp/frontier log-mel=exp/log-mel_0/probe.json \\
     in_turns@0.1=exp/a_0/probe.json,exp/a_1/probe.json in_turns@1=exp/b_0/probe.json,exp/b_1/probe.json")]
 pub struct FrontierArgs {
     /// A method, its value, and its runs.
@@ -29,9 +30,9 @@ pub struct FrontierArgs {
     /// What should be gone.
     #[arg(long, default_value = "speaker")]
     leak: Target,
-    /// What should be kept.
+    /// What should be kept; the only other target that was probed, if not given.
     #[arg(long)]
-    content: Target,
+    content: Option<Target>,
     /// What was swept, for the table's head and the picture.
     #[arg(long, default_value = "value")]
     parameter: String,
@@ -72,12 +73,6 @@ fn parse(text: &str) -> Result<PointFiles, String> {
 /// # Errors
 /// What the library says.
 pub fn run(args: FrontierArgs) -> anyhow::Result<()> {
-    let options = FrontierOptions {
-        strand: args.strand,
-        leak: args.leak,
-        content: args.content,
-        parameter: args.parameter,
-    };
     let mut cells = Vec::new();
     for point in args.points {
         let mut results = Vec::new();
@@ -90,6 +85,15 @@ pub fn run(args: FrontierArgs) -> anyhow::Result<()> {
             results,
         });
     }
+    let content = args
+        .content
+        .map_or_else(|| only_other(&cells, args.leak), Ok)?;
+    let options = FrontierOptions {
+        strand: args.strand,
+        leak: args.leak,
+        content,
+        parameter: args.parameter,
+    };
     let points = frontier(&cells, &options)?;
     let table = table(&points, &options);
     if let Some(prefix) = &args.out {
@@ -102,4 +106,22 @@ pub fn run(args: FrontierArgs) -> anyhow::Result<()> {
     }
     write!(std::io::stdout(), "{table}")?;
     Ok(())
+}
+
+/// The target beside the leak, if all probes leave but one.
+fn only_other(cells: &[Cell], leak: Target) -> crate::Result<Target> {
+    let mut others: Vec<Target> = Vec::new();
+    for result in cells.iter().flat_map(|cell| &cell.results) {
+        if result.target != leak && !others.contains(&result.target) {
+            others.push(result.target);
+        }
+    }
+    match others[..] {
+        [only] => Ok(only),
+        _ => {
+            let found = format!("{others:?}").to_lowercase();
+            let expected = format!("one target beside {leak:?} in the files (or --content)");
+            Err(Error::option("--content", expected.to_lowercase(), found))
+        }
+    }
 }
