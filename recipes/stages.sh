@@ -32,7 +32,7 @@ find_corpus() {
 
 # named CONF SETTINGS: a configuration with its settings, as folders have it. Of a key, 'method.' is left out.
 named() {
-  local name=$1 setting
+  local name=${1//\//-} setting
   for setting in $2; do name+=+${setting#method.}; done
   echo "${name//[^A-Za-z0-9_.=+-]/}"
 }

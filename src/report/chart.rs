@@ -39,8 +39,8 @@ pub struct Curve {
 pub struct Chart {
     /// Headline.
     pub title: String,
-    /// Said below the headline.
-    pub subtitle: String,
+    /// Lines below the headline.
+    pub subtitle: [String; 2],
     /// To the right.
     pub x: Axis,
     /// Upwards.
@@ -51,13 +51,17 @@ pub struct Chart {
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 560.0;
-/// The drawing's field.
+/// The drawing's field; names may stand to its right.
 const FIELD: Box2 = Box2 {
-    x: (74.0, 736.0),
-    y: (72.0, 496.0),
+    x: (74.0, 648.0),
+    y: (92.0, 496.0),
+};
+const FIELD_AND_MARGIN: Box2 = Box2 {
+    x: (FIELD.x.0, WIDTH - 8.0),
+    y: (FIELD.y.0 - 14.0, FIELD.y.1),
 };
 /// Width of a letter and height of a line, of names and of what stands at points.
-const NAME: (f64, f64) = (7.6, 15.0);
+const NAME: (f64, f64) = (8.4, 15.0);
 const NOTE: (f64, f64) = (6.2, 12.0);
 
 /// Colours told apart by colour-blind people; yellow is left out, which white paper swallows. On dark pages the two
@@ -96,7 +100,9 @@ impl Chart {
              <rect class=\"page\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>\n"
         );
         text(&mut svg, "title", (FIELD.x.0, 28.0), "start", &self.title);
-        text(&mut svg, "note", (FIELD.x.0, 48.0), "start", &self.subtitle);
+        for (words, down) in self.subtitle.iter().zip([46.0, 62.0]) {
+            text(&mut svg, "note", (FIELD.x.0, down), "start", words);
+        }
         self.axes(&mut svg, &x, &y);
         for (index, curve) in self.curves.iter().enumerate() {
             draw_curve(&mut svg, index, curve, &x, &y);
@@ -159,12 +165,16 @@ impl Chart {
     /// Names first, for they matter more; then what stands at points.
     fn labels(&self, svg: &mut String, x: &Scale, y: &Scale) {
         let place = |point: &Point| (x.at(point.at.0), y.at(point.at.1));
-        let points = self.curves.iter().flat_map(|curve| &curve.points);
-        let taken = points.map(|point| {
-            let (x, y) = place(point);
-            Box2::around(x, y, 6.0)
+        let taken = self.curves.iter().flat_map(|curve| {
+            let places: Vec<(f64, f64)> = curve.points.iter().map(place).collect();
+            let markers = places
+                .iter()
+                .map(|&(x, y)| Box2::around(x, y, 6.0))
+                .collect::<Vec<_>>();
+            let lines = places.windows(2).flat_map(|ends| along(ends[0], ends[1]));
+            lines.chain(markers).collect::<Vec<_>>()
         });
-        let mut labels = Labels::new(FIELD, taken.collect());
+        let mut labels = Labels::new(FIELD_AND_MARGIN, taken.collect());
         let mut put = |class: &str, (letter, height): (f64, f64), at: (f64, f64), words: &str| {
             if words.is_empty() {
                 return;
@@ -183,6 +193,16 @@ impl Chart {
             put("note", NOTE, place(point), &point.label);
         }
     }
+}
+
+/// A line as small boxes, for labels to keep off it.
+fn along(from: (f64, f64), to: (f64, f64)) -> impl Iterator<Item = Box2> {
+    let steps = ((to.0 - from.0).hypot(to.1 - from.1) / 6.0).ceil().max(1.0);
+    (0..=steps as usize).map(move |step| {
+        let part = step as f64 / steps;
+        let between = |a: f64, b: f64| a + part * (b - a);
+        Box2::around(between(from.0, to.0), between(from.1, to.1), 2.0)
+    })
 }
 
 fn draw_curve(svg: &mut String, index: usize, curve: &Curve, x: &Scale, y: &Scale) {
@@ -317,7 +337,7 @@ mod tests {
         };
         Chart {
             title: "a < b".into(),
-            subtitle: String::new(),
+            subtitle: [String::new(), String::new()],
             x: axis("speaker", 0.125),
             y: axis("word", 0.1),
             curves: vec![Curve {

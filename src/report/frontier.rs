@@ -154,7 +154,7 @@ pub fn table(points: &[FrontierPoint], options: &FrontierOptions) -> Table {
 pub fn chart(points: &[FrontierPoint], options: &FrontierOptions) -> Chart {
     let chance = points.first().map_or((0.0, 0.0), |point| point.chance);
     let axis = |target: Target, what: &str, chance: f64| Axis {
-        label: format!("{} {what}", format!("{target:?}").to_lowercase()),
+        label: format!("{target:?} {what} in the {} strand", options.strand).to_lowercase(),
         chance,
     };
     let mut curves: Vec<Curve> = Vec::new();
@@ -175,15 +175,12 @@ pub fn chart(points: &[FrontierPoint], options: &FrontierOptions) -> Chart {
     }
     Chart {
         title: "Content kept against speaker left".into(),
-        subtitle: format!(
-            "Accuracy of fresh probes, mean and standard deviation over runs. Numbers: {}. Best: upper left.",
-            options.parameter
-        ),
-        x: axis(
-            options.leak,
-            &format!("left in the {} strand", options.strand),
-            chance.0,
-        ),
+        subtitle: [
+            "Accuracy of fresh probes, mean and standard deviation over runs. Best: upper left."
+                .into(),
+            format!("Numbers at points: {}.", options.parameter),
+        ],
+        x: axis(options.leak, "left", chance.0),
         y: axis(options.content, "kept", chance.1),
         curves,
     }

@@ -43,11 +43,11 @@ impl Labels {
         Self { frame, taken }
     }
 
-    /// A place for a text of this width and height near `(x, y)`: of those around it, near ones first, the one that
-    /// covers least.
+    /// A place for a text of this width and height near `(x, y)`: of those around it the one that covers least, and of
+    /// equals the nearest.
     pub fn place(&mut self, x: f64, y: f64, width: f64, height: f64) -> Box2 {
         let mut best: Option<(f64, Box2)> = None;
-        for distance in [9.0, 20.0, 34.0] {
+        for distance in [NEAR, 16.0, 28.0] {
             for (across, down) in AROUND {
                 let centre_x = x + across * (distance + width / 2.0);
                 let centre_y = y + down * (distance + height / 2.0);
@@ -56,7 +56,8 @@ impl Labels {
                     y: (centre_y - height / 2.0, centre_y + height / 2.0),
                 };
                 let covered: f64 = self.taken.iter().map(|other| place.shared(other)).sum();
-                let cost = covered + 4.0 * place.outside(&self.frame);
+                // A label far off is read as another's; it may rather cover the corner of something.
+                let cost = covered + 4.0 * place.outside(&self.frame) + 3.0 * (distance - NEAR);
                 if best.is_none_or(|(least, _)| cost < least) {
                     best = Some((cost, place));
                 }
@@ -67,6 +68,9 @@ impl Labels {
         place
     }
 }
+
+/// Pixels from a place to its label.
+const NEAR: f64 = 9.0;
 
 /// Right, left, above, below, and the corners, in half widths and heights.
 const AROUND: [(f64, f64); 8] = [

@@ -97,8 +97,11 @@ fn column(table: &Path, index: usize) -> Vec<String> {
     text.lines().map(word).collect()
 }
 
+/// What is done to a corpus, the place that has to be named, and part of the message.
+type Case<'a> = (&'a dyn Fn(&Path), &'a str, &'a str);
+
 /// Breaks a copy of a corpus in each way; the preparation has to say where, in one line, and to write nothing.
-fn refuses(recipe: &str, build: fn(&Path), cases: &[(&dyn Fn(&Path), &str, &str)]) {
+fn refuses(recipe: &str, build: fn(&Path), cases: &[Case]) {
     for (spoil, place, message) in cases {
         let dir = tempfile::tempdir().unwrap();
         let corpus = dir.path().join("corpus");

@@ -67,32 +67,38 @@ def read_sentence(utterance, files, fold, converted):
     return Utterance(utterance, speaker, wav, " ".join(re.findall(r"[a-z']+", words.lower())), more), phones
 
 
-def main(corpus, data):
+def read_speakers(corpus, core, choosing):
+    """`(set, dialect region, speaker, folder)` of every speaker that takes part."""
     parts = in_folder(need_folder(corpus, "the unpacked corpus"))
-    core, choosing, fold = read_list("core_test.txt"), read_list("dev.txt"), read_map()
-    converted = data.resolve() / "wav"
-    utterances, speakers, ctm, wavs = [], {}, [], {}
     for part in ("TRAIN", "TEST"):
         if part not in parts:
             refuse(corpus / part, "a folder", "none")
         regions = [path for name, path in in_folder(parts[part]).items() if re.fullmatch(r"DR[1-8]", name)]
         for region in need_some(regions, parts[part], "folders DR1 to DR8"):
             for speaker, folder in in_folder(region).items():
-                chosen = "train" if part == "TRAIN" else "test" if speaker in core else "train_spk_dev"
-                if not re.fullmatch(r"[FM][A-Z]{3}\d", speaker) or (part == "TEST" and speaker not in core | choosing):
-                    continue
-                speakers[speaker] = {"set": chosen, "gender": speaker[0].lower(), "region": region.name[2]}
-                files = in_folder(folder)
-                names = sorted({name.split(".")[0] for name in files if re.fullmatch(r"S[IX]\d+\.\w+", name)})
-                for name in need_some(names, folder, "sentences SI*, SX*"):
-                    utterance, phones = read_sentence(f"{speaker}-{name}", files, fold, converted)
-                    if utterance.wav.parent == converted:
-                        wavs[files[f"{name}.WAV"]] = utterance.wav
-                    utterances.append(utterance)
-                    ctm += [f"{utterance.id} 1 {a:.4f} {b - a:.4f} {phone}" for a, b, phone in phones]
-    for source, wav in wavs.items():
+                if part == "TRAIN" and re.fullmatch(r"[FM][A-Z]{3}\d", speaker):
+                    yield "train", region.name[2], speaker, folder
+                elif part == "TEST" and speaker in core | choosing:
+                    yield "test" if speaker in core else "train_spk_dev", region.name[2], speaker, folder
+
+
+def main(corpus, data):
+    core, choosing, fold = read_list("core_test.txt"), read_list("dev.txt"), read_map()
+    converted = data.resolve() / "wav"
+    utterances, speakers, ctm, spheres = [], {}, [], {}
+    for chosen, region, speaker, folder in read_speakers(corpus, core, choosing):
+        speakers[speaker] = {"set": chosen, "gender": speaker[0].lower(), "region": region}
+        files = in_folder(folder)
+        names = sorted({name.split(".")[0] for name in files if re.fullmatch(r"S[IX]\d+\.\w+", name)})
+        for name in need_some(names, folder, "sentences SI*, SX*"):
+            utterance, phones = read_sentence(f"{speaker}-{name}", files, fold, converted)
+            if utterance.wav.parent == converted:
+                spheres[files[f"{name}.WAV"]] = utterance.wav
+            utterances.append(utterance)
+            ctm += [f"{utterance.id} 1 {first:.4f} {last - first:.4f} {phone}" for first, last, phone in phones]
+    for sphere, wav in spheres.items():
         converted.mkdir(parents=True, exist_ok=True)
-        write_wav(wav, *read_sphere(source))
+        write_wav(wav, *read_sphere(sphere))
     write_sets(data, utterances, speakers)
     symbols = sorted({phone for phone in fold.values() if phone})
     (data / "all" / "phones.txt").write_text("".join(f"{phone} {n}\n" for n, phone in enumerate(symbols)))
