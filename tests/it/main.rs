@@ -8,6 +8,7 @@ mod extract;
 mod fbank;
 mod fbank_oracle;
 mod floors;
+mod frontier;
 mod kaldi_archives;
 mod memory;
 mod mini_data;
