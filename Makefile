@@ -40,8 +40,9 @@ unit: setup
 recipes: build
 	recipes/run.sh mini --quick true
 	@if [ -n "$$UNBRAID_CORPORA" ]; \
-	then set -x; recipes/run.sh fsdd --corpus "$$UNBRAID_CORPORA/fsdd" --quick true; \
-	else echo 'skipped: recipes/fsdd: UNBRAID_CORPORA is not set' >&2; fi
+	then set -ex; for recipe in fsdd speechocean762; \
+	do recipes/run.sh $$recipe --corpus "$$UNBRAID_CORPORA/$$recipe" --quick true; done; \
+	else echo 'skipped: recipes/fsdd, recipes/speechocean762: UNBRAID_CORPORA is not set' >&2; fi
 
 # What was fetched stays in the user's cache.
 clean:

@@ -1,16 +1,16 @@
 # Sourced: sets a shell variable from every `--name value` given. Only variables that the recipe has set before
-# are options; a variable whose default is true or false takes only these. --help prints the recipe's first
-# comment.
+# are options; a variable whose default is true or false takes only these. --help prints the first comment of
+# the files in $help_of.
 while [ $# -gt 0 ]; do
   case $1 in
     --help | -h)
-      sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' "$0"
+      for file in $help_of; do sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' "$file"; done
       exit 0
       ;;
     --*)
       option=${1#--}
       option=${option//-/_}
-      if [ -z "${!option+set}" ]; then
+      if [[ ! $option =~ ^[a-z][a-z0-9_]*$ ]] || [ -z "${!option+set}" ]; then
         echo "$0: $1: expected an option of this recipe (see --help), found another" >&2
         exit 1
       fi

@@ -1,5 +1,4 @@
-# Sourced by recipes: the stages that all of them share. A recipe sets `quick`, `probe_seeds`, and `cmd`
-# (cmd.sh).
+# Sourced by start.sh and sweep.sh: what the stages of all recipes share.
 
 say() { echo "$(date +%H:%M:%S) $*" >&2; }
 
@@ -10,45 +9,131 @@ probe_options=(--seeds "$probe_seeds")
 swap_options=(--seeds 1)
 if [ "$quick" = true ]; then
   out=exp/quick
-  [ "$stage" -gt 2 ] || rm -rf $out
+  [ "$stage" -gt 0 ] || rm -rf $out
   train_options=(--steps 20)
   probe_options=(--seeds 1 --epochs 1 --min-steps 20)
   swap_options=("${probe_options[@]}")
+  # Threads that wait for each other on busy cores would cost more than these few steps.
+  export OMP_NUM_THREADS=1
 fi
 
-# train_one CONF SEED: $out/CONF_SEED, taken up where it stopped; one that is done is left as it is, and one of
-# another configuration is refused.
-train_one() {
-  local exp=$out/$1_$2
-  say "train $exp"
-  $cmd unbraid train --conf "conf/$1.toml" --exp "$exp" --seed "$2" --resume "${train_options[@]}"
+# at N: whether stage N was asked for.
+at() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
+
+# find_corpus: $corpus as an absolute path; what was given as a relative one was so where the recipe was called.
+find_corpus() {
+  local found
+  if ! found=$(cd "$called_from" && realpath -e "$corpus" 2> /dev/null) || [ ! -d "$found" ]; then
+    echo "$0: --corpus $corpus: expected the corpus's folder, found none" >&2
+    exit 1
+  fi
+  corpus=$found
+}
+
+# named CONF SETTINGS: a configuration with its settings, as folders have it. Of a key, 'method.' is left out.
+named() {
+  local name=${1//\//-} setting
+  for setting in $2; do name+=+${setting#method.}; done
+  echo "${name//[^A-Za-z0-9_.=+-]/}"
+}
+
+# exp_of CONF SEED: the folder of a run.
+exp_of() { echo "$out/$(named "$1" "$set")_$2"; }
+
+each_exp() { for conf in $confs; do for seed in $seeds; do exp_of "$conf" "$seed"; done; done; }
+
+# train_all: taken up where it stopped; a run that is done is left as it is, and one of another configuration is
+# refused.
+train_all() {
+  local conf seed setting settings=()
+  for setting in $set; do settings+=(--set "$setting"); done
+  for conf in $confs; do
+    for seed in $seeds; do
+      say "stage 2: train $(exp_of "$conf" "$seed")"
+      $cmd unbraid train --conf "conf/$conf.toml" --exp "$(exp_of "$conf" "$seed")" --seed "$seed" --resume \
+        "${settings[@]}" "${train_options[@]}"
+    done
+  done
 }
 
 # extract_one EXP STRAND SET...: EXP/STRAND_SET.{ark,scp}
 extract_one() {
-  local exp=$1 strand=$2 set
+  local exp=$1 strand=$2 part
   shift 2
-  for set in "$@"; do
+  for part in "$@"; do
     $cmd unbraid extract --exp "$exp" --strand "$strand" --resume \
-      "scp:data/$set/feats.scp" "ark,scp:$exp/${strand}_$set.ark,$exp/${strand}_$set.scp"
+      "scp:data/$part/feats.scp" "ark,scp:$exp/${strand}_$part.ark,$exp/${strand}_$part.scp"
   done
 }
 
-# runs_of CONF FILE SEED...: CONF=$out/CONF_SEED/FILE,... for `unbraid results`
-runs_of() {
-  local conf=$1 file=$2 list= seed
+# extract_mean EXP STRAND SET...: EXP/mean_STRAND_SET.{ark,scp}, a vector an utterance
+extract_mean() {
+  local exp=$1 strand=$2 part
   shift 2
-  for seed in "$@"; do
-    list=$list,$out/${conf}_$seed/$file
+  for part in "$@"; do
+    $cmd unbraid extract --exp "$exp" --strand "$strand" --pool utterance --resume \
+      "scp:data/$part/feats.scp" "ark,scp:$exp/mean_${strand}_$part.ark,$exp/mean_${strand}_$part.scp"
   done
-  echo "$conf=${list#,}"
+}
+
+# verify EXP NAME SCP SET: trials of unseen voices, EXP/eer_NAME.{json,tsv}
+verify() {
+  echo "verification of the voices of $4, $2:"
+  unbraid score --trials "data/$4/trials" --out "$1/eer_$2" "scp:$3"
+}
+
+# files_of FOLDER: the results of its probes, with commas between.
+files_of() {
+  local files=("$1"/probe*.json)
+  (IFS=,; echo "${files[*]}")
+}
+
+# runs_of CONF SETTINGS FOLDER: NAME=FILES for `unbraid results`, of every seed; FOLDER is '.', or one in each run's
+# where it has more probes.
+runs_of() {
+  local name seed list=
+  name=$(named "$1" "$2")
+  for seed in $seeds; do list+=,$(files_of "$out/${name}_$seed/$3"); done
+  echo "${name//=/ }=${list#,}"
+}
+
+# show_probes FOLDER NAME: $out/NAME, a table of everything that was asked for, log-mel first.
+show_probes() {
+  local conf runs=("log-mel=$(files_of "$out/log-mel_0/$1")")
+  for conf in $confs; do runs+=("$(runs_of "$conf" "$set" "$1")"); done
+  unbraid results "${runs[@]}" --out "$out/$2"
+}
+
+show_results() {
+  show_probes . results
+  show_eers
+  say_where
+}
+
+# show_eers: the mean over seeds of every EXP/eer_NAME.tsv, where a recipe has trials.
+show_eers() {
+  local conf seed file
+  for conf in $confs; do
+    for seed in $seeds; do
+      for file in "$(exp_of "$conf" "$seed")"/eer_*.tsv; do
+        [ ! -e "$file" ] || awk -v conf="$conf" -v file="${file##*/eer_}" -F'\t' \
+          'NR == 2 { print conf, substr(file, 1, length(file) - 4), $1 }' "$file"
+      done
+    done
+  done | awk '{ name = $1 "\t" $2; if (!n[name]++) order[++rows] = name; sum[name] += $3 }
+    END { if (rows) print "configuration\tstrand\tEER %\truns"
+          for (r = 1; r <= rows; r++) printf "%s\t%.2f\t%d\n", order[r], sum[order[r]] / n[order[r]], n[order[r]] }' \
+    > $out/eer.tsv
+  [ -s $out/eer.tsv ] || { rm $out/eer.tsv; return 0; }
+  echo
+  awk -F'\t' '{ printf "%-24s  %-22s  %6s  %4s\n", $1, $2, $3, $4 }' $out/eer.tsv
 }
 
 # say_where: what the recipe left, for people.
 say_where() {
-  local conf
+  local conf exp
   for conf in $confs; do
-    local exp=$PWD/$out/${conf}_${seeds%% *}
+    exp=$PWD/$(exp_of "$conf" "${seeds%% *}")
     cat << END
 
 $conf:

@@ -4,57 +4,36 @@
 #
 # recipes/fsdd/run.sh [options]
 #   --corpus DIR       the corpus; cloned to downloads/ without this option
-#   --stage N          first stage: 0 prepare, 1 features, 2 train, 3 extract, 4 probe, 5 results (0)
-#   --stop-stage N     last stage (5)
-#   --nj N             threads of the front-end (2)
-#   --confs LIST       configurations of conf/ (default)
-#   --seeds LIST       seeds of each (0)
-#   --probe-seeds N    seeds of each probe (2)
-#   --quick BOOL       a few steps only, to see that everything works (false)
+#
 set -euo pipefail
 called_from=$PWD
 cd "$(dirname "$0")"
 corpus=
-stage=0
-stop_stage=5
-nj=2
-confs=default
-seeds=0
 probe_seeds=2
-quick=false
-. ../parse_options.sh
-. ../path.sh
-. ./cmd.sh
-. ../stages.sh
+. ../start.sh
 url=https://github.com/Jakobovski/free-spoken-digit-dataset.git
-at() { [ "$stage" -le "$1" ] && [ "$1" -le "$stop_stage" ]; }
-each_exp() { for conf in $confs; do for seed in $seeds; do echo "$out/${conf}_$seed"; done; done; }
 
 if at 0; then
-  if [ -n "$corpus" ]; then
-    corpus=$(cd "$called_from" && realpath "$corpus")
-  else
+  if [ -z "$corpus" ]; then
     corpus=$PWD/downloads/fsdd
     [ -d "$corpus/recordings" ] || git clone --quiet --depth 1 $url "$corpus" ||
       { echo "$0: $url: expected to clone it, found no way; give its folder with --corpus DIR" >&2; exit 1; }
   fi
+  find_corpus
   say "stage 0: prepare $corpus"
   local/prepare.sh "$corpus" data
 fi
 
 if at 1; then
   say "stage 1: features"
-  for set in train dev test; do
+  for dir in data/train data/dev data/test; do
     $cmd unbraid fbank --conf conf/fbank.toml --threads "$nj" \
-      "scp:data/$set/wav.scp" "ark,scp:data/$set/feats.ark,data/$set/feats.scp"
+      "scp:$dir/wav.scp" "ark,scp:$dir/feats.ark,$dir/feats.scp"
   done
+  touch data/ready
 fi
 
-if at 2; then
-  for conf in $confs; do
-    for seed in $seeds; do train_one "$conf" "$seed"; done
-  done
-fi
+if at 2; then train_all; fi
 
 if at 3; then
   for exp in $(each_exp); do
@@ -83,10 +62,5 @@ fi
 
 if at 5; then
   say "stage 5: results"
-  runs=(log-mel=$out/log-mel_0/probe.json)
-  for conf in $confs; do
-    runs+=("$(runs_of "$conf" probe.json $seeds)" "$(runs_of "$conf" probe_swap.json $seeds)")
-  done
-  unbraid results "${runs[@]}" --out $out/results
-  say_where
+  show_results
 fi

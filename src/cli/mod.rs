@@ -10,6 +10,7 @@ mod extract;
 mod factors;
 mod failures;
 mod fbank;
+mod frontier;
 mod probe;
 mod progress;
 mod results;
@@ -42,6 +43,7 @@ enum Command {
     Score(score::ScoreArgs),
     Swap(swap::SwapArgs),
     Results(results::ResultsArgs),
+    Frontier(frontier::FrontierArgs),
     CtmToAli(ctm_to_ali::CtmToAliArgs),
 }
 
@@ -64,6 +66,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Score(args) => score::run(args),
         Command::Swap(args) => swap::run(args),
         Command::Results(args) => results::run(args),
+        Command::Frontier(args) => frontier::run(args),
         Command::CtmToAli(args) => ctm_to_ali::run(args),
     }
 }

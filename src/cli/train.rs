@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::io::config::read_toml;
+use crate::io::config::{read_toml, with_setting};
 use crate::method::Config;
 use crate::method::speech::train_speech;
 use crate::nn::device::DeviceChoice;
@@ -19,6 +19,10 @@ use crate::nn::device::DeviceChoice;
   unbraid train --conf conf/default.toml --exp exp/default
   unbraid train --conf conf/default.toml --exp exp/default --resume
   unbraid train --conf conf/default.toml --exp exp/seed1 --seed 1
+  unbraid train --conf conf/default.toml --exp exp/soft --set method.adversaries.0.lambda.weight=0.1
+
+--set takes a key's path and a value as TOML writes it: --set 'data.labels=\"text\"'. A table is replaced whole:
+--set 'data.sampler={kind=\"frames\",frames=4000}'. The resolved configuration is kept in DIR/conf.toml.
 
 Exit codes: 0 done; 1 an error, told in one line; 130 or 143 stopped by SIGINT or SIGTERM, the run saved.")]
 pub struct TrainArgs {
@@ -31,6 +35,9 @@ pub struct TrainArgs {
     /// Go on from the last checkpoint (from the start when there is none).
     #[arg(long)]
     resume: bool,
+    /// Instead of what the configuration says of a key; may be given many times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
     /// Instead of the configuration's seed.
     #[arg(long)]
     seed: Option<u64>,
@@ -48,6 +55,9 @@ pub struct TrainArgs {
 /// What the library says.
 pub fn run(args: TrainArgs) -> anyhow::Result<()> {
     let mut config: Config = read_toml(&args.conf)?;
+    for setting in &args.settings {
+        config = with_setting(&config, setting)?;
+    }
     config.seed = args.seed.unwrap_or(config.seed);
     config.train.steps = args.steps.unwrap_or(config.train.steps);
     config.device = args.device.unwrap_or(config.device);

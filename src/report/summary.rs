@@ -100,15 +100,23 @@ pub fn table(rows: &[SummaryRow]) -> Table {
     table
 }
 
-/// `mean`, and `± standard deviation` for more than one.
-fn spread(values: &[f64]) -> String {
+/// Mean and standard deviation, 0 of a single value.
+pub fn mean_deviation(values: &[f64]) -> (f64, f64) {
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     if values.len() < 2 {
-        return format!("{mean:.3}");
+        return (mean, 0.0);
     }
-    let variance =
-        values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64;
-    format!("{mean:.3} ± {:.3}", variance.sqrt())
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (mean, (squares / (values.len() - 1) as f64).sqrt())
+}
+
+/// `mean`, and `± standard deviation` for more than one.
+pub fn spread(values: &[f64]) -> String {
+    let (mean, deviation) = mean_deviation(values);
+    match values.len() {
+        0 | 1 => format!("{mean:.3}"),
+        _ => format!("{mean:.3} ± {deviation:.3}"),
+    }
 }
 
 #[cfg(test)]

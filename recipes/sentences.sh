@@ -1,0 +1,93 @@
+# Sourced by the recipes of sentence corpora, in place of their stages 0 to 5, with prepare_corpus defined: it
+# leaves the sets of data_dir.py in data/.
+sets="train dev train_probe train_spk_dev test test_learn test_probe"
+
+# deal FILE: data/all/FILE to the sets, each line to where its utterance is.
+deal() {
+  local part
+  for part in $sets; do
+    awk 'NR == FNR { own[$1]; next } $1 in own' "data/$part/utt2spk" "data/all/$1" > "data/$part/$1"
+  done
+}
+
+# probe_strands DIR STRAND...: whose voice, among the unseen voices and (probe_known) among those of training, from
+# utterances that neither the networks nor the probes learned from. Where the corpus tells when phones sound, also
+# the phone of a frame, of the first strand.
+probe_strands() {
+  local dir=$1 first=$2 name unseen=() known=()
+  shift
+  for name in "$@"; do
+    unseen+=(--strand "$name=$dir/${name}_test.scp,$dir/${name}_test.scp")
+    known+=(--strand "$name=$dir/${name}_train.scp,$dir/${name}_train_probe.scp")
+  done
+  unbraid probe data/test_learn data/test_probe --target speaker "${unseen[@]}" "${probe_options[@]}" \
+    --out "$dir/probe_speaker"
+  mkdir -p "$dir/known"
+  unbraid probe data/train data/train_probe --target speaker "${known[@]}" "${probe_options[@]}" \
+    --out "$dir/known/probe_speaker"
+  [ ! -e data/all/ali.scp ] ||
+    unbraid probe data/train data/test --target frames "${probe_options[@]}" --out "$dir/probe_phone" \
+      --strand "$first=$dir/${first}_train.scp,$dir/${first}_test.scp"
+}
+
+if at 0; then
+  prepare_corpus
+  for part in all $sets; do unbraid data validate --no-feats "data/$part"; done
+fi
+
+if at 1; then
+  say "stage 1: features"
+  dir=data/all
+  $cmd unbraid fbank --conf conf/fbank.toml --resample 16000 --threads "$nj" \
+    "scp:$dir/wav.scp" "ark,scp:$dir/feats.ark,$dir/feats.scp"
+  deal feats.scp
+  if [ -e $dir/phones.ctm ]; then
+    unbraid ctm-to-ali --phones $dir/phones.txt $dir/phones.ctm $dir/feats.scp "ark,scp:$dir/ali.ark,$dir/ali.scp"
+    deal ali.scp
+  fi
+  touch data/ready
+fi
+
+if at 2; then train_all; fi
+
+if at 3; then
+  for exp in $(each_exp); do
+    say "stage 3: extract $exp"
+    extract_one "$exp" phonetic train train_probe test
+    extract_one "$exp" speaker train train_probe train_spk_dev test
+    extract_one "$exp" features test
+    extract_mean "$exp" phonetic train_spk_dev test
+    extract_mean "$exp" features train_spk_dev test
+    unbraid swap --exp "$exp" data/test_probe "$exp/swap"
+  done
+fi
+
+if at 4; then
+  mel=$out/log-mel_0
+  if [ ! -e $mel/known/probe_speaker.json ]; then
+    say "stage 4: probe log-mel"
+    mkdir -p $mel
+    for part in train train_probe test; do cp "data/$part/feats.scp" "$mel/log-mel_$part.scp"; done
+    probe_strands $mel log-mel
+  fi
+  for exp in $(each_exp); do
+    say "stage 4: probe and score $exp"
+    probe_strands "$exp" phonetic speaker
+    # Whose voice: told by probes of real features. The voice is the one that was lent.
+    unbraid probe data/test_learn "$exp/swap" --target speaker "${swap_options[@]}" --robust \
+      --strand "swap=$exp/features_test.scp,$exp/swap/feats.scp" --out "$exp/probe_swap"
+    for part in train_spk_dev test; do
+      verify "$exp" speaker_$part "$exp/speaker_$part.scp" $part
+      verify "$exp" phonetic_$part "$exp/mean_phonetic_$part.scp" $part
+      verify "$exp" features_$part "$exp/mean_features_$part.scp" $part
+    done
+  done
+fi
+
+if at 5; then
+  say "stage 5: results"
+  echo "voices of training, on utterances that were not learned from:"
+  show_probes known results_known
+  echo "unseen voices:"
+  show_results
+fi

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# speechocean762 (OpenSLR 101): English sentences read by Mandarin speakers, children and adults. Trains, then asks
+# fresh probes and trials about voices that training never heard, and about its own.
+#
+# recipes/speechocean762/run.sh [options]
+#   --corpus DIR       the corpus, unpacked; fetched to downloads/ (520 MB) without this option
+#
+set -euo pipefail
+called_from=$PWD
+cd "$(dirname "$0")"
+corpus=
+. ../start.sh
+
+prepare_corpus() {
+  if [ -z "$corpus" ]; then
+    fetch https://www.openslr.org/resources/101/speechocean762.tar.gz -
+    unpack speechocean762 speechocean762.tar.gz
+    corpus=$PWD/downloads/speechocean762/speechocean762
+  fi
+  find_corpus
+  say "stage 0: prepare $corpus"
+  python3 local/prepare.py "$corpus" data
+}
+
+. ../sentences.sh

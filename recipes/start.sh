@@ -1,0 +1,25 @@
+# Sourced first by every run.sh, from its own folder: options, `unbraid` on the path, the stages that are shared.
+#
+# Options of every recipe:
+#   --stage N          first stage: 0 prepare, 1 features, 2 train, 3 extract, 4 probe and score, 5 results (0)
+#   --stop-stage N     last stage (5)
+#   --nj N             threads of the front-end (2)
+#   --confs LIST       configurations of conf/ (default)
+#   --seeds LIST       seeds of each (0)
+#   --set LIST         "KEY=VALUE ...": instead of what a configuration says; the run's name tells it
+#   --probe-seeds N    seeds of each probe
+#   --quick BOOL       a few steps only, to see that everything works (false)
+stage=0
+stop_stage=5
+nj=2
+confs=default
+seeds=0
+set=
+probe_seeds=${probe_seeds:-1}
+quick=false
+help_of="run.sh ../start.sh"
+. ../parse_options.sh
+. ../path.sh
+. ../cmd.sh
+. ../fetch.sh
+. ../stages.sh

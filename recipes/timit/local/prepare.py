@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""prepare.py CORPUS DATA: data directories of TIMIT, names in capitals or not.
+
+The 24 speakers of the core test set stay unseen; the usual 50 of the rest of the test set choose settings; the other
+test speakers are left out, and of every speaker the two SA sentences, which all read alike. The 61 phones are folded
+to 39 (local/phones.map, Lee and Hon 1989, by way of their 48); DATA/all has phones.ctm and phones.txt. Audio with a
+SPHERE header is brought to WAV in DATA/wav.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from data_dir import Utterance, need_file, need_folder, need_some, read_rows, refuse, write_sets
+from sphere import is_sphere, read_sphere, write_wav
+
+HERE = Path(__file__).resolve().parent
+RATE = 16000
+
+
+def in_folder(folder):
+    """What a folder holds, by its name in capitals."""
+    return {path.name.upper(): path for path in sorted(folder.iterdir())}
+
+
+def read_map():
+    """By phone of the 61, the one of the 39; q, a closed glottis, has none."""
+    return {row[0]: row[2] if len(row) == 3 else None for row in map(str.split, open(HERE / "phones.map"))}
+
+
+def read_list(name):
+    return set((HERE / name).read_text().split())
+
+
+def read_phones(path, fold):
+    """Folded phones with first and last second, from `FIRST LAST PHONE` lines in samples."""
+    what = "'FIRST LAST PHONE' lines"
+    phones = []
+    for number, (first, last, phone) in read_rows(path, 3, what):
+        if not (first.isdigit() and last.isdigit() and int(first) < int(last)) or phone not in fold:
+            refuse(f"{path}:{number}", what, f"'{first} {last} {phone}'")
+        if fold[phone]:
+            phones.append((int(first) / RATE, int(last) / RATE, fold[phone]))
+    return phones
+
+
+def read_sentence(utterance, files, fold, converted):
+    """One utterance and its phones; SPHERE audio, which has been checked, goes to the folder `converted`."""
+    speaker, name = utterance.split("-")
+    found = {}
+    for kind in ("WAV", "PHN", "TXT"):
+        if f"{name}.{kind}" not in files:
+            beside = next(path for key, path in files.items() if key.startswith(name + "."))
+            refuse(beside.with_suffix(f".{kind}"), f"a file, as {beside.name} is there", "none")
+        found[kind] = need_file(files[f"{name}.{kind}"], "a file of the sentence")
+    # The first two columns are where it begins and ends.
+    words = read_rows(found["TXT"], 3, "'FIRST LAST WORDS'")[0][1][2]
+    phones = read_phones(found["PHN"], fold)
+    wav = found["WAV"]
+    if is_sphere(wav):
+        rate, _ = read_sphere(wav)
+        if rate != RATE:
+            refuse(wav, f"audio of {RATE} Hz", f"{rate} Hz")
+        wav = converted / f"{utterance}.wav"
+    more = {"utt2phones": " ".join(phone for _, _, phone in phones)}
+    return Utterance(utterance, speaker, wav, " ".join(re.findall(r"[a-z']+", words.lower())), more), phones
+
+
+def read_speakers(corpus, core, choosing):
+    """`(set, dialect region, speaker, folder)` of every speaker that takes part."""
+    parts = in_folder(need_folder(corpus, "the unpacked corpus"))
+    for part in ("TRAIN", "TEST"):
+        if part not in parts:
+            refuse(corpus / part, "a folder", "none")
+        regions = [path for name, path in in_folder(parts[part]).items() if re.fullmatch(r"DR[1-8]", name)]
+        for region in need_some(regions, parts[part], "folders DR1 to DR8"):
+            for speaker, folder in in_folder(region).items():
+                if part == "TRAIN" and re.fullmatch(r"[FM][A-Z]{3}\d", speaker):
+                    yield "train", region.name[2], speaker, folder
+                elif part == "TEST" and speaker in core | choosing:
+                    yield "test" if speaker in core else "train_spk_dev", region.name[2], speaker, folder
+
+
+def main(corpus, data):
+    core, choosing, fold = read_list("core_test.txt"), read_list("dev.txt"), read_map()
+    converted = data.resolve() / "wav"
+    utterances, speakers, ctm, spheres = [], {}, [], {}
+    for chosen, region, speaker, folder in read_speakers(corpus, core, choosing):
+        speakers[speaker] = {"set": chosen, "gender": speaker[0].lower(), "region": region}
+        files = in_folder(folder)
+        names = sorted({name.split(".")[0] for name in files if re.fullmatch(r"S[IX]\d+\.\w+", name)})
+        for name in need_some(names, folder, "sentences SI*, SX*"):
+            utterance, phones = read_sentence(f"{speaker}-{name}", files, fold, converted)
+            if utterance.wav.parent == converted:
+                spheres[files[f"{name}.WAV"]] = utterance.wav
+            utterances.append(utterance)
+            ctm += [f"{utterance.id} 1 {first:.4f} {last - first:.4f} {phone}" for first, last, phone in phones]
+    for sphere, wav in spheres.items():
+        converted.mkdir(parents=True, exist_ok=True)
+        write_wav(wav, *read_sphere(sphere))
+    write_sets(data, utterances, speakers)
+    symbols = sorted({phone for phone in fold.values() if phone})
+    (data / "all" / "phones.txt").write_text("".join(f"{phone} {n}\n" for n, phone in enumerate(symbols)))
+    (data / "all" / "phones.ctm").write_text("\n".join(ctm) + "\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,380 @@
+//! A chart of curves as SVG, for light and dark pages and for any eyes: each curve has a colour (Okabe and Ito
+//! 2008), a marker's shape and its name beside it.
+
+use std::fmt::Write;
+
+use super::labels::{Box2, Labels};
+
+/// An axis of shares, shown in percent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Axis {
+    /// What it measures, without the unit.
+    pub label: String,
+    /// What guessing gives: a broken line.
+    pub chance: f64,
+}
+
+/// Mean and spread on both axes, from 0 to 1.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// Means.
+    pub at: (f64, f64),
+    /// Standard deviations; 0 where there is one run.
+    pub spread: (f64, f64),
+    /// What is written beside it.
+    pub label: String,
+}
+
+/// Points in order, with a line through them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Curve {
+    /// Its name, written beside its last point.
+    pub name: String,
+    /// At least one.
+    pub points: Vec<Point>,
+}
+
+/// Curves over two axes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chart {
+    /// Headline.
+    pub title: String,
+    /// Lines below the headline.
+    pub subtitle: [String; 2],
+    /// To the right.
+    pub x: Axis,
+    /// Upwards.
+    pub y: Axis,
+    /// What is shown.
+    pub curves: Vec<Curve>,
+}
+
+const WIDTH: f64 = 760.0;
+const HEIGHT: f64 = 560.0;
+/// The drawing's field; names may stand to its right.
+const FIELD: Box2 = Box2 {
+    x: (74.0, 648.0),
+    y: (92.0, 496.0),
+};
+const FIELD_AND_MARGIN: Box2 = Box2 {
+    x: (FIELD.x.0, WIDTH - 8.0),
+    y: (FIELD.y.0 - 14.0, FIELD.y.1),
+};
+/// Width of a letter and height of a line, of names and of what stands at points.
+const NAME: (f64, f64) = (8.4, 15.0);
+const NOTE: (f64, f64) = (6.2, 12.0);
+
+/// Colours told apart by colour-blind people; yellow is left out, which white paper swallows. On dark pages the two
+/// darkest change to lighter ones.
+const STYLE: &str = "
+text{font:13px system-ui,sans-serif;fill:#222}
+.title{font-size:16px;font-weight:600}.name{font-weight:600}.note{font-size:11px;fill:#555}
+.page{fill:#fff}.grid{stroke:#e4e4e4}.axis{stroke:#888;fill:none}.chance{stroke:#777;stroke-dasharray:5 4}
+.line{fill:none;stroke-width:2}.spread{stroke-width:1;opacity:.6}
+.c0{stroke:#0072b2}.c1{stroke:#d55e00}.c2{stroke:#009e73}.c3{stroke:#cc79a7}.c4{stroke:#e69f00}.c5{stroke:#56b4e9}.c6{stroke:#222}
+.m0{fill:#0072b2}.m1{fill:#d55e00}.m2{fill:#009e73}.m3{fill:#cc79a7}.m4{fill:#e69f00}.m5{fill:#56b4e9}.m6{fill:#222}
+@media (prefers-color-scheme:dark){
+text{fill:#eee}.note{fill:#aaa}.page{fill:#1b1b1b}.grid{stroke:#333}
+.c0{stroke:#56b4e9}.c5{stroke:#f0e442}.c6{stroke:#eee}.m0{fill:#56b4e9}.m5{fill:#f0e442}.m6{fill:#eee}}
+";
+const COLOURS: usize = 7;
+
+impl Chart {
+    /// The picture, a whole SVG file.
+    pub fn svg(&self) -> String {
+        let x = Scale::new(
+            self.shares(|p| (p.at.0, p.spread.0)),
+            self.x.chance,
+            FIELD.x,
+        );
+        // Up is more.
+        let y = Scale::new(
+            self.shares(|p| (p.at.1, p.spread.1)),
+            self.y.chance,
+            (FIELD.y.1, FIELD.y.0),
+        );
+        let title = escape(&self.title);
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" \
+             height=\"{HEIGHT}\" role=\"img\">\n<title>{title}</title>\n<style>{STYLE}</style>\n\
+             <rect class=\"page\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>\n"
+        );
+        text(&mut svg, "title", (FIELD.x.0, 28.0), "start", &self.title);
+        for (words, down) in self.subtitle.iter().zip([46.0, 62.0]) {
+            text(&mut svg, "note", (FIELD.x.0, down), "start", words);
+        }
+        self.axes(&mut svg, &x, &y);
+        for (index, curve) in self.curves.iter().enumerate() {
+            draw_curve(&mut svg, index, curve, &x, &y);
+        }
+        self.labels(&mut svg, &x, &y);
+        svg + "</svg>\n"
+    }
+
+    fn shares(&self, of: fn(&Point) -> (f64, f64)) -> impl Iterator<Item = f64> {
+        let points = self.curves.iter().flat_map(|curve| &curve.points);
+        points
+            .map(of)
+            .flat_map(|(mean, spread)| [mean - spread, mean + spread])
+    }
+
+    fn axes(&self, svg: &mut String, x: &Scale, y: &Scale) {
+        let (left, right) = FIELD.x;
+        let (top, bottom) = FIELD.y;
+        for tick in x.ticks() {
+            let at = x.at(tick);
+            line(svg, "grid", (at, top), (at, bottom));
+            text(svg, "note", (at, bottom + 18.0), "middle", &percent(tick));
+        }
+        for tick in y.ticks() {
+            let at = y.at(tick);
+            line(svg, "grid", (left, at), (right, at));
+            text(svg, "note", (left - 8.0, at + 4.0), "end", &percent(tick));
+        }
+        let (chance_x, chance_y) = (x.at(self.x.chance), y.at(self.y.chance));
+        line(svg, "chance", (chance_x, top), (chance_x, bottom));
+        line(svg, "chance", (left, chance_y), (right, chance_y));
+        text(
+            svg,
+            "note",
+            (chance_x + 4.0, top + 12.0),
+            "start",
+            &format!("chance {}", percent(self.x.chance)),
+        );
+        text(
+            svg,
+            "note",
+            (right - 4.0, chance_y - 5.0),
+            "end",
+            &format!("chance {}", percent(self.y.chance)),
+        );
+        let _ = writeln!(
+            svg,
+            "<path class=\"axis\" d=\"M{left} {top}V{bottom}H{right}\"/>"
+        );
+        let middle = ((left + right) / 2.0, bottom + 44.0);
+        text(svg, "", middle, "middle", &format!("{}, %", self.x.label));
+        let _ = writeln!(
+            svg,
+            "<text text-anchor=\"middle\" transform=\"translate(22 {}) rotate(-90)\">{}, %</text>",
+            (top + bottom) / 2.0,
+            escape(&self.y.label)
+        );
+    }
+
+    /// Names first, for they matter more; then what stands at points.
+    fn labels(&self, svg: &mut String, x: &Scale, y: &Scale) {
+        let place = |point: &Point| (x.at(point.at.0), y.at(point.at.1));
+        let taken = self.curves.iter().flat_map(|curve| {
+            let places: Vec<(f64, f64)> = curve.points.iter().map(place).collect();
+            let markers = places
+                .iter()
+                .map(|&(x, y)| Box2::around(x, y, 6.0))
+                .collect::<Vec<_>>();
+            let lines = places.windows(2).flat_map(|ends| along(ends[0], ends[1]));
+            lines.chain(markers).collect::<Vec<_>>()
+        });
+        let mut labels = Labels::new(FIELD_AND_MARGIN, taken.collect());
+        let mut put = |class: &str, (letter, height): (f64, f64), at: (f64, f64), words: &str| {
+            if words.is_empty() {
+                return;
+            }
+            let width = letter * words.chars().count() as f64;
+            let found = labels.place(at.0, at.1, width, height);
+            let centre = (found.x.0 + found.x.1) / 2.0;
+            text(svg, class, (centre, found.y.1 - 3.0), "middle", words);
+        };
+        for curve in &self.curves {
+            if let Some(last) = curve.points.last() {
+                put("name", NAME, place(last), &curve.name);
+            }
+        }
+        for point in self.curves.iter().flat_map(|curve| &curve.points) {
+            put("note", NOTE, place(point), &point.label);
+        }
+    }
+}
+
+/// A line as small boxes, for labels to keep off it.
+fn along(from: (f64, f64), to: (f64, f64)) -> impl Iterator<Item = Box2> {
+    let steps = ((to.0 - from.0).hypot(to.1 - from.1) / 6.0).ceil().max(1.0);
+    (0..=steps as usize).map(move |step| {
+        let part = step as f64 / steps;
+        let between = |a: f64, b: f64| a + part * (b - a);
+        Box2::around(between(from.0, to.0), between(from.1, to.1), 2.0)
+    })
+}
+
+fn draw_curve(svg: &mut String, index: usize, curve: &Curve, x: &Scale, y: &Scale) {
+    let colour = index % COLOURS;
+    let places: Vec<(f64, f64)> = curve
+        .points
+        .iter()
+        .map(|point| (x.at(point.at.0), y.at(point.at.1)))
+        .collect();
+    let path: Vec<String> = places
+        .iter()
+        .map(|(x, y)| format!("{x:.1},{y:.1}"))
+        .collect();
+    let path = path.join(" ");
+    let _ = writeln!(
+        svg,
+        "<polyline class=\"line c{colour}\" points=\"{path}\"/>"
+    );
+    for (point, &(px, py)) in curve.points.iter().zip(&places) {
+        let (mean, spread) = (point.at, point.spread);
+        let class = format!("spread c{colour}");
+        if spread.0 > 0.0 {
+            let ends = (x.at(mean.0 - spread.0), x.at(mean.0 + spread.0));
+            line(svg, &class, (ends.0, py), (ends.1, py));
+        }
+        if spread.1 > 0.0 {
+            let ends = (y.at(mean.1 - spread.1), y.at(mean.1 + spread.1));
+            line(svg, &class, (px, ends.0), (px, ends.1));
+        }
+        let _ = writeln!(
+            svg,
+            "<path class=\"m{colour}\" transform=\"translate({px:.1} {py:.1})\" d=\"{}\"/>",
+            MARKERS[index % MARKERS.len()]
+        );
+    }
+}
+
+/// Circle, square, triangle, diamond, triangle on its head, cross.
+const MARKERS: [&str; 6] = [
+    "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0Z",
+    "M-4.5 -4.5h9v9h-9Z",
+    "M0 -6L5.5 4.5H-5.5Z",
+    "M0 -6.5L6.5 0L0 6.5L-6.5 0Z",
+    "M0 6L5.5 -4.5H-5.5Z",
+    "M-2 -6h4v4h4v4h-4v4h-4v-4h-4v-4h4Z",
+];
+
+/// Shares to pixels.
+struct Scale {
+    shares: (f64, f64),
+    pixels: (f64, f64),
+    step: f64,
+}
+
+impl Scale {
+    /// A scale that holds `values` and `chance`, out to the next round shares.
+    fn new(values: impl Iterator<Item = f64>, chance: f64, pixels: (f64, f64)) -> Self {
+        let (least, most) = values.fold((chance, chance), |(least, most), value| {
+            (least.min(value), most.max(value))
+        });
+        let step = [0.01, 0.02, 0.05, 0.1]
+            .into_iter()
+            .find(|step| (most - least) / step <= 9.0)
+            .unwrap_or(0.2);
+        let first = ((least - step / 4.0) / step).floor() * step;
+        let last = ((most + step / 4.0) / step).ceil() * step;
+        Self {
+            shares: (first.max(0.0), last.min(1.0).max(first + step)),
+            pixels,
+            step,
+        }
+    }
+
+    fn at(&self, share: f64) -> f64 {
+        let (first, last) = self.shares;
+        let part = ((share - first) / (last - first)).clamp(0.0, 1.0);
+        self.pixels.0 + part * (self.pixels.1 - self.pixels.0)
+    }
+
+    fn ticks(&self) -> impl Iterator<Item = f64> {
+        let (first, last) = self.shares;
+        let count = ((last - first) / self.step).round() as usize;
+        (0..=count).map(move |index| first + index as f64 * self.step)
+    }
+}
+
+fn percent(share: f64) -> String {
+    let percent = format!("{:.1}", 100.0 * share);
+    percent.strip_suffix(".0").unwrap_or(&percent).to_string()
+}
+
+fn line(svg: &mut String, class: &str, from: (f64, f64), to: (f64, f64)) {
+    let _ = writeln!(
+        svg,
+        "<line class=\"{class}\" x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\"/>",
+        from.0, from.1, to.0, to.1
+    );
+}
+
+fn text(svg: &mut String, class: &str, at: (f64, f64), anchor: &str, words: &str) {
+    let _ = writeln!(
+        svg,
+        "<text class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
+        at.0,
+        at.1,
+        escape(words)
+    );
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn axis(label: &str, chance: f64) -> Axis {
+        Axis {
+            label: label.into(),
+            chance,
+        }
+    }
+
+    fn chart(points: &[(f64, f64)]) -> Chart {
+        let point = |&at: &(f64, f64)| Point {
+            at,
+            spread: (0.02, 0.0),
+            label: "0.1".into(),
+        };
+        Chart {
+            title: "a < b".into(),
+            subtitle: [String::new(), String::new()],
+            x: axis("speaker", 0.125),
+            y: axis("word", 0.1),
+            curves: vec![Curve {
+                name: "in turns & more".into(),
+                points: points.iter().map(point).collect(),
+            }],
+        }
+    }
+
+    #[test]
+    fn everything_is_named_and_escaped() {
+        let svg = chart(&[(0.4, 0.9), (0.6, 0.95)]).svg();
+        for part in [
+            "a &lt; b",
+            "in turns &amp; more",
+            "speaker, %",
+            "word, %",
+            "chance 12.5",
+            "chance 10<",
+            "prefers-color-scheme:dark",
+        ] {
+            assert!(svg.contains(part), "{part}");
+        }
+        assert_eq!(svg.matches("class=\"m0\"").count(), 2);
+        assert_eq!(svg.matches("class=\"spread c0\"").count(), 2);
+    }
+
+    #[test]
+    fn a_scale_ends_on_round_shares_and_holds_its_values() {
+        let scale = Scale::new([0.31, 0.87].into_iter(), 0.167, (0.0, 100.0));
+        assert_eq!(scale.ticks().map(percent).next().as_deref(), Some("10"));
+        assert_eq!(scale.ticks().map(percent).last().as_deref(), Some("90"));
+        assert_eq!(scale.at(0.1).round(), 0.0);
+        assert_eq!(scale.at(0.9).round(), 100.0);
+        assert_eq!(scale.at(0.5).round(), 50.0);
+        // One value that is chance itself still spans something.
+        let narrow = Scale::new([1.0].into_iter(), 1.0, (0.0, 100.0));
+        assert!(narrow.ticks().count() > 1 && narrow.at(1.0).is_finite());
+    }
+}

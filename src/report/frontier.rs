@@ -1,0 +1,266 @@
+//! Content kept against speaker left: what probes of runs say, to one table and one chart with a curve a method.
+
+use serde::{Deserialize, Serialize};
+
+use super::chart::{Axis, Chart, Curve, Point};
+use super::summary::{SummaryRow, mean_deviation, spread, summarise};
+use super::table::Table;
+use crate::error::{Error, Result};
+use crate::eval::probe::{ProbeResult, Target};
+
+/// What is laid against what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FrontierOptions {
+    /// The strand that is read; a method that has only one other (raw features) is read by that.
+    pub strand: String,
+    /// What should be gone.
+    pub leak: Target,
+    /// What should be kept.
+    pub content: Target,
+    /// What changes along a curve, for people.
+    pub parameter: String,
+}
+
+/// The runs of a method at one value of the parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cell {
+    /// Its curve.
+    pub method: String,
+    /// Its place on the curve; none for a method without the parameter.
+    pub value: Option<f64>,
+    /// What probes say of its runs.
+    pub results: Vec<ProbeResult>,
+}
+
+/// One point of the frontier.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FrontierPoint {
+    /// Its curve.
+    pub method: String,
+    /// Its place on the curve.
+    pub value: Option<f64>,
+    /// The strand that was read.
+    pub strand: String,
+    /// Accuracies of the leak's probes, a run each.
+    pub leak: Vec<f64>,
+    /// Accuracies of the content's.
+    pub content: Vec<f64>,
+    /// Chance of leak and content.
+    pub chance: (f64, f64),
+}
+
+/// Points in the order of their methods, along each by the parameter.
+///
+/// # Errors
+/// [`Error::Option`] naming the method for probes that are missing, or that were tested on another set (another
+/// chance).
+pub fn frontier(cells: &[Cell], options: &FrontierOptions) -> Result<Vec<FrontierPoint>> {
+    let mut points: Vec<FrontierPoint> = Vec::new();
+    for cell in cells {
+        let point = point(cell, options)?;
+        if let Some(first) = points.first()
+            && (distance(first.chance, point.chance)) > 1e-9
+        {
+            let expected = format!("probes of one test set, with chance {:?}", first.chance);
+            return Err(Error::option(
+                name(cell),
+                expected,
+                format!("{:?}", point.chance),
+            ));
+        }
+        points.push(point);
+    }
+    let order: Vec<&str> = cells.iter().map(|cell| cell.method.as_str()).collect();
+    let place = |point: &FrontierPoint| order.iter().position(|&method| method == point.method);
+    points.sort_by(|a, b| {
+        let values = (a.value.unwrap_or(0.0), b.value.unwrap_or(0.0));
+        place(a).cmp(&place(b)).then(values.0.total_cmp(&values.1))
+    });
+    Ok(points)
+}
+
+fn distance(a: (f64, f64), b: (f64, f64)) -> f64 {
+    (a.0 - b.0).abs().max((a.1 - b.1).abs())
+}
+
+fn name(cell: &Cell) -> String {
+    match cell.value {
+        Some(value) => format!("{}@{value}", cell.method),
+        None => cell.method.clone(),
+    }
+}
+
+fn point(cell: &Cell, options: &FrontierOptions) -> Result<FrontierPoint> {
+    let rows = summarise(&cell.method, std::slice::from_ref(&cell.results));
+    let mut strands: Vec<&str> = rows.iter().map(|row| row.strand.as_str()).collect();
+    strands.sort_unstable();
+    strands.dedup();
+    let strand = match &strands[..] {
+        [only] => only,
+        _ => options.strand.as_str(),
+    };
+    let row = |target: Target| -> Result<&SummaryRow> {
+        let own = |row: &&SummaryRow| row.strand == strand && row.target == target;
+        rows.iter().find(own).ok_or_else(|| {
+            let target = format!("{target:?}").to_lowercase();
+            let expected = format!("a probe of {target} on strand '{strand}'");
+            Error::option(
+                name(cell),
+                expected,
+                format!("strands {strands:?} without one"),
+            )
+        })
+    };
+    let (leak, content) = (row(options.leak)?, row(options.content)?);
+    Ok(FrontierPoint {
+        method: cell.method.clone(),
+        value: cell.value,
+        strand: strand.to_string(),
+        leak: leak.accuracies.clone(),
+        content: content.accuracies.clone(),
+        chance: (leak.chance, content.chance),
+    })
+}
+
+/// A line a point.
+pub fn table(points: &[FrontierPoint], options: &FrontierOptions) -> Table {
+    let chance = points.first().map_or((0.0, 0.0), |point| point.chance);
+    let column = |target: Target, chance: f64| {
+        let target = format!("{target:?}").to_lowercase();
+        format!("{target} (chance {chance:.3})")
+    };
+    let mut table = Table::new(&[
+        "method",
+        &options.parameter,
+        "strand",
+        &column(options.leak, chance.0),
+        &column(options.content, chance.1),
+        "runs",
+    ]);
+    for point in points {
+        table.row(vec![
+            point.method.clone(),
+            point.value.map_or("-".into(), |value| value.to_string()),
+            point.strand.clone(),
+            spread(&point.leak),
+            spread(&point.content),
+            point.leak.len().max(point.content.len()).to_string(),
+        ]);
+    }
+    table
+}
+
+/// The picture: the leak to the right, content upwards, so that the upper left corner is where to be.
+pub fn chart(points: &[FrontierPoint], options: &FrontierOptions) -> Chart {
+    let chance = points.first().map_or((0.0, 0.0), |point| point.chance);
+    let axis = |target: Target, what: &str, chance: f64| Axis {
+        label: format!("{target:?} {what} in the {} strand", options.strand).to_lowercase(),
+        chance,
+    };
+    let mut curves: Vec<Curve> = Vec::new();
+    for point in points {
+        let (leak, content) = (mean_deviation(&point.leak), mean_deviation(&point.content));
+        let drawn = Point {
+            at: (leak.0, content.0),
+            spread: (leak.1, content.1),
+            label: point.value.map_or(String::new(), |value| value.to_string()),
+        };
+        match curves.iter_mut().find(|curve| curve.name == point.method) {
+            Some(curve) => curve.points.push(drawn),
+            None => curves.push(Curve {
+                name: point.method.clone(),
+                points: vec![drawn],
+            }),
+        }
+    }
+    Chart {
+        title: "Content kept against speaker left".into(),
+        subtitle: [
+            "Accuracy of fresh probes, mean and standard deviation over runs. Best: upper left."
+                .into(),
+            format!("Numbers at points: {}.", options.parameter),
+        ],
+        x: axis(options.leak, "left", chance.0),
+        y: axis(options.content, "kept", chance.1),
+        curves,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::probe::Family;
+
+    fn result(strand: &str, target: Target, accuracy: f64, chance: f64) -> ProbeResult {
+        let json = serde_json::json!({
+            "strand": strand, "target": target, "probe": Family::Linear, "accuracy": accuracy,
+            "range": [accuracy, accuracy], "interval": [accuracy, accuracy], "chance": chance, "classes": 4,
+            "utterances": [8, 8], "runs": [],
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn cell(method: &str, value: Option<f64>, strand: &str, leaks: &[f64]) -> Cell {
+        let both = |&leak: &f64| {
+            [
+                result(strand, Target::Speaker, leak, 0.25),
+                result(strand, Target::Text, 0.9, 0.5),
+            ]
+        };
+        Cell {
+            method: method.into(),
+            value,
+            results: leaks.iter().flat_map(both).collect(),
+        }
+    }
+
+    fn options() -> FrontierOptions {
+        FrontierOptions {
+            strand: "phonetic".into(),
+            leak: Target::Speaker,
+            content: Target::Text,
+            parameter: "lambda".into(),
+        }
+    }
+
+    #[test]
+    fn curves_run_along_the_parameter() {
+        let cells = [
+            cell("log-mel", None, "log-mel", &[0.99]),
+            cell("turns", Some(1.0), "phonetic", &[0.3, 0.5]),
+            cell("turns", Some(0.1), "phonetic", &[0.8]),
+        ];
+        let points = frontier(&cells, &options()).unwrap();
+        assert_eq!(
+            table(&points, &options()).to_tsv(),
+            "method\tlambda\tstrand\tspeaker (chance 0.250)\ttext (chance 0.500)\truns\n\
+             log-mel\t-\tlog-mel\t0.990\t0.900\t1\n\
+             turns\t0.1\tphonetic\t0.800\t0.900\t1\n\
+             turns\t1\tphonetic\t0.400 ± 0.141\t0.900 ± 0.000\t2\n"
+        );
+        let chart = chart(&points, &options());
+        assert_eq!(chart.curves.len(), 2);
+        let turns = &chart.curves[1].points;
+        assert_eq!((turns[0].at, turns[1].at), ((0.8, 0.9), (0.4, 0.9)));
+        assert_eq!(turns[1].label, "1");
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_refused() {
+        let mut two = cell("a", None, "x", &[0.5]);
+        two.results.push(result("y", Target::Speaker, 0.5, 0.25));
+        let error = frontier(&[two], &options()).unwrap_err().to_string();
+        assert!(
+            error.starts_with("a: expected a probe of speaker on strand 'phonetic', found strands"),
+            "{error}"
+        );
+        let mut other = cell("b", Some(0.3), "phonetic", &[0.5]);
+        other.results[0].chance = 0.1;
+        let cells = [cell("a", None, "phonetic", &[0.5]), other];
+        let error = frontier(&cells, &options()).unwrap_err().to_string();
+        assert!(
+            error.starts_with("b@0.3: expected probes of one test set"),
+            "{error}"
+        );
+    }
+}
