@@ -106,8 +106,28 @@ show_probes() {
 
 show_results() {
   show_probes . results
+  show_abx
   show_eers
   say_where
+}
+
+# show_abx: the mean over seeds of every EXP/abx.tsv, where a recipe has them.
+show_abx() {
+  local conf seed file
+  for conf in log-mel $confs; do
+    for seed in $seeds; do
+      file=$(exp_of "$conf" "$seed")/abx.tsv
+      [ "$conf" != log-mel ] || file=$out/log-mel_0/abx.tsv
+      [ ! -e "$file" ] || awk -v conf="$conf" -F'\t' 'NR == 2 { print conf, $3, $4 }' "$file"
+    done
+  done | awk '{ if (!n[$1]++) order[++rows] = $1; within[$1] += $2; across[$1] += $3 }
+    END { if (rows) print "configuration\tABX within %\tacross %\truns"
+          for (r = 1; r <= rows; r++) { name = order[r]
+            printf "%s\t%.2f\t%.2f\t%d\n", name, within[name] / n[name], across[name] / n[name], n[name] } }' \
+    > $out/abx.tsv
+  [ -s $out/abx.tsv ] || { rm $out/abx.tsv; return 0; }
+  echo
+  awk -F'\t' '{ printf "%-24s  %12s  %8s  %4s\n", $1, $2, $3, $4 }' $out/abx.tsv
 }
 
 # show_eers: the mean over seeds of every EXP/eer_NAME.tsv, where a recipe has trials.

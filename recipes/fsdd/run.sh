@@ -49,11 +49,13 @@ if at 4; then
   [ -e $out/log-mel_0/probe.json ] ||
     unbraid probe data/train data/test --target speaker --target text "${probe_options[@]}" \
       --strand log-mel=data/train/feats.scp,data/test/feats.scp --out $out/log-mel_0/probe
+  unbraid abx data/test --strand log-mel=data/test/feats.scp --out $out/log-mel_0/abx
   for exp in $(each_exp); do
     say "stage 4: probe $exp"
     unbraid probe data/train data/test --target speaker --target text "${probe_options[@]}" --out "$exp/probe" \
       --strand "phonetic=$exp/phonetic_train.scp,$exp/phonetic_test.scp" \
       --strand "speaker=$exp/speaker_train.scp,$exp/speaker_test.scp"
+    unbraid abx data/test --strand "phonetic=$exp/phonetic_test.scp" --out "$exp/abx"
     # Whose voice and which word: told by probes of real features. The voice is the one that was lent.
     unbraid probe data/train "$exp/swap" --target speaker --target text "${swap_options[@]}" --robust \
       --strand "swap=$exp/features_train.scp,$exp/swap/feats.scp" --out "$exp/probe_swap"

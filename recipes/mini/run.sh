@@ -64,9 +64,12 @@ if at 4; then
     for part in train test; do cp "data/$part/feats.scp" "$mel/log-mel_$part.scp"; done
     probe_strands $mel log-mel
   fi
+  unbraid abx data/test --ctm "$bundle/test/phones.ctm" --without-context --strand log-mel=data/test/feats.scp --out $mel/abx
   for exp in $(each_exp); do
     say "stage 4: probe and score $exp"
     probe_strands "$exp" phonetic speaker
+    unbraid abx data/test --ctm "$bundle/test/phones.ctm" --without-context --frame-shift-ms 20 \
+      --strand "phonetic=$exp/phonetic_test.scp" --out "$exp/abx"
     # Whose voice: told by probes of real features. The voice is the one that was lent.
     unbraid probe data/test_learn "$exp/swap" --target speaker "${swap_options[@]}" --robust \
       --strand "swap=$exp/features_test.scp,$exp/swap/feats.scp" --out "$exp/probe_swap"

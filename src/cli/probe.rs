@@ -30,7 +30,8 @@ use crate::report::table::Table;
     --strand log-mel=data/train/feats.scp,data/test/feats.scp \\
     --strand phonetic=exp/a/train_z.scp,exp/a/test_z.scp --out exp/a/probe
 
-The speaker comes from utt2spk, a word from text, frame classes from ali.scp of each data directory.
+The speaker comes from utt2spk, a word from text, frame classes from ali.scp of each data directory. Strings of phones
+(utt2phones) are learned by CTC: their accuracy is one less the phone error rate of the best path.
 --by tells accuracy for groups of test utterances: by speaker, by text, or by a table of two columns keyed by speaker
 or utterance. Whole numbers below 130 are taken for ages and put together by decades, other numbers of more than ten
 values by quarters of the utterances. --curve shows whether longer training finds more.

@@ -121,6 +121,26 @@ impl SpeechCorpus {
         self.labels.words()
     }
 
+    /// Refuses strings of phones that are too long for their utterances at one code in `subsampling` frames.
+    ///
+    /// # Errors
+    /// [`Error::Key`] naming the first such utterance.
+    pub fn refuse_crowded(&self, subsampling: usize) -> Result<()> {
+        for (utterance, &frames) in self.frames.iter().enumerate() {
+            let (codes, least) = (
+                frames.div_ceil(subsampling),
+                self.labels.least_frames(utterance),
+            );
+            if least > codes {
+                let path = self.path.join("utt2phones");
+                let expected = format!("phones for at most {codes} codes");
+                let found = format!("phones that take {least}");
+                return Err(Error::key(path, &self.ids[utterance], expected, found));
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps the labels of a share of the utterances, drawn by `seed`; the others' are [`NO_LABEL`].
     pub fn keep_labels(&mut self, share: f64, seed: u64) {
         self.labels.keep(share, self.ids.len(), seed);

@@ -123,7 +123,19 @@ impl LabelTable {
         }
     }
 
-    /// Whether there are any.
+    /// Frames that the string of an utterance takes at least, under [`Labels::Phones`]: one a phone, and one between two of
+    /// a kind.
+    pub fn least_frames(&self, utterance: usize) -> usize {
+        match &self.source {
+            Source::Strings(strings) => {
+                let string = &strings[utterance];
+                string.len() + string.windows(2).filter(|pair| pair[0] == pair[1]).count()
+            }
+            _ => 0,
+        }
+    }
+
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         matches!(self.source, Source::None)
     }

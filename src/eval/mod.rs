@@ -1,6 +1,7 @@
 //! What the strands are worth: extraction, probes, ABX, trials, swaps.
 
 pub mod abx;
+pub mod edits;
 pub mod extract;
 pub mod factors;
 pub mod grouping;

@@ -51,8 +51,12 @@ pub fn with_setting<T: Serialize + DeserializeOwned>(options: &T, setting: &str)
     })?;
     let mut table = Table::try_from(options)
         .map_err(|error| wrong("options that TOML can hold", &error.to_string()))?;
-    set_value(&mut table, &keys, value)
-        .map_err(|key| wrong("a key of a table", &format!("{key}, which is none")))?;
+    set_value(&mut table, &keys, value).map_err(|key| {
+        wrong(
+            "a key of a table or a place in a list",
+            &format!("{key}, which is none"),
+        )
+    })?;
     table.try_into().map_err(|error: toml::de::Error| {
         wrong("a known key with a value of its type", error.message())
     })
@@ -65,7 +69,7 @@ fn parse_value(text: &str) -> Option<Value> {
     table.is_empty().then_some(value)
 }
 
-/// Puts `value` at the end of a path of tables and places in lists; the path up to a key that holds neither, if there is
+/// Puts `value` at the end of a path of tables and places in lists; the path up to the first key that is neither, if there is
 /// one.
 fn set_value(table: &mut Table, keys: &[&str], value: Value) -> Result<(), String> {
     let Some((last, before)) = keys.split_last() else {
@@ -79,7 +83,7 @@ fn set_value(table: &mut Table, keys: &[&str], value: Value) -> Result<(), Strin
         .entry(*first)
         .or_insert_with(|| Value::Table(Table::new()));
     for (depth, key) in inner.iter().chain([last]).enumerate() {
-        place = inside(place, key).ok_or_else(|| keys[..=depth].join("."))?;
+        place = inside(place, key).ok_or_else(|| keys[..depth + 2].join("."))?;
     }
     *place = value;
     Ok(())
@@ -156,7 +160,7 @@ mod tests {
             ("iner.steps=1", "unknown field `iner`"),
             (
                 "name.x=1",
-                "expected a key of a table, found name, which is none",
+                "expected a key of a table or a place in a list, found name.x, which is none",
             ),
             ("inner.steps=-1", "found"),
             ("inner.steps=\"a\"", "invalid type: string"),

@@ -127,6 +127,9 @@ impl SpeechData {
         let inventory = Inventory::of(&config.data.train, labels)?;
         let mut train = open_corpus(&config.data.train, labels, &inventory)?;
         train.keep_labels(config.data.labelled, config.seed);
+        if let MethodOptions::Disentangle(options) = &config.method {
+            train.refuse_crowded(options.model.subsampling() as usize)?;
+        }
         let valid = match &config.data.valid {
             Some(path) => Some(open_corpus(path, labels, &inventory)?),
             None => None,

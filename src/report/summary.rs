@@ -1,5 +1,6 @@
 //! Results of several trainings side by side: a row a strand, a column a target, mean and spread over runs.
 
+use clap::ValueEnum;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -55,8 +56,9 @@ pub fn summarise(name: &str, runs: &[Vec<ProbeResult>]) -> Vec<SummaryRow> {
 
 /// One line a configuration and strand, one column a target, with chance in the column's head.
 pub fn table(rows: &[SummaryRow]) -> Table {
-    let targets: Vec<Target> = [Target::Speaker, Target::Text, Target::Frames]
-        .into_iter()
+    let targets: Vec<Target> = Target::value_variants()
+        .iter()
+        .copied()
         .filter(|target| rows.iter().any(|row| row.target == *target))
         .collect();
     let mut header = vec!["configuration".to_string(), "strand".to_string()];

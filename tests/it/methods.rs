@@ -84,3 +84,25 @@ fn every_method_of_fsdd_trains_and_resumes() {
 fn every_method_of_mini_trains_and_resumes() {
     trains_and_resumes("mini");
 }
+
+/// Help that the recipes do not ask for: strings of phones, of a few utterances.
+#[test]
+fn a_few_phone_strings_help() {
+    let dir = workplace(&[
+        (
+            "labels = \"text\"\ncrop_frames = 20",
+            "labels = \"phones\"\nlabelled = 0.5",
+        ),
+        ("steps = 60", "steps = 10"),
+    ]);
+    succeed(dir.path(), &TRAIN);
+    let lines = unbraid::train::log::read(&dir.path().join("exp/log.jsonl")).unwrap();
+    let heard: Vec<f64> = lines
+        .iter()
+        .filter_map(|line| line.values.get("label_head/ctc").copied())
+        .collect();
+    assert!(
+        heard.len() > 2 && heard.iter().all(|loss| *loss > 0.0),
+        "{heard:?}"
+    );
+}

@@ -141,6 +141,53 @@ fn codes_at_a_quarter_of_the_rate_and_vectors_are_read() {
 
 /// Frames that say nothing of the speaker hold no bits, and those that say all hold as many as there are.
 #[test]
+fn strings_of_phones_are_read_without_times() {
+    let dir = workplace();
+    let strands = [
+        strand(dir.path(), "coded", coded),
+        strand(dir.path(), "silent", silent),
+    ];
+    let names: Vec<&str> = strands.iter().map(String::as_str).collect();
+    let found = probe(dir.path(), &names, &["phones"]);
+    let [clear, none] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert!(clear.accuracy > 0.9, "{clear:?}");
+    assert!(none.accuracy < 0.7, "{none:?}");
+    assert_eq!((clear.chance, clear.bits), (0.0, 0.0));
+
+    let phones = dir.path().join("test/utt2phones");
+    let text = fs::read_to_string(&phones).unwrap();
+    let first = text.lines().next().unwrap();
+    for (line, expected) in [
+        (
+            format!("{first} p9"),
+            "phones of the training set, found p9",
+        ),
+        ("s00-u000 ".to_string(), "its phones, found none"),
+        (
+            first.to_string() + &" p1 p2".repeat(20),
+            "phones for at most",
+        ),
+    ] {
+        fs::write(&phones, text.replacen(first, &line, 1)).unwrap();
+        let args = [
+            "probe",
+            "train",
+            "test",
+            "--target=phones",
+            "--strand",
+            names[0],
+        ];
+        let error = fail(dir.path(), &args, b"");
+        assert!(
+            error.contains("utt2phones") && error.contains(expected),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn bits_are_between_none_and_all() {
     let dir = workplace();
     let all = strand(dir.path(), "all", spoken);

@@ -193,6 +193,31 @@ fn a_wrong_configuration_is_told_in_one_line() {
         ),
         (
             "labels = \"text\"",
+            "labels = \"phones\"",
+            "data.crop_frames: expected 0 with labels of phones",
+        ),
+        (
+            "labels = \"text\"",
+            "labels = \"text\"\nlabelled = 0.0",
+            "data.labelled: expected 0 < x <= 1, found 0",
+        ),
+        (
+            "code_dim = 4",
+            "bottleneck = { kind = \"vector\", codes = 1 }",
+            "phonetic_encoder.bottleneck.codes: expected 2 to 65536, found 1",
+        ),
+        (
+            "code_dim = 4",
+            "pool = true",
+            "decoder.kind: expected \"recurrent\" for pooled codes",
+        ),
+        (
+            "play = \"in_turns\"",
+            "loss = \"wasserstein\"",
+            "adversaries[0].reads: expected \"pairs\" with a Wasserstein critic",
+        ),
+        (
+            "labels = \"text\"",
             "labels = \"none\"",
             "label_weight: expected data.labels of text, frames or phones",
         ),

@@ -48,7 +48,7 @@ impl Calibration {
 }
 
 /// How labels are spread over classes.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Spread {
     /// Share of the most frequent class.
     pub(super) chance: f64,

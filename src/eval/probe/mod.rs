@@ -31,6 +31,9 @@ pub enum Target {
     Text,
     /// The class of every frame, from `ali.scp`: phones.
     Frames,
+    /// The phones of the utterance in their order, from `utt2phones`, by CTC: what is told is one less the phone error
+    /// rate, which a probe that says nothing has at 0.
+    Phones,
 }
 
 impl Target {
@@ -39,6 +42,7 @@ impl Target {
             Target::Speaker => Labels::None,
             Target::Text => Labels::Text,
             Target::Frames => Labels::Frames,
+            Target::Phones => Labels::Phones,
         }
     }
 
@@ -52,7 +56,7 @@ impl Target {
 
     fn answer(self) -> Answer {
         match self {
-            Target::Frames => Answer::Frames,
+            Target::Frames | Target::Phones => Answer::Frames,
             Target::Speaker | Target::Text => Answer::Sequence,
         }
     }
@@ -161,13 +165,14 @@ pub struct ProbeResult {
     pub range: (f64, f64),
     /// 95 % bootstrap interval over test utterances.
     pub interval: (f64, f64),
-    /// Accuracy of always naming the most frequent class of the test set.
+    /// Accuracy of always naming the most frequent class of the test set; 0 for strings of phones.
     pub chance: f64,
     /// What the probe knows of a label, in bits: the entropy of the labels less the probe's cross-entropy, mean over
     /// seeds, at least 0. A lower bound on the mutual information of strand and target (Barber and Agakov 2003).
     #[serde(default)]
     pub bits: f64,
-    /// Entropy of the test labels in bits: the most that there is to know.
+    /// Entropy of the test labels in bits: the most that there is to know. 0 for strings of phones, which are not
+    /// classes.
     #[serde(default)]
     pub entropy: f64,
     /// Number of classes.

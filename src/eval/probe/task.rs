@@ -17,16 +17,18 @@ use crate::dataset::loader::Loader;
 use crate::dataset::sampler::{Population, Sampler, SamplerOptions, pack_by_length};
 use crate::dataset::view::FeatureView;
 use crate::error::{Error, Result};
+use crate::eval::edits::{collapse, edit_distance};
 use crate::eval::interval::weighted_mean;
 use crate::nn::{Mask, PerturbOptions};
 use crate::objective::classification::cross_entropy;
+use crate::objective::ctc::ctc;
 use crate::train::trainer::step_seed;
 use crate::train::{Player, update};
 
 /// What a probe reads from one utterance.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Heard {
-    /// Labels named rightly.
+    /// Labels named rightly; of strings, labels less edits.
     pub(super) right: f64,
     /// Labels.
     pub(super) counted: f64,
@@ -59,7 +61,7 @@ impl Task {
         }
         let classes = match target {
             Target::Speaker => inventory.speakers.len(),
-            Target::Text | Target::Frames => inventory.labels.len(),
+            Target::Text | Target::Frames | Target::Phones => inventory.labels.len(),
         };
         if classes < 2 {
             let found = format!("{classes}");
@@ -77,6 +79,10 @@ impl Task {
                 found,
             ));
         }
+        if target == Target::Phones {
+            train.refuse_crowded(1)?;
+            test.refuse_crowded(1)?;
+        }
         let task = Self {
             target,
             view: FeatureView::identity(train.bins()?),
@@ -93,7 +99,7 @@ impl Task {
         let labels = match self.target {
             Target::Speaker => Some(self.test.speakers()),
             Target::Text => self.test.words(),
-            Target::Frames => None,
+            Target::Frames | Target::Phones => None,
         };
         let unknown = labels.and_then(|labels| labels.iter().position(|&label| label == NO_LABEL));
         match unknown {
@@ -113,6 +119,9 @@ impl Task {
 
     /// How the labels of the test set are spread.
     pub(super) fn spread(&self) -> Result<Spread> {
+        if self.target == Target::Phones {
+            return Ok(Spread::default());
+        }
         let mut counts = vec![0f64; self.classes as usize];
         let all: Vec<usize> = (0..self.test.len()).collect();
         for chunk in all.chunks(64) {
@@ -144,7 +153,8 @@ impl Task {
         let (mut player, network) =
             Player::new("probe", Device::Cpu, &optimiser(family, total), |path| {
                 let dim = self.view.bins() as i64;
-                Network::new(path, family, dim, self.classes, self.target)
+                let blank = i64::from(self.target == Target::Phones);
+                Network::new(path, family, dim, self.classes + blank, self.target)
             });
         let mut batches = self.batches(learn, seed, options)?;
         let mut best = Best::default();
@@ -197,7 +207,11 @@ impl Task {
             &batch.feats
         };
         let logits = network.forward(feats, &mask, true);
-        let loss = cross_entropy(&logits, &self.target.of(batch), 0.1);
+        let targets = self.target.of(batch);
+        let loss = match self.target {
+            Target::Phones => ctc(&logits, &mask, &targets),
+            _ => cross_entropy(&logits, &targets, 0.1),
+        };
         update(&mut [player], &loss, total)?;
         Ok(())
     }
@@ -232,7 +246,11 @@ impl Task {
         let (corpus, view, crop) = (
             Arc::clone(&self.train),
             self.view.clone(),
-            options.crop_frames,
+            // Strings of phones have no times to cut at.
+            match self.target {
+                Target::Phones => 0,
+                _ => options.crop_frames,
+            },
         );
         Ok(Loader::spawn(0, move |number| {
             let batch: Vec<usize> = sampler
@@ -258,29 +276,63 @@ impl Task {
         calibration: &Calibration,
     ) -> Result<Vec<Heard>> {
         let mut found = vec![Heard::default(); utterances.len()];
-        self.each_batch(network, corpus, utterances, |places, logits, targets| {
-            let right = logits.argmax(1, false).eq_tensor(targets);
-            let nats = calibration.nats(logits, targets);
-            let sums = |t: &Tensor| sums_by_utterance(t, places.len());
-            let (right, counted) = (sums(&right)?, sums(&targets.ne(NO_LABEL))?);
-            let nats = sums(&nats)?;
-            for (index, &place) in places.iter().enumerate() {
-                found[place] = Heard {
-                    right: right[index],
-                    counted: counted[index],
-                    nats: nats[index],
-                };
-            }
-            Ok(())
-        })?;
+        self.each_batch(
+            network,
+            corpus,
+            utterances,
+            |places, (logits, mask), targets| {
+                if self.target == Target::Phones {
+                    let heard = self.strings(logits, mask, targets)?;
+                    places
+                        .iter()
+                        .zip(heard)
+                        .for_each(|(&place, heard)| found[place] = heard);
+                    return Ok(());
+                }
+                let right = logits.argmax(1, false).eq_tensor(targets);
+                let nats = calibration.nats(logits, targets);
+                let sums = |t: &Tensor| sums_by_utterance(t, places.len());
+                let (right, counted) = (sums(&right)?, sums(&targets.ne(NO_LABEL))?);
+                let nats = sums(&nats)?;
+                for (index, &place) in places.iter().enumerate() {
+                    found[place] = Heard {
+                        right: right[index],
+                        counted: counted[index],
+                        nats: nats[index],
+                    };
+                }
+                Ok(())
+            },
+        )?;
         Ok(found)
+    }
+
+    /// How much of each string of phones the best path says.
+    fn strings(&self, logits: &Tensor, mask: &Mask, targets: &Tensor) -> Result<Vec<Heard>> {
+        let paths = Vec::<Vec<i64>>::try_from(logits.argmax(1, false))?;
+        let strings = Vec::<Vec<i64>>::try_from(targets)?;
+        let heard = paths.iter().zip(mask.lengths()).zip(&strings);
+        let heard = heard.map(|((path, &frames), string)| {
+            let said = collapse(&path[..frames as usize], self.classes);
+            let string: Vec<i64> = string.iter().copied().filter(|&p| p != NO_LABEL).collect();
+            let edits = edit_distance(&said, &string) as f64;
+            Heard {
+                right: string.len() as f64 - edits,
+                counted: string.len() as f64,
+                nats: 0.0,
+            }
+        });
+        Ok(heard.collect())
     }
 
     /// The temperature that fits a probe's own split best.
     fn calibrate(&self, network: &Network, dev: &[usize]) -> Result<Calibration> {
+        if self.target == Target::Phones {
+            return Ok(Calibration::NONE);
+        }
         let candidates = Calibration::candidates(dev.len());
         let mut sums = vec![0.0; candidates.len()];
-        self.each_batch(network, &self.train, dev, |_, logits, targets| {
+        self.each_batch(network, &self.train, dev, |_, (logits, _), targets| {
             for (sum, candidate) in sums.iter_mut().zip(&candidates) {
                 *sum += candidate
                     .nats(logits, targets)
@@ -296,13 +348,14 @@ impl Task {
         Ok(best.map_or(Calibration::NONE, |(_, candidate)| *candidate))
     }
 
-    /// Lets `take` see places in `utterances`, their logits and their targets, in batches of like length.
+    /// Lets `take` see places in `utterances`, their logits, which frames are real, and their targets, in batches of like
+    /// length.
     fn each_batch(
         &self,
         network: &Network,
         corpus: &SpeechCorpus,
         utterances: &[usize],
-        mut take: impl FnMut(&[usize], &Tensor, &Tensor) -> Result<()>,
+        mut take: impl FnMut(&[usize], (&Tensor, &Mask), &Tensor) -> Result<()>,
     ) -> Result<()> {
         let frames = corpus.population().frames;
         let lengths: Vec<usize> = utterances.iter().map(|&u| frames[u]).collect();
@@ -311,7 +364,7 @@ impl Task {
             let batch = corpus.batch(&chosen, &self.view, 0, 0)?;
             let mask = Mask::new(&batch.lengths, Device::Cpu);
             let logits = no_grad(|| network.forward(&batch.feats, &mask, false));
-            take(&places, &logits, &self.target.of(&batch))?;
+            take(&places, (&logits, &mask), &self.target.of(&batch))?;
         }
         Ok(())
     }

@@ -38,7 +38,7 @@ const HOLD: usize = 8;
 pub const CLASSES: usize = 3;
 
 impl Corpus {
-    /// Writes `utt2spk`, `text`, `feats.{ark,scp}` and `ali.{ark,scp}` in `folder`.
+    /// Writes `utt2spk`, `text`, `utt2phones`, `feats.{ark,scp}` and `ali.{ark,scp}` in `folder`.
     pub fn write(&self, folder: &Path) {
         fs::create_dir_all(folder).unwrap();
         let table = |name: &str| {
@@ -48,6 +48,7 @@ impl Corpus {
         let mut feats = TableWriter::<Array2<f32>>::create(&table("feats")).unwrap();
         let mut alignments = TableWriter::<Vec<i32>>::create(&table("ali")).unwrap();
         let (mut speakers, mut texts) = (String::new(), String::new());
+        let mut strings = String::new();
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         for (speaker, utterance) in self.places() {
             let key = key(speaker, utterance);
@@ -58,11 +59,16 @@ impl Corpus {
             alignments.write(&key, &classes).unwrap();
             speakers += &format!("{key} s{speaker:02}\n");
             texts += &format!("{key} {}\n", WORDS[utterance % WORDS.len()]);
+            let mut string = classes;
+            string.dedup();
+            let string: Vec<String> = string.iter().map(|class| format!("p{class}")).collect();
+            strings += &format!("{key} {}\n", string.join(" "));
         }
         feats.finish().unwrap();
         alignments.finish().unwrap();
         fs::write(folder.join("utt2spk"), speakers).unwrap();
         fs::write(folder.join("text"), texts).unwrap();
+        fs::write(folder.join("utt2phones"), strings).unwrap();
     }
 
     /// Speaker and utterance numbers, in the order of the keys.
