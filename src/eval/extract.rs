@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use clap::ValueEnum;
 use ndarray::{Array1, Array2, Axis};
@@ -141,8 +142,17 @@ pub struct Extracted {
 struct Origin {
     checkpoint: PathBuf,
     source: String,
+    /// Size of the file that the source names, where it names one, and when it was changed: a list written anew tells
+    /// of features made anew.
+    changed: Option<(u64, SystemTime)>,
     strand: Strand,
     pool: Pool,
+}
+
+fn changed(source: &str) -> Option<(u64, SystemTime)> {
+    let (_, file) = source.split_once(':')?;
+    let meta = std::fs::metadata(file).ok()?;
+    Some((meta.len(), meta.modified().ok()?))
 }
 
 /// Speakers by utterance, and the file that says so.
@@ -218,6 +228,7 @@ impl<'a> Extraction<'a> {
                 .canonicalize()
                 .unwrap_or_else(|_| route.checkpoint.to_path_buf()),
             source: route.source.to_string(),
+            changed: changed(route.source),
             strand: self.strand,
             pool: self.pool,
         }

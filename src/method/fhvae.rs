@@ -18,9 +18,9 @@ use tch::{Device, Kind, Tensor, no_grad};
 use super::strands::Strands;
 use crate::dataset::batch::SpeechBatch;
 use crate::error::{Error, Result};
-use crate::nn::Mask;
 use crate::nn::layer::{Linear, bf16_autocast};
 use crate::nn::recurrent::Recurrent;
+use crate::nn::{Mask, check_size};
 use crate::objective::classification::cross_entropy;
 use crate::train::{Clock, Method, OptimiserOptions, Player, Scalars, update};
 
@@ -74,9 +74,7 @@ impl FhvaeOptions {
             ("code_dim", self.code_dim),
             ("embedding_dim", self.embedding_dim),
         ] {
-            if value < 1 {
-                return Err(Error::option(key, "at least 1", value.to_string()));
-            }
+            check_size(key, value, 1)?;
         }
         if self.segment_frames % self.hop_frames != 0 {
             let expected = format!("a divisor of segment_frames = {}", self.segment_frames);

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
-use crate::nn::Mask;
 use crate::nn::layer::Conv1d;
 use crate::nn::recurrent::Recurrent;
+use crate::nn::{Mask, check_size};
 use crate::objective::invariance::Invariance;
 use crate::train::{OptimiserOptions, Player};
 
@@ -49,10 +49,7 @@ impl PredictionOptions {
             }
         }
         for (key, value) in [("steps", self.steps), ("channels", self.channels)] {
-            if value < 1 {
-                let found = value.to_string();
-                return Err(Error::option(format!("{name}.{key}"), "at least 1", found));
-            }
+            check_size(format!("{name}.{key}"), value, 1)?;
         }
         Ok(())
     }

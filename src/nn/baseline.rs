@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use tch::nn::Path;
 use tch::{Kind, Tensor, no_grad};
 
+use super::check_size;
 use super::mask::Mask;
 use crate::dataset::labels::NO_LABEL;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// What is done to the features, which then are the codes, one a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,12 +29,10 @@ impl BaselineOptions {
     /// [`Error::Option`] naming the key.
     pub fn check(self, name: &str) -> Result<()> {
         match self {
-            Self::SpeakerPca { directions } if directions < 1 => Err(Error::option(
-                format!("{name}.directions"),
-                "at least 1",
-                directions.to_string(),
-            )),
-            Self::Standardise | Self::SpeakerPca { .. } => Ok(()),
+            Self::Standardise => Ok(()),
+            Self::SpeakerPca { directions } => {
+                check_size(format!("{name}.directions"), directions, 1)
+            }
         }
     }
 }

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use tch::nn::Path;
 use tch::{Tensor, nn::Path as VarPath};
 
-use super::Mask;
 use super::layer::{BatchNorm, Conv1d, Linear};
 use super::pooling::statistics_and_max;
+use super::{Mask, check_size};
 use crate::error::{Error, Result};
 
 /// Size of a [`Classifier`].
@@ -47,22 +47,16 @@ impl ClassifierOptions {
     /// # Errors
     /// [`Error::Option`] naming the key.
     pub fn check(&self, name: &str) -> Result<()> {
-        if self.kernel < 1 || self.kernel % 2 == 0 {
+        check_size(format!("{name}.kernel"), self.kernel, 1)?;
+        if self.kernel % 2 == 0 {
             return Err(Error::option(
                 format!("{name}.kernel"),
                 "an odd width",
                 self.kernel.to_string(),
             ));
         }
-        for (key, value, least) in [("channels", self.channels, 1), ("layers", self.layers, 0)] {
-            if value < least {
-                return Err(Error::option(
-                    format!("{name}.{key}"),
-                    format!("at least {least}"),
-                    value.to_string(),
-                ));
-            }
-        }
+        check_size(format!("{name}.channels"), self.channels, 1)?;
+        check_size(format!("{name}.layers"), self.layers, 0)?;
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(Error::option(
                 format!("{name}.dropout"),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 use tch::nn::Path;
 
+use super::check_size;
 use super::layer::{Conv1d, Linear};
 use super::mask::Mask;
 use super::recurrent::Unroll;
@@ -76,22 +77,29 @@ impl DecoderOptions {
     /// # Errors
     /// [`Error::Option`] naming the key.
     pub fn check(&self) -> Result<()> {
+        let size = |key: &str, value, least| check_size(format!("decoder.{key}"), value, least);
         let refuse = |key: &str, expected: &str, found: i64| {
             let key = format!("decoder.{key}");
             Err(Error::option(key, expected, found.to_string()))
         };
         match self {
-            Self::Conv(o) if o.kernel < 1 || o.kernel % 2 == 0 => {
-                refuse("kernel", "an odd width", o.kernel)
+            Self::Conv(o) => {
+                size("channels", o.channels, 1)?;
+                size("kernel", o.kernel, 1)?;
+                size("layers", o.layers, 0)?;
+                if o.kernel % 2 == 0 {
+                    return refuse("kernel", "an odd width", o.kernel);
+                }
             }
-            Self::Conv(o) if o.channels < 1 => refuse("channels", "at least 1", o.channels),
-            Self::Conv(o) if o.layers < 0 => refuse("layers", "0 or more", o.layers),
-            Self::Recurrent(o) if o.channels < 2 || o.channels % 2 != 0 => {
-                refuse("channels", "an even number", o.channels)
+            Self::Recurrent(o) => {
+                size("channels", o.channels, 1)?;
+                size("layers", o.layers, 1)?;
+                if o.channels % 2 != 0 {
+                    return refuse("channels", "an even number", o.channels);
+                }
             }
-            Self::Recurrent(o) if o.layers < 1 => refuse("layers", "at least 1", o.layers),
-            Self::Conv(_) | Self::Recurrent(_) => Ok(()),
         }
+        Ok(())
     }
 }
 

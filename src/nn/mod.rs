@@ -29,6 +29,19 @@ pub use perturb::PerturbOptions;
 pub use phonetic_encoder::{PhoneticEncoder, PhoneticEncoderOptions};
 pub use speaker_encoder::{SpeakerEncoder, SpeakerEncoderOptions};
 
+/// Checks a width or a count of a network. Beyond 65536 it is a slip of the pen, which would only fail inside libtorch.
+///
+/// # Errors
+/// [`crate::Error::Option`] naming `key`.
+pub(crate) fn check_size(key: impl Into<String>, value: i64, least: i64) -> crate::Result<()> {
+    const MOST: i64 = 1 << 16;
+    if (least..=MOST).contains(&value) {
+        return Ok(());
+    }
+    let expected = format!("{least} to {MOST}");
+    Err(crate::Error::option(key, expected, value.to_string()))
+}
+
 impl From<tch::TchError> for crate::Error {
     fn from(error: tch::TchError) -> Self {
         // libtorch appends a C++ stack trace; its first line says what was wrong.

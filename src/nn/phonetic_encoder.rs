@@ -5,6 +5,7 @@ use tch::Tensor;
 use tch::nn::Path;
 
 use super::bottleneck::{Bottleneck, BottleneckOptions};
+use super::check_size;
 use super::conformer::ConformerBlock;
 use super::layer::Conv1d;
 use super::mask::Mask;
@@ -95,13 +96,12 @@ impl PhoneticEncoderOptions {
         if ![1, 2, 4, 8].contains(&self.subsampling) {
             return refuse("subsampling", "1, 2, 4 or 8", self.subsampling.to_string());
         }
-        if self.kernel < 1 || self.kernel % 2 == 0 {
+        let size = |name: &str, value| check_size(format!("phonetic_encoder.{name}"), value, 1);
+        size("kernel", self.kernel)?;
+        size("channels", self.channels)?;
+        size("code_dim", self.code_dim)?;
+        if self.kernel % 2 == 0 {
             return refuse("kernel", "an odd width", self.kernel.to_string());
-        }
-        for (name, value) in [("channels", self.channels), ("code_dim", self.code_dim)] {
-            if value < 1 {
-                return refuse(name, "at least 1", value.to_string());
-            }
         }
         if self.causal && (self.instance_norm || self.code_norm || self.pool) {
             let expected =
@@ -118,15 +118,9 @@ impl PhoneticEncoderOptions {
             Body::Recurrent { layers } => (layers, if self.causal { 1 } else { 2 }),
             Body::Conformer { layers, heads } => (layers, heads),
         };
-        if layers < 0 {
-            let found = layers.to_string();
-            return Err(Error::option(
-                "phonetic_encoder.body.layers",
-                "0 or more",
-                found,
-            ));
-        }
-        if parts < 1 || self.channels % parts != 0 {
+        check_size("phonetic_encoder.body.layers", layers, 0)?;
+        check_size("phonetic_encoder.body.heads", parts, 1)?;
+        if self.channels % parts != 0 {
             let expected = format!("a multiple of {parts}, as phonetic_encoder.body asks");
             let found = self.channels.to_string();
             return Err(Error::option("phonetic_encoder.channels", expected, found));

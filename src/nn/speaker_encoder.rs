@@ -5,6 +5,7 @@ use tch::nn::Path;
 use tch::{Kind, Tensor};
 
 use super::bottleneck::quantise;
+use super::check_size;
 use super::ecapa::Ecapa;
 use super::layer::{BatchNorm, Linear};
 use super::mask::Mask;
@@ -64,18 +65,15 @@ impl SpeakerEncoderOptions {
             let key = format!("speaker_encoder.{name}");
             Err(Error::option(key, expected, found.to_string()))
         };
-        for (name, value) in [
-            ("channels", self.channels),
-            ("embedding_dim", self.embedding_dim),
-        ] {
-            if value < 1 {
-                return refuse(name, "at least 1", value);
-            }
-        }
+        let size =
+            |name: &str, value, least| check_size(format!("speaker_encoder.{name}"), value, least);
+        size("channels", self.channels, 1)?;
+        size("embedding_dim", self.embedding_dim, 1)?;
+        size("embedding_levels", self.embedding_levels, 0)?;
         if self.trunk == Trunk::Ecapa && self.channels % 8 != 0 {
             return refuse("channels", "a multiple of 8 for ecapa", self.channels);
         }
-        if self.embedding_levels < 0 || self.embedding_levels == 1 {
+        if self.embedding_levels == 1 {
             return refuse(
                 "embedding_levels",
                 "0, or at least 2",

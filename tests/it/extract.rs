@@ -205,6 +205,16 @@ fn killed_it_is_taken_up_and_ends_the_same() {
         other.contains("\"features\"") && other.contains("\"phonetic\""),
         "{other}"
     );
+    // A list written anew may tell of other features.
+    let list = fs::File::options()
+        .append(true)
+        .open(at.join("many.scp"))
+        .unwrap();
+    let changed = list.metadata().unwrap().modified().unwrap();
+    list.set_modified(changed + Duration::from_secs(1)).unwrap();
+    let anew = fail(at, &args, b"");
+    assert!(anew.contains("z.ark.parts: expected "), "{anew}");
+    list.set_modified(changed).unwrap();
     succeed(at, &args);
     assert_eq!(
         fs::read(at.join("z.ark")).unwrap(),

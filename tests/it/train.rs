@@ -169,7 +169,12 @@ fn a_wrong_configuration_is_told_in_one_line() {
         (
             "code_dim = 4",
             "code_dim = 0",
-            "phonetic_encoder.code_dim: expected at least 1",
+            "phonetic_encoder.code_dim: expected 1 to 65536, found 0",
+        ),
+        (
+            "code_dim = 4",
+            "code_dim = 1000000000000",
+            "phonetic_encoder.code_dim: expected 1 to 65536, found 1000000000000",
         ),
         (
             "code_dim = 4",

@@ -1,4 +1,5 @@
-//! Matrices: `FM`, `DM`, the compressed forms, and text.
+//! Matrices: `FM`, `DM`, the compressed forms, and text. Of single precision `FM` is written, of double precision (as
+//! Kaldi keeps statistics) `DM`; every form is read as either.
 
 use ndarray::{Array2, s};
 
@@ -7,6 +8,7 @@ use super::input::Input;
 use super::mismatch::{Mismatch, header_size};
 use super::object::KaldiObject;
 use super::range::Range;
+use super::real::Real;
 use super::text;
 use crate::error::Result;
 
@@ -23,17 +25,18 @@ pub(super) enum Layout {
     Compressed(compressed::Header),
 }
 
-impl KaldiObject for Array2<f32> {
-    const KIND: &'static str = "matrix";
-    const COMPRESSES: bool = true;
+impl<R: Real> KaldiObject for Array2<R> {
+    const KIND: &'static str = R::KIND;
+    const COMPRESSES: bool = R::COMPRESSES;
 
     fn read_binary(input: &mut Input) -> Result<Self> {
         let header = read_header(input)?;
         let (rows, cols) = (header.rows, header.cols);
+        let count = rows as u64 * cols as u64;
         let values = match header.layout {
-            Layout::Single => read_singles(input, rows as u64 * cols as u64)?,
-            Layout::Double => read_doubles(input, rows as u64 * cols as u64)?,
-            Layout::Compressed(header) => compressed::read(input, &header)?,
+            Layout::Single => R::from_singles(read_singles(input, count)?),
+            Layout::Double => R::from_doubles(read_doubles(input, count)?),
+            Layout::Compressed(header) => R::from_singles(compressed::read(input, &header)?),
         };
         shaped(input, rows, cols, values)
     }
@@ -51,15 +54,15 @@ impl KaldiObject for Array2<f32> {
     ) -> Result<(), Mismatch> {
         check_shape(self)?;
         if let Some(compression) = compression {
-            return compressed::write(self, compression, out);
+            return R::compress(self, compression, out);
         }
-        out.extend_from_slice(b"FM ");
+        out.extend_from_slice(R::TOKEN);
         for size in [self.nrows(), self.ncols()] {
             out.push(4);
             out.extend_from_slice(&header_size(size)?);
         }
         for value in self {
-            out.extend_from_slice(&value.to_le_bytes());
+            value.write_bytes(out);
         }
         Ok(())
     }
@@ -71,7 +74,7 @@ impl KaldiObject for Array2<f32> {
             out.extend_from_slice(b"\n ");
             for &value in row {
                 out.push(b' ');
-                text::write_number(value, out);
+                value.write_text(out);
             }
             out.push(b' ');
         }
@@ -120,21 +123,13 @@ pub(super) fn read_singles(input: &mut Input, count: u64) -> Result<Vec<f32>> {
     Ok(numbers.iter().map(|b| f32::from_le_bytes(*b)).collect())
 }
 
-pub(super) fn read_doubles(input: &mut Input, count: u64) -> Result<Vec<f32>> {
+pub(super) fn read_doubles(input: &mut Input, count: u64) -> Result<Vec<f64>> {
     let bytes = input.bytes(count.saturating_mul(8), "double precision numbers")?;
     let (numbers, _) = bytes.as_chunks::<8>();
-    Ok(numbers
-        .iter()
-        .map(|b| f64::from_le_bytes(*b) as f32)
-        .collect())
+    Ok(numbers.iter().map(|b| f64::from_le_bytes(*b)).collect())
 }
 
-pub(super) fn shaped<T>(
-    input: &Input,
-    rows: usize,
-    cols: usize,
-    values: Vec<T>,
-) -> Result<Array2<T>> {
+fn shaped<T>(input: &Input, rows: usize, cols: usize, values: Vec<T>) -> Result<Array2<T>> {
     let found = values.len();
     Array2::from_shape_vec((rows, cols), values).map_err(|_| {
         input.fault(
@@ -145,7 +140,7 @@ pub(super) fn shaped<T>(
 }
 
 /// Kaldi knows one empty matrix, 0 by 0.
-pub(super) fn check_shape<T>(matrix: &Array2<T>) -> Result<(), Mismatch> {
+fn check_shape<T>(matrix: &Array2<T>) -> Result<(), Mismatch> {
     let (rows, cols) = matrix.dim();
     if (rows == 0) == (cols == 0) {
         return Ok(());
@@ -154,4 +149,40 @@ pub(super) fn check_shape<T>(matrix: &Array2<T>) -> Result<(), Mismatch> {
         "rows and columns, or neither",
         format!("{rows} by {cols}"),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{TableReader, TableWriter};
+    use super::*;
+
+    fn round_trip<W: KaldiObject, R: KaldiObject>(value: &W, flags: &str) -> Result<R> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let mut writer = TableWriter::create(&format!("ark{flags}:{}", path.display()))?;
+        writer.write("a", value)?;
+        writer.finish()?;
+        let mut reader = TableReader::open(&format!("ark:{}", path.display()))?;
+        reader.next().unwrap().map(|(_, value)| value)
+    }
+
+    #[test]
+    fn every_bit_comes_back() {
+        let value = ndarray::array![[0.1, -1e300, 5e-324], [1.0 / 3.0, 1e17, 0.0]];
+        for flags in ["", ",t"] {
+            assert_eq!(round_trip::<_, Array2<f64>>(&value, flags).unwrap(), value);
+        }
+        let empty = Array2::<f64>::zeros((0, 0));
+        assert_eq!(round_trip::<_, Array2<f64>>(&empty, "").unwrap(), empty);
+    }
+
+    #[test]
+    fn single_precision_is_read_as_well() {
+        let single = ndarray::array![[0.1f32, 2.0]];
+        let read: Array2<f64> = round_trip(&single, "").unwrap();
+        assert_eq!(read, single.mapv(f64::from));
+        let back: Array2<f32> = round_trip(&read, "").unwrap();
+        assert_eq!(back, single);
+        assert!(round_trip::<_, Array2<f64>>(&vec![1, 2], "").is_err());
+    }
 }

@@ -9,7 +9,6 @@
 //! `matrix/compressed-matrix.cc`.
 
 mod compressed;
-mod double;
 mod files;
 mod input;
 mod location;
@@ -18,6 +17,7 @@ mod mismatch;
 mod object;
 mod range;
 mod reader;
+mod real;
 mod scp;
 mod sink;
 mod specifier;

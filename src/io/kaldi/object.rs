@@ -8,14 +8,13 @@ use crate::error::Result;
 
 mod sealed {
     pub trait Sealed {}
-    impl Sealed for ndarray::Array2<f32> {}
-    impl Sealed for ndarray::Array2<f64> {}
+    impl<R: super::super::real::Real> Sealed for ndarray::Array2<R> {}
     impl Sealed for ndarray::Array1<f32> {}
     impl Sealed for Vec<i32> {}
 }
 
-/// A matrix `Array2<f32>` (or, for statistics, `Array2<f64>`), a vector `Array1<f32>` or an integer vector `Vec<i32>`, in Kaldi's binary and
-/// text forms.
+/// A matrix `Array2<f32>` (or, for statistics, `Array2<f64>`), a vector `Array1<f32>` or an integer vector `Vec<i32>`,
+/// in Kaldi's binary and text forms.
 pub trait KaldiObject: sealed::Sealed + Sized + Send + 'static {
     /// What it is called in messages.
     const KIND: &'static str;

@@ -1,5 +1,6 @@
 //! The text forms of numbers: `[` rows of numbers `]`.
 
+use std::fmt::{Display, LowerExp};
 use std::io::Write;
 use std::str::FromStr;
 
@@ -111,13 +112,18 @@ fn number<T: FromStr>(input: &mut Input, word: &mut Vec<u8>) -> Result<T> {
         .map_err(|_| input.fault("a number", format!("'{word}'")))
 }
 
-/// Writes the shortest form that reads back as the same number, where Kaldi keeps six digits.
-pub(super) fn write_number(value: f32, out: &mut Vec<u8>) {
-    let size = value.abs();
+/// Writes the shortest form that reads back as the same number, where Kaldi keeps six digits; in plain figures below
+/// `plain`.
+pub(super) fn write_number(
+    value: impl Into<f64> + LowerExp + Display + Copy,
+    plain: f64,
+    out: &mut Vec<u8>,
+) {
+    let size = value.into().abs();
     // To write into memory cannot fail.
     let _ = match value {
-        _ if value.is_nan() => write!(out, "nan"),
-        _ if size != 0.0 && !(1e-5..1e7).contains(&size) => write!(out, "{value:e}"),
+        _ if size.is_nan() => write!(out, "nan"),
+        _ if size != 0.0 && !(1e-5..plain).contains(&size) => write!(out, "{value:e}"),
         _ => write!(out, "{value}"),
     };
 }
@@ -131,7 +137,7 @@ mod tests {
         let odd = [0.0, -0.0, 1.0, 0.1, -1e-42, f32::MAX, f32::MIN_POSITIVE];
         for value in odd.into_iter().chain([f32::INFINITY, f32::NEG_INFINITY]) {
             let mut out = Vec::new();
-            write_number(value, &mut out);
+            write_number(value, 1e7, &mut out);
             let read: f32 = std::str::from_utf8(&out).unwrap().parse().unwrap();
             assert_eq!(read.to_bits(), value.to_bits());
             assert!(out.len() < 16);

@@ -8,6 +8,7 @@ use super::matrix::{read_doubles, read_singles};
 use super::mismatch::{Mismatch, header_size};
 use super::object::KaldiObject;
 use super::range::Range;
+use super::real::Real;
 use super::text;
 use crate::error::Result;
 
@@ -24,7 +25,7 @@ impl KaldiObject for Array1<f32> {
         let size = input.count(size, "a dimension from 0")? as u64;
         let values = match token.as_str() {
             "FV" => read_singles(input, size)?,
-            _ => read_doubles(input, size)?,
+            _ => f32::from_doubles(read_doubles(input, size)?),
         };
         Ok(Array1::from_vec(values))
     }
@@ -46,7 +47,7 @@ impl KaldiObject for Array1<f32> {
         out.extend_from_slice(b" [");
         for &value in self {
             out.push(b' ');
-            text::write_number(value, out);
+            Real::write_text(value, out);
         }
         out.extend_from_slice(b" ]\n");
         Ok(())
