@@ -43,7 +43,7 @@ pub struct Config {
 #[serde(tag = "name", rename_all = "lowercase")]
 pub enum MethodOptions {
     /// Two encoders, one decoder, and what is set between them.
-    Disentangle(DisentangleOptions),
+    Disentangle(Box<DisentangleOptions>),
     /// The factorised hierarchical variational autoencoder.
     Fhvae(FhvaeOptions),
 }

@@ -94,7 +94,7 @@ pub struct ModelShape {
 #[derive(Debug)]
 pub enum Phonetic {
     /// A trained encoder.
-    Network(PhoneticEncoder),
+    Network(Box<PhoneticEncoder>),
     /// A baseline.
     Baseline(Baseline),
 }
@@ -156,7 +156,7 @@ impl Model {
                 }
                 None => {
                     let encoder = &options.phonetic_encoder;
-                    Phonetic::Network(PhoneticEncoder::new(path, shape.bins, encoder))
+                    Phonetic::Network(Box::new(PhoneticEncoder::new(path, shape.bins, encoder)))
                 }
             },
         );

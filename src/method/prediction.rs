@@ -108,7 +108,7 @@ impl Prediction {
             let came = codes.narrow(2, step, rest);
             let lengths: Vec<i64> = mask.lengths().iter().map(|n| (n - step).max(0)).collect();
             let both = Mask::of_frames(&lengths, rest, codes.device());
-            sum = sum + alike.loss(&foretold, &came, &both);
+            sum += alike.loss(&foretold, &came, &both);
         }
         sum * (self.options.weight / self.options.steps as f64)
     }

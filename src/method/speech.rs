@@ -55,8 +55,8 @@ pub fn train_speech(config: &Config, exp: &Path, resume: bool) -> Result<()> {
     tch::manual_seed(step_seed(config.seed, u64::MAX));
     let (options, seed) = (&config.train, config.seed);
     match &mut build(config, &data.settled, device) {
-        Built::Disentangle(method) => train(method, &data, &experiment, options, seed),
-        Built::Fhvae(method) => train(method, &data, &experiment, options, seed),
+        Built::Disentangle(method) => train(method.as_mut(), &data, &experiment, options, seed),
+        Built::Fhvae(method) => train(method.as_mut(), &data, &experiment, options, seed),
     }
 }
 
@@ -79,7 +79,7 @@ pub fn load(
         }
         Built::Fhvae(mut method) => {
             checkpoint::load_weights(&weights, &method.players())?;
-            Box::new(method)
+            method
         }
     };
     Ok((model, settled))
@@ -87,8 +87,8 @@ pub fn load(
 
 /// A method, whichever it is.
 enum Built {
-    Disentangle(Disentangle),
-    Fhvae(Fhvae),
+    Disentangle(Box<Disentangle>),
+    Fhvae(Box<Fhvae>),
 }
 
 fn build(config: &Config, settled: &Settled, device: Device) -> Built {
@@ -100,11 +100,16 @@ fn build(config: &Config, settled: &Settled, device: Device) -> Built {
                 speakers: settled.inventory.speakers.len() as i64,
                 labels: (config.data.labels, settled.inventory.labels.len() as i64),
             };
-            Built::Disentangle(Disentangle::new(options, shape, device, config.bf16))
+            Built::Disentangle(Box::new(Disentangle::new(
+                options,
+                shape,
+                device,
+                config.bf16,
+            )))
         }
         MethodOptions::Fhvae(options) => {
             let shape = (bins, settled.utterances as i64);
-            Built::Fhvae(Fhvae::new(options, shape, device, config.bf16))
+            Built::Fhvae(Box::new(Fhvae::new(options, shape, device, config.bf16)))
         }
     }
 }

@@ -26,7 +26,7 @@ impl BaselineOptions {
     /// Checks every value; `name` is the table that holds them.
     ///
     /// # Errors
-    /// [`Error::Option`] naming the key.
+    /// [`crate::Error::Option`] naming the key.
     pub fn check(self, name: &str) -> Result<()> {
         match self {
             Self::Standardise => Ok(()),
