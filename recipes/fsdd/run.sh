@@ -9,7 +9,6 @@ set -euo pipefail
 called_from=$PWD
 cd "$(dirname "$0")"
 corpus=
-probe_seeds=2
 . ../start.sh
 url=https://github.com/Jakobovski/free-spoken-digit-dataset.git
 
