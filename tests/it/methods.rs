@@ -85,6 +85,11 @@ fn every_method_of_mini_trains_and_resumes() {
     trains_and_resumes("mini");
 }
 
+#[test]
+fn every_method_of_speechocean762_trains_and_resumes() {
+    trains_and_resumes("speechocean762");
+}
+
 /// Help that the recipes do not ask for: strings of phones, of a few utterances.
 #[test]
 fn a_few_phone_strings_help() {

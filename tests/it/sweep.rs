@@ -59,15 +59,16 @@ impl Recipes {
         let tiny = dir.path().join("recipes/tiny");
         put(&tiny.join("run.sh"), TINY);
         fs::set_permissions(tiny.join("run.sh"), fs::Permissions::from_mode(0o755)).unwrap();
-        for (name, play) in [
-            ("at_once", "at_once"),
-            ("in_turns", "in_turns"),
-            ("alone", "off"),
+        let (before, game) = CONF.split_once("[[method.adversaries]]").unwrap();
+        let (_, train) = game.split_once("[train]").unwrap();
+        for (name, conf) in [
+            ("in_turns", CONF.to_string()),
+            ("at_once", CONF.replace("\"in_turns\"", "\"at_once\"")),
+            ("alone", format!("{before}[train]{train}")),
         ] {
-            let conf = CONF
+            let conf = conf
                 .replace("\"train\"", "\"data/train\"")
-                .replace("\"valid\"", "\"data/valid\"")
-                .replace("play = \"in_turns\"", &format!("play = \"{play}\""));
+                .replace("\"valid\"", "\"data/valid\"");
             put(&tiny.join("conf").join(format!("{name}.toml")), conf);
         }
         for (set, utterances, seed) in [("train", 4, 0), ("valid", 2, 1)] {

@@ -394,7 +394,7 @@ fn wrong_data_is_told_in_one_line() {
         (
             "frames",
             |dir| align(dir, "train", "s00-u001", "0 1 2"),
-            "s00-u001: expected 33 frames, as the features have (or 2 or 4 times as many), found 3",
+            "s00-u001: expected 33 frames, as the features have (or 2, 4 or 8 times as many), found 3",
         ),
         (
             "frames",
