@@ -25,15 +25,17 @@ lint: setup
 docs: setup
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps
 
+# Unit tests share one process: each of its own would load libtorch anew, a second a test.
 unit: setup
 	@UNBRAID_PYTHON=$$(scripts/oracles.sh) || \
 		{ unset UNBRAID_PYTHON; echo 'skipped: all tests against references: UNBRAID_PYTHON is not set' >&2; }; \
 	export UNBRAID_PYTHON; [ -n "$$UNBRAID_PYTHON" ] || unset UNBRAID_PYTHON; \
 	[ -n "$$UNBRAID_CORPORA" ] || echo 'skipped: all tests on real corpora: UNBRAID_CORPORA is not set' >&2; \
 	set -x; \
+	cargo test --release --no-fail-fast --lib --bins && \
 	if cargo nextest --version >/dev/null 2>&1; \
-	then cargo nextest run --release --no-fail-fast; \
-	else cargo test --release --no-fail-fast --lib --bins --tests; \
+	then cargo nextest run --release --no-fail-fast --test it; \
+	else cargo test --release --no-fail-fast --test it; \
 	fi && cargo test --release --doc
 
 # A few steps of everything.
