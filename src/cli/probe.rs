@@ -174,6 +174,14 @@ fn with_extension(prefix: &Path, extension: &str) -> PathBuf {
     PathBuf::from(format!("{}.{extension}", prefix.display()))
 }
 
+/// Strings of phones are no classes, and have no bits.
+fn bits(result: &ProbeResult, bits: f64) -> String {
+    match result.target {
+        Target::Phones => "-".into(),
+        _ => format!("{bits:.2}"),
+    }
+}
+
 fn table(results: &[ProbeResult]) -> Table {
     let mut table = Table::new(&[
         "strand",
@@ -197,8 +205,8 @@ fn table(results: &[ProbeResult]) -> Table {
             format!("{:.3}..{:.3}", result.range.0, result.range.1),
             format!("{:.3}..{:.3}", result.interval.0, result.interval.1),
             format!("{:.3}", result.chance),
-            format!("{:.2}", result.bits),
-            format!("{:.2}", result.entropy),
+            bits(result, result.bits),
+            bits(result, result.entropy),
             result.classes.to_string(),
             lower(result.probe),
             result.utterances.0.to_string(),

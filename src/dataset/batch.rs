@@ -121,12 +121,14 @@ impl SpeechCorpus {
         self.labels.words()
     }
 
-    /// Refuses strings of phones that are too long for their utterances at one code in `subsampling` frames.
+    /// Refuses strings of phones that are too long for their utterances at one code in `subsampling` frames, of as many
+    /// frames as each has, or of `stretched` where a view makes all as long (0: it does not).
     ///
     /// # Errors
     /// [`Error::Key`] naming the first such utterance.
-    pub fn refuse_crowded(&self, subsampling: usize) -> Result<()> {
+    pub fn refuse_crowded(&self, subsampling: usize, stretched: usize) -> Result<()> {
         for (utterance, &frames) in self.frames.iter().enumerate() {
+            let frames = if stretched > 0 { stretched } else { frames };
             let (codes, least) = (
                 frames.div_ceil(subsampling),
                 self.labels.least_frames(utterance),

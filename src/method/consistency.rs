@@ -65,7 +65,7 @@ impl ConsistencyOptions {
             terms.push(term * weight);
         };
         if self.swap > 0.0 {
-            let apart = gap(&made.converted(made.codes()));
+            let apart = gap(&made.converted(made.codes(), made.embeds()));
             add("decoder/swap_consistency", self.swap, apart);
         }
         if self.recode > 0.0 {

@@ -85,7 +85,8 @@ impl<'a> Made<'a> {
         }
     }
 
-    /// The same for an opponent's turn: nothing has a gradient, and encoders keep their statistics.
+    /// The same for an opponent's turn: codes and embeddings have no gradient, and the speaker encoder keeps its
+    /// statistics.
     pub fn still(
         model: &'a Model,
         batch: &'a SpeechBatch,
@@ -112,15 +113,21 @@ impl<'a> Made<'a> {
     /// Speaker embeddings `[batch, embedding_dim]`, made when first asked for.
     pub fn embeds(&self) -> &Tensor {
         self.embeds.get_or_init(|| {
-            let (speaker, feats) = (&self.model.speaker, &self.batch.feats);
-            speaker.forward(feats, &self.mask, self.train)
+            let embed = || {
+                let (speaker, feats) = (&self.model.speaker, &self.batch.feats);
+                speaker.forward(feats, &self.mask, self.train)
+            };
+            match self.train {
+                true => embed(),
+                false => no_grad(embed),
+            }
         })
     }
 
-    /// The codes with the voice of another speaker of the batch: features `[batch, bins, frames]`.
-    pub fn converted(&self, codes: &Tensor) -> Tensor {
-        let others = self.batch.one_of_another_speaker();
-        let voices = self.embeds().index_select(0, &others);
+    /// `codes`, each with the voice that `embeds` has of another speaker of the batch: features
+    /// `[batch, bins, frames]`.
+    pub fn converted(&self, codes: &Tensor, embeds: &Tensor) -> Tensor {
+        let voices = embeds.index_select(0, &self.batch.one_of_another_speaker());
         self.model.decoder.forward(codes, &voices, &self.mask)
     }
 }

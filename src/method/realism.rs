@@ -101,8 +101,8 @@ impl Realism {
     }
 
     /// Scores of the real frames of `[batch, bins, frames]`, one after another.
-    fn scores(&self, feats: &Tensor, mask: &Mask) -> Tensor {
-        let scores = self.network.forward(feats, mask, true);
+    fn scores(&self, feats: &Tensor, mask: &Mask, train: bool) -> Tensor {
+        let scores = self.network.forward(feats, mask, train);
         match mask.real() {
             None => scores.reshape([-1]),
             Some(real) => scores.masked_select(&real),
@@ -110,10 +110,13 @@ impl Realism {
     }
 
     fn loss(&self, made: &Made) -> Tensor {
-        let converted = no_grad(|| made.converted(made.codes()));
+        let converted = no_grad(|| made.converted(made.codes(), made.embeds()));
         let (real, mask) = (&made.batch.feats, &made.mask);
         let game = self.options.loss;
-        let loss = game.critic(&self.scores(real, mask), &self.scores(&converted, mask));
+        let loss = game.critic(
+            &self.scores(real, mask, true),
+            &self.scores(&converted, mask, true),
+        );
         if game != GanLoss::Wasserstein {
             return loss;
         }
@@ -149,23 +152,18 @@ impl Opponent for Realism {
     fn term(&mut self, made: &Made, step: u64, scalars: &mut Scalars) -> Option<Tensor> {
         let weight = self.options.weight.at(step);
         (weight > 0.0).then(|| {
-            let others = made.batch.one_of_another_speaker();
-            let voices = made.embeds().detach().index_select(0, &others);
-            let codes = made.codes().detach();
-            let converted = made.model.decoder.forward(&codes, &voices, &made.mask);
-            let term = self
-                .options
-                .loss
-                .generator(&self.scores(&converted, &made.mask));
+            let converted = made.converted(&made.codes().detach(), &made.embeds().detach());
+            let scores = self.scores(&converted, &made.mask, true);
+            let term = self.options.loss.generator(&scores);
             scalars.add("decoder/realism", &term);
             term * weight
         })
     }
 
     fn validate(&self, made: &Made, scalars: &mut Scalars) {
-        let converted = made.converted(made.codes());
-        let gap = self.scores(&made.batch.feats, &made.mask).mean(Kind::Float)
-            - self.scores(&converted, &made.mask).mean(Kind::Float);
+        let converted = made.converted(made.codes(), made.embeds());
+        let mean = |feats: &Tensor| self.scores(feats, &made.mask, false).mean(Kind::Float);
+        let gap = mean(&made.batch.feats) - mean(&converted);
         scalars.add("discriminator/score_gap", &gap);
     }
 }

@@ -132,13 +132,16 @@ impl SpeechData {
         let inventory = Inventory::of(&config.data.train, labels)?;
         let mut train = open_corpus(&config.data.train, labels, &inventory)?;
         train.keep_labels(config.data.labelled, config.seed);
-        if let MethodOptions::Disentangle(options) = &config.method {
-            train.refuse_crowded(options.model.subsampling() as usize)?;
-        }
         let valid = match &config.data.valid {
             Some(path) => Some(open_corpus(path, labels, &inventory)?),
             None => None,
         };
+        if let MethodOptions::Disentangle(options) = &config.method {
+            let (subsampling, frames) = (options.model.subsampling(), config.view.stretch_frames);
+            for corpus in valid.iter().chain([&train]) {
+                corpus.refuse_crowded(subsampling as usize, frames)?;
+            }
+        }
         let bins = train.bins()?;
         let every = (0..train.len()).map(|utterance| train.raw(utterance, bins));
         let view = FeatureView::fit(&config.view, bins, every)?;

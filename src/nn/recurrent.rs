@@ -10,7 +10,6 @@ use super::mask::Mask;
 #[derive(Debug)]
 pub struct Recurrent {
     layers: Vec<(nn::GRU, Option<nn::GRU>)>,
-    channels: i64,
 }
 
 impl Recurrent {
@@ -29,12 +28,7 @@ impl Recurrent {
                 (forward, (!causal).then(|| unit("backward")))
             })
             .collect();
-        Self { layers, channels }
-    }
-
-    /// Values a frame.
-    pub fn channels(&self) -> i64 {
-        self.channels
+        Self { layers }
     }
 
     /// `[batch, inputs, frames]` to `[batch, channels, frames]`; padding does not reach real frames.

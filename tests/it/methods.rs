@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use toml::Value;
 
-use crate::support::succeed;
 use crate::support::training::{RESUME, TRAIN, assert_same, outcome, workplace};
+use crate::support::{fail, succeed};
 
 /// The configurations of a recipe, cut down to four steps on a made corpus.
 fn configurations(recipe: &str) -> Vec<(String, String)> {
@@ -106,6 +106,19 @@ fn a_few_phone_strings_help() {
         .iter()
         .filter_map(|line| line.values.get("label_head/ctc").copied())
         .collect();
+    // Too many phones for the codes of an utterance, of the validation set too, are told before anything is written.
+    let phones = dir.path().join("valid/utt2phones");
+    let text = fs::read_to_string(&phones).unwrap();
+    let first = text.lines().next().unwrap();
+    let long = first.to_string() + &" p1 p2".repeat(9);
+    fs::write(&phones, text.replacen(first, &long, 1)).unwrap();
+    fs::remove_dir_all(dir.path().join("exp")).unwrap();
+    let error = fail(dir.path(), &TRAIN, b"");
+    assert!(
+        error.contains("valid/utt2phones: ") && error.contains("phones for at most"),
+        "{error}"
+    );
+    assert!(!dir.path().join("exp").exists());
     assert!(
         heard.len() > 2 && heard.iter().all(|loss| *loss > 0.0),
         "{heard:?}"

@@ -80,8 +80,8 @@ impl Task {
             ));
         }
         if target == Target::Phones {
-            train.refuse_crowded(1)?;
-            test.refuse_crowded(1)?;
+            train.refuse_crowded(1, 0)?;
+            test.refuse_crowded(1, 0)?;
         }
         let task = Self {
             target,
