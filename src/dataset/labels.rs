@@ -276,7 +276,7 @@ fn frame_classes(alignment: &ScpTable<Vec<i32>>, ids: &[String]) -> Result<i32> 
 }
 
 /// Labels beside features that a view stretched.
-pub(super) fn stretch_labels(labels: Vec<i64>, target: usize) -> Vec<i64> {
+pub fn stretch_labels(labels: Vec<i64>, target: usize) -> Vec<i64> {
     if labels.len() == target {
         return labels;
     }

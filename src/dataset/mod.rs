@@ -1,6 +1,7 @@
 //! Speech as corpora: data directories, and what is drawn from them.
 
 pub mod alignment;
+#[cfg(feature = "torch")]
 pub mod batch;
 pub mod combine;
 pub mod datadir;
