@@ -165,8 +165,15 @@ impl SpeechCorpus {
         self.feats.holds_vectors()
     }
 
-    /// What a sampler draws from.
-    pub fn population(&self) -> Population {
+    /// Frames of each utterance.
+    pub fn frames(&self) -> &[usize] {
+        &self.frames
+    }
+
+    /// What a sampler draws from: utterances of at most `longest` frames, or all where that is 0. A speaker that has
+    /// several, but fewer than two of them short enough, is left out.
+    pub fn population(&self, longest: usize) -> Population {
+        let short = |utterance: usize| longest == 0 || self.frames[utterance] <= longest;
         let count = self
             .speakers
             .iter()
@@ -174,7 +181,7 @@ impl SpeechCorpus {
             .map_or(0, |&most| most.max(-1) + 1);
         let mut by_speaker = vec![Vec::new(); count as usize];
         for (utterance, &speaker) in self.speakers.iter().enumerate() {
-            if speaker >= 0 {
+            if speaker >= 0 && short(utterance) {
                 by_speaker[speaker as usize].push(utterance);
             }
         }
@@ -183,10 +190,13 @@ impl SpeechCorpus {
             .iter()
             .cloned()
             .zip(by_speaker)
-            .filter(|(_, utterances)| !utterances.is_empty())
+            .filter(|(_, utterances)| utterances.len() > usize::from(longest > 0))
             .unzip();
         Population {
             frames: self.frames.clone(),
+            utterances: (0..self.len())
+                .filter(|&utterance| short(utterance))
+                .collect(),
             by_speaker,
             speakers,
         }

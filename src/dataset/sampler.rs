@@ -38,7 +38,9 @@ pub enum SamplerOptions {
 pub struct Population {
     /// Frames of each utterance.
     pub frames: Vec<usize>,
-    /// Utterances of each speaker.
+    /// Those that are drawn.
+    pub utterances: Vec<usize>,
+    /// Those of each speaker that are drawn.
     pub by_speaker: Vec<Vec<usize>>,
     /// Names of the speakers, for messages.
     pub speakers: Vec<String>,
@@ -116,13 +118,13 @@ impl Sampler {
     }
 
     fn draw_utterances(&self, batch: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
-        let mut order: Vec<usize> = (0..self.population.frames.len()).collect();
+        let mut order = self.population.utterances.clone();
         order.shuffle(rng);
         order.chunks(batch).map(<[usize]>::to_vec).collect()
     }
 
     fn draw_frames(&self, budget: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
-        let mut order: Vec<usize> = (0..self.population.frames.len()).collect();
+        let mut order = self.population.utterances.clone();
         order.shuffle(rng);
         let mut batches = pack_by_length(order, &self.population.frames, budget);
         batches.shuffle(rng);
@@ -176,8 +178,9 @@ fn draw_with_refill(from: &[usize], count: usize, rng: &mut ChaCha8Rng) -> Vec<u
 }
 
 fn check(options: SamplerOptions, population: &Population, source: &Path) -> Result<()> {
-    if population.frames.is_empty() {
-        return Err(Error::format(source, "utterances", "none"));
+    if population.utterances.is_empty() {
+        let expected = "utterances, of no more than data.longest_frames";
+        return Err(Error::format(source, expected, "none"));
     }
     match options {
         SamplerOptions::Utterances { batch: 0 } => {
@@ -230,6 +233,7 @@ mod tests {
     fn sampler(options: SamplerOptions) -> Sampler {
         let population = Population {
             frames: (0..50).map(|i| 10 + (i * 7) % 23).collect(),
+            utterances: (0..50).collect(),
             by_speaker: (0..5).map(|s| (s * 10..s * 10 + 10).collect()).collect(),
             speakers: (0..5).map(|s| s.to_string()).collect(),
         };

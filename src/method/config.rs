@@ -66,6 +66,10 @@ pub struct DataOptions {
     /// Frames of a training window; 0 takes utterances whole.
     #[serde(default)]
     pub crop_frames: usize,
+    /// Utterances of more frames are not learned from, so that a single one does not make its batch long; 0 takes
+    /// all.
+    #[serde(default)]
+    pub longest_frames: usize,
     /// How batches are put together.
     #[serde(default = "default_sampler")]
     pub sampler: SamplerOptions,

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
 use super::adversary::{Adversary, AdversaryOptions};
+use super::clustering::{Clustering, ClusteringOptions};
 use super::consistency::ConsistencyOptions;
 use super::information::{Information, InformationOptions};
 use super::label_help::{LabelHelp, LabelShape};
@@ -55,6 +56,9 @@ pub struct DisentangleOptions {
     pub label_head: ClassifierOptions,
     /// What codes are held fast under.
     pub consistency: ConsistencyOptions,
+    /// Clusters in place of labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clustering: Option<ClusteringOptions>,
     /// Codes that foretell codes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prediction: Option<PredictionOptions>,
@@ -82,6 +86,7 @@ impl Default for DisentangleOptions {
             label_weight: 0.0,
             label_head: ClassifierOptions::default(),
             consistency: ConsistencyOptions::default(),
+            clustering: None,
             prediction: None,
             adversaries: Vec::new(),
             information: None,
@@ -112,6 +117,9 @@ impl DisentangleOptions {
         self.consistency.check("consistency", &self.perturb)?;
         for (index, adversary) in self.adversaries.iter().enumerate() {
             adversary.check(&format!("adversaries[{index}]"))?;
+        }
+        if let Some(clustering) = &self.clustering {
+            clustering.check("clustering")?;
         }
         if let Some(prediction) = &self.prediction {
             prediction.check("prediction")?;
@@ -147,6 +155,7 @@ pub struct Disentangle {
     model: Model,
     label_help: Option<LabelHelp>,
     speaker: (Option<Player>, SpeakerHead),
+    clustering: Option<Clustering>,
     prediction: Option<Prediction>,
     opponents: Vec<Box<dyn Opponent>>,
     device: Device,
@@ -189,6 +198,9 @@ impl Disentangle {
         let prediction = options.prediction.as_ref().map(|prediction| {
             Prediction::new(prediction, label_shape.code_dim, &options.optimiser, device)
         });
+        let clustering = options.clustering.as_ref().map(|clustering| {
+            Clustering::new(clustering, label_shape.code_dim, &options.optimiser, device)
+        });
         let model_shape = ModelShape {
             bins: shape.bins,
             speakers: shape.speakers,
@@ -198,6 +210,7 @@ impl Disentangle {
             options: options.clone(),
             label_help,
             speaker: (learns.then_some(player), head),
+            clustering,
             prediction,
             opponents,
             device,
@@ -237,6 +250,11 @@ impl Disentangle {
         let made = Made::new(&self.model, batch, &self.options.perturb, self.device, true);
         self.model.observe(&made.encoded, made.embeds());
         let mut loss = self.loss(&made, scalars);
+        if let Some(clustering) = &self.clustering
+            && let Some(term) = clustering.loss(&made, clock.step, scalars)
+        {
+            loss = &loss + term;
+        }
         for opponent in &mut self.opponents {
             if let Some(term) = opponent.term(&made, clock.step, scalars) {
                 loss = &loss + term;
@@ -246,6 +264,7 @@ impl Disentangle {
         let mut players = self.model.players();
         players.extend(self.label_help.as_mut().map(LabelHelp::player));
         players.extend(self.speaker.0.as_mut());
+        players.extend(self.clustering.as_mut().map(Clustering::player));
         players.extend(self.prediction.as_mut().map(Prediction::player));
         let at_once = self.opponents.iter_mut().filter(|o| o.at_once());
         players.extend(at_once.map(|opponent| opponent.player()));
@@ -329,6 +348,7 @@ impl Method for Disentangle {
         let mut players = self.model.players();
         players.extend(self.label_help.as_mut().map(LabelHelp::player));
         players.extend(self.speaker.0.as_mut());
+        players.extend(self.clustering.as_mut().map(Clustering::player));
         players.extend(self.prediction.as_mut().map(Prediction::player));
         players.extend(self.opponents.iter_mut().map(|o| o.player()));
         players

@@ -1,6 +1,7 @@
 //! One file per method, over the same players, terms and trainer.
 
 pub mod adversary;
+pub mod clustering;
 pub mod config;
 pub mod consistency;
 pub mod disentangle;

@@ -148,7 +148,7 @@ impl SpeechData {
         // Told here, before anything is written.
         Sampler::new(
             config.data.sampler,
-            train.population(),
+            train.population(config.data.longest_frames),
             config.seed,
             train.path(),
         )?;
@@ -172,7 +172,7 @@ impl Batches<SpeechBatch> for SpeechData {
         let (crop, seed) = (self.config.data.crop_frames, self.config.seed);
         let sampler = Sampler::new(
             self.config.data.sampler,
-            corpus.population(),
+            corpus.population(self.config.data.longest_frames),
             seed,
             corpus.path(),
         );
@@ -191,7 +191,7 @@ impl Batches<SpeechBatch> for SpeechData {
             return Box::new(std::iter::empty());
         };
         let order = (0..corpus.len()).collect();
-        let batches = pack_by_length(order, &corpus.population().frames, VALID_FRAMES);
+        let batches = pack_by_length(order, corpus.frames(), VALID_FRAMES);
         Box::new(
             batches
                 .into_iter()

@@ -2,6 +2,7 @@
 
 pub mod adversarial;
 pub mod classification;
+pub mod clustering;
 pub mod ctc;
 pub mod information;
 pub mod invariance;

@@ -237,6 +237,7 @@ impl Task {
     ) -> Result<Loader<SpeechBatch>> {
         let population = Population {
             frames: vec![1; learn.len()],
+            utterances: (0..learn.len()).collect(),
             ..Population::default()
         };
         let draw = SamplerOptions::Utterances {
@@ -357,7 +358,7 @@ impl Task {
         utterances: &[usize],
         mut take: impl FnMut(&[usize], (&Tensor, &Mask), &Tensor) -> Result<()>,
     ) -> Result<()> {
-        let frames = corpus.population().frames;
+        let frames = corpus.frames();
         let lengths: Vec<usize> = utterances.iter().map(|&u| frames[u]).collect();
         for places in pack_by_length((0..utterances.len()).collect(), &lengths, 8192) {
             let chosen: Vec<usize> = places.iter().map(|&place| utterances[place]).collect();
