@@ -11,22 +11,26 @@ deal() {
 }
 
 # probe_strands DIR STRAND...: whose voice, among the unseen voices and (probe_known) among those of training, from
-# utterances that neither the networks nor the probes learned from. Where the corpus tells when phones sound, also
-# the phone of a frame, of the first strand.
+# utterances that neither the networks nor the probes learned from. Of the first strand also the phones: of a frame,
+# where the corpus tells when they sound, or else the string of an utterance. Beside each table: accuracy by gender and
+# age, where they are known, and along the probes' training.
 probe_strands() {
-  local dir=$1 first=$2 name unseen=() known=()
+  local dir=$1 first=$2 name table phones= unseen=() known=() groups=()
   shift
+  for table in data/all/spk2gender data/all/spk2age; do [ ! -e $table ] || groups+=(--by $table); done
   for name in "$@"; do
     unseen+=(--strand "$name=$dir/${name}_test.scp,$dir/${name}_test.scp")
     known+=(--strand "$name=$dir/${name}_train.scp,$dir/${name}_train_probe.scp")
   done
   unbraid probe data/test_learn data/test_probe --target speaker "${unseen[@]}" "${probe_options[@]}" \
-    --out "$dir/probe_speaker"
+    "${groups[@]}" --curve "$dir/curve_speaker.tsv" --out "$dir/probe_speaker"
   mkdir -p "$dir/known"
   unbraid probe data/train data/train_probe --target speaker "${known[@]}" "${probe_options[@]}" \
-    --out "$dir/known/probe_speaker"
-  [ ! -e data/all/ali.scp ] ||
-    unbraid probe data/train data/test --target frames "${probe_options[@]}" --out "$dir/probe_phone" \
+    "${groups[@]}" --curve "$dir/known/curve_speaker.tsv" --out "$dir/known/probe_speaker"
+  [ ! -e data/all/utt2phones ] || phones=phones
+  [ ! -e data/all/ali.scp ] || phones=frames
+  [ -z "$phones" ] ||
+    unbraid probe data/train data/test --target $phones "${probe_options[@]}" "${groups[@]}" --out "$dir/probe_phone" \
       --strand "$first=$dir/${first}_train.scp,$dir/${first}_test.scp"
 }
 

@@ -51,7 +51,9 @@ if at 4; then
   unbraid abx data/test --strand log-mel=data/test/feats.scp --out $out/log-mel_0/abx
   for exp in $(each_exp); do
     say "stage 4: probe $exp"
+    # Beside the table: accuracy by speaker, and along the probes' training.
     unbraid probe data/train data/test --target speaker --target text "${probe_options[@]}" --out "$exp/probe" \
+      --by speaker --curve "$exp/curve.tsv" \
       --strand "phonetic=$exp/phonetic_train.scp,$exp/phonetic_test.scp" \
       --strand "speaker=$exp/speaker_train.scp,$exp/speaker_test.scp"
     unbraid abx data/test --strand "phonetic=$exp/phonetic_test.scp" --out "$exp/abx"

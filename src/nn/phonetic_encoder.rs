@@ -226,13 +226,15 @@ impl PhoneticEncoder {
         for (index, (conv, stride)) in self.convs.iter().enumerate() {
             let mut y = conv.forward(&x);
             mask = mask.subsample(*stride);
-            if self.options.instance_norm {
-                y = mask.instance_norm(&y);
+            // Either leaves zero in the padding.
+            y = match self.options.instance_norm {
+                true => mask.instance_norm(&y),
+                false => mask.apply(y),
             }
-            y = y.relu();
+            .relu();
             // Layers at the code's rate add to what they were given.
             let residual = *stride == 1 && index > 0;
-            x = mask.apply(if residual { y + x } else { y });
+            x = if residual { y + x } else { y };
         }
         (x, mask)
     }
