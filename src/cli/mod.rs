@@ -17,6 +17,7 @@ mod fbank;
 mod feature_map;
 mod frontier;
 mod pitch;
+mod plot;
 mod probe;
 mod progress;
 mod results;
@@ -51,6 +52,7 @@ enum Command {
     ComputeVad(compute_vad::ComputeVadArgs),
     SelectVoicedFrames(select_voiced_frames::SelectVoicedFramesArgs),
     Pitch(pitch::PitchArgs),
+    Plot(plot::PlotArgs),
     Train(train::TrainArgs),
     Extract(extract::ExtractArgs),
     Probe(probe::ProbeArgs),
@@ -81,6 +83,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::ComputeVad(args) => compute_vad::run(args),
         Command::SelectVoicedFrames(args) => select_voiced_frames::run(args),
         Command::Pitch(args) => pitch::run(args),
+        Command::Plot(args) => plot::run(args),
         Command::Train(args) => train::run(args),
         Command::Extract(args) => extract::run(args),
         Command::Probe(args) => probe::run(args),
