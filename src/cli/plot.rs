@@ -8,7 +8,7 @@ use ndarray::{Array1, Array2};
 use crate::dataset::alignment::{FrameTimes, TimedPhone, read_ctm_names};
 use crate::dataset::{RecordingOptions, Recordings, Segments, Table};
 use crate::error::{Error, Result};
-use crate::io::audio::{AudioOptions, AudioSource, Waveform};
+use crate::io::audio::{AudioOptions, Waveform, read_audio};
 use crate::io::kaldi::{KaldiObject, ReadFrom, ReadOptions, ReadSpecifier, ScpTable, TableReader};
 use crate::report::picture::PictureForm;
 use crate::report::utterance::{FeatureTrack, PitchTrack, UtterancePlot};
@@ -158,16 +158,11 @@ impl PlotArgs {
     }
 
     fn waveform(&self) -> Result<Waveform> {
-        let options = RecordingOptions {
-            audio: AudioOptions {
-                channel: self.channel,
-            },
-            resample_hz: None,
-            allow_pipes: self.allow_pipes,
+        let audio = AudioOptions {
+            channel: self.channel,
         };
         let (Some(spec), Some(utterance)) = (&self.wav, &self.utt) else {
-            let path = self.audio.clone().unwrap_or_default();
-            return AudioSource::File(path).read(&options.audio, false);
+            return read_audio(self.audio.as_deref().unwrap_or(Path::new("")), &audio);
         };
         let ReadFrom::Scp(path) = ReadSpecifier::parse(spec)?.from else {
             let expected = "a list of audio files as scp:wav.scp";
@@ -178,7 +173,19 @@ impl PlotArgs {
             Some(path) => Recordings::with_segments(&wav_scp, &Segments::read(path)?)?,
             None => Recordings::new(&wav_scp)?,
         };
-        recordings.read_utterance(utterance, &options)
+        let options = RecordingOptions {
+            audio,
+            allow_pipes: self.allow_pipes,
+            ..RecordingOptions::default()
+        };
+        let mut found = None;
+        recordings
+            .only(utterance)?
+            .for_each(&options, Ok, |_, waveform| {
+                found = Some(waveform?);
+                Ok::<(), Error>(())
+            })?;
+        found.ok_or_else(|| Error::key(spec, utterance, "audio of this utterance", "none"))
     }
 
     /// The object under `key` of a read specifier.

@@ -127,26 +127,22 @@ impl Recordings {
         Ok(())
     }
 
-    /// Reads one utterance.
+    /// The recordings of one utterance alone.
     ///
     /// # Errors
-    /// [`Error::Key`] when the list lacks it; what is wrong with its audio or segment.
-    pub fn read_utterance(&self, utterance: &str, options: &RecordingOptions) -> Result<Waveform> {
+    /// [`Error::Key`] when the list lacks it.
+    pub fn only(&self, utterance: &str) -> Result<Self> {
         let found = self.recordings.iter().find_map(|recording| {
             let mut own = recording.utterances.iter();
             let entry = own.find(|(key, _)| key == utterance)?;
-            Some((&recording.source, entry.clone()))
+            Some(Recording {
+                source: recording.source.clone(),
+                utterances: vec![entry.clone()],
+            })
         });
-        let (source, entry) =
+        let recording =
             found.ok_or_else(|| Error::key(&self.list, utterance, "this utterance", "none"))?;
-        let alone = Recording {
-            source: source.clone(),
-            utterances: vec![entry],
-        };
-        let mut results = self.read(&alone, options, Ok);
-        results
-            .pop()
-            .expect("a recording of one utterance has one result")
+        Self::of(vec![recording], &self.list)
     }
 
     /// One result for each utterance of a recording.
@@ -307,16 +303,12 @@ mod tests {
 
     #[test]
     fn lists_that_do_not_fit_are_refused() {
-        let (_dir, recordings) = corpus("a r 0.1 0.3\n");
-        let (recordings, options) = (recordings.unwrap(), RecordingOptions::default());
-        let waveform = recordings.read_utterance("a", &options).unwrap();
-        assert_eq!(waveform.samples.len(), 200);
-        let error = recordings.read_utterance("b", &options).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .ends_with("segments: b: expected this utterance, found none")
-        );
+        let (_dir, recordings) = corpus("c r 0 1\na r 0.1 0.3\n");
+        let recordings = recordings.unwrap();
+        let seen = all(&recordings.only("a").unwrap(), &RecordingOptions::default());
+        assert_eq!(seen, [("a".into(), "200 from 100".into())]);
+        let error = recordings.only("b").unwrap_err().to_string();
+        assert!(error.ends_with("segments: b: expected this utterance, found none"));
         let (_dir, recordings) = corpus("a q 0 1\n");
         let error = recordings.unwrap_err().to_string();
         assert!(error.ends_with("wav.scp: a: expected its recording, found none for 'q'"));

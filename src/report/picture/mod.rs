@@ -186,7 +186,7 @@ mod tests {
             },
             Shape::Raster {
                 at: (150.0, 20.0),
-                image: Image::new(3, 2, vec![0, 255, 0, 255, 0, 255]),
+                image: Image::new(3, 2, vec![0, 63, 0, 63, 0, 63]),
             },
         ];
         Picture {

@@ -37,7 +37,9 @@ fn encode(pixels: &Pixmap) -> Vec<u8> {
     let mut encoder = png::Encoder::new(&mut bytes, pixels.width(), pixels.height());
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::Balanced);
+    encoder.set_compression(png::Compression::High);
+    // Few colours that come again and again: filters would hide that.
+    encoder.set_filter(png::Filter::NoFilter);
     let (colours, _) = pixels.data().as_chunks::<4>();
     let data: Vec<u8> = colours
         .iter()

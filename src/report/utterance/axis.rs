@@ -54,13 +54,13 @@ pub fn ticks(low: f64, high: f64, most: f64) -> Vec<(f64, String)> {
         .collect()
 }
 
-/// The next round number, 1, 2 or 5 and zeros, that is not below `value`; 1 for 0.
+/// The next number of one digit or one and a half that is not below `value`; 1 for 0.
 pub fn round_up(value: f64) -> f64 {
     if !(value > 0.0 && value.is_finite()) {
         return 1.0;
     }
     let unit = 10f64.powf(value.log10().floor());
-    let round = [1.0, 2.0, 5.0].map(|factor| factor * unit);
+    let round = [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0].map(|factor| factor * unit);
     round
         .into_iter()
         .find(|round| *round >= value * 0.999_999)
@@ -92,12 +92,12 @@ mod tests {
     #[test]
     fn limits_are_round() {
         for (value, round) in [
-            (0.37, 0.5),
+            (0.37, 0.4),
             (1.0, 1.0),
-            (2.4, 5.0),
-            (0.011, 0.02),
+            (2.4, 3.0),
+            (0.011, 0.015),
             (0.0, 1.0),
-            (6.0, 10.0),
+            (8.5, 10.0),
         ] {
             assert!((round_up(value) / round - 1.0).abs() < 1e-9, "{value}");
         }

@@ -18,7 +18,7 @@ use crate::io::audio::Waveform;
 const LEFT: f64 = 76.0;
 const RIGHT: f64 = 84.0;
 const TOP: f64 = 40.0;
-const GAP: f64 = 14.0;
+const GAP: f64 = 18.0;
 /// Sizes of fonts in pixels.
 const TITLE: f64 = 16.0;
 const WORDS: f64 = 13.0;
