@@ -99,7 +99,8 @@ fn kaldi_finds_the_same_pitch_in_glides() {
     other.post.delta_window = 3;
     other.post.pov_offset = 0.5;
     assert_agrees(&python, &default, &waveforms);
-    assert_agrees(&python, &other, &waveforms);
+    // Without snip_edges Kaldi's own assertions do not hold for the shortest.
+    assert_agrees(&python, &other, &waveforms[1..]);
     for rate_hz in [8000, 11025, 44100, 48000] {
         let waveforms = [voice(rate_hz, 1.3, 90.0, 210.0)];
         assert_agrees(&python, &options(rate_hz), &waveforms);

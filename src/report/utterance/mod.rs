@@ -221,6 +221,8 @@ struct Sheet {
     time: TimeAxis,
     /// Where the next panel begins.
     top: f64,
+    /// Panels of colours, where boundaries of phones are drawn: top and height.
+    rasters: Vec<(f64, f64)>,
     shapes: Vec<Shape>,
 }
 
@@ -229,6 +231,7 @@ impl Sheet {
         Self {
             time,
             top: TOP,
+            rasters: Vec::new(),
             shapes: Vec::new(),
         }
     }

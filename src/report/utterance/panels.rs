@@ -35,11 +35,16 @@ impl Upright {
     /// Numbers beside the panel, and its name.
     fn draw(&self, sheet: &mut Sheet, name: &str) {
         let (low, high) = self.values;
-        for (value, text) in ticks(low, high, self.height / TICK) {
-            let y = self.at(value);
+        self.draw_ticks(sheet, name, &ticks(low, high, self.height / TICK));
+    }
+
+    /// [`Upright::draw`] with numbers of choice.
+    fn draw_ticks(&self, sheet: &mut Sheet, name: &str, ticks: &[(f64, String)]) {
+        for (value, text) in ticks {
+            let y = self.at(*value);
             sheet.line(vec![(LEFT - 4.0, y), (LEFT, y)], GREY, 1.0);
             let at = (LEFT - 8.0, y + NUMBERS * 0.36);
-            sheet.text(at, &text, Anchor::End, NUMBERS, INK);
+            sheet.text(at, text, Anchor::End, NUMBERS, INK);
         }
         sheet.axis_name(self.top, self.height, name);
     }
@@ -81,8 +86,17 @@ pub fn waveform(sheet: &mut Sheet, waveform: &Waveform) {
         envelope(sheet, &upright, &waveform.samples, columns);
     }
     sheet.frame(upright.top, WAVEFORM);
-    upright.draw(sheet, "amplitude");
+    let marks = [-limit, 0.0, limit].map(|value| (value, significant(value)));
+    upright.draw_ticks(sheet, "amplitude", &marks);
     sheet.top += WAVEFORM + GAP;
+}
+
+/// A number of one digit or two: not as sums of powers of two leave it.
+fn significant(value: f64) -> String {
+    match value == 0.0 || (1e-3..1e3).contains(&value.abs()) {
+        true => format!("{}", (value * 1e5).round() / 1e5),
+        false => format!("{value:.1e}"),
+    }
 }
 
 fn envelope(sheet: &mut Sheet, upright: &Upright, samples: &[f32], columns: usize) {
@@ -113,6 +127,7 @@ pub fn spectrogram(sheet: &mut Sheet, waveform: &Waveform) {
     let at = (sheet.time.pixels.0, top);
     sheet.shapes.push(Shape::Raster { at, image });
     sheet.frame(top, SPECTROGRAM);
+    sheet.rasters.push((top, SPECTROGRAM));
     let upright = Upright {
         values: (0.0, top_hz(waveform) / 1000.0),
         top,
@@ -157,32 +172,25 @@ pub fn features(sheet: &mut Sheet, feats: &FeatureTrack, times: FrameTimes) {
         image,
     });
     sheet.frame(top, FEATURES);
+    sheet.rasters.push((top, FEATURES));
     let upright = Upright {
         values: (-0.5, dim as f64 - 0.5),
         top,
         height: FEATURES,
     };
-    let round = ticks(0.0, dim as f64 - 1.0, FEATURES / TICK);
-    upright.draw_whole(sheet, &feats.label, &round);
+    upright.draw_ticks(sheet, &feats.label, &columns_to_mark(dim));
     scale(sheet, FEATURES, (low, high), "");
     sheet.top += FEATURES + GAP;
 }
 
-impl Upright {
-    /// As [`Upright::draw`], for columns: whole numbers alone.
-    fn draw_whole(&self, sheet: &mut Sheet, name: &str, ticks: &[(f64, String)]) {
-        let ticks: Vec<(f64, String)> = match ticks.is_empty() {
-            true => vec![(0.0, "0".into())],
-            false => ticks.to_vec(),
-        };
-        for (value, _) in ticks.iter().filter(|(value, _)| value.fract() == 0.0) {
-            let y = self.at(*value);
-            sheet.line(vec![(LEFT - 4.0, y), (LEFT, y)], GREY, 1.0);
-            let at = (LEFT - 8.0, y + NUMBERS * 0.36);
-            sheet.text(at, &format!("{value}"), Anchor::End, NUMBERS, INK);
-        }
-        sheet.axis_name(self.top, self.height, name);
-    }
+/// Columns that an axis names: round and whole ones.
+fn columns_to_mark(dim: usize) -> Vec<(f64, String)> {
+    let round = ticks(0.0, dim as f64 - 1.0, FEATURES / TICK);
+    let whole = round.into_iter().map(|(value, _)| value);
+    let marks = whole.filter(|value| value.fract() == 0.0);
+    // One column has no span.
+    let marks = marks.chain((dim == 1).then_some(0.0));
+    marks.map(|value| (value, format!("{value}"))).collect()
 }
 
 /// Pitch: dots where the frame is rather voiced than not.

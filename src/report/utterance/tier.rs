@@ -3,9 +3,7 @@
 use ndarray::ArrayView1;
 
 use super::super::picture::{Anchor, Colour, text_width};
-use super::{
-    FrameTimes, GAP, GREEN, GREY, INK, NUMBERS, PALE, Sheet, TOP, TimedPhone, frame_start,
-};
+use super::{FrameTimes, GAP, GREEN, GREY, INK, NUMBERS, PALE, Sheet, TimedPhone, frame_start};
 
 const PHONE: f64 = 13.0;
 const LEAST_PHONE: f64 = 9.0;
@@ -13,8 +11,16 @@ const ROW: f64 = 20.0;
 /// Between a name and its boundaries.
 const AIR: f64 = 4.0;
 const STRIP: f64 = 14.0;
+const RIBBON: f64 = 10.0;
+/// Pixels from boundary to boundary, on average, below which none is drawn through panels.
+const LEAST_PITCH: f64 = 8.0;
+/// Beside [`PALE`].
+const SHADE: Colour = Colour([160, 160, 160, 255]);
 /// Boundaries run through all panels, and let what lies below shine through.
 const BOUNDARY: Colour = Colour([255, 255, 255, 110]);
+
+/// Where a phone begins and ends, in pixels.
+type Span = (f64, f64);
 
 /// Pixels that a second needs for the names of nine phones of ten to fit.
 pub fn pace(phones: &[TimedPhone<String>]) -> f64 {
@@ -50,11 +56,9 @@ pub fn voiced(sheet: &mut Sheet, voiced: ArrayView1<'_, f32>, times: FrameTimes)
     sheet.top += STRIP + GAP;
 }
 
-/// Names of phones between their boundaries, which run up through the panels. Names that are too wide stand in
-/// two rows in turn, and smaller if that does not do.
+/// Names of phones below or between their boundaries, which run through the panels of colours too.
 pub fn phones(sheet: &mut Sheet, phones: &[TimedPhone<String>]) {
-    let top = sheet.top;
-    let places: Vec<(f64, f64)> = phones
+    let places: Vec<Span> = phones
         .iter()
         .map(|phone| {
             (
@@ -63,45 +67,80 @@ pub fn phones(sheet: &mut Sheet, phones: &[TimedPhone<String>]) {
             )
         })
         .collect();
-    let tight = |size: f64, room: f64, name: &str| text_width(name, size) + AIR > room;
-    let narrow = |(phone, (begin, end)): (&TimedPhone<String>, &(f64, f64))| {
-        tight(PHONE, end - begin, &phone.phone)
+    boundaries(sheet, &places);
+    let fits = |(phone, (begin, end)): (&TimedPhone<String>, &Span)| {
+        text_width(&phone.phone, PHONE) + AIR <= end - begin
     };
-    let rows = if phones.iter().zip(&places).any(narrow) {
-        2
-    } else {
-        1
+    let height = match phones.iter().zip(&places).all(fits) {
+        true => boxes(sheet, phones, &places),
+        false => ribbon(sheet, phones, &places),
     };
-    let height = rows as f64 * ROW;
-    name(sheet, top + height / 2.0, "phones");
-    for (begin, end) in &places {
-        for x in [*begin, *end] {
-            sheet.line(vec![(x, TOP), (x, top - GAP)], BOUNDARY, 1.0);
-            sheet.line(vec![(x, top), (x, top + height)], GREY, 1.0);
-        }
-    }
-    for (index, (phone, (begin, end))) in phones.iter().zip(&places).enumerate() {
-        let room = match rows {
-            1 => end - begin,
-            _ => room(&places, index),
-        };
-        let mut size = PHONE;
-        while size > LEAST_PHONE && tight(size, room, &phone.phone) {
-            size -= 1.0;
-        }
-        let base = top + (index % rows) as f64 * ROW + ROW / 2.0 + size * 0.36;
-        let half = text_width(&phone.phone, size) / 2.0;
-        let (left, right) = sheet.time.pixels;
-        let centre = ((begin + end) / 2.0).clamp(left + half, (right - half).max(left + half));
-        sheet.text((centre, base), &phone.phone, Anchor::Middle, size, INK);
-    }
-    sheet.frame(top, height);
+    name(sheet, sheet.top + height / 2.0, "phones");
     sheet.top += height + GAP;
 }
 
+/// Lines through the panels of colours, unless they would cover them.
+fn boundaries(sheet: &mut Sheet, places: &[Span]) {
+    if sheet.time.width() < LEAST_PITCH * places.len() as f64 {
+        return;
+    }
+    for (top, height) in sheet.rasters.clone() {
+        for x in places.iter().flat_map(|(begin, end)| [*begin, *end]) {
+            let ends = vec![(x, top + 1.0), (x, top + height - 1.0)];
+            sheet.line(ends, BOUNDARY, 1.0);
+        }
+    }
+}
+
+/// Where all names fit between their boundaries: a row of boxes. Returns its height.
+fn boxes(sheet: &mut Sheet, phones: &[TimedPhone<String>], places: &[Span]) -> f64 {
+    let top = sheet.top;
+    for (phone, (begin, end)) in phones.iter().zip(places) {
+        for x in [*begin, *end] {
+            sheet.line(vec![(x, top), (x, top + ROW)], GREY, 1.0);
+        }
+        let at = ((begin + end) / 2.0, top + ROW / 2.0 + PHONE * 0.36);
+        sheet.text(at, &phone.phone, Anchor::Middle, PHONE, INK);
+    }
+    sheet.frame(top, ROW);
+    ROW
+}
+
+/// Where they do not: a ribbon of phones, and below it their names in two rows in turn, smaller where they have to
+/// be; a name that meets the one before it all the same is left out. Returns the height.
+fn ribbon(sheet: &mut Sheet, phones: &[TimedPhone<String>], places: &[Span]) -> f64 {
+    let top = sheet.top;
+    for (index, (begin, end)) in places.iter().enumerate() {
+        let fill = if index % 2 == 0 { SHADE } else { PALE };
+        sheet.rectangle((*begin, top), (end - begin, RIBBON), fill);
+    }
+    let mut ends = [f64::NEG_INFINITY; 2];
+    for (index, (phone, (begin, end))) in phones.iter().zip(places).enumerate() {
+        let (row, room) = (index % 2, room(places, index));
+        let mut size = PHONE;
+        while size > LEAST_PHONE && text_width(&phone.phone, size) + AIR > room {
+            size -= 1.0;
+        }
+        let half = text_width(&phone.phone, size) / 2.0;
+        let (left, right) = sheet.time.pixels;
+        let middle = (begin + end) / 2.0;
+        let centre = middle.clamp(left + half, (right - half).max(left + half));
+        if centre - half < ends[row] {
+            continue;
+        }
+        ends[row] = centre + half + 1.0;
+        let line = top + RIBBON + row as f64 * ROW;
+        let stem = vec![(middle, top + RIBBON), (middle, line + 5.0)];
+        sheet.line(stem, SHADE, 1.0);
+        let at = (centre, line + 5.0 + size);
+        sheet.text(at, &phone.phone, Anchor::Middle, size, INK);
+    }
+    RIBBON + 2.0 * ROW
+}
+
 /// What a phone may take in a row where its neighbours stand in the other one.
-fn room(places: &[(f64, f64)], index: usize) -> f64 {
-    let centre = |(begin, end): &(f64, f64)| (begin + end) / 2.0;
+fn room(places: &[Span], index: usize) -> f64 {
+    let centre = |(begin, end): &Span| (begin + end) / 2.0;
     let here = centre(&places[index]);
     let before = index.checked_sub(2).map(|at| here - centre(&places[at]));
     let behind = places.get(index + 2).map(|place| centre(place) - here);
