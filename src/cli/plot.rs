@@ -22,6 +22,7 @@ The sound is a file, or an utterance of wav.scp (cut by --segments if given).
 Features and voice activity are looked up under the name of the utterance, or
 of the file without its ending. The spectrogram has windows of 25 ms, lifted by
 6 dB an octave, and goes to 8 kHz at most; colours are levels below its peak.
+Names of phones that find no room are left out: --width gives more.
 
 Examples:
   unbraid plot --pitch --out hello.png hello.flac

@@ -95,7 +95,8 @@ impl UtterancePlot {
         let seconds = self.waveform.duration_s();
         let time = TimeAxis::new(seconds, (LEFT, width - RIGHT));
         let mut sheet = Sheet::new(time);
-        sheet.text((LEFT, 25.0), &self.headline(), Anchor::Start, TITLE, INK);
+        let headline = fitted(&self.headline(), width - LEFT - 4.0, TITLE);
+        sheet.text((LEFT, 25.0), &headline, Anchor::Start, TITLE, INK);
         sheet.top = TOP;
         panels::waveform(&mut sheet, &self.waveform);
         panels::spectrogram(&mut sheet, &self.waveform);
@@ -216,6 +217,20 @@ fn frame_start(frame: usize, times: FrameTimes) -> f64 {
     (times.first_ms + (frame as f64 - 0.5) * times.shift_ms) / 1000.0
 }
 
+/// Words, cut off where they would be wider than `room` pixels.
+fn fitted(words: &str, room: f64, size: f64) -> String {
+    let mut kept = words.to_string();
+    while !kept.is_empty() && text_width(&kept, size) > room {
+        let mut letters: Vec<char> = kept.chars().collect();
+        letters.truncate(letters.len().saturating_sub(2));
+        kept = letters.into_iter().collect();
+        if !kept.is_empty() {
+            kept.push('\u{2026}');
+        }
+    }
+    kept
+}
+
 /// The picture while it grows downwards.
 struct Sheet {
     time: TimeAxis,
@@ -277,7 +292,7 @@ impl Sheet {
     fn axis_name(&mut self, top: f64, height: f64, name: &str) {
         self.shapes.push(Shape::Text {
             at: (18.0, top + height / 2.0),
-            words: name.to_string(),
+            words: fitted(name, height + GAP, WORDS),
             style: TextStyle {
                 size: WORDS,
                 anchor: Anchor::Middle,
@@ -362,8 +377,12 @@ mod tests {
 
     #[test]
     fn no_word_leaves_the_paper() {
-        for width in [None, Some(300), Some(2000)] {
-            let picture = UtterancePlot { width, ..plot() }.picture().unwrap();
+        let long = "a very long name of an utterance ".repeat(9);
+        for (width, name) in [(None, "u"), (Some(300), &*long), (Some(2000), "u")] {
+            let mut plot = UtterancePlot { width, ..plot() };
+            plot.title = name.into();
+            plot.feats.as_mut().unwrap().label = name.into();
+            let picture = plot.picture().unwrap();
             for shape in &picture.shapes {
                 let Shape::Text { at, words, style } = shape else {
                     continue;

@@ -3,9 +3,9 @@
 //!
 //! The method is that of Ghahremani, BabaAli, Povey, Riedhammer, Trmal and Khudanpur, "A pitch extraction algorithm
 //! tuned for automatic speech recognition" (ICASSP 2014), as Kaldi's `compute-kaldi-pitch-feats` computes it for
-//! whole files (`pitch-functions.cc`): the signal is brought to 4 kHz ([`lowpass`]), correlated with itself frame by
-//! frame and brought to lags in geometric progression ([`correlation`]), and the best path through the lags of all
-//! frames is the pitch ([`track`]). Since that path ends where the utterance ends, there is no stream. What speech
+//! whole files (`pitch-functions.cc`): the signal is brought to 4 kHz (`lowpass`), correlated with itself frame by
+//! frame and brought to lags in geometric progression (`correlation`), and the best path through the lags of all
+//! frames is the pitch (`track`). Since that path ends where the utterance ends, there is no stream. What speech
 //! recognition makes of it, [`post`] gives: warped voicing, normalised log pitch and its slope.
 
 mod correlation;
@@ -23,6 +23,9 @@ use crate::error::{Error, Result};
 use crate::io::audio::Waveform;
 
 pub use post::PitchPostOptions;
+
+/// As many as a path's back pointers can tell apart.
+const MOST_LAGS: f64 = 65_535.0;
 
 /// Kaldi's options by Kaldi's names and defaults. Left out are those of processing in chunks and the deprecated
 /// pre-emphasis.
@@ -100,6 +103,16 @@ impl PitchOptions {
         within("penalty_factor", self.penalty_factor, 1e-6, 1e6)?;
         within("delta_pitch", self.delta_pitch, 1e-4, 0.1)?;
         within("nccf_ballast", self.nccf_ballast, 0.0, 1e9)?;
+        let lags = (self.max_f0 / self.min_f0).ln() / self.delta_pitch.ln_1p();
+        if lags >= MOST_LAGS {
+            let expected =
+                format!("steps of which fewer than {MOST_LAGS} lead from min_f0 to max_f0");
+            return Err(Error::option(
+                "delta_pitch",
+                expected,
+                self.delta_pitch.to_string(),
+            ));
+        }
         for (name, width) in [
             ("lowpass_filter_width", self.lowpass_filter_width),
             ("upsample_filter_width", self.upsample_filter_width),
@@ -379,6 +392,10 @@ mod tests {
                 "resample_frequency: expected a whole number",
             ),
             ("delta_pitch = 0.0", "delta_pitch: expected a number"),
+            (
+                "delta_pitch = 1e-4\nmin_f0 = 1.0\nsoft_min_f0 = 0.0\nmax_f0 = 20000.0\nresample_frequency = 48000.0",
+                "delta_pitch: expected steps of which fewer than 65535",
+            ),
             ("penalty_factor = 0.0", "penalty_factor: expected a number"),
             ("nccf_ballast = -1.0", "nccf_ballast: expected a number"),
             ("frame_shift = 0.0", "frame_shift: expected milliseconds"),
