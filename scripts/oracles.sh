@@ -26,7 +26,7 @@ if [ ! -x "$target/python" ]; then
     trap 'rm -rf "$temp"' EXIT
     trap 'exit 1' HUP INT TERM
     "$python" -m pip install --quiet --disable-pip-version-check --only-binary=:all: \
-        --target "$temp/packages" -r tests/requirements.txt 2>"$temp/log" >&2 ||
+        --no-binary=srt --target "$temp/packages" -r tests/requirements.txt 2>"$temp/log" >&2 ||
         die "pip cannot install tests/requirements.txt ($(grep -v '^$' "$temp/log" | tail -n 1)): check the network or set UNBRAID_PYTHON"
     rm -f "$temp/log"
     printf '#!/bin/sh\nPYTHONPATH=%s/packages exec %s "$@"\n' "'$target'" "'$python'" >"$temp/python"

@@ -4,7 +4,8 @@
 //! [`error`], [`io`], [`signal`], [`dataset`], `nn`, `objective`, `train`, `method`, `eval`, `report`, `cli`.
 //!
 //! Networks, and what is built on them, need libtorch and come with the feature `torch`, which is on by default.
-//! Without it the crate is the first four floors: audio, Kaldi archives, front-ends and data directories.
+//! Without it the crate is the first four floors, audio, Kaldi archives, front-ends and data directories, and of
+//! [`report`] what draws them.
 
 #[cfg(feature = "torch")]
 pub mod cli;
@@ -19,7 +20,6 @@ pub mod method;
 pub mod nn;
 #[cfg(feature = "torch")]
 pub mod objective;
-#[cfg(feature = "torch")]
 pub mod report;
 pub mod signal;
 #[cfg(feature = "torch")]

@@ -7,11 +7,10 @@ use clap::Args;
 use ndarray::Array2;
 
 use super::compute_cmvn::GLOBAL;
-use super::failures::Failures;
-use super::progress::counter;
+use super::feature_map::FeatureArgs;
 use crate::dataset::Table;
 use crate::error::{Error, Result};
-use crate::io::kaldi::{Compression, ReadOptions, TableReader, TableWriter, WriteOptions};
+use crate::io::kaldi::TableReader;
 use crate::signal::CmvnStats;
 
 /// Normalises features to mean 0 and, if asked, variance 1, as Kaldi's apply-cmvn.
@@ -26,19 +25,16 @@ Examples:
   unbraid apply-cmvn --utt2spk data/x/utt2spk scp:data/x/cmvn.scp \\
     scp:data/x/feats.scp ark,scp:norm.ark,norm.scp
   unbraid apply-cmvn --global --norm-vars ark:global.ark \\
-    scp:data/x/feats.scp ark:norm.ark")]
+    scp:data/x/feats.scp ark:norm.ark
+  unbraid apply-cmvn --global --norm-vars --reverse ark:global.ark \\
+    ark:norm.ark ark:feats.ark")]
 pub struct ApplyCmvnArgs {
     /// The statistics, as scp:cmvn.scp
     #[arg(value_name = "CMVN")]
     stats: String,
 
-    /// The features, as scp:feats.scp
-    #[arg(value_name = "RSPEC")]
-    from: String,
-
-    /// Where to write to, as ark,scp:norm.ark,norm.scp
-    #[arg(value_name = "WSPEC")]
-    to: String,
+    #[command(flatten)]
+    features: FeatureArgs,
 
     /// Statistics are by speaker; this file tells the speaker of an utterance
     #[arg(long, value_name = "FILE")]
@@ -52,50 +48,21 @@ pub struct ApplyCmvnArgs {
     #[arg(long)]
     norm_vars: bool,
 
-    /// Write compressed, by Kaldi's own choice of form, with loss
+    /// Undo it: normalised features to those that they were
     #[arg(long)]
-    compress: bool,
-
-    /// Run the commands that specifiers and lists name as 'command |' and '| command'
-    #[arg(long)]
-    allow_pipes: bool,
+    reverse: bool,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// What is wrong with statistics, lists, features or the place to write to; and at the end the utterances
-/// that failed. Without one that succeeded nothing is written.
+/// What is wrong with the statistics, and what [`super::feature_map::FeatureMap::run`] says.
 pub fn run(args: ApplyCmvnArgs) -> anyhow::Result<()> {
-    let options = ReadOptions {
-        allow_pipes: args.allow_pipes,
-    };
-    let normaliser = Normaliser::read(&args, options)?;
-    let reader = TableReader::<Array2<f32>>::open_with(&args.from, options)?;
-    let mut writer = TableWriter::create_with(
-        &args.to,
-        WriteOptions {
-            compression: args.compress.then_some(Compression::Auto),
-            allow_pipes: args.allow_pipes,
-        },
-    )?;
-    let progress = counter("utterances");
-    let mut failures = Failures::default();
-    let mut total = 0;
-    for entry in reader {
-        let (utterance, mut feats) = entry?;
-        match normaliser.apply(&utterance, &mut feats) {
-            Ok(()) => writer.write(&utterance, &feats)?,
-            Err(error) => failures.add(&utterance, error, &progress),
-        }
-        total += 1;
-        progress.inc(1);
-    }
-    progress.finish_and_clear();
-    if failures.count() < total || total == 0 {
-        writer.finish()?;
-    }
-    failures.into_result(total, "utterances")
+    let normaliser = Normaliser::read(&args)?;
+    (args.features).map(|utterance, mut feats| {
+        normaliser.apply(utterance, &mut feats)?;
+        Ok(feats)
+    })
 }
 
 /// Which statistics serve which utterance.
@@ -105,10 +72,12 @@ struct Normaliser {
     speaker_of: Option<Table>,
     global: bool,
     norm_vars: bool,
+    reverse: bool,
 }
 
 impl Normaliser {
-    fn read(args: &ApplyCmvnArgs, options: ReadOptions) -> anyhow::Result<Self> {
+    fn read(args: &ApplyCmvnArgs) -> anyhow::Result<Self> {
+        let options = args.features.read_options();
         let mut stats = HashMap::new();
         for entry in TableReader::<Array2<f64>>::open_with(&args.stats, options)? {
             let (key, matrix) = entry?;
@@ -122,6 +91,7 @@ impl Normaliser {
             speaker_of: args.utt2spk.as_ref().map(Table::read).transpose()?,
             global: args.global,
             norm_vars: args.norm_vars,
+            reverse: args.reverse,
         };
         if args.global {
             normaliser.find(GLOBAL)?;
@@ -137,7 +107,11 @@ impl Normaliser {
             })?,
             None => utterance,
         };
-        self.find(key)?.apply(feats, self.norm_vars)
+        let stats = self.find(key)?;
+        match self.reverse {
+            false => stats.apply(feats, self.norm_vars),
+            true => stats.revert(feats, self.norm_vars),
+        }
     }
 
     fn find(&self, key: &str) -> Result<&CmvnStats> {

@@ -1,8 +1,12 @@
 //! The command line: one file per command, which parses, calls the library and prints.
 
 mod abx;
+mod add_deltas;
 mod apply_cmvn;
+mod apply_cmvn_sliding;
+mod audio_map;
 mod compute_cmvn;
+mod compute_vad;
 mod copy_feats;
 mod ctm_to_ali;
 mod data;
@@ -10,11 +14,17 @@ mod extract;
 mod factors;
 mod failures;
 mod fbank;
+mod feature_map;
 mod frontier;
+mod pitch;
+mod plot;
 mod probe;
 mod progress;
 mod results;
 mod score;
+mod select_voiced_frames;
+mod splice_feats;
+mod subsample_feats;
 mod swap;
 mod train;
 
@@ -35,6 +45,14 @@ enum Command {
     Fbank(fbank::FbankArgs),
     ComputeCmvn(compute_cmvn::ComputeCmvnArgs),
     ApplyCmvn(apply_cmvn::ApplyCmvnArgs),
+    ApplyCmvnSliding(apply_cmvn_sliding::ApplyCmvnSlidingArgs),
+    AddDeltas(add_deltas::AddDeltasArgs),
+    SpliceFeats(splice_feats::SpliceFeatsArgs),
+    SubsampleFeats(subsample_feats::SubsampleFeatsArgs),
+    ComputeVad(compute_vad::ComputeVadArgs),
+    SelectVoicedFrames(select_voiced_frames::SelectVoicedFramesArgs),
+    Pitch(pitch::PitchArgs),
+    Plot(plot::PlotArgs),
     Train(train::TrainArgs),
     Extract(extract::ExtractArgs),
     Probe(probe::ProbeArgs),
@@ -58,6 +76,14 @@ pub fn run() -> anyhow::Result<()> {
         Command::Fbank(args) => fbank::run(args),
         Command::ComputeCmvn(args) => compute_cmvn::run(args),
         Command::ApplyCmvn(args) => apply_cmvn::run(args),
+        Command::ApplyCmvnSliding(args) => apply_cmvn_sliding::run(args),
+        Command::AddDeltas(args) => add_deltas::run(args),
+        Command::SpliceFeats(args) => splice_feats::run(args),
+        Command::SubsampleFeats(args) => subsample_feats::run(args),
+        Command::ComputeVad(args) => compute_vad::run(args),
+        Command::SelectVoicedFrames(args) => select_voiced_frames::run(args),
+        Command::Pitch(args) => pitch::run(args),
+        Command::Plot(args) => plot::run(args),
         Command::Train(args) => train::run(args),
         Command::Extract(args) => extract::run(args),
         Command::Probe(args) => probe::run(args),

@@ -127,6 +127,24 @@ impl Recordings {
         Ok(())
     }
 
+    /// The recordings of one utterance alone.
+    ///
+    /// # Errors
+    /// [`Error::Key`] when the list lacks it.
+    pub fn only(&self, utterance: &str) -> Result<Self> {
+        let found = self.recordings.iter().find_map(|recording| {
+            let mut own = recording.utterances.iter();
+            let entry = own.find(|(key, _)| key == utterance)?;
+            Some(Recording {
+                source: recording.source.clone(),
+                utterances: vec![entry.clone()],
+            })
+        });
+        let recording =
+            found.ok_or_else(|| Error::key(&self.list, utterance, "this utterance", "none"))?;
+        Self::of(vec![recording], &self.list)
+    }
+
     /// One result for each utterance of a recording.
     fn read<T>(
         &self,
@@ -285,6 +303,12 @@ mod tests {
 
     #[test]
     fn lists_that_do_not_fit_are_refused() {
+        let (_dir, recordings) = corpus("c r 0 1\na r 0.1 0.3\n");
+        let recordings = recordings.unwrap();
+        let seen = all(&recordings.only("a").unwrap(), &RecordingOptions::default());
+        assert_eq!(seen, [("a".into(), "200 from 100".into())]);
+        let error = recordings.only("b").unwrap_err().to_string();
+        assert!(error.ends_with("segments: b: expected this utterance, found none"));
         let (_dir, recordings) = corpus("a q 0 1\n");
         let error = recordings.unwrap_err().to_string();
         assert!(error.ends_with("wav.scp: a: expected its recording, found none for 'q'"));

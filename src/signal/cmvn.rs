@@ -1,8 +1,9 @@
 //! Cepstral mean and variance normalisation: statistics in Kaldi's layout, added up in f64, and their use.
 //! What they are taken over (an utterance, a speaker, everything) is a matter of what is added.
 
-use ndarray::{Array2, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
+use super::stream::check_finite;
 use crate::error::{Error, Result};
 
 /// Kaldi floors variances here.
@@ -89,9 +90,34 @@ impl CmvnStats {
     /// does it: biased variance, floored at 1e-20.
     ///
     /// # Errors
-    /// [`Error::Option`] `cmvn` when the columns are not as many or the statistics hold no frame.
+    /// [`Error::Option`] `cmvn` when the columns are not as many, a value is not finite or the statistics hold no
+    /// frame.
     pub fn apply(&self, feats: &mut Array2<f32>, normalise_variance: bool) -> Result<()> {
+        let (means, deviations) = self.moments(feats, normalise_variance)?;
+        for (column, mut values) in feats.axis_iter_mut(Axis(1)).enumerate() {
+            let (mean, deviation) = (means[column], deviations[column]);
+            values.mapv_inplace(|value| ((f64::from(value) - mean) / deviation) as f32);
+        }
+        Ok(())
+    }
+
+    /// Undoes [`CmvnStats::apply`] in place.
+    ///
+    /// # Errors
+    /// As [`CmvnStats::apply`].
+    pub fn revert(&self, feats: &mut Array2<f32>, normalise_variance: bool) -> Result<()> {
+        let (means, deviations) = self.moments(feats, normalise_variance)?;
+        for (column, mut values) in feats.axis_iter_mut(Axis(1)).enumerate() {
+            let (mean, deviation) = (means[column], deviations[column]);
+            values.mapv_inplace(|value| (f64::from(value) * deviation + mean) as f32);
+        }
+        Ok(())
+    }
+
+    /// Means and, if asked, deviations (else 1) of the columns of `feats`, which are checked.
+    fn moments(&self, feats: &Array2<f32>, variance: bool) -> Result<(Array1<f64>, Array1<f64>)> {
         self.check_dim(feats.ncols())?;
+        check_finite("cmvn", feats.view())?;
         if self.count() < 1.0 {
             let found = self.count().to_string();
             return Err(Error::option(
@@ -102,16 +128,11 @@ impl CmvnStats {
         }
         let means = &self.0.slice(s![0, ..self.dim()]) / self.count();
         let squares = &self.0.slice(s![1, ..self.dim()]) / self.count();
-        for (column, mut values) in feats.axis_iter_mut(Axis(1)).enumerate() {
-            let mean = means[column];
-            let variance = (squares[column] - mean * mean).max(VARIANCE_FLOOR);
-            let scale = match normalise_variance {
-                true => variance.sqrt().recip(),
-                false => 1.0,
-            };
-            values.mapv_inplace(|value| ((f64::from(value) - mean) * scale) as f32);
-        }
-        Ok(())
+        let deviations = match variance {
+            true => (squares - &means * &means).mapv(|x| x.max(VARIANCE_FLOOR).sqrt()),
+            false => Array1::ones(self.dim()),
+        };
+        Ok((means, deviations))
     }
 
     fn check_dim(&self, found: usize) -> Result<()> {
@@ -160,6 +181,10 @@ mod tests {
             assert!(mean.abs() < 1e-6 && (variance - 1.0).abs() < 1e-6);
         }
         assert_eq!(both.column(2), array![0.0, 0.0, 0.0]);
+        for (mut back, variance) in [(means_only, false), (both, true)] {
+            stats.revert(&mut back, variance).unwrap();
+            assert!((&back - &feats).iter().all(|x| x.abs() < 1e-4), "{back}");
+        }
     }
 
     #[test]
@@ -171,6 +196,8 @@ mod tests {
         assert!(stats.accumulate(array![[0.0, f32::NAN]].view()).is_err());
         assert_eq!(stats, CmvnStats::new(2));
         assert!(stats.apply(&mut array![[0.0, 0.0]], false).is_err());
+        stats.accumulate(array![[1.0, 2.0]].view()).unwrap();
+        assert!(stats.apply(&mut array![[0.0, f32::NAN]], false).is_err());
         assert!(stats.merge(&CmvnStats::new(3)).is_err());
         for bad in [
             array![[1.0, 1.0]],

@@ -1,0 +1,498 @@
+//! One utterance as a picture: waveform and spectrogram, and by choice features, pitch, voice activity and phones,
+//! one above the other over the same seconds.
+
+mod axis;
+mod panels;
+mod spectrogram;
+mod tier;
+
+use ndarray::{Array1, Array2, ArrayView2};
+
+use self::axis::TimeAxis;
+use super::picture::{Anchor, Colour, Picture, Place, Shape, TextStyle, text_width};
+use crate::dataset::alignment::{FrameTimes, TimedPhone};
+use crate::error::{Error, Result};
+use crate::io::audio::Waveform;
+
+/// Margins: names and numbers of axes to the left, scales of colours to the right.
+const LEFT: f64 = 76.0;
+const RIGHT: f64 = 84.0;
+const TOP: f64 = 40.0;
+const GAP: f64 = 18.0;
+/// Sizes of fonts in pixels.
+const TITLE: f64 = 16.0;
+const WORDS: f64 = 13.0;
+const NUMBERS: f64 = 12.0;
+
+const INK: Colour = Colour([34, 34, 34, 255]);
+const GREY: Colour = Colour([120, 120, 120, 255]);
+const PALE: Colour = Colour([225, 225, 225, 255]);
+/// Okabe and Ito 2008: told apart by any eyes.
+const BLUE: Colour = Colour([0, 114, 178, 255]);
+const ORANGE: Colour = Colour([213, 94, 0, 255]);
+const GREEN: Colour = Colour([0, 158, 115, 255]);
+
+/// Widths that are chosen without a wish, in pixels.
+const WIDTHS: (f64, f64) = (900.0, 6000.0);
+/// Pixels for a second.
+const PACE: f64 = 130.0;
+/// How far, in seconds, lengths may disagree: features lose up to a frame at the end.
+const SLACK_S: f64 = 0.06;
+
+/// Features of an utterance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureTrack {
+    /// `[frames, dim]`.
+    pub values: Array2<f32>,
+    /// What a column is, written beside the axis: `mel bin`.
+    pub label: String,
+}
+
+/// Pitch of an utterance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PitchTrack {
+    /// Correlation and Hz, `[frames, 2]`, as [`crate::signal::pitch`] gives them.
+    pub values: Array2<f32>,
+    /// When its frames look.
+    pub times: FrameTimes,
+    /// Lowest and highest pitch of the axis, in Hz.
+    pub range_hz: (f64, f64),
+}
+
+/// What is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UtterancePlot {
+    /// Headline.
+    pub title: String,
+    /// The sound.
+    pub waveform: Waveform,
+    /// When frames of features and voice activity look.
+    pub times: FrameTimes,
+    /// Features, if any.
+    pub feats: Option<FeatureTrack>,
+    /// 1 for each voiced frame, 0 for others, if any.
+    pub voiced: Option<Array1<f32>>,
+    /// Pitch, if any.
+    pub pitch: Option<PitchTrack>,
+    /// Phones in order of time, if any.
+    pub phones: Option<Vec<TimedPhone<String>>>,
+    /// Pixels across; without, as many as the seconds and phones need, 900 to 6000.
+    pub width: Option<usize>,
+}
+
+impl UtterancePlot {
+    /// Draws it.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming `feats`, `vad`, `ctm` or `pitch` when its length is not that of the sound, or a
+    /// value of it is not finite; `width` below 300 or above 20000 pixels.
+    pub fn picture(&self) -> Result<Picture> {
+        self.check()?;
+        let width = match self.width {
+            Some(width) => width as f64,
+            None => self.natural_width(),
+        };
+        let seconds = self.waveform.duration_s();
+        let time = TimeAxis::new(seconds, (LEFT, width - RIGHT));
+        let mut sheet = Sheet::new(time);
+        let headline = fitted(&self.headline(), width - LEFT - 4.0, TITLE);
+        sheet.text((LEFT, 25.0), &headline, Anchor::Start, TITLE, INK);
+        sheet.top = TOP;
+        panels::waveform(&mut sheet, &self.waveform);
+        panels::spectrogram(&mut sheet, &self.waveform);
+        if let Some(feats) = &self.feats {
+            panels::features(&mut sheet, feats, self.times);
+        }
+        if let Some(pitch) = &self.pitch {
+            panels::pitch(&mut sheet, pitch);
+        }
+        if let Some(voiced) = &self.voiced {
+            tier::voiced(&mut sheet, voiced.view(), self.times);
+        }
+        if let Some(phones) = &self.phones {
+            tier::phones(&mut sheet, phones);
+        }
+        let height = panels::seconds(&mut sheet);
+        Ok(Picture {
+            width: width as usize,
+            height: height.ceil() as usize,
+            title: self.headline(),
+            shapes: sheet.shapes,
+        })
+    }
+
+    fn headline(&self) -> String {
+        let rate_hz = self.waveform.sample_rate_hz;
+        format!(
+            "{}  ({:.2} s, {rate_hz} Hz)",
+            self.title,
+            self.waveform.duration_s()
+        )
+    }
+
+    fn natural_width(&self) -> f64 {
+        let seconds = self.waveform.duration_s();
+        let pace = self
+            .phones
+            .as_deref()
+            .map_or(PACE, |phones| tier::pace(phones).max(PACE));
+        let title = LEFT + text_width(&self.headline(), TITLE) + 10.0;
+        (LEFT + RIGHT + pace * seconds)
+            .max(title)
+            .clamp(WIDTHS.0, WIDTHS.1)
+            .round()
+    }
+
+    fn check(&self) -> Result<()> {
+        if let Some(width) = self.width.filter(|width| !(300..=20_000).contains(width)) {
+            return Err(Error::option(
+                "width",
+                "300 to 20000 pixels",
+                width.to_string(),
+            ));
+        }
+        let seconds = self.waveform.duration_s();
+        if let Some(FeatureTrack { values, .. }) = &self.feats {
+            check_track("feats", values.view(), self.times, seconds)?;
+        }
+        if let Some(voiced) = &self.voiced {
+            let column = voiced.view().insert_axis(ndarray::Axis(1));
+            check_track("vad", column, self.times, seconds)?;
+        }
+        if let (Some(feats), Some(voiced)) = (&self.feats, &self.voiced)
+            && feats.values.nrows() != voiced.len()
+        {
+            let expected = format!(
+                "{} entries, one for each frame of feats",
+                feats.values.nrows()
+            );
+            return Err(Error::option("vad", expected, voiced.len().to_string()));
+        }
+        if let Some(pitch) = &self.pitch {
+            check_track("pitch", pitch.values.view(), pitch.times, seconds)?;
+        }
+        let ends = self
+            .phones
+            .iter()
+            .flatten()
+            .map(|phone| phone.start + phone.duration);
+        let end = ends.fold(0.0, f64::max);
+        if end > seconds + SLACK_S {
+            let expected = format!("phones within the {seconds:.3} s of the audio");
+            return Err(Error::option(
+                "ctm",
+                expected,
+                format!("an end at {end:.3} s"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Holds frames against the length of the sound.
+fn check_track(
+    name: &str,
+    values: ArrayView2<'_, f32>,
+    times: FrameTimes,
+    seconds: f64,
+) -> Result<()> {
+    let told = frame_start(values.nrows(), times);
+    let slack = SLACK_S + times.shift_ms / 1000.0;
+    if values.is_empty() || (told - seconds).abs() > slack {
+        let frames = (seconds / times.shift_ms * 1000.0).round();
+        let expected = format!(
+            "about {frames} frames, one each {} ms of {seconds:.3} s",
+            times.shift_ms
+        );
+        return Err(Error::option(name, expected, values.nrows().to_string()));
+    }
+    match values.iter().find(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(value) => Err(Error::option(name, "finite values", value.to_string())),
+    }
+}
+
+/// When a frame's share of the time begins, in seconds: half a shift before it looks.
+fn frame_start(frame: usize, times: FrameTimes) -> f64 {
+    (times.first_ms + (frame as f64 - 0.5) * times.shift_ms) / 1000.0
+}
+
+/// Words, cut off where they would be wider than `room` pixels.
+fn fitted(words: &str, room: f64, size: f64) -> String {
+    let mut kept = words.to_string();
+    while !kept.is_empty() && text_width(&kept, size) > room {
+        let mut letters: Vec<char> = kept.chars().collect();
+        letters.truncate(letters.len().saturating_sub(2));
+        kept = letters.into_iter().collect();
+        if !kept.is_empty() {
+            kept.push('\u{2026}');
+        }
+    }
+    kept
+}
+
+/// The picture while it grows downwards.
+struct Sheet {
+    time: TimeAxis,
+    /// Where the next panel begins.
+    top: f64,
+    /// Panels of colours, where boundaries of phones are drawn: top and height.
+    rasters: Vec<(f64, f64)>,
+    shapes: Vec<Shape>,
+}
+
+impl Sheet {
+    fn new(time: TimeAxis) -> Self {
+        Self {
+            time,
+            top: TOP,
+            rasters: Vec::new(),
+            shapes: Vec::new(),
+        }
+    }
+
+    fn text(&mut self, at: Place, words: &str, anchor: Anchor, size: f64, fill: Colour) {
+        let style = TextStyle {
+            size,
+            anchor,
+            upwards: false,
+            fill,
+        };
+        let words = words.to_string();
+        self.shapes.push(Shape::Text { at, words, style });
+    }
+
+    fn line(&mut self, points: Vec<Place>, stroke: Colour, width: f64) {
+        self.shapes.push(Shape::Line {
+            points,
+            stroke,
+            width,
+        });
+    }
+
+    fn rectangle(&mut self, at: Place, size: (f64, f64), fill: Colour) {
+        self.shapes.push(Shape::Rectangle { at, size, fill });
+    }
+
+    /// A panel's outline.
+    fn frame(&mut self, top: f64, height: f64) {
+        let (left, right) = self.time.pixels;
+        let bottom = top + height;
+        let corners = vec![
+            (left, top),
+            (right, top),
+            (right, bottom),
+            (left, bottom),
+            (left, top),
+        ];
+        self.line(corners, GREY, 1.0);
+    }
+
+    /// What a panel's axis measures, running upwards beside it.
+    fn axis_name(&mut self, top: f64, height: f64, name: &str) {
+        self.shapes.push(Shape::Text {
+            at: (18.0, top + height / 2.0),
+            words: fitted(name, height + GAP, WORDS),
+            style: TextStyle {
+                size: WORDS,
+                anchor: Anchor::Middle,
+                upwards: true,
+                fill: INK,
+            },
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array;
+
+    fn phone(start: f64, duration: f64, phone: &str) -> TimedPhone<String> {
+        TimedPhone {
+            start,
+            duration,
+            phone: phone.into(),
+        }
+    }
+
+    fn plot() -> UtterancePlot {
+        let tone = |i: usize| (i as f32 * 0.08).sin() * 0.4;
+        let times = FrameTimes {
+            shift_ms: 10.0,
+            first_ms: 5.0,
+        };
+        UtterancePlot {
+            title: "a<b".into(),
+            waveform: Waveform {
+                samples: (0..16000).map(tone).collect(),
+                sample_rate_hz: 16000,
+            },
+            times,
+            feats: Some(FeatureTrack {
+                values: Array::from_shape_fn((100, 4), |(t, d)| (t * d) as f32),
+                label: "mel bin".into(),
+            }),
+            voiced: Some(Array::from_shape_fn(100, |t| f32::from(u8::from(t > 30)))),
+            pitch: Some(PitchTrack {
+                values: Array::from_shape_fn((98, 2), |(_, d)| [0.9, 203.7][d]),
+                times,
+                range_hz: (50.0, 400.0),
+            }),
+            phones: Some(vec![phone(0.1, 0.2, "sil"), phone(0.3, 0.5, "\u{259}")]),
+            width: None,
+        }
+    }
+
+    fn words(picture: &Picture) -> Vec<&str> {
+        picture
+            .shapes
+            .iter()
+            .filter_map(|shape| match shape {
+                Shape::Text { words, .. } => Some(words.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn everything_has_its_name_and_unit() {
+        let picture = plot().picture().unwrap();
+        let words = words(&picture);
+        for part in [
+            "a<b  (1.00 s, 16000 Hz)",
+            "amplitude",
+            "frequency, kHz",
+            "mel bin",
+            "pitch, Hz",
+            "voiced",
+            "phones",
+            "\u{259}",
+            "time, s",
+            "dB",
+        ] {
+            assert!(words.contains(&part), "{part}: {words:?}");
+        }
+    }
+
+    #[test]
+    fn no_word_leaves_the_paper() {
+        let long = "a very long name of an utterance ".repeat(9);
+        for (width, name) in [(None, "u"), (Some(300), &*long), (Some(2000), "u")] {
+            let mut plot = UtterancePlot { width, ..plot() };
+            plot.title = name.into();
+            plot.feats.as_mut().unwrap().label = name.into();
+            let picture = plot.picture().unwrap();
+            for shape in &picture.shapes {
+                let Shape::Text { at, words, style } = shape else {
+                    continue;
+                };
+                let length = text_width(words, style.size);
+                let before = match style.anchor {
+                    Anchor::Start => 0.0,
+                    Anchor::Middle => length / 2.0,
+                    Anchor::End => length,
+                };
+                let (along, room) = match style.upwards {
+                    true => (picture.height as f64 - at.1, picture.height as f64),
+                    false => (at.0, picture.width as f64),
+                };
+                assert!(along - before >= 0.0, "{words} begins outside");
+                assert!(along - before + length <= room, "{words} ends outside");
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_the_sound_is_named() {
+        let feats = |frames: usize| {
+            Some(FeatureTrack {
+                values: Array2::zeros((frames, 2)),
+                label: "bin".into(),
+            })
+        };
+        let whole = plot();
+        for (plot, message) in [
+            (
+                UtterancePlot {
+                    feats: feats(50),
+                    ..whole.clone()
+                },
+                "feats: expected about 100 frames, one each 10 ms of 1.000 s, found 50",
+            ),
+            (
+                UtterancePlot {
+                    feats: feats(0),
+                    ..whole.clone()
+                },
+                "feats: expected about 100 frames",
+            ),
+            (
+                UtterancePlot {
+                    feats: feats(99),
+                    ..whole.clone()
+                },
+                "vad: expected 99 entries, one for each frame of feats, found 100",
+            ),
+            (
+                UtterancePlot {
+                    voiced: Some(Array1::zeros(200)),
+                    ..whole.clone()
+                },
+                "vad: expected about 100 frames",
+            ),
+            (
+                UtterancePlot {
+                    phones: Some(vec![phone(0.9, 0.3, "a")]),
+                    ..whole.clone()
+                },
+                "ctm: expected phones within the 1.000 s of the audio, found an end at 1.200 s",
+            ),
+            (
+                UtterancePlot {
+                    width: Some(10),
+                    ..whole.clone()
+                },
+                "width: expected 300 to 20000 pixels, found 10",
+            ),
+        ] {
+            let error = plot.picture().unwrap_err().to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
+        let mut odd = whole;
+        odd.feats.as_mut().unwrap().values[[3, 1]] = f32::NAN;
+        let error = odd.picture().unwrap_err().to_string();
+        assert_eq!(error, "feats: expected finite values, found NaN");
+    }
+
+    #[test]
+    fn extreme_sounds_are_drawn() {
+        for samples in [
+            vec![0.0],
+            vec![0.0; 100_000],
+            vec![2.5; 3],
+            vec![1e-30, -1e-30],
+        ] {
+            let bare = UtterancePlot {
+                waveform: Waveform {
+                    samples,
+                    sample_rate_hz: 16000,
+                },
+                feats: None,
+                voiced: None,
+                pitch: None,
+                phones: None,
+                ..plot()
+            };
+            let picture = bare.picture().unwrap();
+            assert!(picture.height > 300);
+            for form in [
+                super::super::picture::PictureForm::Svg,
+                super::super::picture::PictureForm::Png,
+            ] {
+                let file = picture.encode(form).unwrap();
+                assert!(!String::from_utf8_lossy(&file).contains("NaN"));
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The signal brought to a low rate by a sinc under a raised cosine, as Kaldi's `LinearResample` does it
+//! (`resample.cc`): its few zeros on each side are part of the method.
+
+use std::f64::consts::{PI, TAU};
+
+use super::PitchOptions;
+
+/// A filter for each place that an output sample can have between input samples.
+#[derive(Debug, Clone)]
+pub struct Lowpass {
+    rate_hz: u64,
+    low_hz: u64,
+    /// First input sample, counted from the beginning of the unit, and weights.
+    phases: Vec<(i64, Vec<f64>)>,
+    /// Input samples after which the phases repeat.
+    unit: i64,
+}
+
+impl Lowpass {
+    /// Prepares the filters for checked options.
+    pub fn new(options: &PitchOptions) -> Self {
+        let (rate_hz, low_hz) = (
+            options.sample_frequency as u64,
+            options.resample_frequency as u64,
+        );
+        let shared = greatest_common_divisor(rate_hz, low_hz);
+        let filter = Sinc {
+            cutoff_hz: options.lowpass_cutoff,
+            zeros: options.lowpass_filter_width as f64,
+        };
+        let phase = |index: u64| {
+            let time = index as f64 / low_hz as f64;
+            let rate = rate_hz as f64;
+            let first = ((time - filter.reach_s()) * rate).ceil() as i64;
+            let last = ((time + filter.reach_s()) * rate).floor() as i64;
+            let weight = |at: i64| filter.at(at as f64 / rate - time) / rate;
+            (first, (first..=last).map(weight).collect())
+        };
+        Self {
+            rate_hz,
+            low_hz,
+            phases: (0..low_hz / shared).map(phase).collect(),
+            unit: (rate_hz / shared) as i64,
+        }
+    }
+
+    /// Samples that `samples` samples become: all within their time.
+    pub fn samples(&self, samples: usize) -> usize {
+        let low = u128::from(self.low_hz) * samples as u128;
+        low.div_ceil(u128::from(self.rate_hz)) as usize
+    }
+
+    /// The signal at the low rate; beyond its ends it is 0.
+    pub fn apply(&self, samples: &[f32]) -> Vec<f64> {
+        (0..self.samples(samples.len()))
+            .map(|index| {
+                let (first, weights) = &self.phases[index % self.phases.len()];
+                let start = first + (index / self.phases.len()) as i64 * self.unit;
+                let skipped = usize::try_from(-start).unwrap_or(0).min(weights.len());
+                let from = usize::try_from(start).unwrap_or(0).min(samples.len());
+                let pairs = weights[skipped..].iter().zip(&samples[from..]);
+                pairs.map(|(weight, &x)| weight * f64::from(x)).sum()
+            })
+            .collect()
+    }
+}
+
+/// A sinc, cut off by a raised cosine that ends at its `zeros`-th zero.
+#[derive(Debug, Clone, Copy)]
+pub struct Sinc {
+    pub cutoff_hz: f64,
+    pub zeros: f64,
+}
+
+impl Sinc {
+    /// Where it ends, in seconds from its middle.
+    pub fn reach_s(&self) -> f64 {
+        self.zeros / (2.0 * self.cutoff_hz)
+    }
+
+    /// Its value; it integrates to about 1.
+    pub fn at(&self, time_s: f64) -> f64 {
+        if time_s.abs() >= self.reach_s() {
+            return 0.0;
+        }
+        let window = 0.5 * (1.0 + (TAU * self.cutoff_hz / self.zeros * time_s).cos());
+        let sinc = match time_s == 0.0 {
+            true => 2.0 * self.cutoff_hz,
+            false => (TAU * self.cutoff_hz * time_s).sin() / (PI * time_s),
+        };
+        window * sinc
+    }
+}
+
+fn greatest_common_divisor(a: u64, b: u64) -> u64 {
+    match b {
+        0 => a,
+        b => greatest_common_divisor(b, a % b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_low_passes_and_length_follows_the_rates() {
+        for (rate_hz, samples, low) in
+            [(16000, 16000, 4000), (44100, 44100, 4000), (8000, 801, 401)]
+        {
+            let options = PitchOptions {
+                sample_frequency: f64::from(rate_hz),
+                lowpass_filter_width: 8,
+                ..PitchOptions::default()
+            };
+            let lowpass = Lowpass::new(&options);
+            let tone = |hz: f64, i: usize, rate: f64| (TAU * hz * i as f64 / rate).sin();
+            let input: Vec<f32> = (0..samples)
+                .map(|i| tone(200.0, i, f64::from(rate_hz)) as f32)
+                .collect();
+            let output = lowpass.apply(&input);
+            assert_eq!(output.len(), low);
+            for (i, value) in output.iter().enumerate().skip(40).take(low - 80) {
+                assert!(
+                    (value - tone(200.0, i, 4000.0)).abs() < 5e-3,
+                    "{i}: {value}"
+                );
+            }
+        }
+    }
+}

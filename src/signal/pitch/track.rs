@@ -1,0 +1,157 @@
+//! The best path through the lags of all frames: high correlation, small steps (Viterbi).
+
+use super::PitchOptions;
+
+/// What a lag and a step cost.
+#[derive(Debug, Clone)]
+pub struct Tracker {
+    /// For each state, what its correlation counts: 1 less `soft_min_f0 * lag`.
+    weights: Vec<f64>,
+    /// Price of a step of one state; n states cost n^2 of it.
+    step: f64,
+}
+
+impl Tracker {
+    /// Costs for lags in seconds (Ghahremani et al. 2014, eq. 5 and 6).
+    pub fn new(options: &PitchOptions, lags: &[f64]) -> Self {
+        let weight = |lag: &f64| 1.0 - options.soft_min_f0 * lag;
+        Self {
+            weights: lags.iter().map(weight).collect(),
+            step: options.penalty_factor * options.delta_pitch.ln_1p().powi(2),
+        }
+    }
+
+    /// A path that is still to come, of at most so many frames.
+    pub fn start(&self, frames: usize) -> Path<'_> {
+        let states = self.weights.len();
+        Path {
+            tracker: self,
+            costs: vec![0.0; states],
+            next: vec![0.0; states],
+            back: Vec::with_capacity(frames * states),
+            envelope: Envelope::default(),
+        }
+    }
+}
+
+/// A path on its way.
+#[derive(Debug)]
+pub struct Path<'a> {
+    tracker: &'a Tracker,
+    /// Of the best path to each state.
+    costs: Vec<f64>,
+    next: Vec<f64>,
+    /// For each frame and state, the state before. There are never as many states as u16 holds.
+    back: Vec<u16>,
+    envelope: Envelope,
+}
+
+impl Path<'_> {
+    /// Takes the correlations of the next frame, one a state.
+    pub fn step(&mut self, correlations: &[f64]) {
+        self.envelope.build(&self.costs, self.tracker.step);
+        let states = correlations.iter().zip(&self.tracker.weights);
+        let mut piece = 0;
+        for (state, (correlation, weight)) in states.enumerate() {
+            let from = self.envelope.lowest(state, &mut piece);
+            let apart = state as f64 - from as f64;
+            let cost = self.costs[from] + self.tracker.step * apart * apart;
+            self.next[state] = cost + 1.0 - correlation * weight;
+            self.back.push(from as u16);
+        }
+        // Only differences matter: without this the costs would grow and lose their small digits.
+        let least = self.next.iter().copied().fold(f64::INFINITY, f64::min);
+        self.next.iter_mut().for_each(|cost| *cost -= least);
+        std::mem::swap(&mut self.costs, &mut self.next);
+    }
+
+    /// The state of each frame.
+    pub fn finish(self) -> Vec<usize> {
+        let states = self.costs.len();
+        let frames = self.back.len() / states;
+        let mut path = vec![0; frames];
+        let mut state = (0..states)
+            .min_by(|&a, &b| self.costs[a].total_cmp(&self.costs[b]))
+            .unwrap_or(0);
+        for frame in (0..frames).rev() {
+            path[frame] = state;
+            state = usize::from(self.back[frame * states + state]);
+        }
+        path
+    }
+}
+
+/// The lower envelope of parabolas of one width over the states: which state is the best to come from, for all
+/// states in linear time (Felzenszwalb and Huttenlocher, "Distance transforms of sampled functions", 2012).
+#[derive(Debug, Default)]
+struct Envelope {
+    /// States whose parabola is part of the envelope, and from where on.
+    pieces: Vec<(usize, f64)>,
+}
+
+impl Envelope {
+    fn build(&mut self, costs: &[f64], step: f64) {
+        self.pieces.clear();
+        for (state, &cost) in costs.iter().enumerate() {
+            loop {
+                let Some(&(last, from)) = self.pieces.last() else {
+                    self.pieces.push((state, f64::NEG_INFINITY));
+                    break;
+                };
+                let (a, b) = (last as f64, state as f64);
+                let meet = (cost - costs[last]) / (2.0 * step * (b - a)) + (a + b) / 2.0;
+                if meet > from {
+                    self.pieces.push((state, meet));
+                    break;
+                }
+                self.pieces.pop();
+            }
+        }
+    }
+
+    /// The lowest parabola at `state`; `piece` is where the last answer lay, and states come in order.
+    fn lowest(&self, state: usize, piece: &mut usize) -> usize {
+        while (self.pieces.get(*piece + 1)).is_some_and(|(_, from)| *from < state as f64) {
+            *piece += 1;
+        }
+        self.pieces[*piece].0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_envelope_is_the_minimum_over_all_states() {
+        let mut envelope = Envelope::default();
+        for seed in 1..40u32 {
+            let costs: Vec<f64> = (0..90u32)
+                .map(|i| f64::from((i + seed).wrapping_mul(2_654_435_761) >> 16) / 65536.0)
+                .collect();
+            let step = 10f64.powi(-(seed as i32 % 5));
+            envelope.build(&costs, step);
+            let mut piece = 0;
+            for state in 0..costs.len() {
+                let cost = |from: usize| costs[from] + step * (state as f64 - from as f64).powi(2);
+                let found = envelope.lowest(state, &mut piece);
+                let least = (0..90).map(cost).fold(f64::INFINITY, f64::min);
+                assert!((cost(found) - least).abs() < 1e-12, "{seed} {state}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_lone_peak_is_not_worth_the_way() {
+        let lags: Vec<f64> = (0..100).map(|i| 0.0025 * 1.005f64.powi(i)).collect();
+        let tracker = Tracker::new(&PitchOptions::default(), &lags);
+        let mut path = tracker.start(9);
+        for frame in 0..9 {
+            let mut correlations = vec![0.0; 100];
+            correlations[20] = 0.9;
+            correlations[if frame == 4 { 95 } else { 20 }] = 0.91;
+            path.step(&correlations);
+        }
+        assert_eq!(path.finish(), [20; 9]);
+    }
+}

@@ -1,0 +1,206 @@
+//! Operations on features that come in pieces: what they share. An operation has the same output, bit for bit,
+//! however its input was cut, and whole matrices go the same way in one piece.
+
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
+
+use crate::error::{Error, Result};
+
+/// An operation on one utterance's features, fed with its frames in order.
+pub trait FeatureStream {
+    /// Takes the next frames `[frames, dim]`, of which there may be none, and gives all output that later
+    /// frames cannot change.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when the columns are not as many as before, or a value is not finite.
+    fn push(&mut self, feats: ArrayView2<'_, f32>) -> Result<Array2<f32>>;
+
+    /// Ends the utterance and gives the output that waited for its end.
+    ///
+    /// # Errors
+    /// [`Error::Option`] when there was no frame at all.
+    fn finish(self) -> Result<Array2<f32>>;
+}
+
+/// The output for a whole utterance's `feats` `[frames, dim]`.
+///
+/// # Errors
+/// As [`FeatureStream`] has them.
+pub fn whole(mut stream: impl FeatureStream, feats: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+    let settled = stream.push(feats)?;
+    let last = stream.finish()?;
+    if settled.nrows() == 0 {
+        return Ok(last);
+    }
+    Ok(concatenate(Axis(0), &[settled.view(), last.view()])
+        .expect("one stream gives one number of columns"))
+}
+
+/// The frames that came so far, without those that nobody needs any more.
+#[derive(Debug, Clone)]
+pub(super) struct History {
+    /// The operation's name, for messages.
+    name: &'static str,
+    /// Columns; 0 before the first frames.
+    dim: usize,
+    /// The frames from `first` on, one behind the other.
+    values: Vec<f32>,
+    first: usize,
+}
+
+impl History {
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            dim: 0,
+            values: Vec::new(),
+            first: 0,
+        }
+    }
+
+    /// Appends frames; their columns and values are checked here.
+    pub fn push(&mut self, feats: ArrayView2<'_, f32>) -> Result<()> {
+        check(self.name, self.dim, feats)?;
+        if feats.nrows() > 0 {
+            self.dim = feats.ncols();
+            self.values.extend(feats.iter());
+        }
+        Ok(())
+    }
+
+    /// Columns; 0 before the first frames.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Frames that came so far, those forgotten included.
+    pub fn frames(&self) -> usize {
+        match self.dim {
+            0 => 0,
+            dim => self.first + self.values.len() / dim,
+        }
+    }
+
+    /// Frame `index`, which came and is not forgotten.
+    pub fn frame(&self, index: usize) -> &[f32] {
+        let at = (index - self.first) * self.dim;
+        &self.values[at..at + self.dim]
+    }
+
+    /// Drops the frames before `index`.
+    pub fn forget_before(&mut self, index: usize) {
+        let index = index.min(self.frames());
+        if index > self.first {
+            self.values.drain(..(index - self.first) * self.dim);
+            self.first = index;
+        }
+    }
+
+    /// Refuses an utterance without frames.
+    pub fn check_any(&self) -> Result<()> {
+        match self.frames() {
+            0 => Err(Error::option(
+                self.name,
+                "features of a frame or more",
+                "none",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Refuses frames of other columns than `before`, which is 0 where none came yet, and values that are not finite.
+pub(super) fn check(name: &str, before: usize, feats: ArrayView2<'_, f32>) -> Result<()> {
+    let columns = feats.ncols();
+    if feats.nrows() > 0 && (columns == 0 || (before != 0 && columns != before)) {
+        let expected = match before {
+            0 => "features of a column or more".to_string(),
+            before => format!("features of {before} columns, as before"),
+        };
+        return Err(Error::option(name, expected, format!("{columns} columns")));
+    }
+    check_finite(name, feats)
+}
+
+/// Refuses values that are not finite, telling where the first one is; `name` is the operation's.
+pub(super) fn check_finite(name: &str, feats: ArrayView2<'_, f32>) -> Result<()> {
+    match feats.indexed_iter().find(|(_, value)| !value.is_finite()) {
+        None => Ok(()),
+        Some(((frame, column), value)) => {
+            let found = format!("{value} in frame {frame}, column {column} (from 0)");
+            Err(Error::option(name, "finite features", found))
+        }
+    }
+}
+
+/// What the tests of all operations share.
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+    use ndarray::s;
+
+    /// Features without a pattern.
+    pub fn feats(frames: usize, dim: usize) -> Array2<f32> {
+        Array2::from_shape_fn((frames, dim), |(frame, column)| {
+            let state = (frame * 31 + column * 17 + 1) as u32;
+            state.wrapping_mul(2_654_435_761) as f32 / u32::MAX as f32 * 8.0 - 3.0
+        })
+    }
+
+    /// Cuts `feats` into pieces of lengths that follow `seed`, some of them empty.
+    fn in_pieces(mut stream: impl FeatureStream, feats: &Array2<f32>, seed: usize) -> Array2<f32> {
+        let mut parts = Vec::new();
+        let (mut at, mut step) = (0, seed);
+        while at < feats.nrows() {
+            step = (step * 5 + 3) % (1 + 3 * seed);
+            let end = (at + step).min(feats.nrows());
+            parts.push(stream.push(feats.slice(s![at..end, ..])).unwrap());
+            at = end;
+        }
+        parts.push(stream.finish().unwrap());
+        let rows = parts.iter().filter(|part| part.nrows() > 0);
+        let views: Vec<_> = rows.map(|part| part.view()).collect();
+        concatenate(Axis(0), &views).unwrap()
+    }
+
+    /// Holds a stream to the same bits for any cut, for long and short utterances; and to its refusals.
+    pub fn any_cut_gives_the_same<S: FeatureStream>(made: impl Fn() -> S) {
+        for frames in [1, 2, 5, 40, 133] {
+            let feats = feats(frames, 3);
+            let expected = whole(made(), feats.view()).unwrap();
+            for seed in [1, 2, 7, 50] {
+                let found = in_pieces(made(), &feats, seed);
+                assert_eq!(found.dim(), expected.dim(), "{frames} frames, seed {seed}");
+                for (a, b) in found.iter().zip(&expected) {
+                    assert_eq!(a.to_bits(), b.to_bits(), "{frames} frames, seed {seed}");
+                }
+            }
+        }
+        refusals(made);
+    }
+
+    fn refusals<S: FeatureStream>(made: impl Fn() -> S) {
+        let told = |result: Result<Array2<f32>>| result.unwrap_err().to_string();
+        let empty = Array2::zeros((0, 0));
+        let error = told(whole(made(), empty.view()));
+        assert!(error.ends_with("a frame or more, found none"), "{error}");
+        let mut odd = feats(4, 3);
+        odd[[2, 1]] = f32::NAN;
+        let error = told(made().push(odd.view()));
+        assert!(
+            error.ends_with("found NaN in frame 2, column 1 (from 0)"),
+            "{error}"
+        );
+        let mut stream = made();
+        stream.push(feats(2, 3).view()).unwrap();
+        let error = told(stream.push(feats(2, 4).view()));
+        assert!(
+            error.ends_with("3 columns, as before, found 4 columns"),
+            "{error}"
+        );
+        let error = told(made().push(Array2::zeros((2, 0)).view()));
+        assert!(
+            error.ends_with("a column or more, found 0 columns"),
+            "{error}"
+        );
+    }
+}
