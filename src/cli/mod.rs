@@ -11,6 +11,7 @@ mod factors;
 mod failures;
 mod fbank;
 mod frontier;
+mod pipes;
 mod probe;
 mod progress;
 mod results;

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::segments::{Segment, Segments};
 use super::table::Table;
 use crate::error::{Error, Result};
-use crate::io::audio::{AudioOptions, AudioSource, Waveform};
+use crate::io::audio::{AudioOptions, AudioSource, Pipes, Waveform};
 use crate::signal::resample::resample;
 
 /// As Kaldi, a segment may end this much behind its recording; the rest is cut off.
@@ -23,7 +23,7 @@ pub struct RecordingOptions {
     /// The sample rate to bring everything to, in Hz.
     pub resample_hz: Option<u32>,
     /// Whether `command |` may run.
-    pub allow_pipes: bool,
+    pub pipes: Pipes,
 }
 
 /// One recording and the utterances that lie in it, one after the other in their list.
@@ -139,7 +139,7 @@ impl Recordings {
                 .map_err(|(expected, found)| Error::key(&self.list, utterance, expected, found))?;
             work(resampled(cut, options)?)
         };
-        let whole = recording.source.read(&options.audio, options.allow_pipes);
+        let whole = recording.source.read(&options.audio, options.pipes);
         match (whole, &recording.utterances[..]) {
             (Ok(whole), [(_, None)]) => vec![resampled(whole, options).and_then(&work)],
             (Ok(whole), utterances) => (utterances.iter())
