@@ -3,6 +3,7 @@
 pub mod alignment;
 #[cfg(feature = "torch")]
 pub mod batch;
+pub mod blocks;
 pub mod combine;
 pub mod datadir;
 pub mod feats;
@@ -21,6 +22,7 @@ pub mod table;
 pub mod validate;
 pub mod view;
 
+pub use blocks::UtteranceBlocks;
 pub use datadir::DataDir;
 pub use recordings::{RecordingOptions, Recordings};
 pub use segments::{Segment, Segments};

@@ -1,6 +1,7 @@
 //! FLAC, Ogg, MP3 and MPEG-4 through symphonia. A stream that ends early, or whose content is not what its own
 //! length or checksum says, is an error and not a shorter recording.
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
@@ -72,7 +73,7 @@ impl CompressedStream {
             check_last_page(&mut bytes, name)?;
         }
         let refuse = |error: SymphoniaError| Error::format(name, codec.name(), describe(&error));
-        let mut stream = Self::start(bytes, codec).map_err(refuse)?;
+        let mut stream = guarded(|| Self::start(bytes, codec)).map_err(refuse)?;
         stream.decode(name)?;
         if stream.over {
             stream.check_whole(name)?;
@@ -133,7 +134,8 @@ impl CompressedStream {
     fn decode(&mut self, name: &Path) -> Result<()> {
         let codec = self.codec.name();
         while self.block.is_empty() && !self.over {
-            (self.decode_packet()).map_err(|error| Error::format(name, codec, describe(&error)))?;
+            guarded(|| self.decode_packet())
+                .map_err(|error| Error::format(name, codec, describe(&error)))?;
         }
         Ok(())
     }
@@ -168,7 +170,8 @@ impl CompressedStream {
             }
             _ => {}
         }
-        if self.decoder.finalize().verify_ok == Some(false) {
+        let verdict = guarded(|| Ok(self.decoder.finalize()));
+        if verdict.is_ok_and(|verdict| verdict.verify_ok == Some(false)) {
             let expected = "the samples that the header's MD5 was made of";
             return Err(Error::format(name, expected, "others: the file is damaged"));
         }
@@ -199,6 +202,13 @@ fn check_last_page(bytes: &mut Bytes, name: &Path) -> Result<()> {
         "a last Ogg page with the end-of-stream flag",
         "none: the file is cut short",
     ))
+}
+
+/// Decoders meet bytes that nobody has met before. A panic in one (overflows are checked here) ends its file, and not
+/// the thread that reads a corpus.
+fn guarded<T>(decode: impl FnOnce() -> Result<T, SymphoniaError>) -> Result<T, SymphoniaError> {
+    const GAVE_UP: SymphoniaError = SymphoniaError::DecodeError("the decoder gave up");
+    std::panic::catch_unwind(AssertUnwindSafe(decode)).unwrap_or(Err(GAVE_UP))
 }
 
 fn describe(error: &SymphoniaError) -> String {
