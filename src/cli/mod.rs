@@ -2,6 +2,8 @@
 
 mod abx;
 mod apply_cmvn;
+mod augment;
+mod augment_feats;
 mod compute_cmvn;
 mod copy_feats;
 mod ctm_to_ali;
@@ -36,6 +38,8 @@ enum Command {
     Fbank(fbank::FbankArgs),
     ComputeCmvn(compute_cmvn::ComputeCmvnArgs),
     ApplyCmvn(apply_cmvn::ApplyCmvnArgs),
+    Augment(augment::AugmentArgs),
+    AugmentFeats(augment_feats::AugmentFeatsArgs),
     Train(train::TrainArgs),
     Extract(extract::ExtractArgs),
     Probe(probe::ProbeArgs),
@@ -59,6 +63,8 @@ pub fn run() -> anyhow::Result<()> {
         Command::Fbank(args) => fbank::run(args),
         Command::ComputeCmvn(args) => compute_cmvn::run(args),
         Command::ApplyCmvn(args) => apply_cmvn::run(args),
+        Command::Augment(args) => augment::run(&args),
+        Command::AugmentFeats(args) => augment_feats::run(&args),
         Command::Train(args) => train::run(args),
         Command::Extract(args) => extract::run(args),
         Command::Probe(args) => probe::run(args),

@@ -1,6 +1,7 @@
 //! Speech as corpora: data directories, and what is drawn from them.
 
 pub mod alignment;
+pub mod augment;
 #[cfg(feature = "torch")]
 pub mod batch;
 pub mod blocks;

@@ -160,13 +160,12 @@ impl Recordings {
         };
         let mut results: Vec<Result<T>> = Vec::with_capacity(recording.utterances.len());
         for (at, (utterance, segment)) in recording.utterances.iter().enumerate() {
-            let later = recording.utterances[at..].iter();
+            let later = recording.utterances[at + 1..].iter();
             let earliest = later.filter_map(|(_, segment)| Some(segment.as_ref()?.start));
             track.keep_from(earliest.fold(f64::INFINITY, f64::min));
-            let cut = segment
-                .as_ref()
-                .map(|segment| (segment, utterance, &*self.list));
-            let result = UtteranceBlocks::new(&mut track, cut, options.resample_hz).and_then(&work);
+            let cut = segment.as_ref().map(|segment| (segment, &*self.list));
+            let blocks = UtteranceBlocks::new(&mut track, utterance, cut, options.resample_hz);
+            let result = blocks.and_then(&work);
             match result {
                 Err(error) if track.broken => return self.all_failed(recording, error),
                 result => results.push(result),

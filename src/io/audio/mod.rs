@@ -19,6 +19,7 @@
 mod aiff;
 mod caf;
 mod compressed;
+pub mod g711;
 mod input;
 mod kind;
 mod pcm;
@@ -74,6 +75,16 @@ pub fn read_audio(path: impl AsRef<Path>, options: &AudioOptions) -> Result<Wave
     AudioReader::open(path, options)?.read_to_end()
 }
 
+/// Whether a file begins as audio of a kind that is read here does; no more of it is looked at.
+///
+/// # Errors
+/// [`crate::Error::Io`] when it cannot be read.
+pub fn is_audio(path: impl AsRef<Path>) -> Result<bool> {
+    let path = path.as_ref();
+    let start = input::Bytes::open(path)?.start(kind::Kind::LOOK);
+    Ok(kind::Kind::of(&start.map_err(crate::Error::io(path))?).is_ok())
+}
+
 /// Decodes a whole audio file held in memory. `name` stands for the path in messages.
 ///
 /// # Errors
@@ -83,7 +94,7 @@ pub fn decode_audio(
     name: impl AsRef<Path>,
     options: &AudioOptions,
 ) -> Result<Waveform> {
-    AudioReader::of_bytes(input::Bytes::memory(bytes), name.as_ref(), options)?.read_to_end()
+    AudioReader::from_memory(bytes, name.as_ref(), options)?.read_to_end()
 }
 
 #[cfg(test)]

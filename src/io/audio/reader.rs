@@ -108,6 +108,14 @@ impl AudioReader {
         }
     }
 
+    /// Opens an audio file held in memory. `name` stands for the path in messages.
+    ///
+    /// # Errors
+    /// As [`AudioReader::open`].
+    pub fn from_memory(bytes: Vec<u8>, name: &Path, options: &AudioOptions) -> Result<Self> {
+        Self::of_bytes(Bytes::memory(bytes), name, options)
+    }
+
     /// Reads bytes whose name, for messages, is `name`.
     pub(super) fn of_bytes(mut bytes: Bytes, name: &Path, options: &AudioOptions) -> Result<Self> {
         let start = bytes.start(Kind::LOOK).map_err(Error::io(name))?;
