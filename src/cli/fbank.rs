@@ -20,7 +20,7 @@ use crate::signal::{FbankComputer, FbankOptions};
 
 /// Computes Kaldi's log mel filter banks from audio.
 ///
-/// The audio may be WAV, FLAC, Ogg Vorbis or MP3. An utterance that fails is named and left out, the others
+/// The audio may be of any kind that the README names. An utterance that fails is named and left out, the others
 /// are written, and the command fails at the end; with scp,p: it succeeds.
 #[derive(Debug, Args)]
 #[command(after_help = "\

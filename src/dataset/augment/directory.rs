@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::AugmentChain;
 use crate::dataset::files::{DataFiles, render};
@@ -280,6 +280,8 @@ fn sorted(pairs: BTreeMap<String, String>) -> Vec<Entry> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::dataset::augment::{AugmentChain, AugmentOptions};
     use crate::dataset::validate::{ValidateOptions, validate};

@@ -21,7 +21,9 @@ const MOST_SAMPLES: usize = 1 << 30;
 /// Reads one channel of an audio file in blocks.
 ///
 /// What a file says of itself (its length, FLAC's checksum, the last page of Ogg) is held against it when its end is
-/// reached, so that a file is known to be whole only once [`AudioReader::next_block`] has returned `None`.
+/// reached, so that a file is known to be whole only once [`AudioReader::next_block`] has returned `None`. What states
+/// no length (a WAV or FLAC that was written to a pipe, ADTS, an MP3 without a Xing tag) ends where its bytes end, behind
+/// its last whole frame: cut short, it is a shorter recording.
 pub struct AudioReader {
     stream: Stream,
     name: PathBuf,
