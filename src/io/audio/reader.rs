@@ -211,9 +211,9 @@ impl AudioReader {
     /// # Errors
     /// As [`AudioReader::next_block`]; and [`Error::Format`] for more than 2^30 samples.
     pub fn read_to_end(mut self) -> Result<Waveform> {
-        let mut samples = Vec::new();
         // A length that is stated may lie: it is believed as far as it costs little.
-        samples.reserve(self.stated_samples().unwrap_or(0).min(1 << 22) as usize);
+        let stated = self.stated_samples().unwrap_or(0).min(1 << 22);
+        let mut samples = Vec::with_capacity(stated as usize);
         while let Some(block) = self.next_block()? {
             if samples.len() + block.len() > MOST_SAMPLES {
                 let expected = format!("at most {MOST_SAMPLES} samples");
