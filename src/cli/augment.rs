@@ -140,12 +140,14 @@ pub fn run(args: &AugmentArgs) -> anyhow::Result<()> {
         .num_threads(args.threads.map_or(0, usize::from))
         .build()
         .context("cannot start threads")?;
-    let progress = counter("utterances that failed");
+    let progress = counter("utterances");
     let mut failures = Failures::default();
     let made = threads.install(|| {
         augment(&job, |utterance, error| {
             progress.inc(1);
-            failures.add(utterance, error, &progress);
+            if let Some(error) = error {
+                failures.add(utterance, error, &progress);
+            }
         })
     })?;
     progress.finish_and_clear();

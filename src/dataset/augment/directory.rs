@@ -53,8 +53,8 @@ struct Written {
     description: String,
 }
 
-/// Makes the data directory; it appears whole, or not at all. Hands every utterance that fails to `failed`, and makes
-/// the directory of the others.
+/// Makes the data directory; it appears whole, or not at all. Tells `seen` of every utterance, with the error of one that
+/// fails, and makes the directory of the others.
 ///
 /// Every table by utterance or speaker is carried over under the new ids; `utt2dur` and `reco2dur` are made anew where
 /// the source has them, and `utt2aug` tells what was drawn. Left out are `segments` (each variation is a recording of
@@ -64,7 +64,7 @@ struct Written {
 /// # Errors
 /// [`Error::Format`] for a target that is there, or when every utterance failed; as reading a data directory;
 /// [`Error::Io`] when something cannot be written.
-pub fn augment(job: &AugmentJob, mut failed: impl FnMut(&str, Error)) -> Result<Augmented> {
+pub fn augment(job: &AugmentJob, mut seen: impl FnMut(&str, Option<Error>)) -> Result<Augmented> {
     if job.target.exists() {
         return Err(Error::format(
             job.target,
@@ -89,13 +89,20 @@ pub fn augment(job: &AugmentJob, mut failed: impl FnMut(&str, Error)) -> Result<
     let mut by_utterance: BTreeMap<String, Vec<Written>> = BTreeMap::new();
     let mut utterances = 0;
     recordings.for_each_stream(&job.recordings, work, |utterance, result| {
-        utterances += usize::from(known.contains(utterance));
+        let own = known.contains(utterance);
+        utterances += usize::from(own);
         match result {
-            Ok(written) if written.is_empty() => {}
-            Ok(written) => drop(by_utterance.insert(utterance.to_string(), written)),
-            Err(error) => failed(utterance, error),
+            Ok(written) if own => {
+                by_utterance.insert(utterance.to_string(), written);
+                seen(utterance, None);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                remove_variations(job, utterance, &wavs)?;
+                seen(utterance, Some(error));
+            }
         }
-        Ok::<(), Error>(())
+        Ok(())
     })?;
     if by_utterance.is_empty() {
         let found = format!("none of {utterances}");
@@ -157,6 +164,20 @@ fn vary(job: &AugmentJob, blocks: UtteranceBlocks, wavs: &Path) -> Result<Vec<Wr
         })
     };
     (1..=job.copies).map(one).collect()
+}
+
+/// Takes away what was written of an utterance before it failed.
+fn remove_variations(job: &AugmentJob, utterance: &str, wavs: &Path) -> Result<()> {
+    for copy in 1..=job.copies {
+        let file = wavs.join(format!("{}.wav", file_name(&new_id(job, copy, utterance))));
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io(file)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn new_id(job: &AugmentJob, copy: usize, utterance: &str) -> String {
@@ -383,7 +404,7 @@ mod tests {
             recordings: RecordingOptions::default(),
         };
         let made = augment(&job, |utterance, error| {
-            told.push(format!("{utterance}: {error}"))
+            told.extend(error.map(|error| format!("{utterance}: {error}")));
         })?;
         Ok((made, told))
     }
@@ -523,6 +544,22 @@ mod tests {
             names
                 .iter()
                 .all(|name| name != "u" && !name.to_string_lossy().starts_with(".unbraid"))
+        );
+    }
+
+    /// That a recording is cut short shows behind its segments, whose variations are written by then.
+    #[test]
+    fn what_failed_late_leaves_no_wav() {
+        let dir = made(true);
+        let cut = dir.path().join("audio/a-2.wav");
+        let bytes = std::fs::read(&cut).unwrap();
+        std::fs::write(&cut, &bytes[..bytes.len() - 1]).unwrap();
+        let (made, told) = run(dir.path(), "t", everything(), 2, false).unwrap();
+        assert_eq!((made.written, told.len()), (2, 2));
+        assert!(told[0].ends_with("the file is cut short"), "{told:?}");
+        assert_eq!(
+            std::fs::read_dir(dir.path().join("t/wav")).unwrap().count(),
+            2
         );
     }
 

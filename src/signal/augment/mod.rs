@@ -2,7 +2,8 @@
 //! features. One file each, with its options; each draws from the generator that it is handed, so that the same seed
 //! gives the same samples.
 //!
-//! Waveforms go in and come out as samples with full scale at 1; nothing is clipped here.
+//! Waveforms go in and come out as samples with full scale at 1; nothing is clipped here. Whether a step is taken at
+//! all (`probability` in its options) is for the caller to draw, with [`happens`].
 
 pub mod codec;
 mod convolution;
@@ -38,8 +39,8 @@ fn one_of<'a, T>(list: &'a [T], rng: &mut ChaCha8Rng) -> &'a T {
     &list[rng.random_range(0..list.len())]
 }
 
-/// Whether to act at all.
-pub(crate) fn happens(probability: f64, rng: &mut ChaCha8Rng) -> bool {
+/// Whether to act at all: true with this probability.
+pub fn happens(probability: f64, rng: &mut ChaCha8Rng) -> bool {
     rng.random::<f64>() < probability
 }
 
