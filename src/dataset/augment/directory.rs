@@ -102,7 +102,7 @@ pub fn augment(job: &AugmentJob, mut seen: impl FnMut(&str, Option<Error>)) -> R
                 seen(utterance, Some(error));
             }
         }
-        Ok(())
+        Ok::<(), Error>(())
     })?;
     if by_utterance.is_empty() {
         let found = format!("none of {utterances}");
