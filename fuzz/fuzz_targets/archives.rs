@@ -16,7 +16,11 @@ fn folder() -> &'static Path {
     static FOLDER: OnceLock<TempDir> = OnceLock::new();
     let made = || {
         let memory = Path::new("/dev/shm");
-        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let folder = if memory.is_dir() {
+            tempfile::tempdir_in(memory)
+        } else {
+            tempfile::tempdir()
+        };
         folder.unwrap()
     };
     FOLDER.get_or_init(made).path()
@@ -30,7 +34,8 @@ fn file(name: &str, content: &[u8]) -> PathBuf {
 
 fn entries<T: KaldiObject>(kind: &str, path: &Path) -> Vec<(String, T)> {
     let specifier = format!("{kind}:{}", path.display());
-    TableReader::open(&specifier).map_or(Vec::new(), |reader| reader.map_while(Result::ok).collect())
+    TableReader::open(&specifier)
+        .map_or(Vec::new(), |reader| reader.map_while(Result::ok).collect())
 }
 
 fn round_trip<T: KaldiObject>(path: &Path) {
@@ -38,11 +43,15 @@ fn round_trip<T: KaldiObject>(path: &Path) {
     let copy = |name: &str, entries: &[(String, T)]| {
         let copy = folder().join(name);
         let mut writer = TableWriter::create(&format!("ark:{}", copy.display())).unwrap();
-        let written = entries.iter().all(|(key, value)| writer.write(key, value).is_ok());
+        let written = entries
+            .iter()
+            .all(|(key, value)| writer.write(key, value).is_ok());
         writer.finish().unwrap();
         written.then_some(copy)
     };
-    let Some(once) = copy("once", &first) else { return };
+    let Some(once) = copy("once", &first) else {
+        return;
+    };
     let second: Vec<(String, T)> = entries("ark", &once);
     assert_eq!(first.len(), second.len());
     let twice = copy("twice", &second).unwrap();
