@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
+use super::pipes::PipeLimit;
 use super::progress::counter;
 use crate::dataset::Table;
 use crate::dataset::recordings::{RecordingOptions, Recordings};
@@ -51,6 +52,8 @@ pub struct ExtractArgs {
     /// With --wav, run the commands that wav.scp names as 'command |'.
     #[arg(long, requires = "wav")]
     allow_pipes: bool,
+    #[command(flatten)]
+    pipe_limit: PipeLimit,
     /// Where tensors live.
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
@@ -100,7 +103,7 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
     if args.wav {
         let computer = FbankComputer::new(&read_toml(args.exp.join("fbank.toml"))?)?;
         let options = RecordingOptions {
-            allow_pipes: args.allow_pipes,
+            pipes: args.pipe_limit.pipes(args.allow_pipes),
             ..RecordingOptions::default()
         };
         let recordings = Recordings::new(&Table::read(wav_scp(&args.source)?)?)?;

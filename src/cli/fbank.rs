@@ -7,6 +7,7 @@ use clap::Args;
 use ndarray::Array2;
 
 use super::failures::Failures;
+use super::pipes::PipeLimit;
 use super::progress::counter;
 use crate::dataset::{RecordingOptions, Recordings, Segments, Table};
 use crate::error::Error;
@@ -19,7 +20,7 @@ use crate::signal::{FbankComputer, FbankOptions};
 
 /// Computes Kaldi's log mel filter banks from audio.
 ///
-/// The audio may be WAV, FLAC, Ogg Vorbis or MP3. An utterance that fails is named and left out, the others
+/// The audio may be of any kind that the README names. An utterance that fails is named and left out, the others
 /// are written, and the command fails at the end; with scp,p: it succeeds.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -74,6 +75,9 @@ pub struct FbankArgs {
     /// Run the commands that wav.scp and WSPEC name as 'command |' and '| command'
     #[arg(long)]
     allow_pipes: bool,
+
+    #[command(flatten)]
+    pipe_limit: PipeLimit,
 }
 
 /// Runs the command.
@@ -155,7 +159,7 @@ fn compute(
             channel: args.channel,
         },
         resample_hz: args.resample,
-        allow_pipes: args.allow_pipes,
+        pipes: args.pipe_limit.pipes(args.allow_pipes),
     };
     let progress = counter("utterances");
     let mut failures = Failures::default();

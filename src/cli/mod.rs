@@ -5,6 +5,8 @@ mod add_deltas;
 mod apply_cmvn;
 mod apply_cmvn_sliding;
 mod audio_map;
+mod augment;
+mod augment_feats;
 mod compute_cmvn;
 mod compute_vad;
 mod copy_feats;
@@ -16,6 +18,7 @@ mod failures;
 mod fbank;
 mod feature_map;
 mod frontier;
+mod pipes;
 mod pitch;
 mod plot;
 mod probe;
@@ -53,6 +56,8 @@ enum Command {
     SelectVoicedFrames(select_voiced_frames::SelectVoicedFramesArgs),
     Pitch(pitch::PitchArgs),
     Plot(plot::PlotArgs),
+    Augment(augment::AugmentArgs),
+    AugmentFeats(augment_feats::AugmentFeatsArgs),
     Train(train::TrainArgs),
     Extract(extract::ExtractArgs),
     Probe(probe::ProbeArgs),
@@ -84,6 +89,8 @@ pub fn run() -> anyhow::Result<()> {
         Command::SelectVoicedFrames(args) => select_voiced_frames::run(args),
         Command::Pitch(args) => pitch::run(args),
         Command::Plot(args) => plot::run(args),
+        Command::Augment(args) => augment::run(&args),
+        Command::AugmentFeats(args) => augment_feats::run(&args),
         Command::Train(args) => train::run(args),
         Command::Extract(args) => extract::run(args),
         Command::Probe(args) => probe::run(args),

@@ -1,8 +1,10 @@
 //! Speech as corpora: data directories, and what is drawn from them.
 
 pub mod alignment;
+pub mod augment;
 #[cfg(feature = "torch")]
 pub mod batch;
+pub mod blocks;
 pub mod combine;
 pub mod datadir;
 pub mod feats;
@@ -21,6 +23,7 @@ pub mod table;
 pub mod validate;
 pub mod view;
 
+pub use blocks::UtteranceBlocks;
 pub use datadir::DataDir;
 pub use recordings::{RecordingOptions, Recordings};
 pub use segments::{Segment, Segments};

@@ -1,17 +1,16 @@
-//! The audio of a data directory: `wav.scp`, whole or cut by `segments`, into a [`Waveform`] an utterance.
+//! The audio of a data directory: `wav.scp`, whole or cut by `segments`, into a [`Waveform`] an
+//! utterance, or into its blocks.
 
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::blocks::{Track, UtteranceBlocks};
 use super::segments::{Segment, Segments};
 use super::table::Table;
 use crate::error::{Error, Result};
-use crate::io::audio::{AudioOptions, AudioSource, Waveform};
-use crate::signal::resample::resample;
+use crate::io::audio::{AudioOptions, AudioSource, Pipes, Waveform};
 
-/// As Kaldi, a segment may end this much behind its recording; the rest is cut off.
-const OVERSHOOT_S: f64 = 0.5;
 /// Recordings in flight for each thread: enough to hide one long one, few enough to fit in memory.
 const IN_FLIGHT: usize = 4;
 
@@ -23,7 +22,7 @@ pub struct RecordingOptions {
     /// The sample rate to bring everything to, in Hz.
     pub resample_hz: Option<u32>,
     /// Whether `command |` may run.
-    pub allow_pipes: bool,
+    pub pipes: Pipes,
 }
 
 /// One recording and the utterances that lie in it, one after the other in their list.
@@ -101,7 +100,7 @@ impl Recordings {
     /// Reads every utterance on rayon's threads, has `work` make something of it there, and hands the
     /// results to `take` on this one in the order of the list. What goes wrong with an utterance is its
     /// result, and the others go on. A recording is decoded once for all its neighbouring utterances, and
-    /// few are in memory at a time.
+    /// few utterances are in memory at a time.
     ///
     /// # Errors
     /// The first that `take` returns.
@@ -109,6 +108,27 @@ impl Recordings {
         &self,
         options: &RecordingOptions,
         work: impl Fn(Waveform) -> Result<T> + Sync,
+        take: impl FnMut(&str, Result<T>) -> Result<(), E>,
+    ) -> Result<(), E>
+    where
+        T: Send,
+    {
+        self.for_each_stream(options, |blocks| work(blocks.read_to_end()?), take)
+    }
+
+    /// As [`Recordings::for_each`], but `work` gets the utterance block after block, and no utterance is whole in
+    /// memory. Of a recording only what lies between the utterance at work and the earliest that is still to come is
+    /// held: nothing, where segments stand in the order of time and do not overlap.
+    ///
+    /// That a recording is damaged or cut short may show only behind its last utterance; then all its utterances
+    /// fail, whatever `work` has made of them.
+    ///
+    /// # Errors
+    /// The first that `take` returns.
+    pub fn for_each_stream<T, E>(
+        &self,
+        options: &RecordingOptions,
+        work: impl Fn(UtteranceBlocks) -> Result<T> + Sync,
         mut take: impl FnMut(&str, Result<T>) -> Result<(), E>,
     ) -> Result<(), E>
     where
@@ -150,32 +170,37 @@ impl Recordings {
         &self,
         recording: &Recording,
         options: &RecordingOptions,
-        work: impl Fn(Waveform) -> Result<T>,
+        work: impl Fn(UtteranceBlocks) -> Result<T>,
     ) -> Vec<Result<T>> {
-        let part = |whole: &Waveform, utterance: &str, segment: &Segment| {
-            let cut = cut(whole, segment)
-                .map_err(|(expected, found)| Error::key(&self.list, utterance, expected, found))?;
-            work(resampled(cut, options)?)
+        let mut track = match recording.source.open(&options.audio, options.pipes) {
+            Ok(reader) => Track::new(reader),
+            Err(error) => return self.all_failed(recording, error),
         };
-        let whole = recording.source.read(&options.audio, options.allow_pipes);
-        match (whole, &recording.utterances[..]) {
-            (Ok(whole), [(_, None)]) => vec![resampled(whole, options).and_then(&work)],
-            (Ok(whole), utterances) => (utterances.iter())
-                .filter_map(|(utterance, segment)| {
-                    segment.as_ref().map(|s| part(&whole, utterance, s))
-                })
-                .collect(),
-            // The error cannot be copied: the first utterance gets it, the others point to it.
-            (Err(error), [_, others @ ..]) => {
-                let name = recording.source.name();
-                let again = || Err(Error::format(&name, "audio", "the error above"));
-                [Err(error)]
-                    .into_iter()
-                    .chain(others.iter().map(|_| again()))
-                    .collect()
+        let mut results: Vec<Result<T>> = Vec::with_capacity(recording.utterances.len());
+        for (at, (utterance, segment)) in recording.utterances.iter().enumerate() {
+            let later = recording.utterances[at + 1..].iter();
+            let earliest = later.filter_map(|(_, segment)| Some(segment.as_ref()?.start));
+            track.keep_from(earliest.fold(f64::INFINITY, f64::min));
+            let cut = segment.as_ref().map(|segment| (segment, &*self.list));
+            let blocks = UtteranceBlocks::new(&mut track, utterance, cut, options.resample_hz);
+            let result = blocks.and_then(&work);
+            match result {
+                Err(error) if track.broken => return self.all_failed(recording, error),
+                result => results.push(result),
             }
-            (Err(_), []) => Vec::new(),
         }
+        match track.read_to_end() {
+            Ok(()) => results,
+            Err(error) => self.all_failed(recording, error),
+        }
+    }
+
+    /// The error cannot be copied: the first utterance gets it, the others point to it.
+    fn all_failed<T>(&self, recording: &Recording, error: Error) -> Vec<Result<T>> {
+        let name = recording.source.name();
+        let others = recording.utterances.iter().skip(1);
+        let again = others.map(|_| Err(Error::format(&name, "audio", "the error above")));
+        [Err(error)].into_iter().chain(again).collect()
     }
 }
 
@@ -191,39 +216,6 @@ fn sources(wav_scp: &Table) -> Result<impl Iterator<Item = (String, AudioSource)
     }
     let entries = wav_scp.entries().iter();
     Ok(entries.map(|entry| (entry.key.clone(), AudioSource::parse(&entry.value))))
-}
-
-fn resampled(waveform: Waveform, options: &RecordingOptions) -> Result<Waveform> {
-    match options.resample_hz {
-        Some(to) if to != waveform.sample_rate_hz => Ok(Waveform {
-            samples: resample(&waveform.samples, waveform.sample_rate_hz, to)?.into_owned(),
-            sample_rate_hz: to,
-        }),
-        _ => Ok(waveform),
-    }
-}
-
-/// The samples of a segment; or what was expected of it and what was found.
-fn cut(whole: &Waveform, segment: &Segment) -> Result<Waveform, (String, String)> {
-    let rate = f64::from(whole.sample_rate_hz);
-    let duration = whole.duration_s();
-    if segment.end > duration + OVERSHOOT_S {
-        let expected = format!(
-            "a segment within the {duration:.3} s of '{}'",
-            segment.recording
-        );
-        return Err((expected, format!("an end at {} s", segment.end)));
-    }
-    let at = |seconds: f64| ((seconds * rate).round() as usize).min(whole.samples.len());
-    let samples = whole.samples[at(segment.start)..at(segment.end)].to_vec();
-    if samples.is_empty() {
-        let found = format!("none from {} to {} s", segment.start, segment.end);
-        return Err(("samples in the segment".to_string(), found));
-    }
-    Ok(Waveform {
-        samples,
-        sample_rate_hz: whole.sample_rate_hz,
-    })
 }
 
 #[cfg(test)]
@@ -299,6 +291,74 @@ mod tests {
             "segments: e: expected a segment within the 1.000 s of 'r', found an end at 1.6 s"
         ));
         assert!(seen[6].1.contains("f: expected samples in the segment"));
+    }
+
+    /// By utterance, its samples read in blocks, and read whole.
+    fn both_ways(
+        recordings: &Recordings,
+        options: &RecordingOptions,
+    ) -> [Vec<(String, Vec<f32>)>; 2] {
+        let mut blocks = Vec::new();
+        let gather = |mut utterance: UtteranceBlocks| {
+            let mut samples = Vec::new();
+            while let Some(block) = utterance.next_block()? {
+                samples.extend_from_slice(block);
+            }
+            assert!(utterance.next_block()?.is_none());
+            Ok((samples, utterance.sample_rate_hz()))
+        };
+        let rate = options.resample_hz.unwrap_or(1000);
+        let taken = recordings.for_each_stream(options, gather, |key, result| {
+            let (samples, found) = result?;
+            assert_eq!(found, rate);
+            blocks.push((key.to_string(), samples));
+            Ok::<(), Error>(())
+        });
+        taken.unwrap();
+        let mut whole = Vec::new();
+        let taken = recordings.for_each(options, Ok, |key, result| {
+            whole.push((key.to_string(), result?.samples));
+            Ok::<(), Error>(())
+        });
+        taken.unwrap();
+        [blocks, whole]
+    }
+
+    #[test]
+    fn blocks_are_the_whole_cut_and_resampled() {
+        let lists = ["a r 0.1 0.3\nb r 0.2 0.5\nc r 0.05 0.4\nd r 0.9 1.2\n", ""];
+        for (segments, resample_hz) in lists.iter().flat_map(|&s| [(s, None), (s, Some(800))]) {
+            let (dir, recordings) = corpus(segments);
+            let mut recordings = recordings.unwrap();
+            recordings.recordings.truncate(1);
+            let options = RecordingOptions {
+                resample_hz,
+                ..RecordingOptions::default()
+            };
+            let [blocks, whole] = both_ways(&recordings, &options);
+            assert!(blocks == whole, "{segments} {resample_hz:?}");
+            let cut = resample_hz.map_or(300, |_| 240);
+            assert!(
+                segments.is_empty() || whole[1].1.len() == cut,
+                "{}",
+                whole[1].1.len()
+            );
+            drop(dir);
+        }
+    }
+
+    #[test]
+    fn a_recording_that_proves_damaged_behind_its_last_segment_fails_whole() {
+        let (dir, recordings) = corpus("a r 0.1 0.3\nb r 0.4 0.5\n");
+        let wav = dir.path().join("r.wav");
+        let bytes = std::fs::read(&wav).unwrap();
+        std::fs::write(&wav, &bytes[..bytes.len() - 1]).unwrap();
+        let seen = all(&recordings.unwrap(), &RecordingOptions::default());
+        assert!(
+            seen[0].1.ends_with("found 1999: the file is cut short"),
+            "{seen:?}"
+        );
+        assert!(seen[1].1.ends_with("found the error above"), "{seen:?}");
     }
 
     #[test]

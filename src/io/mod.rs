@@ -3,6 +3,7 @@
 
 pub mod atomic;
 pub mod audio;
+pub mod command;
 pub mod config;
 pub mod kaldi;
 pub mod lines;

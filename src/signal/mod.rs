@@ -1,6 +1,7 @@
-//! Signal processing on slices and ndarray: resampling, mel features and their normalisation. No network
+//! Signal processing on slices and ndarray: resampling, augmentation, mel features and their normalisation. No network
 //! library is known here.
 
+pub mod augment;
 pub mod cmvn;
 pub mod deltas;
 pub mod fbank;

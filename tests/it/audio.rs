@@ -1,8 +1,10 @@
-//! Audio as users have it: the bundled FLAC, Ogg Vorbis and MP3, whole, cut and damaged.
+//! Audio as users have it: the bundled FLAC, Ogg Vorbis and MP3, whole, cut and damaged; archives of waveforms; commands.
 
 use std::path::Path;
 
-use unbraid::io::audio::{AudioOptions, decode_audio};
+use unbraid::io::audio::{AudioOptions, AudioSource, Pipes, decode_audio};
+
+use crate::support::{oracle, put, python, unbraid};
 
 const FLAC: &str = "data/mini/audio/f01-s01.flac";
 
@@ -106,4 +108,55 @@ fn cut_lossy_files_are_errors_and_damaged_ones_no_panic() {
             let _ = decode(bytes);
         }
     }
+}
+
+#[test]
+fn archives_of_waveforms_are_those_of_kaldiio() {
+    let Some(python) = python("archives_of_waveforms_are_those_of_kaldiio") else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    oracle(&python, dir.path(), "wav_archive.py", &[]);
+    let list = std::fs::read_to_string(dir.path().join("wavs.scp")).unwrap();
+    for (line, length) in list.lines().zip([4000, 5001]) {
+        let place = line.split_once(' ').unwrap().1;
+        let place = format!("{}/{place}", dir.path().display());
+        let waveform = AudioSource::parse(&place)
+            .read(&AudioOptions::default(), Pipes::Refused)
+            .unwrap();
+        let expected: Vec<f32> = (0..length)
+            .map(|i| (i * 37 % 2001 - 1000) as f32 / 32768.0)
+            .collect();
+        assert_eq!(
+            (waveform.sample_rate_hz, waveform.samples),
+            (8000, expected)
+        );
+    }
+}
+
+#[test]
+fn a_command_that_runs_too_long_fails_its_utterance_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = Path::new(env!("CARGO_MANIFEST_DIR")).join(FLAC);
+    let list = format!("a sleep 60 |\nb cat {} |\nc ls none |\n", good.display());
+    put(&dir.path().join("wav.scp"), list);
+    let args = [
+        "fbank",
+        "--allow-pipes",
+        "--pipe-timeout",
+        "1",
+        "scp:wav.scp",
+        "ark:x",
+    ];
+    let output = unbraid(dir.path(), &args);
+    let error = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<&str> = error.lines().collect();
+    assert_eq!(
+        lines[0],
+        "unbraid: a: sleep 60 |: expected a command that ends within 1 s, found one that still ran, and was killed"
+    );
+    let told =
+        "unbraid: c: ls none |: expected a command that succeeds, found exit status: 2: ls: ";
+    assert!(lines[1].starts_with(told), "{error}");
+    assert_eq!(lines[2..], ["unbraid: 2 of 3 utterances failed: a c"]);
 }

@@ -173,8 +173,8 @@ fn the_others_go_on_when_utterances_fail() {
     let dir = bad_corpus();
     let error = failing(dir.path(), &["fbank", "scp:wav.scp", OUT]);
     for (line, message) in error.iter().zip([
-        "unbraid: text-wav: text.wav: expected WAV, FLAC, Ogg Vorbis or MP3 audio, found a file",
-        "unbraid: empty-wav: empty.wav: expected WAV, FLAC, Ogg Vorbis or MP3 audio, found an empty file",
+        "unbraid: text-wav: text.wav: expected WAV, AIFF, SPHERE, .au, FLAC, Ogg Vorbis, MP3, MPEG-4 or CAF audio, found a file",
+        "unbraid: empty-wav: empty.wav: expected WAV, AIFF, SPHERE, .au, FLAC, Ogg Vorbis, MP3, MPEG-4 or CAF audio, found an empty file",
         "unbraid: cut-flac: cut.flac: expected FLAC audio, found an early end: the file is cut short",
         "unbraid: short-wav: frame_length: expected audio of one frame of 25 ms, found 100 samples",
         "unbraid: rate-wav: sample_frequency: expected the audio's 8000 Hz (or --resample), found 16000",

@@ -2,6 +2,7 @@
 
 mod abx;
 mod audio;
+mod augment;
 mod cmvn;
 mod copy_feats;
 mod data;

@@ -1,26 +1,52 @@
 //! Where audio comes from: the second column of `wav.scp`.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use super::{AudioOptions, Waveform, decode_audio, read_audio};
+use super::input::{self, Bytes};
+use super::{AudioOptions, AudioReader, Waveform};
 use crate::error::{Error, Result};
+use crate::io::command::{self, CommandLimits};
 
-/// A file, or a command that writes one to its standard output.
+/// A file, a place in an archive, or a command that writes audio to its standard output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AudioSource {
     /// A file's path, relative to the working folder.
     File(PathBuf),
-    /// A shell command.
+    /// A WAV that begins at this byte of a file, as Kaldi's `wav-copy` leaves them in an archive.
+    Archive(PathBuf, u64),
+    /// A command, run by a shell where it needs one.
     Pipe(String),
 }
 
+/// Whether commands may run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pipes {
+    /// None may.
+    #[default]
+    Refused,
+    /// They may, and are killed when they take longer.
+    Within(Duration),
+}
+
 impl AudioSource {
-    /// Parses `path` or `command |`.
+    /// Parses `path`, `path:offset` or `command |`.
     pub fn parse(value: &str) -> Self {
-        match value.strip_suffix('|') {
-            Some(command) => Self::Pipe(command.trim().to_string()),
-            None => Self::File(PathBuf::from(value)),
+        if let Some(command) = value.strip_suffix('|') {
+            return Self::Pipe(command.trim().to_string());
+        }
+        match value.rsplit_once(':') {
+            Some((path, offset))
+                if !path.is_empty()
+                    && !offset.is_empty()
+                    && offset.bytes().all(|byte| byte.is_ascii_digit()) =>
+            {
+                match offset.parse() {
+                    Ok(offset) => Self::Archive(PathBuf::from(path), offset),
+                    Err(_) => Self::File(PathBuf::from(value)),
+                }
+            }
+            _ => Self::File(PathBuf::from(value)),
         }
     }
 
@@ -28,66 +54,82 @@ impl AudioSource {
     pub fn name(&self) -> PathBuf {
         match self {
             Self::File(path) => path.clone(),
+            Self::Archive(path, offset) => PathBuf::from(format!("{}:{offset}", path.display())),
             Self::Pipe(command) => PathBuf::from(format!("{command} |")),
         }
     }
 
-    /// Reads the audio; runs a command only if `allow_pipes`.
+    /// Opens the audio to be read in blocks. A command runs to its end first: in memory where its output is small,
+    /// else through an unnamed temporary file.
     ///
     /// # Errors
-    /// As [`read_audio`]; [`Error::Format`] naming a command that may not run or that fails.
-    pub fn read(&self, options: &AudioOptions, allow_pipes: bool) -> Result<Waveform> {
-        match self {
-            Self::File(path) => read_audio(path, options),
-            Self::Pipe(_) if !allow_pipes => Err(Error::format(
+    /// As [`AudioReader::open`]; [`Error::Format`] naming a command that may not run, fails, takes longer than it
+    /// may or gives more than 4 GiB.
+    pub fn open(&self, options: &AudioOptions, pipes: Pipes) -> Result<AudioReader> {
+        match (self, pipes) {
+            (Self::File(path), _) => AudioReader::open(path, options),
+            (Self::Archive(path, offset), _) => AudioReader::open_at(path, *offset, options),
+            (Self::Pipe(_), Pipes::Refused) => Err(Error::format(
                 self.name(),
                 "a file, or --allow-pipes to run the commands that wav.scp names",
                 "a pipe",
             )),
-            Self::Pipe(command) => {
-                decode_audio(output_of(command, &self.name())?, self.name(), options)
+            (Self::Pipe(command), Pipes::Within(time)) => {
+                let (name, mut spool) = (self.name(), input::spool());
+                let limits = CommandLimits {
+                    time,
+                    bytes: input::MOST_STREAMED,
+                };
+                command::run(command, limits, &mut spool, &name)?;
+                let bytes = Bytes::spooled(spool).map_err(Error::io(&name))?;
+                AudioReader::of_bytes(bytes, &name, options)
             }
         }
     }
-}
 
-/// Runs a shell command; its standard error is ours.
-fn output_of(command: &str, name: &Path) -> Result<Vec<u8>> {
-    let output = Command::new("sh")
-        .args(["-c", command])
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(Error::io("sh"))?;
-    if output.status.success() {
-        return Ok(output.stdout);
+    /// Reads the audio whole.
+    ///
+    /// # Errors
+    /// As [`AudioSource::open`] and [`AudioReader::read_to_end`].
+    pub fn read(&self, options: &AudioOptions, pipes: Pipes) -> Result<Waveform> {
+        self.open(options, pipes)?.read_to_end()
     }
-    let found = output.status.to_string();
-    Err(Error::format(name, "a command that succeeds", found))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use super::super::write_wav;
     use super::*;
 
-    fn read(value: &str, allow_pipes: bool) -> Result<Waveform> {
-        AudioSource::parse(value).read(&AudioOptions::default(), allow_pipes)
+    const ALLOWED: Pipes = Pipes::Within(Duration::from_secs(20));
+
+    fn read(value: &str, pipes: Pipes) -> Result<Waveform> {
+        AudioSource::parse(value).read(&AudioOptions::default(), pipes)
+    }
+
+    fn made(samples: &[f32]) -> Waveform {
+        Waveform {
+            samples: samples.to_vec(),
+            sample_rate_hz: 8000,
+        }
     }
 
     #[test]
     fn pipes_run_only_when_allowed() {
-        let error = read("touch no |", false).unwrap_err().to_string();
+        let error = read("touch no |", Pipes::Refused).unwrap_err().to_string();
         assert!(
             error.starts_with("touch no |: expected a file, or --allow-pipes"),
             "{error}"
         );
         assert!(!Path::new("no").exists());
-        let error = read("exit 3 |", true).unwrap_err().to_string();
+        let error = read("exit 3 |", ALLOWED).unwrap_err().to_string();
         assert_eq!(
             error,
             "exit 3 |: expected a command that succeeds, found exit status: 3"
         );
-        let error = read("true |", true).unwrap_err().to_string();
+        let error = read("true |", ALLOWED).unwrap_err().to_string();
         assert!(error.ends_with("found an empty file"), "{error}");
     }
 
@@ -95,13 +137,64 @@ mod tests {
     fn a_pipe_gives_what_the_file_gives() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.wav");
-        let waveform = Waveform {
-            samples: vec![0.25, -0.5],
-            sample_rate_hz: 8000,
-        };
-        super::super::write_wav(&path, &waveform).unwrap();
+        let waveform = made(&[0.25, -0.5]);
+        write_wav(&path, &waveform).unwrap();
         let path = path.display();
-        assert_eq!(read(&path.to_string(), false).unwrap(), waveform);
-        assert_eq!(read(&format!("cat '{path}' |"), true).unwrap(), waveform);
+        assert_eq!(read(&path.to_string(), Pipes::Refused).unwrap(), waveform);
+        assert_eq!(read(&format!("cat '{path}' |"), ALLOWED).unwrap(), waveform);
+        assert_eq!(
+            read(&format!("cat '{path}' | cat |"), ALLOWED).unwrap(),
+            waveform
+        );
+    }
+
+    #[test]
+    fn waveforms_lie_in_archives() {
+        let dir = tempfile::tempdir().unwrap();
+        let (wav, ark) = (dir.path().join("a.wav"), dir.path().join("wavs.ark"));
+        let mut archive = Vec::new();
+        let mut places = Vec::new();
+        for (key, samples) in [("a", &[0.25, -0.5][..]), ("b", &[0.125])] {
+            write_wav(&wav, &made(samples)).unwrap();
+            archive.extend_from_slice(key.as_bytes());
+            archive.push(b' ');
+            places.push((format!("{}:{}", ark.display(), archive.len()), samples));
+            archive.extend(std::fs::read(&wav).unwrap());
+        }
+        std::fs::write(&ark, &archive).unwrap();
+        for (place, samples) in &places {
+            assert_eq!(read(place, Pipes::Refused).unwrap(), made(samples));
+        }
+        let wrong = format!("{}:3", ark.display());
+        let error = read(&wrong, Pipes::Refused).unwrap_err().to_string();
+        let told = ":3: expected WAV audio in an archive, found a file that begins with \"IFF";
+        assert!(error.contains(told), "{error}");
+        // A WAV that reaches to the end of its file has none in an archive.
+        archive[2 + 40..2 + 44].copy_from_slice(&[0xff; 4]);
+        std::fs::write(&ark, &archive).unwrap();
+        let error = read(&places[0].0, Pipes::Refused).unwrap_err().to_string();
+        assert!(
+            error.contains("expected the size of a WAV inside an archive"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_stands_in_a_list_is_told_apart() {
+        let archive = |path: &str, offset| AudioSource::Archive(path.into(), offset);
+        for (value, source) in [
+            ("a.wav", AudioSource::File("a.wav".into())),
+            ("a:b.wav", AudioSource::File("a:b.wav".into())),
+            ("a.ark:17", archive("a.ark", 17)),
+            ("c:/a.ark:0", archive("c:/a.ark", 0)),
+            (
+                "a:99999999999999999999",
+                AudioSource::File("a:99999999999999999999".into()),
+            ),
+            ("a.ark:", AudioSource::File("a.ark:".into())),
+            ("cat x:1 |", AudioSource::Pipe("cat x:1".into())),
+        ] {
+            assert_eq!(AudioSource::parse(value), source, "{value}");
+        }
     }
 }

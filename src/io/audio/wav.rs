@@ -1,121 +1,61 @@
-//! WAV through hound, which is handed the `fmt ` and `data` chunks alone: it refuses chunks of odd length
-//! and the open sizes that programs write to a pipe, and both are common.
+//! Plain PCM through hound, which is handed blocks of samples under a header of our own: it refuses chunks of odd length,
+//! the open sizes that programs write to a pipe and sizes beyond 32 bits, and all of them are met.
 
 use std::io::{Cursor, Read};
 use std::path::Path;
 
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 
-use super::{Decoded, Waveform};
+use super::Waveform;
+use super::pcm::Encoding;
 use crate::error::{Error, Result};
 use crate::io::atomic::AtomicFile;
 
-/// Sizes from here to 0x7fffffff stand for "unknown" in what sox writes to a pipe.
-const SOX_OPEN_SIZE: u32 = 0x7fff_f000;
-
-pub(super) fn decode(bytes: &[u8], name: &Path) -> Result<Decoded> {
-    let chunks = Chunks::find(bytes, name)?;
-    let header = chunks.header();
-    let reader = WavReader::new(Cursor::new(header).chain(chunks.data))
-        .map_err(|error| wav_error(name, &error))?;
-    let spec = reader.spec();
-    Ok(Decoded {
-        interleaved: samples(reader, spec).map_err(|error| wav_error(name, &error))?,
-        channels: usize::from(spec.channels),
-        sample_rate_hz: spec.sample_rate,
-    })
-}
-
-fn samples<R: Read>(mut reader: WavReader<R>, spec: WavSpec) -> hound::Result<Vec<f32>> {
-    match spec.sample_format {
-        SampleFormat::Float => reader.samples::<f32>().collect(),
+/// Decodes whole samples of plain PCM: unsigned of 8 bits, signed of 16, 24 or 32, floats of 32, little-endian.
+pub(super) fn decode_plain(
+    samples: &[u8],
+    encoding: Encoding,
+    out: &mut Vec<f32>,
+) -> hound::Result<()> {
+    let header = header(encoding, samples.len() as u32);
+    let mut reader = WavReader::new(Cursor::new(header).chain(samples))?;
+    let bits = reader.spec().bits_per_sample;
+    out.reserve(samples.len() / encoding.bytes());
+    match reader.spec().sample_format {
+        SampleFormat::Float => reader.samples::<f32>().try_for_each(|sample| {
+            out.push(sample?);
+            Ok(())
+        }),
         SampleFormat::Int => {
             // In f64, since 32-bit integers do not fit f32's 24 bits before the one rounding at the end.
-            let full_scale = (1u64 << (spec.bits_per_sample - 1)) as f64;
-            (reader.samples::<i32>())
-                .map(|sample| sample.map(|value| (f64::from(value) / full_scale) as f32))
-                .collect()
+            let full_scale = (1u64 << (bits - 1)) as f64;
+            reader.samples::<i32>().try_for_each(|sample| {
+                out.push((f64::from(sample?) / full_scale) as f32);
+                Ok(())
+            })
         }
     }
 }
 
-/// The two chunks that matter.
-struct Chunks<'a> {
-    fmt: &'a [u8],
-    data: &'a [u8],
-}
-
-impl<'a> Chunks<'a> {
-    /// Walks the RIFF chunks up to `data` (Multimedia Programming Interface and Data Specifications 1.0,
-    /// chapter 2: a four-letter name, a little-endian size, the content, a pad byte after an odd size).
-    fn find(bytes: &'a [u8], name: &Path) -> Result<Self> {
-        if bytes.get(8..12) != Some(b"WAVE") {
-            let found = "another or cut header";
-            return Err(Error::format(name, "a RIFF file of type WAVE", found));
-        }
-        let mut fmt = None;
-        let mut rest = &bytes[12..];
-        while let Some((head, content)) = rest.split_first_chunk::<8>() {
-            let size = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
-            match &head[..4] {
-                b"data" => {
-                    let fmt = fmt.ok_or_else(|| {
-                        Error::format(name, "a fmt chunk before the data", "none")
-                    })?;
-                    let data = data_chunk(content, size, fmt, name)?;
-                    return Ok(Self { fmt, data });
-                }
-                b"fmt " => fmt = Some(sized(content, size, "fmt ", name)?),
-                _ => {}
-            }
-            let padded = (size as usize).saturating_add(size as usize & 1);
-            rest = content.get(padded..).unwrap_or_default();
-        }
-        Err(Error::format(name, "a data chunk", "none before the end"))
-    }
-
-    /// A RIFF header that ends where the data begins.
-    fn header(&self) -> Vec<u8> {
-        let (fmt_size, data_size) = (self.fmt.len() as u32, self.data.len() as u32);
-        let mut header = Vec::with_capacity(28 + self.fmt.len());
-        header.extend(b"RIFF");
-        header.extend((20u32.saturating_add(fmt_size).saturating_add(data_size)).to_le_bytes());
-        header.extend(b"WAVEfmt ");
-        header.extend(fmt_size.to_le_bytes());
-        header.extend(self.fmt);
-        header.extend(b"data");
-        header.extend(data_size.to_le_bytes());
-        header
-    }
-}
-
-fn data_chunk<'a>(content: &'a [u8], size: u32, fmt: &[u8], name: &Path) -> Result<&'a [u8]> {
-    let open = size == 0 || size == u32::MAX || (SOX_OPEN_SIZE..=0x7fff_ffff).contains(&size);
-    if !open || content.len() == size as usize {
-        return sized(content, size, "data", name);
-    }
-    // Bytes 12 and 13 of `fmt ` are the bytes a frame; a writer that was stopped may leave part of one.
-    let frame = match fmt {
-        [_, _, _, _, _, _, _, _, _, _, _, _, low, high, ..] => {
-            usize::from(u16::from_le_bytes([*low, *high])).max(1)
-        }
+/// A header that says one channel: where samples lie, and not whose they are, is what hound has to know.
+fn header(encoding: Encoding, size: u32) -> [u8; 44] {
+    let width = encoding.bytes() as u16;
+    let tag: u16 = match encoding {
+        Encoding::Float32(_) => 3,
         _ => 1,
     };
-    let most = content.len().min(u32::MAX as usize);
-    Ok(&content[..most - most % frame])
+    let mut header = *b"RIFF....WAVEfmt \x10\0\0\0..\x01\0............data....";
+    header[4..8].copy_from_slice(&size.saturating_add(36).to_le_bytes());
+    header[20..22].copy_from_slice(&tag.to_le_bytes());
+    header[24..28].copy_from_slice(&8000u32.to_le_bytes());
+    header[28..32].copy_from_slice(&(8000 * u32::from(width)).to_le_bytes());
+    header[32..34].copy_from_slice(&width.to_le_bytes());
+    header[34..36].copy_from_slice(&(8 * width).to_le_bytes());
+    header[40..].copy_from_slice(&size.to_le_bytes());
+    header
 }
 
-fn sized<'a>(content: &'a [u8], size: u32, chunk: &str, name: &Path) -> Result<&'a [u8]> {
-    content.get(..size as usize).ok_or_else(|| {
-        Error::format(
-            name,
-            format!("{size} bytes in chunk '{chunk}'"),
-            format!("{}: the file is cut short", content.len()),
-        )
-    })
-}
-
-fn wav_error(name: &Path, error: &hound::Error) -> Error {
+pub(super) fn wav_error(name: &Path, error: &hound::Error) -> Error {
     use hound::Error as E;
     let found = match error {
         E::FormatError(reason) => format!("a header that says otherwise ({reason})"),

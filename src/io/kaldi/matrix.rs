@@ -56,11 +56,7 @@ impl<R: Real> KaldiObject for Array2<R> {
         if let Some(compression) = compression {
             return R::compress(self, compression, out);
         }
-        out.extend_from_slice(R::TOKEN);
-        for size in [self.nrows(), self.ncols()] {
-            out.push(4);
-            out.extend_from_slice(&header_size(size)?);
-        }
+        write_header::<R>(self.nrows(), self.ncols(), out)?;
         for value in self {
             value.write_bytes(out);
         }
@@ -69,16 +65,11 @@ impl<R: Real> KaldiObject for Array2<R> {
 
     fn write_text(&self, out: &mut Vec<u8>) -> Result<(), Mismatch> {
         check_shape(self)?;
-        out.extend_from_slice(b" [");
+        out.extend_from_slice(TEXT_BEGIN);
         for row in self.rows() {
-            out.extend_from_slice(b"\n ");
-            for &value in row {
-                out.push(b' ');
-                value.write_text(out);
-            }
-            out.push(b' ');
+            write_text_row(row, out);
         }
-        out.extend_from_slice(if self.is_empty() { b" ]\n" } else { b"]\n" });
+        out.extend_from_slice(text_end(self.is_empty()));
         Ok(())
     }
 
@@ -86,6 +77,38 @@ impl<R: Real> KaldiObject for Array2<R> {
         let (rows, cols) = range.of(self.dim())?;
         Ok(self.slice(s![rows, cols]).to_owned())
     }
+}
+
+/// Appends a binary matrix up to its numbers.
+pub(super) fn write_header<R: Real>(
+    rows: usize,
+    cols: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), Mismatch> {
+    out.extend_from_slice(R::TOKEN);
+    for size in [rows, cols] {
+        out.push(4);
+        out.extend_from_slice(&header_size(size)?);
+    }
+    Ok(())
+}
+
+/// What a matrix in text begins with.
+pub(super) const TEXT_BEGIN: &[u8] = b" [";
+
+/// Appends a row of a matrix in text.
+pub(super) fn write_text_row<'a, R: Real>(row: impl IntoIterator<Item = &'a R>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\n ");
+    for &value in row {
+        out.push(b' ');
+        value.write_text(out);
+    }
+    out.push(b' ');
+}
+
+/// What a matrix in text ends with.
+pub(super) fn text_end(empty: bool) -> &'static [u8] {
+    if empty { b" ]\n" } else { b"]\n" }
 }
 
 /// Reads from behind `\0B` to the numbers.

@@ -4,8 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
 use std::path::Path;
 
+use ndarray::Array2;
+
 use super::compressed::Compression;
 use super::object::KaldiObject;
+use super::rows::RowSpool;
 use super::sink::Sink;
 use super::specifier::{WriteFlags, WriteSpecifier, WriteTo};
 use crate::error::{Error, Result};
@@ -88,8 +91,11 @@ impl<T: KaldiObject> TableWriter<T> {
         check_key(key, self.target.path())?;
         self.encode(value)
             .map_err(|mismatch| mismatch.at(self.target.path(), key))?;
+        let buffer = &self.buffer;
         self.target
-            .write(key, &self.buffer, self.options.allow_pipes, self.flags)
+            .write(key, self.options.allow_pipes, self.flags, |sink| {
+                sink.write(buffer)
+            })
     }
 
     /// Ends the files and gives them their names.
@@ -117,6 +123,26 @@ impl<T: KaldiObject> TableWriter<T> {
     }
 }
 
+impl TableWriter<Array2<f32>> {
+    /// Writes a matrix whose rows were gathered one after the other; what is written is byte for byte what
+    /// [`TableWriter::write`] would write. Compressed forms need the whole matrix in memory, since their headers tell
+    /// of all its numbers; the others do not.
+    ///
+    /// # Errors
+    /// As [`TableWriter::write`]; and [`Error::Io`] when the rows cannot be read back.
+    pub fn write_rows(&mut self, key: &str, rows: RowSpool) -> Result<()> {
+        if self.options.compression.is_some() {
+            return self.write(key, &rows.into_matrix()?);
+        }
+        check_key(key, self.target.path())?;
+        let text = self.flags.text;
+        self.target
+            .write(key, self.options.allow_pipes, self.flags, |sink| {
+                rows.write(text, sink, key)
+            })
+    }
+}
+
 impl Target {
     fn open(to: WriteTo, options: WriteOptions) -> Result<Self> {
         let pipes = options.allow_pipes;
@@ -141,7 +167,13 @@ impl Target {
         }
     }
 
-    fn write(&mut self, key: &str, object: &[u8], pipes: bool, flags: WriteFlags) -> Result<()> {
+    fn write(
+        &mut self,
+        key: &str,
+        pipes: bool,
+        flags: WriteFlags,
+        object: impl FnOnce(&mut Sink) -> Result<()>,
+    ) -> Result<()> {
         match self {
             Target::Ark(ark) => append(ark, key, object, flags.flush).map(drop),
             Target::ArkScp { ark, scp, keys } => {
@@ -156,7 +188,7 @@ impl Target {
             Target::Scp(name, files) => match files.get(key) {
                 Some(file) => {
                     let mut sink = Sink::create(file, pipes)?;
-                    sink.write(object)?;
+                    object(&mut sink)?;
                     sink.finish()
                 }
                 None if flags.permissive => Ok(()),
@@ -167,11 +199,16 @@ impl Target {
 }
 
 /// Appends an entry; the offset of its object, at the `\0B`.
-fn append(ark: &mut Sink, key: &str, object: &[u8], flush: bool) -> Result<u64> {
+fn append(
+    ark: &mut Sink,
+    key: &str,
+    object: impl FnOnce(&mut Sink) -> Result<()>,
+    flush: bool,
+) -> Result<u64> {
     ark.write(key.as_bytes())?;
     ark.write(b" ")?;
     let offset = ark.offset();
-    ark.write(object)?;
+    object(ark)?;
     if flush {
         ark.flush()?;
     }
@@ -188,7 +225,7 @@ fn check_key(key: &str, path: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array1, Array2};
+    use ndarray::Array1;
 
     use super::*;
 

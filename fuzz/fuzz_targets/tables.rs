@@ -1,0 +1,62 @@
+//! Any bytes as the tables of a data directory: `wav.scp`, `segments`, `utt2spk` and the whole folder.
+//! Specifiers too.
+#![no_main]
+
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use libfuzzer_sys::fuzz_target;
+use tempfile::TempDir;
+use unbraid::dataset::{DataDir, Recordings, Segments, Table};
+use unbraid::io::audio::AudioSource;
+use unbraid::io::kaldi::{ReadSpecifier, WriteSpecifier};
+
+fn folder() -> &'static Path {
+    static FOLDER: OnceLock<TempDir> = OnceLock::new();
+    let made = || {
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() {
+            tempfile::tempdir_in(memory)
+        } else {
+            tempfile::tempdir()
+        };
+        folder.unwrap()
+    };
+    FOLDER.get_or_init(made).path()
+}
+
+/// The files, in the input parted by a byte that no text has.
+const FILES: [&str; 4] = ["utt2spk", "wav.scp", "segments", "text"];
+
+fuzz_target!(|bytes: &[u8]| {
+    let folder = folder();
+    let mut parts = bytes.split(|&byte| byte == 0xff);
+    for name in FILES {
+        let path = folder.join(name);
+        match parts.next() {
+            Some(part) => fs::write(&path, part).unwrap(),
+            None => drop(fs::remove_file(&path)),
+        }
+    }
+    let wavs = Table::read(folder.join("wav.scp"));
+    if let Ok(wavs) = &wavs {
+        for entry in wavs.entries() {
+            assert!(wavs.get(&entry.key).is_some());
+            let _ = AudioSource::parse(&entry.value).name();
+        }
+        let _ = Recordings::new(wavs);
+        if let Ok(segments) = Segments::read(folder.join("segments")) {
+            let _ = Recordings::with_segments(wavs, &segments);
+        }
+    }
+    if let Ok(data) = DataDir::open(folder) {
+        for utterance in data.utterances() {
+            assert!(data.speaker_of(utterance).is_some());
+        }
+    }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = ReadSpecifier::parse(text);
+        let _ = WriteSpecifier::parse(text);
+    }
+});

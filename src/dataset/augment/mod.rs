@@ -1,0 +1,201 @@
+//! Speech in variations: what a configuration says is done to a waveform, drawn anew for each utterance and copy, and
+//! whole data directories of it.
+
+mod directory;
+mod sources;
+
+pub use directory::{AugmentJob, Augmented, augment};
+pub use sources::AudioPool;
+
+use std::path::Path;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::io::audio::{Pipes, Waveform};
+use crate::signal::augment::{
+    CodecOptions, NoiseOptions, ReverbOptions, SpeedOptions, VolumeOptions, add_noise,
+    change_speed, change_volume, happens, reverberate, telephone,
+};
+
+/// What is done to waveforms, in this order; what has no table is not done.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AugmentOptions {
+    /// Where all drawing starts: the same seed gives the same bytes, whatever the number of threads.
+    pub seed: u64,
+    /// Faster or slower.
+    pub speed: Option<SpeedOptions>,
+    /// In a room.
+    pub reverb: Option<ReverbOptions>,
+    /// Beside noise.
+    pub noise: Option<NoiseOptions>,
+    /// Through a telephone.
+    pub codec: Option<CodecOptions>,
+    /// Louder or softer.
+    pub volume: Option<VolumeOptions>,
+}
+
+/// The steps of a configuration with what they draw from.
+pub struct AugmentChain {
+    options: AugmentOptions,
+    noises: Option<AudioPool>,
+    rirs: Option<AudioPool>,
+}
+
+/// One waveform augmented, and what was drawn for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variation {
+    /// The samples, no louder than full scale.
+    pub waveform: Waveform,
+    /// As `speed=0.9 rir=rir2 noise=rain-1 snr=5 volume=1.25`; a step that was not taken is not named.
+    pub description: String,
+}
+
+impl AugmentChain {
+    /// Checks the options, and reads which noises and impulse responses there are; a folder is asked for by its table
+    /// and of no use without.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for options that make no sense, no step at all, or a folder without its table or the other
+    /// way round; as [`AudioPool::read`].
+    pub fn new(
+        options: AugmentOptions,
+        noise: Option<&Path>,
+        rirs: Option<&Path>,
+        pipes: Pipes,
+    ) -> Result<Self> {
+        check(&options)?;
+        Ok(Self {
+            noises: pool("noise", options.noise.is_some(), noise, pipes)?,
+            rirs: pool("rirs", options.reverb.is_some(), rirs, pipes)?,
+            options,
+        })
+    }
+
+    /// Whether an utterance keeps its length, and with it all that is told by frame.
+    pub fn keeps_time(&self) -> bool {
+        self.options.speed.is_none()
+    }
+
+    /// Draws a variation of an utterance; `copy` counts from 1. One that would be louder than full scale is made
+    /// softer as a whole, so that nothing is clipped.
+    ///
+    /// # Errors
+    /// [`Error::Format`] or [`Error::Io`] for a noise or an impulse response that cannot be read; [`Error::Option`]
+    /// for silence beside which no noise can be set.
+    pub fn vary(&self, utterance: &str, copy: usize, speech: &Waveform) -> Result<Variation> {
+        let mut rng = generator(self.options.seed, copy, utterance);
+        let rate = speech.sample_rate_hz;
+        let mut samples = speech.samples.clone();
+        let mut taken = Vec::new();
+        if let Some(speed) = &self.options.speed {
+            let factor = speed.draw(&mut rng);
+            samples = change_speed(&samples, rate, factor)?;
+            taken.push(format!("speed={factor}"));
+        }
+        if let (Some(reverb), Some(rirs)) = (&self.options.reverb, &self.rirs)
+            && happens(reverb.probability, &mut rng)
+        {
+            let (name, rir) = rirs.draw(rate, &mut rng)?;
+            samples = reverberate(&samples, &rir)?;
+            taken.push(format!("rir={name}"));
+        }
+        if let (Some(noise), Some(noises)) = (&self.options.noise, &self.noises)
+            && happens(noise.probability, &mut rng)
+        {
+            let snr_db = noise.draw(&mut rng);
+            let (name, noise) = noises.draw(rate, &mut rng)?;
+            add_noise(&mut samples, &noise, snr_db, &mut rng)?;
+            taken.push(format!("noise={name} snr={snr_db}"));
+        }
+        if let Some(codec) = &self.options.codec
+            && happens(codec.probability, &mut rng)
+        {
+            samples = telephone(&samples, rate, codec)?;
+            taken.push("codec=telephone".to_string());
+        }
+        if let Some(volume) = &self.options.volume {
+            let factor = volume.draw(&mut rng);
+            change_volume(&mut samples, factor);
+            taken.push(format!("volume={factor:.4}"));
+        }
+        if taken.is_empty() {
+            taken.push("none".to_string());
+        }
+        within_full_scale(&mut samples);
+        Ok(Variation {
+            waveform: Waveform {
+                samples,
+                sample_rate_hz: rate,
+            },
+            description: taken.join(" "),
+        })
+    }
+}
+
+fn check(options: &AugmentOptions) -> Result<()> {
+    let AugmentOptions {
+        seed: _,
+        speed,
+        reverb,
+        noise,
+        codec,
+        volume,
+    } = options;
+    let checks = [
+        speed.as_ref().map(SpeedOptions::check),
+        reverb.as_ref().map(ReverbOptions::check),
+        noise.as_ref().map(NoiseOptions::check),
+        codec.as_ref().map(CodecOptions::check),
+        volume.as_ref().map(VolumeOptions::check),
+    ];
+    if checks.iter().all(Option::is_none) {
+        let expected = "a table: speed, reverb, noise, codec or volume";
+        return Err(Error::option("augmentation", expected, "none"));
+    }
+    checks.into_iter().flatten().collect()
+}
+
+fn pool(name: &str, asked: bool, folder: Option<&Path>, pipes: Pipes) -> Result<Option<AudioPool>> {
+    let table = if name == "noise" { "noise" } else { "reverb" };
+    match (asked, folder) {
+        (false, None) => Ok(None),
+        (true, Some(folder)) => AudioPool::read(folder, pipes).map(Some),
+        (true, None) => {
+            let expected = format!("a folder, as the table [{table}] of the configuration asks");
+            Err(Error::option(format!("--{name}"), expected, "none"))
+        }
+        (false, Some(_)) => {
+            let expected = format!("a table [{table}] in the configuration");
+            Err(Error::option(format!("--{name}"), expected, "none"))
+        }
+    }
+}
+
+/// A generator for one copy of one utterance, by 64-bit FNV-1a of what names it.
+fn generator(seed: u64, copy: usize, utterance: &str) -> ChaCha8Rng {
+    let named = [
+        &seed.to_le_bytes(),
+        &(copy as u64).to_le_bytes(),
+        utterance.as_bytes(),
+    ]
+    .concat();
+    let hash = named.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    ChaCha8Rng::seed_from_u64(hash)
+}
+
+/// Brings the loudest sample to the greatest of 16 bits where it is beyond.
+fn within_full_scale(samples: &mut [f32]) {
+    const MOST: f32 = 32767.0 / 32768.0;
+    let peak = samples
+        .iter()
+        .fold(0.0f32, |peak, sample| peak.max(sample.abs()));
+    if peak > MOST {
+        change_volume(samples, f64::from(MOST) / f64::from(peak));
+    }
+}

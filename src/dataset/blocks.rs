@@ -1,0 +1,249 @@
+//! One utterance's samples, block after block: a whole recording or a segment of one, at the sample rate asked for.
+
+use std::path::Path;
+
+use super::segments::Segment;
+use crate::error::{Error, Result};
+use crate::io::audio::{AudioReader, Waveform};
+use crate::signal::resample::StreamResampler;
+
+/// As Kaldi, a segment may end this much behind its recording; the rest is cut off.
+const OVERSHOOT_S: f64 = 0.5;
+/// Samples of one utterance in memory, 18 hours at 16 kHz.
+const MOST_SAMPLES: usize = 1 << 30;
+
+/// A recording gone through once, which holds what is still to be asked for.
+pub(super) struct Track {
+    reader: AudioReader,
+    held: Vec<f32>,
+    /// The number of the first sample held.
+    held_at: u64,
+    keep_from: u64,
+    over: bool,
+    /// Reading failed, and the recording has nothing more to give.
+    pub(super) broken: bool,
+}
+
+impl Track {
+    pub(super) fn new(reader: AudioReader) -> Self {
+        Self {
+            reader,
+            held: Vec::new(),
+            held_at: 0,
+            keep_from: u64::MAX,
+            over: false,
+            broken: false,
+        }
+    }
+
+    /// Holds on to what lies behind this time, in seconds.
+    pub(super) fn keep_from(&mut self, start: f64) {
+        self.keep_from = self.sample_at(start);
+    }
+
+    /// Reads what is left, which shows whether the recording is whole.
+    pub(super) fn read_to_end(&mut self) -> Result<()> {
+        while !self.over {
+            self.keep_from = u64::MAX;
+            self.read_on(u64::MAX)?;
+        }
+        Ok(())
+    }
+
+    /// The number of the sample at a time in seconds; the greatest for one beyond all.
+    fn sample_at(&self, seconds: f64) -> u64 {
+        (seconds * f64::from(self.reader.sample_rate_hz())).round() as u64
+    }
+
+    fn end(&self) -> u64 {
+        self.held_at + self.held.len() as u64
+    }
+
+    /// Reads one block, after letting go of what lies before `position` and is not asked for again.
+    fn read_on(&mut self, position: u64) -> Result<()> {
+        let surplus = position.min(self.keep_from).saturating_sub(self.held_at);
+        let surplus = surplus.min(self.held.len() as u64);
+        self.held.drain(..surplus as usize);
+        self.held_at += surplus;
+        match self.reader.next_block() {
+            Ok(Some(block)) => self.held.extend_from_slice(block),
+            Ok(None) => self.over = true,
+            Err(error) => {
+                (self.over, self.broken) = (true, true);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// The samples from `position` to `end` at most, as far as they are held; none behind the recording's end.
+    fn part(&mut self, position: u64, end: u64) -> Result<&[f32]> {
+        while self.end() <= position && !self.over {
+            self.read_on(position)?;
+        }
+        let at = |sample: u64| (sample.clamp(self.held_at, self.end()) - self.held_at) as usize;
+        Ok(&self.held[at(position)..at(end)])
+    }
+}
+
+/// Hands out the samples of one utterance.
+pub struct UtteranceBlocks<'a> {
+    track: &'a mut Track,
+    utterance: &'a str,
+    /// A segment, and the list that it stands in.
+    cut: Option<(&'a Segment, &'a Path)>,
+    position: u64,
+    end: u64,
+    over: bool,
+    resampler: Option<StreamResampler>,
+    sample_rate_hz: u32,
+    block: Vec<f32>,
+}
+
+impl<'a> UtteranceBlocks<'a> {
+    pub(super) fn new(
+        track: &'a mut Track,
+        utterance: &'a str,
+        cut: Option<(&'a Segment, &'a Path)>,
+        resample_hz: Option<u32>,
+    ) -> Result<Self> {
+        let from_hz = track.reader.sample_rate_hz();
+        let to_hz = resample_hz.unwrap_or(from_hz);
+        let (begin, end) = match cut {
+            None => (0, u64::MAX),
+            Some((segment, _)) => (track.sample_at(segment.start), track.sample_at(segment.end)),
+        };
+        Ok(Self {
+            track,
+            utterance,
+            cut,
+            position: begin,
+            end,
+            over: false,
+            resampler: match to_hz == from_hz {
+                true => None,
+                false => Some(StreamResampler::new(from_hz, to_hz)?),
+            },
+            sample_rate_hz: to_hz,
+            block: Vec::new(),
+        })
+    }
+
+    /// Its key in the list.
+    pub fn utterance(&self) -> &str {
+        self.utterance
+    }
+
+    /// Samples a second of what is handed out, in Hz.
+    pub fn sample_rate_hz(&self) -> u32 {
+        self.sample_rate_hz
+    }
+
+    /// The next samples, never none; `None` behind the last. All blocks together are what
+    /// [`UtteranceBlocks::read_to_end`] gives.
+    ///
+    /// # Errors
+    /// As [`AudioReader::next_block`]; [`Error::Key`] for a segment without samples, or one that ends more than half a
+    /// second behind its recording, which shows only there.
+    pub fn next_block(&mut self) -> Result<Option<&[f32]>> {
+        self.block.clear();
+        while self.block.is_empty() && !self.over {
+            let part = self.track.part(self.position, self.end)?;
+            self.position += part.len() as u64;
+            self.over = part.is_empty();
+            match &mut self.resampler {
+                Some(resampler) => resampler.push(part, &mut self.block)?,
+                None => self.block.extend_from_slice(part),
+            }
+            if self.over {
+                self.check_end()?;
+                if let Some(resampler) = self.resampler.take() {
+                    resampler.finish(&mut self.block)?;
+                }
+            }
+        }
+        Ok((!self.block.is_empty()).then_some(&self.block))
+    }
+
+    /// The rest of the utterance, whole.
+    ///
+    /// # Errors
+    /// As [`UtteranceBlocks::next_block`]; and [`Error::Option`] for more than 2^30 samples.
+    pub fn read_to_end(mut self) -> Result<Waveform> {
+        let mut samples = Vec::new();
+        while let Some(block) = self.next_block()? {
+            if samples.len() + block.len() > MOST_SAMPLES {
+                let expected = format!("at most {MOST_SAMPLES} samples");
+                return Err(Error::option("utterance", expected, "more"));
+            }
+            samples.extend_from_slice(block);
+        }
+        Ok(Waveform {
+            samples,
+            sample_rate_hz: self.sample_rate_hz,
+        })
+    }
+
+    /// What is wrong with a segment that has no more samples.
+    fn check_end(&self) -> Result<()> {
+        let Some((segment, list)) = self.cut else {
+            return Ok(());
+        };
+        let rate = f64::from(self.track.reader.sample_rate_hz());
+        let duration = self.track.end() as f64 / rate;
+        if self.position < self.end && segment.end > duration + OVERSHOOT_S {
+            let recording = &segment.recording;
+            let expected = format!("a segment within the {duration:.3} s of '{recording}'");
+            let found = format!("an end at {} s", segment.end);
+            return Err(Error::key(list, self.utterance, expected, found));
+        }
+        if self.position == self.track.sample_at(segment.start) {
+            let found = format!("none from {} to {} s", segment.start, segment.end);
+            return Err(Error::key(
+                list,
+                self.utterance,
+                "samples in the segment",
+                found,
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::audio::{AudioOptions, write_wav};
+
+    #[test]
+    fn a_long_recording_is_never_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.wav");
+        let waveform = Waveform {
+            samples: vec![0.25; 1_000_000],
+            sample_rate_hz: 1000,
+        };
+        write_wav(&path, &waveform).unwrap();
+        let mut track = Track::new(AudioReader::open(&path, &AudioOptions::default()).unwrap());
+        let mut most = 0;
+        for start in 0..9 {
+            let segment = Segment {
+                recording: "a".into(),
+                start: 100.0 * f64::from(start),
+                end: 100.0 * f64::from(start) + 150.0,
+            };
+            track.keep_from(segment.start + 100.0);
+            let cut = Some((&segment, Path::new("segments")));
+            let mut blocks = UtteranceBlocks::new(&mut track, "u", cut, None).unwrap();
+            let mut count = 0;
+            while let Some(block) = blocks.next_block().unwrap() {
+                count += block.len();
+                most = most.max(blocks.track.held.len());
+            }
+            assert_eq!(count, 150_000);
+        }
+        // Two blocks of 64 KiB are the reader's; an overlap of 50 s is 50,000 samples.
+        assert!(most < 50_000 + 2 * 32_768, "{most}");
+        track.read_to_end().unwrap();
+    }
+}

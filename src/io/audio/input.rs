@@ -1,0 +1,152 @@
+//! The bytes of one audio file, wherever they lie: a file, memory, what a command or a named pipe gave.
+
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use symphonia::core::io::MediaSource;
+use tempfile::SpooledTempFile;
+
+use crate::error::{Error, Result};
+
+/// What a command or a named pipe gives stays in memory up to here, and goes to an unnamed file beyond.
+const IN_MEMORY: usize = 16 << 20;
+/// The most that is taken from a command or a named pipe, the size that a RIFF header can tell.
+pub(crate) const MOST_STREAMED: u64 = 1 << 32;
+
+trait Seekable: Read + Seek + Send + Sync {}
+impl<T: Read + Seek + Send + Sync> Seekable for T {}
+
+/// Bytes that can be gone through again, and how many there are.
+pub(super) struct Bytes {
+    inner: Box<dyn Seekable>,
+    length: u64,
+}
+
+impl Bytes {
+    /// Opens a file; a named pipe or device is read to its end first.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let mut file = File::open(path).map_err(Error::io(path))?;
+        let kind = file.metadata().map_err(Error::io(path))?;
+        if kind.is_dir() {
+            return Err(Error::io(path)(io::ErrorKind::IsADirectory.into()));
+        }
+        if kind.is_file() {
+            return Self::new(BufReader::new(file)).map_err(Error::io(path));
+        }
+        let mut spool = spool();
+        let taken = io::copy(&mut (&mut file).take(MOST_STREAMED + 1), &mut spool);
+        if taken.map_err(Error::io(path))? > MOST_STREAMED {
+            return Err(too_long(path));
+        }
+        Self::spooled(spool).map_err(Error::io(path))
+    }
+
+    /// Bytes in memory.
+    pub(super) fn memory(bytes: Vec<u8>) -> Self {
+        Self {
+            length: bytes.len() as u64,
+            inner: Box::new(Cursor::new(bytes)),
+        }
+    }
+
+    /// What was spooled, from its beginning.
+    pub(super) fn spooled(spool: SpooledTempFile) -> io::Result<Self> {
+        Self::new(BufReader::new(spool))
+    }
+
+    fn new(mut inner: impl Seekable + 'static) -> io::Result<Self> {
+        let length = inner.seek(SeekFrom::End(0))?;
+        inner.seek(SeekFrom::Start(0))?;
+        Ok(Self {
+            inner: Box::new(inner),
+            length,
+        })
+    }
+
+    /// The first bytes, at most `count`; afterwards the bytes stand at their beginning.
+    pub(super) fn start(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        self.rewind()?;
+        let mut start = Vec::new();
+        self.inner
+            .by_ref()
+            .take(count as u64)
+            .read_to_end(&mut start)?;
+        self.rewind()?;
+        Ok(start)
+    }
+
+    /// The next bytes, at most `count`; afterwards the bytes stand where they stood.
+    pub(super) fn here(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        let at = self.inner.stream_position()?;
+        let mut next = Vec::new();
+        self.inner
+            .by_ref()
+            .take(count as u64)
+            .read_to_end(&mut next)?;
+        self.seek(SeekFrom::Start(at))?;
+        Ok(next)
+    }
+
+    /// The last bytes, at most `count`; afterwards the bytes stand at their beginning.
+    pub(super) fn end(&mut self, count: u64) -> io::Result<Vec<u8>> {
+        self.seek(SeekFrom::Start(self.length.saturating_sub(count)))?;
+        let mut end = Vec::new();
+        self.inner.by_ref().take(count).read_to_end(&mut end)?;
+        self.rewind()?;
+        Ok(end)
+    }
+
+    /// Exactly `N` bytes, or none when there are fewer.
+    pub(super) fn array<const N: usize>(&mut self, name: &Path) -> Result<Option<[u8; N]>> {
+        let mut array = [0; N];
+        match self.inner.read_exact(&mut array) {
+            Ok(()) => Ok(Some(array)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(Error::io(name)(error)),
+        }
+    }
+
+    /// Where the bytes stand.
+    pub(super) fn position(&mut self, name: &Path) -> Result<u64> {
+        self.inner.stream_position().map_err(Error::io(name))
+    }
+
+    /// Goes to a place, which may lie behind the end.
+    pub(super) fn go_to(&mut self, position: u64, name: &Path) -> Result<()> {
+        (self.inner.seek(SeekFrom::Start(position)).map(drop)).map_err(Error::io(name))
+    }
+}
+
+impl Read for Bytes {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(buffer)
+    }
+}
+
+impl Seek for Bytes {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(to)
+    }
+}
+
+impl MediaSource for Bytes {
+    fn is_seekable(&self) -> bool {
+        true
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        Some(self.length)
+    }
+}
+
+/// A place for what is read once and has to be gone through again.
+pub(crate) fn spool() -> SpooledTempFile {
+    tempfile::spooled_tempfile(IN_MEMORY)
+}
+
+/// What is said of a stream beyond [`MOST_STREAMED`].
+pub(crate) fn too_long(path: &Path) -> Error {
+    let expected = format!("at most {MOST_STREAMED} bytes of audio");
+    Error::format(path, expected, "more")
+}

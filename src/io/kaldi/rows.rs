@@ -1,0 +1,236 @@
+//! A matrix whose rows arrive one after the other, and whose number of rows is known only at its end.
+
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::path::Path;
+
+use ndarray::{Array2, ArrayView2};
+use tempfile::SpooledTempFile;
+
+use super::matrix;
+use super::mismatch::Mismatch;
+use super::sink::Sink;
+use crate::error::{Error, Result};
+
+/// Bytes that stay in memory; beyond them an unnamed temporary file takes all.
+const IN_MEMORY: usize = 1 << 20;
+
+/// Rows that wait for [`TableWriter::write_rows`](super::TableWriter::write_rows), in memory that does not grow with
+/// their number. Dropped before, it leaves nothing behind.
+pub struct RowSpool {
+    file: BufWriter<SpooledTempFile>,
+    rows: usize,
+    cols: usize,
+    bytes: Vec<u8>,
+}
+
+impl Default for RowSpool {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RowSpool {
+    /// A spool without rows, a matrix of 0 by 0.
+    pub fn new() -> Self {
+        Self {
+            file: BufWriter::new(tempfile::spooled_tempfile(IN_MEMORY)),
+            rows: 0,
+            cols: 0,
+            bytes: Vec::new(),
+        }
+    }
+
+    /// Rows so far.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Numbers in each row; 0 before the first.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Appends a row.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for an empty row or one of another length than the first; [`Error::Io`] when the temporary
+    /// file cannot be written, as with a full disk.
+    pub fn push(&mut self, row: &[f32]) -> Result<()> {
+        if row.is_empty() || (self.rows > 0 && row.len() != self.cols) {
+            let expected = match self.rows {
+                0 => "at least one number".to_string(),
+                _ => format!("{} numbers, as in the first", self.cols),
+            };
+            let option = format!("row {} of a matrix", self.rows);
+            return Err(Error::option(option, expected, row.len().to_string()));
+        }
+        self.bytes.clear();
+        self.bytes
+            .extend(row.iter().flat_map(|value| value.to_le_bytes()));
+        self.file.write_all(&self.bytes).map_err(spool_error)?;
+        self.cols = row.len();
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Appends the rows of a block `[rows, cols]`.
+    ///
+    /// # Errors
+    /// As [`RowSpool::push`].
+    pub fn push_rows(&mut self, block: ArrayView2<f32>) -> Result<()> {
+        for row in block.rows() {
+            match row.as_slice() {
+                Some(row) => self.push(row)?,
+                None => self.push(&row.to_vec())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The whole matrix, in memory.
+    pub(super) fn into_matrix(self) -> Result<Array2<f32>> {
+        let (rows, cols) = (self.rows, self.cols);
+        let mut values = Vec::with_capacity(rows * cols);
+        self.for_each_row(|row| {
+            values.extend_from_slice(row);
+            Ok(())
+        })?;
+        Array2::from_shape_vec((rows, cols), values)
+            .map_err(|error| spool_error(io::Error::other(error)))
+    }
+
+    /// Writes the object as a matrix written whole would be, without compression.
+    pub(super) fn write(self, text: bool, sink: &mut Sink, key: &str) -> Result<()> {
+        let at = |mismatch: Mismatch, path: &Path| mismatch.at(path, key);
+        let mut bytes = Vec::new();
+        if !text {
+            bytes.extend_from_slice(b"\0B");
+            matrix::write_header::<f32>(self.rows, self.cols, &mut bytes)
+                .map_err(|mismatch| at(mismatch, sink.path()))?;
+            sink.write(&bytes)?;
+            return self.for_each_bytes(|row| sink.write(row));
+        }
+        let empty = self.rows == 0;
+        sink.write(matrix::TEXT_BEGIN)?;
+        self.for_each_row(|row| {
+            bytes.clear();
+            matrix::write_text_row(row, &mut bytes);
+            sink.write(&bytes)
+        })?;
+        sink.write(matrix::text_end(empty))
+    }
+
+    fn for_each_row(self, mut take: impl FnMut(&[f32]) -> Result<()>) -> Result<()> {
+        let mut values = Vec::with_capacity(self.cols);
+        self.for_each_bytes(|bytes| {
+            let (numbers, _) = bytes.as_chunks::<4>();
+            values.clear();
+            values.extend(numbers.iter().map(|number| f32::from_le_bytes(*number)));
+            take(&values)
+        })
+    }
+
+    fn for_each_bytes(self, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let mut file = (self.file.into_inner()).map_err(|error| spool_error(error.into_error()))?;
+        file.rewind().map_err(spool_error)?;
+        let mut file = BufReader::with_capacity(1 << 16, file);
+        let mut row = vec![0; 4 * self.cols];
+        for _ in 0..self.rows {
+            file.read_exact(&mut row).map_err(spool_error)?;
+            take(&row)?;
+        }
+        Ok(())
+    }
+}
+
+fn spool_error(cause: io::Error) -> Error {
+    Error::io(std::env::temp_dir().join("(temporary file of rows)"))(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Compression, TableWriter, WriteOptions};
+    use super::*;
+
+    fn matrix(rows: usize, cols: usize) -> Array2<f32> {
+        Array2::from_shape_fn((rows, cols), |(r, c)| (r as f32 - 3.3) * (c as f32 + 0.7))
+    }
+
+    /// The bytes of an archive and its list, written whole or row by row.
+    fn written(by_row: bool, flags: &str, compression: Option<Compression>) -> (Vec<u8>, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let (ark, scp) = (dir.path().join("a"), dir.path().join("s"));
+        let name = format!("ark,scp{flags}:{},{}", ark.display(), scp.display());
+        let options = WriteOptions {
+            compression,
+            ..WriteOptions::default()
+        };
+        let mut writer = TableWriter::create_with(&name, options).unwrap();
+        // The second does not fit into memory.
+        for (key, rows, cols) in [
+            ("a", 9, 3),
+            ("b", IN_MEMORY / 4 / 20 + 1, 20),
+            ("c", 0, 0),
+            ("d", 1, 1),
+        ] {
+            let whole = matrix(rows, cols);
+            if by_row {
+                let mut spool = RowSpool::new();
+                let half = rows / 2;
+                spool
+                    .push_rows(whole.slice(ndarray::s![..half, ..]))
+                    .unwrap();
+                for row in whole.rows().into_iter().skip(half) {
+                    spool.push(row.as_slice().unwrap()).unwrap();
+                }
+                assert_eq!((spool.rows(), spool.cols()), (rows, cols));
+                writer.write_rows(key, spool).unwrap();
+            } else {
+                writer.write(key, &whole).unwrap();
+            }
+        }
+        writer.finish().unwrap();
+        let list = std::fs::read_to_string(scp).unwrap();
+        (
+            std::fs::read(&ark).unwrap(),
+            list.replace(&*ark.to_string_lossy(), "a"),
+        )
+    }
+
+    #[test]
+    fn an_archive_is_the_same_byte_for_byte() {
+        for flags in ["", ",t"] {
+            assert!(
+                written(true, flags, None) == written(false, flags, None),
+                "{flags}"
+            );
+        }
+        let compression = Some(Compression::Auto);
+        assert!(written(true, "", compression) == written(false, "", compression));
+    }
+
+    #[test]
+    fn rows_that_do_not_fit_are_told_and_nothing_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer =
+            TableWriter::create(&format!("ark:{}", dir.path().join("a").display())).unwrap();
+        let mut spool = RowSpool::new();
+        assert!(spool.push(&[]).is_err());
+        spool.push(&[1.0, 2.0]).unwrap();
+        let error = spool.push(&[1.0]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "row 1 of a matrix: expected 2 numbers, as in the first, found 1"
+        );
+        drop(spool);
+        let error = writer
+            .write_rows("a b", RowSpool::new())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("a key without white space"), "{error}");
+        writer.write_rows("e", RowSpool::new()).unwrap();
+        writer.finish().unwrap();
+        let whole = std::fs::read(dir.path().join("a")).unwrap();
+        assert_eq!(whole, b"e \0BFM \x04\0\0\0\0\x04\0\0\0\0");
+    }
+}
