@@ -7,6 +7,7 @@ use clap::Args;
 use ndarray::Array2;
 
 use super::failures::Failures;
+use super::pipes::PipeLimit;
 use super::progress::counter;
 use crate::dataset::{RecordingOptions, Recordings, Segments, Table};
 use crate::error::{Error, Result};
@@ -47,6 +48,9 @@ pub struct AudioArgs {
     /// Run the commands that wav.scp and WSPEC name as 'command |' and '| command'
     #[arg(long)]
     allow_pipes: bool,
+
+    #[command(flatten)]
+    pipe_limit: PipeLimit,
 }
 
 impl AudioArgs {
@@ -105,7 +109,7 @@ impl AudioArgs {
                 channel: self.channel,
             },
             resample_hz: self.resample,
-            allow_pipes: self.allow_pipes,
+            pipes: self.pipe_limit.pipes(self.allow_pipes),
         };
         let progress = counter("utterances");
         let mut failures = Failures::default();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use ndarray::{Array1, Array2};
 
+use super::pipes::PipeLimit;
 use crate::dataset::alignment::{FrameTimes, TimedPhone, read_ctm_names};
 use crate::dataset::{RecordingOptions, Recordings, Segments, Table};
 use crate::error::{Error, Result};
@@ -97,6 +98,9 @@ pub struct PlotArgs {
     /// Run the commands that specifiers and lists name as 'command |'
     #[arg(long)]
     allow_pipes: bool,
+
+    #[command(flatten)]
+    pipe_limit: PipeLimit,
 }
 
 /// Runs the command.
@@ -176,7 +180,7 @@ impl PlotArgs {
         };
         let options = RecordingOptions {
             audio,
-            allow_pipes: self.allow_pipes,
+            pipes: self.pipe_limit.pipes(self.allow_pipes),
             ..RecordingOptions::default()
         };
         let mut found = None;
