@@ -10,13 +10,19 @@ mod extract;
 mod factors;
 mod failures;
 mod fbank;
+mod features;
 mod frontier;
+mod mel;
+mod mfcc;
 mod probe;
 mod progress;
 mod results;
 mod score;
+mod spectrogram;
 mod swap;
 mod train;
+mod vtln;
+mod whisper;
 
 use clap::{Parser, Subcommand};
 
@@ -33,6 +39,10 @@ enum Command {
     CopyFeats(copy_feats::CopyFeatsArgs),
     Data(data::DataArgs),
     Fbank(fbank::FbankArgs),
+    Mfcc(mfcc::MfccArgs),
+    Spectrogram(spectrogram::SpectrogramArgs),
+    Mel(mel::MelArgs),
+    Whisper(whisper::WhisperArgs),
     ComputeCmvn(compute_cmvn::ComputeCmvnArgs),
     ApplyCmvn(apply_cmvn::ApplyCmvnArgs),
     Train(train::TrainArgs),
@@ -55,7 +65,11 @@ pub fn run() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::CopyFeats(args) => copy_feats::run(args),
         Command::Data(args) => data::run(args),
-        Command::Fbank(args) => fbank::run(args),
+        Command::Fbank(args) => fbank::run(&args),
+        Command::Mfcc(args) => mfcc::run(&args),
+        Command::Spectrogram(args) => spectrogram::run(&args),
+        Command::Mel(args) => mel::run(&args),
+        Command::Whisper(args) => whisper::run(&args),
         Command::ComputeCmvn(args) => compute_cmvn::run(args),
         Command::ApplyCmvn(args) => apply_cmvn::run(args),
         Command::Train(args) => train::run(args),

@@ -109,6 +109,22 @@ impl Recordings {
         &self,
         options: &RecordingOptions,
         work: impl Fn(Waveform) -> Result<T> + Sync,
+        take: impl FnMut(&str, Result<T>) -> Result<(), E>,
+    ) -> Result<(), E>
+    where
+        T: Send,
+    {
+        self.for_each_named(options, |_, waveform| work(waveform), take)
+    }
+
+    /// As [`Recordings::for_each`], with the utterance's name for `work`.
+    ///
+    /// # Errors
+    /// The first that `take` returns.
+    pub fn for_each_named<T, E>(
+        &self,
+        options: &RecordingOptions,
+        work: impl Fn(&str, Waveform) -> Result<T> + Sync,
         mut take: impl FnMut(&str, Result<T>) -> Result<(), E>,
     ) -> Result<(), E>
     where
@@ -132,16 +148,18 @@ impl Recordings {
         &self,
         recording: &Recording,
         options: &RecordingOptions,
-        work: impl Fn(Waveform) -> Result<T>,
+        work: impl Fn(&str, Waveform) -> Result<T>,
     ) -> Vec<Result<T>> {
         let part = |whole: &Waveform, utterance: &str, segment: &Segment| {
             let cut = cut(whole, segment)
                 .map_err(|(expected, found)| Error::key(&self.list, utterance, expected, found))?;
-            work(resampled(cut, options)?)
+            work(utterance, resampled(cut, options)?)
         };
         let whole = recording.source.read(&options.audio, options.allow_pipes);
         match (whole, &recording.utterances[..]) {
-            (Ok(whole), [(_, None)]) => vec![resampled(whole, options).and_then(&work)],
+            (Ok(whole), [(utterance, None)]) => {
+                vec![resampled(whole, options).and_then(|whole| work(utterance, whole))]
+            }
             (Ok(whole), utterances) => (utterances.iter())
                 .filter_map(|(utterance, segment)| {
                     segment.as_ref().map(|s| part(&whole, utterance, s))

@@ -8,7 +8,7 @@ mod data;
 mod extract;
 mod factors;
 mod fbank;
-mod fbank_oracle;
+mod features;
 mod floors;
 mod frontier;
 mod kaldi_archives;
