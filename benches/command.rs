@@ -20,7 +20,10 @@ fn main() {
             format!("{name}-{copy} {}\n", path.display())
         })
         .collect();
-    let (wav_scp, ark) = (folder.path().join("wav.scp"), folder.path().join("feats.ark"));
+    let (wav_scp, ark) = (
+        folder.path().join("wav.scp"),
+        folder.path().join("feats.ark"),
+    );
     std::fs::write(&wav_scp, lines).expect("a temporary file");
     let (scp, ark) = (wav_scp.display().to_string(), ark.display().to_string());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -33,7 +36,10 @@ fn main() {
     };
     let peer = Peer::start(&["flac_to_ark", &scp, &cores.to_string()]).map(Peer::side);
     let mut report = Report::default();
-    let what = format!("unbraid fbank, {} FLAC files, {cores} cores", COPIES * harness::bundled().len());
+    let what = format!(
+        "unbraid fbank, {} FLAC files, {cores} cores",
+        COPIES * harness::bundled().len()
+    );
     report.compare(&what, "soundfile, torchaudio", ">= 5", here(ours), peer);
     report.print();
 }

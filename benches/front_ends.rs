@@ -7,7 +7,9 @@ use harness::{Peer, Report, here};
 use mel_spec::fbank::{Fbank, FbankConfig};
 use realfft::RealFftPlanner;
 use unbraid::io::audio::{AudioOptions, read_audio};
-use unbraid::signal::{FbankOptions, FrontEnd, FrontEndOptions, MelOptions, MelOutput, WhisperOptions};
+use unbraid::signal::{
+    FbankOptions, FrontEnd, FrontEndOptions, MelOptions, MelOutput, WhisperOptions,
+};
 
 const SAMPLES: usize = 30 * 16000;
 
@@ -74,20 +76,65 @@ fn main() {
     let run = |front_end: &FrontEnd| front_end.compute(&samples).expect("finite samples");
     let streamed = || {
         let mut stream = fbank.stream();
-        let parts: Vec<_> = samples.chunks(1600).map(|chunk| stream.accept(chunk)).collect();
+        let parts: Vec<_> = samples
+            .chunks(1600)
+            .map(|chunk| stream.accept(chunk))
+            .collect();
         (parts, stream.finish())
     };
     let mut report = Report::default();
     let ours = |front_end| here(move || run(front_end));
-    report.compare("fbank-80", "kaldi-native-fbank", ">= 10", ours(&fbank), peer("kaldi_native_fbank"));
-    report.compare("fbank-80", "torchaudio", "", ours(&fbank), peer("torchaudio"));
+    report.compare(
+        "fbank-80",
+        "kaldi-native-fbank",
+        ">= 10",
+        ours(&fbank),
+        peer("kaldi_native_fbank"),
+    );
+    report.compare(
+        "fbank-80",
+        "torchaudio",
+        "",
+        ours(&fbank),
+        peer("torchaudio"),
+    );
     let theirs = here(|| original.compute(&samples));
-    report.compare("fbank-80", "mel_spec Fbank", ">= 1.8", ours(&fbank), Some(theirs));
+    report.compare(
+        "fbank-80",
+        "mel_spec Fbank",
+        ">= 1.8",
+        ours(&fbank),
+        Some(theirs),
+    );
     let ffts = here(bare_ffts(512, frames));
-    report.compare("fbank-80", "bare real FFTs (realfft, f32)", ">= 0.4", ours(&fbank), Some(ffts));
-    report.compare("fbank-80, streamed by 100 ms", "whole", "", here(streamed), Some(ours(&fbank)));
-    report.compare("fbank-80, dithered", "not dithered", "", ours(&dithered), Some(ours(&fbank)));
-    report.compare("whisper-80", "openai-whisper, 1 thread", ">= 5", ours(&whisper), peer("whisper"));
+    report.compare(
+        "fbank-80",
+        "bare real FFTs (realfft, f32)",
+        ">= 0.4",
+        ours(&fbank),
+        Some(ffts),
+    );
+    report.compare(
+        "fbank-80, streamed by 100 ms",
+        "whole",
+        "",
+        here(streamed),
+        Some(ours(&fbank)),
+    );
+    report.compare(
+        "fbank-80, dithered",
+        "not dithered",
+        "",
+        ours(&dithered),
+        Some(ours(&fbank)),
+    );
+    report.compare(
+        "whisper-80",
+        "openai-whisper, 1 thread",
+        ">= 5",
+        ours(&whisper),
+        peer("whisper"),
+    );
     report.compare("mel-80 in dB", "librosa", "", ours(&mel), peer("librosa"));
     report.print();
 }

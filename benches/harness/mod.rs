@@ -85,7 +85,14 @@ pub struct Report {
 impl Report {
     /// Compares ours with a peer's in interleaved rounds: a row of both times in ms and their ratio, peer to ours.
     /// `bar` is what the ratio should be at least.
-    pub fn compare(&mut self, what: &str, peer: &str, bar: &str, mut ours: Side<'_>, theirs: Option<Side<'_>>) {
+    pub fn compare(
+        &mut self,
+        what: &str,
+        peer: &str,
+        bar: &str,
+        mut ours: Side<'_>,
+        theirs: Option<Side<'_>>,
+    ) {
         let Some(mut theirs) = theirs else {
             return;
         };
@@ -96,7 +103,14 @@ impl Report {
         }
         let ms = |seconds: f64| format!("{:.2}", seconds * 1e3);
         let ratio = format!("{:.2}", best_theirs / best);
-        self.rows.push([what.into(), ms(best), peer.into(), ms(best_theirs), ratio, bar.into()]);
+        self.rows.push([
+            what.into(),
+            ms(best),
+            peer.into(),
+            ms(best_theirs),
+            ratio,
+            bar.into(),
+        ]);
     }
 
     /// Prints the table in Markdown.

@@ -47,5 +47,10 @@ pub struct MelArgs {
 /// # Errors
 /// As [`features::run`].
 pub fn run(args: &MelArgs) -> anyhow::Result<()> {
-    features::run(FrontEndKind::Mel, &args.features, &KaldiArgs::default(), &VtlnArgs::default())
+    features::run(
+        FrontEndKind::Mel,
+        &args.features,
+        &KaldiArgs::default(),
+        &VtlnArgs::default(),
+    )
 }

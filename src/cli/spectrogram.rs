@@ -43,5 +43,10 @@ pub struct SpectrogramArgs {
 /// # Errors
 /// As [`features::run`].
 pub fn run(args: &SpectrogramArgs) -> anyhow::Result<()> {
-    features::run(FrontEndKind::Spectrogram, &args.features, &args.kaldi, &VtlnArgs::default())
+    features::run(
+        FrontEndKind::Spectrogram,
+        &args.features,
+        &args.kaldi,
+        &VtlnArgs::default(),
+    )
 }

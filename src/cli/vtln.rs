@@ -48,9 +48,15 @@ impl Warps {
         for entry in map.entries() {
             let place = || format!("{}:{}", path.display(), entry.line);
             let Ok(factor) = entry.value.trim().parse::<f64>() else {
-                bail!("{}: expected a key and a factor, found '{}'", place(), entry.value);
+                bail!(
+                    "{}: expected a key and a factor, found '{}'",
+                    place(),
+                    entry.value
+                );
             };
-            if let std::collections::hash_map::Entry::Vacant(free) = front_ends.entry(factor.to_bits()) {
+            if let std::collections::hash_map::Entry::Vacant(free) =
+                front_ends.entry(factor.to_bits())
+            {
                 let options = options.with_vtln_warp(factor).with_context(place)?;
                 free.insert(FrontEnd::new(options).with_context(place)?);
             }

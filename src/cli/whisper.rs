@@ -40,5 +40,10 @@ pub struct WhisperArgs {
 /// # Errors
 /// As [`features::run`].
 pub fn run(args: &WhisperArgs) -> anyhow::Result<()> {
-    features::run(FrontEndKind::Whisper, &args.features, &KaldiArgs::default(), &VtlnArgs::default())
+    features::run(
+        FrontEndKind::Whisper,
+        &args.features,
+        &KaldiArgs::default(),
+        &VtlnArgs::default(),
+    )
 }

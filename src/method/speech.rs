@@ -73,7 +73,11 @@ fn check_bins(front_end: &FrontEnd, bins: usize) -> Result<()> {
         true => Ok(()),
         false => {
             let expected = format!("a front-end that gives the features' {bins} columns");
-            let found = format!("{} of {}", front_end.dim(), front_end.options().kind().name());
+            let found = format!(
+                "{} of {}",
+                front_end.dim(),
+                front_end.options().kind().name()
+            );
             Err(Error::option("data.front_end", expected, found))
         }
     }

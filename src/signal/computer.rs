@@ -225,9 +225,10 @@ pub struct FrontEndStream {
 
 impl std::fmt::Debug for FrontEndStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        (f.debug_struct("FrontEndStream").field("front_end", &self.front_end))
-            .field("frames", &self.next)
-            .finish_non_exhaustive()
+        (f.debug_struct("FrontEndStream")
+            .field("front_end", &self.front_end))
+        .field("frames", &self.next)
+        .finish_non_exhaustive()
     }
 }
 
@@ -372,7 +373,11 @@ mod tests {
             assert!(stream.kept.len() <= 402, "{}", stream.kept.len());
         }
         assert!(stream.accept(&[0.0, f32::NAN]).is_err());
-        assert_eq!(stream.accept(&[0.1; 160]).unwrap().nrows(), 1, "nothing was taken");
+        assert_eq!(
+            stream.accept(&[0.1; 160]).unwrap().nrows(),
+            1,
+            "nothing was taken"
+        );
     }
 
     #[test]
@@ -382,7 +387,9 @@ mod tests {
         let samples = noise(400 * 11, &mut rng);
         let all = fbank.compute(&samples).unwrap();
         for frame in 0..11 {
-            let alone = fbank.compute(&samples[400 * frame..400 * (frame + 1)]).unwrap();
+            let alone = fbank
+                .compute(&samples[400 * frame..400 * (frame + 1)])
+                .unwrap();
             assert_eq!(alone.row(0), all.row(frame));
         }
     }
@@ -395,8 +402,14 @@ mod tests {
                 let mut samples = vec![0.1; 1000];
                 samples[321] = bad;
                 let error = front_end.compute(&samples).unwrap_err().to_string();
-                assert!(error.starts_with("samples: expected finite numbers"), "{error}");
-                assert!(error.ends_with(&format!("found {bad} at sample 321")), "{error}");
+                assert!(
+                    error.starts_with("samples: expected finite numbers"),
+                    "{error}"
+                );
+                assert!(
+                    error.ends_with(&format!("found {bad} at sample 321")),
+                    "{error}"
+                );
             }
             let loud = front_end.compute(&[1e9; 1000]).unwrap();
             assert!(loud.iter().all(|value| value.is_finite()), "{toml}");
@@ -415,23 +428,53 @@ mod tests {
             ("low_freq = -1.0", "low_freq: expected from 0 to below"),
             ("high_freq = nan", "high_freq: expected up to"),
             ("num_mel_bins = 2", "num_mel_bins: expected at least 3"),
-            ("num_mel_bins = 300", "num_mel_bins: expected filters that each hold"),
-            ("frame_shift = 0.0", "frame_shift: expected milliseconds that hold"),
-            ("frame_shift = -10.0", "frame_shift: expected milliseconds that hold"),
-            ("frame_length = 0.05", "frame_length: expected milliseconds that hold"),
+            (
+                "num_mel_bins = 300",
+                "num_mel_bins: expected filters that each hold",
+            ),
+            (
+                "frame_shift = 0.0",
+                "frame_shift: expected milliseconds that hold",
+            ),
+            (
+                "frame_shift = -10.0",
+                "frame_shift: expected milliseconds that hold",
+            ),
+            (
+                "frame_length = 0.05",
+                "frame_length: expected milliseconds that hold",
+            ),
             (
                 "frame_length = 25.1\nround_to_power_of_two = false",
                 "frame_length: expected an even number of samples",
             ),
-            ("sample_frequency = 0.0", "sample_frequency: expected a number"),
-            ("sample_frequency = nan", "sample_frequency: expected a number"),
+            (
+                "sample_frequency = 0.0",
+                "sample_frequency: expected a number",
+            ),
+            (
+                "sample_frequency = nan",
+                "sample_frequency: expected a number",
+            ),
             ("full_scale = 0.0", "full_scale: expected a number"),
             ("dither = -1.0", "dither: expected a number from 0"),
-            ("preemphasis_coefficient = 1.5", "preemphasis_coefficient: expected"),
+            (
+                "preemphasis_coefficient = 1.5",
+                "preemphasis_coefficient: expected",
+            ),
             ("blackman_coeff = 0.6", "blackman_coeff: expected"),
-            ("energy_floor = inf", "energy_floor: expected a finite number"),
-            ("vtln_warp = 1.1\nvtln_low = 10.0", "vtln_low: expected a bend between"),
-            ("vtln_warp = 0.9\nvtln_high = 8000.0", "vtln_high: expected a bend between"),
+            (
+                "energy_floor = inf",
+                "energy_floor: expected a finite number",
+            ),
+            (
+                "vtln_warp = 1.1\nvtln_low = 10.0",
+                "vtln_low: expected a bend between",
+            ),
+            (
+                "vtln_warp = 0.9\nvtln_high = 8000.0",
+                "vtln_high: expected a bend between",
+            ),
             ("vtln_warp = 0.0", "vtln_warp: expected a factor"),
             ("window_type = \"kaiser\"", "unknown variant `kaiser`"),
             ("num_mel_bin = 40", "unknown field `num_mel_bin`"),
@@ -447,22 +490,52 @@ mod tests {
     #[test]
     fn contradictions_of_the_other_kinds_are_named() {
         for (toml, message) in [
-            ("kind = 'mfcc'\nnum_ceps = 24", "num_ceps: expected 1 to 23, as many as num_mel_bins"),
+            (
+                "kind = 'mfcc'\nnum_ceps = 24",
+                "num_ceps: expected 1 to 23, as many as num_mel_bins",
+            ),
             ("kind = 'mfcc'\nnum_ceps = 0", "num_ceps: expected 1 to 23"),
-            ("kind = 'mfcc'\ncepstral_lifter = -1.0", "cepstral_lifter: expected"),
+            (
+                "kind = 'mfcc'\ncepstral_lifter = -1.0",
+                "cepstral_lifter: expected",
+            ),
             ("kind = 'spectrogram'\noutput = 'x'", "unknown variant `x`"),
-            ("kind = 'spectrogram'\nframe_shift = 0.0", "frame_shift: expected"),
-            ("kind = 'whisper'\nnum_mel_bins = 40", "num_mel_bins: expected 80 or 128, found 40"),
-            ("kind = 'whisper'\npadding = 999999999", "padding: expected up to"),
-            ("kind = 'mel'\nwin_length = 4096", "win_length: expected 0 to 2048 samples"),
-            ("kind = 'mel'\nn_fft = 401", "n_fft: expected an even number, found 401"),
+            (
+                "kind = 'spectrogram'\nframe_shift = 0.0",
+                "frame_shift: expected",
+            ),
+            (
+                "kind = 'whisper'\nnum_mel_bins = 40",
+                "num_mel_bins: expected 80 or 128, found 40",
+            ),
+            (
+                "kind = 'whisper'\npadding = 999999999",
+                "padding: expected up to",
+            ),
+            (
+                "kind = 'mel'\nwin_length = 4096",
+                "win_length: expected 0 to 2048 samples",
+            ),
+            (
+                "kind = 'mel'\nn_fft = 401",
+                "n_fft: expected an even number, found 401",
+            ),
             ("kind = 'mel'\nn_fft = 0", "n_fft: expected 2 to"),
             ("kind = 'mel'\nhop_length = 0", "hop_length: expected 1 to"),
             ("kind = 'mel'\nn_mels = 0", "n_mels: expected 1 to 1025"),
             ("kind = 'mel'\nn_mels = 2000", "n_mels: expected 1 to 1025"),
-            ("kind = 'mel'\nn_fft = 256\nn_mels = 120", "n_mels: expected 1 to 129, filters that"),
-            ("kind = 'mel'\nfmax = 12000.0", "fmax: expected up to the Nyquist frequency 11025"),
-            ("kind = 'mel'\nfmin = 500.0\nfmax = 400.0", "fmin: expected from 0 to below fmax"),
+            (
+                "kind = 'mel'\nn_fft = 256\nn_mels = 120",
+                "n_mels: expected 1 to 129, filters that",
+            ),
+            (
+                "kind = 'mel'\nfmax = 12000.0",
+                "fmax: expected up to the Nyquist frequency 11025",
+            ),
+            (
+                "kind = 'mel'\nfmin = 500.0\nfmax = 400.0",
+                "fmin: expected from 0 to below fmax",
+            ),
             ("kind = 'mel'\nsr = 0.0", "sr: expected a number"),
             ("kind = 'mel'\npower = 0.0", "power: expected a number"),
             ("kind = 'mel'\namin = 0.0", "amin: expected"),
@@ -481,7 +554,10 @@ mod tests {
         let fbank = front_end("kind = 'fbank'\nuse_energy = true");
         assert_eq!(fbank.compute(&[0.0; 560]).unwrap().dim(), (2, 24));
         assert_eq!(fbank.compute(&[0.0; 399]).unwrap().dim(), (0, 24));
-        assert_eq!((fbank.frame_shift_s(), fbank.sample_rate_hz()), (0.01, 16000.0));
+        assert_eq!(
+            (fbank.frame_shift_s(), fbank.sample_rate_hz()),
+            (0.01, 16000.0)
+        );
         let told = |front_end: &FrontEnd, length: usize, rate: u32| {
             let waveform = Waveform {
                 samples: vec![0.0; length],
@@ -500,10 +576,17 @@ mod tests {
             "sample_frequency: expected the audio's 8000 Hz (or --resample), found 16000 Hz"
         );
         let mel = front_end("kind = 'mel'");
-        assert!(told(&mel, 999, 8000).unwrap_err().starts_with("sr: expected the audio's"));
+        assert!(
+            told(&mel, 999, 8000)
+                .unwrap_err()
+                .starts_with("sr: expected the audio's")
+        );
         for toml in STREAMED.iter().filter(|toml| !toml.contains("padding")) {
             let front_end = front_end(toml);
-            let (least, rate) = (front_end.inner.grid.least_samples(), front_end.inner.rate_hz);
+            let (least, rate) = (
+                front_end.inner.grid.least_samples(),
+                front_end.inner.rate_hz,
+            );
             assert_eq!(told(&front_end, least, rate as u32), Ok(1), "{toml}");
             assert!(told(&front_end, least - 1, rate as u32).is_err(), "{toml}");
         }
@@ -511,14 +594,24 @@ mod tests {
 
     #[test]
     fn silence_is_floored_and_dither_repeats() {
-        let silent = front_end("kind = 'fbank'\ndither = 0.0").compute(&[0.0; 400]).unwrap();
+        let silent = front_end("kind = 'fbank'\ndither = 0.0")
+            .compute(&[0.0; 400])
+            .unwrap();
         let floor = f32::EPSILON.ln();
-        assert!(silent.iter().all(|&value| (value - floor).abs() < 2e-6), "{silent}");
+        assert!(
+            silent.iter().all(|&value| (value - floor).abs() < 2e-6),
+            "{silent}"
+        );
         let computer = front_end("kind = 'fbank'");
         let noisy = computer.compute(&[0.0; 4000]).unwrap();
         assert!(noisy.iter().all(|&value| value > floor + 1.0));
         assert_eq!(noisy, computer.compute(&[0.0; 4000]).unwrap());
-        assert_ne!(noisy, front_end("kind = 'fbank'\nseed = 1").compute(&[0.0; 4000]).unwrap());
+        assert_ne!(
+            noisy,
+            front_end("kind = 'fbank'\nseed = 1")
+                .compute(&[0.0; 4000])
+                .unwrap()
+        );
     }
 
     #[test]
@@ -537,9 +630,15 @@ mod tests {
         let warped = FrontEnd::new(options.with_vtln_warp(1.1).unwrap()).unwrap();
         let samples = noise(1000, &mut ChaCha8Rng::seed_from_u64(3));
         let plain = FrontEnd::new(options).unwrap();
-        assert_ne!(warped.compute(&samples).unwrap(), plain.compute(&samples).unwrap());
+        assert_ne!(
+            warped.compute(&samples).unwrap(),
+            plain.compute(&samples).unwrap()
+        );
         let whisper: FrontEndOptions = toml::from_str("kind = 'whisper'").unwrap();
         let error = whisper.with_vtln_warp(1.1).unwrap_err().to_string();
-        assert_eq!(error, "vtln_warp: expected kind fbank or mfcc, found whisper");
+        assert_eq!(
+            error,
+            "vtln_warp: expected kind fbank or mfcc, found whisper"
+        );
     }
 }

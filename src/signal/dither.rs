@@ -48,7 +48,10 @@ mod tests {
         assert_ne!(first, noise(4, 5));
         let mean = first.iter().sum::<f32>() / 20_000.0;
         let variance = first.iter().map(|x| x * x).sum::<f32>() / 20_000.0;
-        assert!(mean.abs() < 0.06 && (variance - 4.0).abs() < 0.2, "{mean} {variance}");
+        assert!(
+            mean.abs() < 0.06 && (variance - 4.0).abs() < 0.2,
+            "{mean} {variance}"
+        );
         assert!(Dither::new(0.0, 1).is_none());
     }
 }

@@ -239,10 +239,18 @@ mod tests {
     /// A frame that is settled is the same whatever follows, and what it wants is kept.
     #[test]
     fn settled_frames_do_not_change() {
-        for ends in [Ends::Snip, Ends::Mirror, Ends::Reflect, Ends::Zeros, Ends::Edge] {
+        for ends in [
+            Ends::Snip,
+            Ends::Mirror,
+            Ends::Reflect,
+            Ends::Zeros,
+            Ends::Edge,
+        ] {
             for (length, shift) in [(4, 2), (5, 3), (3, 7), (8, 1)] {
                 let grid = match ends {
-                    Ends::Snip | Ends::Mirror => FrameGrid::kaldi(length, shift, ends == Ends::Snip),
+                    Ends::Snip | Ends::Mirror => {
+                        FrameGrid::kaldi(length, shift, ends == Ends::Snip)
+                    }
                     _ => FrameGrid::centred(length, shift, ends),
                 };
                 for received in 0..40 {
@@ -265,7 +273,10 @@ mod tests {
         assert!(check_samples(&[0.0, -1e9, 1e9], 0).is_ok());
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 2e9] {
             let error = check_samples(&[0.0, bad], 5).unwrap_err().to_string();
-            assert!(error.ends_with(&format!("found {bad} at sample 6")), "{error}");
+            assert!(
+                error.ends_with(&format!("found {bad} at sample 6")),
+                "{error}"
+            );
         }
     }
 }

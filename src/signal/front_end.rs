@@ -158,7 +158,12 @@ impl FrontEndOptions {
         match document.tag("kind")? {
             Some(name) if kind_named(&document, &name)? != kind => {
                 let expected = format!("\"{}\"", kind.name());
-                Err(Error::key(document.path(), "kind", expected, format!("\"{name}\"")))
+                Err(Error::key(
+                    document.path(),
+                    "kind",
+                    expected,
+                    format!("\"{name}\""),
+                ))
             }
             _ => document_of(&document, kind, preset),
         }
@@ -214,7 +219,12 @@ fn document_of(
         Some("torchaudio") => Some(Preset::Torchaudio),
         Some(other) => {
             let found = format!("\"{other}\"");
-            return Err(Error::key(document.path(), "preset", "\"torchaudio\"", found));
+            return Err(Error::key(
+                document.path(),
+                "preset",
+                "\"torchaudio\"",
+                found,
+            ));
         }
     };
     let base = match preset {

@@ -132,7 +132,10 @@ impl<T: Real> Bands<T> {
             for entry in entries {
                 weights[start + entry.bin - first_column] = T::of(entry.weight);
             }
-            rows.push(Band { first_column, columns });
+            rows.push(Band {
+                first_column,
+                columns,
+            });
         }
         Self { rows, weights }
     }

@@ -239,7 +239,15 @@ impl MelOptions {
         }
         let slaney = self.norm == MelNorm::Slaney;
         let (low, high) = (Some(self.fmin), Some(fmax));
-        let filters = mel(self.sr, self.n_fft, self.n_mels, low, high, self.htk, slaney);
+        let filters = mel(
+            self.sr,
+            self.n_fft,
+            self.n_mels,
+            low,
+            high,
+            self.htk,
+            slaney,
+        );
         filled("n_mels", expected, &filters)?;
         Ok(SparseMelFilterbank::from_dense(&filters))
     }
@@ -266,7 +274,10 @@ impl MelOptions {
             range => range as f32,
         };
         match self.output == MelOutput::Db && (from_largest || range.is_finite()) {
-            true => Whole::Floor { from_largest, range },
+            true => Whole::Floor {
+                from_largest,
+                range,
+            },
             false => Whole::Nothing,
         }
     }

@@ -230,7 +230,10 @@ mod tests {
             assert!((warp.hz(8000.0) - 8000.0).abs() < 1e-9);
             assert!((warp.hz(1000.0) - 1000.0 / factor).abs() < 1e-9);
             for bend in warp.bends {
-                assert!((warp.hz(bend - 1e-7) - warp.hz(bend)).abs() < 1e-6, "no jump");
+                assert!(
+                    (warp.hz(bend - 1e-7) - warp.hz(bend)).abs() < 1e-6,
+                    "no jump"
+                );
             }
         }
     }

@@ -37,7 +37,11 @@ impl MfccOptions {
         let filters = kaldi_filters(&self.band(), self.sample_frequency, fft_length)?;
         if self.num_ceps == 0 || self.num_ceps > self.num_mel_bins {
             let expected = format!("1 to {}, as many as num_mel_bins", self.num_mel_bins);
-            return Err(Error::option("num_ceps", expected, self.num_ceps.to_string()));
+            return Err(Error::option(
+                "num_ceps",
+                expected,
+                self.num_ceps.to_string(),
+            ));
         }
         in_range("cepstral_lifter", self.cepstral_lifter, 0.0, 1e6)?;
         Ok(Recipe {

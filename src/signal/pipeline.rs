@@ -51,9 +51,13 @@ pub struct Cut {
 pub enum Energy {
     None,
     /// Before pre-emphasis and window, floored (the energy, not its logarithm).
-    Raw { floor: f64 },
+    Raw {
+        floor: f64,
+    },
     /// After them.
-    Windowed { floor: f64 },
+    Windowed {
+        floor: f64,
+    },
 }
 
 /// What becomes of a filter's energy.
@@ -87,7 +91,10 @@ pub enum Whole {
     /// Every column loses its mean.
     SubtractMean,
     /// Values are taken relative to the largest, if asked, and lie no further than `range` below it.
-    Floor { from_largest: bool, range: f32 },
+    Floor {
+        from_largest: bool,
+        range: f32,
+    },
     /// `(max(x, largest - 8) + 4) / 4`.
     Whisper,
 }
@@ -99,14 +106,21 @@ impl Whole {
         match self {
             Self::Nothing => {}
             Self::SubtractMean => subtract_mean(feats, columns),
-            Self::Floor { from_largest, range } => {
+            Self::Floor {
+                from_largest,
+                range,
+            } => {
                 let reference = if from_largest { largest } else { 0.0 };
                 let floor = largest - reference - range;
-                feats.iter_mut().for_each(|x| *x = (*x - reference).max(floor));
+                feats
+                    .iter_mut()
+                    .for_each(|x| *x = (*x - reference).max(floor));
             }
             Self::Whisper => {
                 let floor = largest - 8.0;
-                feats.iter_mut().for_each(|x| *x = (x.max(floor) + 4.0) / 4.0);
+                feats
+                    .iter_mut()
+                    .for_each(|x| *x = (x.max(floor) + 4.0) / 4.0);
             }
         }
     }
@@ -278,9 +292,7 @@ impl<T: Real> Stages<T> {
     fn cut(&self, samples: &[f32], out: &mut [T]) -> T {
         let (gain, a) = (self.gain, self.preemphasis);
         let mean = match self.remove_mean {
-            true => {
-                sum(samples, |x| T::of_sample(x) * gain) / T::of_sample(samples.len() as f32)
-            }
+            true => sum(samples, |x| T::of_sample(x) * gain) / T::of_sample(samples.len() as f32),
             false => T::zero(),
         };
         let centred = |x: f32| T::of_sample(x) * gain - mean;

@@ -116,7 +116,10 @@ mod tests {
                     im -= signal(lane, n) * angle.sin();
                 }
                 let error = (found.to_f64().unwrap() - (re * re + im * im)).abs();
-                assert!(error < tolerance * length as f64, "{length} {k} {lane}: {error}");
+                assert!(
+                    error < tolerance * length as f64,
+                    "{length} {k} {lane}: {error}"
+                );
             }
         }
     }

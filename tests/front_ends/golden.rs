@@ -28,7 +28,11 @@ fn speech(utterance: &str) -> Vec<i32> {
     let name = format!("data/mini/audio/{utterance}.flac");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     let waveform = read_audio(path, &AudioOptions::default()).unwrap();
-    waveform.samples.iter().map(|x| (x * 32768.0) as i32).collect()
+    waveform
+        .samples
+        .iter()
+        .map(|x| (x * 32768.0) as i32)
+        .collect()
 }
 
 fn noise(length: usize) -> Vec<i32> {
@@ -48,7 +52,10 @@ fn signal(name: &str) -> Vec<f32> {
         "silence" => vec![0; 4000],
         "one frame" => noise(400),
         "less than a frame" => noise(399),
-        "clipping" => speech("f01-s01").iter().map(|x| (x * 20).clamp(-32768, 32767)).collect(),
+        "clipping" => speech("f01-s01")
+            .iter()
+            .map(|x| (x * 20).clamp(-32768, 32767))
+            .collect(),
         "DC" => speech("f01-s01").iter().map(|x| (x >> 2) + 16384).collect(),
         other => panic!("no signal {other}"),
     };
@@ -57,8 +64,17 @@ fn signal(name: &str) -> Vec<f32> {
 
 fn compute(case: &Case) -> Array2<f32> {
     let options: FrontEndOptions = toml::from_str(&case.options).unwrap();
-    let feats = FrontEnd::new(options).unwrap().compute(&signal(&case.signal)).unwrap();
-    assert_eq!(feats.nrows(), case.frames, "{} {}", case.signal, case.options);
+    let feats = FrontEnd::new(options)
+        .unwrap()
+        .compute(&signal(&case.signal))
+        .unwrap();
+    assert_eq!(
+        feats.nrows(),
+        case.frames,
+        "{} {}",
+        case.signal,
+        case.options
+    );
     assert!(!case.rows.is_empty(), "a case that tells nothing");
     feats
 }
@@ -71,7 +87,10 @@ fn assert_within(case: &Case, allowed: impl Fn(f32, &[f32]) -> f32) {
         for (column, (&ours, &theirs)) in feats.row(at).iter().zip(row).enumerate() {
             let place = format!("{} {:?}: frame {at}, {column}", case.signal, case.options);
             let allowed = allowed(theirs, row);
-            assert!((ours - theirs).abs() <= allowed, "{place}: {ours} for {theirs}, {allowed}");
+            assert!(
+                (ours - theirs).abs() <= allowed,
+                "{place}: {ours} for {theirs}, {allowed}"
+            );
         }
     }
 }

@@ -18,7 +18,11 @@ fn rounding(bin: f32, loudest: f32) -> f32 {
     9e-8 * ((loudest - bin) / 2.0).exp()
 }
 
-fn compare(python: &Path, options: &FrontEndOptions, samples: &[f32]) -> (Array2<f32>, Array2<f32>) {
+fn compare(
+    python: &Path,
+    options: &FrontEndOptions,
+    samples: &[f32],
+) -> (Array2<f32>, Array2<f32>) {
     let front_end = FrontEnd::new(options.clone()).unwrap();
     let ours = front_end.compute(samples).unwrap();
     let theirs = reference(python, "kaldi_feats.py", options, front_end.dim(), samples);
@@ -54,14 +58,18 @@ fn assert_mfcc(python: &Path, options: &MfccOptions, samples: &[f32], what: &str
     });
     let banks = banks.unwrap().compute(samples).unwrap();
     // The largest entry of the cosine transform with its lifter.
-    let weight = (1.0 + options.cepstral_lifter as f32 / 2.0) * (2.0 / options.num_mel_bins as f32).sqrt();
+    let weight =
+        (1.0 + options.cepstral_lifter as f32 / 2.0) * (2.0 / options.num_mel_bins as f32).sqrt();
     for ((at, a), b) in ours.indexed_iter().zip(&theirs) {
         let row = banks.row(at.0);
         let loudest = row.iter().copied().fold(f32::MIN, f32::max);
         // Errors of bins are as good as independent.
         let squares: f32 = row.iter().map(|&bin| rounding(bin, loudest).powi(2)).sum();
         let allowed = TOLERANCE.max(2.0 * weight * squares.sqrt());
-        assert!((a - b).abs() <= allowed, "{what} {at:?}: {a} for {b}, {allowed}");
+        assert!(
+            (a - b).abs() <= allowed,
+            "{what} {at:?}: {a} for {b}, {allowed}"
+        );
     }
 }
 
@@ -94,12 +102,21 @@ fn filter_banks_under_every_option() {
         variant(16000, ""),
         variant(16000, "num_mel_bins = 80"),
         variant(16000, "snip_edges = false\nnum_mel_bins = 40"),
-        variant(16000, "use_energy = true\nhtk_compat = true\nraw_energy = false"),
+        variant(
+            16000,
+            "use_energy = true\nhtk_compat = true\nraw_energy = false",
+        ),
         variant(16000, "use_energy = true\nenergy_floor = 1e6"),
         variant(16000, "use_power = false\nremove_dc_offset = false"),
         variant(16000, "use_log_fbank = false"),
-        variant(16000, "low_freq = 64.0\nhigh_freq = -400.0\nframe_shift = 12.5"),
-        variant(16000, "round_to_power_of_two = false\npreemphasis_coefficient = 0.0"),
+        variant(
+            16000,
+            "low_freq = 64.0\nhigh_freq = -400.0\nframe_shift = 12.5",
+        ),
+        variant(
+            16000,
+            "round_to_power_of_two = false\npreemphasis_coefficient = 0.0",
+        ),
         variant(16000, "full_scale = 1.0"),
         variant(11025, "frame_length = 20.0"),
         variant(8000, "num_mel_bins = 40\nhigh_freq = 3700.0"),
@@ -132,7 +149,10 @@ fn cepstra_under_every_option() {
         variant(16000, "use_energy = false\nhtk_compat = true"),
         variant(16000, "htk_compat = true\nraw_energy = false"),
         variant(16000, "energy_floor = 1e6\ncepstral_lifter = 0.0"),
-        variant(16000, "num_mel_bins = 40\nnum_ceps = 40\nuse_energy = false\nhigh_freq = -400.0"),
+        variant(
+            16000,
+            "num_mel_bins = 40\nnum_ceps = 40\nuse_energy = false\nhigh_freq = -400.0",
+        ),
         variant(16000, "snip_edges = false\nwindow_type = 'hamming'"),
         variant(8000, "num_mel_bins = 30\nnum_ceps = 20"),
     ] {

@@ -21,7 +21,10 @@ fn assert_agrees(python: &Path, toml: &str, samples: &[f32], what: &str) {
     };
     for ((at, a), b) in ours.indexed_iter().zip(&theirs) {
         let allowed = TOLERANCE * size(*b);
-        assert!((a - b).abs() <= allowed, "{what}: {toml} {at:?}: {a} for {b}");
+        assert!(
+            (a - b).abs() <= allowed,
+            "{what}: {toml} {at:?}: {a} for {b}"
+        );
     }
 }
 
@@ -53,7 +56,12 @@ fn librosas_under_every_option() {
                 false => format!("{name} = {value}\n"),
             })
             .concat();
-        assert_agrees(&python, &format!("{base}{rest}{variant}"), &samples, "generated");
+        assert_agrees(
+            &python,
+            &format!("{base}{rest}{variant}"),
+            &samples,
+            "generated",
+        );
     }
     assert_agrees(&python, "", &generated(22050, 30_000), "defaults");
 }
@@ -66,7 +74,12 @@ fn librosas_on_edge_cases() {
     let toml = "sr = 16000.0\nn_fft = 400\nhop_length = 160\nn_mels = 40\noutput = 'db'";
     for (what, samples) in edge_cases(400) {
         assert_agrees(&python, toml, &samples, what);
-        assert_agrees(&python, &format!("{toml}\npad_mode = 'reflect'"), &samples, what);
+        assert_agrees(
+            &python,
+            &format!("{toml}\npad_mode = 'reflect'"),
+            &samples,
+            what,
+        );
     }
 }
 
@@ -78,7 +91,8 @@ fn librosas_on_real_recordings() {
     };
     for (path, waveform) in recordings(name) {
         let rate = waveform.sample_rate_hz;
-        let toml = format!("sr = {rate}.0\nn_fft = 512\nhop_length = 128\nn_mels = 40\noutput = 'db'");
+        let toml =
+            format!("sr = {rate}.0\nn_fft = 512\nhop_length = 128\nn_mels = 40\noutput = 'db'");
         assert_agrees(&python, &toml, &waveform.samples, &path);
     }
 }

@@ -59,10 +59,22 @@ fn edge_cases(frame: usize) -> Vec<(&'static str, Vec<f32>)> {
         ("one frame", speech[..frame].to_vec()),
         ("less than a frame", speech[..frame - 1].to_vec()),
         ("a third of a frame", speech[..frame / 3].to_vec()),
-        ("clipping", speech.iter().map(|x| (30.0 * x).clamp(-1.0, 32767.0 / 32768.0)).collect()),
-        ("much DC", speech.iter().map(|x| step(0.3 * x) + 0.5).collect()),
+        (
+            "clipping",
+            speech
+                .iter()
+                .map(|x| (30.0 * x).clamp(-1.0, 32767.0 / 32768.0))
+                .collect(),
+        ),
+        (
+            "much DC",
+            speech.iter().map(|x| step(0.3 * x) + 0.5).collect(),
+        ),
         ("nothing but DC", vec![0.5; 4000]),
-        ("silence, then speech", [&vec![0.0; 1000], &speech[..]].concat()),
+        (
+            "silence, then speech",
+            [&vec![0.0; 1000], &speech[..]].concat(),
+        ),
     ]
 }
 

@@ -7,7 +7,6 @@ mod copy_feats;
 mod data;
 mod extract;
 mod factors;
-mod fbank;
 mod features;
 mod floors;
 mod frontier;
