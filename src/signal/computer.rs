@@ -25,7 +25,7 @@ use crate::signal::frames::FrameGrid;
 /// ```
 ///
 /// Kaldi's and Whisper's front-ends work in f32, as the originals do: the two differ by less than 1e-3 nats, but for
-/// bins far below the loudest of their frame, where f32's own rounding is larger (`tests/it/front_end_oracle.rs`).
+/// bins far below the loudest of their frame, where f32's own rounding is larger (`tests/front_ends/kaldi.rs`).
 #[derive(Clone)]
 pub struct FrontEnd {
     inner: Arc<Inner>,
@@ -43,7 +43,7 @@ struct Inner {
 
 /// The two precisions.
 enum Engine {
-    Single(Stages<f32>),
+    Single(Box<Stages<f32>>),
     Double(Box<Stages<f64>>),
 }
 
@@ -68,7 +68,7 @@ impl FrontEnd {
         let options = options.into();
         let recipe: Recipe = options.recipe()?;
         let engine = match recipe.double {
-            false => Engine::Single(Stages::new(&recipe)),
+            false => Engine::Single(Box::new(Stages::new(&recipe))),
             true => Engine::Double(Box::new(Stages::new(&recipe))),
         };
         let inner = Inner {

@@ -248,3 +248,97 @@ fn document_of(
 fn over<T: Serialize + DeserializeOwned>(document: &Document, base: &T) -> Result<T> {
     document.over(base, &["kind", "preset"])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, kind: Option<FrontEndKind>) -> Result<FrontEndOptions, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let options = match kind {
+            None => FrontEndOptions::read(file.path()),
+            Some(kind) => FrontEndOptions::read_as(file.path(), kind, None),
+        };
+        let place = file.path().display().to_string();
+        options.map_err(|error| error.to_string().replace(&place, "x.toml"))
+    }
+
+    #[test]
+    fn what_is_written_comes_back() {
+        for kind in FrontEndKind::ALL {
+            let options = kind.defaults();
+            assert_eq!(options.kind(), kind);
+            let text = toml::to_string(&options).unwrap();
+            assert_eq!(read(&text, None), Ok(options.clone()), "{text}");
+            assert_eq!(read(&text, Some(kind)), Ok(options.clone()));
+            assert_eq!(read("", Some(kind)), Ok(options));
+        }
+    }
+
+    #[test]
+    fn presets_are_defaults() {
+        let text = "kind = 'mfcc'\npreset = 'torchaudio'\nnum_ceps = 20\ndither = 0.5\n";
+        let expected = MfccOptions {
+            num_ceps: 20,
+            dither: 0.5,
+            energy_floor: 1.0,
+            full_scale: 1.0,
+            ..MfccOptions::default()
+        };
+        assert_eq!(read(text, None), Ok(expected.into()));
+        for kind in [FrontEndKind::Mel, FrontEndKind::Whisper] {
+            assert!(kind.preset(Preset::Torchaudio).is_err());
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        for (text, kind, message) in [
+            (
+                "num_mel_bins = 40",
+                None,
+                "x.toml: kind: expected a front-end, one of \"fbank\"",
+            ),
+            (
+                "kind = 'fbanks'",
+                None,
+                "x.toml: kind: expected a front-end, one of",
+            ),
+            (
+                "kind = 4",
+                None,
+                "x.toml: kind: expected a string, found a value of type integer",
+            ),
+            (
+                "\nkind = 'mfcc'\nnum_cep = 2",
+                None,
+                "x.toml:3: expected known keys",
+            ),
+            (
+                "\npreset = 'torchaudio'\nnum_cep = 2",
+                Some(FrontEndKind::Mfcc),
+                "x.toml:3: ",
+            ),
+            (
+                "kind = 'mel'",
+                Some(FrontEndKind::Fbank),
+                "x.toml: kind: expected \"fbank\", found \"mel\"",
+            ),
+            (
+                "kind = 'mfcc'\npreset = 'x'",
+                None,
+                "x.toml: preset: expected \"torchaudio\", found",
+            ),
+            (
+                "kind = 'mel'\npreset = 'torchaudio'",
+                None,
+                "preset: expected a preset of fbank",
+            ),
+            ("kind = \n", None, "x.toml:1: "),
+        ] {
+            let error = read(text, kind).unwrap_err();
+            assert!(error.starts_with(message), "{error}");
+        }
+    }
+}

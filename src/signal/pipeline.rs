@@ -262,14 +262,15 @@ impl<T: Real> Stages<T> {
             transformed,
             log_energies,
         } = scratch;
-        for lane in 0..rows.len() / self.layout.columns {
+        let frames = rows.len() / self.layout.columns;
+        for (lane, log_energy) in log_energies.iter_mut().enumerate().take(frames) {
             let Signal { at_hand, total } = signal;
             let mut samples = (self.grid).frame(at_hand, total, first + lane, gathered);
             if let Some(dither) = &self.dither {
                 dither.add(first + lane, samples, noisy);
                 samples = noisy;
             }
-            log_energies[lane] = self.cut(samples, &mut frame[..self.window.len()]);
+            *log_energy = self.cut(samples, &mut frame[..self.window.len()]);
             self.spectrum.transform(frame, lane, spectrum);
         }
         self.spectrum.power(spectrum, power);

@@ -1,12 +1,14 @@
 //! Front-ends beside their originals. Kaldi (kaldi-native-fbank) and librosa run live, so that no golden file can
 //! grow old: `UNBRAID_PYTHON` names a Python that has them, `UNBRAID_CORPORA` a folder with fsdd and speechocean762.
-//! torchaudio and Whisper, which bring PyTorch with them, have golden files.
+//! torchaudio and Whisper, which bring PyTorch with them, have golden files; where `UNBRAID_PEERS` names a Python with
+//! `benches/peers/requirements.txt`, Whisper runs live too.
 
 mod golden;
 mod kaldi;
 mod librosa;
 #[path = "../it/support/oracle.rs"]
 mod oracle;
+mod whisper;
 
 use std::path::{Path, PathBuf};
 
