@@ -1,7 +1,7 @@
 # make demo: from nothing to the mini recipe's report.  make test: every check there is.
 # One cargo profile (release) throughout, so that torch-sys's C++ is compiled once.
 
-.PHONY: demo test build setup oracles lint docs unit recipes clean
+.PHONY: demo test bench build setup oracles lint docs unit recipes clean
 
 demo: build
 	recipes/run.sh mini
@@ -32,11 +32,18 @@ unit: setup
 	export UNBRAID_PYTHON; [ -n "$$UNBRAID_PYTHON" ] || unset UNBRAID_PYTHON; \
 	[ -n "$$UNBRAID_CORPORA" ] || echo 'skipped: all tests on real corpora: UNBRAID_CORPORA is not set' >&2; \
 	set -x; \
-	cargo test --release --no-fail-fast --lib --bins && \
+	cargo test --release --no-fail-fast --lib --bins --test front_ends && \
 	if cargo nextest --version >/dev/null 2>&1; \
 	then cargo nextest run --release --no-fail-fast --test it; \
 	else cargo test --release --no-fail-fast --test it; \
 	fi && cargo test --release --doc
+
+# Ratios to peers, which scripts/oracles.sh fetches once (5 GB, most of it PyTorch); what was measured stands in
+# benches/RESULTS.md. Without the peers only what needs none is measured.
+bench: setup
+	@UNBRAID_PEERS=$$(scripts/oracles.sh benches/peers/requirements.txt) || unset UNBRAID_PEERS; \
+	[ -z "$$UNBRAID_PEERS" ] || export UNBRAID_PEERS; \
+	cargo bench --profile release --bench front_ends && cargo bench --profile release --bench command -- 5
 
 # A few steps of everything.
 recipes: build

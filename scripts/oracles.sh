@@ -1,6 +1,7 @@
 #!/bin/sh
-# Prints the path of a Python that has the references of tests/requirements.txt: $UNBRAID_PYTHON if it is
-# set, else one that is made once in ${XDG_CACHE_HOME:-~/.cache}/unbraid (no virtual environment is needed).
+# oracles.sh [REQUIREMENTS] prints the path of a Python that has the packages of a file, tests/requirements.txt by
+# default: $UNBRAID_PYTHON if it is set ($UNBRAID_PEERS for another file), else one that is made once in
+# ${XDG_CACHE_HOME:-~/.cache}/unbraid (no virtual environment is needed).
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -10,15 +11,20 @@ die() {
     exit 1
 }
 
-if [ -n "${UNBRAID_PYTHON:-}" ]; then
-    command -v "$UNBRAID_PYTHON" || die "UNBRAID_PYTHON=$UNBRAID_PYTHON: expected a Python, found none"
+requirements=${1:-tests/requirements.txt}
+case $requirements in
+    tests/requirements.txt) name=UNBRAID_PYTHON given=${UNBRAID_PYTHON:-} ;;
+    *) name=UNBRAID_PEERS given=${UNBRAID_PEERS:-} ;;
+esac
+if [ -n "$given" ]; then
+    command -v "$given" || die "$name=$given: expected a Python, found none"
     exit
 fi
-python=$(command -v python3) || die "no python3: install it (Debian: apt-get install python3 python3-pip) or set UNBRAID_PYTHON"
+python=$(command -v python3) || die "no python3: install it (Debian: apt-get install python3 python3-pip) or set $name"
 "$python" -m pip --version >/dev/null 2>&1 ||
-    die "$python has no pip: install it (Debian: apt-get install python3-pip) or set UNBRAID_PYTHON"
+    die "$python has no pip: install it (Debian: apt-get install python3-pip) or set $name"
 
-key=$({ cat tests/requirements.txt; "$python" -V; } | sha256sum | cut -c 1-16)
+key=$({ cat "$requirements"; "$python" -V; } | sha256sum | cut -c 1-16)
 target=${XDG_CACHE_HOME:-${HOME:?set HOME or XDG_CACHE_HOME}/.cache}/unbraid/oracles-$key
 if [ ! -x "$target/python" ]; then
     mkdir -p "$(dirname "$target")"
@@ -26,8 +32,8 @@ if [ ! -x "$target/python" ]; then
     trap 'rm -rf "$temp"' EXIT
     trap 'exit 1' HUP INT TERM
     "$python" -m pip install --quiet --disable-pip-version-check --only-binary=:all: \
-        --no-binary=srt --target "$temp/packages" -r tests/requirements.txt 2>"$temp/log" >&2 ||
-        die "pip cannot install tests/requirements.txt ($(grep -v '^$' "$temp/log" | tail -n 1)): check the network or set UNBRAID_PYTHON"
+        --no-binary=srt,openai-whisper --target "$temp/packages" -r "$requirements" 2>"$temp/log" >&2 ||
+        die "pip cannot install $requirements ($(grep -v '^$' "$temp/log" | tail -n 1)): check the network or set $name"
     rm -f "$temp/log"
     printf '#!/bin/sh\nPYTHONPATH=%s/packages exec %s "$@"\n' "'$target'" "'$python'" >"$temp/python"
     chmod +x "$temp/python"

@@ -9,10 +9,12 @@ use ndarray::Array2;
 use super::failures::Failures;
 use super::pipes::PipeLimit;
 use super::progress::counter;
-use crate::dataset::{RecordingOptions, Recordings, Segments, Table};
+use crate::dataset::{RecordingOptions, Recordings, Segments, Table, UtteranceBlocks};
 use crate::error::{Error, Result};
-use crate::io::audio::{AudioOptions, Waveform};
-use crate::io::kaldi::{Compression, ReadFrom, ReadSpecifier, TableWriter, WriteOptions};
+use crate::io::audio::AudioOptions;
+use crate::io::kaldi::{
+    Compression, ReadFlags, ReadFrom, ReadSpecifier, RowSpool, TableWriter, WriteOptions,
+};
 
 /// From where to where, and how audio is read.
 #[derive(Debug, Args)]
@@ -54,12 +56,16 @@ pub struct AudioArgs {
 }
 
 impl AudioArgs {
-    /// Writes `work` of each utterance. One that fails is told and left out, and the others go on.
+    /// Writes what `work` makes of each utterance, which it gets block after block, so that a recording of hours takes
+    /// no more memory than one of seconds. One that fails is told and left out, and the others go on.
     ///
     /// # Errors
     /// What is wrong with lists or the place to write to: then nothing is written. At the end the utterances that
     /// failed, but with `scp,p:`; without one that succeeded nothing is written either.
-    pub fn map(&self, work: impl Fn(Waveform) -> Result<Array2<f32>> + Sync) -> anyhow::Result<()> {
+    pub fn map(
+        &self,
+        work: impl Fn(UtteranceBlocks) -> Result<RowSpool> + Sync,
+    ) -> anyhow::Result<()> {
         let (recordings, permissive) = self.recordings()?;
         let options = WriteOptions {
             compression: self.compress.then_some(Compression::Auto),
@@ -91,6 +97,7 @@ impl AudioArgs {
             ReadFrom::Scp(name) => name,
         };
         let wav_scp = Table::read(path)?;
+        check_order(&wav_scp, flags)?;
         let recordings = match &self.segments {
             Some(path) => Recordings::with_segments(&wav_scp, &Segments::read(path)?)?,
             None => Recordings::new(&wav_scp)?,
@@ -101,7 +108,7 @@ impl AudioArgs {
     fn write(
         &self,
         recordings: &Recordings,
-        work: &(impl Fn(Waveform) -> Result<Array2<f32>> + Sync),
+        work: &(impl Fn(UtteranceBlocks) -> Result<RowSpool> + Sync),
         mut writer: TableWriter<Array2<f32>>,
     ) -> anyhow::Result<Failures> {
         let options = RecordingOptions {
@@ -113,10 +120,10 @@ impl AudioArgs {
         };
         let progress = counter("utterances");
         let mut failures = Failures::default();
-        recordings.for_each(&options, work, |utterance, feats| {
+        recordings.for_each_stream(&options, work, |utterance, rows| {
             progress.inc(1);
-            match feats {
-                Ok(feats) => writer.write(utterance, &feats)?,
+            match rows {
+                Ok(rows) => writer.write_rows(utterance, rows)?,
                 Err(error) => failures.add(utterance, error, &progress),
             }
             Ok::<(), Error>(())
@@ -126,5 +133,20 @@ impl AudioArgs {
             writer.finish()?;
         }
         Ok(failures)
+    }
+}
+
+fn check_order(wav_scp: &Table, flags: ReadFlags) -> Result<()> {
+    let mut pairs = wav_scp.entries().windows(2);
+    match pairs.find(|pair| flags.sorted && pair[0].key > pair[1].key) {
+        None => Ok(()),
+        Some(pair) => {
+            let expected = format!(
+                "keys in byte order, as ',s' says: one after '{}'",
+                pair[0].key
+            );
+            let found = format!("'{}'", pair[1].key);
+            Err(Error::line(wav_scp.path(), pair[1].line, expected, found))
+        }
     }
 }

@@ -10,11 +10,10 @@ use super::progress::counter;
 use crate::dataset::Table;
 use crate::dataset::recordings::{RecordingOptions, Recordings};
 use crate::eval::extract::{Extraction, Pool, Route, Speakers, Strand};
-use crate::io::config::read_toml;
 use crate::io::kaldi::{ReadFrom, ReadSpecifier, TableReader};
 use crate::method::speech::load;
 use crate::nn::device::DeviceChoice;
-use crate::signal::FbankComputer;
+use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
 
 /// Take a strand out of speech with a trained experiment, as Kaldi archives.
@@ -46,7 +45,7 @@ pub struct ExtractArgs {
     /// Take up what a killed extraction to the same place left.
     #[arg(long)]
     resume: bool,
-    /// Read audio (scp:wav.scp) instead of features, through the front-end that training named (data.fbank).
+    /// Read audio (scp:wav.scp) instead of features, through the front-end that training named (data.front_end).
     #[arg(long)]
     wav: bool,
     /// With --wav, run the commands that wav.scp names as 'command |'.
@@ -101,7 +100,7 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
         session.take(entry)
     };
     if args.wav {
-        let computer = FbankComputer::new(&read_toml(args.exp.join("fbank.toml"))?)?;
+        let front_end = FrontEnd::new(FrontEndOptions::read(args.exp.join("front_end.toml"))?)?;
         let options = RecordingOptions {
             pipes: args.pipe_limit.pipes(args.allow_pipes),
             ..RecordingOptions::default()
@@ -109,7 +108,7 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
         let recordings = Recordings::new(&Table::read(wav_scp(&args.source)?)?)?;
         recordings.for_each(
             &options,
-            |waveform| computer.compute_waveform(&waveform),
+            |waveform| front_end.compute_waveform(&waveform),
             |utterance, feats| take(feats.map(|feats| (utterance.to_string(), feats))),
         )?;
     } else {

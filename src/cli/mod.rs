@@ -17,7 +17,10 @@ mod factors;
 mod failures;
 mod fbank;
 mod feature_map;
+mod features;
 mod frontier;
+mod mel;
+mod mfcc;
 mod pipes;
 mod pitch;
 mod plot;
@@ -26,10 +29,13 @@ mod progress;
 mod results;
 mod score;
 mod select_voiced_frames;
+mod spectrogram;
 mod splice_feats;
 mod subsample_feats;
 mod swap;
 mod train;
+mod vtln;
+mod whisper;
 
 use clap::{Parser, Subcommand};
 
@@ -46,6 +52,10 @@ enum Command {
     CopyFeats(copy_feats::CopyFeatsArgs),
     Data(data::DataArgs),
     Fbank(fbank::FbankArgs),
+    Mfcc(mfcc::MfccArgs),
+    Spectrogram(spectrogram::SpectrogramArgs),
+    Mel(mel::MelArgs),
+    Whisper(whisper::WhisperArgs),
     ComputeCmvn(compute_cmvn::ComputeCmvnArgs),
     ApplyCmvn(apply_cmvn::ApplyCmvnArgs),
     ApplyCmvnSliding(apply_cmvn_sliding::ApplyCmvnSlidingArgs),
@@ -78,7 +88,11 @@ pub fn run() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::CopyFeats(args) => copy_feats::run(args),
         Command::Data(args) => data::run(args),
-        Command::Fbank(args) => fbank::run(args),
+        Command::Fbank(args) => fbank::run(&args),
+        Command::Mfcc(args) => mfcc::run(&args),
+        Command::Spectrogram(args) => spectrogram::run(&args),
+        Command::Mel(args) => mel::run(&args),
+        Command::Whisper(args) => whisper::run(&args),
         Command::ComputeCmvn(args) => compute_cmvn::run(args),
         Command::ApplyCmvn(args) => apply_cmvn::run(args),
         Command::ApplyCmvnSliding(args) => apply_cmvn_sliding::run(args),

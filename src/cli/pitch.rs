@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::audio_map::AudioArgs;
 use crate::io::config::read_toml;
+use crate::io::kaldi::RowSpool;
 use crate::signal::pitch::{PitchComputer, PitchOptions};
 
 /// Finds pitch and voicing, as Kaldi's compute-kaldi-pitch-feats.
@@ -54,11 +55,15 @@ pub fn run(args: PitchArgs) -> anyhow::Result<()> {
             PitchComputer::new(&read_toml(conf)?).with_context(|| conf.display().to_string())?
         }
     };
-    args.audio.map(|waveform| {
+    args.audio.map(|blocks| {
+        let waveform = blocks.read_to_end()?;
         computer.check(&waveform)?;
-        Ok(match args.post {
+        let pitch = match args.post {
             true => computer.features(&waveform.samples),
             false => computer.compute(&waveform.samples),
-        })
+        };
+        let mut rows = RowSpool::new();
+        rows.push_rows(pitch.view())?;
+        Ok(rows)
     })
 }

@@ -1,9 +1,10 @@
 //! Options in TOML files, and single ones set instead.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use crate::error::{Error, Result};
@@ -15,16 +16,88 @@ use crate::error::{Error, Result};
 /// another type.
 pub fn read_toml<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<T> {
     let path = path.as_ref();
+    let text = read_text(path)?;
+    toml::from_str(&text).map_err(|error| wrong_toml(path, text.as_bytes(), &error))
+}
+
+fn read_text(path: &Path) -> Result<String> {
     let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let line = line_of(&bytes, error.valid_up_to());
+    String::from_utf8(bytes).map_err(|error| {
+        let line = line_of(error.as_bytes(), error.utf8_error().valid_up_to());
         Error::line(path, line, "UTF-8 text", "other bytes")
-    })?;
-    toml::from_str(text).map_err(|error| {
-        let line = line_of(&bytes, error.span().map_or(0, |span| span.start));
-        let found = error.message().trim().replace('\n', "; ");
-        Error::line(path, line, "known keys with values of their types", found)
     })
+}
+
+fn wrong_toml(path: &Path, text: &[u8], error: &toml::de::Error) -> Error {
+    let line = line_of(text, error.span().map_or(0, |span| span.start));
+    let found = error.message().trim().replace('\n', "; ");
+    Error::line(path, line, "known keys with values of their types", found)
+}
+
+/// A TOML file some of whose keys say how the others are to be read.
+#[derive(Debug)]
+pub struct Document {
+    path: PathBuf,
+    text: String,
+}
+
+impl Document {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be read; [`Error::Line`] for what is not TOML.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref().to_path_buf();
+        let text = read_text(&path)?;
+        let document = Self { path, text };
+        DeTable::parse(&document.text).map_err(|error| document.wrong(&error))?;
+        Ok(document)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The string that `key` stands for, if the file has it.
+    ///
+    /// # Errors
+    /// [`Error::Key`] when it is not a string.
+    pub fn tag(&self, key: &str) -> Result<Option<String>> {
+        let table = DeTable::parse(&self.text).map_err(|error| self.wrong(&error))?;
+        match table.get_ref().get(key).map(|value| value.get_ref()) {
+            None => Ok(None),
+            Some(DeValue::String(name)) => Ok(Some(name.to_string())),
+            Some(other) => {
+                let found = format!("a value of type {}", other.type_str());
+                Err(Error::key(&self.path, key, "a string", found))
+            }
+        }
+    }
+
+    /// The options `base`, those of the file instead of its own; the keys `left_out` belong to somebody else.
+    ///
+    /// # Errors
+    /// [`Error::Line`] for an unknown key or a value of another type.
+    pub fn over<T: Serialize + DeserializeOwned>(&self, base: &T, left_out: &[&str]) -> Result<T> {
+        let mut table = DeTable::parse(&self.text).map_err(|error| self.wrong(&error))?;
+        for key in left_out {
+            table.get_mut().remove(*key);
+        }
+        // Read by itself, so that what is wrong is told with its line.
+        T::deserialize(toml::de::Deserializer::from(table)).map_err(|error| self.wrong(&error))?;
+        let whole: Table = toml::from_str(&self.text).map_err(|error| self.wrong(&error))?;
+        let mut merged = Table::try_from(base).map_err(|error| {
+            let expected = "options that TOML can hold";
+            Error::format(&self.path, expected, error.to_string())
+        })?;
+        merged.extend((whole.into_iter()).filter(|(key, _)| !left_out.contains(&key.as_str())));
+        merged.try_into().map_err(|error| self.wrong(&error))
+    }
+
+    fn wrong(&self, error: &toml::de::Error) -> Error {
+        wrong_toml(&self.path, self.text.as_bytes(), error)
+    }
 }
 
 /// `options` with one value instead of its own: `KEY.PATH=VALUE`, the value in TOML's syntax. A table that is set is

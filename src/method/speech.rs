@@ -16,6 +16,7 @@ use crate::dataset::loader::Loader;
 use crate::dataset::sampler::{Sampler, pack_by_length};
 use crate::dataset::view::FeatureView;
 use crate::error::{Error, Result};
+use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
 use crate::train::trainer::{Batches, step_seed, train};
 use crate::train::{Method, checkpoint};
@@ -45,18 +46,40 @@ pub fn train_speech(config: &Config, exp: &Path, resume: bool) -> Result<()> {
     if config.train.threads > 0 {
         tch::set_num_threads(config.train.threads);
     }
+    let front_end = match &config.data.front_end {
+        None => None,
+        Some(path) => Some(FrontEnd::new(FrontEndOptions::read(path)?)?),
+    };
     let data = SpeechData::open(config)?;
+    if let Some(front_end) = &front_end {
+        check_bins(front_end, data.settled.view.bins())?;
+    }
     let experiment = Experiment::create(exp, config, resume)?;
     experiment.write_json("inventory.json", &data.settled)?;
-    if let Some(front_end) = &config.data.fbank {
-        let text = std::fs::read_to_string(front_end).map_err(Error::io(front_end))?;
-        crate::io::atomic::write(exp.join("fbank.toml"), text)?;
+    if let Some(front_end) = &front_end {
+        experiment.write_toml("front_end.toml", front_end.options())?;
     }
     tch::manual_seed(step_seed(config.seed, u64::MAX));
     let (options, seed) = (&config.train, config.seed);
     match &mut build(config, &data.settled, device) {
         Built::Disentangle(method) => train(method.as_mut(), &data, &experiment, options, seed),
         Built::Fhvae(method) => train(method.as_mut(), &data, &experiment, options, seed),
+    }
+}
+
+/// A front-end that cannot have made the features would make extraction from audio fail, or worse.
+fn check_bins(front_end: &FrontEnd, bins: usize) -> Result<()> {
+    match front_end.dim() == bins {
+        true => Ok(()),
+        false => {
+            let expected = format!("a front-end that gives the features' {bins} columns");
+            let found = format!(
+                "{} of {}",
+                front_end.dim(),
+                front_end.options().kind().name()
+            );
+            Err(Error::option("data.front_end", expected, found))
+        }
     }
 }
 

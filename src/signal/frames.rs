@@ -1,58 +1,49 @@
-//! Samples cut into windowed frames as Kaldi's `feature-window.cc` does it; every front-end that follows
-//! Kaldi stands on this.
-
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
+//! Where frames lie in a signal and what stands in for samples beyond its ends; every front-end cuts by this,
+//! from a whole signal or from the part of a stream that is kept.
 
 use crate::error::{Error, Result};
 
-/// Kaldi works on the scale of 16-bit integers; a [`crate::io::audio::Waveform`] has full scale at 1.
-pub const INT16_SCALE: f64 = 32768.0;
 /// Frames of more samples than this are a slip of units (10 s at 48 kHz).
 const MAX_FRAME: f64 = 480_000.0;
+/// Samples beyond this (180 dB over full scale) would leave the range of single precision when squared.
+const MAX_SAMPLE: f32 = 1e9;
 
-/// Window shapes, by Kaldi's names. `n` is the frame length, `i` counts from 0 to `n-1`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WindowType {
-    /// `(0.5 - 0.5 cos(2 pi i/(n-1)))^0.85`: near Hamming, but falling to zero at the edges.
-    #[default]
-    Povey,
-    /// `0.54 - 0.46 cos(2 pi i/(n-1))`.
-    Hamming,
-    /// `0.5 - 0.5 cos(2 pi i/(n-1))`.
-    Hanning,
-    /// `sin(pi i/(n-1))`.
-    Sine,
-    /// `c - 0.5 cos(2 pi i/(n-1)) + (0.5-c) cos(4 pi i/(n-1))` with `c` the `blackman_coeff`.
-    Blackman,
-    /// 1.
-    Rectangular,
+/// What a frame finds beyond the ends of the signal `x` of `n` samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// Nothing: only frames that lie inside are given.
+    Snip,
+    /// `x[-1-i] = x[i]`, the edge sample twice: Kaldi's `snip_edges=false`.
+    Mirror,
+    /// `x[-i] = x[i]`, the edge sample once: numpy's and PyTorch's `reflect`.
+    Reflect,
+    /// Zeros: numpy's `constant`.
+    Zeros,
+    /// The edge sample: numpy's `edge`.
+    Edge,
 }
 
-/// How samples become frames. Lengths are in samples, amplitudes on Kaldi's 16-bit scale.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FrameOptions {
+/// A grid of frames. Frame `i` covers `length` samples from `first + i * shift`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameGrid {
     /// Samples in a frame; at least 2.
     pub length: usize,
     /// Samples from one frame to the next; at least 1.
     pub shift: usize,
-    /// Standard deviation of the noise added to each sample; 0 for none.
-    pub dither: f64,
-    /// Seed of that noise.
-    pub seed: u64,
-    /// Whether each frame loses its mean.
-    pub remove_dc_offset: bool,
-    /// `a` of `y[i] = x[i] - a x[i-1]`, with `y[0] = x[0] - a x[0]`.
-    pub preemphasis_coefficient: f64,
-    pub window_type: WindowType,
-    /// `c` of the Blackman window.
-    pub blackman_coeff: f64,
-    /// Whether frames are padded with zeros to a power of two.
-    pub round_to_power_of_two: bool,
-    /// Whether only whole frames are given; else `samples/shift` of them, mirrored at both ends.
-    pub snip_edges: bool,
+    /// Where frame 0 begins: 0, or before the signal.
+    pub first: isize,
+    /// What lies beyond the ends.
+    pub ends: Ends,
+    /// Whether the last frame is left out, as Whisper does.
+    pub drop_last: bool,
+}
+
+/// The part of a signal that is at hand: all of a whole one, the end of what a stream has brought so far.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stretch<'a> {
+    pub samples: &'a [f32],
+    /// Place of `samples[0]` in the signal.
+    pub base: usize,
 }
 
 /// Turns the milliseconds of option `name` into samples, cut off to whole ones as Kaldi does.
@@ -68,205 +59,224 @@ pub fn ms_to_samples(name: &str, ms: f64, rate_hz: f64, least: usize) -> Result<
     Err(Error::option(name, expected, format!("{ms}")))
 }
 
-/// Cuts and windows frames; made once, used for every utterance.
-#[derive(Debug, Clone)]
-pub struct FrameCutter {
-    options: FrameOptions,
-    window: Vec<f64>,
+/// Refuses samples that no front-end can take. `base` is the place of the first in its signal.
+///
+/// # Errors
+/// [`Error::Option`] `samples` for a NaN, an infinity or a value beyond 1e9, naming the first.
+pub(super) fn check_samples(samples: &[f32], base: usize) -> Result<()> {
+    // Without an early exit, so that it runs at the speed of memory; NaN compares as false.
+    let sound = |ok: bool, x: &f32| ok & (x.abs() <= MAX_SAMPLE);
+    if samples.iter().fold(true, sound) {
+        return Ok(());
+    }
+    let bad = samples.iter().position(|x| !sound(true, x)).unwrap_or(0);
+    let found = format!("{} at sample {}", samples[bad], base + bad);
+    let expected = format!("finite numbers up to {MAX_SAMPLE:e} with full scale at 1");
+    Err(Error::option("samples", expected, found))
 }
 
-/// The noise and scratch of one utterance.
-#[derive(Debug)]
-pub struct Dither {
-    noise: Option<(f64, ChaCha8Rng)>,
-}
-
-impl FrameCutter {
-    /// Takes options that [`FrameOptions`] documents as valid; the front-ends check what users gave.
-    pub fn new(options: FrameOptions) -> Self {
-        let window = window(options.window_type, options.length, options.blackman_coeff);
-        Self { options, window }
+impl FrameGrid {
+    /// Kaldi's grid: whole frames from the first sample, or `samples/shift` of them, centred on the middle of
+    /// their shift and mirrored at both ends (`feature-window.cc`, `FirstSampleOfFrame`).
+    pub fn kaldi(length: usize, shift: usize, snip_edges: bool) -> Self {
+        let centred = (shift / 2) as isize - (length / 2) as isize;
+        Self {
+            length,
+            shift,
+            first: if snip_edges { 0 } else { centred },
+            ends: if snip_edges { Ends::Snip } else { Ends::Mirror },
+            drop_last: false,
+        }
     }
 
-    /// Samples in a frame after padding: the length of the FFT.
-    pub fn padded_length(&self) -> usize {
-        match self.options.round_to_power_of_two {
-            true => self.options.length.next_power_of_two(),
-            false => self.options.length,
+    /// The grid of librosa's and PyTorch's `stft` with `center`: frame `i` has its middle at sample `i * shift`.
+    pub fn centred(length: usize, shift: usize, ends: Ends) -> Self {
+        Self {
+            length,
+            shift,
+            first: -((length / 2) as isize),
+            ends,
+            drop_last: false,
         }
     }
 
     /// Frames that `samples` samples give.
     pub fn frames(&self, samples: usize) -> usize {
-        let FrameOptions { length, shift, .. } = self.options;
-        match self.options.snip_edges {
-            true if samples < length => 0,
-            true => 1 + (samples - length) / shift,
-            false => (samples + shift / 2) / shift,
+        let frames = match self.ends {
+            Ends::Snip if samples < self.length => 0,
+            Ends::Snip => 1 + (samples - self.length) / self.shift,
+            Ends::Mirror => (samples + self.shift / 2) / self.shift,
+            _ if samples == 0 => 0,
+            _ => 1 + samples / self.shift,
+        };
+        frames.saturating_sub(usize::from(self.drop_last))
+    }
+
+    /// Samples that give one frame at least.
+    pub fn least_samples(&self) -> usize {
+        match self.ends {
+            Ends::Snip => self.length,
+            Ends::Mirror => self.shift - self.shift / 2,
+            _ if self.drop_last => self.shift,
+            _ => 1,
         }
     }
 
-    /// The noise source of one utterance: each begins anew from the seed, so that an utterance's features
-    /// do not depend on what was computed before it.
-    pub fn dither(&self) -> Dither {
-        let seeded = || ChaCha8Rng::seed_from_u64(self.options.seed);
-        Dither {
-            noise: (self.options.dither > 0.0).then(|| (self.options.dither, seeded())),
+    /// Frames that are settled once `received` samples are there, whatever follows.
+    pub(super) fn settled(&self, received: usize) -> usize {
+        // The mirror before the signal has to be there too.
+        if self.first < 0 && received <= self.first.unsigned_abs() {
+            return 0;
+        }
+        let reach = received as isize - self.first - self.length as isize;
+        match reach < 0 {
+            true => 0,
+            false => (1 + reach as usize / self.shift).min(self.frames(received)),
         }
     }
 
-    /// Writes frame `index` of `samples` (full scale 1) into `frame` (`padded_length`): scaled to 16 bits,
-    /// dithered, freed of its mean, pre-emphasised, windowed, padded. Returns its energy before
-    /// pre-emphasis and window, Kaldi's "raw" energy.
-    pub fn cut(
+    /// The first sample that frames from `next` on may still want, of `received`.
+    pub(super) fn wanted_from(&self, next: usize, received: usize) -> usize {
+        let start = self.start(next).max(0) as usize;
+        // The mirror behind the signal reaches back by less than a frame.
+        start.min(received.saturating_sub(self.length + 2))
+    }
+
+    fn start(&self, frame: usize) -> isize {
+        self.first + (frame * self.shift) as isize
+    }
+
+    /// Frame `index` of a signal of `total` samples: where it lies in what is at hand, else put together in
+    /// `buffer`, which has its length.
+    pub(super) fn frame<'a>(
         &self,
-        samples: &[f32],
+        at_hand: Stretch<'a>,
+        total: usize,
         index: usize,
-        dither: &mut Dither,
-        frame: &mut [f64],
-    ) -> f64 {
-        let (frame, padding) = frame.split_at_mut(self.options.length);
-        padding.fill(0.0);
-        self.gather(samples, index, frame);
-        dither.add(frame);
-        if self.options.remove_dc_offset {
-            let mean = frame.iter().sum::<f64>() / frame.len() as f64;
-            frame.iter_mut().for_each(|x| *x -= mean);
+        buffer: &'a mut [f32],
+    ) -> &'a [f32] {
+        let start = self.start(index);
+        if start >= 0 && start as usize + self.length <= total {
+            let from = start as usize - at_hand.base;
+            return &at_hand.samples[from..from + self.length];
         }
-        let raw_energy = frame.iter().map(|x| x * x).sum();
-        preemphasise(frame, self.options.preemphasis_coefficient);
-        for (x, weight) in frame.iter_mut().zip(&self.window) {
-            *x *= weight;
+        for (offset, x) in buffer.iter_mut().enumerate() {
+            *x = match self.source(start + offset as isize, total as isize) {
+                Some(at) => at_hand.samples[at - at_hand.base],
+                None => 0.0,
+            };
         }
-        raw_energy
+        buffer
     }
 
-    fn gather(&self, samples: &[f32], index: usize, frame: &mut [f64]) {
-        let FrameOptions { length, shift, .. } = self.options;
-        let start = match self.options.snip_edges {
-            true => (index * shift) as isize,
-            false => (index * shift + shift / 2) as isize - (length / 2) as isize,
-        };
-        for (offset, x) in frame.iter_mut().enumerate() {
-            let at = mirror(start + offset as isize, samples.len() as isize);
-            *x = f64::from(samples[at]) * INT16_SCALE;
+    /// The sample that stands at place `at` of a signal of `total`; none for a zero. A signal shorter than its
+    /// mirror is folded as often as it takes.
+    fn source(&self, mut at: isize, total: isize) -> Option<usize> {
+        let last = total - 1;
+        while at < 0 || at > last {
+            at = match self.ends {
+                Ends::Zeros => return None,
+                Ends::Edge => at.clamp(0, last),
+                Ends::Reflect if total == 1 => 0,
+                Ends::Reflect if at < 0 => -at,
+                Ends::Reflect => 2 * last - at,
+                Ends::Mirror | Ends::Snip if at < 0 => -at - 1,
+                Ends::Mirror | Ends::Snip => 2 * last + 1 - at,
+            };
         }
+        Some(at as usize)
     }
-}
-
-impl Dither {
-    /// Adds Gaussian noise by Box and Muller's transform.
-    fn add(&mut self, frame: &mut [f64]) {
-        let Some((deviation, rng)) = &mut self.noise else {
-            return;
-        };
-        for x in frame {
-            let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
-            let angle = std::f64::consts::TAU * rng.random::<f64>();
-            *x += *deviation * radius * angle.cos();
-        }
-    }
-}
-
-/// The sample that stands for sample `at` of `length` when the signal is mirrored at both ends, as often as
-/// it takes.
-fn mirror(mut at: isize, length: isize) -> usize {
-    while at < 0 || at >= length {
-        at = if at < 0 { -at - 1 } else { 2 * length - 1 - at };
-    }
-    at as usize
-}
-
-fn preemphasise(frame: &mut [f64], coefficient: f64) {
-    for i in (1..frame.len()).rev() {
-        frame[i] -= coefficient * frame[i - 1];
-    }
-    frame[0] -= coefficient * frame[0];
-}
-
-fn window(kind: WindowType, length: usize, blackman_coeff: f64) -> Vec<f64> {
-    let step = std::f64::consts::TAU / (length - 1) as f64;
-    let shape = |i: usize| {
-        let angle = step * i as f64;
-        match kind {
-            WindowType::Povey => (0.5 - 0.5 * angle.cos()).powf(0.85),
-            WindowType::Hamming => 0.54 - 0.46 * angle.cos(),
-            WindowType::Hanning => 0.5 - 0.5 * angle.cos(),
-            WindowType::Sine => (0.5 * angle).sin(),
-            WindowType::Blackman => {
-                blackman_coeff - 0.5 * angle.cos() + (0.5 - blackman_coeff) * (2.0 * angle).cos()
-            }
-            WindowType::Rectangular => 1.0,
-        }
-    };
-    (0..length).map(shape).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn cutter(snip_edges: bool, dither: f64) -> FrameCutter {
-        FrameCutter::new(FrameOptions {
-            length: 4,
-            shift: 2,
-            dither,
-            seed: 0,
-            remove_dc_offset: false,
-            preemphasis_coefficient: 0.0,
-            window_type: WindowType::Rectangular,
-            blackman_coeff: 0.42,
-            round_to_power_of_two: true,
-            snip_edges,
-        })
+    fn frame(grid: &FrameGrid, total: usize, index: usize) -> Vec<f32> {
+        let samples: Vec<f32> = (0..total).map(|i| i as f32).collect();
+        let mut buffer = vec![0.0; grid.length];
+        let at_hand = Stretch {
+            samples: &samples,
+            base: 0,
+        };
+        grid.frame(at_hand, total, index, &mut buffer).to_vec()
     }
 
     #[test]
     fn whole_frames_or_mirrored_ones() {
-        let samples: Vec<f32> = (0..7).map(|i| i as f32 / 32768.0).collect();
-        let frame = |snip_edges, index| {
-            let mut frame = [0.0; 4];
-            let cutter = cutter(snip_edges, 0.0);
-            cutter.cut(&samples, index, &mut cutter.dither(), &mut frame);
-            frame
-        };
-        assert_eq!(frame(true, 1), [2.0, 3.0, 4.0, 5.0]);
-        assert_eq!(frame(false, 0), [0.0, 0.0, 1.0, 2.0]);
-        assert_eq!(frame(false, 3), [5.0, 6.0, 6.0, 5.0]);
-        let counts = |snip_edges| [0, 3, 4, 5, 6, 7].map(|n| cutter(snip_edges, 0.0).frames(n));
-        assert_eq!(counts(true), [0, 0, 1, 1, 2, 2]);
-        assert_eq!(counts(false), [0, 2, 2, 3, 3, 4]);
+        let (snipped, mirrored) = (FrameGrid::kaldi(4, 2, true), FrameGrid::kaldi(4, 2, false));
+        assert_eq!(frame(&snipped, 7, 1), [2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(frame(&mirrored, 7, 0), [0.0, 0.0, 1.0, 2.0]);
+        assert_eq!(frame(&mirrored, 7, 3), [5.0, 6.0, 6.0, 5.0]);
+        let counts = |grid: FrameGrid| [0, 3, 4, 5, 6, 7].map(|n| grid.frames(n));
+        assert_eq!(counts(snipped), [0, 0, 1, 1, 2, 2]);
+        assert_eq!(counts(mirrored), [0, 2, 2, 3, 3, 4]);
+    }
+
+    #[test]
+    fn centred_frames_are_padded_as_numpy_pads() {
+        let first = |ends| frame(&FrameGrid::centred(4, 2, ends), 5, 0);
+        assert_eq!(first(Ends::Reflect), [2.0, 1.0, 0.0, 1.0]);
+        assert_eq!(first(Ends::Zeros), [0.0, 0.0, 0.0, 1.0]);
+        let grid = FrameGrid::centred(4, 2, Ends::Edge);
+        assert_eq!(frame(&grid, 5, 2), [2.0, 3.0, 4.0, 4.0]);
+        assert_eq!((grid.frames(0), grid.frames(1), grid.frames(5)), (0, 1, 3));
+        // numpy.pad(numpy.arange(3), 4, "reflect")
+        let folded = frame(&FrameGrid::centred(8, 2, Ends::Reflect), 3, 0);
+        assert_eq!(folded, [0.0, 1.0, 2.0, 1.0, 0.0, 1.0, 2.0, 1.0]);
+        let one = frame(&FrameGrid::centred(4, 2, Ends::Reflect), 1, 0);
+        assert_eq!(one, [0.0; 4]);
     }
 
     #[test]
     fn a_signal_shorter_than_its_mirror_is_folded_again() {
-        assert_eq!([-3, -2, -1, 0, 1, 2].map(|at| mirror(at, 1)), [0; 6]);
-        assert_eq!([-3, -1, 2, 4].map(|at| mirror(at, 2)), [1, 0, 1, 0]);
+        let grid = FrameGrid::kaldi(4, 2, false);
+        let places = |total: isize| [-3, -1, 2, 4].map(|at| grid.source(at, total).unwrap());
+        assert_eq!(places(1), [0; 4]);
+        assert_eq!(places(2), [1, 0, 1, 0]);
+    }
+
+    /// A frame that is settled is the same whatever follows, and what it wants is kept.
+    #[test]
+    fn settled_frames_do_not_change() {
+        for ends in [
+            Ends::Snip,
+            Ends::Mirror,
+            Ends::Reflect,
+            Ends::Zeros,
+            Ends::Edge,
+        ] {
+            for (length, shift) in [(4, 2), (5, 3), (3, 7), (8, 1)] {
+                let grid = match ends {
+                    Ends::Snip | Ends::Mirror => {
+                        FrameGrid::kaldi(length, shift, ends == Ends::Snip)
+                    }
+                    _ => FrameGrid::centred(length, shift, ends),
+                };
+                for received in 0..40 {
+                    for index in 0..grid.settled(received) {
+                        assert!(index < grid.frames(received));
+                        assert_eq!(frame(&grid, received, index), frame(&grid, 60, index));
+                    }
+                }
+            }
+        }
     }
 
     #[test]
-    fn dither_has_its_deviation_and_begins_anew() {
-        let cutter = cutter(true, 2.0);
-        let noise = |dither: &mut Dither| {
-            let mut frame = vec![0.0; 20_000];
-            dither.add(&mut frame);
-            frame
-        };
-        let first = noise(&mut cutter.dither());
-        assert_eq!(first, noise(&mut cutter.dither()));
-        let variance = first.iter().map(|x| x * x).sum::<f64>() / first.len() as f64;
-        assert!((variance - 4.0).abs() < 0.2, "{variance}");
-    }
-
-    #[test]
-    fn milliseconds_are_checked() {
-        assert_eq!(
-            ms_to_samples("frame_length", 25.0, 11025.0, 2).unwrap(),
-            275
-        );
+    fn milliseconds_and_samples_are_checked() {
+        assert_eq!(ms_to_samples("x", 25.0, 11025.0, 2).unwrap(), 275);
         for ms in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9] {
             let error = ms_to_samples("frame_shift", ms, 8000.0, 1).unwrap_err();
             assert!(error.to_string().starts_with("frame_shift: expected"));
+        }
+        assert!(check_samples(&[0.0, -1e9, 1e9], 0).is_ok());
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 2e9] {
+            let error = check_samples(&[0.0, bad], 5).unwrap_err().to_string();
+            assert!(
+                error.ends_with(&format!("found {bad} at sample 6")),
+                "{error}"
+            );
         }
     }
 }

@@ -120,6 +120,17 @@ impl Experiment {
         atomic::write(path, json + "\n")
     }
 
+    /// Saves options as `NAME` in TOML.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file.
+    pub fn write_toml(&self, name: &str, options: &impl Serialize) -> Result<()> {
+        let path = self.path.join(name);
+        let text = toml::to_string(options)
+            .map_err(|e| Error::format(&path, "options TOML can hold", e.to_string()))?;
+        atomic::write(path, text)
+    }
+
     /// Reads a value saved by [`Experiment::write_json`].
     ///
     /// # Errors

@@ -323,18 +323,39 @@ fn audio_gives_what_its_features_give() {
     fs::write(path.join("train/wav.scp"), wavs).unwrap();
     fs::write(
         path.join("fbank.toml"),
-        "sample_frequency = 16000.0\nnum_mel_bins = 20\ndither = 0.0\n",
+        "kind = \"fbank\"\nsample_frequency = 16000.0\nnum_mel_bins = 20\ndither = 0.0\n",
     )
     .unwrap();
+    fs::write(path.join("bare.toml"), "num_mel_bins = 20\n").unwrap();
+    fs::write(path.join("mfcc.toml"), "kind = \"mfcc\"\n").unwrap();
     let conf = r#"device = "cpu"
-data = { train = "train", fbank = "fbank.toml", crop_frames = 40, sampler = { kind = "speakers", speakers = 2, utterances = 2 } }
+data = { train = "train", front_end = "fbank.toml", crop_frames = 40, sampler = { kind = "speakers", speakers = 2, utterances = 2 } }
 method = { name = "disentangle", adversaries = [{ critic_steps = 1 }] }
 train = { steps = 1, threads = 1 }
 "#;
     fs::write(path.join("conf.toml"), conf).unwrap();
     let (wavs, feats) = ("scp:train/wav.scp", "ark,scp:feats.ark,train/feats.scp");
     succeed(path, &["fbank", "--conf", "fbank.toml", wavs, feats]);
+    for (file, message) in [
+        (
+            "bare.toml",
+            "bare.toml: kind: expected a front-end, one of \"fbank\",",
+        ),
+        (
+            "mfcc.toml",
+            "data.front_end: expected a front-end that gives the features' 20 columns, found 13 of mfcc",
+        ),
+        ("none.toml", "none.toml: No such file"),
+    ] {
+        let setting = format!("data.front_end=\"{file}\"");
+        let args: Vec<&str> = TRAIN.into_iter().chain(["--set", &setting]).collect();
+        let error = fail(path, &args, b"");
+        assert!(error.starts_with(&format!("unbraid: {message}")), "{error}");
+        assert!(!path.join("exp").exists());
+    }
     succeed(path, &TRAIN);
+    let kept = fs::read_to_string(path.join("exp/front_end.toml")).unwrap();
+    assert!(kept.starts_with("kind = \"fbank\"\n"), "{kept}");
     run(
         path,
         "phonetic",
@@ -347,7 +368,7 @@ train = { steps = 1, threads = 1 }
     );
     let told = refuse(path, "phonetic", &["--wav", "ark:x.ark", "ark:y.ark"]);
     assert!(told.contains("expected a list of audio files"), "{told}");
-    fs::remove_file(path.join("exp/fbank.toml")).unwrap();
+    fs::remove_file(path.join("exp/front_end.toml")).unwrap();
     let told = refuse(path, "phonetic", &["--wav", wavs, "ark:y.ark"]);
-    assert!(told.contains("fbank.toml"), "{told}");
+    assert!(told.contains("front_end.toml"), "{told}");
 }

@@ -32,7 +32,7 @@ fn cut_down(text: &str) -> String {
     let mut conf: toml::Table = toml::from_str(text).unwrap();
     conf.insert("device".into(), "cpu".into());
     let data = conf["data"].as_table_mut().unwrap();
-    data.remove("fbank");
+    data.remove("front_end");
     data.insert("train".into(), "train".into());
     data.insert("valid".into(), "valid".into());
     let sampler: toml::Table =

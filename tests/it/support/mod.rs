@@ -1,10 +1,13 @@
 //! What the tests that run the binary share.
 pub mod corpus;
+mod oracle;
 pub mod training;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
+
+pub use oracle::{oracle, python};
 
 /// Runs `unbraid` in a folder.
 pub fn unbraid(folder: &Path, args: &[&str]) -> Output {
@@ -64,28 +67,4 @@ pub fn names(folder: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
-}
-
-/// A Python with the packages of `tests/requirements.txt`, or a line that says which test is skipped.
-pub fn python(test: &str) -> Option<PathBuf> {
-    let python = std::env::var_os("UNBRAID_PYTHON").map(PathBuf::from);
-    if python.is_none() {
-        eprintln!("skipped: {test}: UNBRAID_PYTHON is not set");
-    }
-    python
-}
-
-/// Runs a script of `tests/oracles` in a folder; it has to succeed.
-pub fn oracle(python: &Path, folder: &Path, script: &str, args: &[&str]) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/oracles")
-        .join(script);
-    let output = Command::new(python)
-        .arg(script)
-        .args(args)
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{args:?}: {error}");
 }

@@ -1,4 +1,4 @@
-//! `unbraid fbank` as a user runs it, on the bundled speech and on what is wrong.
+//! `unbraid fbank` and its siblings as a user runs them, on the bundled speech and on what is wrong.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use crate::support::{fail, names, succeed, unbraid};
 use ndarray::Array2;
 use unbraid::io::audio::{AudioOptions, Waveform, read_audio, write_wav};
 use unbraid::io::kaldi::{ScpTable, TableReader};
-use unbraid::signal::{FbankComputer, FbankOptions};
+use unbraid::signal::{FrontEnd, FrontEndKind, FrontEndOptions};
 
 fn audio(utterance: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("data/mini/audio/{utterance}.flac"))
@@ -57,11 +57,15 @@ fn features_are_the_librarys() {
         );
         let table = feats(dir.path());
         assert_eq!(table.keys(), keys, "the list's order");
-        let options: FbankOptions = toml::from_str(conf).unwrap();
-        let computer = FbankComputer::new(&options).unwrap();
+        let options =
+            FrontEndOptions::read_as(dir.path().join("fbank.toml"), FrontEndKind::Fbank, None);
+        let front_end = FrontEnd::new(options.unwrap()).unwrap();
         for key in keys {
             let waveform = read_audio(audio(key), &AudioOptions::default()).unwrap();
-            assert_eq!(table.get(key).unwrap(), computer.compute(&waveform.samples));
+            assert_eq!(
+                table.get(key).unwrap(),
+                front_end.compute(&waveform.samples).unwrap()
+            );
         }
     }
 }
@@ -176,7 +180,7 @@ fn the_others_go_on_when_utterances_fail() {
         "unbraid: text-wav: text.wav: expected WAV, AIFF, SPHERE, .au, FLAC, Ogg Vorbis, MP3, MPEG-4 or CAF audio, found a file",
         "unbraid: empty-wav: empty.wav: expected WAV, AIFF, SPHERE, .au, FLAC, Ogg Vorbis, MP3, MPEG-4 or CAF audio, found an empty file",
         "unbraid: cut-flac: cut.flac: expected FLAC audio, found an early end: the file is cut short",
-        "unbraid: short-wav: frame_length: expected audio of one frame of 25 ms, found 100 samples",
+        "unbraid: short-wav: audio: expected audio of one frame, 400 samples or more, found 100 samples",
         "unbraid: rate-wav: sample_frequency: expected the audio's 8000 Hz (or --resample), found 16000",
         "unbraid: none-wav: none.wav: No such file or directory (os error 2)",
         "unbraid: 6 of 8 utterances failed: text-wav empty-wav cut-flac short-wav rate-wav none-wav",
@@ -314,4 +318,220 @@ fn a_list_may_come_from_standard_input() {
         crate::support::unbraid_with(dir.path(), &["fbank", "scp:-", "ark,t:-"], line.as_bytes());
     assert!(output.status.success());
     assert!(output.stdout.starts_with(b"f01-s01  [\n"));
+}
+
+#[test]
+fn every_front_end_is_a_command() {
+    let samples = read_audio(audio("f01-s01"), &AudioOptions::default())
+        .unwrap()
+        .samples;
+    for (kind, settings) in [
+        (
+            FrontEndKind::Fbank,
+            &["num_mel_bins=40", "window_type=\"hamming\""][..],
+        ),
+        (FrontEndKind::Mfcc, &["num_ceps=20", "subtract_mean=true"]),
+        (FrontEndKind::Spectrogram, &["output=\"power\"", "dither=0"]),
+        (FrontEndKind::Mel, &["sr=16000", "output=\"db\""]),
+        (FrontEndKind::Whisper, &["num_mel_bins=128"]),
+    ] {
+        let dir = folder(&["f01-s01"], &[]);
+        let mut args = vec![kind.name()];
+        args.extend(settings.iter().flat_map(|setting| ["--set", setting]));
+        args.extend(["scp:wav.scp", OUT]);
+        succeed(dir.path(), &args);
+        let toml = format!("kind = '{}'\n{}", kind.name(), settings.join("\n"));
+        let toml = toml
+            .replace("sr=16000", "sr=16000.0")
+            .replace("dither=0", "dither=0.0");
+        let options: FrontEndOptions = toml::from_str(&toml).unwrap();
+        let expected = FrontEnd::new(options).unwrap().compute(&samples).unwrap();
+        assert_eq!(
+            feats(dir.path()).get("f01-s01").unwrap(),
+            expected,
+            "{toml}"
+        );
+    }
+}
+
+#[test]
+fn a_preset_gives_way_to_the_file_and_the_file_to_settings() {
+    let conf = "preset = \"torchaudio\"\nenergy_floor = 2.0\nuse_energy = true\n";
+    let dir = folder(
+        &["f01-s01"],
+        &[("a.toml", conf), ("b.toml", "use_energy = true\n")],
+    );
+    let make = |args: &[&str]| {
+        let args: Vec<&str> = ["fbank"]
+            .iter()
+            .chain(args)
+            .chain(&["scp:wav.scp", OUT])
+            .copied()
+            .collect();
+        succeed(dir.path(), &args);
+        feats(dir.path()).get("f01-s01").unwrap()
+    };
+    let all = "dither=0.0";
+    let plain = make(&[
+        "--conf",
+        "b.toml",
+        "--set",
+        all,
+        "--set",
+        "full_scale=1.0",
+        "--set",
+        "energy_floor=2.0",
+    ]);
+    assert_eq!(make(&["--conf", "a.toml"]), plain);
+    assert_eq!(
+        make(&[
+            "--conf",
+            "b.toml",
+            "--preset",
+            "torchaudio",
+            "--set",
+            "energy_floor=2.0"
+        ]),
+        plain
+    );
+    let floored = make(&["--preset", "torchaudio", "--set", "use_energy=true"]);
+    assert_ne!(floored, plain);
+    assert!(
+        floored.column(0).iter().all(|&energy| energy >= 0.0),
+        "a floor of 1"
+    );
+}
+
+#[test]
+fn warps_are_by_utterance_or_by_speaker() {
+    let utterances = ["f01-s01", "m01-s03"];
+    let files = [
+        ("by_utterance", "f01-s01 1.1\nm01-s03 0.9\n"),
+        ("by_speaker", "f 1.1\nm 0.9\n"),
+        ("utt2spk", "f01-s01 f\nm01-s03 m\n"),
+        ("one", "f01-s01 1.1\n"),
+        ("wrong", "f01-s01 1.1\nm01-s03 high\n"),
+        ("far", "f01-s01 1.0\nm01-s03 20\n"),
+    ];
+    let dir = folder(&utterances, &files);
+    let still = ["--set", "dither=0.0"];
+    let make = |args: &[&str]| {
+        let args: Vec<&str> = (["fbank"].iter().chain(&still).chain(args))
+            .chain(&["scp:wav.scp", OUT])
+            .copied()
+            .collect();
+        succeed(dir.path(), &args);
+        let table = feats(dir.path());
+        utterances.map(|utterance| table.get(utterance).unwrap())
+    };
+    let by_utterance = make(&["--vtln-map", "by_utterance"]);
+    assert_eq!(
+        make(&["--vtln-map", "by_speaker", "--utt2spk", "utt2spk"]),
+        by_utterance
+    );
+    assert_eq!(make(&["--set", "vtln_warp=1.1"])[0], by_utterance[0]);
+    assert_eq!(make(&["--set", "vtln_warp=0.9"])[1], by_utterance[1]);
+    assert_ne!(make(&[])[0], by_utterance[0]);
+    let error = failing(
+        dir.path(),
+        &["fbank", "--vtln-map", "one", "scp:wav.scp", OUT],
+    );
+    assert_eq!(
+        error[0],
+        "unbraid: m01-s03: one: m01-s03: expected a warp factor, found none"
+    );
+    for (map, message) in [
+        (
+            "wrong",
+            "wrong:2: expected a key and a factor, found 'high'",
+        ),
+        (
+            "far",
+            "far:2: vtln_warp: expected a factor from 0.1 to 10, found 20",
+        ),
+        ("none", "none: No such file"),
+    ] {
+        let error = fail(
+            dir.path(),
+            &["fbank", "--vtln-map", map, "scp:wav.scp", OUT],
+            b"",
+        );
+        assert!(error.starts_with(&format!("unbraid: {message}")), "{error}");
+    }
+    let output = unbraid(
+        dir.path(),
+        &["mel", "--vtln-map", "one", "scp:wav.scp", OUT],
+    );
+    assert!(!output.status.success(), "mel has no warp");
+}
+
+#[test]
+fn options_of_another_front_end_are_refused() {
+    let files = [
+        ("mfcc.toml", "kind = \"mfcc\"\n"),
+        ("plp.toml", "kind = \"plp\"\n"),
+        ("number.toml", "kind = 1\n"),
+        ("preset.toml", "preset = \"kaldi\"\n"),
+        ("torchaudio.toml", "preset = \"torchaudio\"\n"),
+        (
+            "bins.toml",
+            "\nkind = \"whisper\"\nnum_mel_bins = \"many\"\n",
+        ),
+    ];
+    let dir = folder(&["f01-s01"], &files);
+    for (command, args, message) in [
+        (
+            "fbank",
+            ["--conf", "mfcc.toml"],
+            "mfcc.toml: kind: expected \"fbank\", found \"mfcc\"",
+        ),
+        (
+            "mel",
+            ["--conf", "plp.toml"],
+            "plp.toml: kind: expected a front-end, one of \"fbank\", \"mfcc\"",
+        ),
+        (
+            "mel",
+            ["--conf", "number.toml"],
+            "number.toml: kind: expected a string, found a value of type integer",
+        ),
+        (
+            "mfcc",
+            ["--conf", "preset.toml"],
+            "preset.toml: preset: expected \"torchaudio\", found \"kaldi\"",
+        ),
+        (
+            "whisper",
+            ["--conf", "torchaudio.toml"],
+            "preset: expected a preset of fbank, mfcc or spectrogram",
+        ),
+        (
+            "whisper",
+            ["--conf", "bins.toml"],
+            "bins.toml:3: expected known keys with values of their types",
+        ),
+        (
+            "whisper",
+            ["--set", "num_mel_bins=40"],
+            "num_mel_bins: expected 80 or 128, found 40",
+        ),
+        (
+            "mfcc",
+            ["--set", "num_ceps=30"],
+            "num_ceps: expected 1 to 23, as many as num_mel_bins",
+        ),
+        (
+            "mel",
+            ["--set", "n_ffts=512"],
+            "--set n_ffts=512: expected a known key",
+        ),
+    ] {
+        let error = fail(
+            dir.path(),
+            &[command, args[0], args[1], "scp:wav.scp", OUT],
+            b"",
+        );
+        assert!(error.starts_with(&format!("unbraid: {message}")), "{error}");
+        assert!(!dir.path().join("f.ark").exists());
+    }
 }

@@ -1,0 +1,45 @@
+//! `unbraid fbank` with all cores, from FLAC files to an archive, beside soundfile and torchaudio in as many processes
+//! (torchaudio 2.11 itself decodes no FLAC without torchcodec). Starting unbraid counts, starting Python does not.
+
+#[path = "harness/mod.rs"]
+mod harness;
+
+use std::process::Command;
+
+use harness::{Peer, Report, here};
+
+/// How often each bundled file is listed: 10 minutes of speech a time.
+const COPIES: usize = 3;
+
+fn main() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let lines: String = (0..COPIES)
+        .flat_map(|copy| harness::bundled().into_iter().map(move |path| (copy, path)))
+        .map(|(copy, path)| {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            format!("{name}-{copy} {}\n", path.display())
+        })
+        .collect();
+    let (wav_scp, ark) = (
+        folder.path().join("wav.scp"),
+        folder.path().join("feats.ark"),
+    );
+    std::fs::write(&wav_scp, lines).expect("a temporary file");
+    let (scp, ark) = (wav_scp.display().to_string(), ark.display().to_string());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let ours = || {
+        let status = Command::new(env!("CARGO_BIN_EXE_unbraid"))
+            .args(["fbank", "--set", "num_mel_bins=80", "--set", "dither=0"])
+            .args([format!("scp:{scp}"), format!("ark:{ark}")])
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "unbraid fbank");
+    };
+    let peer = Peer::start(&["flac_to_ark", &scp, &cores.to_string()]).map(Peer::side);
+    let mut report = Report::default();
+    let what = format!(
+        "unbraid fbank, {} FLAC files, {cores} cores",
+        COPIES * harness::bundled().len()
+    );
+    report.compare(&what, "soundfile, torchaudio", ">= 5", here(ours), peer);
+    report.print();
+}

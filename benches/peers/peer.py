@@ -1,0 +1,107 @@
+"""One peer of the benches, which works a round for each line on its standard input and answers with its seconds.
+
+Usage: peer.py NAME SAMPLES.f32 (16 kHz, full scale at 1)
+       peer.py flac_to_ark WAV.SCP PROCESSES
+It works on one thread. Loading, imports and a round to warm up are not counted.
+"""
+
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+
+for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[name] = "1"
+
+import numpy as np  # noqa: E402
+
+
+def kaldi_native_fbank(samples):
+    import kaldi_native_fbank as knf
+
+    options = knf.FbankOptions()
+    options.frame_opts.dither = 0.0
+    options.mel_opts.num_bins = 80
+    scaled = samples * 32768.0
+
+    def work():
+        fbank = knf.OnlineFbank(options)
+        fbank.accept_waveform(16000, scaled)
+        fbank.input_finished()
+        return np.stack([fbank.get_frame(i) for i in range(fbank.num_frames_ready)])
+
+    return work
+
+
+def torchaudio(samples):
+    import torch
+    import torchaudio.compliance.kaldi as kaldi
+
+    torch.set_num_threads(1)
+    scaled = torch.from_numpy(samples * 32768.0)[None]
+    return lambda: kaldi.fbank(scaled, num_mel_bins=80)
+
+
+def whisper(samples):
+    import torch
+    from whisper.audio import log_mel_spectrogram
+
+    torch.set_num_threads(1)
+    tensor = torch.from_numpy(samples)
+    return lambda: log_mel_spectrogram(tensor)
+
+
+def librosa(samples):
+    import librosa
+
+    def work():
+        mel = librosa.feature.melspectrogram(y=samples, sr=16000, n_fft=512, hop_length=160, n_mels=80)
+        return librosa.power_to_db(mel)
+
+    return work
+
+
+def fbank_of_flac(path):
+    import soundfile
+    import torch
+    import torchaudio.compliance.kaldi as kaldi
+
+    torch.set_num_threads(1)
+    samples, _ = soundfile.read(path, dtype="float32")
+    return kaldi.fbank(torch.from_numpy(samples * 32768.0)[None], num_mel_bins=80).numpy()
+
+
+def flac_to_ark(wav_scp, processes):
+    import kaldi_native_io
+
+    with open(wav_scp) as file:
+        entries = [line.split(maxsplit=1) for line in file.read().splitlines()]
+    pool = multiprocessing.Pool(int(processes))
+
+    def work():
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [path for _, path in entries]
+            with kaldi_native_io.FloatMatrixWriter(f"ark:{folder}/feats.ark") as writer:
+                for (key, _), feats in zip(entries, pool.imap(fbank_of_flac, paths, chunksize=8)):
+                    writer.write(key, feats)
+
+    return work
+
+
+def main():
+    name, arguments = sys.argv[1], sys.argv[2:]
+    if name == "flac_to_ark":
+        work = flac_to_ark(*arguments)
+    else:
+        work = globals()[name](np.fromfile(arguments[0], dtype="<f4"))
+    work()
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        work()
+        print(time.perf_counter() - start, flush=True)
+
+
+if __name__ == "__main__":
+    main()

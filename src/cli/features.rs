@@ -1,0 +1,106 @@
+//! Audio to features: what the commands `fbank`, `mfcc`, `spectrogram`, `mel` and `whisper` share.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+
+use super::audio_map::AudioArgs;
+use super::vtln::{VtlnArgs, Warps};
+use crate::dataset::UtteranceBlocks;
+use crate::error::Result;
+use crate::io::config::with_setting;
+use crate::io::kaldi::RowSpool;
+use crate::signal::{FrontEnd, FrontEndKind, FrontEndOptions, Preset};
+
+/// What the commands of front-ends share.
+#[derive(Debug, Args)]
+pub struct FeatureArgs {
+    /// Options of the front-end, in TOML; the original's defaults without
+    #[arg(long, value_name = "FILE")]
+    conf: Option<PathBuf>,
+
+    /// One option instead of the file's; may be given many times
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+
+    #[command(flatten)]
+    audio: AudioArgs,
+}
+
+/// Options of Kaldi's front-ends alone.
+#[derive(Debug, Default, Args)]
+pub struct KaldiArgs {
+    /// Defaults for options left out: torchaudio for those of torchaudio.compliance.kaldi
+    #[arg(long, value_name = "NAME")]
+    preset: Option<PresetName>,
+}
+
+/// Names of presets on the command line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PresetName {
+    Torchaudio,
+}
+
+impl From<PresetName> for Preset {
+    fn from(name: PresetName) -> Self {
+        match name {
+            PresetName::Torchaudio => Self::Torchaudio,
+        }
+    }
+}
+
+/// Reads, computes, writes.
+///
+/// # Errors
+/// What is wrong with configuration, lists or the place to write to; and at the end the utterances that
+/// failed. Without one that succeeded nothing is written.
+pub fn run(
+    kind: FrontEndKind,
+    args: &FeatureArgs,
+    kaldi: &KaldiArgs,
+    vtln: &VtlnArgs,
+) -> anyhow::Result<()> {
+    let options = options(kind, args, kaldi)?;
+    let place = || args.conf.as_ref().map(|conf| conf.display().to_string());
+    let front_end = FrontEnd::new(options.clone());
+    let front_end = match place() {
+        Some(conf) => front_end.context(conf)?,
+        None => front_end?,
+    };
+    let warps = Warps::read(vtln, &options)?;
+    args.audio.map(|blocks| match &warps {
+        None => stream(&front_end, blocks),
+        Some(warps) => stream(warps.of(blocks.utterance())?, blocks),
+    })
+}
+
+/// The features of one utterance, as its blocks settle them.
+fn stream(front_end: &FrontEnd, mut blocks: UtteranceBlocks) -> Result<RowSpool> {
+    front_end.check_rate(blocks.sample_rate_hz())?;
+    let (mut stream, mut rows, mut samples) = (front_end.stream(), RowSpool::new(), 0);
+    while let Some(block) = blocks.next_block()? {
+        samples += block.len();
+        rows.push_rows(stream.accept(block)?.view())?;
+    }
+    front_end.check_length(samples)?;
+    rows.push_rows(stream.finish()?.view())?;
+    Ok(rows)
+}
+
+fn options(
+    kind: FrontEndKind,
+    args: &FeatureArgs,
+    kaldi: &KaldiArgs,
+) -> anyhow::Result<FrontEndOptions> {
+    let preset = kaldi.preset.map(Preset::from);
+    let mut options = match (&args.conf, preset) {
+        (Some(conf), preset) => FrontEndOptions::read_as(conf, kind, preset)?,
+        (None, Some(preset)) => kind.preset(preset)?,
+        (None, None) => kind.defaults(),
+    };
+    for setting in &args.settings {
+        options = with_setting(&options, setting)?;
+    }
+    Ok(options)
+}
