@@ -3,6 +3,8 @@
 
 mod directory;
 mod sources;
+#[cfg(test)]
+mod tests;
 
 pub use directory::{AugmentJob, Augmented, augment};
 pub use sources::AudioPool;
