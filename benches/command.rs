@@ -8,8 +8,8 @@ use std::process::Command;
 
 use harness::{Peer, Report, here};
 
-/// How often each bundled file is listed: 10 minutes of speech a time.
-const COPIES: usize = 3;
+/// How often each bundled file is listed, 10 minutes of speech a time: a small corpus.
+const COPIES: usize = 10;
 
 fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -1,9 +1,10 @@
 //! The audio of a data directory: `wav.scp`, whole or cut by `segments`, into a [`Waveform`] an
 //! utterance, or into its blocks.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-
-use rayon::prelude::*;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::Duration;
 
 use super::blocks::{Track, UtteranceBlocks};
 use super::segments::{Segment, Segments};
@@ -13,6 +14,8 @@ use crate::io::audio::{AudioOptions, AudioSource, Pipes, Waveform};
 
 /// Recordings in flight for each thread: enough to hide one long one, few enough to fit in memory.
 const IN_FLIGHT: usize = 4;
+/// After this a thread that waits looks for other work again.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 /// How audio is read.
 #[derive(Debug, Clone, Copy, Default)]
@@ -134,17 +137,28 @@ impl Recordings {
     where
         T: Send,
     {
-        for batch in (self.recordings).chunks(IN_FLIGHT * rayon::current_num_threads()) {
-            let results: Vec<Vec<Result<T>>> = (batch.par_iter().with_max_len(1))
-                .map(|recording| self.read(recording, options, &work))
-                .collect();
-            for (recording, results) in batch.iter().zip(results) {
+        let window = IN_FLIGHT * rayon::current_num_threads();
+        rayon::in_place_scope(|scope| {
+            let work = &work;
+            let start = |recording| {
+                let (sender, receiver) = std::sync::mpsc::channel();
+                scope.spawn(move |_| {
+                    // Nobody listens any more once `take` has failed.
+                    let _ = sender.send(self.read(recording, options, work));
+                });
+                (recording, receiver)
+            };
+            let mut waiting = self.recordings.iter();
+            let mut under_way: VecDeque<_> = waiting.by_ref().take(window).map(start).collect();
+            while let Some((recording, receiver)) = under_way.pop_front() {
+                let results = await_result(&receiver);
+                under_way.extend(waiting.next().map(start));
                 for ((utterance, _), result) in recording.utterances.iter().zip(results) {
                     take(utterance, result)?;
                 }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// The recordings of one utterance alone.
@@ -201,6 +215,24 @@ impl Recordings {
         let others = recording.utterances.iter().skip(1);
         let again = others.map(|_| Err(Error::format(&name, "audio", "the error above")));
         [Err(error)].into_iter().chain(again).collect()
+    }
+}
+
+/// Waits for the results of a recording. A thread of rayon's own works on others meanwhile: the only one there is
+/// would otherwise wait for itself.
+fn await_result<T>(receiver: &Receiver<Vec<Result<T>>>) -> Vec<Result<T>> {
+    loop {
+        match receiver.try_recv() {
+            Ok(results) => return results,
+            // Its thread panicked, which the scope hands on.
+            Err(TryRecvError::Disconnected) => return Vec::new(),
+            Err(TryRecvError::Empty) => {}
+        }
+        if rayon::yield_now() != Some(rayon::Yield::Executed)
+            && let Ok(results) = receiver.recv_timeout(PATIENCE)
+        {
+            return results;
+        }
     }
 }
 
