@@ -308,6 +308,7 @@ mod tests {
     fn asking_for_too_much_is_told() {
         let population = Population {
             frames: vec![1; 4],
+            utterances: (0..4).collect(),
             by_speaker: vec![vec![0, 1], vec![2, 3]],
             speakers: vec!["a".into(), "b".into()],
         };

@@ -28,7 +28,7 @@ pub fn balanced_assignments(scores: &Tensor, groups: &Tensor, epsilon: f64) -> T
             let used = same.matmul(&same.tr().matmul(&shares)).clamp_min(1e-12);
             shares = shares / used * (&size / clusters);
             let whole = shares.sum_dim_intlist(&[1i64][..], true, Kind::Float);
-            shares = shares / whole.clamp_min(1e-12);
+            shares /= whole.clamp_min(1e-12);
         }
         shares
     })

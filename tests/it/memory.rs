@@ -96,3 +96,50 @@ fn memory_does_not_follow_the_corpus() {
         assert!(growth < BYTES, "{command}: {growth} bytes an utterance");
     }
 }
+
+/// Writes a WAV of silence, `seconds` at 8 kHz with 16 bits, most of which no disk has to hold.
+fn silence(path: &Path, seconds: u32) {
+    let size = seconds * 16_000;
+    let mut header = Vec::new();
+    for (name, value) in [(b"RIFF", size + 36), (b"WAVE", 0x2074_6d66)] {
+        header.extend_from_slice(name);
+        header.extend(value.to_le_bytes());
+    }
+    header.extend(16u32.to_le_bytes());
+    header.extend([1u16, 1].iter().flat_map(|x| x.to_le_bytes()));
+    header.extend([8000u32, 16_000].iter().flat_map(|x| x.to_le_bytes()));
+    header.extend([2u16, 16].iter().flat_map(|x| x.to_le_bytes()));
+    header.extend_from_slice(b"data");
+    header.extend(size.to_le_bytes());
+    fs::write(path, header).unwrap();
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.set_len(u64::from(size) + 44).unwrap();
+}
+
+/// A recording of hours is read, computed and written in pieces.
+#[test]
+fn memory_does_not_follow_the_length_of_a_recording() {
+    let dir = tempfile::tempdir().unwrap();
+    let peaks = [60, 3 * 3600].map(|seconds| {
+        silence(&dir.path().join("long.wav"), seconds);
+        fs::write(dir.path().join("wav.scp"), "long long.wav\n").unwrap();
+        let set = "sample_frequency=8000";
+        let args = [
+            "fbank",
+            "--set",
+            set,
+            "--threads",
+            "1",
+            "scp:wav.scp",
+            "ark:f.ark",
+        ];
+        let peak = peak(dir.path(), &args);
+        // Frames of 23 bins: one each 10 ms, but for the last 15 ms.
+        let frames = 100 * seconds as u64 - 2;
+        let written = fs::metadata(dir.path().join("f.ark")).unwrap().len();
+        assert_eq!(written, frames * 23 * 4 + 20);
+        peak
+    });
+    let more = peaks[1].saturating_sub(peaks[0]);
+    assert!(more < 16 << 20, "{peaks:?}");
+}
