@@ -4,7 +4,7 @@
 #   --stage N          first stage: 0 prepare, 1 features, 2 train, 3 extract, 4 probe and score, 5 results (0)
 #   --stop-stage N     last stage (5)
 #   --nj N             threads of the front-end (2)
-#   --confs LIST       configurations of conf/ (default)
+#   --confs LIST       configurations of conf/ (default, but for recipes that say another)
 #   --seeds LIST       seeds of each (0)
 #   --set LIST         "KEY=VALUE ...": instead of what a configuration says; the run's name tells it
 #   --probe-seeds N    seeds of each probe
@@ -12,7 +12,7 @@
 stage=0
 stop_stage=5
 nj=2
-confs=default
+confs=${confs:-default}
 seeds=0
 set=
 probe_seeds=${probe_seeds:-1}

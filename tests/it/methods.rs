@@ -50,28 +50,50 @@ fn cut_down(text: &str) -> String {
 fn trains_and_resumes(recipe: &str) {
     for (name, conf) in configurations(recipe) {
         println!("{recipe}: {name}");
-        let dir = workplace(&[]);
-        fs::write(dir.path().join("conf.toml"), conf).unwrap();
-        succeed(dir.path(), &TRAIN);
-        let exp = dir.path().join("exp");
-        let whole = outcome(&exp);
-        fs::remove_dir_all(exp.join("step_000004")).unwrap();
-        fs::remove_file(exp.join("last")).unwrap();
-        symlink("step_000002", exp.join("last")).unwrap();
-        succeed(dir.path(), &RESUME);
-        assert_same(&outcome(&exp), &whole);
-        for strand in ["phonetic", "speaker", "reconstruction"] {
-            let target = format!("ark:{strand}.ark");
-            let args = [
-                "extract",
-                "--exp=exp",
-                "--strand",
-                strand,
-                "scp:valid/feats.scp",
-                &target,
-            ];
-            succeed(dir.path(), &args);
-        }
+        resumes_to_the_same(&conf);
+    }
+}
+
+fn resumes_to_the_same(conf: &str) {
+    let dir = workplace(&[]);
+    fs::write(dir.path().join("conf.toml"), conf).unwrap();
+    succeed(dir.path(), &TRAIN);
+    let exp = dir.path().join("exp");
+    let whole = outcome(&exp);
+    fs::remove_dir_all(exp.join("step_000004")).unwrap();
+    fs::remove_file(exp.join("last")).unwrap();
+    symlink("step_000002", exp.join("last")).unwrap();
+    succeed(dir.path(), &RESUME);
+    assert_same(&outcome(&exp), &whole);
+    for strand in ["phonetic", "speaker", "reconstruction"] {
+        let target = format!("ark:{strand}.ark");
+        let args = [
+            "extract",
+            "--exp=exp",
+            "--strand",
+            strand,
+            "scp:valid/feats.scp",
+            &target,
+        ];
+        succeed(dir.path(), &args);
+    }
+}
+
+/// Clusters from the first step on, of utterances and of codes: their queue is saved with the weights.
+#[test]
+fn clusters_resume_with_their_queue() {
+    let (_, conf) = (configurations("fsdd").into_iter())
+        .find(|(name, _)| name == "clusters")
+        .unwrap();
+    for unit in ["utterance", "code"] {
+        let mut conf: toml::Table = toml::from_str(&conf).unwrap();
+        let method = conf["method"].as_table_mut().unwrap();
+        let clustering = method["clustering"].as_table_mut().unwrap();
+        clustering.insert("unit".into(), unit.into());
+        clustering.insert("queue".into(), 20.into());
+        let weight = toml::from_str("weight = 1.0\nstart = 0\nlength = 1").unwrap();
+        clustering.insert("weight".into(), Value::Table(weight));
+        resumes_to_the_same(&conf.to_string());
     }
 }
 
