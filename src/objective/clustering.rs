@@ -7,7 +7,7 @@ use tch::{Kind, Tensor, no_grad};
 const ROUNDS: usize = 10;
 
 /// Assigns `[items, clusters]` scores to clusters, `[items, clusters]` with rows that add to 1, such that the items
-/// of each group use every cluster alike (up to [`ROUNDS`]): the entropic optimal transport with regularisation
+/// of each group use every cluster alike (after 10 rounds, nearly): the entropic optimal transport with regularisation
 /// `epsilon`. `groups` `[items]` are numbers from 0; with speakers for groups, a cluster tells nothing of the
 /// speaker. No gradient passes.
 pub fn balanced_assignments(scores: &Tensor, groups: &Tensor, epsilon: f64) -> Tensor {

@@ -5,9 +5,10 @@
 
 use std::path::Path;
 
+use super::encoding::{Encoding, Order};
 use super::input::Bytes;
-use super::pcm::{Encoding, Extent, Order, PcmStream};
-use super::reader::{Opened, checked_channels};
+use super::opened::{Opened, checked_channels};
+use super::pcm::{Extent, PcmStream};
 use crate::error::{Error, Result};
 
 /// Opens an AIFF or AIFF-C file that stands at its beginning.

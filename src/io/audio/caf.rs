@@ -4,9 +4,10 @@
 
 use std::path::Path;
 
+use super::encoding::{Encoding, Order};
 use super::input::Bytes;
-use super::pcm::{Encoding, Extent, Order, PcmStream};
-use super::reader::{Opened, checked_channels};
+use super::opened::{Opened, checked_channels};
+use super::pcm::{Extent, PcmStream};
 use crate::error::{Error, Result};
 
 /// `data` of a size that its writer did not know.

@@ -19,9 +19,11 @@
 mod aiff;
 mod caf;
 mod compressed;
+mod encoding;
 pub mod g711;
 mod input;
 mod kind;
+mod opened;
 mod pcm;
 mod reader;
 mod riff;

@@ -4,6 +4,7 @@
 use std::io::{self, Read};
 use std::path::Path;
 
+use super::encoding::{Encoding, Order};
 use super::g711::{a_law_decoded, mu_law_decoded};
 use super::input::Bytes;
 use super::wav;
@@ -12,42 +13,7 @@ use crate::error::{Error, Result};
 /// Bytes decoded at a time, about.
 const BLOCK_BYTES: usize = 1 << 16;
 
-/// How one sample lies in its bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
-    /// Two's complement of 1 to 4 bytes. What a narrower sample leaves free are its low bits, so that full scale is
-    /// the container's.
-    Signed { bytes: usize, order: Order },
-    /// 8 bits around 128, as WAV has them.
-    Unsigned8,
-    /// IEEE 754 single precision.
-    Float32(Order),
-    /// IEEE 754 double precision.
-    Float64(Order),
-    /// ITU-T G.711 A-law.
-    ALaw,
-    /// ITU-T G.711 mu-law.
-    MuLaw,
-}
-
-/// Which byte of a sample comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
-    Little,
-    Big,
-}
-
 impl Encoding {
-    /// Bytes of one sample.
-    pub(super) fn bytes(self) -> usize {
-        match self {
-            Self::Signed { bytes, .. } => bytes,
-            Self::Unsigned8 | Self::ALaw | Self::MuLaw => 1,
-            Self::Float32(_) => 4,
-            Self::Float64(_) => 8,
-        }
-    }
-
     /// Appends samples with full scale at 1; `bytes` are whole samples.
     fn decode(self, bytes: &[u8], out: &mut Vec<f32>) -> Result<(), hound::Error> {
         match self {

@@ -5,15 +5,13 @@ use std::path::{Path, PathBuf};
 use super::compressed::CompressedStream;
 use super::input::Bytes;
 use super::kind::Kind;
-use super::pcm::PcmStream;
+use super::opened::{Opened, Stream};
 use super::riff::{self, Surroundings};
 use super::{AudioOptions, Waveform, aiff, caf, sphere};
 use crate::error::{Error, Result};
 
 /// A header that says more lies: the fastest converters run at 768 kHz.
 const FASTEST_RATE_HZ: u32 = 1_000_000;
-/// As many as a RIFF header can tell.
-const MOST_CHANNELS: u32 = 1 << 16;
 /// Samples of a whole recording in memory, 18 hours at 16 kHz: a few bytes of FLAC can say a second of silence, and a
 /// file may not take all memory with them.
 const MOST_SAMPLES: usize = 1 << 30;
@@ -33,49 +31,6 @@ pub struct AudioReader {
     interleaved: Vec<f32>,
     samples: Vec<f32>,
     read: u64,
-}
-
-/// Where the samples come from.
-enum Stream {
-    Pcm(Box<PcmStream>),
-    Compressed(Box<CompressedStream>),
-}
-
-/// A container whose header has been read.
-pub(super) struct Opened {
-    stream: Stream,
-    channels: usize,
-    sample_rate_hz: u32,
-}
-
-impl Opened {
-    pub(super) fn pcm(stream: PcmStream, sample_rate_hz: u32) -> Self {
-        Self {
-            channels: stream.channels,
-            stream: Stream::Pcm(Box::new(stream)),
-            sample_rate_hz,
-        }
-    }
-
-    pub(super) fn compressed(stream: CompressedStream) -> Self {
-        Self {
-            channels: stream.channels,
-            sample_rate_hz: stream.sample_rate_hz,
-            stream: Stream::Compressed(Box::new(stream)),
-        }
-    }
-}
-
-/// A header's number of channels, from 1 to 65536.
-pub(super) fn checked_channels(channels: u32, name: &Path) -> Result<usize> {
-    match channels {
-        0 => Err(Error::format(name, "at least one channel", "none")),
-        1..=MOST_CHANNELS => Ok(channels as usize),
-        _ => {
-            let expected = format!("at most {MOST_CHANNELS} channels");
-            Err(Error::format(name, expected, channels.to_string()))
-        }
-    }
 }
 
 impl AudioReader {

@@ -6,9 +6,10 @@
 
 use std::path::Path;
 
+use super::encoding::{Encoding, Order};
 use super::input::Bytes;
-use super::pcm::{Encoding, Extent, Order, PcmStream};
-use super::reader::{Opened, checked_channels};
+use super::opened::{Opened, checked_channels};
+use super::pcm::{Extent, PcmStream};
 use crate::error::{Error, Result};
 
 /// From here to 0x7fffffff a size stands for "unknown" in what sox writes to a pipe.

@@ -5,9 +5,10 @@
 
 use std::path::Path;
 
+use super::encoding::{Encoding, Order};
 use super::input::Bytes;
-use super::pcm::{Encoding, Extent, Order, PcmStream};
-use super::reader::{Opened, checked_channels};
+use super::opened::{Opened, checked_channels};
+use super::pcm::{Extent, PcmStream};
 use crate::error::{Error, Result};
 
 /// No header in use is longer: the usual one has 1024 bytes.

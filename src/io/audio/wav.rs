@@ -7,7 +7,7 @@ use std::path::Path;
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 
 use super::Waveform;
-use super::pcm::Encoding;
+use super::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::io::atomic::AtomicFile;
 
