@@ -3,8 +3,8 @@
 
 The 24 speakers of the core test set stay unseen; the usual 50 of the rest of the test set choose settings; the other
 test speakers are left out, and of every speaker the two SA sentences, which all read alike. The 61 phones are folded
-to 39 (local/phones.map, Lee and Hon 1989, by way of their 48); DATA/all has phones.ctm and phones.txt. Audio with a
-SPHERE header is brought to WAV in DATA/wav.
+to 39 (local/phones.map, Lee and Hon 1989, by way of their 48); DATA/all has phones.ctm and phones.txt. Audio stays
+where and as it is: unbraid reads SPHERE.
 """
 
 import re
@@ -13,7 +13,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from data_dir import Utterance, need_file, need_folder, need_some, read_rows, refuse, write_sets
-from sphere import is_sphere, read_sphere, write_wav
 
 HERE = Path(__file__).resolve().parent
 RATE = 16000
@@ -45,8 +44,8 @@ def read_phones(path, fold):
     return phones
 
 
-def read_sentence(utterance, files, fold, converted):
-    """One utterance and its phones; SPHERE audio, which has been checked, goes to the folder `converted`."""
+def read_sentence(utterance, files, fold):
+    """One utterance and its phones."""
     speaker, name = utterance.split("-")
     found = {}
     for kind in ("WAV", "PHN", "TXT"):
@@ -57,14 +56,8 @@ def read_sentence(utterance, files, fold, converted):
     # The first two columns are where it begins and ends.
     words = read_rows(found["TXT"], 3, "'FIRST LAST WORDS'")[0][1][2]
     phones = read_phones(found["PHN"], fold)
-    wav = found["WAV"]
-    if is_sphere(wav):
-        rate, _ = read_sphere(wav)
-        if rate != RATE:
-            refuse(wav, f"audio of {RATE} Hz", f"{rate} Hz")
-        wav = converted / f"{utterance}.wav"
     more = {"utt2phones": " ".join(phone for _, _, phone in phones)}
-    return Utterance(utterance, speaker, wav, " ".join(re.findall(r"[a-z']+", words.lower())), more), phones
+    return Utterance(utterance, speaker, found["WAV"], " ".join(re.findall(r"[a-z']+", words.lower())), more), phones
 
 
 def read_speakers(corpus, core, choosing):
@@ -84,21 +77,15 @@ def read_speakers(corpus, core, choosing):
 
 def main(corpus, data):
     core, choosing, fold = read_list("core_test.txt"), read_list("dev.txt"), read_map()
-    converted = data.resolve() / "wav"
-    utterances, speakers, ctm, spheres = [], {}, [], {}
+    utterances, speakers, ctm = [], {}, []
     for chosen, region, speaker, folder in read_speakers(corpus, core, choosing):
         speakers[speaker] = {"set": chosen, "gender": speaker[0].lower(), "region": region}
         files = in_folder(folder)
         names = sorted({name.split(".")[0] for name in files if re.fullmatch(r"S[IX]\d+\.\w+", name)})
         for name in need_some(names, folder, "sentences SI*, SX*"):
-            utterance, phones = read_sentence(f"{speaker}-{name}", files, fold, converted)
-            if utterance.wav.parent == converted:
-                spheres[files[f"{name}.WAV"]] = utterance.wav
+            utterance, phones = read_sentence(f"{speaker}-{name}", files, fold)
             utterances.append(utterance)
             ctm += [f"{utterance.id} 1 {first:.4f} {last - first:.4f} {phone}" for first, last, phone in phones]
-    for sphere, wav in spheres.items():
-        converted.mkdir(parents=True, exist_ok=True)
-        write_wav(wav, *read_sphere(sphere))
     write_sets(data, utterances, speakers)
     symbols = sorted({phone for phone in fold.values() if phone})
     (data / "all" / "phones.txt").write_text("".join(f"{phone} {n}\n" for n, phone in enumerate(symbols)))
