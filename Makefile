@@ -21,6 +21,7 @@ test: lint docs unit recipes
 lint: setup
 	cargo fmt --check
 	cargo clippy --release --all-targets -- -D warnings
+	cargo clippy --release --no-default-features --lib -- -D warnings
 
 docs: setup
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps
