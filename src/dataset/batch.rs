@@ -180,9 +180,13 @@ impl SpeechCorpus {
             .max()
             .map_or(0, |&most| most.max(-1) + 1);
         let mut by_speaker = vec![Vec::new(); count as usize];
+        let mut counts = vec![0; count as usize];
         for (utterance, &speaker) in self.speakers.iter().enumerate() {
-            if speaker >= 0 && short(utterance) {
-                by_speaker[speaker as usize].push(utterance);
+            if speaker >= 0 {
+                counts[speaker as usize] += 1;
+                if short(utterance) {
+                    by_speaker[speaker as usize].push(utterance);
+                }
             }
         }
         let (speakers, by_speaker) = self
@@ -190,7 +194,10 @@ impl SpeechCorpus {
             .iter()
             .cloned()
             .zip(by_speaker)
-            .filter(|(_, utterances)| utterances.len() > usize::from(longest > 0))
+            .zip(counts)
+            // One with a single utterance in all stays, for the sampler to refuse.
+            .filter(|((_, utterances), count)| utterances.len() >= 2.min(*count) && *count > 0)
+            .map(|(speaker, _)| speaker)
             .unzip();
         Population {
             frames: self.frames.clone(),

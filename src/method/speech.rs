@@ -13,7 +13,7 @@ use super::strands::Strands;
 use crate::dataset::batch::{Inventory, SpeechBatch, SpeechCorpus};
 use crate::dataset::labels::Labels;
 use crate::dataset::loader::Loader;
-use crate::dataset::sampler::{Sampler, pack_by_length};
+use crate::dataset::sampler::{Population, Sampler, pack_by_length};
 use crate::dataset::view::FeatureView;
 use crate::error::{Error, Result};
 use crate::signal::{FrontEnd, FrontEndOptions};
@@ -169,12 +169,9 @@ impl SpeechData {
         let every = (0..train.len()).map(|utterance| train.raw(utterance, bins));
         let view = FeatureView::fit(&config.view, bins, every)?;
         // Told here, before anything is written.
-        Sampler::new(
-            config.data.sampler,
-            train.population(config.data.longest_frames),
-            config.seed,
-            train.path(),
-        )?;
+        let population = train.population(config.data.longest_frames);
+        tell_left_out(&train, &population, inventory.speakers.len());
+        Sampler::new(config.data.sampler, population, config.seed, train.path())?;
         Ok(Self {
             config: config.clone(),
             settled: Settled {
@@ -185,6 +182,22 @@ impl SpeechData {
             train: Arc::new(train),
             valid,
         })
+    }
+}
+
+/// Says what `data.longest_frames` leaves out of training.
+fn tell_left_out(train: &SpeechCorpus, drawn: &Population, speakers: usize) {
+    let (utterances, silent) = (
+        train.len() - drawn.utterances.len(),
+        speakers - drawn.by_speaker.len(),
+    );
+    if utterances > 0 {
+        eprintln!(
+            "{}: {utterances} of {} utterances are longer than data.longest_frames and are not learned from, which \
+             leaves {silent} of {speakers} speakers with less than two",
+            train.path().display(),
+            train.len(),
+        );
     }
 }
 

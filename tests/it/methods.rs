@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::Value;
 
 use crate::support::training::{RESUME, TRAIN, assert_same, outcome, workplace};
-use crate::support::{fail, succeed};
+use crate::support::{fail, succeed, unbraid};
 
 /// The configurations of a recipe, cut down to four steps on a made corpus.
 fn configurations(recipe: &str) -> Vec<(String, String)> {
@@ -145,4 +145,25 @@ fn a_few_phone_strings_help() {
         heard.len() > 2 && heard.iter().all(|loss| *loss > 0.0),
         "{heard:?}"
     );
+}
+
+/// Utterances beyond `longest_frames` are told; where they are all, nothing is trained.
+#[test]
+fn what_is_too_long_is_told() {
+    let dir = workplace(&[("steps = 60", "steps = 2")]);
+    let longest = |frames: &str| {
+        let setting = format!("data.longest_frames={frames}");
+        let args = [&TRAIN[..], &["--set", &setting]].concat();
+        let output = unbraid(dir.path(), &args);
+        let told = String::from_utf8(output.stderr).unwrap();
+        (output.status.success(), told)
+    };
+    let (trained, told) = longest("1");
+    assert!(
+        !trained && told.contains("of at most data.longest_frames"),
+        "{told}"
+    );
+    assert!(!dir.path().join("exp").exists());
+    let (trained, told) = longest("100000");
+    assert!(trained && !told.contains("longest_frames"), "{told}");
 }
