@@ -1,4 +1,4 @@
-//! Speech as corpora: data directories, and what is drawn from them.
+//! Speech and images as corpora: data directories, image files, and what is drawn from them.
 
 pub mod alignment;
 pub mod augment;
@@ -10,6 +10,7 @@ pub mod datadir;
 pub mod feats;
 mod files;
 pub mod fix;
+pub mod images;
 pub mod labels;
 pub mod layout;
 pub mod loader;

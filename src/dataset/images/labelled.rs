@@ -1,0 +1,97 @@
+//! The few images whose labels are told.
+
+use rand::SeedableRng;
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand_chacha::ChaCha8Rng;
+
+use crate::error::{Error, Result};
+
+/// Numbers of `count` images, sorted: `count / classes` of each class, and one more of as many classes as it takes,
+/// which are drawn too.
+///
+/// # Errors
+/// [`Error::Option`] for fewer images than classes, a label beyond them, or a class with fewer images than asked for.
+pub fn draw_labelled(
+    labels: &[usize],
+    classes: usize,
+    count: usize,
+    seed: u64,
+) -> Result<Vec<usize>> {
+    let wrong =
+        |expected: String, found: String| Err(Error::option("data.labelled", expected, found));
+    if count < classes.max(1) {
+        let expected = format!("at least {}, one a class", classes.max(1));
+        return wrong(expected, count.to_string());
+    }
+    let mut by_class = vec![Vec::new(); classes];
+    for (number, &label) in labels.iter().enumerate() {
+        match by_class.get_mut(label) {
+            Some(class) => class.push(number),
+            None => return wrong(format!("labels below {classes}"), label.to_string()),
+        }
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut order: Vec<usize> = (0..classes).collect();
+    order.shuffle(&mut rng);
+    let mut drawn = Vec::new();
+    for (place, class) in order.into_iter().enumerate() {
+        let asked = count / classes + usize::from(place < count % classes);
+        let there = by_class[class].len();
+        if asked > there {
+            let expected = format!("at most {there} images of class {class}, all there are");
+            return wrong(expected, format!("{count}, which takes {asked}"));
+        }
+        drawn.extend(by_class[class].sample(&mut rng, asked).copied());
+    }
+    drawn.sort_unstable();
+    Ok(drawn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LABELS: [usize; 12] = [0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 0];
+
+    fn by_class(drawn: &[usize]) -> Vec<usize> {
+        let of = |class| drawn.iter().filter(|&&n| LABELS[n] == class).count();
+        (0..3).map(of).collect()
+    }
+
+    #[test]
+    fn classes_are_told_alike() {
+        let drawn = draw_labelled(&LABELS, 3, 6, 1).unwrap();
+        assert_eq!(by_class(&drawn), [2, 2, 2]);
+        assert!(drawn.is_sorted_by(|a, b| a < b));
+        assert_eq!(draw_labelled(&LABELS, 3, 6, 1).unwrap(), drawn);
+        assert!((2..9).any(|seed| draw_labelled(&LABELS, 3, 6, seed).unwrap() != drawn));
+        let mut favoured = vec![0; 3];
+        for seed in 0..40 {
+            let counts = by_class(&draw_labelled(&LABELS, 3, 4, seed).unwrap());
+            assert_eq!(counts.iter().sum::<usize>(), 4);
+            favoured[counts.iter().position(|&n| n == 2).unwrap()] += 1;
+        }
+        assert!(favoured.iter().all(|&times| times > 3), "{favoured:?}");
+    }
+
+    #[test]
+    fn more_than_there_are_is_refused() {
+        let refused = |classes, count| {
+            let drawn = draw_labelled(&LABELS, classes, count, 0);
+            drawn.unwrap_err().to_string()
+        };
+        assert_eq!(
+            refused(3, 2),
+            "data.labelled: expected at least 3, one a class, found 2"
+        );
+        assert_eq!(
+            refused(3, 12),
+            "data.labelled: expected at most 3 images of class 2, all there are, found 12, which takes 4"
+        );
+        assert_eq!(
+            refused(2, 4),
+            "data.labelled: expected labels below 2, found 2"
+        );
+        assert!(refused(0, 0).contains("at least 1"));
+    }
+}
