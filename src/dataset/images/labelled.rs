@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// which are drawn too.
 ///
 /// # Errors
-/// [`Error::Option`] for fewer images than classes, a label beyond them, or a class with fewer images than asked for.
+/// [`Error::Option`] for no classes, fewer images than classes, a label beyond them, or a class with fewer images than asked for.
 pub fn draw_labelled(
     labels: &[usize],
     classes: usize,
@@ -19,8 +19,11 @@ pub fn draw_labelled(
 ) -> Result<Vec<usize>> {
     let wrong =
         |expected: String, found: String| Err(Error::option("data.labelled", expected, found));
-    if count < classes.max(1) {
-        let expected = format!("at least {}, one a class", classes.max(1));
+    if classes == 0 {
+        return wrong("images with labels".into(), "none".into());
+    }
+    if count < classes {
+        let expected = format!("at least {classes}, one a class");
         return wrong(expected, count.to_string());
     }
     let mut by_class = vec![Vec::new(); classes];
@@ -92,6 +95,6 @@ mod tests {
             refused(2, 4),
             "data.labelled: expected labels below 2, found 2"
         );
-        assert!(refused(0, 0).contains("at least 1"));
+        assert!(refused(0, 4).ends_with("expected images with labels, found none"));
     }
 }
