@@ -10,6 +10,8 @@ pub mod datadir;
 pub mod feats;
 mod files;
 pub mod fix;
+#[cfg(feature = "torch")]
+pub mod image_batch;
 pub mod images;
 pub mod labels;
 pub mod layout;
