@@ -49,6 +49,12 @@ pub enum Error {
         term: String,
         value: f64,
     },
+    /// A discriminator has won for good.
+    #[error(
+        "step {step}: discriminator: right in every answer since step {since}, expected a game that both can win; the last \
+         checkpoint is kept"
+    )]
+    Undefeated { step: u64, since: u64 },
     /// libtorch refused an operation.
     #[error("libtorch: {0}")]
     Torch(String),

@@ -50,6 +50,11 @@ fn default_restart_below() -> f64 {
 }
 
 impl BottleneckOptions {
+    /// Whether it asks for a term of the loss.
+    pub fn costs(&self) -> bool {
+        matches!(self, Self::Vector { .. } | Self::Variational { .. })
+    }
+
     /// Checks every value; `name` is the table that holds them.
     ///
     /// # Errors

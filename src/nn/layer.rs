@@ -116,12 +116,13 @@ impl Conv1d {
     }
 }
 
-/// Convolution over two dimensions with an odd square kernel, padded as [`Conv1d`] is.
+/// Convolution over two dimensions with a square kernel; an odd one is padded as [`Conv1d`] is, unless told otherwise.
 #[derive(Debug)]
 pub struct Conv2d {
     weight: Tensor,
     bias: Tensor,
     stride: i64,
+    padding: i64,
 }
 
 impl Conv2d {
@@ -132,6 +133,7 @@ impl Conv2d {
             weight: path.var("weight", &shape, init::DEFAULT_KAIMING_UNIFORM),
             bias: path.zeros("bias", &[outputs]),
             stride: 1,
+            padding: (kernel - 1) / 2,
         }
     }
 
@@ -140,14 +142,50 @@ impl Conv2d {
         Self { stride, ..self }
     }
 
-    /// `[batch, inputs, height, width]` to `[batch, outputs, ceil(height / stride), ceil(width / stride)]`.
+    /// Sets the zeros on each side.
+    pub fn padding(self, padding: i64) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// `[batch, inputs, height, width]` to `[batch, outputs, ceil(height / stride), ceil(width / stride)]` with an odd
+    /// kernel and its own padding.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let padding = (self.weight.size()[2] - 1) / 2;
         uncast(cast(x).conv2d(
             &cast(&self.weight),
             Some(&cast(&self.bias)),
             self.stride,
-            padding,
+            self.padding,
+            1,
+            1,
+        ))
+    }
+}
+
+/// Transposed convolution that doubles height and width: kernel 4, stride 2, one row and column cut off each side.
+#[derive(Debug)]
+pub struct Doubling {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Doubling {
+    /// From `inputs` to `outputs` channels.
+    pub fn new(path: Path, inputs: i64, outputs: i64) -> Self {
+        let shape = [inputs, outputs, 4, 4];
+        Self {
+            weight: path.var("weight", &shape, init::DEFAULT_KAIMING_UNIFORM),
+            bias: path.zeros("bias", &[outputs]),
+        }
+    }
+
+    /// `[batch, inputs, height, width]` to `[batch, outputs, 2 height, 2 width]`.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        uncast(cast(x).conv_transpose2d(
+            &cast(&self.weight),
+            Some(&cast(&self.bias)),
+            2,
+            1,
+            0,
             1,
             1,
         ))
@@ -213,6 +251,11 @@ impl Linear {
     /// Divides the weight by its largest singular value, where `spectral` ([`spectral_norm`]).
     pub fn spectral(self, spectral: bool) -> Self {
         Self { spectral, ..self }
+    }
+
+    /// Values that it gives.
+    pub fn outputs(&self) -> i64 {
+        self.weight.size()[0]
     }
 
     /// `[.., inputs]` to `[.., outputs]`.

@@ -9,6 +9,7 @@ pub mod conformer;
 pub mod decoder;
 pub mod device;
 pub mod ecapa;
+pub mod image;
 pub mod layer;
 pub mod mask;
 pub mod pair_critic;

@@ -2,6 +2,8 @@
 
 use tch::{Kind, Tensor};
 
+use super::classification::cross_entropy;
+
 /// Log-density in nats of vectors `[batch, dim]` under independent Gaussians, mean over dimensions and not counting
 /// the constant: `[batch]`.
 pub fn gaussian_log_density(x: &Tensor, mean: &Tensor, log_variance: &Tensor) -> Tensor {
@@ -16,6 +18,30 @@ pub fn club(x: &Tensor, mean: &Tensor, log_variance: &Tensor) -> Tensor {
     let gaps = (x.unsqueeze(0) - mean.unsqueeze(1)).square();
     let every = (gaps / log_variance.unsqueeze(1).exp() + log_variance.unsqueeze(1)) * -0.5;
     own.mean(Kind::Float) - every.mean(Kind::Float)
+}
+
+/// Mean entropy in nats of the classes that logits `[batch, classes]` stand for.
+pub fn entropy(logits: &Tensor) -> Tensor {
+    let terms = logits.softmax(1, Kind::Float) * logits.log_softmax(1, Kind::Float);
+    terms
+        .sum_dim_intlist(&[1i64][..], false, Kind::Float)
+        .mean(Kind::Float)
+        .neg()
+}
+
+/// The least that logits `[items, classes]` know of uniform classes `[items]`, in nats: the entropy of the classes less
+/// the cross-entropy (Barber and Agakov 2003).
+pub fn category_bound(logits: &Tensor, classes: &Tensor) -> f64 {
+    let surprise = cross_entropy(logits, classes, 0.0).double_value(&[]);
+    (logits.size()[1] as f64).ln() - surprise
+}
+
+/// How far the batch's mean of the classes that logits `[batch, classes]` stand for is from naming all alike, in nats:
+/// the cross-entropy of a uniform distribution against it, less its least value.
+pub fn class_balance(logits: &Tensor) -> Tensor {
+    let share = (logits.softmax(1, Kind::Float)).mean_dim(&[0i64][..], false, Kind::Float);
+    let least = (logits.size()[1] as f64).ln();
+    share.clamp_min(1e-12).log().mean(Kind::Float).neg() - least
 }
 
 #[cfg(test)]
@@ -45,5 +71,17 @@ mod tests {
         let same = Tensor::zeros([64, 4], cpu);
         assert!(club(&x, &same, &same).abs().double_value(&[]) < 1e-5);
         assert!(club(&x, &x, &same).double_value(&[]) > 0.5);
+    }
+
+    #[test]
+    fn sure_and_balanced_classes_cost_nothing() {
+        let sure = Tensor::eye(3, (Kind::Float, Device::Cpu)) * 50.0;
+        let value = |x: Tensor| x.double_value(&[]);
+        assert!(value(entropy(&sure)).abs() < 1e-6);
+        assert!(value(class_balance(&sure)).abs() < 1e-5);
+        let unsure = sure.zeros_like();
+        assert!((value(entropy(&unsure)) - 3f64.ln()).abs() < 1e-6);
+        let one = sure.narrow(0, 0, 1);
+        assert!(value(class_balance(&one)) > 1.0);
     }
 }

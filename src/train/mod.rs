@@ -11,6 +11,6 @@ pub mod signals;
 pub mod trainer;
 
 pub use optimiser::{OptimiserKind, OptimiserOptions};
-pub use player::{Player, update};
+pub use player::{Player, update, update_each};
 pub use schedule::Schedule;
 pub use trainer::{Clock, Method, Scalars, TrainOptions, train};

@@ -17,6 +17,8 @@ pub enum OptimiserKind {
     AdamW,
     /// Gradient descent with momentum `beta1`.
     Sgd,
+    /// The gradient over the root of its mean square, of decay `beta2` (Hinton 2012).
+    RmsProp,
 }
 
 /// An optimiser and its course.
@@ -129,7 +131,7 @@ impl Optimiser {
                 OptimiserKind::AdamW => {
                     let _ = flat.g_mul_scalar_(1.0 - lr * o.weight_decay);
                 }
-                OptimiserKind::Adam | OptimiserKind::Sgd => grad += &*flat * o.weight_decay,
+                _ => grad += &*flat * o.weight_decay,
             }
         }
         match o.kind {
@@ -137,13 +139,16 @@ impl Optimiser {
                 let _ = self.first.g_mul_scalar_(o.beta1).g_add_(&grad);
                 let _ = flat.g_sub_(&(&self.first * lr));
             }
+            OptimiserKind::RmsProp => {
+                self.follow_squares(&grad);
+                let denominator = self.second.sqrt() + self.options.eps;
+                let _ = flat.addcdiv_(&(grad * -lr), &denominator);
+            }
             OptimiserKind::Adam | OptimiserKind::AdamW => {
                 let (b1, b2) = (o.beta1, o.beta2);
                 let _ = self.first.lerp_(&grad, 1.0 - b1);
-                let _ = self
-                    .second
-                    .g_mul_scalar_(b2)
-                    .addcmul_(&grad, &grad.shallow_clone().g_mul_scalar(1.0 - b2));
+                self.follow_squares(&grad);
+                let o = &self.options;
                 let updates = self.updates as i32;
                 let correction = (1.0 - b2.powi(updates)).sqrt();
                 let denominator = self.second.sqrt() / correction + o.eps;
@@ -151,6 +156,15 @@ impl Optimiser {
                 let _ = flat.addcdiv_(&(&self.first * rate), &denominator);
             }
         }
+    }
+
+    /// Moves the mean of squared gradients.
+    fn follow_squares(&mut self, grad: &Tensor) {
+        let b2 = self.options.beta2;
+        let _ = self
+            .second
+            .g_mul_scalar_(b2)
+            .addcmul_(grad, &grad.shallow_clone().g_mul_scalar(1.0 - b2));
     }
 
     /// What a checkpoint keeps: name and tensor, each `[parameters]`.

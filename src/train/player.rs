@@ -85,6 +85,21 @@ impl Player {
         &mut self.optimiser
     }
 
+    /// Draws every weight matrix and kernel anew from a normal distribution of mean 0, as generative adversarial networks
+    /// begin (Radford et al. 2016: deviation 0.02); biases and scales stay. A moving average begins anew with them.
+    pub fn redraw(&mut self, deviation: f64) {
+        no_grad(|| {
+            for (_, variable) in &mut self.variables {
+                if variable.dim() >= 2 {
+                    let _ = variable.normal_(0.0, deviation);
+                }
+            }
+            if let Some(average) = &mut self.average {
+                average.copy_(&self.flat);
+            }
+        });
+    }
+
     /// Exchanges the weights with their moving average, where there is one; call again to return.
     pub fn swap_average(&mut self) {
         if let Some(average) = &mut self.average {
@@ -150,13 +165,38 @@ fn flatten(variables: &mut [(String, Tensor)], device: Device) -> Tensor {
 /// # Errors
 /// [`Error::Torch`] when no player's variables are part of the loss.
 pub fn update(players: &mut [&mut Player], loss: &Tensor, total_steps: u64) -> Result<()> {
+    let gradients = slopes(players, loss, false)?;
+    descend(players, &gradients, total_steps);
+    Ok(())
+}
+
+/// One update of each group of players on a loss of its own, all of which come from the same forward pass: every slope
+/// is taken before any weight moves.
+///
+/// # Errors
+/// As [`update`].
+pub fn update_each(turns: &mut [(&mut [&mut Player], &Tensor)], total_steps: u64) -> Result<()> {
+    let mut gradients = Vec::new();
+    for (players, loss) in turns.iter_mut() {
+        gradients.push(slopes(players, loss, true)?);
+    }
+    for ((players, _), gradients) in turns.iter_mut().zip(&gradients) {
+        descend(players, gradients, total_steps);
+    }
+    Ok(())
+}
+
+/// The slope of `loss` in every variable of `players`, in order.
+fn slopes(players: &mut [&mut Player], loss: &Tensor, keep_graph: bool) -> Result<Vec<Tensor>> {
     let variables: Vec<&Tensor> = players
         .iter()
         .flat_map(|player| player.variables.iter().map(|(_, v)| v))
         .collect();
-    let gradients =
-        Tensor::f_run_backward(&[loss], &variables, false, false).map_err(Error::from)?;
-    let mut rest = &gradients[..];
+    Tensor::f_run_backward(&[loss], &variables, keep_graph, false).map_err(Error::from)
+}
+
+fn descend(players: &mut [&mut Player], gradients: &[Tensor], total_steps: u64) {
+    let mut rest = gradients;
     no_grad(|| {
         for player in players {
             let (own, others) = rest.split_at(player.variables.len());
@@ -164,7 +204,6 @@ pub fn update(players: &mut [&mut Player], loss: &Tensor, total_steps: u64) -> R
             rest = others;
         }
     });
-    Ok(())
 }
 
 #[cfg(test)]
@@ -228,6 +267,15 @@ mod tests {
             .build(store, 0.01)
             .unwrap()
         });
+        follows(OptimiserKind::RmsProp, |store| {
+            nn::RmsProp {
+                alpha: 0.999,
+                wd: 0.1,
+                ..Default::default()
+            }
+            .build(store, 0.01)
+            .unwrap()
+        });
         follows(OptimiserKind::Sgd, |store| {
             nn::Sgd {
                 momentum: 0.9,
@@ -236,6 +284,31 @@ mod tests {
             .build(store, 0.01)
             .unwrap()
         });
+    }
+
+    #[test]
+    fn slopes_of_one_forward_pass_are_taken_before_any_weight_moves() {
+        let (x, y) = data();
+        let options = OptimiserOptions::default();
+        let make = || {
+            tch::manual_seed(5);
+            let first = Player::new("a", Device::Cpu, &options, |p| Linear::new(p, 5, 5));
+            (
+                first,
+                Player::new("b", Device::Cpu, &options, |p| Linear::new(p, 5, 2)),
+            )
+        };
+        let ((mut a, net_a), (mut b, net_b)) = make();
+        let loss = (net_b.forward(&net_a.forward(&x)) - &y)
+            .square()
+            .mean(Kind::Float);
+        update_each(&mut [(&mut [&mut a], &loss), (&mut [&mut b], &loss)], 10).unwrap();
+        let ((mut c, net_c), (mut d, net_d)) = make();
+        let loss = (net_d.forward(&net_c.forward(&x)) - &y)
+            .square()
+            .mean(Kind::Float);
+        update(&mut [&mut c, &mut d], &loss, 10).unwrap();
+        assert_eq!((a.flat(), b.flat()), (c.flat(), d.flat()));
     }
 
     #[test]

@@ -13,6 +13,10 @@ pub enum Decay {
     Constant,
     /// Half a cosine down to `final_ratio` (Loshchilov and Hutter 2017).
     Cosine,
+    /// `1 / (1 + 10 p)^0.75` at the share `p` of the way (Ganin et al. 2016, section 5.2.2).
+    Annealed,
+    /// Full for the first half of the way, then a straight line down to `final_ratio`.
+    Late,
 }
 
 /// A learning rate's course, as a factor of its full value.
@@ -23,7 +27,7 @@ pub struct Schedule {
     pub warmup_steps: u64,
     /// What follows.
     pub decay: Decay,
-    /// Share of the full value that a cosine ends on.
+    /// Share of the full value that a cosine or a late line ends on.
     pub final_ratio: f64,
 }
 
@@ -43,14 +47,14 @@ impl Schedule {
         if done < self.warmup_steps {
             return (done + 1) as f64 / self.warmup_steps as f64;
         }
+        let span = total.saturating_sub(self.warmup_steps).max(1) as f64;
+        let at = ((done - self.warmup_steps) as f64 / span).min(1.0);
+        let down_to_final = |share: f64| self.final_ratio + (1.0 - self.final_ratio) * share;
         match self.decay {
             Decay::Constant => 1.0,
-            Decay::Cosine => {
-                let span = total.saturating_sub(self.warmup_steps).max(1) as f64;
-                let at = ((done - self.warmup_steps) as f64 / span).min(1.0);
-                let cosine = 0.5 * (1.0 + (std::f64::consts::PI * at).cos());
-                self.final_ratio + (1.0 - self.final_ratio) * cosine
-            }
+            Decay::Cosine => down_to_final(0.5 * (1.0 + (std::f64::consts::PI * at).cos())),
+            Decay::Annealed => (1.0 + 10.0 * at).powf(-0.75),
+            Decay::Late => down_to_final((2.0 - 2.0 * at).min(1.0)),
         }
     }
 
@@ -128,6 +132,20 @@ mod tests {
         assert!((schedule.factor(9, 110) - 1.0).abs() < 1e-12);
         assert!((schedule.factor(60, 110) - 0.55).abs() < 1e-12);
         assert!((schedule.factor(110, 110) - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn other_ways_down() {
+        let of = |decay| Schedule {
+            decay,
+            final_ratio: 0.2,
+            ..Schedule::default()
+        };
+        let annealed = of(Decay::Annealed).factor(50, 100);
+        assert!((annealed - 6f64.powf(-0.75)).abs() < 1e-12);
+        let late = of(Decay::Late);
+        let factors = [0, 50, 75, 100].map(|done| late.factor(done, 100));
+        assert_eq!(factors, [1.0, 1.0, 0.6, 0.2]);
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub struct TrainOptions {
     pub select: String,
     /// First step that may become `best`: before a ramp has ended the loss flatters.
     pub select_after: u64,
+    /// Steps after which a discriminator that has been right in every answer ends the run: its opponent learns nothing
+    /// any more. Looked at where the log is written; 0 never ends it.
+    pub undefeated_steps: u64,
     /// Threads of libtorch; 0 takes all cores. Runs are the same bit for bit under the same number.
     pub threads: i32,
 }
@@ -46,6 +49,7 @@ impl Default for TrainOptions {
             keep: 2,
             select: "loss".into(),
             select_after: 0,
+            undefeated_steps: 2000,
             threads: 0,
         }
     }
@@ -73,6 +77,9 @@ impl TrainOptions {
         Ok(())
     }
 }
+
+/// The term that says how often a discriminator is right, in 0..1.
+const UNDEFEATED: &str = "discriminator/accuracy";
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +144,7 @@ pub trait Batches<B> {
 /// # Errors
 /// [`Error::NonFinite`] when a loss runs away, [`Error::Interrupted`] when a signal ended the run (it is saved
 /// then), and what reading batches or writing checkpoints says.
-pub fn train<M: Method>(
+pub fn train<M: Method + ?Sized>(
     method: &mut M,
     batches: &impl Batches<M::Batch>,
     experiment: &Experiment,
@@ -181,11 +188,13 @@ struct Run<'a> {
     log: Log,
     step: u64,
     best: Option<(u64, f64)>,
+    /// Since when the discriminator has been right in every answer.
+    undefeated_since: Option<u64>,
     began: Instant,
 }
 
 impl<'a> Run<'a> {
-    fn start<M: Method>(
+    fn start<M: Method + ?Sized>(
         method: &mut M,
         experiment: &'a Experiment,
         options: &'a TrainOptions,
@@ -206,11 +215,12 @@ impl<'a> Run<'a> {
             log: Log::open(experiment.path(), step)?,
             step,
             best,
+            undefeated_since: None,
             began: Instant::now(),
         })
     }
 
-    fn after_step<M: Method>(
+    fn after_step<M: Method + ?Sized>(
         &mut self,
         method: &mut M,
         batches: &impl Batches<M::Batch>,
@@ -228,6 +238,9 @@ impl<'a> Run<'a> {
         if log || save {
             let values = scalars.read();
             self.refuse_non_finite("train", &values)?;
+            if log {
+                self.refuse_undefeated(&values)?;
+            }
             bar.set_message(brief(&values));
             if log {
                 self.write("train", values)?;
@@ -255,9 +268,25 @@ impl<'a> Run<'a> {
         }
     }
 
+    fn refuse_undefeated(&mut self, values: &BTreeMap<String, f64>) -> Result<()> {
+        let right = values.get(UNDEFEATED).copied().unwrap_or(0.0);
+        if right < 1.0 || self.options.undefeated_steps == 0 {
+            self.undefeated_since = None;
+            return Ok(());
+        }
+        let since = *self.undefeated_since.get_or_insert(self.step);
+        match self.step - since < self.options.undefeated_steps {
+            true => Ok(()),
+            false => Err(Error::Undefeated {
+                step: self.step,
+                since,
+            }),
+        }
+    }
+
     /// Tells a validation term that does not exist now, not at the first validation; and what is wrong with
     /// the first batch of the validation set.
-    fn check_selection<M: Method>(
+    fn check_selection<M: Method + ?Sized>(
         &self,
         method: &M,
         batches: &impl Batches<M::Batch>,
@@ -287,7 +316,7 @@ impl<'a> Run<'a> {
     }
 
     /// Logs the mean terms of the validation set; true when this is the best so far.
-    fn validate<M: Method>(
+    fn validate<M: Method + ?Sized>(
         &mut self,
         method: &mut M,
         batches: &impl Batches<M::Batch>,
@@ -317,7 +346,7 @@ impl<'a> Run<'a> {
         Ok(improved)
     }
 
-    fn save<M: Method>(&self, method: &mut M) -> Result<()> {
+    fn save<M: Method + ?Sized>(&self, method: &mut M) -> Result<()> {
         let path = self.experiment.path();
         self.refuse_broken_weights(method)?;
         checkpoint::save(path, &mut method.players(), self.best, self.step)?;
@@ -325,7 +354,7 @@ impl<'a> Run<'a> {
     }
 
     /// The last update may have broken what a loss before it still found whole.
-    fn refuse_broken_weights<M: Method>(&self, method: &mut M) -> Result<()> {
+    fn refuse_broken_weights<M: Method + ?Sized>(&self, method: &mut M) -> Result<()> {
         let broken = method
             .players()
             .into_iter()
@@ -352,7 +381,7 @@ impl<'a> Run<'a> {
     }
 }
 
-fn mean_terms<M: Method>(
+fn mean_terms<M: Method + ?Sized>(
     method: &M,
     batches: &impl Batches<M::Batch>,
 ) -> Result<BTreeMap<String, f64>> {

@@ -1,0 +1,173 @@
+//! Maps of vectors: plain, and with a condition that every layer reads anew.
+
+use tch::nn::Path;
+use tch::{Kind, Tensor};
+
+use super::Activation;
+use crate::nn::layer::{BatchNorm, Linear};
+
+/// Linear maps, each with batch normalisation by option and a nonlinearity.
+#[derive(Debug)]
+pub struct Mlp {
+    layers: Vec<(Linear, Option<BatchNorm>)>,
+    activation: Activation,
+}
+
+impl Mlp {
+    /// From `inputs` values through layers of `widths`; of those the first `plain` have no batch normalisation.
+    pub fn new(
+        path: &Path,
+        inputs: i64,
+        widths: &[i64],
+        plain: usize,
+        activation: Activation,
+    ) -> Self {
+        let mut inputs = inputs;
+        let layers = widths
+            .iter()
+            .enumerate()
+            .map(|(number, &width)| {
+                let path = path / format!("layer{number}");
+                let linear = Linear::new(&path / "linear", inputs, width);
+                inputs = width;
+                let norm = (number >= plain).then(|| BatchNorm::new(&path / "norm", width));
+                (linear, norm)
+            })
+            .collect();
+        Self { layers, activation }
+    }
+
+    /// `[batch, inputs]` to `[batch, last width]`.
+    pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        self.layers
+            .iter()
+            .fold(x.shallow_clone(), |x, (linear, norm)| {
+                let y = linear.forward(&x);
+                let y = norm
+                    .as_ref()
+                    .map_or(y.shallow_clone(), |n| n.forward(&y, train));
+                self.activation.apply(&y)
+            })
+    }
+}
+
+/// A map of a vector under a condition: every layer, the last one too, reads the condition beside what the layer before
+/// it gave, so that no layer can lose it.
+#[derive(Debug)]
+pub struct ConditionedMlp {
+    layers: Vec<(Linear, Option<BatchNorm>)>,
+    output: Linear,
+    activation: Activation,
+    /// Deviation of the noise on the input and on every hidden layer, in training.
+    noise: (f64, f64),
+}
+
+impl ConditionedMlp {
+    /// From `inputs` values under a condition of `condition` values through layers of `widths` to `outputs` values.
+    pub fn new(
+        path: &Path,
+        (inputs, condition): (i64, i64),
+        widths: &[i64],
+        outputs: i64,
+        activation: Activation,
+    ) -> Self {
+        let mut inputs = inputs;
+        let layers = widths
+            .iter()
+            .enumerate()
+            .map(|(number, &width)| {
+                let path = path / format!("layer{number}");
+                let linear = Linear::new(&path / "linear", inputs + condition, width);
+                inputs = width;
+                (linear, None)
+            })
+            .collect();
+        Self {
+            layers,
+            output: Linear::new(path / "output", inputs + condition, outputs),
+            activation,
+            noise: (0.0, 0.0),
+        }
+    }
+
+    /// Sets the deviation of Gaussian noise on the input and on hidden layers.
+    pub fn noise(self, input: f64, hidden: f64) -> Self {
+        Self {
+            noise: (input, hidden),
+            ..self
+        }
+    }
+
+    /// Normalises every hidden layer over the batch, after the nonlinearity.
+    pub fn batch_norm(self, path: &Path) -> Self {
+        let layers = self.layers.into_iter().enumerate();
+        let normed = layers.map(|(number, (linear, _))| {
+            let path = path / format!("layer{number}");
+            let width = linear.outputs();
+            (linear, Some(BatchNorm::new(&path / "norm", width)))
+        });
+        Self {
+            layers: normed.collect(),
+            ..self
+        }
+    }
+
+    /// `[batch, inputs]` and `[batch, condition]` to `[batch, outputs]`.
+    pub fn forward(&self, x: &Tensor, condition: &Tensor, train: bool) -> Tensor {
+        let mut x = noisy(x, self.noise.0, train);
+        for (linear, norm) in &self.layers {
+            let y = self
+                .activation
+                .apply(&linear.forward(&Tensor::cat(&[&x, condition], 1)));
+            let y = norm
+                .as_ref()
+                .map_or(y.shallow_clone(), |n| n.forward(&y, train));
+            x = noisy(&y, self.noise.1, train);
+        }
+        self.output.forward(&Tensor::cat(&[&x, condition], 1))
+    }
+}
+
+fn noisy(x: &Tensor, deviation: f64, train: bool) -> Tensor {
+    match train && deviation > 0.0 {
+        true => x + Tensor::randn_like(x) * deviation,
+        false => x.shallow_clone(),
+    }
+}
+
+/// Uniform noise in -1..1, `[batch, dims]`.
+pub fn uniform(batch: i64, dims: i64, device: tch::Device) -> Tensor {
+    Tensor::rand([batch, dims], (Kind::Float, device)) * 2.0 - 1.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, nn::VarStore};
+
+    #[test]
+    fn every_layer_reads_the_condition() {
+        let store = VarStore::new(Device::Cpu);
+        let net = ConditionedMlp::new(&store.root(), (5, 3), &[8, 8], 2, Activation::Leaky(0.2));
+        let x = Tensor::randn([4, 5], (Kind::Float, Device::Cpu));
+        let (a, b) = (
+            Tensor::zeros([4, 3], (Kind::Float, Device::Cpu)),
+            Tensor::ones([4, 3], (Kind::Float, Device::Cpu)),
+        );
+        assert_eq!(net.forward(&x, &a, false).size(), [4, 2]);
+        assert_ne!(net.forward(&x, &a, false), net.forward(&x, &b, false));
+        let widths: Vec<i64> = store.variables()["layer1.linear.weight"].size();
+        assert_eq!(widths, [8, 11]);
+    }
+
+    #[test]
+    fn noise_is_for_training_alone() {
+        let store = VarStore::new(Device::Cpu);
+        let net =
+            ConditionedMlp::new(&store.root(), (5, 3), &[8], 2, Activation::Relu).noise(0.3, 0.5);
+        let x = Tensor::randn([4, 5], (Kind::Float, Device::Cpu));
+        let y = Tensor::zeros([4, 3], (Kind::Float, Device::Cpu));
+        assert_eq!(net.forward(&x, &y, false), net.forward(&x, &y, false));
+        assert_ne!(net.forward(&x, &y, true), net.forward(&x, &y, true));
+    }
+}
