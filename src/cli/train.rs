@@ -4,12 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::io::config::{read_toml, with_setting};
-use crate::method::Config;
-use crate::method::speech::train_speech;
+use crate::method::run::{Overrides, Run};
 use crate::nn::device::DeviceChoice;
 
-/// Train the networks that a configuration describes.
+/// Train the networks that a configuration describes, on speech or on images.
 ///
 /// The experiment's folder gets conf.toml (as resolved), log.jsonl, TensorBoard events and checkpoints
 /// (step_000123, with links `last` and `best`). A run that was stopped by Ctrl-C, a signal or a power cut goes
@@ -54,12 +52,11 @@ pub struct TrainArgs {
 /// # Errors
 /// What the library says.
 pub fn run(args: TrainArgs) -> anyhow::Result<()> {
-    let mut config: Config = read_toml(&args.conf)?;
-    for setting in &args.settings {
-        config = with_setting(&config, setting)?;
-    }
-    config.seed = args.seed.unwrap_or(config.seed);
-    config.train.steps = args.steps.unwrap_or(config.train.steps);
-    config.device = args.device.unwrap_or(config.device);
-    Ok(train_speech(&config, &args.exp, args.resume)?)
+    let overrides = Overrides {
+        settings: args.settings,
+        seed: args.seed,
+        steps: args.steps,
+        device: args.device,
+    };
+    Ok(Run::read(&args.conf, &overrides)?.train(&args.exp, args.resume)?)
 }

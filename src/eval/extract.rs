@@ -102,7 +102,7 @@ impl Session<'_> {
         if self.window.is_empty() {
             return Ok(());
         }
-        let strands = self.extraction.extract(std::mem::take(&mut self.window));
+        let strands = self.extraction.extract(std::mem::take(&mut self.window))?;
         let added = self.parts.add(&strands);
         if added.is_err() && self.parts.count == 0 {
             self.parts.remove();
@@ -253,7 +253,7 @@ impl<'a> Extraction<'a> {
     }
 
     /// The strand of every utterance of a window, in its order; a vector is a matrix of one row.
-    fn extract(&self, window: Vec<(String, Array2<f32>)>) -> Vec<(String, Array2<f32>)> {
+    fn extract(&self, window: Vec<(String, Array2<f32>)>) -> Result<Vec<(String, Array2<f32>)>> {
         let (keys, seen): (Vec<String>, Vec<Array2<f32>>) = window
             .into_iter()
             .map(|(key, feats)| (key, self.view.apply(feats)))
@@ -262,7 +262,7 @@ impl<'a> Extraction<'a> {
         let mut strands = vec![Array2::zeros((0, 0)); keys.len()];
         for places in pack_by_length((0..keys.len()).collect(), &frames, BATCH_FRAMES) {
             let batch: Vec<&Array2<f32>> = places.iter().map(|&place| &seen[place]).collect();
-            for (place, strand) in places.iter().zip(self.forward(&batch)) {
+            for (place, strand) in places.iter().zip(self.forward(&batch)?) {
                 strands[*place] = match self.pool {
                     Pool::None => strand,
                     Pool::Utterance | Pool::Speaker => strand
@@ -272,29 +272,31 @@ impl<'a> Extraction<'a> {
                 };
             }
         }
-        keys.into_iter().zip(strands).collect()
+        Ok(keys.into_iter().zip(strands).collect())
     }
 
-    fn forward(&self, batch: &[&Array2<f32>]) -> Vec<Array2<f32>> {
+    fn forward(&self, batch: &[&Array2<f32>]) -> Result<Vec<Array2<f32>>> {
         let lengths: Vec<i64> = batch.iter().map(|feats| feats.nrows() as i64).collect();
         let mask = Mask::new(&lengths, self.device);
         let feats = pad(batch, mask.frames()).to(self.device);
         let model = self.model;
-        no_grad(|| match self.strand {
-            Strand::Features => rows(&feats, &lengths),
-            Strand::Speaker => {
-                let embeds = model.embeds(&feats, &mask).unsqueeze(2);
-                rows(&embeds, &vec![1; lengths.len()])
-            }
-            Strand::Phonetic => {
-                let (codes, code_mask) = model.codes(&feats, &mask);
-                rows(&codes, code_mask.lengths())
-            }
-            Strand::Reconstruction => {
-                let (codes, _) = model.codes(&feats, &mask);
-                let embeds = model.embeds(&feats, &mask);
-                rows(&model.decode(&codes, &embeds, &mask), &lengths)
-            }
+        no_grad(|| {
+            Ok(match self.strand {
+                Strand::Features => rows(&feats, &lengths),
+                Strand::Speaker => {
+                    let embeds = model.embeds(&feats, &mask)?.unsqueeze(2);
+                    rows(&embeds, &vec![1; lengths.len()])
+                }
+                Strand::Phonetic => {
+                    let (codes, code_mask) = model.codes(&feats, &mask);
+                    rows(&codes, code_mask.lengths())
+                }
+                Strand::Reconstruction => {
+                    let (codes, _) = model.codes(&feats, &mask);
+                    let embeds = model.embeds(&feats, &mask)?;
+                    rows(&model.decode(&codes, &embeds, &mask)?, &lengths)
+                }
+            })
         })
     }
 

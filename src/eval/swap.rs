@@ -84,7 +84,7 @@ pub fn swap(
         name("feats.scp")
     ))?;
     for pair in &pairs {
-        let decoded = decode(model, device, &read(pair.source)?, &read(pair.voice)?);
+        let decoded = decode(model, device, &read(pair.source)?, &read(pair.voice)?)?;
         writer.write(&key(&dir, pair), &decoded)?;
     }
     writer.finish()?;
@@ -98,7 +98,7 @@ fn decode(
     device: Device,
     source: &Array2<f32>,
     voice: &Array2<f32>,
-) -> Array2<f32> {
+) -> Result<Array2<f32>> {
     let tensor = |feats: &Array2<f32>| -> (Tensor, Mask) {
         let frames = feats.nrows() as i64;
         (
@@ -109,9 +109,9 @@ fn decode(
     no_grad(|| {
         let ((source, mask), (voice, voice_mask)) = (tensor(source), tensor(voice));
         let (codes, _) = model.codes(&source, &mask);
-        let embeds = model.embeds(&voice, &voice_mask);
-        let decoded = model.decode(&codes, &embeds, &mask);
-        rows(&decoded, mask.lengths()).remove(0)
+        let embeds = model.embeds(&voice, &voice_mask)?;
+        let decoded = model.decode(&codes, &embeds, &mask)?;
+        Ok(rows(&decoded, mask.lengths()).remove(0))
     })
 }
 

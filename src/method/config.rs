@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disentangle::DisentangleOptions;
 use super::fhvae::FhvaeOptions;
+use super::trunk::SpeechDannOptions;
 use crate::dataset::labels::Labels;
 use crate::dataset::sampler::SamplerOptions;
 use crate::dataset::view::ViewOptions;
@@ -46,6 +47,8 @@ pub enum MethodOptions {
     Disentangle(Box<DisentangleOptions>),
     /// The factorised hierarchical variational autoencoder.
     Fhvae(FhvaeOptions),
+    /// Words that are named alike in the voices of two domains.
+    Dann(SpeechDannOptions),
 }
 
 /// Data directories, and how batches are drawn from them.
@@ -120,6 +123,7 @@ impl Config {
         match &self.method {
             MethodOptions::Disentangle(options) => options.check(self.data.labels),
             MethodOptions::Fhvae(options) => options.check(),
+            MethodOptions::Dann(options) => options.check(self.data.labels),
         }
     }
 }

@@ -363,18 +363,18 @@ impl Strands for Fhvae {
         (codes.apply(z1), codes)
     }
 
-    fn embeds(&self, feats: &Tensor, mask: &Mask) -> Tensor {
-        self.estimate(&SpeechBatch {
+    fn embeds(&self, feats: &Tensor, mask: &Mask) -> Result<Tensor> {
+        Ok(self.estimate(&SpeechBatch {
             feats: mask.apply(feats.shallow_clone()),
             lengths: mask.lengths().to_vec(),
             utterances: Vec::new(),
             speakers: Tensor::new(),
             labels: None,
-        })
+        }))
     }
 
     /// Every code gives its own frames of the segment around it.
-    fn decode(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Tensor {
+    fn decode(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Result<Tensor> {
         let (length, hop) = (self.options.segment_frames, self.options.hop_frames);
         let (size, dim, count) = codes.size3().unwrap_or_default();
         let z1 = codes.transpose(1, 2).reshape([size * count, dim]);
@@ -387,7 +387,7 @@ impl Strands for Fhvae {
             .reshape([size, count, bins, hop])
             .permute([0, 2, 1, 3])
             .reshape([size, bins, count * hop]);
-        mask.apply(feats.narrow(2, 0, mask.frames()))
+        Ok(mask.apply(feats.narrow(2, 0, mask.frames())))
     }
 }
 
@@ -427,14 +427,16 @@ mod tests {
         let (codes, code_mask) = method.codes(&batch.feats, &mask);
         assert_eq!(codes.size(), [3, 4, 13]);
         assert_eq!(code_mask.lengths(), [9, 13, 2]);
-        let embeds = method.embeds(&batch.feats, &mask);
-        assert_eq!(method.decode(&codes, &embeds, &mask).size(), [3, 5, 50]);
+        let embeds = method.embeds(&batch.feats, &mask).unwrap();
+        let decoded = method.decode(&codes, &embeds, &mask).unwrap();
+        assert_eq!(decoded.size(), [3, 5, 50]);
         let alone = batch.feats.narrow(0, 2, 1).narrow(2, 0, 7);
         let one = Mask::new(&[7], Device::Cpu);
         let gap = |a: Tensor, b: Tensor| (a - b).abs().max().double_value(&[]);
         let own = codes.narrow(0, 2, 1).narrow(2, 0, 2);
         assert!(gap(method.codes(&alone, &one).0, own) < 1e-5);
-        assert!(gap(method.embeds(&alone, &one), embeds.narrow(0, 2, 1)) < 1e-5);
+        let own = method.embeds(&alone, &one).unwrap();
+        assert!(gap(own, embeds.narrow(0, 2, 1)) < 1e-5);
     }
 
     #[test]

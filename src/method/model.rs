@@ -211,23 +211,23 @@ impl Strands for Model {
         match &self.regression {
             None => (codes, own),
             Some(regression) => {
-                let told = regression.predict(&self.embeds(feats, mask));
+                let told = regression.predict(&self.speaker.forward(feats, mask, false));
                 (own.apply(codes - told), own)
             }
         }
     }
 
-    fn embeds(&self, feats: &Tensor, mask: &Mask) -> Tensor {
-        self.speaker.forward(feats, mask, false)
+    fn embeds(&self, feats: &Tensor, mask: &Mask) -> Result<Tensor> {
+        Ok(self.speaker.forward(feats, mask, false))
     }
 
-    fn decode(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Tensor {
-        match &self.regression {
+    fn decode(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Result<Tensor> {
+        Ok(match &self.regression {
             None => self.decoder.forward(codes, embeds, mask),
             Some(regression) => {
                 let told = regression.predict(embeds);
                 self.decoder.forward(&(codes + told), embeds, mask)
             }
-        }
+        })
     }
 }

@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 use tch::Device;
 
 use super::config::{Config, MethodOptions};
+use super::dann::Dann;
 use super::disentangle::{Disentangle, DisentangleShape};
 use super::fhvae::Fhvae;
 use super::strands::Strands;
+use super::trunk::SpeechTrunk;
 use crate::dataset::batch::{Inventory, SpeechBatch, SpeechCorpus};
 use crate::dataset::labels::Labels;
 use crate::dataset::loader::Loader;
@@ -61,9 +63,10 @@ pub fn train_speech(config: &Config, exp: &Path, resume: bool) -> Result<()> {
     }
     tch::manual_seed(step_seed(config.seed, u64::MAX));
     let (options, seed) = (&config.train, config.seed);
-    match &mut build(config, &data.settled, device) {
+    match &mut build(config, &data.settled, device)? {
         Built::Disentangle(method) => train(method.as_mut(), &data, &experiment, options, seed),
         Built::Fhvae(method) => train(method.as_mut(), &data, &experiment, options, seed),
+        Built::Dann(method) => train(method.as_mut(), &data, &experiment, options, seed),
     }
 }
 
@@ -95,12 +98,16 @@ pub fn load(
     let config: Config = experiment.config()?;
     let settled: Settled = experiment.read_json("inventory.json")?;
     let weights = experiment.checkpoint(name)?;
-    let model: Box<dyn Strands> = match build(&config, &settled, device) {
+    let model: Box<dyn Strands> = match build(&config, &settled, device)? {
         Built::Disentangle(mut method) => {
             checkpoint::load_weights(&weights, &method.players())?;
             Box::new(method.into_model())
         }
         Built::Fhvae(mut method) => {
+            checkpoint::load_weights(&weights, &method.players())?;
+            method
+        }
+        Built::Dann(mut method) => {
             checkpoint::load_weights(&weights, &method.players())?;
             method
         }
@@ -112,11 +119,12 @@ pub fn load(
 enum Built {
     Disentangle(Box<Disentangle>),
     Fhvae(Box<Fhvae>),
+    Dann(Box<Dann<SpeechTrunk>>),
 }
 
-fn build(config: &Config, settled: &Settled, device: Device) -> Built {
+fn build(config: &Config, settled: &Settled, device: Device) -> Result<Built> {
     let bins = settled.view.bins() as i64;
-    match &config.method {
+    Ok(match &config.method {
         MethodOptions::Disentangle(options) => {
             let shape = DisentangleShape {
                 bins,
@@ -134,7 +142,21 @@ fn build(config: &Config, settled: &Settled, device: Device) -> Built {
             let shape = (bins, settled.utterances as i64);
             Built::Fhvae(Box::new(Fhvae::new(options, shape, device, config.bf16)))
         }
-    }
+        MethodOptions::Dann(options) => {
+            let domains = options.domains(&settled.inventory.speakers)?;
+            let (game, classes) = (&options.game, settled.inventory.labels.len() as i64);
+            let encoder = &options.phonetic_encoder;
+            let build =
+                |path: tch::nn::Path| SpeechTrunk::new(path, bins, encoder, &domains, device);
+            Built::Dann(Box::new(Dann::new(
+                game,
+                classes,
+                device,
+                config.bf16,
+                build,
+            )))
+        }
+    })
 }
 
 fn open_corpus(path: &Path, labels: Labels, inventory: &Inventory) -> Result<SpeechCorpus> {
@@ -164,6 +186,9 @@ impl SpeechData {
             for corpus in valid.iter().chain([&train]) {
                 corpus.refuse_crowded(subsampling as usize, frames)?;
             }
+        }
+        if let MethodOptions::Dann(options) = &config.method {
+            options.domains(&inventory.speakers)?;
         }
         let bins = train.bins()?;
         let every = (0..train.len()).map(|utterance| train.raw(utterance, bins));

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use tch::Tensor;
 
+use crate::error::{Error, Result};
 use crate::nn::Mask;
 
 /// A trained model, as extraction and swaps use it. Nothing depends on what else is in a batch.
@@ -12,8 +13,26 @@ pub trait Strands: Debug {
     fn codes(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask);
 
     /// The speaker strand of features: `[batch, embedding_dim]`.
-    fn embeds(&self, feats: &Tensor, mask: &Mask) -> Tensor;
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a method without one.
+    fn embeds(&self, _feats: &Tensor, _mask: &Mask) -> Result<Tensor> {
+        Err(phonetic_alone("a speaker strand"))
+    }
 
     /// Both strands back to features `[batch, bins, frames]`; `mask` is that of the features.
-    fn decode(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Tensor;
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a method without a decoder.
+    fn decode(&self, _codes: &Tensor, _embeds: &Tensor, _mask: &Mask) -> Result<Tensor> {
+        Err(phonetic_alone("a decoder"))
+    }
+}
+
+fn phonetic_alone(what: &str) -> Error {
+    Error::option(
+        "--exp",
+        format!("a method with {what}"),
+        "one that has the phonetic strand alone",
+    )
 }

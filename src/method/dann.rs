@@ -1,0 +1,261 @@
+//! DANN (Ganin, Ustinova, Ajakan, Germain, Larochelle, Laviolette, Marchand and Lempitsky 2016): features that name classes and do
+//! not tell domains, so that labels of one domain (the source) serve in another one (the target) that has none.
+//!
+//! With `F` the trunk, `Y` the head of classes, `D` the head of domains, `p` the share of training done:
+//!
+//! ```text
+//! lambda(p) = weight (2 / (1 + exp(-steepness p)) - 1)                                       (section 5.2.2)
+//! at once:    F, Y and D minimise  CE(Y(F(x)), y) + CE(D(R(F(x))), d)    R turns slopes by -lambda    (eq. 9, 13)
+//! in turns:   D minimises          CE(D(F(x)), d), F(x) standing still
+//!             F and Y minimise     CE(Y(F(x)), y) + lambda * what defeats D
+//! ```
+//!
+//! Labels count where there are any; domains everywhere. What a batch is, and what `F` is, is the [`Trunk`]'s matter:
+//! images and speech go the same way.
+
+use std::fmt::Debug;
+
+use serde::{Deserialize, Serialize};
+use tch::{Device, Tensor};
+
+use super::adversary::Play;
+use crate::error::{Error, Result};
+use crate::nn::image::Head;
+use crate::nn::image::recogniser::check_hidden;
+use crate::nn::layer::bf16_autocast;
+use crate::objective::adversarial::{Defeat, reverse_gradient};
+use crate::objective::classification::{accuracy, cross_entropy};
+use crate::train::schedule::{Decay, Schedule};
+use crate::train::{Clock, Method, OptimiserKind, OptimiserOptions, Player, Scalars, update};
+
+/// The game, and the heads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DannOptions {
+    /// How the head of domains is played against.
+    pub play: Play,
+    /// What the trunk is after, in turns.
+    pub defeat: Defeat,
+    /// Steps of the head of domains a step of the others, in turns.
+    pub domain_steps: usize,
+    /// Full weight of the game.
+    pub weight: f64,
+    /// How fast it rises.
+    pub steepness: f64,
+    /// Widths of the hidden layers of the head of classes.
+    pub hidden: Vec<i64>,
+    /// Widths of the hidden layers of the head of domains.
+    pub domain_hidden: Vec<i64>,
+    /// Optimiser of all.
+    pub optimiser: OptimiserOptions,
+}
+
+impl Default for DannOptions {
+    fn default() -> Self {
+        Self {
+            play: Play::AtOnce,
+            defeat: Defeat::Flipped,
+            domain_steps: 1,
+            weight: 1.0,
+            steepness: 10.0,
+            hidden: vec![100, 100],
+            domain_hidden: vec![100],
+            optimiser: OptimiserOptions {
+                kind: OptimiserKind::Sgd,
+                lr: 0.01,
+                beta1: 0.9,
+                clip_norm: 0.0,
+                schedule: Schedule {
+                    decay: Decay::Annealed,
+                    ..Schedule::default()
+                },
+                ..OptimiserOptions::default()
+            },
+        }
+    }
+}
+
+impl DannOptions {
+    /// Checks every value; `name` is the table that holds them.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self, name: &str) -> Result<()> {
+        for (key, value) in [("weight", self.weight), ("steepness", self.steepness)] {
+            if !value.is_finite() || value < 0.0 {
+                let found = value.to_string();
+                return Err(Error::option(format!("{name}.{key}"), "0 or more", found));
+            }
+        }
+        if self.domain_steps == 0 {
+            let key = format!("{name}.domain_steps");
+            return Err(Error::option(key, "at least 1", "0"));
+        }
+        check_hidden(&format!("{name}.hidden"), &self.hidden)?;
+        check_hidden(&format!("{name}.domain_hidden"), &self.domain_hidden)?;
+        self.optimiser.check(&format!("{name}.optimiser"))
+    }
+
+    fn lambda(&self, clock: &Clock) -> f64 {
+        let share = clock.step as f64 / clock.total.max(1) as f64;
+        self.weight * (2.0 / (1.0 + (-self.steepness * share).exp()) - 1.0)
+    }
+}
+
+/// What features are read from, and how.
+pub trait Trunk: Debug {
+    /// What it reads.
+    type Batch;
+    /// Values of a vector of features.
+    fn dims(&self) -> i64;
+    /// `[batch, dims]`.
+    fn features(&self, batch: &Self::Batch, train: bool) -> Tensor;
+    /// Classes, with [`crate::dataset::labels::NO_LABEL`] where they are not told in training, and domains (0 the source,
+    /// 1 the target), both `[batch]`.
+    fn told(&self, batch: &Self::Batch) -> (Tensor, Tensor);
+    /// All classes that are known, those of the target too, to validate by: `[batch]`.
+    fn known(&self, batch: &Self::Batch) -> Tensor;
+}
+
+/// The method.
+#[derive(Debug)]
+pub struct Dann<T> {
+    options: DannOptions,
+    trunk: T,
+    label: Head,
+    domain: Head,
+    extractor: Player,
+    label_head: Player,
+    domain_head: Player,
+    bf16: bool,
+}
+
+const DOMAINS: i64 = 2;
+
+impl<T: Trunk> Dann<T> {
+    /// Fresh heads on a trunk that `build` makes, for `classes`.
+    pub fn new(
+        options: &DannOptions,
+        classes: i64,
+        device: Device,
+        bf16: bool,
+        build: impl FnOnce(tch::nn::Path) -> T,
+    ) -> Self {
+        let optimiser = &options.optimiser;
+        let (extractor, trunk) = Player::new("extractor", device, optimiser, build);
+        let dims = trunk.dims();
+        let (label_head, label) = Player::new("label_head", device, optimiser, |path| {
+            Head::new(&path, dims, &options.hidden, classes)
+        });
+        let (domain_head, domain) = Player::new("domain_head", device, optimiser, |path| {
+            Head::new(&path, dims, &options.domain_hidden, DOMAINS)
+        });
+        Self {
+            options: options.clone(),
+            trunk,
+            label,
+            domain,
+            extractor,
+            label_head,
+            domain_head,
+            bf16,
+        }
+    }
+
+    /// The trunk.
+    pub fn trunk(&self) -> &T {
+        &self.trunk
+    }
+
+    /// Logits of classes `[batch, classes]` from features.
+    pub fn classify(&self, features: &Tensor) -> Tensor {
+        self.label.forward(features, false)
+    }
+
+    fn label_loss(&self, features: &Tensor, labels: &Tensor, scalars: &mut Scalars) -> Tensor {
+        let logits = self.label.forward(features, true);
+        scalars.add("label/accuracy", &accuracy(&logits, labels));
+        let loss = cross_entropy(&logits, labels, 0.0);
+        scalars.add("label/cross_entropy", &loss);
+        loss
+    }
+
+    fn domain_loss(&self, features: &Tensor, domains: &Tensor, scalars: &mut Scalars) -> Tensor {
+        let logits = self.domain.forward(features, true);
+        scalars.add("domain/accuracy", &accuracy(&logits, domains));
+        let loss = cross_entropy(&logits, domains, 0.0);
+        scalars.add("domain/cross_entropy", &loss);
+        loss
+    }
+
+    fn at_once(&mut self, batch: &T::Batch, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
+        let (labels, domains) = self.trunk.told(batch);
+        let features = self.trunk.features(batch, true);
+        let reversed = reverse_gradient(&features, self.options.lambda(clock));
+        let loss = self.label_loss(&features, &labels, scalars)
+            + self.domain_loss(&reversed, &domains, scalars);
+        update(
+            &mut [
+                &mut self.extractor,
+                &mut self.label_head,
+                &mut self.domain_head,
+            ],
+            &loss,
+            clock.total,
+        )
+    }
+
+    fn in_turns(&mut self, batch: &T::Batch, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
+        let (labels, domains) = self.trunk.told(batch);
+        let features = self.trunk.features(batch, true);
+        for _ in 0..self.options.domain_steps {
+            let loss = self.domain_loss(&features.detach(), &domains, scalars);
+            let updates = clock.total * self.options.domain_steps as u64;
+            update(&mut [&mut self.domain_head], &loss, updates)?;
+        }
+        let answer = self.domain.forward(&features, true);
+        let game = self.options.defeat.loss(&answer, &domains) * self.options.lambda(clock);
+        let loss = self.label_loss(&features, &labels, scalars) + game;
+        update(
+            &mut [&mut self.extractor, &mut self.label_head],
+            &loss,
+            clock.total,
+        )
+    }
+}
+
+impl<T: Trunk> Method for Dann<T> {
+    type Batch = T::Batch;
+
+    fn players(&mut self) -> Vec<&mut Player> {
+        vec![
+            &mut self.extractor,
+            &mut self.label_head,
+            &mut self.domain_head,
+        ]
+    }
+
+    fn step(&mut self, batches: &[T::Batch], clock: &Clock) -> Result<Scalars> {
+        bf16_autocast(self.bf16, || {
+            let mut scalars = Scalars::default();
+            for batch in batches {
+                match self.options.play {
+                    Play::AtOnce => self.at_once(batch, clock, &mut scalars)?,
+                    Play::InTurns => self.in_turns(batch, clock, &mut scalars)?,
+                }
+            }
+            Ok(scalars)
+        })
+    }
+
+    fn validate(&self, batch: &T::Batch) -> Result<Scalars> {
+        bf16_autocast(self.bf16, || {
+            let mut scalars = Scalars::default();
+            let labels = self.trunk.known(batch);
+            let logits = self.classify(&self.trunk.features(batch, false));
+            scalars.add("loss", &cross_entropy(&logits, &labels, 0.0));
+            scalars.add("label/accuracy", &accuracy(&logits, &labels));
+            Ok(scalars)
+        })
+    }
+}

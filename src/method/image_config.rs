@@ -1,0 +1,188 @@
+//! The configuration of an image run, as its TOML file holds it.
+
+use serde::{Deserialize, Serialize};
+
+use super::autoencoder::AutoencoderOptions;
+use super::bigan::BiGanOptions;
+use super::classifier::ClassifierMethodOptions;
+use super::dann::DannOptions;
+use super::infogan::InfoGanOptions;
+use super::triplegan::TripleGanOptions;
+use super::vaegan::VaeGanOptions;
+use crate::dataset::images::{ImageAugment, ImageOptions, ImageSource};
+use crate::error::{Error, Result};
+use crate::nn::device::DeviceChoice;
+use crate::nn::image::RecogniserOptions;
+use crate::train::TrainOptions;
+
+/// Everything that settles an image run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageConfig {
+    /// Where all random numbers come from.
+    #[serde(default)]
+    pub seed: u64,
+    /// Where tensors live.
+    #[serde(default)]
+    pub device: DeviceChoice,
+    /// bfloat16 in convolutions and linear maps.
+    #[serde(default)]
+    pub bf16: bool,
+    /// What is learned from.
+    pub data: ImageDataOptions,
+    /// How networks see it.
+    #[serde(default)]
+    pub view: ImageOptions,
+    /// The method and its options.
+    pub method: ImageMethodOptions,
+    /// How long, and what is left behind.
+    #[serde(default)]
+    pub train: TrainOptions,
+}
+
+/// Sets of images, and how batches are drawn from them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageDataOptions {
+    /// Training images; for an adaptation the source domain.
+    pub train: ImageSource,
+    /// Validation images; without them nothing is validated and there is no `best`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid: Option<ImageSource>,
+    /// Training images of the target domain, whose labels are not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<ImageSource>,
+    /// Images a batch, of each domain.
+    #[serde(default = "default_batch")]
+    pub batch: usize,
+    /// Training images whose labels are told, as many of each class, drawn by the seed; 0 tells all.
+    #[serde(default)]
+    pub labelled: usize,
+    /// Images in each batch, beside `batch` ones without, whose labels are told.
+    #[serde(default)]
+    pub labelled_batch: usize,
+    /// Variation of training images.
+    #[serde(default)]
+    pub augment: ImageAugment,
+}
+
+fn default_batch() -> usize {
+    128
+}
+
+/// The methods on images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "lowercase")]
+pub enum ImageMethodOptions {
+    /// Codes that a generator's images tell.
+    InfoGan(InfoGanOptions),
+    /// A variational autoencoder, with a discriminator's features by option.
+    VaeGan(VaeGanOptions),
+    /// Encoder and generator held together by a discriminator of pairs.
+    BiGan(BiGanOptions),
+    /// Its encoder and generator, wired together.
+    Autoencoder(AutoencoderOptions),
+    /// Classifier, generator and discriminator of (image, class) pairs.
+    TripleGan(TripleGanOptions),
+    /// A classifier on labels alone.
+    Classifier(ClassifierMethodOptions),
+    /// Features that do not tell domains.
+    Dann(ImageDannOptions),
+}
+
+/// DANN on images.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImageDannOptions {
+    /// The trunk; its `hidden` has no use here, the heads are the game's.
+    pub network: RecogniserOptions,
+    /// The game, and the heads.
+    pub game: DannOptions,
+}
+
+/// What the images of a run are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageInventory {
+    /// Channels, height and width.
+    pub shape: [i64; 3],
+    /// Classes; 0 without labels.
+    pub classes: i64,
+}
+
+impl ImageMethodOptions {
+    /// Its name in configurations.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::InfoGan(_) => "infogan",
+            Self::VaeGan(_) => "vaegan",
+            Self::BiGan(_) => "bigan",
+            Self::Autoencoder(_) => "autoencoder",
+            Self::TripleGan(_) => "triplegan",
+            Self::Classifier(_) => "classifier",
+            Self::Dann(_) => "dann",
+        }
+    }
+
+    /// Whether it learns from labels.
+    pub fn wants_labels(&self) -> bool {
+        matches!(
+            self,
+            Self::TripleGan(_) | Self::Classifier(_) | Self::Dann(_)
+        )
+    }
+}
+
+impl ImageConfig {
+    /// Checks every value that can be checked without data.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self) -> Result<()> {
+        self.train.check()?;
+        self.data.augment.check()?;
+        let wrong = |key: &str, expected: &str, found: &str| {
+            Err(Error::option(format!("data.{key}"), expected, found))
+        };
+        let adapts = matches!(self.method, ImageMethodOptions::Dann(_));
+        match (adapts, &self.data.target) {
+            (true, None) => return wrong("target", "images of the target domain", "none"),
+            (false, Some(_)) => return wrong("target", "none without method \"dann\"", "one"),
+            _ => {}
+        }
+        let triple = matches!(self.method, ImageMethodOptions::TripleGan(_));
+        let (labelled, beside) = (self.data.labelled, self.data.labelled_batch);
+        if triple && beside < 2 {
+            return wrong("labelled_batch", "at least 2", &beside.to_string());
+        }
+        if !triple && beside > 0 {
+            let expected = "0 without method \"triplegan\"";
+            return wrong("labelled_batch", expected, &beside.to_string());
+        }
+        if !self.method.wants_labels() && labelled > 0 {
+            let expected = "0 for a method that does not learn from labels";
+            return wrong("labelled", expected, &labelled.to_string());
+        }
+        Ok(())
+    }
+
+    /// Checks the method's options against the images.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check_method(&self, inventory: &ImageInventory) -> Result<()> {
+        let shape = inventory.shape;
+        match &self.method {
+            ImageMethodOptions::InfoGan(options) => options.check(shape),
+            ImageMethodOptions::VaeGan(options) => options.check(shape),
+            ImageMethodOptions::BiGan(options) => options.check(),
+            ImageMethodOptions::Autoencoder(options) => options.check(),
+            ImageMethodOptions::TripleGan(options) => options.check(shape),
+            ImageMethodOptions::Classifier(options) => options.check(shape),
+            ImageMethodOptions::Dann(options) => {
+                options.network.check("method.network", shape)?;
+                options.game.check("method.game")
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! A run of either kind, speech or images, from its configuration to its end.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use toml::Table;
+
+use super::config::Config;
+use super::image_config::ImageConfig;
+use super::images::train_images;
+use super::speech::train_speech;
+use crate::error::Result;
+use crate::io::config::{read_toml, with_setting};
+use crate::nn::device::DeviceChoice;
+
+/// What is trained.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Run {
+    /// On data directories.
+    Speech(Box<Config>),
+    /// On images: `data.train` is a table that says where they are from.
+    Images(Box<ImageConfig>),
+}
+
+/// What a command line says instead of a configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `KEY.PATH=VALUE`.
+    pub settings: Vec<String>,
+    /// The seed.
+    pub seed: Option<u64>,
+    /// The number of steps.
+    pub steps: Option<u64>,
+    /// The device.
+    pub device: Option<DeviceChoice>,
+}
+
+impl Run {
+    /// Reads a configuration, and changes what is to be changed.
+    ///
+    /// # Errors
+    /// As [`read_toml`] and [`with_setting`].
+    pub fn read(path: &Path, overrides: &Overrides) -> Result<Self> {
+        let table: Table = read_toml(path)?;
+        let source = table.get("data").and_then(|data| data.get("train"));
+        if source.is_some_and(|source| source.is_table()) {
+            let mut config: ImageConfig = read_with(path, &overrides.settings)?;
+            config.seed = overrides.seed.unwrap_or(config.seed);
+            config.train.steps = overrides.steps.unwrap_or(config.train.steps);
+            config.device = overrides.device.unwrap_or(config.device);
+            return Ok(Self::Images(Box::new(config)));
+        }
+        let mut config: Config = read_with(path, &overrides.settings)?;
+        config.seed = overrides.seed.unwrap_or(config.seed);
+        config.train.steps = overrides.steps.unwrap_or(config.train.steps);
+        config.device = overrides.device.unwrap_or(config.device);
+        Ok(Self::Speech(Box::new(config)))
+    }
+
+    /// Trains it in the folder `exp`.
+    ///
+    /// # Errors
+    /// As [`train_speech`] and [`train_images`].
+    pub fn train(&self, exp: &Path, resume: bool) -> Result<()> {
+        match self {
+            Self::Speech(config) => train_speech(config, exp, resume),
+            Self::Images(config) => train_images(config, exp, resume),
+        }
+    }
+}
+
+fn read_with<C: Serialize + DeserializeOwned>(path: &Path, settings: &[String]) -> Result<C> {
+    let config = read_toml(path)?;
+    let mut settings = settings.iter();
+    settings.try_fold(config, |config, setting| with_setting(&config, setting))
+}

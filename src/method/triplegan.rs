@@ -1,0 +1,356 @@
+//! Triple GAN (Li, Xu, Zhu and Zhang 2017): a classifier, a class-conditional generator and a discriminator of (image, class)
+//! pairs, for few labels and many images without.
+//!
+//! With `C` the classifier, `G` the generator, `D` of pairs, `x_l, y_l` labelled and `x_u` unlabelled images, one half of which
+//! counts as real under the class that `C` names, the other as made by `C`:
+//!
+//! ```text
+//! D   -log D(x_l, y_l), D(x_u, C(x_u))  -  1/2 log(1 - D(G(z, y), y))  -  1/2 log(1 - D(x_u', C(x_u')))
+//! G   -1/2 log D(G(z, y), y)
+//! C   CE(C(x_l), y_l) + h H(C(x_u)) + b KL(uniform || mean C(x_u))
+//!     + 1/2 max C(x_u) * -log D(x_u, argmax C(x_u))                       C's own part of the game
+//!     + g CE(C(G(z, y)), y)                                               generated pairs, after a warm-up
+//! ```
+//!
+//! `D`, `G`, `C` move in turn; `C` begins alone. Without the game it is the control: the same classifier on the same
+//! labels, with the terms of unlabelled images and without.
+
+use serde::{Deserialize, Serialize};
+use tch::nn::Path;
+use tch::{Device, Kind, Tensor};
+
+use super::adversarial_images::{discriminator_accuracy, gan_optimiser};
+use crate::dataset::image_batch::ImageBatch;
+use crate::dataset::labels::NO_LABEL;
+use crate::error::{Error, Result};
+use crate::nn::check_size;
+use crate::nn::image::{Activation, ConditionedMlp, Extractor, Head, RecogniserOptions, one_hot};
+use crate::nn::layer::bf16_autocast;
+use crate::objective::classification::{accuracy, cross_entropy};
+use crate::objective::information::{class_balance, entropy};
+use crate::train::{Clock, Method, OptimiserOptions, Player, Scalars, update};
+
+/// Sizes and weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TripleGanOptions {
+    /// The classifier.
+    pub classifier: RecogniserOptions,
+    /// Values of noise.
+    pub noise: i64,
+    /// Widths of the generator's hidden layers.
+    pub generator_widths: Vec<i64>,
+    /// Widths of the discriminator's hidden layers.
+    pub discriminator_widths: Vec<i64>,
+    /// Deviation of the noise on what the discriminator reads, and on its hidden layers.
+    pub discriminator_noise: (f64, f64),
+    /// Steps that the classifier takes alone.
+    pub alone_steps: u64,
+    /// Steps from the start without generated pairs for the classifier.
+    pub pairs_after: u64,
+    /// Weight h of the entropy of unlabelled images' classes.
+    pub entropy_weight: f64,
+    /// Weight b of the balance of classes.
+    pub balance_weight: f64,
+    /// Weight of the classifier's part of the game.
+    pub game_weight: f64,
+    /// Weight g of generated pairs.
+    pub pairs_weight: f64,
+    /// Optimiser of the classifier.
+    pub classifier_optimiser: OptimiserOptions,
+    /// Optimiser of generator and discriminator.
+    pub optimiser: OptimiserOptions,
+}
+
+impl Default for TripleGanOptions {
+    fn default() -> Self {
+        let adam = gan_optimiser(3e-4);
+        Self {
+            classifier: RecogniserOptions::default(),
+            noise: 100,
+            generator_widths: vec![500, 500],
+            discriminator_widths: vec![1000, 500, 250, 250, 250],
+            discriminator_noise: (0.3, 0.5),
+            alone_steps: 1000,
+            pairs_after: 2000,
+            entropy_weight: 0.3,
+            balance_weight: 1e-3,
+            game_weight: 0.5,
+            pairs_weight: 0.1,
+            classifier_optimiser: OptimiserOptions {
+                weight_decay: 1e-4,
+                average: 0.99,
+                ..adam.clone()
+            },
+            optimiser: adam,
+        }
+    }
+}
+
+impl TripleGanOptions {
+    /// Checks every value against the images.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self, shape: [i64; 3]) -> Result<()> {
+        self.classifier.check("method.classifier", shape)?;
+        check_size("method.noise", self.noise, 1)?;
+        for (key, widths) in [
+            ("generator_widths", &self.generator_widths),
+            ("discriminator_widths", &self.discriminator_widths),
+        ] {
+            for (number, &width) in widths.iter().enumerate() {
+                check_size(format!("method.{key}.{number}"), width, 1)?;
+            }
+        }
+        for (key, value) in [
+            ("discriminator_noise", self.discriminator_noise.0),
+            ("discriminator_noise", self.discriminator_noise.1),
+            ("entropy_weight", self.entropy_weight),
+            ("balance_weight", self.balance_weight),
+            ("game_weight", self.game_weight),
+            ("pairs_weight", self.pairs_weight),
+        ] {
+            if !value.is_finite() || value < 0.0 {
+                let found = value.to_string();
+                return Err(Error::option(format!("method.{key}"), "0 or more", found));
+            }
+        }
+        self.classifier_optimiser
+            .check("method.classifier_optimiser")?;
+        self.optimiser.check("method.optimiser")
+    }
+}
+
+/// Images with their classes, one of `[batch, channels, height, width]` and `[batch]`.
+type Pairs = (Tensor, Tensor);
+
+/// The method.
+#[derive(Debug)]
+pub struct TripleGan {
+    options: TripleGanOptions,
+    classifier: Player,
+    generator: Player,
+    discriminator: Player,
+    extractor: Extractor,
+    head: Head,
+    g: ConditionedMlp,
+    d: ConditionedMlp,
+    shape: [i64; 3],
+    classes: i64,
+    device: Device,
+    bf16: bool,
+}
+
+impl TripleGan {
+    /// Fresh networks for images of `[channels, height, width]` and `classes`.
+    pub fn new(
+        options: &TripleGanOptions,
+        (shape, classes): ([i64; 3], i64),
+        device: Device,
+        bf16: bool,
+    ) -> Self {
+        let pixels: i64 = shape.iter().product();
+        let (classifier, (extractor, head)) = Player::new(
+            "classifier",
+            device,
+            &options.classifier_optimiser,
+            |path: Path| {
+                let extractor = Extractor::new(&(&path / "extractor"), shape, &options.classifier);
+                let hidden = &options.classifier.hidden;
+                let head = Head::new(&(&path / "head"), extractor.dims(), hidden, classes);
+                (extractor, head)
+            },
+        );
+        let (generator, g) = Player::new("generator", device, &options.optimiser, |path: Path| {
+            let sizes = (options.noise, classes);
+            let widths = &options.generator_widths;
+            ConditionedMlp::new(&path, sizes, widths, pixels, Activation::Softplus)
+                .batch_norm(&path)
+        });
+        let (discriminator, d) =
+            Player::new("discriminator", device, &options.optimiser, |path: Path| {
+                let leaky = Activation::Leaky(0.2);
+                let (input, hidden) = options.discriminator_noise;
+                let widths = &options.discriminator_widths;
+                ConditionedMlp::new(&path, (pixels, classes), widths, 1, leaky).noise(input, hidden)
+            });
+        Self {
+            options: options.clone(),
+            classifier,
+            generator,
+            discriminator,
+            extractor,
+            head,
+            g,
+            d,
+            shape,
+            classes,
+            device,
+            bf16,
+        }
+    }
+
+    /// Images to logits `[batch, classes]`.
+    pub fn classify(&self, images: &Tensor, train: bool) -> Tensor {
+        let features = self.extractor.forward(images, train);
+        self.head.forward(&features, train)
+    }
+
+    /// Images of `classes` `[batch]`, in 0..1.
+    pub fn generate(&self, classes: &Tensor, train: bool) -> Tensor {
+        let [channels, height, width] = self.shape;
+        let batch = classes.size()[0];
+        let noise = Tensor::rand([batch, self.options.noise], (Kind::Float, self.device));
+        let pixels = self
+            .g
+            .forward(&noise, &one_hot(classes, self.classes), train);
+        (pixels.sigmoid()).reshape([batch, channels, height, width])
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> i64 {
+        self.classes
+    }
+
+    /// Draws `batch` classes.
+    pub fn draw(&self, batch: i64) -> Tensor {
+        Tensor::randint(self.classes, [batch], (Kind::Int64, self.device))
+    }
+
+    fn judge(&self, (images, classes): &Pairs) -> Tensor {
+        let one_hot = one_hot(classes, self.classes);
+        self.d.forward(&images.flatten(1, -1), &one_hot, true)
+    }
+
+    /// `x_l` and `y_l`; `x_u`.
+    fn parts(&self, batch: &ImageBatch) -> (Pairs, Tensor) {
+        let told = batch.labels.ne(NO_LABEL).to_kind(Kind::Int64);
+        let count = told.sum(Kind::Int64).int64_value(&[]);
+        let batch = batch.to(self.device);
+        let rest = batch.images.size()[0] - count;
+        (
+            (
+                batch.images.narrow(0, 0, count),
+                batch.labels.narrow(0, 0, count),
+            ),
+            batch.images.narrow(0, count, rest),
+        )
+    }
+
+    /// Images under the classes that the classifier names.
+    fn named(&self, images: &Tensor) -> Pairs {
+        let logits = tch::no_grad(|| self.classify(images, false));
+        (images.shallow_clone(), logits.argmax(1, false))
+    }
+
+    fn play(
+        &mut self,
+        labelled: &Pairs,
+        unlabelled: &Tensor,
+        clock: &Clock,
+        scalars: &mut Scalars,
+    ) -> Result<()> {
+        let halves = unlabelled.chunk(2, 0);
+        let (as_real, as_made) = (self.named(&halves[0]), self.named(&halves[1]));
+        let drawn = self.draw(labelled.0.size()[0]);
+        let made = self.generate(&drawn, true);
+
+        let real = self.judge(&(
+            Tensor::cat(&[&labelled.0, &as_real.0], 0),
+            Tensor::cat(&[&labelled.1, &as_real.1], 0),
+        ));
+        let of_made = self.judge(&(made.detach(), drawn.shallow_clone()));
+        let of_named = self.judge(&as_made);
+        let loss = minus_log(&real) + (minus_log(&-&of_made) + minus_log(&-&of_named)) * 0.5;
+        scalars.add("discriminator/loss", &loss);
+        let all_made = Tensor::cat(&[of_made, of_named], 0);
+        let right = discriminator_accuracy(&real, &all_made);
+        scalars.add("discriminator/accuracy", &right);
+        update(&mut [&mut self.discriminator], &loss, clock.total)?;
+
+        let loss = minus_log(&self.judge(&(made, drawn))) * 0.5;
+        scalars.add("generator/loss", &loss);
+        update(&mut [&mut self.generator], &loss, clock.total)
+    }
+
+    /// What the classifier pays.
+    fn classifier_loss(
+        &self,
+        (images, labels): &Pairs,
+        unlabelled: &Tensor,
+        clock: &Clock,
+        scalars: &mut Scalars,
+    ) -> Tensor {
+        let o = &self.options;
+        let logits = self.classify(images, true);
+        let named = cross_entropy(&logits, labels, 0.0);
+        scalars.add("classifier/cross_entropy", &named);
+        scalars.add("classifier/accuracy", &accuracy(&logits, labels));
+        let logits = self.classify(unlabelled, true);
+        let (unsure, balance) = (entropy(&logits), class_balance(&logits));
+        scalars.add("classifier/entropy", &unsure);
+        let mut loss = named + unsure * o.entropy_weight + balance * o.balance_weight;
+        if clock.step >= o.alone_steps && o.game_weight > 0.0 {
+            let (most, class) = logits.softmax(1, Kind::Float).max_dim(1, false);
+            let scores = self
+                .judge(&(unlabelled.shallow_clone(), class))
+                .squeeze_dim(1);
+            let game = (most * scores.neg().softplus()).mean(Kind::Float);
+            scalars.add("classifier/game", &game);
+            loss += game * o.game_weight;
+        }
+        if clock.step >= o.pairs_after && o.pairs_weight > 0.0 {
+            let drawn = self.draw(images.size()[0]);
+            let made = tch::no_grad(|| self.generate(&drawn, true));
+            let told = cross_entropy(&self.classify(&made, true), &drawn, 0.0);
+            scalars.add("classifier/pairs", &told);
+            loss += told * o.pairs_weight;
+        }
+        loss
+    }
+}
+
+/// `-log sigmoid(score)`, mean.
+fn minus_log(scores: &Tensor) -> Tensor {
+    scores.neg().softplus().mean(Kind::Float)
+}
+
+impl Method for TripleGan {
+    type Batch = ImageBatch;
+
+    fn players(&mut self) -> Vec<&mut Player> {
+        vec![
+            &mut self.classifier,
+            &mut self.generator,
+            &mut self.discriminator,
+        ]
+    }
+
+    fn step(&mut self, batches: &[ImageBatch], clock: &Clock) -> Result<Scalars> {
+        bf16_autocast(self.bf16, || {
+            let mut scalars = Scalars::default();
+            for batch in batches {
+                let (labelled, unlabelled) = self.parts(batch);
+                if clock.step >= self.options.alone_steps {
+                    self.play(&labelled, &unlabelled, clock, &mut scalars)?;
+                }
+                let loss = self.classifier_loss(&labelled, &unlabelled, clock, &mut scalars);
+                scalars.add("classifier/loss", &loss);
+                update(&mut [&mut self.classifier], &loss, clock.total)?;
+            }
+            Ok(scalars)
+        })
+    }
+
+    fn validate(&self, batch: &ImageBatch) -> Result<Scalars> {
+        bf16_autocast(self.bf16, || {
+            let mut scalars = Scalars::default();
+            let batch = batch.to(self.device);
+            let logits = self.classify(&batch.images, false);
+            scalars.add("loss", &cross_entropy(&logits, &batch.labels, 0.0));
+            scalars.add("classifier/accuracy", &accuracy(&logits, &batch.labels));
+            Ok(scalars)
+        })
+    }
+}
