@@ -19,6 +19,7 @@ mod fbank;
 mod feature_map;
 mod features;
 mod frontier;
+mod map;
 mod mel;
 mod mfcc;
 mod pipes;
@@ -77,6 +78,7 @@ enum Command {
     Swap(swap::SwapArgs),
     Results(results::ResultsArgs),
     Frontier(frontier::FrontierArgs),
+    Map(map::MapArgs),
     CtmToAli(ctm_to_ali::CtmToAliArgs),
 }
 
@@ -114,6 +116,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Swap(args) => swap::run(args),
         Command::Results(args) => results::run(args),
         Command::Frontier(args) => frontier::run(args),
+        Command::Map(args) => map::run(args),
         Command::CtmToAli(args) => ctm_to_ali::run(args),
     }
 }

@@ -5,6 +5,7 @@ pub mod edits;
 pub mod extract;
 pub mod factors;
 pub mod grouping;
+pub mod images;
 pub mod interval;
 pub mod probe;
 pub mod swap;

@@ -1,11 +1,13 @@
-//! Results for people: tables on the terminal, the same as TSV, summaries over experiments, charts as SVG, and
-//! pictures of utterances as SVG and PNG.
+//! Results for people: tables on the terminal, the same as TSV, summaries over experiments, charts as SVG,
+//! pictures of utterances and maps of points as SVG and PNG, and grids of images as PNG.
 
 pub mod chart;
 #[cfg(feature = "torch")]
 pub mod frontier;
+pub mod grid;
 pub mod labels;
 pub mod picture;
+pub mod scatter;
 #[cfg(feature = "torch")]
 pub mod summary;
 pub mod table;

@@ -13,6 +13,7 @@ mod features;
 mod floors;
 mod frontier;
 mod kaldi_archives;
+mod map;
 mod memory;
 mod methods;
 mod mini_data;

@@ -1,0 +1,151 @@
+//! What methods that make images are judged by: distances between the features of real and made images, how clusters
+//! answer to classes, what codes tell their nearest neighbours and a linear classifier, and maps of them. Plain numbers
+//! go in and come out; nothing here knows a network.
+
+pub mod assignment;
+pub mod frechet;
+pub mod kid;
+pub mod linear;
+pub mod map;
+pub mod neighbours;
+
+use ndarray::Array2;
+use tch::Tensor;
+use tch::kind::Element;
+
+use crate::error::{Error, Result};
+
+/// Vectors `[items, dims]`, and the class of every item, from 0.
+#[derive(Debug, Clone, Copy)]
+pub struct Labelled<'a> {
+    /// `[items, dims]`.
+    pub vectors: &'a Array2<f32>,
+    /// One an item.
+    pub labels: &'a [usize],
+}
+
+impl Labelled<'_> {
+    /// Whether there is a label for each of at least one finite vector; `name` is told in errors.
+    fn check(&self, name: &str) -> Result<()> {
+        if self.vectors.nrows() != self.labels.len() {
+            let expected = format!("{} labels, one a vector", self.vectors.nrows());
+            return Err(Error::option(name, expected, self.labels.len().to_string()));
+        }
+        check_vectors(name, self.vectors, 1)
+    }
+}
+
+/// Refuses less than `least` items, vectors without dimensions and what is not finite.
+fn check_vectors<T: Copy + Into<f64>>(name: &str, vectors: &Array2<T>, least: usize) -> Result<()> {
+    let (items, dims) = vectors.dim();
+    if items < least || dims == 0 {
+        let expected = format!("at least {least} vectors of at least one number");
+        return Err(Error::option(name, expected, format!("{items} of {dims}")));
+    }
+    match vectors
+        .iter()
+        .map(|&value| value.into())
+        .find(|value: &f64| !value.is_finite())
+    {
+        Some(value) => Err(Error::option(name, "finite numbers", value.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// Refuses two sets of vectors of different lengths.
+fn check_dims<T>(names: [&str; 2], sets: [&Array2<T>; 2]) -> Result<()> {
+    let [first, second] = sets.map(Array2::ncols);
+    if first == second {
+        return Ok(());
+    }
+    let expected = format!("{first} dimensions, as in {}", names[0]);
+    Err(Error::option(names[1], expected, second.to_string()))
+}
+
+/// A copy for libtorch, `[items, dims]`.
+fn tensor<T: Element + Clone>(values: &Array2<T>) -> Result<Tensor> {
+    Ok(Tensor::try_from(values.as_standard_layout())?)
+}
+
+#[cfg(test)]
+mod tests {
+    //! What scipy and scikit-learn say, from `tests/oracles/image_scores.py`.
+
+    use ndarray::Array2;
+    use serde::Deserialize;
+
+    #[derive(Deserialize)]
+    pub(super) struct Golden {
+        pub(super) frechet: Vec<Pair>,
+        pub(super) kid: Vec<Pair>,
+        pub(super) assignment: Vec<Assignment>,
+        pub(super) linear: Vec<Linear>,
+        pub(super) affinities: Vec<Affinities>,
+    }
+
+    /// Two sets and the distance between them.
+    #[derive(Deserialize)]
+    pub(super) struct Pair {
+        pub(super) name: String,
+        first: Vec<Vec<f64>>,
+        second: Vec<Vec<f64>>,
+        pub(super) distance: f64,
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct Assignment {
+        counts: Vec<Vec<usize>>,
+        pub(super) accuracy: f64,
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct Linear {
+        vectors: Vec<Vec<f64>>,
+        pub(super) labels: Vec<usize>,
+        pub(super) decay: f64,
+        pub(super) loss: f64,
+    }
+
+    #[derive(Deserialize)]
+    pub(super) struct Affinities {
+        vectors: Vec<Vec<f64>>,
+        pub(super) perplexity: f64,
+        pub(super) affinities: Vec<Vec<f64>>,
+    }
+
+    impl Pair {
+        pub(super) fn first(&self) -> Array2<f64> {
+            matrix(&self.first)
+        }
+        pub(super) fn second(&self) -> Array2<f64> {
+            matrix(&self.second)
+        }
+    }
+
+    impl Assignment {
+        pub(super) fn counts(&self) -> Array2<usize> {
+            matrix(&self.counts)
+        }
+    }
+
+    impl Linear {
+        pub(super) fn vectors(&self) -> Array2<f64> {
+            matrix(&self.vectors)
+        }
+    }
+
+    impl Affinities {
+        pub(super) fn vectors(&self) -> Array2<f64> {
+            matrix(&self.vectors)
+        }
+    }
+
+    pub(super) fn golden() -> Golden {
+        serde_json::from_str(include_str!("../../../tests/golden/image_scores.json")).unwrap()
+    }
+
+    fn matrix<T: Clone>(rows: &[Vec<T>]) -> Array2<T> {
+        let shape = (rows.len(), rows[0].len());
+        Array2::from_shape_vec(shape, rows.concat()).unwrap()
+    }
+}
