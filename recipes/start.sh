@@ -17,9 +17,9 @@ seeds=0
 set=
 probe_seeds=${probe_seeds:-1}
 quick=false
-help_of="run.sh ../start.sh"
-. ../parse_options.sh
-. ../path.sh
-. ../cmd.sh
-. ../fetch.sh
-. ../stages.sh
+help_of="run.sh $recipes/start.sh"
+. "$recipes/parse_options.sh"
+. "$recipes/path.sh"
+. "$recipes/cmd.sh"
+. "$recipes/fetch.sh"
+. "$recipes/stages.sh"

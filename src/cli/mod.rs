@@ -12,6 +12,8 @@ mod compute_vad;
 mod copy_feats;
 mod ctm_to_ali;
 mod data;
+mod encode;
+mod evaluate;
 mod extract;
 mod factors;
 mod failures;
@@ -19,6 +21,7 @@ mod fbank;
 mod feature_map;
 mod features;
 mod frontier;
+mod image_source;
 mod map;
 mod mel;
 mod mfcc;
@@ -28,7 +31,9 @@ mod plot;
 mod probe;
 mod progress;
 mod results;
+mod sample;
 mod score;
+mod scores;
 mod select_voiced_frames;
 mod spectrogram;
 mod splice_feats;
@@ -71,6 +76,10 @@ enum Command {
     AugmentFeats(augment_feats::AugmentFeatsArgs),
     Train(train::TrainArgs),
     Extract(extract::ExtractArgs),
+    Evaluate(evaluate::EvaluateArgs),
+    Encode(encode::EncodeArgs),
+    Sample(sample::SampleArgs),
+    Scores(scores::ScoresArgs),
     Probe(probe::ProbeArgs),
     Abx(abx::AbxArgs),
     Factors(factors::FactorsArgs),
@@ -109,6 +118,10 @@ pub fn run() -> anyhow::Result<()> {
         Command::AugmentFeats(args) => augment_feats::run(&args),
         Command::Train(args) => train::run(args),
         Command::Extract(args) => extract::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Encode(args) => encode::run(args),
+        Command::Sample(args) => sample::run(args),
+        Command::Scores(args) => scores::run(args),
         Command::Probe(args) => probe::run(args),
         Command::Abx(args) => abx::run(args),
         Command::Factors(args) => factors::run(args),

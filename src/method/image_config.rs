@@ -9,7 +9,7 @@ use super::dann::DannOptions;
 use super::infogan::InfoGanOptions;
 use super::triplegan::TripleGanOptions;
 use super::vaegan::VaeGanOptions;
-use crate::dataset::images::{ImageAugment, ImageOptions, ImageSource};
+use crate::dataset::images::{ImageAugment, ImageOptions, ImageSource, Images};
 use crate::error::{Error, Result};
 use crate::nn::device::DeviceChoice;
 use crate::nn::image::RecogniserOptions;
@@ -108,6 +108,24 @@ pub struct ImageInventory {
     pub shape: [i64; 3],
     /// Classes; 0 without labels.
     pub classes: i64,
+}
+
+impl ImageInventory {
+    /// Refuses images of another shape; `name` is the option that they come from.
+    ///
+    /// # Errors
+    /// [`Error::Option`] with both shapes.
+    pub fn check_shape(&self, name: &str, images: &Images) -> Result<()> {
+        let of = images.shape;
+        let found = [of.channels, of.height, of.width].map(|side| side as i64);
+        match found == self.shape {
+            true => Ok(()),
+            false => {
+                let expected = format!("images of {:?} (channels, height, width)", self.shape);
+                Err(Error::option(name, expected, format!("{found:?}")))
+            }
+        }
+    }
 }
 
 impl ImageMethodOptions {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tch::Device;
+use tch::{Device, Tensor};
 
 use super::autoencoder::Autoencoder;
 use super::bigan::BiGan;
@@ -70,6 +70,20 @@ impl ImageModel {
                 let game = &options.game;
                 Self::Dann(Box::new(Dann::new(game, classes, device, bf16, build)))
             }
+        }
+    }
+
+    /// Images `[batch, channels, height, width]` to the vectors by which the method knows them, `[batch, dims]`: codes of
+    /// an encoder, else the features that its classes are named from; InfoGAN's are what its discriminator reads.
+    pub fn encode(&self, images: &Tensor) -> Tensor {
+        match self {
+            Self::InfoGan(method) => method.encode(images),
+            Self::VaeGan(method) => method.encode(images, false).0,
+            Self::BiGan(method) => method.coders().encode(images, false),
+            Self::Autoencoder(method) => method.coders().encode(images, false),
+            Self::TripleGan(method) => method.features(images),
+            Self::Classifier(method) => method.features(images),
+            Self::Dann(method) => method.trunk().of(images, false),
         }
     }
 

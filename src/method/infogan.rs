@@ -229,6 +229,14 @@ impl InfoGan {
         self.d.forward(images, self.options.categories, train)
     }
 
+    /// What the discriminator reads from images: chances of the categories and means of the continuous codes,
+    /// `[batch, categories + continuous]`.
+    pub fn encode(&self, images: &Tensor) -> Tensor {
+        let answer = self.judge(images, false);
+        let category = answer.category.softmax(1, Kind::Float);
+        Tensor::cat(&[category, answer.continuous], 1)
+    }
+
     /// The category's cross-entropy `H(c) - I`, and the continuous codes' negative log-likelihood under Gaussians of
     /// deviation 1, in nats and without its constant.
     fn surprise(&self, answer: &Answer, latent: &Latent) -> (Tensor, Tensor) {

@@ -197,6 +197,12 @@ impl TripleGan {
         self.head.forward(&features, train)
     }
 
+    /// What the classifier's last layer reads of images, `[batch, dims]`.
+    pub fn features(&self, images: &Tensor) -> Tensor {
+        self.head
+            .features(&self.extractor.forward(images, false), false)
+    }
+
     /// Images of `classes` `[batch]`, in 0..1.
     pub fn generate(&self, classes: &Tensor, train: bool) -> Tensor {
         let [channels, height, width] = self.shape;

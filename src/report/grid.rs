@@ -5,7 +5,7 @@ use std::path::Path;
 use ndarray::{ArrayView3, ArrayView4, Axis};
 
 use crate::error::{Error, Result};
-use crate::io::atomic;
+use crate::io::png::{Raster, write_png};
 
 /// Pixels between images and around all.
 const BORDER: usize = 2;
@@ -51,7 +51,7 @@ impl ImageGrid<'_> {
             .zoom
             .unwrap_or_else(|| WIDE.div_ceil(columns.saturating_mul(width)));
         let cell = (height.saturating_mul(zoom), width.saturating_mul(zoom));
-        let mut raster = Raster::blank(
+        let mut raster = blank(
             channels,
             along(images.div_ceil(columns), cell.0),
             along(columns, cell.1),
@@ -59,7 +59,7 @@ impl ImageGrid<'_> {
         for (number, image) in self.images.axis_iter(Axis(0)).enumerate() {
             let top = BORDER + number / columns * (cell.0 + BORDER);
             let left = BORDER + number % columns * (cell.1 + BORDER);
-            raster.draw(image, (top, left), zoom);
+            draw(&mut raster, image, (top, left), zoom);
         }
         Ok(raster)
     }
@@ -72,59 +72,32 @@ fn along(cells: usize, size: usize) -> usize {
         .saturating_add(BORDER)
 }
 
-/// Pixels row after row, the channels of each together.
-struct Raster {
-    channels: usize,
-    height: usize,
-    width: usize,
-    pixels: Vec<u8>,
+/// Paper, that much of it.
+fn blank(channels: usize, height: usize, width: usize) -> Result<Raster> {
+    let bytes = height.saturating_mul(width).saturating_mul(channels);
+    if bytes > MOST_BYTES {
+        let expected = format!("a grid of at most {MOST_BYTES} bytes");
+        let found = format!("{width} by {height} pixels");
+        return Err(Error::option("images", expected, found));
+    }
+    Ok(Raster {
+        channels,
+        height,
+        width,
+        pixels: vec![PAPER; bytes],
+    })
 }
 
-impl Raster {
-    fn blank(channels: usize, height: usize, width: usize) -> Result<Self> {
-        let bytes = height.saturating_mul(width).saturating_mul(channels);
-        if bytes > MOST_BYTES {
-            let expected = format!("a grid of at most {MOST_BYTES} bytes");
-            return Err(Error::option(
-                "images",
-                expected,
-                format!("{width} by {height} pixels"),
-            ));
-        }
-        Ok(Self {
-            channels,
-            height,
-            width,
-            pixels: vec![PAPER; bytes],
-        })
-    }
-
-    /// Draws `[channels, height, width]` from its upper left corner, each pixel `zoom` times across and down.
-    fn draw(&mut self, image: ArrayView3<u8>, (top, left): (usize, usize), zoom: usize) {
-        for ((channel, y, x), &value) in image.indexed_iter() {
-            for row in top + y * zoom..top + (y + 1) * zoom {
-                let first = row * self.width + left + x * zoom;
-                for pixel in first..first + zoom {
-                    self.pixels[pixel * self.channels + channel] = value;
-                }
+/// Draws `[channels, height, width]` from its upper left corner, each pixel `zoom` times across and down.
+fn draw(raster: &mut Raster, image: ArrayView3<u8>, (top, left): (usize, usize), zoom: usize) {
+    for ((channel, y, x), &value) in image.indexed_iter() {
+        for row in top + y * zoom..top + (y + 1) * zoom {
+            let first = row * raster.width + left + x * zoom;
+            for pixel in first..first + zoom {
+                raster.pixels[pixel * raster.channels + channel] = value;
             }
         }
     }
-}
-
-fn write_png(path: &Path, raster: &Raster) -> Result<()> {
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, raster.width as u32, raster.height as u32);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_color(match raster.channels {
-        1 => png::ColorType::Grayscale,
-        _ => png::ColorType::Rgb,
-    });
-    encoder
-        .write_header()
-        .and_then(|mut writer| writer.write_image_data(&raster.pixels))
-        .map_err(|error| Error::format(path, "pixels that a PNG can hold", error.to_string()))?;
-    atomic::write(path, bytes)
 }
 
 #[cfg(test)]

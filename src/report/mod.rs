@@ -9,6 +9,8 @@ pub mod labels;
 pub mod picture;
 pub mod scatter;
 #[cfg(feature = "torch")]
+pub mod scores;
+#[cfg(feature = "torch")]
 pub mod summary;
 pub mod table;
 pub mod utterance;

@@ -12,6 +12,7 @@ mod feature_operations;
 mod features;
 mod floors;
 mod frontier;
+mod images;
 mod kaldi_archives;
 mod map;
 mod memory;

@@ -1,13 +1,19 @@
 //! What methods that make images are judged by: distances between the features of real and made images, how clusters
 //! answer to classes, what codes tell their nearest neighbours and a linear classifier, and maps of them. Plain numbers
-//! go in and come out; nothing here knows a network.
+//! go in and come out; `evaluate` and `gallery` put them together for each method.
 
 pub mod assignment;
+pub mod codes;
+pub mod evaluate;
+pub mod forward;
 pub mod frechet;
+pub mod gallery;
 pub mod kid;
 pub mod linear;
 pub mod map;
 pub mod neighbours;
+pub mod samples;
+pub mod score;
 
 use ndarray::Array2;
 use tch::Tensor;

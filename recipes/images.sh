@@ -1,0 +1,80 @@
+# Sourced after start.sh by recipes of images: all their stages. A recipe says with `tests_of CONF` which sets a run is
+# tested on, one a line, as `unbraid evaluate --test` takes them.
+#
+# Stages: 0 prepare, 1 the classifier whose features measure samples, 2 train, 3 pictures, 4 evaluate, 5 results.
+
+mnist_url=https://ossci-datasets.s3.amazonaws.com/mnist
+
+# link_mnist: data/mnist, from --corpus (the folder of the four files, or one that has them under mnist/) or fetched.
+link_mnist() {
+  mkdir -p data
+  if [ -z "$corpus" ]; then
+    fetch $mnist_url/train-images-idx3-ubyte.gz f68b3c2dcbeaaa9fbdd348bbdeb94873
+    fetch $mnist_url/train-labels-idx1-ubyte.gz d53e105ee54ea40749a09fcbcd1e9432
+    fetch $mnist_url/t10k-images-idx3-ubyte.gz 9fb629c4189551a2d022fa330f9573f3
+    fetch $mnist_url/t10k-labels-idx1-ubyte.gz ec29112dd5afa0611ce80d1b7f02629c
+    ln -sfn ../downloads data/mnist
+    return
+  fi
+  find_corpus
+  local folder=$corpus
+  [ -d "$corpus/mnist" ] && folder=$corpus/mnist
+  [ -e "$folder/train-images-idx3-ubyte.gz" ] ||
+    { echo "$0: --corpus $corpus: expected train-images-idx3-ubyte.gz there or under mnist/, found neither" >&2; exit 1; }
+  ln -sfn "$folder" data/mnist
+}
+
+mnist_test=idx:data/mnist/t10k-images-idx3-ubyte.gz,data/mnist/t10k-labels-idx1-ubyte.gz
+
+# train_lenet CONF: the classifier that measures samples, once for all recipes of a corpus, in LENET.
+train_lenet() {
+  lenet=$out/lenet
+  [ "$quick" = true ] || lenet=../lenet/exp
+  if at 1; then
+    say "stage 1: train the classifier that measures samples"
+    $cmd unbraid train --conf ../lenet/conf/default.toml --exp $lenet --resume "${train_options[@]}"
+    [ -e $lenet/scores.json ] || unbraid evaluate --exp $lenet --test "$mnist_test" --out $lenet/scores
+  fi
+}
+
+# evaluate_one EXP CONF
+evaluate_one() {
+  local tests=() test options=()
+  while read -r test; do tests+=(--test "$test"); done < <(tests_of "$2")
+  [ -z "${lenet:-}" ] || options+=(--lenet "$lenet")
+  unbraid evaluate --exp "$1" "${tests[@]}" "${options[@]}" --out "$1/scores"
+}
+
+# image_stages: all but the first two.
+image_stages() {
+  local conf seed exp runs name list
+  if at 2; then train_all; fi
+  if at 3 && [ "${pictures:-true}" = true ]; then
+    for conf in $confs; do
+      for seed in $seeds; do
+        exp=$(exp_of "$conf" "$seed")
+        say "stage 3: pictures of $exp"
+        unbraid sample --exp "$exp" --test "$(tests_of "$conf" | head -n 1)" --out "$exp/pictures"
+      done
+    done
+  fi
+  if at 4; then
+    for conf in $confs; do
+      for seed in $seeds; do
+        exp=$(exp_of "$conf" "$seed")
+        say "stage 4: evaluate $exp"
+        [ -e "$exp/scores.json" ] || evaluate_one "$exp" "$conf"
+      done
+    done
+  fi
+  if at 5; then
+    say "stage 5: results"
+    runs=()
+    for conf in $confs; do
+      name=$(named "$conf" "$set") list=
+      for seed in $seeds; do list+=,$out/${name}_$seed/scores.json; done
+      runs+=("${name//=/ }=${list#,}")
+    done
+    unbraid scores "${runs[@]}" --out $out/results
+  fi
+}

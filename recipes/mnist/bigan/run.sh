@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# BiGAN on MNIST: an encoder and a generator that never see each other, beside the autoencoder of the same networks:
+# --confs "default autoencoder".
+#
+# recipes/mnist/bigan/run.sh [options]
+#   --corpus DIR       the folder of MNIST's four files, or one that has it as mnist/; fetched without this option
+#
+set -euo pipefail
+called_from=$PWD
+cd "$(dirname "$0")"
+corpus=
+. ../../start.sh
+. ../../images.sh
+
+tests_of() { echo "$mnist_test"; }
+
+if at 0; then
+  say "stage 0: prepare"
+  link_mnist
+fi
+train_lenet
+image_stages

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# InfoGAN on MNIST: a category and two continuous codes that a generator's images tell. Trains, draws each code from end
+# to end, and asks how the categories answer to digits.
+#
+# recipes/mnist/infogan/run.sh [options]
+#   --corpus DIR       the folder of MNIST's four files, or one that has it as mnist/; fetched without this option
+#
+set -euo pipefail
+called_from=$PWD
+cd "$(dirname "$0")"
+corpus=
+. ../../start.sh
+. ../../images.sh
+
+tests_of() { echo "$mnist_test"; }
+
+if at 0; then
+  say "stage 0: prepare"
+  link_mnist
+fi
+train_lenet
+image_stages

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# VAE-GAN on MNIST, with a discriminator of two classes (default) and of three (three), beside the variational autoencoder
+# of the same encoder and decoder (vae): --confs "vae default three".
+#
+# recipes/mnist/vaegan/run.sh [options]
+#   --corpus DIR       the folder of MNIST's four files, or one that has it as mnist/; fetched without this option
+#
+set -euo pipefail
+called_from=$PWD
+cd "$(dirname "$0")"
+corpus=
+. ../../start.sh
+. ../../images.sh
+
+tests_of() { echo "$mnist_test"; }
+
+if at 0; then
+  say "stage 0: prepare"
+  link_mnist
+fi
+train_lenet
+image_stages

@@ -1,0 +1,57 @@
+//! `unbraid scores`: evaluations of several trainings in one table.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::io::atomic;
+use crate::report::scores::{ScoreReport, score_table, summarise_scores};
+
+/// Put the evaluations of several trainings on images side by side.
+///
+/// Every argument is a configuration's name and the JSON files that `unbraid evaluate --out` wrote for its runs (seeds).
+/// The table has a row a score: the median over runs, the least and the greatest, and what stands beside it.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  unbraid scores vae=exp/vae_0/scores.json,exp/vae_1/scores.json default=exp/default_0/scores.json --out exp/results")]
+pub struct ScoresArgs {
+    /// A configuration and its runs.
+    #[arg(value_name = "NAME=FILE[,FILE...]", required = true, value_parser = parse)]
+    runs: Vec<(String, Vec<PathBuf>)>,
+    /// Writes PREFIX.tsv, PREFIX.json and PREFIX.md.
+    #[arg(long, value_name = "PREFIX")]
+    out: Option<PathBuf>,
+}
+
+fn parse(text: &str) -> Result<(String, Vec<PathBuf>), String> {
+    match text.split_once('=') {
+        Some((name, files)) if !name.is_empty() && !files.is_empty() => Ok((
+            name.to_string(),
+            files.split(',').map(PathBuf::from).collect(),
+        )),
+        _ => Err("expected NAME=FILE[,FILE...]".into()),
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the library says.
+pub fn run(args: ScoresArgs) -> anyhow::Result<()> {
+    let mut summaries = Vec::new();
+    for (name, files) in &args.runs {
+        let reports = files.iter().map(|file| ScoreReport::read(file));
+        let reports = reports.collect::<crate::Result<Vec<_>>>()?;
+        summaries.extend(summarise_scores(name, &reports));
+    }
+    let table = score_table(&summaries);
+    write!(std::io::stdout(), "{table}")?;
+    if let Some(prefix) = &args.out {
+        let json = serde_json::to_string_pretty(&summaries)?;
+        atomic::write(format!("{}.tsv", prefix.display()), table.to_tsv())?;
+        atomic::write(format!("{}.md", prefix.display()), table.to_markdown())?;
+        atomic::write(format!("{}.json", prefix.display()), json + "\n")?;
+    }
+    Ok(())
+}
