@@ -44,7 +44,8 @@ unit: setup
 bench: setup
 	@UNBRAID_PEERS=$$(scripts/oracles.sh benches/peers/requirements.txt) || unset UNBRAID_PEERS; \
 	[ -z "$$UNBRAID_PEERS" ] || export UNBRAID_PEERS; \
-	cargo bench --profile release --bench front_ends && cargo bench --profile release --bench command -- 5
+	cargo bench --profile release --bench front_ends && cargo bench --profile release --bench training && \
+	cargo bench --profile release --bench command -- 5
 
 # A few steps of everything.
 recipes: build

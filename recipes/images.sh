@@ -45,17 +45,26 @@ evaluate_one() {
   unbraid evaluate --exp "$1" "${tests[@]}" "${options[@]}" --out "$1/scores"
 }
 
+# pictures_of EXP CONF: what it makes, and maps of the vectors by which it knows images.
+pictures_of() {
+  local tests=() test
+  say "stage 3: pictures of $1"
+  while read -r test; do tests+=(--test "$test"); done < <(tests_of "$2")
+  if [[ $(sed -n 's/^name = //p' "$1/conf.toml") != *@(dann|classifier)* ]]; then
+    unbraid sample --exp "$1" "${tests[@]:0:2}" --out "$1/pictures"
+  fi
+  unbraid encode --exp "$1" "${tests[@]}" --tables "$1" "ark,scp:$1/codes.ark,$1/codes.scp"
+  unbraid map "$1/codes.scp" --labels "$1/text" --out "$1/pictures/classes.svg"
+  [ ${#tests[@]} -le 2 ] || unbraid map "$1/codes.scp" --labels "$1/utt2set" --out "$1/pictures/sets.svg"
+}
+
 # image_stages: all but the first two.
 image_stages() {
   local conf seed exp runs name list
   if at 2; then train_all; fi
-  if at 3 && [ "${pictures:-true}" = true ]; then
+  if at 3; then
     for conf in $confs; do
-      for seed in $seeds; do
-        exp=$(exp_of "$conf" "$seed")
-        say "stage 3: pictures of $exp"
-        unbraid sample --exp "$exp" --test "$(tests_of "$conf" | head -n 1)" --out "$exp/pictures"
-      done
+      for seed in $seeds; do pictures_of "$(exp_of "$conf" "$seed")" "$conf"; done
     done
   fi
   if at 4; then

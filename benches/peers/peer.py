@@ -2,6 +2,7 @@
 
 Usage: peer.py NAME SAMPLES.f32 (16 kHz, full scale at 1)
        peer.py flac_to_ark WAV.SCP PROCESSES
+       peer.py infogan_steps|dann_steps STEPS
 It works on one thread. Loading, imports and a round to warm up are not counted.
 """
 
@@ -93,6 +94,12 @@ def main():
     name, arguments = sys.argv[1], sys.argv[2:]
     if name == "flac_to_ark":
         work = flac_to_ark(*arguments)
+    elif name.endswith("_steps"):
+        import torch
+        import training
+
+        torch.set_num_threads(1)
+        work = getattr(training, name)(*arguments)
     else:
         work = globals()[name](np.fromfile(arguments[0], dtype="<f4"))
     work()

@@ -1,10 +1,10 @@
 //! Sets of images on a command line.
 
-use crate::dataset::images::ImageSource;
+use crate::dataset::images::{Ground, ImageSource};
 
 /// How a set of images is written.
 pub const FORMS: &str =
-    "[NAME=]idx:IMAGES[,LABELS], [NAME=]folder:DIR or [NAME=]sprites:COUNT[,SEED]";
+    "[NAME=]idx:IMAGES[,LABELS], [NAME=]folder:DIR or [NAME=]sprites:COUNT[,SEED[,noise]]";
 
 /// Reads `[NAME=]KIND:WHERE`; without a name it is the kind's.
 pub fn parse_named_source(text: &str) -> Result<(String, ImageSource), String> {
@@ -27,10 +27,17 @@ pub fn parse_named_source(text: &str) -> Result<(String, ImageSource), String> {
             labels: second.map(Into::into),
         },
         "folder" => ImageSource::Folder { path: place.into() },
-        "sprites" => ImageSource::Sprites {
-            count: number(first)? as usize,
-            seed: second.map_or(Ok(0), number)?,
-        },
+        "sprites" => {
+            let (seed, ground) = match second.map(|seed| (seed, seed.strip_suffix(",noise"))) {
+                Some((_, Some(seed))) => (Some(seed), Ground::Noise),
+                other => (other.map(|(seed, _)| seed), Ground::Black),
+            };
+            ImageSource::Sprites {
+                count: number(first)? as usize,
+                seed: seed.map_or(Ok(0), number)?,
+                ground,
+            }
+        }
         _ => return Err(format!("expected {FORMS}, found '{kind}'")),
     };
     Ok((name.to_string(), source))
@@ -57,8 +64,18 @@ mod tests {
             read("folder:a,b").1,
             ImageSource::Folder { path: "a,b".into() }
         );
-        let sprites = ImageSource::Sprites { count: 10, seed: 3 };
-        assert_eq!(read("sprites:10,3"), ("sprites".into(), sprites));
+        for (text, ground) in [
+            ("sprites:10,3", Ground::Black),
+            ("sprites:10,3,noise", Ground::Noise),
+        ] {
+            let (count, seed) = (10, 3);
+            let sprites = ImageSource::Sprites {
+                count,
+                seed,
+                ground,
+            };
+            assert_eq!(read(text), ("sprites".into(), sprites));
+        }
     }
 
     #[test]

@@ -387,7 +387,13 @@ fn a_run_gone_astray_keeps_its_last_checkpoint() {
 fn the_other_kind_of_experiment_is_refused() {
     let dir = trained(&of_recipe("mnist/lenet", "default"));
     put(&dir.path().join("feats.scp"), "");
-    let args = ["extract", "--exp=exp", "scp:feats.scp", "ark:out.ark"];
+    let args = [
+        "extract",
+        "--exp=exp",
+        "--strand=phonetic",
+        "scp:feats.scp",
+        "ark:out.ark",
+    ];
     let error = fail(dir.path(), &args, b"");
     assert!(error.contains("exp/conf.toml"), "{error}");
     let missing = ["evaluate", "--exp=none", "--test=sprites:9"];

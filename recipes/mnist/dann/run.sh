@@ -16,7 +16,6 @@ confs="at_once in_turns source target"
 . ../../images.sh
 names=$confs confs=
 for pair in $pairs; do for name in $names; do confs+="$pair/$name "; done; done
-pictures=false
 
 idx() { echo "$1=idx:data/$1/$2-images-$3-ubyte.gz,data/$1/$2-labels-idx1-ubyte.gz"; }
 

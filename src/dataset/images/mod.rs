@@ -13,6 +13,7 @@ pub use augment::ImageAugment;
 pub use labelled::draw_labelled;
 pub use sampler::ImageSampler;
 pub use source::{ImageOptions, ImageSource};
+pub use sprites::Ground;
 
 use crate::error::{Error, Result};
 

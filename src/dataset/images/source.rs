@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::fit::Fit;
-use super::sprites::sprites;
+use super::sprites::{Ground, sprites};
 use super::{ImageShape, Images};
 use crate::error::{Error, Result};
 use crate::io::idx::{Idx, read_idx};
@@ -41,6 +41,9 @@ pub enum ImageSource {
         count: usize,
         /// What they are drawn from.
         seed: u64,
+        /// What shapes lie on.
+        #[serde(default)]
+        ground: Ground,
     },
 }
 
@@ -90,13 +93,17 @@ impl ImageSource {
         match self {
             Self::Idx { images, labels } => open_idx(images, labels.as_deref(), options),
             Self::Folder { path } => open_folder(path, options),
-            Self::Sprites { count, seed } => {
+            Self::Sprites {
+                count,
+                seed,
+                ground,
+            } => {
                 if *count == 0 {
                     return Err(Error::option("data.count", "at least 1 image", "0"));
                 }
                 let count = taken(*count, options, "sprites that are drawn")?;
                 room(count, super::sprites::SHAPE)?;
-                let made = sprites(count, *seed);
+                let made = sprites(count, *seed, *ground);
                 let (pixels, shape) = fitted(made.pixels, made.shape, options)?;
                 Ok(Images {
                     pixels,
@@ -440,7 +447,11 @@ mod tests {
 
     #[test]
     fn senseless_options_are_refused() {
-        let sprites = |count| ImageSource::Sprites { count, seed: 0 };
+        let sprites = |count| ImageSource::Sprites {
+            count,
+            seed: 0,
+            ground: Ground::Black,
+        };
         let with = |size, channels| ImageOptions {
             size,
             channels,

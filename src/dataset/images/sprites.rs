@@ -9,6 +9,7 @@ use std::f64::consts::TAU;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::{ImageShape, Images, KnownFactor};
 
@@ -38,19 +39,38 @@ const RADII: [f64; 4] = [4.0, 5.25, 6.5, 7.75];
 /// Pixels between neighbouring places; all shapes lie wholly inside.
 const STEP: f64 = 1.5;
 const SHADES: [f64; 3] = [95.0, 175.0, 255.0];
+/// The brightest noise.
+const NOISE: u8 = 80;
 /// After how many parts of a turn a shape looks the same.
 const SYMMETRIES: [f64; SHAPES] = [4.0, 2.0, 1.0];
 /// Points a pixel is looked at, along each side.
 const POINTS: usize = 4;
 
+/// What shapes lie on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ground {
+    /// Nothing.
+    #[default]
+    Black,
+    /// Grey noise, darker than any shape, that shows wherever the shape does not: another domain.
+    Noise,
+}
+
 /// Draws `count` images, each from `seed` and its number alone; labels are shapes.
-pub fn sprites(count: usize, seed: u64) -> Images {
+pub fn sprites(count: usize, seed: u64, ground: Ground) -> Images {
     let rng = ChaCha8Rng::seed_from_u64(seed);
     let classes: Vec<_> = (0..count).map(|number| draw(&rng, number)).collect();
     let mut pixels = vec![0; count * SHAPE.values()];
     (pixels.par_chunks_exact_mut(SHAPE.values()))
         .zip(&classes)
-        .for_each(|(image, classes)| render(classes, image));
+        .enumerate()
+        .for_each(|(number, (image, classes))| {
+            render(classes, image);
+            if ground == Ground::Noise {
+                onto_noise(&rng, number, image);
+            }
+        });
     let of = |factor: usize| classes.iter().map(|classes| classes[factor]).collect();
     let factors = FACTORS.iter().enumerate();
     Images {
@@ -98,6 +118,16 @@ fn render(classes: &[usize; FACTORS.len()], image: &mut [u8]) {
     }
 }
 
+/// Lights up what is darker than noise of up to [`NOISE`].
+fn onto_noise(rng: &ChaCha8Rng, number: usize, image: &mut [u8]) {
+    let mut rng = rng.clone();
+    // Factors are drawn from the streams below.
+    rng.set_stream(number as u64 | 1 << 63);
+    for pixel in image {
+        *pixel = (*pixel).max(rng.random_range(0..=NOISE));
+    }
+}
+
 /// Whether a point lies in a shape. All lie in the unit circle, and cover about as much of it.
 fn inside(shape: usize, x: f64, y: f64) -> bool {
     match shape {
@@ -119,11 +149,23 @@ mod tests {
 
     #[test]
     fn an_image_depends_on_seed_and_number_alone() {
-        let many = sprites(50, 3);
-        let few = sprites(20, 3);
+        let many = sprites(50, 3, Ground::Black);
+        let few = sprites(20, 3, Ground::Black);
         assert_eq!(many.select(&(0..20).collect::<Vec<_>>()), few);
-        assert_ne!(sprites(20, 4), few);
+        assert_ne!(sprites(20, 4, Ground::Black), few);
         assert_eq!(many.labels.as_ref(), Some(&many.factors[0].classes));
+    }
+
+    #[test]
+    fn noise_lies_behind_the_shape() {
+        let (black, noise) = (sprites(9, 3, Ground::Black), sprites(9, 3, Ground::Noise));
+        assert_eq!(black.factors, noise.factors);
+        assert_eq!(sprites(4, 3, Ground::Noise).pixels, noise.pixels[..4 * 784]);
+        for (shape, pixel) in black.pixels.iter().zip(&noise.pixels) {
+            assert!(pixel == shape || (shape < pixel && *pixel <= NOISE));
+        }
+        let lit = noise.pixels.iter().filter(|pixel| **pixel > 0).count();
+        assert!(lit > noise.pixels.len() * 9 / 10);
     }
 
     #[test]
@@ -157,7 +199,7 @@ mod tests {
 
     #[test]
     fn classes_have_the_same_chance() {
-        let images = sprites(8000, 1);
+        let images = sprites(8000, 1, Ground::Black);
         for (factor, (name, classes)) in images.factors.iter().zip(FACTORS) {
             assert_eq!(factor.name, name);
             for class in 0..classes {

@@ -62,7 +62,9 @@ impl<'a> SampleJudge<'a> {
         let features = self.through(made, |batch| self.classifier.features(batch));
         let features = numbers(&features)?.mapv(f64::from);
         let frechet = frechet_distance(&Moments::of(&features)?, &self.moments)?;
-        let kernel = kid(&self.real, &features, KidOptions::default())?;
+        let options = KidOptions::default();
+        let size = options.size.min(features.nrows()).min(self.real.nrows());
+        let kernel = kid(&self.real, &features, KidOptions { size, ..options })?;
         Ok(vec![
             Score::new(set, format!("Frechet-LeNet, {name}"), frechet)
                 .beside("train against test", self.floor),

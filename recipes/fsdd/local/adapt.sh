@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# adapt.sh SEED OUT [TRAIN OPTION...]: each of the six speakers in turn as the domain whose words are not told (the recordings
+# are): accuracy of the digits of this speaker's test takes, for the network that only names the others' words (weight 0),
+# for DANN at once and for DANN in turns; OUT/adapt.tsv. Run from the recipe's folder after its stage 1.
+set -euo pipefail
+. ../path.sh
+seed=$1 out=$2
+shift 2
+
+last_accuracy() { grep '"valid"' "$1/log.jsonl" | tail -n 1 | sed 's/.*"label\/accuracy":\([0-9.]*\).*/\1/'; }
+
+rows=()
+for speaker in $(cut -d' ' -f1 data/train/spk2utt); do
+  dir=data/adapt/$speaker
+  mkdir -p "$dir"
+  echo "$speaker" > "$dir/target"
+  [ -e "$dir/test/feats.scp" ] || unbraid data subset --spk-list "$dir/target" data/test "$dir/test"
+  row=$speaker
+  for name in source at_once in_turns; do
+    exp=$out/${speaker}_$name conf=$name options=()
+    [ $name != source ] || { conf=at_once; options=(--set method.game.weight=0.0); }
+    unbraid train --conf "conf/dann/$conf.toml" --exp "$exp" --seed "$seed" --resume "${options[@]}" \
+      --set "method.target_speakers=[\"$speaker\"]" --set "data.valid=\"$dir/test\"" "$@"
+    row+=$'\t'$(last_accuracy "$exp")
+  done
+  rows+=("$row")
+done
+{
+  printf 'target\tsource alone\tat once\tin turns\n'
+  printf '%s\n' "${rows[@]}"
+  printf '%s\n' "${rows[@]}" | awk -F'\t' '{ for (c = 2; c <= NF; c++) sum[c] += $c }
+    END { printf "mean"; for (c = 2; c <= NF; c++) printf "\t%.3f", sum[c] / NR; print "" }'
+} > "$out/adapt.tsv"
+cat "$out/adapt.tsv"

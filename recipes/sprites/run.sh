@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Every image method on made images whose factors are known: InfoGAN, VAE-GAN and the variational autoencoder, BiGAN, Triple
+# GAN, DANN (to shapes on noise) and its source alone. Needs no download.
+#
+# recipes/sprites/run.sh [options]
+#
+set -euo pipefail
+cd "$(dirname "$0")"
+confs="infogan vae vaegan bigan triplegan dann source"
+. ../start.sh
+. ../images.sh
+
+# The target domain of an adaptation first.
+tests_of() {
+  case $1 in
+    dann | source) printf '%s\n' noise=sprites:2000,101,noise black=sprites:2000,100 ;;
+    *) echo sprites:10000,100 ;;
+  esac
+}
+
+lenet=$out/lenet
+if at 1; then
+  say "stage 1: train the classifier that measures samples"
+  $cmd unbraid train --conf conf/lenet.toml --exp $lenet --resume "${train_options[@]}"
+fi
+image_stages
