@@ -49,6 +49,7 @@ evaluate_one() {
 pictures_of() {
   local tests=() test
   say "stage 3: pictures of $1"
+  mkdir -p "$1/pictures"
   while read -r test; do tests+=(--test "$test"); done < <(tests_of "$2")
   if [[ $(sed -n 's/^name = //p' "$1/conf.toml") != *@(dann|classifier)* ]]; then
     unbraid sample --exp "$1" "${tests[@]:0:2}" --out "$1/pictures"

@@ -9,6 +9,7 @@
 #   --set LIST         "KEY=VALUE ...": instead of what a configuration says; the run's name tells it
 #   --probe-seeds N    seeds of each probe
 #   --quick BOOL       a few steps only, to see that everything works (false)
+recipes=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 stage=0
 stop_stage=5
 nj=2

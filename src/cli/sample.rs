@@ -7,6 +7,7 @@ use clap::Args;
 use super::image_source::{FORMS, parse_named_source};
 use crate::dataset::images::ImageSource;
 use crate::eval::images::gallery::{Gallery, gallery};
+use crate::io::atomic;
 use crate::method::images::load_images;
 use crate::nn::device::DeviceChoice;
 use crate::report::grid::ImageGrid;
@@ -53,6 +54,7 @@ pub fn run(args: SampleArgs) -> anyhow::Result<()> {
         Some((_, source)) => source.open(&config.view)?,
         None => config.data.train.open(&config.view)?,
     };
+    atomic::create_dir_all(&args.out)?;
     tch::manual_seed(args.seed as i64);
     for Gallery {
         name,
