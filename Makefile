@@ -50,6 +50,7 @@ bench: setup
 # A few steps of everything.
 recipes: build
 	recipes/run.sh mini --quick true
+	recipes/run.sh sprites --quick true
 	@if [ -n "$$UNBRAID_CORPORA" ]; \
 	then set -ex; for recipe in fsdd speechocean762; \
 	do recipes/run.sh $$recipe --corpus "$$UNBRAID_CORPORA/$$recipe" --quick true; done; \

@@ -26,14 +26,14 @@ link_mnist() {
 
 mnist_test=idx:data/mnist/t10k-images-idx3-ubyte.gz,data/mnist/t10k-labels-idx1-ubyte.gz
 
-# train_lenet CONF: the classifier that measures samples, once for all recipes of a corpus, in LENET.
+# train_lenet: the classifier that measures samples, once for all recipes of a corpus, in LENET.
 train_lenet() {
   lenet=$out/lenet
   [ "$quick" = true ] || lenet=../lenet/exp
-  if at 1; then
+  if at 1 && [ ! -e $lenet/scores.json ]; then
     say "stage 1: train the classifier that measures samples"
     $cmd unbraid train --conf ../lenet/conf/default.toml --exp $lenet --resume "${train_options[@]}"
-    [ -e $lenet/scores.json ] || unbraid evaluate --exp $lenet --test "$mnist_test" --out $lenet/scores
+    unbraid evaluate --exp $lenet --test "$mnist_test" --out $lenet/scores
   fi
 }
 

@@ -9,6 +9,7 @@ mod augment;
 mod augment_feats;
 mod compute_cmvn;
 mod compute_vad;
+mod convert;
 mod copy_feats;
 mod ctm_to_ali;
 mod data;
@@ -21,6 +22,7 @@ mod fbank;
 mod feature_map;
 mod features;
 mod frontier;
+mod griffin_lim;
 mod image_source;
 mod map;
 mod mel;
@@ -31,6 +33,7 @@ mod plot;
 mod probe;
 mod progress;
 mod results;
+mod resynthesis;
 mod sample;
 mod score;
 mod scores;
@@ -85,6 +88,8 @@ enum Command {
     Factors(factors::FactorsArgs),
     Score(score::ScoreArgs),
     Swap(swap::SwapArgs),
+    Convert(convert::ConvertArgs),
+    GriffinLim(griffin_lim::GriffinLimArgs),
     Results(results::ResultsArgs),
     Frontier(frontier::FrontierArgs),
     Map(map::MapArgs),
@@ -127,6 +132,8 @@ pub fn run() -> anyhow::Result<()> {
         Command::Factors(args) => factors::run(args),
         Command::Score(args) => score::run(args),
         Command::Swap(args) => swap::run(args),
+        Command::Convert(args) => convert::run(args),
+        Command::GriffinLim(args) => griffin_lim::run(args),
         Command::Results(args) => results::run(args),
         Command::Frontier(args) => frontier::run(args),
         Command::Map(args) => map::run(args),

@@ -122,13 +122,47 @@ impl FeatureView {
         }
     }
 
+    /// What networks have made, as [`FeatureView::apply`] gives it, back to features as they were: of the length, the
+    /// loudness and, where these are an utterance's own, the mean and deviation of `like`, `[frames, bins]`.
+    pub fn restore(&self, seen: Array2<f32>, like: &Array2<f32>) -> Array2<f32> {
+        let mut feats = match self.options.stretch_frames {
+            0 => seen,
+            _ => stretch(&seen, like.nrows()),
+        };
+        let loudness = match self.options.loudness {
+            true => loudness(like),
+            false => 0.0,
+        };
+        match self.options.cmvn {
+            Cmvn::None => {}
+            Cmvn::Global => {
+                let (mean, std) = (
+                    Array1::from(self.mean.clone()),
+                    Array1::from(self.std.clone()),
+                );
+                feats = feats * &std + &mean;
+            }
+            Cmvn::Utterance => {
+                let mean = like.mean_axis(Axis(0)).unwrap_or_default();
+                let std = like.std_axis(Axis(0), 0.0).mapv(|s| s.max(1e-5));
+                feats = feats * &std + &(mean - loudness);
+            }
+        }
+        feats + loudness
+    }
+
     fn level(&self, mut feats: Array2<f32>) -> Array2<f32> {
         if self.options.loudness {
-            let mean = feats.iter().map(|&x| f64::from(x)).sum::<f64>() / feats.len().max(1) as f64;
-            feats -= mean as f32;
+            let mean = loudness(&feats);
+            feats -= mean;
         }
         feats
     }
+}
+
+/// Mean over all bins and frames.
+fn loudness(feats: &Array2<f32>) -> f32 {
+    (feats.iter().map(|&x| f64::from(x)).sum::<f64>() / feats.len().max(1) as f64) as f32
 }
 
 /// Linear interpolation of `[frames, bins]` to `[target, bins]`; first and last frame stay.
@@ -197,6 +231,25 @@ impl Moments {
 mod tests {
     use super::*;
     use ndarray::array;
+
+    #[test]
+    fn what_was_seen_comes_back() {
+        let feats = Array2::from_shape_fn((9, 4), |(t, b)| (t * 3 + b * b) as f32 * 0.3 - 2.0);
+        for cmvn in [Cmvn::None, Cmvn::Utterance, Cmvn::Global] {
+            for (loudness, stretch_frames) in [(true, 0), (false, 0), (true, 9)] {
+                let options = ViewOptions {
+                    loudness,
+                    cmvn,
+                    stretch_frames,
+                };
+                let other = feats.mapv(|x| x * 2.0 + 1.0);
+                let view = FeatureView::fit(&options, 4, std::iter::once(Ok(other))).unwrap();
+                let back = view.restore(view.apply(feats.clone()), &feats);
+                let gap = (&back - &feats).mapv(f32::abs);
+                assert!(gap.iter().all(|&gap| gap < 1e-4), "{options:?} {gap}");
+            }
+        }
+    }
 
     #[test]
     fn global_statistics_standardise_the_corpus() {

@@ -84,7 +84,7 @@ pub fn swap(
         name("feats.scp")
     ))?;
     for pair in &pairs {
-        let decoded = decode(model, device, &read(pair.source)?, &read(pair.voice)?)?;
+        let decoded = lend(model, device, &read(pair.source)?, &read(pair.voice)?)?;
         writer.write(&key(&dir, pair), &decoded)?;
     }
     writer.finish()?;
@@ -92,8 +92,11 @@ pub fn swap(
     Ok(pairs.len())
 }
 
-/// The words of `source` with the voice of `voice`, `[frames, bins]`.
-fn decode(
+/// The words of `source` with the voice of `voice`, features as the networks see them, `[frames, bins]`.
+///
+/// # Errors
+/// [`Error::Option`] for a method without a speaker strand or a decoder.
+pub fn lend(
     model: &dyn Strands,
     device: Device,
     source: &Array2<f32>,

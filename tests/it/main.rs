@@ -4,6 +4,7 @@ mod abx;
 mod audio;
 mod augment;
 mod cmvn;
+mod convert;
 mod copy_feats;
 mod data;
 mod extract;

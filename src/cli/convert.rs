@@ -1,0 +1,90 @@
+//! `unbraid convert`: one recording's words with another's voice, to hear.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use ndarray::Array2;
+
+use super::resynthesis::ResynthesisArgs;
+use crate::eval::swap::lend;
+use crate::io::audio::{AudioOptions, Waveform, read_audio, write_wav};
+use crate::io::kaldi::TableWriter;
+use crate::method::speech::load;
+use crate::nn::device::DeviceChoice;
+use crate::signal::resample::resample;
+use crate::signal::{FrontEnd, FrontEndOptions};
+use crate::train::experiment::Experiment;
+
+/// Say one recording's words with another's voice.
+///
+/// The phonetic strand of SOURCE and the speaker strand of VOICE go through the decoder; the features that come out, brought
+/// back to SOURCE's loudness and length, become a WAV file by the Griffin-Lim algorithm, or, for a vocoder of your own, an
+/// archive of features. The front-end is the one that the experiment was trained with (data.front_end).
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  unbraid convert --exp exp/default a.wav b.wav --out a_as_b.wav
+  unbraid convert --exp exp/default a.wav a.wav --out a_again.wav      # what decoding alone costs
+  unbraid convert --exp exp/default a.wav b.wav --feats ark,scp:mel.ark,mel.scp")]
+pub struct ConvertArgs {
+    /// Whose words: audio of one channel.
+    source: PathBuf,
+    /// Whose voice.
+    voice: PathBuf,
+    /// Folder of the experiment.
+    #[arg(long, value_name = "DIR")]
+    exp: PathBuf,
+    /// The WAV file.
+    #[arg(long, value_name = "FILE", required_unless_present = "feats")]
+    out: Option<PathBuf>,
+    /// Writes the features under the key SOURCE-VOICE (the files' names).
+    #[arg(long, value_name = "WSPECIFIER")]
+    feats: Option<String>,
+    /// Which checkpoint: last, best or step_000123.
+    #[arg(long, default_value = "last")]
+    checkpoint: String,
+    /// Where tensors live.
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+    #[command(flatten)]
+    resynthesis: ResynthesisArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the library says.
+pub fn run(args: ConvertArgs) -> anyhow::Result<()> {
+    let device = args.device.resolve()?;
+    let experiment = Experiment::open(&args.exp)?;
+    let (model, settled) = load(&experiment, &args.checkpoint, device)?;
+    let options = FrontEndOptions::read(args.exp.join("front_end.toml"))?;
+    let front_end = FrontEnd::new(options.clone())?;
+    let feats_of = |path: &PathBuf| -> crate::Result<Array2<f32>> {
+        let Waveform {
+            samples,
+            sample_rate_hz,
+        } = read_audio(path, &AudioOptions::default())?;
+        let rate = front_end.sample_rate_hz() as u32;
+        front_end.compute(&resample(&samples, sample_rate_hz, rate)?)
+    };
+    let (source, voice) = (feats_of(&args.source)?, feats_of(&args.voice)?);
+    let view = &settled.view;
+    let seen = (view.apply(source.clone()), view.apply(voice));
+    let lent = lend(model.as_ref(), device, &seen.0, &seen.1)?;
+    let feats = view.restore(lent, &source);
+    if let Some(target) = &args.feats {
+        let name = |path: &PathBuf| {
+            path.file_stem()
+                .map(|name| name.to_string_lossy().into_owned())
+        };
+        let key = [&args.source, &args.voice].map(|path| name(path).unwrap_or_default());
+        let mut writer = TableWriter::create(target)?;
+        writer.write(&key.join("-"), &feats)?;
+        writer.finish()?;
+    }
+    if let Some(out) = &args.out {
+        let waveform = args.resynthesis.waveform(&options, feats.view())?;
+        write_wav(out, &waveform)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,283 @@
+//! Features back to a waveform: the front-end undone as far as it can be. The logarithm is taken back, a spectrum found
+//! that its filters would turn into these energies (`filters.rs`), and a signal with that spectrum (`griffin_lim.rs`), whose
+//! pre-emphasis is taken back in turn. Phases are lost for good: what comes out is understood, not studio quality.
+
+mod filters;
+mod griffin_lim;
+
+use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+use super::front_end::FrontEndOptions;
+use super::pipeline::{Recipe, Scale, Whole};
+use crate::error::{Error, Result};
+use filters::FilterInverse;
+use griffin_lim::GriffinLim;
+
+/// How phases are found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResynthesisOptions {
+    /// Steps of the Griffin-Lim algorithm.
+    pub iterations: usize,
+    /// Acceleration alpha of its fast variant (Perraudin et al. 2013), 0 for the original.
+    pub momentum: f64,
+    /// Steps in which the spectrum behind the filters is found.
+    pub filter_iterations: usize,
+    /// Draws the first phases.
+    pub seed: u64,
+}
+
+impl Default for ResynthesisOptions {
+    fn default() -> Self {
+        Self {
+            iterations: 60,
+            momentum: 0.99,
+            filter_iterations: 60,
+            seed: 0,
+        }
+    }
+}
+
+/// A front-end's way back.
+#[derive(Debug)]
+pub struct Resynthesis {
+    options: ResynthesisOptions,
+    columns: usize,
+    scale: Scale,
+    exponent: f64,
+    filters: Option<FilterInverse>,
+    griffin_lim: GriffinLim,
+    gain: f64,
+    preemphasis: f64,
+    rate_hz: f64,
+}
+
+impl Resynthesis {
+    /// For features of a front-end.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a front-end that leaves too little (cepstra, a mean taken off, a mere energy), and what the
+    /// front-end's options and the options here are refused for.
+    pub fn new(front_end: &FrontEndOptions, options: ResynthesisOptions) -> Result<Self> {
+        options.check()?;
+        let recipe = front_end.recipe()?;
+        check_recipe(front_end, &recipe)?;
+        Ok(Self {
+            options,
+            columns: recipe.layout.columns,
+            scale: recipe.scale,
+            exponent: recipe.exponent,
+            filters: recipe
+                .filters
+                .as_ref()
+                .map(|filters| FilterInverse::new(filters, options.filter_iterations)),
+            griffin_lim: GriffinLim::new(recipe.grid, recipe.fft_length, &recipe.cut.window),
+            gain: recipe.cut.gain,
+            preemphasis: recipe.cut.preemphasis,
+            rate_hz: recipe.rate_hz,
+        })
+    }
+
+    /// Sample rate of what comes out, in Hz.
+    pub fn sample_rate_hz(&self) -> f64 {
+        self.rate_hz
+    }
+
+    /// Features `[frames, columns]` to samples of full scale 1, as many as the front-end would have made these frames of.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for other columns, no frame, or a value that is not finite.
+    pub fn waveform(&self, feats: ArrayView2<f32>) -> Result<Vec<f32>> {
+        if feats.ncols() != self.columns || feats.nrows() == 0 {
+            let expected = format!("at least one frame of {} columns", self.columns);
+            let found = format!("{} of {}", feats.nrows(), feats.ncols());
+            return Err(Error::option("features", expected, found));
+        }
+        if let Some(value) = feats.iter().find(|value| !value.is_finite()) {
+            return Err(Error::option(
+                "features",
+                "finite numbers",
+                value.to_string(),
+            ));
+        }
+        let energies = feats.mapv(|value| self.unscale(f64::from(value)));
+        let spectrum = match &self.filters {
+            Some(filters) => filters.spectrum(&energies),
+            None => energies,
+        };
+        let magnitudes: Array2<f64> = spectrum.mapv(|x| x.max(0.0).powf(1.0 / self.exponent));
+        let mut samples = self.griffin_lim.signal(&magnitudes, &self.options);
+        let mut last = 0.0;
+        for sample in &mut samples {
+            last = *sample + self.preemphasis * last;
+            *sample = last;
+        }
+        let scaled = samples.iter().map(|sample| sample / self.gain);
+        Ok(scaled.map(|x| x.clamp(-1.0, 1.0) as f32).collect())
+    }
+
+    fn unscale(&self, value: f64) -> f64 {
+        match self.scale {
+            Scale::Linear => value.max(0.0),
+            // Beyond this an energy is none of audio.
+            Scale::Log { factor, offset, .. } => ((value + offset) / factor).min(80.0).exp(),
+        }
+    }
+}
+
+impl ResynthesisOptions {
+    fn check(&self) -> Result<()> {
+        if !(0.0..1.5).contains(&self.momentum) {
+            let found = self.momentum.to_string();
+            return Err(Error::option("momentum", "0 <= alpha < 1.5", found));
+        }
+        match self.iterations == 0 || self.filter_iterations == 0 {
+            true => Err(Error::option("iterations", "at least 1", "0")),
+            false => Ok(()),
+        }
+    }
+}
+
+fn check_recipe(front_end: &FrontEndOptions, recipe: &Recipe) -> Result<()> {
+    let expected = "a front-end that can be undone: filters or a spectrum, without an energy column, cosine transform or \
+                    mean taken off";
+    let name = front_end.kind().name();
+    let found = match recipe {
+        Recipe {
+            transform: Some(_), ..
+        } => format!("{name}, which has a cosine transform"),
+        Recipe {
+            whole: Whole::Nothing | Whole::Floor { .. },
+            layout,
+            ..
+        } if layout.energy.is_none() => return Ok(()),
+        Recipe { layout, .. } if layout.energy.is_some() => {
+            format!("{name} with an energy column")
+        }
+        _ => format!("{name}, which changes values by the whole recording"),
+    };
+    Err(Error::option("front-end", expected, found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::{FbankOptions, FrontEnd, MelOptions, MfccOptions};
+
+    /// A second of a voice-like buzz whose pitch and formant move.
+    fn buzz(rate: f64) -> Vec<f32> {
+        let mut phase = 0.0;
+        (0..rate as usize)
+            .map(|n| {
+                let t = n as f64 / rate;
+                phase += std::f64::consts::TAU * (120.0 + 30.0 * t) / rate;
+                let formant = 500.0 + 900.0 * t;
+                let partials = (1..20).map(|k| {
+                    let hz = 120.0 * f64::from(k);
+                    let weight = 1.0 / (1.0 + ((hz - formant) / 300.0).powi(2));
+                    weight * (f64::from(k) * phase).sin()
+                });
+                (0.1 * partials.sum::<f64>()) as f32
+            })
+            .collect()
+    }
+
+    fn fbank() -> FbankOptions {
+        FbankOptions {
+            num_mel_bins: 80,
+            dither: 0.0,
+            ..FbankOptions::default()
+        }
+    }
+
+    /// Error of the magnitudes of features between a signal and what comes back from them, as a share of all.
+    fn lost(options: FrontEndOptions, resynthesis: ResynthesisOptions) -> f64 {
+        let front_end = FrontEnd::new(options.clone()).unwrap();
+        let feats = front_end.compute(&buzz(16000.0)).unwrap();
+        let back = Resynthesis::new(&options, resynthesis).unwrap();
+        let samples = back.waveform(feats.view()).unwrap();
+        let again = front_end.compute(&samples).unwrap();
+        assert_eq!(again.dim(), feats.dim());
+        let [again, feats] = [again, feats].map(|log| log.mapv(|x| (0.5 * f64::from(x)).exp()));
+        (&again - &feats).mapv(f64::abs).sum() / feats.sum()
+    }
+
+    #[test]
+    fn features_come_back() {
+        let quick = ResynthesisOptions {
+            iterations: 30,
+            ..Default::default()
+        };
+        let found = lost(fbank().into(), quick);
+        assert!(found < 0.2, "{found}");
+        let linear = MelOptions {
+            sr: 16000.0,
+            n_fft: 512,
+            hop_length: 128,
+            n_mels: 80,
+            ..MelOptions::default()
+        };
+        let front_end = FrontEnd::new(FrontEndOptions::from(linear.clone())).unwrap();
+        let feats = front_end.compute(&buzz(16000.0)).unwrap();
+        let back = Resynthesis::new(&linear.into(), quick).unwrap();
+        let again = front_end
+            .compute(&back.waveform(feats.view()).unwrap())
+            .unwrap();
+        let (gap, whole) = ((&again - &feats).mapv(f32::abs).sum(), feats.sum());
+        assert!(gap / whole < 0.3, "{gap} of {whole}");
+    }
+
+    #[test]
+    fn more_steps_and_momentum_come_nearer() {
+        let of = |iterations, momentum| {
+            let options = ResynthesisOptions {
+                iterations,
+                momentum,
+                ..Default::default()
+            };
+            lost(fbank().into(), options)
+        };
+        let (few, many, fast) = (of(2, 0.0), of(30, 0.0), of(30, 0.99));
+        assert!(many < few && fast < many, "{few} {many} {fast}");
+    }
+
+    #[test]
+    fn what_cannot_be_undone_is_told() {
+        let options = ResynthesisOptions::default();
+        let refused = |front_end: FrontEndOptions| {
+            let error = Resynthesis::new(&front_end, options).unwrap_err();
+            error.to_string()
+        };
+        let energy = FbankOptions {
+            use_energy: true,
+            ..fbank()
+        };
+        let mean = FbankOptions {
+            subtract_mean: true,
+            ..fbank()
+        };
+        for (front_end, found) in [
+            (MfccOptions::default().into(), "mfcc, which has a cosine"),
+            (energy.into(), "fbank with an energy column"),
+            (mean.into(), "fbank, which changes values"),
+        ] {
+            let error = refused(front_end);
+            assert!(error.contains(found), "{error}");
+        }
+        let back = Resynthesis::new(&fbank().into(), options).unwrap();
+        for (feats, found) in [
+            (Array2::zeros((0, 80)), "found 0 of 80"),
+            (Array2::zeros((5, 79)), "found 5 of 79"),
+            (Array2::from_elem((5, 80), f32::NAN), "found NaN"),
+        ] {
+            let error = back.waveform(feats.view()).unwrap_err().to_string();
+            assert!(error.contains(found), "{error}");
+        }
+        let none = ResynthesisOptions {
+            iterations: 0,
+            ..options
+        };
+        assert!(Resynthesis::new(&fbank().into(), none).is_err());
+    }
+}

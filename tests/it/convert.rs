@@ -1,0 +1,171 @@
+//! `convert` and `griffin-lim` as a user runs them, on bundled speech.
+
+use std::path::Path;
+
+use unbraid::io::audio::{AudioOptions, Waveform, read_audio};
+use unbraid::signal::{FbankOptions, FrontEnd, FrontEndOptions};
+
+use crate::support::{fail, names, put, root, succeed};
+
+const FBANK: &str = "kind = 'fbank'\nnum_mel_bins = 40\ndither = 0.0\n";
+const CONF: &str = "device = 'cpu'
+[data]
+train = 'data'
+front_end = 'fbank.toml'
+sampler = { kind = 'speakers', speakers = 2, utterances = 2 }
+[method]
+name = 'disentangle'
+model.phonetic_encoder = { channels = 8, code_dim = 4 }
+model.speaker_encoder = { channels = 8, embedding_dim = 4 }
+model.decoder = { kind = 'conv', channels = 8 }
+[train]
+steps = 2
+threads = 1
+";
+
+/// Two voices with two recordings each, their features, and an experiment of two steps.
+fn workplace() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let audio = root().join("data/mini/audio");
+    let all = names(&audio);
+    let (mut wav_scp, mut utt2spk) = (String::new(), String::new());
+    let speakers = [
+        all[0].split('-').next().unwrap(),
+        all[all.len() - 1].split('-').next().unwrap(),
+    ];
+    for speaker in speakers {
+        for name in all.iter().filter(|name| name.starts_with(speaker)).take(2) {
+            let id = name.split('.').next().unwrap();
+            wav_scp += &format!("{id} {}\n", audio.join(name).display());
+            utt2spk += &format!("{id} {speaker}\n");
+        }
+    }
+    put(&dir.path().join("data/wav.scp"), wav_scp);
+    put(&dir.path().join("data/utt2spk"), utt2spk);
+    put(&dir.path().join("fbank.toml"), FBANK);
+    put(&dir.path().join("conf.toml"), CONF);
+    let to = "ark,scp:data/feats.ark,data/feats.scp";
+    succeed(
+        dir.path(),
+        &["fbank", "--conf=fbank.toml", "scp:data/wav.scp", to],
+    );
+    succeed(dir.path(), &["train", "--conf=conf.toml", "--exp=exp"]);
+    dir
+}
+
+fn audio_of(dir: &Path) -> Vec<String> {
+    let list = std::fs::read_to_string(dir.join("data/wav.scp")).unwrap();
+    list.lines()
+        .map(|line| line.split_once(' ').unwrap().1.to_string())
+        .collect()
+}
+
+#[test]
+fn words_with_a_lent_voice_are_a_recording_of_the_same_length() {
+    let dir = workplace();
+    let audio = audio_of(dir.path());
+    let args = |more: &[&'static str]| {
+        let mut args = vec!["convert", "--exp=exp", "--iterations=2"];
+        args.extend(more);
+        args
+    };
+    let both = args(&["--out=lent.wav", "--feats=ark,scp:lent.ark,lent.scp"]);
+    let both = [&both[..], &[&audio[0], &audio[3]]].concat();
+    succeed(dir.path(), &both);
+    let length = |path: &Path| {
+        read_audio(path, &AudioOptions::default())
+            .unwrap()
+            .duration_s()
+    };
+    let (own, lent) = (
+        length(Path::new(&audio[0])),
+        length(&dir.path().join("lent.wav")),
+    );
+    assert!(lent <= own && own - lent < 0.02, "{own} {lent}");
+    assert_eq!(
+        std::fs::read_to_string(dir.path().join("lent.scp"))
+            .unwrap()
+            .lines()
+            .count(),
+        1
+    );
+
+    put(&dir.path().join("text.wav"), "no audio");
+    let broken = [&args(&["--out=x.wav"])[..], &["text.wav", &audio[0]]].concat();
+    assert!(fail(dir.path(), &broken, b"").starts_with("unbraid: text.wav: "));
+    let steps = [
+        &args(&["--out=x.wav", "--momentum=2"])[..],
+        &[&audio[0], &audio[1]],
+    ]
+    .concat();
+    assert!(fail(dir.path(), &steps, b"").contains("momentum: expected"));
+    assert!(!dir.path().join("x.wav").exists());
+    std::fs::remove_file(dir.path().join("exp/front_end.toml")).unwrap();
+    let error = fail(dir.path(), &both, b"");
+    assert!(error.contains("exp/front_end.toml"), "{error}");
+}
+
+/// The features of what comes back are near those that went in.
+#[test]
+fn features_become_recordings_with_these_features() {
+    let dir = workplace();
+    let args = [
+        "griffin-lim",
+        "--conf=fbank.toml",
+        "--iterations=40",
+        "scp:data/feats.scp",
+        "wavs",
+    ];
+    succeed(dir.path(), &args);
+    let list = std::fs::read_to_string(dir.path().join("wavs/wav.scp")).unwrap();
+    assert_eq!(list.lines().count(), 4);
+    let options = FbankOptions {
+        num_mel_bins: 40,
+        dither: 0.0,
+        ..FbankOptions::default()
+    };
+    let front_end = FrontEnd::new(FrontEndOptions::from(options)).unwrap();
+    let of = |path: &Path| {
+        let Waveform { samples, .. } = read_audio(path, &AudioOptions::default()).unwrap();
+        front_end
+            .compute(&samples)
+            .unwrap()
+            .mapv(|x| (0.5 * f64::from(x)).exp())
+    };
+    let first = list.lines().next().unwrap().split_once(' ').unwrap().1;
+    let (real, made) = (
+        of(Path::new(&audio_of(dir.path())[0])),
+        of(&dir.path().join(first)),
+    );
+    let error = (&made - &real).mapv(f64::abs).sum() / real.sum();
+    assert!(error < 0.25, "{error}");
+
+    put(&dir.path().join("mfcc.toml"), "kind = 'mfcc'\n");
+    let error = fail(
+        dir.path(),
+        &["griffin-lim", "--conf=mfcc.toml", "scp:data/feats.scp", "w"],
+        b"",
+    );
+    assert!(
+        error.contains("mfcc, which has a cosine transform"),
+        "{error}"
+    );
+    put(
+        &dir.path().join("other.toml"),
+        "kind = 'fbank'\nnum_mel_bins = 23\n",
+    );
+    let error = fail(
+        dir.path(),
+        &[
+            "griffin-lim",
+            "--conf=other.toml",
+            "scp:data/feats.scp",
+            "w",
+        ],
+        b"",
+    );
+    assert!(
+        error.contains("23 columns, found") && error.contains("scp:data/feats.scp: "),
+        "{error}"
+    );
+}
