@@ -58,7 +58,7 @@ impl ConvLayer {
 
     /// Height or width after this layer.
     fn side(&self, side: i64) -> i64 {
-        let side = (side + 2 * self.padding - self.kernel) / self.stride + 1;
+        let side = (side + 2 * self.padding - self.kernel).div_euclid(self.stride) + 1;
         if self.pool { side / 2 } else { side }
     }
 
