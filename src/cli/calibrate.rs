@@ -94,6 +94,7 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
         &detection
             .map(|score| calibration.apply(score))
             .verification(),
+        true,
         None,
     )
 }
@@ -110,5 +111,5 @@ fn apply(args: &ApplyArgs) -> anyhow::Result<()> {
         return Ok(());
     };
     let detection = read_scored(trials, &args.out)?.detection(trials)?;
-    tell(&detection.verification(), None)
+    tell(&detection.verification(), true, None)
 }

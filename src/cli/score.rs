@@ -32,9 +32,9 @@ Examples:
   unbraid score --trials data/test/trials --cohort scp:exp/a/s_train.scp --top 300 --det exp/a/det.svg scp:exp/a/s.scp
 
 EER is the mean of miss and false alarm rates where they are closest; minDCF has costs of 1 and is divided by
-the cost of the better constant answer. Cllr, in bits, is what scores cost as natural log-likelihood ratios: those of
-PLDA nearly are, others have to be calibrated first (unbraid calibrate); minCllr is what they would cost under the best
-calibration; 1 is what knowing nothing costs.
+the cost of the better constant answer. Cllr, told of PLDA's scores and of calibrated ones (unbraid calibrate), is
+what they cost as natural log-likelihood ratios, in bits; minCllr is what they would cost under the best calibration; 1
+is what knowing nothing costs.
 
 --cohort: adaptive S-norm (Matejka et al. 2017): each side's scores against the --top most alike of a cohort of other
 speakers give mean and deviation. The cohort should be of the test's domain; means by speaker do well.
@@ -121,7 +121,7 @@ pub fn run(args: ScoreArgs) -> anyhow::Result<()> {
         )
         .write(path, form)?;
     }
-    tell(&found, args.out.as_deref())
+    tell(&found, sides.ratios(&args), args.out.as_deref())
 }
 
 impl ScoreArgs {
@@ -174,6 +174,12 @@ impl Sides {
             models,
             tests,
         })
+    }
+
+    /// Whether scores are log-likelihood ratios: those of PLDA that no cohort moves, and calibrated ones.
+    fn ratios(&self, args: &ScoreArgs) -> bool {
+        let of_plda = self.backend.plda().is_some() && args.cohort.is_none();
+        of_plda || args.calibration.is_some()
     }
 
     fn norm(&self, args: &ScoreArgs) -> Result<Option<SNorm>> {

@@ -7,12 +7,13 @@ use crate::eval::trials::Verification;
 use crate::io::atomic;
 use crate::report::table::Table;
 
-/// Prints the measures; with a prefix, writes PREFIX.json and PREFIX.tsv too.
+/// Prints the measures, those of log-likelihood ratios where the scores are `ratios`; with a prefix, writes PREFIX.json
+/// (all measures) and PREFIX.tsv too.
 ///
 /// # Errors
 /// What cannot be written.
-pub fn tell(found: &Verification, out: Option<&Path>) -> anyhow::Result<()> {
-    let table = table(found);
+pub fn tell(found: &Verification, ratios: bool, out: Option<&Path>) -> anyhow::Result<()> {
+    let table = table(found, ratios);
     if let Some(prefix) = out {
         let json = serde_json::to_string_pretty(found)?;
         atomic::write(format!("{}.json", prefix.display()), json + "\n")?;
@@ -22,27 +23,22 @@ pub fn tell(found: &Verification, out: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn table(found: &Verification) -> Table {
+fn table(found: &Verification, ratios: bool) -> Table {
     // The first column is what recipes average.
-    let mut table = Table::new(&[
-        "EER %",
-        "threshold",
-        "minDCF(0.01)",
-        "minDCF(0.05)",
-        "minCllr",
-        "Cllr",
-        "targets",
-        "nontargets",
-    ]);
-    table.row(vec![
-        format!("{:.2}", 100.0 * found.eer),
-        format!("{:.3}", found.threshold),
-        format!("{:.3}", found.min_dcf_01),
-        format!("{:.3}", found.min_dcf_05),
-        format!("{:.3}", found.min_cllr),
-        format!("{:.3}", found.cllr),
-        found.targets.to_string(),
-        found.nontargets.to_string(),
-    ]);
+    let mut cells = vec![
+        ("EER %", format!("{:.2}", 100.0 * found.eer)),
+        ("threshold", format!("{:.3}", found.threshold)),
+        ("minDCF(0.01)", format!("{:.3}", found.min_dcf_01)),
+        ("minDCF(0.05)", format!("{:.3}", found.min_dcf_05)),
+    ];
+    if ratios {
+        cells.push(("minCllr", format!("{:.3}", found.min_cllr)));
+        cells.push(("Cllr", format!("{:.3}", found.cllr)));
+    }
+    cells.push(("targets", found.targets.to_string()));
+    cells.push(("nontargets", found.nontargets.to_string()));
+    let (header, row): (Vec<&str>, Vec<String>) = cells.into_iter().unzip();
+    let mut table = Table::new(&header);
+    table.row(row);
     table
 }

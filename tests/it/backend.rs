@@ -232,9 +232,14 @@ fn calibrated_scores_are_ratios() {
         at,
         "calibrate train --trials dev.trials --scores dev.scores --out line.json",
     );
-    assert!(told.starts_with("scale "), "{told}");
+    assert!(
+        told.starts_with("scale ") && told.contains("Cllr"),
+        "{told}"
+    );
     let test = "--trials test.trials --backend b.json --scores test.scores";
     let raw = measures(at, &format!("{test} scp:test.scp"));
+    // Cosines are no ratios.
+    assert!(!run(at, "score --trials dev.trials scp:dev.scp").contains("Cllr"));
     run(
         at,
         "calibrate apply --calibration line.json --scores test.scores --out ratios --trials test.trials",

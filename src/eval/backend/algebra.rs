@@ -5,6 +5,12 @@ use tch::{Kind, Tensor};
 
 use crate::error::Result;
 
+/// Lets libtorch take one thread in this process, for a command that does little else with it: matrices of a few hundred
+/// rows gain nothing from more, which wait for each other for seconds on cores that others use, and give other last digits.
+pub fn use_one_thread() {
+    tch::set_num_threads(1);
+}
+
 /// Eigenvalues, greatest first, and their vectors as columns, `[n]` and `[n, n]`.
 ///
 /// # Errors

@@ -21,6 +21,7 @@ use ndarray::{Array1, Array2, Axis};
 use serde::{Deserialize, Serialize};
 
 pub use adapt::AdaptOptions;
+pub use algebra::use_one_thread;
 pub use calibration::Calibration;
 pub use embeddings::{Embeddings, EnrolmentTable};
 pub use lda::LdaOptions;
@@ -189,14 +190,6 @@ impl Backend {
     /// Values that it compares.
     pub fn kept(&self) -> usize {
         self.lda.as_ref().map_or(self.dims(), Array2::nrows)
-    }
-
-    /// What compares.
-    pub fn scoring_kind(&self) -> ScoringKind {
-        match self.scoring {
-            Scoring::Cosine => ScoringKind::Cosine,
-            Scoring::Plda(_) => ScoringKind::Plda,
-        }
     }
 
     /// Its PLDA, if that compares.
