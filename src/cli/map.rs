@@ -78,7 +78,7 @@ const LEAST: usize = 5;
 /// # Errors
 /// What is wrong with options, vectors or labels, or with the place to write to.
 pub fn run(args: MapArgs) -> anyhow::Result<()> {
-    PictureForm::of(&args.out)?;
+    let form = PictureForm::of(&args.out, "--out")?;
     args.check()?;
     let threads = rayon::ThreadPoolBuilder::new()
         .num_threads(args.threads.map_or(0, usize::from))
@@ -88,7 +88,7 @@ pub fn run(args: MapArgs) -> anyhow::Result<()> {
     let items = args.items(&labels)?;
     let map = threads.install(|| args.map(&items.vectors))?;
     let scatter = args.scatter(&items, &map);
-    scatter.picture()?.write(&args.out)?;
+    scatter.picture()?.write(&args.out, form)?;
     let out = args.out.display();
     let told = format!(
         "{out}: {}, {} labels\n",

@@ -7,6 +7,8 @@ mod apply_cmvn_sliding;
 mod audio_map;
 mod augment;
 mod augment_feats;
+mod backend;
+mod calibrate;
 mod compute_cmvn;
 mod compute_vad;
 mod convert;
@@ -43,6 +45,7 @@ mod splice_feats;
 mod subsample_feats;
 mod swap;
 mod train;
+mod verification;
 mod vtln;
 mod whisper;
 
@@ -86,7 +89,9 @@ enum Command {
     Probe(probe::ProbeArgs),
     Abx(abx::AbxArgs),
     Factors(factors::FactorsArgs),
+    Backend(backend::BackendArgs),
     Score(score::ScoreArgs),
+    Calibrate(calibrate::CalibrateArgs),
     Swap(swap::SwapArgs),
     Convert(convert::ConvertArgs),
     GriffinLim(griffin_lim::GriffinLimArgs),
@@ -130,7 +135,9 @@ pub fn run() -> anyhow::Result<()> {
         Command::Probe(args) => probe::run(args),
         Command::Abx(args) => abx::run(args),
         Command::Factors(args) => factors::run(args),
+        Command::Backend(args) => backend::run(args),
         Command::Score(args) => score::run(args),
+        Command::Calibrate(args) => calibrate::run(args),
         Command::Swap(args) => swap::run(args),
         Command::Convert(args) => convert::run(args),
         Command::GriffinLim(args) => griffin_lim::run(args),

@@ -108,7 +108,7 @@ pub struct PlotArgs {
 /// # Errors
 /// What is wrong with the sound, with what is shown beside it, or with the place to write to.
 pub fn run(args: PlotArgs) -> anyhow::Result<()> {
-    PictureForm::of(&args.out)?;
+    let form = PictureForm::of(&args.out, "--out")?;
     let times = times(&args)?;
     let waveform = args.waveform()?;
     let key = args.key();
@@ -134,7 +134,7 @@ pub fn run(args: PlotArgs) -> anyhow::Result<()> {
         phones,
         width: args.width,
     };
-    Ok(plot.picture()?.write(&args.out)?)
+    Ok(plot.picture()?.write(&args.out, form)?)
 }
 
 fn times(args: &PlotArgs) -> Result<FrameTimes> {

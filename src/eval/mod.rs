@@ -1,6 +1,7 @@
-//! What the strands are worth: extraction, probes, ABX, trials, swaps.
+//! What the strands are worth: extraction, probes, ABX, trials and what scores them, swaps.
 
 pub mod abx;
+pub mod backend;
 pub mod edits;
 pub mod extract;
 pub mod factors;

@@ -1,7 +1,9 @@
 //! Kaldi's text tables: one `key rest of the line` a line, as in `wav.scp`, `utt2spk` and `text`.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
@@ -38,7 +40,7 @@ pub fn read_table(path: impl AsRef<Path>) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// Reads `key rest` lines whose keys may repeat (trials, scores).
+/// Reads `key rest` lines whose keys may repeat.
 ///
 /// # Errors
 /// As [`read_table`], but for repeated keys.
@@ -85,9 +87,124 @@ pub fn parse_line(path: &Path, line: usize, raw: &[u8]) -> Result<Entry> {
     })
 }
 
+/// The longest line that [`LineBlocks`] takes, in bytes.
+const LONGEST_LINE: usize = 1 << 16;
+
+/// A text file in blocks of lines: a list of any length takes the memory of one block.
+#[derive(Debug)]
+pub struct LineBlocks {
+    path: PathBuf,
+    reader: BufReader<File>,
+    lines: usize,
+}
+
+/// Neighbouring lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineBlock {
+    /// The number of the first of them, from 1.
+    pub first: usize,
+    /// At least one, without their newlines.
+    pub lines: Vec<String>,
+}
+
+impl LineBlocks {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let file = File::open(path).map_err(Error::io(path))?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            reader: BufReader::with_capacity(1 << 17, file),
+            lines: 0,
+        })
+    }
+
+    /// The file that is read.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The next lines, at most `most` of them; none at the end.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Line`] for a line that is not UTF-8 or is longer than 65536 bytes.
+    pub fn next_block(&mut self, most: usize) -> Result<Option<LineBlock>> {
+        let first = self.lines + 1;
+        let mut lines = Vec::new();
+        while lines.len() < most {
+            match self.next_line()? {
+                Some(line) => lines.push(line),
+                None => break,
+            }
+        }
+        Ok((!lines.is_empty()).then_some(LineBlock { first, lines }))
+    }
+
+    fn next_line(&mut self) -> Result<Option<String>> {
+        let mut bytes = Vec::new();
+        (&mut self.reader)
+            .take(LONGEST_LINE as u64 + 1)
+            .read_until(b'\n', &mut bytes)
+            .map_err(Error::io(&self.path))?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        self.lines += 1;
+        let fault = |expected: String, found: &str| {
+            Err(Error::line(&self.path, self.lines, expected, found))
+        };
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+        } else if bytes.len() > LONGEST_LINE {
+            return fault(format!("at most {LONGEST_LINE} bytes"), "more");
+        }
+        match String::from_utf8(bytes) {
+            Ok(line) => Ok(Some(line)),
+            Err(_) => fault("UTF-8 text".into(), "other bytes"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn blocks_hold_every_line_once() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let read = |content: &[u8], most| -> Result<Vec<LineBlock>> {
+            std::fs::write(file.path(), content).unwrap();
+            let mut blocks = LineBlocks::open(file.path())?;
+            std::iter::from_fn(|| blocks.next_block(most).transpose()).collect()
+        };
+        let found = read(b"a\n\nb c\nd", 3).unwrap();
+        assert_eq!(
+            (found[0].first, &found[0].lines[..]),
+            (1, &["a", "", "b c"].map(String::from)[..])
+        );
+        assert_eq!(
+            (found[1].first, &found[1].lines[..]),
+            (4, &["d".to_string()][..])
+        );
+        assert_eq!(read(b"", 3).unwrap(), []);
+        let long = [b'x'; LONGEST_LINE + 1];
+        assert!(read(&long[1..], 1).is_ok());
+        let error = read(&[b"a\n", &long[..]].concat(), 9)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.ends_with(":2: expected at most 65536 bytes, found more"),
+            "{error}"
+        );
+        let error = read(b"\xff\n", 1).unwrap_err().to_string();
+        assert!(
+            error.ends_with(":1: expected UTF-8 text, found other bytes"),
+            "{error}"
+        );
+    }
 
     fn read(content: &[u8]) -> Result<Vec<Entry>> {
         let file = tempfile::NamedTempFile::new().unwrap();

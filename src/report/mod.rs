@@ -3,6 +3,8 @@
 
 pub mod chart;
 #[cfg(feature = "torch")]
+pub mod det;
+#[cfg(feature = "torch")]
 pub mod frontier;
 pub mod grid;
 pub mod labels;

@@ -3,6 +3,7 @@
 mod abx;
 mod audio;
 mod augment;
+mod backend;
 mod cmvn;
 mod convert;
 mod copy_feats;

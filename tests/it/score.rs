@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::support::{fail, names, succeed};
 use ndarray::{Array1, array};
 use serde::Deserialize;
-use unbraid::eval::trials::verification;
+use unbraid::eval::trials::ScoredTrials;
 use unbraid::io::kaldi::TableWriter;
 
 /// A case of `oracles/speechbrain_scores.py`.
@@ -27,9 +27,11 @@ fn golden() -> Vec<Golden> {
 #[test]
 fn eer_and_min_dcf_are_speechbrains() {
     for case in golden() {
-        let scores = [&case.targets[..], &case.nontargets].concat();
-        let targets: Vec<bool> = (0..scores.len()).map(|i| i < case.targets.len()).collect();
-        let found = verification(&scores, &targets, Path::new("trials")).unwrap();
+        let mut scored = ScoredTrials::default();
+        scored.extend(case.targets.iter().map(|&score| (score, true)));
+        scored.extend(case.nontargets.iter().map(|&score| (score, false)));
+        let detection = scored.detection(Path::new("trials")).unwrap();
+        let found = detection.verification();
         // speechbrain counts in single precision, and does not divide by the cost of a constant answer.
         for (ours, theirs) in [
             (found.eer, case.eer),
@@ -109,64 +111,258 @@ fn cosines_become_scores_and_a_table() {
     assert_eq!(found["targets"], case.targets.len());
 }
 
-#[test]
-fn what_is_wrong_is_told_in_one_line() {
+/// A folder of embeddings of three speakers in the plane, and of others for a cohort.
+fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let at = dir.path();
-    let nan = f32::NAN;
+    let at = |degrees: f32| array![degrees.to_radians().cos(), degrees.to_radians().sin()] * 3.0;
+    let embeddings = [
+        ("a1", 0.0),
+        ("a2", 14.0),
+        ("b1", 40.0),
+        ("b2", 65.0),
+        ("c1", 20.0),
+    ];
     write(
-        at,
+        dir.path(),
         "s.ark",
+        &embeddings.map(|(key, degrees)| (key, at(degrees))),
+    );
+    let cohort = [("x", -20.0), ("y", 30.0), ("z", 80.0), ("w", 120.0)];
+    write(
+        dir.path(),
+        "cohort.ark",
+        &cohort.map(|(key, degrees)| (key, at(degrees))),
+    );
+    let trials = "a1 a2 target\na1 b1 nontarget\nb1 b2 target\nb1 a2 nontarget\na1 c1 nontarget\n";
+    fs::write(dir.path().join("trials"), trials).unwrap();
+    dir
+}
+
+fn scores(at: &Path, args: &[&str]) -> Vec<f64> {
+    let fixed = ["score", "--scores", "scores"];
+    succeed(at, &[&fixed, args].concat());
+    let text = fs::read_to_string(at.join("scores")).unwrap();
+    let last = |line: &str| line.rsplit(' ').next().unwrap().parse().unwrap();
+    text.lines().map(last).collect()
+}
+
+#[test]
+fn forms_of_lists_give_the_same() {
+    let dir = folder();
+    let at = dir.path();
+    let text = fs::read_to_string(at.join("trials")).unwrap();
+    let rewrite = |name: &str, write: fn(&[&str]) -> String| {
+        let lines = text
+            .lines()
+            .map(|line| write(&line.split(' ').collect::<Vec<_>>()));
+        fs::write(at.join(name), lines.collect::<String>()).unwrap();
+    };
+    rewrite("voxceleb", |f| {
+        format!("{} {} {}\n", u8::from(f[2] == "target"), f[0], f[1])
+    });
+    rewrite("pairs", |f| format!("{} {}\n", f[0], f[1]));
+    let expected = scores(at, &["--trials", "trials", "--out", "kaldi", "ark:s.ark"]);
+    assert_eq!(expected.len(), 5);
+    for args in [
+        &["--trials", "voxceleb", "--out", "vox"][..],
+        &["--trials", "pairs"],
+        &["--trials", "trials", "--scores-only"],
+        &["--trials", "voxceleb", "--threads", "1"],
+    ] {
+        assert_eq!(
+            scores(at, &[args, &["ark:s.ark"]].concat()),
+            expected,
+            "{args:?}"
+        );
+    }
+    let read = |name: &str| fs::read_to_string(at.join(name)).unwrap();
+    assert_eq!(read("kaldi.json"), read("vox.json"));
+}
+
+/// Cosines of known angles, in deviations of the greatest two of the cohort, by hand.
+#[test]
+fn a_cohort_normalises_both_sides() {
+    let dir = folder();
+    let found = scores(
+        dir.path(),
         &[
-            ("a", array![1.0, 0.0]),
-            ("b", array![0.0, 1.0]),
-            ("n", array![nan, 1.0]),
+            "--trials",
+            "trials",
+            "--cohort",
+            "ark:cohort.ark",
+            "--top",
+            "2",
+            "ark:s.ark",
         ],
     );
-    write(at, "three.ark", &[("b", array![0.0, 1.0, 2.0])]);
-    for (trials, embeddings, expected) in [
+    let cosine = |a: f64, b: f64| (a - b).to_radians().cos();
+    let level = |own: f64| {
+        let mut scores = [-20.0, 30.0, 80.0, 120.0].map(|other| cosine(own, other));
+        scores.sort_by(|a, b| b.total_cmp(a));
+        ((scores[0] + scores[1]) / 2.0, (scores[0] - scores[1]) / 2.0)
+    };
+    let pairs = [
+        (0.0, 14.0),
+        (0.0, 40.0),
+        (40.0, 65.0),
+        (40.0, 14.0),
+        (0.0, 20.0),
+    ];
+    for ((a, b), found) in pairs.into_iter().zip(found) {
+        let by = |(mean, deviation): (f64, f64)| (cosine(a, b) - mean) / deviation;
+        let expected = (by(level(a)) + by(level(b))) / 2.0;
+        assert!(
+            (found - expected).abs() < 1e-4,
+            "{a} {b}: {found} {expected}"
+        );
+    }
+}
+
+#[test]
+fn models_of_several_utterances_are_means() {
+    let dir = folder();
+    let at = dir.path();
+    fs::write(at.join("spk2utt"), "a a1 a2\nb b2\n").unwrap();
+    fs::write(at.join("pairs"), "a c1\nb c1\n").unwrap();
+    let found = scores(
+        at,
+        &["--trials", "pairs", "--enrol", "spk2utt", "ark:s.ark"],
+    );
+    for (found, degrees) in found.into_iter().zip([20.0 - 7.0, 65.0 - 20f64]) {
+        assert!((found - degrees.to_radians().cos()).abs() < 2e-6, "{found}");
+    }
+}
+
+#[test]
+fn a_det_curve_is_drawn() {
+    let dir = folder();
+    let args = [
+        "score",
+        "--trials",
+        "trials",
+        "--det",
+        "det.svg",
+        "ark:s.ark",
+    ];
+    succeed(dir.path(), &args);
+    let svg = fs::read_to_string(dir.path().join("det.svg")).unwrap();
+    assert!(
+        svg.contains("EER") && svg.contains("misses, % of target trials"),
+        "{svg}"
+    );
+}
+
+#[test]
+fn what_is_wrong_is_told_in_one_line() {
+    let dir = folder();
+    let at = dir.path();
+    write(
+        at,
+        "nan.ark",
+        &[("a1", array![1.0, 0.0]), ("n", array![f32::NAN, 1.0])],
+    );
+    write(at, "three.ark", &[("a2", array![0.0, 1.0, 2.0])]);
+    write(
+        at,
+        "mixed.ark",
+        &[("a1", array![0.0, 1.0]), ("a2", array![0.0])],
+    );
+    write(at, "empty.ark", &[]);
+    fs::write(at.join("nobody"), "a a1 a9\n").unwrap();
+    fs::write(at.join("alone"), "b b1\na\n").unwrap();
+    fs::write(at.join("json"), "{}").unwrap();
+    let before = names(at);
+    let good = "a1 a2 target\n";
+    for (trials, args, expected) in [
         (
-            "a b target\n",
+            good,
             &["ark:s.ark"][..],
             "trials: expected both target and nontarget trials, found 1 target",
         ),
+        ("", &["ark:s.ark"], "trials: expected trials, found none"),
         (
-            "",
+            "a1 b1 same\n",
             &["ark:s.ark"],
-            "trials: expected both target and nontarget trials",
+            "trials:1: expected 'enrolment test target|nontarget', '1|0 enrolment test' or 'enrolment test', found \
+             'a1 b1 same'",
         ),
         (
-            "a b same\n",
+            "a1 b1 target\na1\n",
             &["ark:s.ark"],
-            "trials:1: expected 'enrolment test target|nontarget', found 'a b same'",
-        ),
-        ("a b target\na\n", &["ark:s.ark"], "trials:2: expected"),
-        (
-            "a c target\n",
-            &["ark:s.ark"],
-            "trials: c: expected an embedding of this key, found none",
+            "trials:2: expected 'enrolment test target|nontarget', found 'a1'",
         ),
         (
-            "a n target\na b nontarget\n",
+            "a1 a2 target\na1 d target\n",
             &["ark:s.ark"],
-            "trials: a n: expected embeddings of finite numbers",
+            "trials:2: expected a test utterance with an embedding, found 'd', which has none",
         ),
         (
-            "a b target\n",
+            "d a1 target\n",
+            &["ark:s.ark"],
+            "trials:1: expected a model or enrolment utterance with an embedding, found 'd', which has none",
+        ),
+        (
+            "a1 a2\n",
+            &["ark:s.ark"],
+            "trials: expected trials with answers, to measure by (--scores alone needs none)",
+        ),
+        (
+            good,
+            &["ark:nan.ark"],
+            "ark:nan.ark: n: expected finite numbers, found NaN",
+        ),
+        (
+            good,
             &["ark:s.ark", "ark:three.ark"],
-            "trials: b: expected 2 values, as 'a' has, found 3",
+            "ark:three.ark: expected embeddings of 2 values, as the backend or the other side, found 3",
         ),
-        ("a b target\n", &["ark:none.ark"], "none.ark: No such file"),
         (
-            "a b target\n",
-            &["s.ark"],
-            "'s.ark': expected a read specifier",
+            good,
+            &["ark:mixed.ark"],
+            "ark:mixed.ark: a2: expected 2 values, as others have, found 1",
+        ),
+        (
+            good,
+            &["ark:empty.ark"],
+            "ark:empty.ark: expected embeddings, found none",
+        ),
+        (good, &["ark:none.ark"], "none.ark: No such file"),
+        (good, &["s.ark"], "'s.ark': expected a read specifier"),
+        (
+            good,
+            &["--enrol", "nobody", "ark:s.ark"],
+            "nobody:1: expected utterances with an embedding in ark:s.ark, found 'a9'",
+        ),
+        (
+            good,
+            &["--enrol", "alone", "ark:s.ark"],
+            "alone:2: expected a model and its utterances, found 'a' without any",
+        ),
+        (
+            good,
+            &["--cohort", "ark:s.ark", "--top", "1", "ark:s.ark"],
+            "top: expected at least 2, found 1",
+        ),
+        (
+            good,
+            &["--det", "det.pdf", "ark:s.ark"],
+            "--det: expected a name that ends in .svg or .png",
+        ),
+        (
+            good,
+            &["--backend", "json", "ark:s.ark"],
+            "json: expected the backend that unbraid wrote, found",
+        ),
+        (
+            good,
+            &["--calibration", "json", "ark:s.ark"],
+            "json: expected the calibration that unbraid wrote",
         ),
     ] {
         fs::write(at.join("trials"), trials).unwrap();
         let fixed = ["score", "--trials", "trials", "--out", "eer"];
-        let error = fail(at, &[&fixed, embeddings].concat(), b"");
+        let error = fail(at, &[&fixed, args].concat(), b"");
         assert!(error.contains(expected), "{error}");
-        assert_eq!(names(at), ["s.ark", "three.ark", "trials"]);
+        assert_eq!(names(at), before);
     }
 }

@@ -98,11 +98,11 @@ pub enum PictureForm {
 }
 
 impl PictureForm {
-    /// Reads the form off the ending of a file's name.
+    /// Reads the form off the ending of a file's name, which an option gave.
     ///
     /// # Errors
-    /// [`Error::Option`] `--out` for another ending.
-    pub fn of(path: &Path) -> Result<Self> {
+    /// [`Error::Option`] naming the option for another ending.
+    pub fn of(path: &Path, option: &str) -> Result<Self> {
         let ending = path.extension().and_then(|ending| ending.to_str());
         match ending.map(str::to_ascii_lowercase).as_deref() {
             Some("svg") => Ok(Self::Svg),
@@ -110,7 +110,7 @@ impl PictureForm {
             _ => {
                 let found = format!("'{}'", path.display());
                 Err(Error::option(
-                    "--out",
+                    option,
                     "a name that ends in .svg or .png",
                     found,
                 ))
@@ -131,12 +131,12 @@ impl Picture {
         }
     }
 
-    /// Writes it to a file, in the form that the name says, whole or not at all.
+    /// Writes it to a file in one of its forms, whole or not at all.
     ///
     /// # Errors
-    /// As [`PictureForm::of`] and [`Picture::encode`]; [`Error::Io`] when it cannot be written.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        atomic::write(path, self.encode(PictureForm::of(path)?)?)
+    /// As [`Picture::encode`]; [`Error::Io`] when it cannot be written.
+    pub fn write(&self, path: &Path, form: PictureForm) -> Result<()> {
+        atomic::write(path, self.encode(form)?)
     }
 }
 
@@ -200,10 +200,12 @@ mod tests {
     #[test]
     fn the_ending_tells_the_form() {
         for (name, form) in [("a.svg", PictureForm::Svg), ("b.x.PNG", PictureForm::Png)] {
-            assert_eq!(PictureForm::of(Path::new(name)).unwrap(), form);
+            assert_eq!(PictureForm::of(Path::new(name), "--out").unwrap(), form);
         }
         for name in ["a", "a.pdf", "svg", ".png"] {
-            let error = PictureForm::of(Path::new(name)).unwrap_err().to_string();
+            let error = PictureForm::of(Path::new(name), "--out")
+                .unwrap_err()
+                .to_string();
             let expected =
                 format!("--out: expected a name that ends in .svg or .png, found '{name}'");
             assert_eq!(error, expected);
@@ -212,7 +214,9 @@ mod tests {
 
     #[test]
     fn an_unwritable_place_is_named() {
-        let error = one_of_each().write(Path::new("no/such/a.svg")).unwrap_err();
+        let error = one_of_each()
+            .write(Path::new("no/such/a.svg"), PictureForm::Svg)
+            .unwrap_err();
         assert!(error.to_string().starts_with("no/such/a.svg: "), "{error}");
     }
 }

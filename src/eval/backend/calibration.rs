@@ -1,0 +1,223 @@
+//! Calibration: the line that makes scores log-likelihood ratios, by logistic regression under a prior (Brümmer and du
+//! Preez 2006, section 6).
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::file;
+use crate::error::{Error, Result};
+use crate::eval::trials::{Detection, softplus};
+
+/// What a calibration's file is called.
+const KIND: &str = "calibration";
+
+/// Newton's steps; a handful is enough.
+const MOST_STEPS: usize = 100;
+
+/// `scale * score + offset` is a natural log-likelihood ratio.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Slope.
+    pub scale: f64,
+    /// Log-likelihood ratio of a score of 0.
+    pub offset: f64,
+    /// The prior that it was trained for.
+    pub prior: f64,
+}
+
+impl Calibration {
+    /// Finds the line with the least cross-entropy of the answers under a prior of targets, whatever their share of the
+    /// trials.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a prior that is not between 0 and 1; [`Error::Format`] naming `source` for scores of the two
+    /// kinds that do not overlap: the steeper the line the better then, without end.
+    pub fn train(detection: &Detection, prior: f64, source: &Path) -> Result<Self> {
+        if !(prior > 0.0 && prior < 1.0) {
+            let found = prior.to_string();
+            return Err(Error::option("prior", "between 0 and 1", found));
+        }
+        let (targets, others) = (detection.targets(), detection.nontargets());
+        let apart = |low: &[f64], high: &[f64]| low[low.len() - 1] <= high[0];
+        if apart(others, targets) || apart(targets, others) {
+            let expected = "scores of target and nontarget trials that overlap, to calibrate by";
+            return Err(Error::format(source, expected, "ones apart"));
+        }
+        let scaled = Standard::of(targets, others);
+        let mut line = (0.0, 0.0);
+        let mut slope = Slope::at(detection, scaled, prior, line);
+        for _ in 0..MOST_STEPS {
+            let Some(next) = slope.step(line, |line| Slope::at(detection, scaled, prior, line))
+            else {
+                break;
+            };
+            (line, slope) = next;
+        }
+        Ok(Self {
+            scale: line.0 / scaled.deviation,
+            offset: line.1 - line.0 * scaled.mean / scaled.deviation,
+            prior,
+        })
+    }
+
+    /// The log-likelihood ratio of a score.
+    pub fn apply(&self, score: f64) -> f64 {
+        self.scale * score + self.offset
+    }
+
+    /// Writes it to a file, whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write(&self, path: &Path) -> Result<()> {
+        file::write(path, KIND, self)
+    }
+
+    /// Reads what [`Calibration::write`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or [`Error::Format`] for another kind of file.
+    pub fn read(path: &Path) -> Result<Self> {
+        file::read(path, KIND)
+    }
+}
+
+/// Mean and deviation of all scores: Newton's method wants them of one size.
+#[derive(Debug, Clone, Copy)]
+struct Standard {
+    mean: f64,
+    deviation: f64,
+}
+
+impl Standard {
+    fn of(targets: &[f64], others: &[f64]) -> Self {
+        let scores = || targets.iter().chain(others);
+        let count = (targets.len() + others.len()) as f64;
+        let mean = scores().sum::<f64>() / count;
+        let squares: f64 = scores().map(|score| (score - mean).powi(2)).sum();
+        Self {
+            mean,
+            deviation: (squares / count).sqrt(),
+        }
+    }
+}
+
+/// Cross-entropy of a line, its gradient and its second derivatives.
+#[derive(Debug, Clone, Copy)]
+struct Slope {
+    cost: f64,
+    gradient: (f64, f64),
+    /// By scale twice, by scale and offset, by offset twice.
+    curvature: (f64, f64, f64),
+}
+
+impl Slope {
+    fn at(detection: &Detection, scaled: Standard, prior: f64, line: (f64, f64)) -> Self {
+        let log_odds = (prior / (1.0 - prior)).ln();
+        let mut slope = Self {
+            cost: 0.0,
+            gradient: (0.0, 0.0),
+            curvature: (0.0, 0.0, 0.0),
+        };
+        for (scores, weight, sign) in [
+            (detection.targets(), prior, 1.0),
+            (detection.nontargets(), 1.0 - prior, -1.0),
+        ] {
+            let weight = weight / scores.len() as f64;
+            for score in scores {
+                let x = (score - scaled.mean) / scaled.deviation;
+                let margin = sign * (line.0 * x + line.1 + log_odds);
+                slope.cost += weight * softplus(-margin);
+                let wrong = (-softplus(margin)).exp();
+                let first = -sign * weight * wrong;
+                let second = weight * wrong * (1.0 - wrong);
+                slope.gradient.0 += first * x;
+                slope.gradient.1 += first;
+                slope.curvature.0 += second * x * x;
+                slope.curvature.1 += second * x;
+                slope.curvature.2 += second;
+            }
+        }
+        slope
+    }
+
+    /// Newton's step, halved until it lowers the cost; none when none does.
+    fn step(
+        &self,
+        line: (f64, f64),
+        at: impl Fn((f64, f64)) -> Self,
+    ) -> Option<((f64, f64), Self)> {
+        let (a, b, c) = self.curvature;
+        let det = a * c - b * b;
+        let step = (
+            (c * self.gradient.0 - b * self.gradient.1) / det,
+            (a * self.gradient.1 - b * self.gradient.0) / det,
+        );
+        let mut share = 1.0;
+        while share > 1e-6 {
+            let next = (line.0 - share * step.0, line.1 - share * step.1);
+            let slope = at(next);
+            if slope.cost < self.cost {
+                return Some((next, slope));
+            }
+            share /= 2.0;
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::trials::{ScoredTrials, probit};
+
+    /// Normal scores of mean 1 and -1 around `shift`, deviation 1: the ratio is `2 (score - shift)`.
+    fn normal(targets: usize, others: usize, shift: f64) -> Detection {
+        let mut scored = ScoredTrials::default();
+        for (count, mean, target) in [(targets, 1.0, true), (others, -1.0, false)] {
+            for index in 0..count {
+                let deviate = probit((index as f64 + 0.5) / count as f64);
+                scored.push(deviate + mean + shift, target);
+            }
+        }
+        scored.detection(Path::new("t")).unwrap()
+    }
+
+    #[test]
+    fn normal_scores_get_their_ratio() {
+        for (counts, prior) in [
+            ((4000, 4000), 0.5),
+            ((500, 8000), 0.5),
+            ((4000, 4000), 0.05),
+        ] {
+            let detection = normal(counts.0, counts.1, 3.0);
+            let found = Calibration::train(&detection, prior, Path::new("t")).unwrap();
+            assert!((found.scale - 2.0).abs() < 0.03, "{found:?}");
+            assert!((found.offset + 6.0).abs() < 0.1, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn calibrated_scores_cost_hardly_more_than_the_least() {
+        let raw = normal(1000, 3000, 0.7);
+        let line = Calibration::train(&raw, 0.5, Path::new("t")).unwrap();
+        let found = raw.clone().map(|score| line.apply(score)).verification();
+        assert!(
+            found.cllr < raw.cllr() && found.cllr < found.min_cllr + 0.01,
+            "{found:?}"
+        );
+        assert_eq!(found.min_cllr, raw.min_cllr());
+    }
+
+    #[test]
+    fn scores_apart_are_refused() {
+        let mut scored = ScoredTrials::default();
+        scored.extend([(1.0, true), (2.0, true), (1.0, false), (0.0, false)]);
+        let detection = scored.detection(Path::new("t")).unwrap();
+        let error = Calibration::train(&detection, 0.5, Path::new("t")).unwrap_err();
+        assert!(error.to_string().contains("that overlap"), "{error}");
+        assert!(Calibration::train(&detection, 1.0, Path::new("t")).is_err());
+    }
+}

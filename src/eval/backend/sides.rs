@@ -1,0 +1,183 @@
+//! The two sides of trials, ready to be compared: every score is an offset, a product and perhaps a weighted square.
+
+use std::collections::HashMap;
+
+use ndarray::{Array1, Array2, ArrayView1, Axis};
+
+use super::embeddings::{Embeddings, EnrolmentTable};
+use super::{Backend, Scoring};
+use crate::error::Result;
+
+/// Enrolled models by key.
+#[derive(Debug, Clone)]
+pub struct Models {
+    index: HashMap<String, usize>,
+    /// `[models, kept]`.
+    weights: Array2<f64>,
+    offsets: Vec<f64>,
+    /// By model, which of the curvatures is its own; empty for cosines.
+    bent: Vec<usize>,
+    curvatures: Vec<Array1<f64>>,
+}
+
+/// Test vectors by key.
+#[derive(Debug, Clone)]
+pub struct Tests {
+    index: HashMap<String, usize>,
+    /// `[utterances, kept]`.
+    vectors: Array2<f64>,
+}
+
+impl Backend {
+    /// Enrols every embedding by itself, or the models of a table: each by the mean of its utterances, prepared one by
+    /// one. PLDA knows of how many it is the mean.
+    ///
+    /// # Errors
+    /// As [`Backend::prepare`]; [`crate::Error::Line`] for a table's utterance without an embedding.
+    pub fn models(
+        &self,
+        embeddings: &Embeddings,
+        table: Option<&EnrolmentTable>,
+    ) -> Result<Models> {
+        let prepared = self.prepare(embeddings)?;
+        let Some(table) = table else {
+            let counts = vec![1; embeddings.len()];
+            return Ok(self.enrol(prepared, &counts, embeddings.index().clone()));
+        };
+        let places = table.places(embeddings)?;
+        let mut means = Array2::zeros((places.len(), prepared.ncols()));
+        for ((_, places), mut mean) in places.iter().zip(means.rows_mut()) {
+            for &place in places {
+                mean += &prepared.row(place);
+            }
+            mean /= places.len() as f64;
+        }
+        let counts: Vec<usize> = places.iter().map(|(_, places)| places.len()).collect();
+        let names = places.iter().map(|(model, _)| model.to_string());
+        Ok(self.enrol(means, &counts, names.zip(0..).collect()))
+    }
+
+    fn enrol(&self, means: Array2<f64>, counts: &[usize], index: HashMap<String, usize>) -> Models {
+        let mut models = Models {
+            index,
+            weights: Array2::zeros((0, 0)),
+            offsets: vec![0.0; counts.len()],
+            bent: Vec::new(),
+            curvatures: Vec::new(),
+        };
+        match &self.scoring {
+            Scoring::Cosine => models.weights = of_unit_length(means),
+            Scoring::Plda(plda) => {
+                models.weights = plda.project(&means, |index| counts[index]);
+                let mut known: HashMap<usize, usize> = HashMap::new();
+                for (index, &count) in counts.iter().enumerate() {
+                    let enrolled = plda.enrol(models.weights.row(index), count);
+                    models.weights.row_mut(index).assign(&enrolled.weights);
+                    models.offsets[index] = enrolled.offset;
+                    models.bent.push(*known.entry(count).or_insert_with(|| {
+                        models.curvatures.push(plda.curvature(count));
+                        models.curvatures.len() - 1
+                    }));
+                }
+            }
+        }
+        models
+    }
+
+    /// Makes embeddings test vectors.
+    ///
+    /// # Errors
+    /// As [`Backend::prepare`].
+    pub fn tests(&self, embeddings: &Embeddings) -> Result<Tests> {
+        let prepared = self.prepare(embeddings)?;
+        let vectors = match &self.scoring {
+            Scoring::Cosine => of_unit_length(prepared),
+            Scoring::Plda(plda) => plda.project(&prepared, |_| 1),
+        };
+        Ok(Tests {
+            index: embeddings.index().clone(),
+            vectors,
+        })
+    }
+}
+
+impl Models {
+    /// The number of a model.
+    pub fn position(&self, key: &str) -> Option<usize> {
+        self.index.get(key).copied()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.weights.nrows()
+    }
+
+    /// Whether there are none: never.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The score of a model and a test vector.
+    pub fn score(&self, model: usize, tests: &Tests, test: usize) -> f64 {
+        let (weights, vector) = (self.weights.row(model), tests.vectors.row(test));
+        let bent = self.bent.get(model);
+        self.offsets[model]
+            + match bent.map(|&bent| self.curvatures[bent].view()) {
+                None => weights.dot(&vector),
+                Some(curvature) => bent_product(weights, curvature, vector),
+            }
+    }
+}
+
+impl Tests {
+    /// The number of an utterance.
+    pub fn position(&self, key: &str) -> Option<usize> {
+        self.index.get(key).copied()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.vectors.nrows()
+    }
+
+    /// Whether there are none: never.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// `sum t (weight + curvature t)`, in eight sums, which a processor can add side by side.
+fn bent_product(
+    weights: ArrayView1<f64>,
+    curvature: ArrayView1<f64>,
+    vector: ArrayView1<f64>,
+) -> f64 {
+    let term = |w: f64, c: f64, t: f64| t * (w + c * t);
+    let (Some(w), Some(c), Some(t)) = (weights.to_slice(), curvature.to_slice(), vector.to_slice())
+    else {
+        let rows = weights.iter().zip(&curvature).zip(&vector);
+        return rows.map(|((&w, &c), &t)| term(w, c, t)).sum();
+    };
+    let (w, w_rest) = w.as_chunks::<8>();
+    let (c, c_rest) = c.as_chunks::<8>();
+    let (t, t_rest) = t.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for ((w, c), t) in w.iter().zip(c).zip(t) {
+        for lane in 0..8 {
+            sums[lane] += term(w[lane], c[lane], t[lane]);
+        }
+    }
+    let rest = w_rest.iter().zip(c_rest).zip(t_rest);
+    sums.iter().sum::<f64>() + rest.map(|((&w, &c), &t)| term(w, c, t)).sum::<f64>()
+}
+
+/// Rows over their length; a row of zeros stays, and its cosines are 0.
+fn of_unit_length(mut vectors: Array2<f64>) -> Array2<f64> {
+    for mut row in vectors.axis_iter_mut(Axis(0)) {
+        let length = row.dot(&row).sqrt();
+        if length > 0.0 {
+            row /= length;
+        }
+    }
+    vectors
+}

@@ -1,0 +1,144 @@
+//! Files of scores, `enrolment test score` a line.
+
+use std::path::Path;
+
+use super::detection::ScoredTrials;
+use super::{BLOCK_LINES, TrialReader};
+use crate::error::{Error, Result};
+use crate::io::lines::LineBlocks;
+
+/// A line of a file of scores.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScoreLine<'a> {
+    /// Key of the enrolment side.
+    pub enrolment: &'a str,
+    /// Key of the test side.
+    pub test: &'a str,
+    /// A finite number.
+    pub score: f64,
+}
+
+impl<'a> ScoreLine<'a> {
+    fn parse(path: &Path, number: usize, line: &'a str) -> Result<Self> {
+        let fields: Vec<&str> = line.split_ascii_whitespace().take(4).collect();
+        let parsed = match fields[..] {
+            [enrolment, test, score] => score.parse().ok().map(|score| Self {
+                enrolment,
+                test,
+                score,
+            }),
+            _ => None,
+        };
+        parsed.filter(|line| line.score.is_finite()).ok_or_else(|| {
+            let expected = "'enrolment test score', the score a finite number";
+            Error::line(path, number, expected, format!("'{line}'"))
+        })
+    }
+}
+
+/// Hands every line of a file of scores on, in its order.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Line`] for a line that is none; whatever `each` says.
+pub fn each_score(path: &Path, mut each: impl FnMut(ScoreLine) -> Result<()>) -> Result<()> {
+    let mut blocks = LineBlocks::open(path)?;
+    while let Some(block) = blocks.next_block(BLOCK_LINES)? {
+        for (index, line) in block.lines.iter().enumerate() {
+            each(ScoreLine::parse(path, block.first + index, line)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts scores together with the answers of their trials: line by line the same trials, as `unbraid score` writes them.
+///
+/// # Errors
+/// As [`TrialReader::next_block`] and [`each_score`]; [`Error::Line`] where the scores tell of another trial or end
+/// early, or a trial has no answer.
+pub fn read_scored(trials: &Path, scores: &Path) -> Result<ScoredTrials> {
+    let mut scored = ScoredTrials::default();
+    let mut reader = TrialReader::open(trials)?;
+    let mut lines = LineBlocks::open(scores)?;
+    let mut told = 0;
+    while let Some(block) = reader.next_block()? {
+        let found = lines.next_block(block.len())?;
+        let found = found.map(|block| block.lines).unwrap_or_default();
+        for (index, line) in found.iter().enumerate() {
+            let (trial, line) = (
+                block.trial(index)?,
+                ScoreLine::parse(scores, told + index + 1, line)?,
+            );
+            if (trial.enrolment, trial.test) != (line.enrolment, line.test) {
+                let expected = format!(
+                    "a score of '{} {}', the trial of this line",
+                    trial.enrolment, trial.test
+                );
+                let found = format!("'{} {}'", line.enrolment, line.test);
+                return Err(Error::line(scores, told + index + 1, expected, found));
+            }
+            let target = trial.target.ok_or_else(|| {
+                block.fault(index, "whether it is a target, or 1 or 0", "neither")
+            })?;
+            scored.push(line.score, target);
+        }
+        told += found.len();
+        if found.len() < block.len() {
+            let expected = "a score of every trial";
+            return Err(Error::line(
+                scores,
+                told + 1,
+                expected,
+                "the end of the file",
+            ));
+        }
+    }
+    match lines.next_block(1)? {
+        None => Ok(scored),
+        Some(_) => Err(Error::line(
+            scores,
+            told + 1,
+            "the end, as of the trials",
+            "more",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_belong_to_their_trials() {
+        let dir = tempfile::tempdir().unwrap();
+        let (trials, scores) = (dir.path().join("t"), dir.path().join("s"));
+        let read = |of_trials: &str, of_scores: &str| {
+            std::fs::write(&trials, of_trials).unwrap();
+            std::fs::write(&scores, of_scores).unwrap();
+            read_scored(&trials, &scores)
+                .and_then(|scored| scored.detection(&trials))
+                .map(|found| (found.targets().to_vec(), found.nontargets().to_vec()))
+                .map_err(|error| error.to_string())
+        };
+        let key = "a b target\na c nontarget\n";
+        assert_eq!(read(key, "a b 1.5\na c -2\n"), Ok((vec![1.5], vec![-2.0])));
+        for (trials, scores, expected) in [
+            (
+                key,
+                "a b 1\n",
+                "s:2: expected a score of every trial, found the end",
+            ),
+            (
+                key,
+                "a b 1\na d 1\n",
+                "s:2: expected a score of 'a c', the trial of this line, found 'a d'",
+            ),
+            (key, "a b 1\na c 1\na d 1\n", "s:3: expected the end"),
+            (key, "a b inf\n", "s:1: expected 'enrolment test score'"),
+            (key, "a b 1 2\n", "s:1: expected 'enrolment test score'"),
+            ("a b\n", "a b 1\n", "t:1: expected whether it is a target"),
+        ] {
+            let error = read(trials, scores).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
