@@ -40,6 +40,7 @@ mod sample;
 mod score;
 mod scores;
 mod select_voiced_frames;
+mod shell;
 mod spectrogram;
 mod splice_feats;
 mod subsample_feats;
@@ -49,7 +50,7 @@ mod verification;
 mod vtln;
 mod whisper;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Takes speech apart into what was said and who said it.
 #[derive(Debug, Parser)]
@@ -99,6 +100,8 @@ enum Command {
     Frontier(frontier::FrontierArgs),
     Map(map::MapArgs),
     CtmToAli(ctm_to_ali::CtmToAliArgs),
+    Completions(shell::CompletionsArgs),
+    Man(shell::ManArgs),
 }
 
 /// Runs the command line of this process.
@@ -145,5 +148,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Frontier(args) => frontier::run(args),
         Command::Map(args) => map::run(args),
         Command::CtmToAli(args) => ctm_to_ali::run(args),
+        Command::Completions(args) => shell::completions(&args, Cli::command()),
+        Command::Man(args) => shell::man(&args, Cli::command()),
     }
 }

@@ -26,6 +26,7 @@ mod probe;
 mod recipes;
 mod score;
 mod setup;
+mod shell;
 mod support;
 mod sweep;
 mod train;

@@ -1,0 +1,71 @@
+//! `unbraid completions` and `unbraid man`: what shells and man know of the commands, from their own definitions.
+
+use std::io;
+use std::path::PathBuf;
+
+use clap::{Args, Command};
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use crate::error::Error;
+use crate::io::atomic;
+
+/// Print completions for a shell.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  unbraid completions bash > ~/.local/share/bash-completion/completions/unbraid
+  unbraid completions zsh > ~/.zfunc/_unbraid
+  unbraid completions fish > ~/.config/fish/completions/unbraid.fish")]
+pub struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+/// Write a man page for every command.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  unbraid man ~/.local/share/man/man1
+  man unbraid-train")]
+pub struct ManArgs {
+    /// Folder of the pages.
+    #[arg(value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Prints completions of `command`.
+///
+/// # Errors
+/// What standard output says.
+pub fn completions(args: &CompletionsArgs, mut command: Command) -> anyhow::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut command, "unbraid", &mut script);
+    Ok(io::Write::write_all(&mut io::stdout(), &script)?)
+}
+
+/// Writes the pages of `command` and of all below it.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub fn man(args: &ManArgs, mut command: Command) -> anyhow::Result<()> {
+    // Full names and usages are made here.
+    command.build();
+    atomic::create_dir_all(&args.out)?;
+    let mut left = vec![command];
+    while let Some(command) = left.pop() {
+        left.extend(
+            command
+                .get_subcommands()
+                .filter(|c| c.get_name() != "help")
+                .cloned(),
+        );
+        let name = command.get_display_name().unwrap_or(command.get_name());
+        let path = args.out.join(format!("{name}.1"));
+        let mut page = Vec::new();
+        Man::new(command)
+            .render(&mut page)
+            .map_err(Error::io(&path))?;
+        atomic::write(path, page)?;
+    }
+    Ok(())
+}
