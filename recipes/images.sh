@@ -88,3 +88,14 @@ image_stages() {
     unbraid scores "${runs[@]}" --out $out/results
   fi
 }
+
+# mnist_recipe: all stages of a recipe whose runs are tested on MNIST's own test set.
+mnist_recipe() {
+  tests_of() { echo "$mnist_test"; }
+  if at 0; then
+    say "stage 0: prepare"
+    link_mnist
+  fi
+  train_lenet
+  image_stages
+}

@@ -11,12 +11,4 @@ cd "$(dirname "$0")"
 corpus=
 . ../../start.sh
 . ../../images.sh
-
-tests_of() { echo "$mnist_test"; }
-
-if at 0; then
-  say "stage 0: prepare"
-  link_mnist
-fi
-train_lenet
-image_stages
+mnist_recipe
