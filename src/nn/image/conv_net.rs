@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 use tch::nn::Path;
 
-use super::Activation;
+use super::{Activation, channels_last};
 use crate::error::{Error, Result};
 use crate::nn::check_size;
 use crate::nn::layer::{BatchNorm, Conv2d};
@@ -130,9 +130,13 @@ impl ConvNet {
 
     /// `[batch, channels, height, width]` to `[batch, ..output]`.
     pub fn forward(&self, images: &Tensor, train: bool) -> Tensor {
-        let mut x = images.shallow_clone();
-        for (conv, norm, layer) in &self.layers {
+        let mut x = channels_last(images);
+        for (number, (conv, norm, layer)) in self.layers.iter().enumerate() {
             x = conv.forward(&x);
+            if number == 0 {
+                // Of one channel it cannot be told, and what follows does not know.
+                x = channels_last(&x);
+            }
             if let Some(norm) = norm {
                 x = norm.forward(&x, train);
             }

@@ -36,7 +36,32 @@ impl Activation {
     }
 }
 
+/// The same `[batch, channels, height, width]`, with the channels of a pixel side by side in memory, as convolutions on a CPU
+/// like them best; what is computed from it stays so. Of a single channel nothing changes.
+pub fn channels_last(x: &Tensor) -> Tensor {
+    match x.size()[1] {
+        1 => x.shallow_clone(),
+        _ => x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]),
+    }
+}
+
 /// Classes `[batch]` as vectors `[batch, classes]` of zeros and a one.
 pub fn one_hot(classes: &Tensor, count: i64) -> Tensor {
     classes.one_hot(count).to_kind(tch::Kind::Float)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind};
+
+    #[test]
+    fn channels_last_is_another_order_in_memory_alone() {
+        let x = Tensor::randn([2, 3, 4, 5], (Kind::Float, Device::Cpu));
+        let y = channels_last(&x);
+        assert_eq!(x, y);
+        assert_eq!(y.stride(), [60, 1, 15, 3]);
+        let leaky = Activation::Leaky(0.2).apply(&y);
+        assert_eq!(leaky, y.maximum(&(&y * 0.2)));
+    }
 }

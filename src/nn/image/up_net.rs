@@ -3,7 +3,7 @@
 use tch::Tensor;
 use tch::nn::Path;
 
-use super::Activation;
+use super::{Activation, channels_last};
 use crate::error::{Error, Result};
 use crate::nn::layer::{BatchNorm, Doubling, Linear};
 
@@ -53,6 +53,7 @@ impl UpNet {
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let [channels, height, width] = self.first;
         let mut x = self.input.forward(x).reshape([-1, channels, height, width]);
+        x = channels_last(&x);
         for (norm, doubling) in self.norms.iter().zip(&self.doublings) {
             x = doubling.forward(&self.activation.apply(&norm.forward(&x, train)));
         }
