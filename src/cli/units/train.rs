@@ -22,7 +22,7 @@ that lost its frames begins anew at the frame farthest from its centroid. Equal 
 bytes. Dimensions count as they are: scale them first where some are much wider than others.
 
 The file is a Kaldi archive of one matrix [clusters, dims] under the key 'centroids'
-(unbraid copy-feats ark:units.ark ark,t:-). How many: 50 to 100 are near phones, 500 and more split them by context.")]
+(unbraid copy-feats ark:units.ark ark,t:-). HuBERT (Hsu et al. 2021) took 100, then 500.")]
 pub struct TrainArgs {
     /// The codes, matrices [frames, dims], as scp:FILE or ark:FILE
     #[arg(value_name = "RSPEC")]
