@@ -46,6 +46,7 @@ mod splice_feats;
 mod subsample_feats;
 mod swap;
 mod train;
+mod units;
 mod verification;
 mod vtln;
 mod whisper;
@@ -90,6 +91,7 @@ enum Command {
     Probe(probe::ProbeArgs),
     Abx(abx::AbxArgs),
     Factors(factors::FactorsArgs),
+    Units(units::UnitsArgs),
     Backend(backend::BackendArgs),
     Score(score::ScoreArgs),
     Calibrate(calibrate::CalibrateArgs),
@@ -138,6 +140,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Probe(args) => probe::run(args),
         Command::Abx(args) => abx::run(args),
         Command::Factors(args) => factors::run(args),
+        Command::Units(args) => units::run(args),
         Command::Backend(args) => backend::run(args),
         Command::Score(args) => score::run(args),
         Command::Calibrate(args) => calibrate::run(args),

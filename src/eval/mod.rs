@@ -1,4 +1,4 @@
-//! What the strands are worth: extraction, probes, ABX, trials and what scores them, swaps.
+//! What the strands are worth: extraction, probes, ABX, trials and what scores them, swaps, units.
 
 pub mod abx;
 pub mod backend;
@@ -11,3 +11,4 @@ pub mod interval;
 pub mod probe;
 pub mod swap;
 pub mod trials;
+pub mod units;

@@ -30,3 +30,4 @@ mod shell;
 mod support;
 mod sweep;
 mod train;
+mod units;

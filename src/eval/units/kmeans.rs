@@ -1,0 +1,307 @@
+//! K-means: Lloyd's steps from a k-means++ start (Arthur and Vassilvitskii 2007).
+
+use ndarray::parallel::prelude::*;
+use ndarray::{Array2, ArrayView2, Axis};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+use super::codebook::{Codebook, MOST_CLUSTERS, Nearest};
+use crate::error::{Error, Result};
+
+/// How to cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct KmeansOptions {
+    /// Clusters, 1 to [`MOST_CLUSTERS`].
+    pub clusters: usize,
+    /// Most of Lloyd's steps, at least 1.
+    pub steps: usize,
+    /// Draws where they begin.
+    pub seed: u64,
+}
+
+impl Default for KmeansOptions {
+    fn default() -> Self {
+        Self {
+            clusters: 100,
+            steps: 100,
+            seed: 0,
+        }
+    }
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kmeans {
+    /// The centroids, in single precision.
+    pub codebook: Codebook,
+    /// Steps taken.
+    pub steps: usize,
+    /// Whether the last of them changed no assignment.
+    pub settled: bool,
+    /// Mean squared distance of an item to its centroid.
+    pub distortion: f64,
+}
+
+/// The stream of the seed that draws the start; the first draws samples.
+const START_STREAM: u64 = 1;
+/// Items that one thread takes at least.
+const LEAST_ITEMS: usize = 1024;
+
+/// Clusters `items`, finite and `[items, dims]`, by Euclidean distance. The result is a function of items and options,
+/// whatever the number of threads: sums are in f64, in the order of the items.
+///
+/// # Errors
+/// [`Error::Option`] for no cluster, more than [`MOST_CLUSTERS`] or than different items, or no step.
+pub fn kmeans(items: &Array2<f32>, options: &KmeansOptions) -> Result<Kmeans> {
+    check(items, options)?;
+    let items = items.as_standard_layout();
+    let items = Items {
+        matrix: items.view(),
+        values: items.as_slice().expect("the standard layout is one slice"),
+        dims: items.ncols(),
+    };
+    let mut book = Codebook::new(items.start(options)?);
+    let (mut units, mut steps, mut settled) = (Vec::new(), 0, false);
+    while steps < options.steps && !settled {
+        let mut found = book.nearest(items.matrix);
+        refill(&mut found, options.clusters);
+        let now: Vec<usize> = found.iter().map(|nearest| nearest.unit).collect();
+        settled = now == units;
+        if !settled {
+            book = Codebook::new(items.means(&now, &book));
+            units = now;
+        }
+        steps += 1;
+    }
+    // As a file will have them.
+    let codebook = Codebook::new(book.centroids().mapv(f64::from));
+    let found = codebook.nearest(items.matrix);
+    let sum: f64 = found.iter().map(|nearest| nearest.distance).sum();
+    Ok(Kmeans {
+        codebook,
+        steps,
+        settled,
+        distortion: sum / found.len() as f64,
+    })
+}
+
+fn check(items: &Array2<f32>, options: &KmeansOptions) -> Result<()> {
+    let most = MOST_CLUSTERS.min(items.nrows());
+    if items.is_empty() || !(1..=most).contains(&options.clusters) {
+        let expected = format!("1 to {most}, of {} frames", items.nrows());
+        let found = options.clusters.to_string();
+        return Err(Error::option("--clusters", expected, found));
+    }
+    if options.steps == 0 {
+        return Err(Error::option("--steps", "at least 1", "0"));
+    }
+    Ok(())
+}
+
+/// `[items, dims]` as a matrix, and its values by rows.
+struct Items<'a> {
+    matrix: ArrayView2<'a, f32>,
+    values: &'a [f32],
+    dims: usize,
+}
+
+impl Items<'_> {
+    fn get(&self, item: usize) -> &[f32] {
+        &self.values[item * self.dims..(item + 1) * self.dims]
+    }
+
+    /// K-means++: each next centroid is an item, as likely as its squared distance to those before is great.
+    fn start(&self, options: &KmeansOptions) -> Result<Array2<f64>> {
+        let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+        rng.set_stream(START_STREAM);
+        let count = self.matrix.nrows();
+        let mut centroids = Array2::zeros((options.clusters, self.dims));
+        let mut far = vec![f64::INFINITY; count];
+        let mut item = rng.random_range(0..count);
+        for cluster in 0..options.clusters {
+            if cluster > 0 {
+                item = draw(&far, &mut rng).ok_or_else(|| {
+                    let expected = format!("at most {cluster}, as many as frames that differ");
+                    Error::option("--clusters", expected, options.clusters.to_string())
+                })?;
+            }
+            let centre: Vec<f64> = self.get(item).iter().map(|&v| v.into()).collect();
+            far.par_iter_mut()
+                .enumerate()
+                .with_min_len(LEAST_ITEMS)
+                .for_each(|(item, far)| *far = far.min(squared_distance(self.get(item), &centre)));
+            centroids.row_mut(cluster).assign(&ndarray::aview1(&centre));
+        }
+        Ok(centroids)
+    }
+
+    /// The mean of each unit's items; a unit without any stays where it was.
+    fn means(&self, units: &[usize], book: &Codebook) -> Array2<f64> {
+        let mut members = vec![Vec::new(); book.clusters()];
+        for (item, &unit) in units.iter().enumerate() {
+            members[unit].push(item);
+        }
+        let mut centroids = book.centroids_f64().clone();
+        let rows = centroids.axis_iter_mut(Axis(0)).into_par_iter();
+        rows.zip(&members).for_each(|(mut row, members)| {
+            if members.is_empty() {
+                return;
+            }
+            row.fill(0.0);
+            for &item in members {
+                for (sum, &value) in row.iter_mut().zip(self.get(item)) {
+                    *sum += f64::from(value);
+                }
+            }
+            row /= members.len() as f64;
+        });
+        centroids
+    }
+}
+
+/// An item, as likely as its weight; none when all are 0.
+fn draw(weights: &[f64], rng: &mut ChaCha8Rng) -> Option<usize> {
+    let total: f64 = weights.iter().sum();
+    if total <= 0.0 {
+        return None;
+    }
+    let aim = rng.random_range(0.0..total);
+    let mut sum = 0.0;
+    weights.iter().position(|weight| {
+        sum += weight;
+        sum > aim
+    })
+}
+
+/// Exactly 0 for equal vectors. In eight sums, which a processor adds at once.
+fn squared_distance(item: &[f32], centre: &[f64]) -> f64 {
+    let mut sums = [0.0; 8];
+    for (values, centres) in item.chunks(8).zip(centre.chunks(8)) {
+        for ((sum, &value), &centre) in sums.iter_mut().zip(values).zip(centres) {
+            let gap = f64::from(value) - centre;
+            *sum += gap * gap;
+        }
+    }
+    sums.iter().sum()
+}
+
+/// Gives each cluster without items the one that lies farthest from its centroid, out of a cluster that has more.
+fn refill(found: &mut [Nearest], clusters: usize) {
+    let mut counts = vec![0_usize; clusters];
+    found.iter().for_each(|nearest| counts[nearest.unit] += 1);
+    let empty: Vec<usize> = (0..clusters).filter(|&unit| counts[unit] == 0).collect();
+    if empty.is_empty() {
+        return;
+    }
+    let mut order: Vec<usize> = (0..found.len()).collect();
+    // Stable: of equally far items the first.
+    order.sort_by(|&a, &b| found[b].distance.total_cmp(&found[a].distance));
+    let mut farthest = order.into_iter();
+    for unit in empty {
+        let own = farthest.find(|&item| counts[found[item].unit] > 1);
+        let Some(item) = own else { return };
+        counts[found[item].unit] -= 1;
+        found[item] = Nearest {
+            unit,
+            distance: 0.0,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    /// Items around `groups` places that lie far apart.
+    fn groups(groups: usize, each: usize) -> Array2<f32> {
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        Array2::from_shape_fn((groups * each, 5), |(item, dim)| {
+            let group = item % groups;
+            let place = if group % 5 == dim { 50.0 } else { 0.0 } + 20.0 * (group / 5) as f32;
+            place + rng.random_range(-1.0..1.0)
+        })
+    }
+
+    fn options(clusters: usize) -> KmeansOptions {
+        KmeansOptions {
+            clusters,
+            ..KmeansOptions::default()
+        }
+    }
+
+    #[test]
+    fn groups_far_apart_become_clusters() {
+        let items = groups(8, 400);
+        let found = kmeans(&items, &options(8)).unwrap();
+        assert!(found.settled && found.steps < 20);
+        // Variance of a uniform draw of width 2 is 1/3, five times.
+        assert!((found.distortion - 5.0 / 3.0).abs() < 0.05, "{found:?}");
+        let units = found.codebook.nearest(items.view());
+        for (item, nearest) in units.iter().enumerate() {
+            assert_eq!(nearest.unit, units[item % 8].unit);
+        }
+    }
+
+    #[test]
+    fn threads_change_nothing() {
+        let items = groups(10, 500);
+        let with = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            pool.unwrap()
+                .install(|| kmeans(&items, &options(37)).unwrap())
+        };
+        let found = with(1);
+        assert_eq!(found, with(2));
+        assert_eq!(found, with(3));
+        let other = KmeansOptions {
+            seed: 1,
+            ..options(37)
+        };
+        assert_ne!(found, kmeans(&items, &other).unwrap());
+    }
+
+    #[test]
+    fn a_step_never_makes_it_worse() {
+        let items = groups(10, 100);
+        let distortion = |steps: usize| {
+            let options = KmeansOptions {
+                steps,
+                ..options(23)
+            };
+            kmeans(&items, &options).unwrap().distortion
+        };
+        let by_steps: Vec<f64> = (1..10).map(distortion).collect();
+        assert!(by_steps.is_sorted_by(|a, b| *b <= a + 1e-6), "{by_steps:?}");
+    }
+
+    #[test]
+    fn an_empty_cluster_begins_at_the_farthest_item() {
+        let at = |unit: usize, distance: f64| Nearest { unit, distance };
+        let mut found = [at(0, 1.0), at(0, 5.0), at(2, 9.0), at(0, 5.0)];
+        refill(&mut found, 5);
+        let units: Vec<usize> = found.iter().map(|nearest| nearest.unit).collect();
+        // Item 2 is alone in its cluster.
+        assert_eq!(units, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn as_many_clusters_as_items_that_differ() {
+        let items = array![[1.0, 2.0], [1.0, 2.0], [3.0, 2.0], [0.1, 0.7]];
+        let found = kmeans(&items, &options(3)).unwrap();
+        assert!(found.distortion < 1e-12);
+        for (clusters, expected) in [
+            (4, "at most 3, as many as frames that differ, found 4"),
+            (5, "1 to 4, of 4 frames, found 5"),
+            (0, "1 to 4, of 4 frames, found 0"),
+        ] {
+            let error = kmeans(&items, &options(clusters)).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let one = kmeans(&items, &options(1)).unwrap();
+        let mean = one.codebook.centroids();
+        assert!((mean[[0, 0]] - 1.275).abs() < 1e-6 && (mean[[0, 1]] - 1.675).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,174 @@
+//! Units against aligned phones, frame by frame, as HuBERT's (Hsu et al. 2021) are measured.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// How often each phone met each unit.
+#[derive(Debug, Clone, Default)]
+pub struct JointCounts {
+    counts: BTreeMap<(i32, usize), u64>,
+}
+
+/// What units know of phones.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UnitScores {
+    /// Frames counted.
+    pub frames: u64,
+    /// Phones that occur.
+    pub phones: usize,
+    /// Units that occur.
+    pub units: usize,
+    /// Accuracy when each unit stands for the phone that it meets most, 0 to 1. Grows with the number of units.
+    pub phone_purity: f64,
+    /// Share of the most frequent phone: the phone purity of a single unit.
+    pub chance: f64,
+    /// Accuracy when each phone stands for the unit that it meets most. Falls with the number of units.
+    pub cluster_purity: f64,
+    /// Mutual information of phone and unit, in bits; of counts, so that few frames say too much.
+    pub bits: f64,
+    /// Entropy of the phones, in bits.
+    pub phone_entropy: f64,
+    /// `bits / phone_entropy`, 0 to 1; none for a single phone.
+    pub pnmi: Option<f64>,
+}
+
+impl JointCounts {
+    /// Counts the frames of an utterance, a phone and a unit each.
+    pub fn add(&mut self, phones: &[i32], units: &[usize]) {
+        for (&phone, &unit) in phones.iter().zip(units) {
+            *self.counts.entry((phone, unit)).or_default() += 1;
+        }
+    }
+
+    /// The scores of what was counted; none without frames.
+    pub fn scores(&self) -> Option<UnitScores> {
+        let phones = Margin::new(self.counts.iter().map(|(&(phone, _), &n)| (phone, n)));
+        let units = Margin::new(self.counts.iter().map(|(&(_, unit), &n)| (unit, n)));
+        let frames: u64 = self.counts.values().sum();
+        if frames == 0 {
+            return None;
+        }
+        let all = frames as f64;
+        let parts = self.counts.iter().map(|(&(phone, unit), &count)| {
+            let (count, product) = (count as f64, phones.total(phone) * units.total(unit));
+            count / all * (count * all / product).log2()
+        });
+        let bits = parts.sum::<f64>().max(0.0);
+        let phone_entropy = phones.entropy(all);
+        Some(UnitScores {
+            frames,
+            phones: phones.0.len(),
+            units: units.0.len(),
+            phone_purity: units.most_met() / all,
+            chance: phones.greatest() / all,
+            cluster_purity: phones.most_met() / all,
+            bits,
+            phone_entropy,
+            pnmi: (phones.0.len() > 1).then(|| bits / phone_entropy),
+        })
+    }
+}
+
+/// By phone, or by unit: its frames, and those that it shares with the one on the other side that it meets most.
+struct Margin<K>(BTreeMap<K, (u64, u64)>);
+
+impl<K: Ord> Margin<K> {
+    fn new(pairs: impl Iterator<Item = (K, u64)>) -> Self {
+        let mut margin = BTreeMap::new();
+        for (key, count) in pairs {
+            let (total, most) = margin.entry(key).or_insert((0, 0));
+            *total += count;
+            *most = count.max(*most);
+        }
+        Self(margin)
+    }
+
+    fn total(&self, key: K) -> f64 {
+        self.0.get(&key).map_or(0.0, |(total, _)| *total as f64)
+    }
+
+    fn most_met(&self) -> f64 {
+        self.0.values().map(|(_, most)| *most as f64).sum()
+    }
+
+    fn greatest(&self) -> f64 {
+        let totals = self.0.values().map(|(total, _)| *total);
+        totals.max().unwrap_or(0) as f64
+    }
+
+    fn entropy(&self, all: f64) -> f64 {
+        let shares = self.0.values().map(|(total, _)| *total as f64 / all);
+        shares.map(|share| -share * share.log2()).sum()
+    }
+}
+
+/// Labels for `frames` codes of `every` labels each: the middle one's, the earlier of two; the last label for a code
+/// whose middle lies behind it. None when the lengths differ by `every` labels or more.
+pub fn middle_labels(labels: &[i32], frames: usize, every: usize) -> Option<Vec<i32>> {
+    let last = labels.len().checked_sub(1)?;
+    if frames.checked_mul(every)?.abs_diff(labels.len()) >= every {
+        return None;
+    }
+    let middle = |frame: usize| labels[(frame * every + (every - 1) / 2).min(last)];
+    Some((0..frames).map(middle).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scores(pairs: &[(i32, usize)]) -> UnitScores {
+        let mut counts = JointCounts::default();
+        let (phones, units): (Vec<i32>, Vec<usize>) = pairs.iter().copied().unzip();
+        counts.add(&phones, &units);
+        counts.scores().unwrap()
+    }
+
+    #[test]
+    fn units_that_are_phones_know_all() {
+        let found = scores(&[(3, 9), (5, 0), (7, 1), (3, 9)]);
+        assert_eq!((found.phone_purity, found.cluster_purity), (1.0, 1.0));
+        assert_eq!((found.chance, found.phone_entropy), (0.5, 1.5));
+        assert_eq!((found.bits, found.pnmi), (1.5, Some(1.0)));
+        assert_eq!((found.frames, found.phones, found.units), (4, 3, 3));
+    }
+
+    #[test]
+    fn units_that_ignore_phones_know_nothing() {
+        let found = scores(&[(0, 0), (0, 1), (1, 0), (1, 1)]);
+        assert_eq!((found.bits, found.pnmi), (0.0, Some(0.0)));
+        assert_eq!((found.phone_purity, found.chance), (0.5, 0.5));
+        assert_eq!(scores(&[(4, 0), (4, 1)]).pnmi, None);
+        assert_eq!(JointCounts::default().scores(), None);
+    }
+
+    #[test]
+    fn purities_and_information_by_hand() {
+        // Unit 0: two of phone 0, one of phone 1; unit 1: one of phone 1; unit 2: one of phone 1.
+        let found = scores(&[(0, 0), (0, 0), (1, 0), (1, 1), (1, 2)]);
+        assert!((found.phone_purity - 0.8).abs() < 1e-12);
+        assert!((found.cluster_purity - 0.6).abs() < 1e-12);
+        assert!((found.chance - 0.6).abs() < 1e-12);
+        let entropy = |shares: &[f64]| -> f64 { shares.iter().map(|p| -p * p.log2()).sum() };
+        let whole = entropy(&[0.4, 0.6]);
+        let left = 0.6 * entropy(&[2.0 / 3.0, 1.0 / 3.0]);
+        assert!((found.bits - (whole - left)).abs() < 1e-12);
+        assert!((found.pnmi.unwrap() - (1.0 - left / whole)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_code_has_the_label_of_its_middle() {
+        let labels = [0, 1, 2, 3, 4, 5, 6, 7];
+        let of = |frames, every| middle_labels(&labels, frames, every);
+        assert_eq!(of(8, 1).unwrap(), labels);
+        assert_eq!(of(4, 2).unwrap(), [0, 2, 4, 6]);
+        assert_eq!(of(2, 3).unwrap(), [1, 4]);
+        assert_eq!(of(3, 3).unwrap(), [1, 4, 7]);
+        assert_eq!(of(2, 5).unwrap(), [2, 7]);
+        assert_eq!(of(3, 4), None);
+        assert_eq!(of(7, 1), None);
+        assert_eq!(middle_labels(&[], 1, 4), None);
+        assert_eq!(of(usize::MAX, 2), None);
+    }
+}

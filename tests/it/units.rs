@@ -1,0 +1,278 @@
+//! `unbraid units` as a user runs it.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{fail, names, succeed};
+use ndarray::Array2;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use unbraid::io::kaldi::{KaldiObject, ReadOptions, TableReader, TableWriter};
+
+const PHONES: usize = 5;
+const ITEMS: usize = 12;
+const DIMS: usize = 6;
+
+fn id(item: usize) -> String {
+    format!("u{item:03}")
+}
+
+/// Phones that last for three or six frames.
+fn phones(item: usize) -> Vec<i32> {
+    let phone = |frame: usize| ((frame / 3 * (item + 2) / 2 + item) % PHONES) as i32;
+    (0..60 + 3 * (item % 4)).map(phone).collect()
+}
+
+/// A place for every phone, and noise that is small beside the distances.
+fn codes(item: usize, every: usize) -> Array2<f32> {
+    let mut rng = ChaCha8Rng::seed_from_u64(item as u64);
+    let phones: Vec<i32> = phones(item).into_iter().step_by(every).collect();
+    Array2::from_shape_fn((phones.len(), DIMS), |(frame, dim)| {
+        let own = if phones[frame] as usize == dim {
+            20.0
+        } else {
+            0.0
+        };
+        own + rng.random_range(-1.0..1.0f32)
+    })
+}
+
+fn write<T: KaldiObject>(folder: &Path, name: &str, object: impl Fn(usize) -> Option<T>) {
+    let at = folder.join(name).display().to_string();
+    let mut writer = TableWriter::create(&format!("ark,scp:{at}.ark,{at}.scp")).unwrap();
+    for item in 0..ITEMS {
+        if let Some(object) = object(item) {
+            writer.write(&id(item), &object).unwrap();
+        }
+    }
+    writer.finish().unwrap();
+}
+
+/// Codes `z` by frame and `slow` by three, with their alignment `ali`.
+fn folder() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "z", |item| Some(codes(item, 1)));
+    write(dir.path(), "slow", |item| Some(codes(item, 3)));
+    write(dir.path(), "ali", |item| Some(phones(item)));
+    dir
+}
+
+fn train(folder: &Path, out: &str, more: &[&str]) -> String {
+    let args = [
+        "units",
+        "train",
+        "scp:z.scp",
+        "--clusters",
+        "5",
+        "--out",
+        out,
+    ];
+    String::from_utf8(succeed(folder, &[&args[..], more].concat())).unwrap()
+}
+
+/// The row of numbers that `units score` tells.
+fn score(folder: &Path, args: &[&str]) -> Vec<String> {
+    let told = succeed(folder, &[&["units", "score"], args].concat());
+    let told = String::from_utf8(told).unwrap();
+    let row = told.lines().last().unwrap();
+    row.split("  ")
+        .map(|cell| cell.trim().to_string())
+        .filter(|cell| !cell.is_empty())
+        .collect()
+}
+
+#[test]
+fn clusters_of_phones_know_all_of_them() {
+    let dir = folder();
+    let at = dir.path();
+    let told = train(at, "u.ark", &[]);
+    assert!(
+        told.starts_with("u.ark: 5 units of 6 values from 774 frames; "),
+        "{told}"
+    );
+    assert!(
+        told.contains(" steps, settled; mean squared distance "),
+        "{told}"
+    );
+    let ali = ["--model=u.ark", "--ali=scp:ali.scp"];
+    let row = score(at, &[&["scp:z.scp"], &ali[..]].concat());
+    assert_eq!(row[..4], ["774", "5", "5 of 5", "1.000"], "{row:?}");
+    assert_eq!(
+        (row[5].as_str(), row[8].as_str()),
+        ("1.000", "1.000"),
+        "{row:?}"
+    );
+    assert_eq!(row[6], row[7], "bits are all of the entropy: {row:?}");
+    let chance: f64 = row[4].parse().unwrap();
+    assert!((0.2..0.35).contains(&chance), "{row:?}");
+    let slow = ["scp:slow.scp", "--subsampling=3"];
+    let row = score(at, &[&slow[..], &ali[..]].concat());
+    assert_eq!(
+        (row[0].as_str(), row[8].as_str()),
+        ("258", "1.000"),
+        "{row:?}"
+    );
+    // One unit is chance.
+    let one = [
+        "units",
+        "train",
+        "scp:z.scp",
+        "--clusters=1",
+        "--out=one.ark",
+    ];
+    succeed(at, &one);
+    let row = score(at, &["ark:z.ark", "--model=one.ark", "--ali=ali.scp"]);
+    assert_eq!((&row[3], row[8].as_str()), (&row[4], "0.000"), "{row:?}");
+}
+
+#[test]
+fn units_are_told_by_run_and_by_frame() {
+    let dir = folder();
+    let at = dir.path();
+    train(at, "u.ark", &[]);
+    let apply = ["units", "apply", "scp:z.scp", "--model=u.ark"];
+    let by_frame = ["--keep-runs", "--out=all", "--frames=ark:frames.ark"];
+    succeed(at, &[&apply[..], &by_frame].concat());
+    succeed(at, &[&apply[..], &["--out=runs"]].concat());
+    let read = |name: &str| -> Vec<(String, Vec<i32>)> {
+        let text = fs::read_to_string(at.join(name)).unwrap();
+        let line = |line: &str| {
+            let (id, units) = line.split_once(' ').unwrap();
+            let units = units.split(' ').map(|unit| unit.parse().unwrap());
+            (id.to_string(), units.collect())
+        };
+        text.lines().map(line).collect()
+    };
+    let mut all = read("all");
+    assert_eq!(all.len(), ITEMS);
+    let frames = format!("ark:{}", at.join("frames.ark").display());
+    let table = TableReader::<Vec<i32>>::open_with(&frames, ReadOptions::default()).unwrap();
+    assert_eq!(table.collect::<Result<Vec<_>, _>>().unwrap(), all);
+    for (item, (name, units)) in all.iter_mut().enumerate() {
+        let phones = phones(item);
+        assert_eq!((&*name, units.len()), (&id(item), phones.len()));
+        units.dedup();
+    }
+    assert_eq!(read("runs"), all);
+}
+
+#[test]
+fn equal_seeds_make_equal_bytes_with_any_threads() {
+    let dir = folder();
+    let at = dir.path();
+    let options = ["--most=300", "--clusters=9"];
+    let made = |out: &str, more: &[&str]| {
+        let args = ["units", "train", "scp:z.scp", "--out", out];
+        let told = succeed(at, &[&args[..], &options, more].concat());
+        let told = String::from_utf8(told).unwrap();
+        assert!(told.contains("from 300 of 774 frames"), "{told}");
+        fs::read(at.join(out)).unwrap()
+    };
+    let first = made("a.ark", &["--threads=1"]);
+    assert_eq!(made("b.ark", &["--threads=1"]), first);
+    assert_eq!(made("c.ark", &["--threads=2"]), first);
+    assert_ne!(made("d.ark", &["--seed=1"]), first);
+}
+
+#[test]
+fn what_is_wrong_is_told_in_one_line() {
+    let dir = folder();
+    let at = dir.path();
+    train(at, "u.ark", &[]);
+    let odd = |change: fn(&mut Array2<f32>)| {
+        move |item: usize| {
+            let mut codes = codes(item, 1);
+            if item == 3 {
+                change(&mut codes);
+            }
+            Some(codes)
+        }
+    };
+    write(at, "nan", odd(|codes| codes[[7, 2]] = f32::NAN));
+    write(at, "bare", odd(|codes| *codes = Array2::zeros((0, 0))));
+    write(at, "wide", |item| {
+        Some(Array2::<f32>::zeros((60 + item, DIMS + 1)))
+    });
+    write(at, "gap", |item| (item != 3).then(|| phones(item)));
+    write(at, "minus", |item| Some(vec![-1; phones(item).len()]));
+    write::<Array2<f32>>(at, "none", |_| None);
+    fs::write(at.join("text"), "centroids 1 2 3\n").unwrap();
+    let before = names(at);
+    let cases: [(&[&str], &str); 15] = [
+        (
+            &["train", "scp:z.scp", "--clusters=775"],
+            "--clusters: expected 1 to 774, of 774 frames, found 775",
+        ),
+        (
+            &["train", "scp:z.scp", "--clusters=0"],
+            "--clusters: expected 1 to 774",
+        ),
+        (
+            &["train", "scp:wide.scp", "--clusters=2"],
+            "--clusters: expected at most 1, as many as frames that differ, found 2",
+        ),
+        (
+            &["train", "scp:z.scp", "--clusters=9", "--most=8"],
+            "--most: expected at least the 9 of --clusters, found 8",
+        ),
+        (
+            &["train", "scp:z.scp", "--clusters=9", "--steps=0"],
+            "--steps: expected at least 1, found 0",
+        ),
+        (
+            &["train", "scp:nan.scp", "--clusters=2"],
+            "u003: expected finite values, found NaN",
+        ),
+        (
+            &["train", "scp:bare.scp", "--clusters=2"],
+            "u003: expected at least one frame of at least one value, found none",
+        ),
+        (
+            &["train", "scp:none.scp", "--clusters=2"],
+            "scp:none.scp: expected at least one utterance, found none",
+        ),
+        (
+            &["apply", "scp:wide.scp", "--model=u.ark"],
+            "u000: expected 6 values a frame, found 7",
+        ),
+        (
+            &[
+                "apply",
+                "scp:nan.scp",
+                "--model=u.ark",
+                "--frames=ark:f.ark",
+            ],
+            "u003: expected finite values, found NaN",
+        ),
+        (
+            &["apply", "scp:z.scp", "--model=z.ark"],
+            "z.ark: expected one matrix 'centroids', as units train writes it, found 'u000'",
+        ),
+        (
+            &["apply", "scp:z.scp", "--model=text"],
+            "text: centroids: expected",
+        ),
+        (
+            &["score", "scp:z.scp", "--model=u.ark", "--ali=scp:gap.scp"],
+            "gap.scp: u003: expected an alignment of this utterance, found none",
+        ),
+        (
+            &["score", "scp:slow.scp", "--model=u.ark", "--ali=ali.scp"],
+            "ali.scp: u000: expected 20 frames, as the codes have (--subsampling), found 60",
+        ),
+        (
+            &["score", "scp:z.scp", "--model=u.ark", "--ali=minus.scp"],
+            "minus.scp: u000: expected phones from 0, found -1",
+        ),
+    ];
+    for (args, expected) in cases {
+        let out: &[&str] = if args[0] == "score" {
+            &[]
+        } else {
+            &["--out=out"]
+        };
+        let error = fail(at, &[&["units"], args, out].concat(), b"");
+        assert!(error.contains(expected), "{args:?}: {error}");
+        assert_eq!(names(at), before, "{args:?}");
+    }
+}
