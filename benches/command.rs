@@ -3,6 +3,8 @@
 
 #[path = "harness/mod.rs"]
 mod harness;
+#[path = "harness/speech.rs"]
+mod speech;
 
 use std::process::Command;
 
@@ -14,7 +16,7 @@ const COPIES: usize = 10;
 fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let lines: String = (0..COPIES)
-        .flat_map(|copy| harness::bundled().into_iter().map(move |path| (copy, path)))
+        .flat_map(|copy| speech::bundled().into_iter().map(move |path| (copy, path)))
         .map(|(copy, path)| {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
             format!("{name}-{copy} {}\n", path.display())
@@ -38,7 +40,7 @@ fn main() {
     let mut report = Report::default();
     let what = format!(
         "unbraid fbank, {} FLAC files, {cores} cores",
-        COPIES * harness::bundled().len()
+        COPIES * speech::bundled().len()
     );
     report.compare(&what, "soundfile, torchaudio", ">= 5", here(ours), peer);
     report.print();

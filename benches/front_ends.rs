@@ -2,6 +2,8 @@
 
 #[path = "harness/mod.rs"]
 mod harness;
+#[path = "harness/speech.rs"]
+mod speech;
 
 use harness::{Peer, Report, here};
 use mel_spec::fbank::{Fbank, FbankConfig};
@@ -15,7 +17,7 @@ const SAMPLES: usize = 30 * 16000;
 
 fn speech() -> Vec<f32> {
     let mut samples = Vec::new();
-    for path in harness::bundled() {
+    for path in speech::bundled() {
         if samples.len() >= SAMPLES {
             break;
         }

@@ -3,7 +3,7 @@
 //! without it what needs one is said to be skipped. Numbers on the command line are rounds.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
@@ -126,16 +126,4 @@ impl Report {
 fn rounds() -> usize {
     let given = std::env::args().find_map(|arg| arg.parse().ok());
     given.unwrap_or(20)
-}
-
-/// The bundled speech: its files in a fixed order.
-pub fn bundled() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/mini/audio");
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .collect();
-    paths.sort();
-    paths
 }

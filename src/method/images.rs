@@ -259,7 +259,7 @@ fn draws(config: &ImageConfig, train: Images) -> Result<Vec<Draw>> {
 impl Batches<ImageBatch> for ImageData {
     fn train(&self, first: u64) -> Box<dyn Iterator<Item = Result<ImageBatch>> + '_> {
         let seed = self.config.seed;
-        let augment = self.config.data.augment.clone();
+        let augment = self.config.data.augment;
         let mut samplers = Vec::new();
         for (number, draw) in self.draws.iter().enumerate() {
             // Sets are drawn from apart, though they may be of one size.
