@@ -55,6 +55,23 @@ fn trains_and_resumes(recipe: &str) {
 }
 
 fn resumes_to_the_same(conf: &str) {
+    let dir = resumed(conf);
+    for strand in ["phonetic", "speaker", "reconstruction"] {
+        succeed(dir.path(), &extraction(strand));
+    }
+}
+
+fn extraction(strand: &'static str) -> [&'static str; 6] {
+    let target = match strand {
+        "phonetic" => "ark:phonetic.ark",
+        "speaker" => "ark:speaker.ark",
+        _ => "ark:reconstruction.ark",
+    };
+    let source = "scp:valid/feats.scp";
+    ["extract", "--exp=exp", "--strand", strand, source, target]
+}
+
+fn resumed(conf: &str) -> tempfile::TempDir {
     let dir = workplace(&[]);
     fs::write(dir.path().join("conf.toml"), conf).unwrap();
     succeed(dir.path(), &TRAIN);
@@ -65,18 +82,7 @@ fn resumes_to_the_same(conf: &str) {
     symlink("step_000002", exp.join("last")).unwrap();
     succeed(dir.path(), &RESUME);
     assert_same(&outcome(&exp), &whole);
-    for strand in ["phonetic", "speaker", "reconstruction"] {
-        let target = format!("ark:{strand}.ark");
-        let args = [
-            "extract",
-            "--exp=exp",
-            "--strand",
-            strand,
-            "scp:valid/feats.scp",
-            &target,
-        ];
-        succeed(dir.path(), &args);
-    }
+    dir
 }
 
 /// Clusters from the first step on, of utterances and of codes: their queue is saved with the weights.
@@ -94,6 +100,45 @@ fn clusters_resume_with_their_queue() {
         let weight = toml::from_str("weight = 1.0\nstart = 0\nlength = 1").unwrap();
         clustering.insert("weight".into(), Value::Table(weight));
         resumes_to_the_same(&conf.to_string());
+    }
+}
+
+/// The words of one speaker are not told; what is learned is a phonetic strand alone.
+#[test]
+fn dann_adapts_to_a_speaker() {
+    for play in ["at_once", "in_turns"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes/fsdd/conf/dann");
+        let text = fs::read_to_string(path.join(format!("{play}.toml"))).unwrap();
+        let conf = cut_down(&text).replace("\"george\"", "\"s01\"");
+        let dir = resumed(&conf);
+        succeed(dir.path(), &extraction("phonetic"));
+        for strand in ["speaker", "reconstruction"] {
+            let error = fail(dir.path(), &extraction(strand), b"");
+            assert!(error.contains("the phonetic strand alone"), "{error}");
+        }
+        for (from, to, told) in [
+            (
+                "\"s01\"",
+                "\"nobody\"",
+                "expected speakers of data.train, found nobody",
+            ),
+            (
+                "[\"s01\"]",
+                "[]",
+                "method.target_speakers: expected some of",
+            ),
+            (
+                "labels = \"text\"",
+                "labels = \"none\"",
+                "data.labels: expected \"text\"",
+            ),
+        ] {
+            fs::write(dir.path().join("conf.toml"), conf.replace(from, to)).unwrap();
+            let args = ["train", "--conf=conf.toml", "--exp=other"];
+            let error = fail(dir.path(), &args, b"");
+            assert!(error.contains(told), "{error}");
+            assert!(!dir.path().join("other").exists());
+        }
     }
 }
 
