@@ -234,7 +234,7 @@ fn a_wrong_configuration_is_told_in_one_line() {
         (
             "name = \"disentangle\"",
             "name = \"other\"",
-            "unknown variant `other`, expected `disentangle`",
+            "unknown variant `other`, expected one of `disentangle`",
         ),
         ("name = \"disentangle\"", "", "missing field `name`"),
         (
