@@ -200,11 +200,11 @@ impl BiGan {
     /// Fresh networks for images of `[channels, height, width]`.
     pub fn new(options: &BiGanOptions, shape: [i64; 3], device: Device, bf16: bool) -> Self {
         let coders = Coders::new(&options.coder, &options.optimiser, shape, device);
-        let sizes = (shape.iter().product(), options.coder.code_dim);
+        let sizes = (shape.iter().product(), options.coder.code_dim, 1);
         let (mut discriminator, d) =
             Player::new("discriminator", device, &options.optimiser, |path: Path| {
                 let leaky = Activation::Leaky(0.2);
-                ConditionedMlp::new(&path, sizes, &options.discriminator_widths, 1, leaky)
+                ConditionedMlp::new(&path, sizes, &options.discriminator_widths, false, leaky)
             });
         discriminator.redraw(0.02);
         Self {

@@ -12,8 +12,8 @@
 //!     + g CE(C(G(z, y)), y)                                               generated pairs, after a warm-up
 //! ```
 //!
-//! `D`, `G`, `C` move in turn; `C` begins alone. Without the game it is the control: the same classifier on the same
-//! labels, with the terms of unlabelled images and without.
+//! `D`, `G`, `C` move in turn; `C` begins alone. The control is [`super::classifier`]: the same network on the same labels
+//! and nothing else.
 
 use serde::{Deserialize, Serialize};
 use tch::nn::Path;
@@ -163,17 +163,17 @@ impl TripleGan {
             },
         );
         let (generator, g) = Player::new("generator", device, &options.optimiser, |path: Path| {
-            let sizes = (options.noise, classes);
+            let sizes = (options.noise, classes, pixels);
             let widths = &options.generator_widths;
-            ConditionedMlp::new(&path, sizes, widths, pixels, Activation::Softplus)
-                .batch_norm(&path)
+            ConditionedMlp::new(&path, sizes, widths, true, Activation::Softplus)
         });
         let (discriminator, d) =
             Player::new("discriminator", device, &options.optimiser, |path: Path| {
                 let leaky = Activation::Leaky(0.2);
                 let (input, hidden) = options.discriminator_noise;
                 let widths = &options.discriminator_widths;
-                ConditionedMlp::new(&path, (pixels, classes), widths, 1, leaky).noise(input, hidden)
+                ConditionedMlp::new(&path, (pixels, classes, 1), widths, false, leaky)
+                    .noise(input, hidden)
             });
         Self {
             options: options.clone(),

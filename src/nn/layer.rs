@@ -253,11 +253,6 @@ impl Linear {
         Self { spectral, ..self }
     }
 
-    /// Values that it gives.
-    pub fn outputs(&self) -> i64 {
-        self.weight.size()[0]
-    }
-
     /// `[.., inputs]` to `[.., outputs]`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
         let weight = normed(&self.weight, self.spectral);

@@ -6,10 +6,32 @@ use tch::{Kind, Tensor};
 use super::Activation;
 use crate::nn::layer::{BatchNorm, Linear};
 
+/// Linear maps, each with its normalisation.
+type Layers = Vec<(Linear, Option<BatchNorm>)>;
+
+/// Layers of `widths`, each of which reads `beside` values more than the one before it gives.
+fn layers(
+    path: &Path,
+    (inputs, beside): (i64, i64),
+    widths: &[i64],
+    normed: impl Fn(usize) -> bool,
+) -> Layers {
+    let before = [inputs].into_iter().chain(widths.iter().copied());
+    let sizes = before.zip(widths).enumerate();
+    sizes
+        .map(|(number, (inputs, &width))| {
+            let path = path / format!("layer{number}");
+            let linear = Linear::new(&path / "linear", inputs + beside, width);
+            let norm = normed(number).then(|| BatchNorm::new(&path / "norm", width));
+            (linear, norm)
+        })
+        .collect()
+}
+
 /// Linear maps, each with batch normalisation by option and a nonlinearity.
 #[derive(Debug)]
 pub struct Mlp {
-    layers: Vec<(Linear, Option<BatchNorm>)>,
+    layers: Layers,
     activation: Activation,
 }
 
@@ -22,18 +44,7 @@ impl Mlp {
         plain: usize,
         activation: Activation,
     ) -> Self {
-        let mut inputs = inputs;
-        let layers = widths
-            .iter()
-            .enumerate()
-            .map(|(number, &width)| {
-                let path = path / format!("layer{number}");
-                let linear = Linear::new(&path / "linear", inputs, width);
-                inputs = width;
-                let norm = (number >= plain).then(|| BatchNorm::new(&path / "norm", width));
-                (linear, norm)
-            })
-            .collect();
+        let layers = layers(path, (inputs, 0), widths, |number| number >= plain);
         Self { layers, activation }
     }
 
@@ -55,7 +66,7 @@ impl Mlp {
 /// it gave, so that no layer can lose it.
 #[derive(Debug)]
 pub struct ConditionedMlp {
-    layers: Vec<(Linear, Option<BatchNorm>)>,
+    layers: Layers,
     output: Linear,
     activation: Activation,
     /// Deviation of the noise on the input and on every hidden layer, in training.
@@ -63,28 +74,19 @@ pub struct ConditionedMlp {
 }
 
 impl ConditionedMlp {
-    /// From `inputs` values under a condition of `condition` values through layers of `widths` to `outputs` values.
+    /// From `inputs` values under a condition of `condition` values through layers of `widths`, normalised over the batch
+    /// after their nonlinearity where `normed`, to `outputs` values.
     pub fn new(
         path: &Path,
-        (inputs, condition): (i64, i64),
+        (inputs, condition, outputs): (i64, i64, i64),
         widths: &[i64],
-        outputs: i64,
+        normed: bool,
         activation: Activation,
     ) -> Self {
-        let mut inputs = inputs;
-        let layers = widths
-            .iter()
-            .enumerate()
-            .map(|(number, &width)| {
-                let path = path / format!("layer{number}");
-                let linear = Linear::new(&path / "linear", inputs + condition, width);
-                inputs = width;
-                (linear, None)
-            })
-            .collect();
+        let last = widths.last().copied().unwrap_or(inputs);
         Self {
-            layers,
-            output: Linear::new(path / "output", inputs + condition, outputs),
+            layers: layers(path, (inputs, condition), widths, |_| normed),
+            output: Linear::new(path / "output", last + condition, outputs),
             activation,
             noise: (0.0, 0.0),
         }
@@ -94,20 +96,6 @@ impl ConditionedMlp {
     pub fn noise(self, input: f64, hidden: f64) -> Self {
         Self {
             noise: (input, hidden),
-            ..self
-        }
-    }
-
-    /// Normalises every hidden layer over the batch, after the nonlinearity.
-    pub fn batch_norm(self, path: &Path) -> Self {
-        let layers = self.layers.into_iter().enumerate();
-        let normed = layers.map(|(number, (linear, _))| {
-            let path = path / format!("layer{number}");
-            let width = linear.outputs();
-            (linear, Some(BatchNorm::new(&path / "norm", width)))
-        });
-        Self {
-            layers: normed.collect(),
             ..self
         }
     }
@@ -148,7 +136,13 @@ mod tests {
     #[test]
     fn every_layer_reads_the_condition() {
         let store = VarStore::new(Device::Cpu);
-        let net = ConditionedMlp::new(&store.root(), (5, 3), &[8, 8], 2, Activation::Leaky(0.2));
+        let net = ConditionedMlp::new(
+            &store.root(),
+            (5, 3, 2),
+            &[8, 8],
+            true,
+            Activation::Leaky(0.2),
+        );
         let x = Tensor::randn([4, 5], (Kind::Float, Device::Cpu));
         let (a, b) = (
             Tensor::zeros([4, 3], (Kind::Float, Device::Cpu)),
@@ -163,8 +157,8 @@ mod tests {
     #[test]
     fn noise_is_for_training_alone() {
         let store = VarStore::new(Device::Cpu);
-        let net =
-            ConditionedMlp::new(&store.root(), (5, 3), &[8], 2, Activation::Relu).noise(0.3, 0.5);
+        let net = ConditionedMlp::new(&store.root(), (5, 3, 2), &[8], false, Activation::Relu)
+            .noise(0.3, 0.5);
         let x = Tensor::randn([4, 5], (Kind::Float, Device::Cpu));
         let y = Tensor::zeros([4, 3], (Kind::Float, Device::Cpu));
         assert_eq!(net.forward(&x, &y, false), net.forward(&x, &y, false));
