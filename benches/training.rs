@@ -57,7 +57,9 @@ fn main() {
         let options = RecogniserOptions::default();
         ImageTrunk::new(&path, [3, 28, 28], &options, Device::Cpu)
     };
-    let mut dann = Dann::new(&DannOptions::default(), 10, Device::Cpu, false, build);
+    let hidden = RecogniserOptions::default().hidden;
+    let named = (&hidden[..], 10);
+    let mut dann = Dann::new(&DannOptions::default(), named, Device::Cpu, false, build);
     let images = [batch(128, 3)];
     report.compare(
         &format!("DANN, {STEPS} steps of 64 + 64"),

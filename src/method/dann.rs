@@ -42,8 +42,6 @@ pub struct DannOptions {
     pub weight: f64,
     /// How fast it rises.
     pub steepness: f64,
-    /// Widths of the hidden layers of the head of classes.
-    pub hidden: Vec<i64>,
     /// Widths of the hidden layers of the head of domains.
     pub domain_hidden: Vec<i64>,
     /// Optimiser of all.
@@ -58,7 +56,6 @@ impl Default for DannOptions {
             domain_steps: 1,
             weight: 1.0,
             steepness: 10.0,
-            hidden: vec![100, 100],
             domain_hidden: vec![100],
             optimiser: OptimiserOptions {
                 kind: OptimiserKind::Sgd,
@@ -91,7 +88,6 @@ impl DannOptions {
             let key = format!("{name}.domain_steps");
             return Err(Error::option(key, "at least 1", "0"));
         }
-        check_hidden(&format!("{name}.hidden"), &self.hidden)?;
         check_hidden(&format!("{name}.domain_hidden"), &self.domain_hidden)?;
         self.optimiser.check(&format!("{name}.optimiser"))
     }
@@ -133,10 +129,10 @@ pub struct Dann<T> {
 const DOMAINS: i64 = 2;
 
 impl<T: Trunk> Dann<T> {
-    /// Fresh heads on a trunk that `build` makes, for `classes`.
+    /// Fresh heads on a trunk that `build` makes; that of `classes` has hidden layers of the widths `hidden`.
     pub fn new(
         options: &DannOptions,
-        classes: i64,
+        (hidden, classes): (&[i64], i64),
         device: Device,
         bf16: bool,
         build: impl FnOnce(tch::nn::Path) -> T,
@@ -145,7 +141,7 @@ impl<T: Trunk> Dann<T> {
         let (extractor, trunk) = Player::new("extractor", device, optimiser, build);
         let dims = trunk.dims();
         let (label_head, label) = Player::new("label_head", device, optimiser, |path| {
-            Head::new(&path, dims, &options.hidden, classes)
+            Head::new(&path, dims, hidden, classes)
         });
         let (domain_head, domain) = Player::new("domain_head", device, optimiser, |path| {
             Head::new(&path, dims, &options.domain_hidden, DOMAINS)

@@ -94,9 +94,9 @@ pub enum ImageMethodOptions {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImageDannOptions {
-    /// The trunk; its `hidden` has no use here, the heads are the game's.
+    /// The trunk and the head of classes.
     pub network: RecogniserOptions,
-    /// The game, and the heads.
+    /// The game, and the head of domains.
     pub game: DannOptions,
 }
 

@@ -68,7 +68,13 @@ impl ImageModel {
                 let build =
                     |path: tch::nn::Path| ImageTrunk::new(&path, shape, &options.network, device);
                 let game = &options.game;
-                Self::Dann(Box::new(Dann::new(game, classes, device, bf16, build)))
+                Self::Dann(Box::new(Dann::new(
+                    game,
+                    (&options.network.hidden[..], classes),
+                    device,
+                    bf16,
+                    build,
+                )))
             }
         }
     }

@@ -144,17 +144,12 @@ fn build(config: &Config, settled: &Settled, device: Device) -> Result<Built> {
         }
         MethodOptions::Dann(options) => {
             let domains = options.domains(&settled.inventory.speakers)?;
-            let (game, classes) = (&options.game, settled.inventory.labels.len() as i64);
+            let game = &options.game;
+            let named = (&options.hidden[..], settled.inventory.labels.len() as i64);
             let encoder = &options.phonetic_encoder;
             let build =
                 |path: tch::nn::Path| SpeechTrunk::new(path, bins, encoder, &domains, device);
-            Built::Dann(Box::new(Dann::new(
-                game,
-                classes,
-                device,
-                config.bf16,
-                build,
-            )))
+            Built::Dann(Box::new(Dann::new(game, named, device, config.bf16, build)))
         }
     })
 }

@@ -10,6 +10,7 @@ use crate::dataset::batch::SpeechBatch;
 use crate::dataset::image_batch::ImageBatch;
 use crate::dataset::labels::{Labels, NO_LABEL};
 use crate::error::{Error, Result};
+use crate::nn::image::recogniser::check_hidden;
 use crate::nn::image::{Extractor, RecogniserOptions};
 use crate::nn::pooling::statistics;
 use crate::nn::{Mask, PhoneticEncoder, PhoneticEncoderOptions};
@@ -56,7 +57,7 @@ impl Trunk for ImageTrunk {
 }
 
 /// DANN on speech: words are named, and the domain is the speaker.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SpeechDannOptions {
     /// The encoder, whose codes are the phonetic strand.
@@ -64,8 +65,21 @@ pub struct SpeechDannOptions {
     /// Speakers of the target domain, whose labels are not told in training: those of another corpus or channel, or of one
     /// who is to be left out.
     pub target_speakers: Vec<String>,
-    /// The game, and the heads.
+    /// Widths of the hidden layers of the head of words.
+    pub hidden: Vec<i64>,
+    /// The game, and the head of domains.
     pub game: DannOptions,
+}
+
+impl Default for SpeechDannOptions {
+    fn default() -> Self {
+        Self {
+            phonetic_encoder: PhoneticEncoderOptions::default(),
+            target_speakers: Vec::new(),
+            hidden: vec![100, 100],
+            game: DannOptions::default(),
+        }
+    }
 }
 
 impl SpeechDannOptions {
@@ -91,6 +105,7 @@ impl SpeechDannOptions {
                 "another",
             ));
         }
+        check_hidden("method.hidden", &self.hidden)?;
         self.game.check("method.game")
     }
 
