@@ -54,7 +54,8 @@ recipes: build
 	@if [ -n "$$UNBRAID_CORPORA" ]; \
 	then set -ex; for recipe in fsdd speechocean762; \
 	do recipes/run.sh $$recipe --corpus "$$UNBRAID_CORPORA/$$recipe" --quick true; done; \
-	else echo 'skipped: recipes/fsdd, recipes/speechocean762: UNBRAID_CORPORA is not set' >&2; fi
+	for recipe in infogan dann; do recipes/run.sh mnist/$$recipe --corpus "$$UNBRAID_CORPORA" --quick true; done; \
+	else echo 'skipped: recipes/fsdd, recipes/speechocean762, recipes/mnist: UNBRAID_CORPORA is not set' >&2; fi
 
 # What was fetched stays in the user's cache.
 clean:

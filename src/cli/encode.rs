@@ -7,10 +7,10 @@ use ndarray::{Array1, Axis};
 
 use super::image_source::{FORMS, parse_named_source};
 use crate::dataset::images::{ImageSource, Images};
-use crate::eval::images::forward::{numbers, of_images};
+use crate::eval::images::forward::{numbers, of_images, settle};
 use crate::io::atomic;
 use crate::io::kaldi::TableWriter;
-use crate::method::images::load_images;
+use crate::method::images::{ImageModel, load_images};
 use crate::nn::device::DeviceChoice;
 use crate::train::experiment::Experiment;
 
@@ -58,6 +58,9 @@ pub fn run(args: EncodeArgs) -> anyhow::Result<()> {
         let images = source.open(&config.view)?;
         inventory.check_shape(&format!("--test {name}"), &images)?;
         sets.push((name, images));
+    }
+    if let ImageModel::InfoGan(method) = &model {
+        settle(method, &config.data.train.open(&config.view)?, device);
     }
     let mut writer = TableWriter::<Array1<f32>>::create(&args.target)?;
     for (name, images) in &sets {

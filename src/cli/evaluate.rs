@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::image_source::{FORMS, parse_named_source};
 use crate::dataset::images::{ImageSource, Images};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::eval::images::evaluate::Evaluation;
 use crate::eval::images::score::Score;
 use crate::io::atomic;
@@ -68,7 +68,18 @@ pub fn run(args: EvaluateArgs) -> anyhow::Result<()> {
     let (model, config, inventory) = load_images(&experiment, &args.checkpoint, device)?;
     let lenet = match &args.lenet {
         None => None,
-        Some(path) => Some(load_images(&Experiment::open(path)?, "last", device)?.0),
+        Some(path) => {
+            let (lenet, _, of) = load_images(&Experiment::open(path)?, "last", device)?;
+            if of.shape != inventory.shape {
+                let expected = format!(
+                    "a classifier of images of {:?} (channels, height, width)",
+                    inventory.shape
+                );
+                let found = format!("{:?}", of.shape);
+                return Err(Error::option("--lenet", expected, found).into());
+            }
+            Some(lenet)
+        }
     };
     let tests = args
         .tests

@@ -49,9 +49,13 @@ pub struct SampleArgs {
 pub fn run(args: SampleArgs) -> anyhow::Result<()> {
     let device = args.device.resolve()?;
     let experiment = Experiment::open(&args.exp)?;
-    let (model, config, _) = load_images(&experiment, &args.checkpoint, device)?;
+    let (model, config, inventory) = load_images(&experiment, &args.checkpoint, device)?;
     let images = match &args.test {
-        Some((_, source)) => source.open(&config.view)?,
+        Some((name, source)) => {
+            let images = source.open(&config.view)?;
+            inventory.check_shape(&format!("--test {name}"), &images)?;
+            images
+        }
         None => config.data.train.open(&config.view)?,
     };
     atomic::create_dir_all(&args.out)?;

@@ -168,6 +168,18 @@ impl VaeGanOptions {
                 return Err(Error::option(format!("method.{key}"), "above 0", found));
             }
         }
+        if let Some(Gate {
+            equilibrium,
+            margin,
+        }) = self.gate
+        {
+            for (key, value) in [("equilibrium", equilibrium), ("margin", margin)] {
+                if !value.is_finite() || value < 0.0 {
+                    let key = format!("method.gate.{key}");
+                    return Err(Error::option(key, "0 or more", value.to_string()));
+                }
+            }
+        }
         if self.judge == Judge::None && self.reconstruction == Measured::Features {
             let expected = "\"pixels\" without a discriminator, which has no features";
             return Err(Error::option("method.reconstruction", expected, "features"));

@@ -189,6 +189,12 @@ fn every_method_tells_its_numbers_and_draws() {
         }
         succeed(dir.path(), &args);
         assert_eq!(names(&dir.path().join("pictures")), pictures);
+        let one = ["sample", "--exp=exp", "--out=one", "--test=sprites:1"];
+        let error = fail(dir.path(), &one, b"");
+        assert!(
+            error.contains("--test: expected at least 2 images, found 1"),
+            "{error}"
+        );
     }
 }
 
@@ -408,4 +414,43 @@ fn the_other_kind_of_experiment_is_refused() {
         b"",
     );
     assert!(error.contains("none: "), "{error}");
+}
+
+/// Images of another shape than the method's, or the measuring classifier's, never reach its networks.
+#[test]
+fn other_shapes_are_refused() {
+    let mut small = of_recipe("mnist/vaegan", "vae");
+    small.insert("view".into(), table("size = 16"));
+    let small = trained(&small);
+    let idx = [
+        &[0, 0, 8, 3][..],
+        &[0, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0, 9],
+        &[0; 162],
+    ]
+    .concat();
+    put(&small.path().join("idx"), idx);
+    let lenet = trained(&of_recipe("mnist/lenet", "default"));
+    let lenet = format!("--lenet={}", lenet.path().join("exp").display());
+    let args = ["evaluate", "--exp=exp", "--test=sprites:9", &lenet];
+    let error = fail(small.path(), &args, b"");
+    assert!(
+        error.contains("--lenet: expected a classifier of images of [1, 16, 16]"),
+        "{error}"
+    );
+
+    let own = trained(&of_recipe("mnist/vaegan", "vae"));
+    let file = small.path().join("idx").display().to_string();
+    let test = format!("--test=idx:{file}");
+    for args in [
+        ["sample", "--exp=exp", "--out=pictures"],
+        ["evaluate", "--exp=exp", "--out=scores"],
+        ["encode", "--exp=exp", "ark:codes.ark"],
+    ] {
+        let error = fail(own.path(), &[&args[..], &[&test]].concat(), b"");
+        assert!(
+            error.contains("--test idx: expected images of [1, 28, 28]"),
+            "{error}"
+        );
+    }
+    assert!(!own.path().join("codes.ark").exists());
 }

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::assignment::{classes_used, confusion, hungarian_accuracy, majority_accuracy};
 use super::codes::{Codes, chance, class_scores, factor_scores, reconstruction_score};
-use super::forward::{classes_of, numbers, of_draws, of_images, tensor_of};
+use super::forward::{classes_of, numbers, of_draws, of_images, settle, tensor_of};
 use super::samples::{SAMPLES, SampleJudge};
 use super::score::Score;
 use super::{Labelled, linear};
@@ -38,9 +38,6 @@ pub struct Evaluation<'a> {
     /// Where tensors live.
     pub device: Device,
 }
-
-/// Batches that batch normalisation is settled on.
-const SETTLE: usize = 50;
 
 impl Evaluation<'_> {
     /// All numbers of the method.
@@ -106,6 +103,7 @@ impl Evaluation<'_> {
     }
 
     fn infogan(&self, method: &InfoGan, set: &str, test: &Images) -> Result<Vec<Score>> {
+        // By statistics of the generated images alone, as in training; those of real ones are settled below.
         let made_of = of_draws(SAMPLES, |count| {
             let latent = method.draw(count);
             let answer = method.judge(&method.generate(&latent, false), true);
@@ -119,7 +117,7 @@ impl Evaluation<'_> {
             Score::new("generated", "information on the category, nats", bound)
                 .beside("most", (categories as f64).ln()),
         ];
-        self.settle(method);
+        settle(method, self.train, self.device);
         let answers = of_images(test, self.device, |images| method.encode(images));
         if let Some(labels) = &test.labels {
             let named = classes_of(&answers.narrow(1, 0, categories))?;
@@ -138,19 +136,6 @@ impl Evaluation<'_> {
         let samples = || of_draws(SAMPLES, |count| method.generate(&method.draw(count), false));
         self.add_sample_scores(set, test, samples, &mut scores)?;
         Ok(scores)
-    }
-
-    /// The running statistics of the discriminator are of real and generated images together; here they become those of
-    /// real ones, of the training set.
-    fn settle(&self, method: &InfoGan) {
-        const BATCH: usize = 128;
-        let count = self.train.len();
-        for number in 0..SETTLE {
-            let size = BATCH.min(count);
-            let first = (number * BATCH) % (count - size + 1);
-            let images = tensor_of(self.train, first, size, self.device);
-            tch::no_grad(|| method.judge(&images, true));
-        }
     }
 
     fn add_sample_scores(

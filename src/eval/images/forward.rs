@@ -5,6 +5,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::dataset::images::Images;
 use crate::error::{Error, Result};
+use crate::method::infogan::InfoGan;
 
 /// Images at a time.
 const BATCH: usize = 500;
@@ -43,6 +44,18 @@ pub fn of_draws(count: usize, mut make: impl FnMut(i64) -> Tensor) -> Tensor {
         .map(|first| no_grad(|| make(BATCH.min(count - first) as i64)).to(Device::Cpu))
         .collect();
     Tensor::cat(&parts, 0)
+}
+
+/// Makes the running statistics of InfoGAN's discriminator, which are of real and generated images together, those of real
+/// ones: of `train`.
+pub fn settle(method: &InfoGan, train: &Images, device: Device) {
+    const BATCHES: usize = 50;
+    let size = BATCH.min(train.len());
+    for number in 0..BATCHES {
+        let first = (number * size) % (train.len() - size + 1);
+        let images = tensor_of(train, first, size, device);
+        no_grad(|| method.judge(&images, true));
+    }
 }
 
 /// `[items, dims]` as numbers.

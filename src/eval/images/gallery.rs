@@ -28,8 +28,12 @@ const COLUMNS: i64 = 10;
 /// All galleries of a method. `real` are encoded and decoded where it has an encoder.
 ///
 /// # Errors
-/// [`Error::Option`] for a method that makes no images.
+/// [`Error::Option`] for a method that makes no images, and for fewer than two real ones.
 pub fn gallery(model: &ImageModel, real: &Images, device: Device) -> Result<Vec<Gallery>> {
+    if real.len() < 2 {
+        let found = real.len().to_string();
+        return Err(Error::option("--test", "at least 2 images", found));
+    }
     let encoded = |encode: &dyn Fn(&Tensor) -> Tensor, decode: &dyn Fn(&Tensor) -> Tensor| {
         let count = real.len().min((ROWS * COLUMNS / 2) as usize);
         let real = tensor_of(real, 0, count, device);

@@ -10,7 +10,6 @@ use rayon::prelude::*;
 pub struct FilterInverse {
     /// `[filters, bins]`.
     filters: Array2<f64>,
-
     iterations: usize,
 }
 
