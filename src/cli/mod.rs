@@ -4,6 +4,7 @@ mod abx;
 mod add_deltas;
 mod apply_cmvn;
 mod apply_cmvn_sliding;
+mod asr;
 mod audio_map;
 mod augment;
 mod augment_feats;
@@ -92,6 +93,7 @@ enum Command {
     Abx(abx::AbxArgs),
     Factors(factors::FactorsArgs),
     Units(units::UnitsArgs),
+    Asr(asr::AsrArgs),
     Backend(backend::BackendArgs),
     Score(score::ScoreArgs),
     Calibrate(calibrate::CalibrateArgs),
@@ -141,6 +143,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Abx(args) => abx::run(args),
         Command::Factors(args) => factors::run(args),
         Command::Units(args) => units::run(args),
+        Command::Asr(args) => asr::run(args),
         Command::Backend(args) => backend::run(args),
         Command::Score(args) => score::run(args),
         Command::Calibrate(args) => calibrate::run(args),

@@ -28,7 +28,7 @@ pub struct SpeechBatch {
     /// Speakers `[batch]`; [`NO_LABEL`] for one outside the inventory.
     pub speakers: Tensor,
     /// `[batch]` for [`Labels::Text`], `[batch, frames]` for [`Labels::Frames`], `[batch, longest]` for
-    /// [`Labels::Phones`].
+    /// strings ([`Labels::are_strings`]).
     pub labels: Option<Tensor>,
 }
 
@@ -38,7 +38,7 @@ pub struct SpeechBatch {
 pub struct Inventory {
     /// Speakers of the training set.
     pub speakers: Vec<String>,
-    /// Words or sentences of the training set, its phones, or as many frame classes as its alignment has.
+    /// Words or sentences of the training set, the labels of its strings, or as many frame classes as its alignment has.
     pub labels: Vec<String>,
 }
 
@@ -121,7 +121,7 @@ impl SpeechCorpus {
         self.labels.words()
     }
 
-    /// Refuses strings of phones that are too long for their utterances at one code in `subsampling` frames, of as many
+    /// Refuses strings of labels that are too long for their utterances at one code in `subsampling` frames, of as many
     /// frames as each has, or of `stretched` where a view makes all as long (0: it does not).
     ///
     /// # Errors
@@ -129,16 +129,9 @@ impl SpeechCorpus {
     pub fn refuse_crowded(&self, subsampling: usize, stretched: usize) -> Result<()> {
         for (utterance, &frames) in self.frames.iter().enumerate() {
             let frames = if stretched > 0 { stretched } else { frames };
-            let (codes, least) = (
-                frames.div_ceil(subsampling),
-                self.labels.least_frames(utterance),
-            );
-            if least > codes {
-                let path = self.path.join("utt2phones");
-                let expected = format!("phones for at most {codes} codes");
-                let found = format!("phones that take {least}");
-                return Err(Error::key(path, &self.ids[utterance], expected, found));
-            }
+            let codes = frames.div_ceil(subsampling);
+            self.labels
+                .refuse_crowded(utterance, &self.ids[utterance], codes)?;
         }
         Ok(())
     }

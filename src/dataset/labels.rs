@@ -1,4 +1,5 @@
-//! What the phonetic strand may be told, and is probed for: words, phones by frame, phone strings.
+//! What the phonetic strand may be told, and is probed and recognised for: words, phones by frame, strings of phones, words
+//! or characters.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::datadir::DataDir;
-use super::table::Table;
+use super::strings::{StringTable, Strings};
 use super::view::stretched_position;
 use crate::error::{Error, Result};
 use crate::io::kaldi::ScpTable;
@@ -18,7 +19,7 @@ use crate::io::kaldi::ScpTable;
 pub const NO_LABEL: i64 = -100;
 
 /// More frame classes than any alignment of phones or senones has: a broken number must not size a network.
-const MOST_CLASSES: i32 = 1 << 16;
+pub(super) const MOST_CLASSES: i32 = 1 << 16;
 
 /// The kind of labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -33,9 +34,30 @@ pub enum Labels {
     Frames,
     /// A string of phones an utterance, without times: its line in `utt2phones`.
     Phones,
+    /// A string of words: its line in `text`.
+    Words,
+    /// A string of characters: its line in `text`, with [`SPACE`](super::strings::SPACE) between words.
+    Characters,
 }
 
 impl Labels {
+    /// Whether an utterance has a string of them without times, to be learned by CTC.
+    pub fn are_strings(self) -> bool {
+        matches!(self, Self::Phones | Self::Words | Self::Characters)
+    }
+
+    /// What they are called where a string of them is meant.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "labels",
+            Self::Text => "text",
+            Self::Frames => "frames",
+            Self::Phones => "phones",
+            Self::Words => "words",
+            Self::Characters => "characters",
+        }
+    }
+
     /// The names of the classes that a data directory has, sorted; frame classes are numbers.
     ///
     /// # Errors
@@ -53,11 +75,13 @@ impl Labels {
                 let classes = 0..frame_classes(&alignment, ids)?;
                 classes.map(|class| format!("{class:04}")).collect()
             }
-            Self::Phones => {
-                let phones = Table::read(dir.path().join("utt2phones"))?;
-                let strings = ids.iter().map(|id| phones_of(&phones, id));
-                let strings = strings.collect::<Result<Vec<_>>>()?;
-                strings.into_iter().flatten().map(str::to_string).collect()
+            Self::Phones | Self::Words | Self::Characters => {
+                let strings = StringTable::open(dir, self)?;
+                let mut names = BTreeSet::new();
+                for id in ids {
+                    names.extend(strings.of(id)?);
+                }
+                names
             }
         };
         Ok(names.into_iter().collect())
@@ -77,14 +101,14 @@ enum Source {
     None,
     Words(Vec<i64>),
     Frames(Alignment),
-    Strings(Vec<Box<[u16]>>),
+    Strings(Strings),
 }
 
 impl LabelTable {
     /// Labels of the utterances of `dir`, in its order, with the class names of training.
     ///
     /// # Errors
-    /// A missing table; an utterance that is not in it; more than 65536 phones.
+    /// A missing table; an utterance that is not in it; more than 65536 labels.
     pub fn open(dir: &DataDir, labels: Labels, names: &[String]) -> Result<Self> {
         let ids = dir.utterances();
         let source = match labels {
@@ -95,7 +119,9 @@ impl LabelTable {
                 Source::Words(numbers(texts.into_iter(), names))
             }
             Labels::Frames => Source::Frames(Alignment::open(dir.path(), ids, names.len())?),
-            Labels::Phones => Source::Strings(strings(dir, ids, names)?),
+            Labels::Phones | Labels::Words | Labels::Characters => {
+                Source::Strings(Strings::open(dir, labels, ids, names)?)
+            }
         };
         Ok(Self {
             source,
@@ -123,15 +149,14 @@ impl LabelTable {
         }
     }
 
-    /// Frames that the string of an utterance takes at least, under [`Labels::Phones`]: one a phone, and one between two of
-    /// a kind.
-    pub fn least_frames(&self, utterance: usize) -> usize {
+    /// Refuses a string that is too long for `codes` codes.
+    ///
+    /// # Errors
+    /// [`Error::Key`] naming the utterance `id`.
+    pub fn refuse_crowded(&self, utterance: usize, id: &str, codes: usize) -> Result<()> {
         match &self.source {
-            Source::Strings(strings) => {
-                let string = &strings[utterance];
-                string.len() + string.windows(2).filter(|pair| pair[0] == pair[1]).count()
-            }
-            _ => 0,
+            Source::Strings(strings) => strings.refuse_crowded(utterance, id, codes),
+            _ => Ok(()),
         }
     }
 
@@ -155,7 +180,7 @@ impl LabelTable {
             Source::None => Vec::new(),
             Source::Words(words) => vec![words[utterance]],
             Source::Frames(alignment) => alignment.labels(id, frames)?,
-            Source::Strings(strings) => strings[utterance].iter().map(|&p| p.into()).collect(),
+            Source::Strings(strings) => strings.of(utterance),
         };
         if self.told.get(utterance) == Some(&false) {
             labels.fill(NO_LABEL);
@@ -211,37 +236,6 @@ impl Alignment {
 fn text_of<'a>(dir: &'a DataDir, id: &str) -> Result<&'a str> {
     dir.text(id)
         .ok_or_else(|| Error::key(dir.path().join("text"), id, "its text", "none"))
-}
-
-fn phones_of<'a>(phones: &'a Table, id: &str) -> Result<Vec<&'a str>> {
-    let line = phones.get(id).unwrap_or_default();
-    let names: Vec<&str> = line.split_whitespace().collect();
-    if names.is_empty() {
-        return Err(Error::key(phones.path(), id, "its phones", "none"));
-    }
-    Ok(names)
-}
-
-fn strings(dir: &DataDir, ids: &[String], names: &[String]) -> Result<Vec<Box<[u16]>>> {
-    let phones = Table::read(dir.path().join("utt2phones"))?;
-    ids.iter()
-        .map(|id| {
-            let own = phones_of(&phones, id)?;
-            let known = numbers(own.iter().copied(), names);
-            let wrong = own
-                .iter()
-                .zip(&known)
-                .find(|(_, number)| **number == NO_LABEL);
-            match wrong {
-                Some((name, _)) => {
-                    let expected = "phones of the training set";
-                    Err(Error::key(phones.path(), id, expected, (*name).to_string()))
-                }
-                // No more than MOST_CLASSES, which was checked where the names were made.
-                None => Ok(known.into_iter().map(|number| number as u16).collect()),
-            }
-        })
-        .collect()
 }
 
 /// Places in a sorted inventory; [`NO_LABEL`] for names outside it.

@@ -21,6 +21,7 @@ mod rows;
 pub mod sampler;
 pub mod segments;
 pub mod split;
+pub mod strings;
 pub mod subset;
 pub mod table;
 pub mod validate;

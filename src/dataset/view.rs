@@ -1,6 +1,7 @@
 //! How networks see features: loudness taken out, standardised, brought to one length by option. Training and
 //! extraction go through the same door.
 
+use clap::ValueEnum;
 use ndarray::{Array1, Array2, Axis, s};
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +31,7 @@ impl Default for ViewOptions {
 }
 
 /// Over what mean and deviation are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Cmvn {
     /// Features stay as they are.

@@ -45,9 +45,9 @@ pub enum Pool {
 }
 
 /// Utterances held at once, out of which batches of like length are made.
-const WINDOW: usize = 512;
+pub(super) const WINDOW: usize = 512;
 /// Frames of a batch, padding counted.
-const BATCH_FRAMES: usize = 8192;
+pub(super) const BATCH_FRAMES: usize = 8192;
 
 /// An extraction that can be taken up again.
 #[derive(Debug)]
@@ -84,9 +84,9 @@ impl Session<'_> {
         if let (Ok((key, _)), Some(speakers)) = (&entry, self.route.speakers) {
             speakers.of(key)?;
         }
-        match entry
-            .and_then(|(key, feats)| self.extraction.accept(&key, &feats).map(|()| (key, feats)))
-        {
+        match entry.and_then(|(key, feats)| {
+            accept(&key, &feats, self.extraction.view.bins()).map(|()| (key, feats))
+        }) {
             Ok((key, _)) if self.done.contains(&key) => {}
             Ok(pair) => self.window.push(pair),
             Err(error) => self.failed.push(error.to_string()),
@@ -231,24 +231,6 @@ impl<'a> Extraction<'a> {
             changed: changed(route.source),
             strand: self.strand,
             pool: self.pool,
-        }
-    }
-
-    fn accept(&self, key: &str, feats: &Array2<f32>) -> Result<()> {
-        let refuse =
-            |expected: String, found: String| Err(Error::key("features", key, expected, found));
-        if feats.ncols() != self.view.bins() {
-            return refuse(
-                format!("{} bins", self.view.bins()),
-                feats.ncols().to_string(),
-            );
-        }
-        if feats.nrows() == 0 {
-            return refuse("at least one frame".into(), "none".into());
-        }
-        match feats.iter().find(|value| !value.is_finite()) {
-            Some(value) => refuse("finite features".into(), value.to_string()),
-            None => Ok(()),
         }
     }
 
@@ -450,6 +432,25 @@ impl Parts {
     fn remove(&self) {
         // What is left over would only be taken for the parts of a later run, which checks their origin.
         let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Whether a network for features of `bins` can read them.
+///
+/// # Errors
+/// [`Error::Key`] saying what is wrong with the features of utterance `key`.
+pub(super) fn accept(key: &str, feats: &Array2<f32>, bins: usize) -> Result<()> {
+    let refuse =
+        |expected: String, found: String| Err(Error::key("features", key, expected, found));
+    if feats.ncols() != bins {
+        return refuse(format!("{} bins", bins), feats.ncols().to_string());
+    }
+    if feats.nrows() == 0 {
+        return refuse("at least one frame".into(), "none".into());
+    }
+    match feats.iter().find(|value| !value.is_finite()) {
+        Some(value) => refuse("finite features".into(), value.to_string()),
+        None => Ok(()),
     }
 }
 

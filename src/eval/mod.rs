@@ -1,6 +1,7 @@
 //! What the strands are worth: extraction, probes, ABX, trials and what scores them, swaps, units.
 
 pub mod abx;
+pub mod asr;
 pub mod backend;
 pub mod edits;
 pub mod extract;

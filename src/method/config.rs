@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disentangle::DisentangleOptions;
 use super::fhvae::FhvaeOptions;
+use super::recogniser::RecogniserOptions;
 use super::trunk::SpeechDannOptions;
 use crate::dataset::labels::Labels;
 use crate::dataset::sampler::SamplerOptions;
@@ -49,6 +50,19 @@ pub enum MethodOptions {
     Fhvae(FhvaeOptions),
     /// Words that are named alike in the voices of two domains.
     Dann(SpeechDannOptions),
+    /// Strings of labels by connectionist temporal classification.
+    Recogniser(RecogniserOptions),
+}
+
+impl MethodOptions {
+    /// Frames of each output that learns strings of labels, where one does.
+    pub fn subsampling(&self) -> Option<usize> {
+        match self {
+            Self::Disentangle(options) => Some(options.model.subsampling() as usize),
+            Self::Recogniser(options) => Some(options.network.subsampling as usize),
+            Self::Fhvae(_) | Self::Dann(_) => None,
+        }
+    }
 }
 
 /// Data directories, and how batches are drawn from them.
@@ -57,9 +71,15 @@ pub enum MethodOptions {
 pub struct DataOptions {
     /// Training data directory, with `feats.scp`.
     pub train: PathBuf,
+    /// List of the features to learn from instead of `feats.scp` of `train`: codes, or features made elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub train_feats: Option<PathBuf>,
     /// Validation data directory; without it nothing is validated and there is no `best`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<PathBuf>,
+    /// Likewise for `valid`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_feats: Option<PathBuf>,
     /// What the phonetic strand is told.
     #[serde(default)]
     pub labels: Labels,
@@ -92,10 +112,17 @@ impl DataOptions {
             let found = self.labelled.to_string();
             return Err(Error::option("data.labelled", "0 < x <= 1", found));
         }
-        if self.labels == Labels::Phones && self.crop_frames > 0 {
-            let expected = "0 with labels of phones, which have no times to cut at";
+        if self.labels.are_strings() && self.crop_frames > 0 {
+            let expected = format!(
+                "0 with labels of {}, which have no times to cut at",
+                self.labels.name()
+            );
             let found = self.crop_frames.to_string();
             return Err(Error::option("data.crop_frames", expected, found));
+        }
+        if let (None, Some(feats)) = (&self.valid, &self.valid_feats) {
+            let (expected, found) = ("data.valid beside it", feats.display().to_string());
+            return Err(Error::option("data.valid_feats", expected, found));
         }
         Ok(())
     }
@@ -124,6 +151,7 @@ impl Config {
             MethodOptions::Disentangle(options) => options.check(self.data.labels),
             MethodOptions::Fhvae(options) => options.check(),
             MethodOptions::Dann(options) => options.check(self.data.labels),
+            MethodOptions::Recogniser(options) => options.check(self.data.labels),
         }
     }
 }

@@ -138,8 +138,11 @@ impl DisentangleOptions {
         let pooled = self.model.phonetic_encoder.pool;
         let (expected, found) = match labels {
             _ if self.label_weight == 0.0 => return Ok(()),
-            Labels::None => ("data.labels of text, frames or phones", "none"),
-            Labels::Frames | Labels::Phones if pooled => {
+            Labels::None => (
+                "data.labels of text, frames, phones, words or characters",
+                "none",
+            ),
+            kind if pooled && kind != Labels::Text => {
                 ("data.labels of text, for pooled codes", "another kind")
             }
             _ => return Ok(()),

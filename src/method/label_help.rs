@@ -1,4 +1,4 @@
-//! Help from labels: a head that reads words, phones by frame or phone strings from codes, and learns with their
+//! Help from labels: a head that reads words, phones by frame or strings from codes, and learns with their
 //! encoder.
 
 use tch::{Device, Tensor};
@@ -42,11 +42,13 @@ impl LabelHelp {
         optimiser: &OptimiserOptions,
         device: Device,
     ) -> Self {
-        // A phone string has a blank beside its phones.
+        // A string has a blank beside its labels.
         let (answer, classes) = match shape.kind {
             Labels::None | Labels::Text => (Answer::Sequence, shape.labels),
             Labels::Frames => (Answer::Frames, shape.labels),
-            Labels::Phones => (Answer::Frames, shape.labels + 1),
+            Labels::Phones | Labels::Words | Labels::Characters => {
+                (Answer::Frames, shape.labels + 1)
+            }
         };
         let (player, head) = Player::new("label_head", device, optimiser, |path| {
             Classifier::new(path, shape.code_dim, classes, answer, options)
@@ -75,7 +77,7 @@ impl LabelHelp {
     ) -> Option<Tensor> {
         let labels = batch.labels.as_ref()?;
         let logits = self.head.forward(codes, mask, train);
-        if self.kind == Labels::Phones {
+        if self.kind.are_strings() {
             let loss = ctc(&logits, mask, labels);
             scalars.add("label_head/ctc", &loss);
             return Some(loss);

@@ -20,6 +20,7 @@ pub mod model;
 pub mod opponent;
 pub mod prediction;
 pub mod realism;
+pub mod recogniser;
 pub mod regression;
 pub mod run;
 pub mod speech;

@@ -1,6 +1,6 @@
 //! A speech run: the corpora, the view and the inventory around a method.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,7 @@ use super::config::{Config, MethodOptions};
 use super::dann::Dann;
 use super::disentangle::{Disentangle, DisentangleShape};
 use super::fhvae::Fhvae;
+use super::recogniser::Recogniser;
 use super::strands::Strands;
 use super::trunk::SpeechTrunk;
 use crate::dataset::batch::{Inventory, SpeechBatch, SpeechCorpus};
@@ -67,6 +68,7 @@ pub fn train_speech(config: &Config, exp: &Path, resume: bool) -> Result<()> {
         Built::Disentangle(method) => train(method.as_mut(), &data, &experiment, options, seed),
         Built::Fhvae(method) => train(method.as_mut(), &data, &experiment, options, seed),
         Built::Dann(method) => train(method.as_mut(), &data, &experiment, options, seed),
+        Built::Recogniser(method) => train(method.as_mut(), &data, &experiment, options, seed),
     }
 }
 
@@ -111,8 +113,33 @@ pub fn load(
             checkpoint::load_weights(&weights, &method.players())?;
             method
         }
+        Built::Recogniser(_) => {
+            let expected = "a method with a phonetic strand";
+            let found = "a recogniser, which unbraid asr decodes with";
+            return Err(Error::format(experiment.path(), expected, found));
+        }
     };
     Ok((model, settled))
+}
+
+/// The recogniser of an experiment, with the weights of checkpoint `name`, and the kind of its labels.
+///
+/// # Errors
+/// As [`load`]; [`Error::Format`] for an experiment of another method.
+pub fn load_recogniser(
+    experiment: &Experiment,
+    name: &str,
+    device: Device,
+) -> Result<(Recogniser, Labels, Settled)> {
+    let config: Config = experiment.config()?;
+    let settled: Settled = experiment.read_json("inventory.json")?;
+    let weights = experiment.checkpoint(name)?;
+    let Built::Recogniser(mut method) = build(&config, &settled, device)? else {
+        let (expected, found) = ("a recogniser (unbraid asr train)", "another method");
+        return Err(Error::format(experiment.path(), expected, found));
+    };
+    checkpoint::load_weights(&weights, &method.players())?;
+    Ok((*method, config.data.labels, settled))
 }
 
 /// A method, whichever it is.
@@ -120,6 +147,7 @@ enum Built {
     Disentangle(Box<Disentangle>),
     Fhvae(Box<Fhvae>),
     Dann(Box<Dann<SpeechTrunk>>),
+    Recogniser(Box<Recogniser>),
 }
 
 fn build(config: &Config, settled: &Settled, device: Device) -> Result<Built> {
@@ -151,11 +179,26 @@ fn build(config: &Config, settled: &Settled, device: Device) -> Result<Built> {
                 |path: tch::nn::Path| SpeechTrunk::new(path, bins, encoder, &domains, device);
             Built::Dann(Box::new(Dann::new(game, named, device, config.bf16, build)))
         }
+        MethodOptions::Recogniser(options) => {
+            let shape = (bins, settled.inventory.labels.len() as i64);
+            Built::Recogniser(Box::new(Recogniser::new(
+                options,
+                shape,
+                device,
+                config.bf16,
+            )))
+        }
     })
 }
 
-fn open_corpus(path: &Path, labels: Labels, inventory: &Inventory) -> Result<SpeechCorpus> {
-    SpeechCorpus::open(path, &path.join("feats.scp"), labels, inventory)
+fn open_corpus(
+    path: &Path,
+    feats: Option<&PathBuf>,
+    labels: Labels,
+    inventory: &Inventory,
+) -> Result<SpeechCorpus> {
+    let own = path.join("feats.scp");
+    SpeechCorpus::open(path, feats.unwrap_or(&own), labels, inventory)
 }
 
 /// The corpora of a run.
@@ -168,18 +211,18 @@ struct SpeechData {
 
 impl SpeechData {
     fn open(config: &Config) -> Result<Self> {
-        let labels = config.data.labels;
-        let inventory = Inventory::of(&config.data.train, labels)?;
-        let mut train = open_corpus(&config.data.train, labels, &inventory)?;
-        train.keep_labels(config.data.labelled, config.seed);
-        let valid = match &config.data.valid {
-            Some(path) => Some(open_corpus(path, labels, &inventory)?),
-            None => None,
-        };
-        if let MethodOptions::Disentangle(options) = &config.method {
-            let (subsampling, frames) = (options.model.subsampling(), config.view.stretch_frames);
+        let (data, labels) = (&config.data, config.data.labels);
+        let inventory = Inventory::of(&data.train, labels)?;
+        let mut train = open_corpus(&data.train, data.train_feats.as_ref(), labels, &inventory)?;
+        train.keep_labels(data.labelled, config.seed);
+        let feats = data.valid_feats.as_ref();
+        let valid = data.valid.as_ref();
+        let valid = valid
+            .map(|path| open_corpus(path, feats, labels, &inventory))
+            .transpose()?;
+        if let Some(subsampling) = config.method.subsampling() {
             for corpus in valid.iter().chain([&train]) {
-                corpus.refuse_crowded(subsampling as usize, frames)?;
+                corpus.refuse_crowded(subsampling, config.view.stretch_frames)?;
             }
         }
         if let MethodOptions::Dann(options) = &config.method {

@@ -16,6 +16,7 @@ pub mod pair_critic;
 pub mod perturb;
 pub mod phonetic_encoder;
 pub mod pooling;
+pub mod recogniser;
 pub mod recurrent;
 pub mod resnet;
 pub mod speaker_encoder;
@@ -28,6 +29,7 @@ pub use mask::Mask;
 pub use pair_critic::PairCritic;
 pub use perturb::PerturbOptions;
 pub use phonetic_encoder::{PhoneticEncoder, PhoneticEncoderOptions};
+pub use recogniser::{RecogniserNetwork, RecogniserNetworkOptions};
 pub use speaker_encoder::{SpeakerEncoder, SpeakerEncoderOptions};
 
 /// Checks a width or a count of a network. Beyond 65536 it is a slip of the pen, which would only fail inside libtorch.

@@ -1,6 +1,7 @@
 //! The binary as a user runs it. One test program: it links once.
 
 mod abx;
+mod asr;
 mod audio;
 mod augment;
 mod backend;

@@ -224,7 +224,7 @@ fn a_wrong_configuration_is_told_in_one_line() {
         (
             "labels = \"text\"",
             "labels = \"none\"",
-            "label_weight: expected data.labels of text, frames or phones",
+            "label_weight: expected data.labels of text, frames, phones",
         ),
         (
             "labels = \"text\"",

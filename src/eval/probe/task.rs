@@ -17,7 +17,7 @@ use crate::dataset::loader::Loader;
 use crate::dataset::sampler::{Population, Sampler, SamplerOptions, pack_by_length};
 use crate::dataset::view::FeatureView;
 use crate::error::{Error, Result};
-use crate::eval::edits::{collapse, edit_distance};
+use crate::eval::edits::{collapse, edits};
 use crate::eval::interval::weighted_mean;
 use crate::nn::{Mask, PerturbOptions};
 use crate::objective::classification::cross_entropy;
@@ -316,7 +316,7 @@ impl Task {
         let heard = heard.map(|((path, &frames), string)| {
             let said = collapse(&path[..frames as usize], self.classes);
             let string: Vec<i64> = string.iter().copied().filter(|&p| p != NO_LABEL).collect();
-            let edits = edit_distance(&said, &string) as f64;
+            let edits = edits(&string, &said).count() as f64;
             Heard {
                 right: string.len() as f64 - edits,
                 counted: string.len() as f64,

@@ -1,0 +1,144 @@
+//! `unbraid asr decode`: features to text.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Args;
+
+use crate::cli::progress::counter;
+use crate::dataset::labels::Labels;
+use crate::error::Error;
+use crate::eval::asr::{Arpa, Decoding, Language, Search, Spelling};
+use crate::io::atomic::AtomicFile;
+use crate::method::speech::load_recogniser;
+use crate::nn::device::DeviceChoice;
+use crate::train::experiment::Experiment;
+
+/// Writes what utterances say, in the form of Kaldi's text.
+///
+/// Greedy without --beam: the best label of every frame. With it, a search over prefixes sums over the ways to say each string
+/// (Hannun et al. 2014). --lm adds a back-off model in ARPA's format, of words (of which characters are spelt) or of phones.
+/// An utterance that cannot be read is told in a line, the others go on, and the exit code is 1.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unbraid asr decode scp:exp/a/phonetic_test.scp --exp exp/asr_z --out exp/asr_z/hyp
+  unbraid asr decode scp:exp/a/phonetic_test.scp --exp exp/asr_z --out exp/asr_z/hyp_lm \\
+    --beam 16 --lm data/lm/words.3.arpa.gz --lm-weight 0.7 --word-bonus 0.5
+
+Choose --lm-weight and --word-bonus on a development set, never on the test set.")]
+pub struct DecodeArgs {
+    /// The features, as scp:FILE or ark:FILE
+    #[arg(value_name = "RSPEC")]
+    feats: String,
+
+    /// Folder of the recogniser
+    #[arg(long, value_name = "DIR")]
+    exp: PathBuf,
+
+    /// Which checkpoint: last, best or step_000123
+    #[arg(long, default_value = "last")]
+    checkpoint: String,
+
+    /// Where to, a line an utterance
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+
+    /// Strings that are followed at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    beam: Option<u16>,
+
+    /// Language model in ARPA's format; .gz is unpacked
+    #[arg(long, value_name = "FILE", requires = "beam")]
+    lm: Option<PathBuf>,
+
+    /// How much its log-probabilities count beside the recogniser's
+    #[arg(long, value_name = "X", requires = "lm", default_value_t = 0.5)]
+    lm_weight: f64,
+
+    /// Nats for every word, against what a language model takes for it
+    #[arg(
+        long,
+        value_name = "NATS",
+        requires = "lm",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
+    word_bonus: f64,
+
+    /// Where tensors live
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the library says; and when utterances failed.
+pub fn run(args: &DecodeArgs) -> anyhow::Result<()> {
+    let experiment = Experiment::open(&args.exp)?;
+    let device = args.device.resolve()?;
+    let (recogniser, labels, settled) = load_recogniser(&experiment, &args.checkpoint, device)?;
+    let search = search(args, labels, &settled.inventory.labels)?;
+    let decoding = Decoding {
+        recogniser: &recogniser,
+        settled: &settled,
+        device,
+        search: &search,
+    };
+    let mut text = AtomicFile::create(&args.out)?;
+    let progress = counter("utterances");
+    let failed = decoding.each(&args.feats, |utterance, said| {
+        progress.inc(1);
+        let line = format!("{utterance} {}", labels.join(said));
+        writeln!(text, "{}", line.trim_end()).map_err(|e| Error::io(text.path())(e))
+    })?;
+    let written = progress.position();
+    progress.finish_and_clear();
+    for line in &failed {
+        eprintln!("unbraid: {line}");
+    }
+    if written == 0 {
+        bail!(
+            "{}: expected utterances that can be read, found none",
+            args.feats
+        );
+    }
+    text.commit()?;
+    if !failed.is_empty() {
+        let all = failed.len() as u64 + written;
+        bail!("{} of {all} utterances failed", failed.len());
+    }
+    writeln!(io::stdout(), "{}: {written} utterances", args.out.display())?;
+    Ok(())
+}
+
+fn search(args: &DecodeArgs, labels: Labels, names: &[String]) -> anyhow::Result<Search> {
+    let Some(beam) = args.beam else {
+        return Ok(Search::Greedy);
+    };
+    for (name, value) in [
+        ("--lm-weight", args.lm_weight),
+        ("--word-bonus", args.word_bonus),
+    ] {
+        if !value.is_finite() {
+            bail!("{name}: expected a finite number, found {value}");
+        }
+    }
+    let language = match &args.lm {
+        None => None,
+        Some(path) => {
+            let spelling = match labels {
+                Labels::Characters => Spelling::Characters,
+                _ => Spelling::Words,
+            };
+            let weights = (args.lm_weight, args.word_bonus);
+            Some(Language::new(Arpa::read(path)?, names, spelling, weights)?)
+        }
+    };
+    Ok(Search::Prefixes {
+        beam: beam.into(),
+        language,
+    })
+}

@@ -1,0 +1,66 @@
+//! `unbraid asr`: recognisers trained on any features, and what they get wrong.
+
+mod decode;
+mod score;
+mod train;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::dataset::labels::Labels;
+
+/// Trains small speech recognisers on any features, decodes with them, and scores what they say.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example, log-mel features against a phonetic strand under the same recogniser:
+  unbraid asr train data/train --exp exp/asr_mel --subsampling 4
+  unbraid asr train data/train exp/a/phonetic_train.scp --exp exp/asr_z --subsampling 1
+  unbraid asr decode scp:data/test/feats.scp --exp exp/asr_mel --out exp/asr_mel/hyp
+  unbraid asr decode scp:exp/a/phonetic_test.scp --exp exp/asr_z --out exp/asr_z/hyp
+  unbraid asr score data/test exp/asr_z/hyp --by speaker --against exp/asr_mel/hyp
+
+A fair comparison gives both the same utterances, steps and outputs a second: --subsampling makes up for codes that are
+slower than features.")]
+pub struct AsrArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Train(train::TrainArgs),
+    Decode(decode::DecodeArgs),
+    Score(score::ScoreArgs),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What is wrong with data, features, experiment or options.
+pub fn run(args: AsrArgs) -> anyhow::Result<()> {
+    match args.command {
+        Command::Train(args) => train::run(args),
+        Command::Decode(args) => decode::run(&args),
+        Command::Score(args) => score::run(&args),
+    }
+}
+
+/// What strings are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StringLabels {
+    /// Words of text.
+    Words,
+    /// Characters of text.
+    Characters,
+    /// Phones of utt2phones.
+    Phones,
+}
+
+impl From<StringLabels> for Labels {
+    fn from(labels: StringLabels) -> Self {
+        match labels {
+            StringLabels::Words => Self::Words,
+            StringLabels::Characters => Self::Characters,
+            StringLabels::Phones => Self::Phones,
+        }
+    }
+}

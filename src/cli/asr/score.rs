@@ -1,0 +1,138 @@
+//! `unbraid asr score`: what was recognised against what was said.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::StringLabels;
+use crate::dataset::DataDir;
+use crate::eval::asr::{ErrorRate, Hypotheses, score::Comparison};
+use crate::eval::grouping::Grouping;
+use crate::io::atomic;
+use crate::report::table::Table;
+
+/// Tells the error rate of words, characters or phones.
+///
+/// Insertions, deletions and substitutions over the labels of the references, with a 95 % bootstrap interval over utterances
+/// (Bisani and Ney 2004). Every utterance of the data directory must have been recognised, and no other.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unbraid asr score data/test exp/asr_z/hyp --by speaker --out exp/asr_z/wer
+  unbraid asr score data/test exp/asr_z/hyp --labels characters
+  unbraid asr score data/test exp/asr_z/hyp --against exp/asr_mel/hyp
+
+--against draws the same utterances for both and tells the difference in points, its interval, and the share of draws in
+which the first is the better. --out NAME writes NAME.json and NAME.tsv.")]
+pub struct ScoreArgs {
+    /// Data directory with text, or utt2phones for phones
+    data: PathBuf,
+
+    /// What was recognised, as unbraid asr decode writes it
+    #[arg(value_name = "HYP")]
+    hypotheses: PathBuf,
+
+    /// What is counted
+    #[arg(long, default_value = "words")]
+    labels: StringLabels,
+
+    /// Also by groups: speaker, text, or a table keyed by speaker or utterance; may be given several times
+    #[arg(long, value_name = "speaker|text|FILE")]
+    by: Vec<String>,
+
+    /// Another recognition of the same utterances
+    #[arg(long, value_name = "HYP")]
+    against: Option<PathBuf>,
+
+    /// Writes PREFIX.json and PREFIX.tsv
+    #[arg(long, value_name = "PREFIX")]
+    out: Option<PathBuf>,
+}
+
+/// What is written as JSON.
+#[derive(Debug, Serialize)]
+struct Scores {
+    labels: &'static str,
+    rates: Vec<ErrorRate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    against: Option<Comparison>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the library says.
+pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
+    let labels = args.labels.into();
+    let dir = DataDir::open(&args.data)?;
+    let own = Hypotheses::read(&args.hypotheses, &dir, labels)?;
+    let mut rates = vec![own.rate()];
+    for by in &args.by {
+        rates.extend(own.by(&Grouping::read(by, &dir)?));
+    }
+    let other = args
+        .against
+        .as_ref()
+        .map(|path| Hypotheses::read(path, &dir, labels));
+    let other = other.transpose()?;
+    let scores = Scores {
+        labels: labels.name(),
+        against: other.as_ref().map(|other| own.against(other)),
+        rates,
+    };
+    let table = table(&scores);
+    if let Some(out) = &args.out {
+        let file = |extension: &str| format!("{}.{extension}", out.display());
+        atomic::write(file("json"), serde_json::to_string_pretty(&scores)? + "\n")?;
+        atomic::write(file("tsv"), table.to_tsv())?;
+    }
+    write!(io::stdout(), "{table}")?;
+    if let (Some(found), Some(other)) = (scores.against, &other) {
+        let against = format!(
+            "against {}: {:+.2} points, 95 % interval {:+.2}..{:+.2}, better in {:.1} % of draws",
+            other.path().display(),
+            found.difference,
+            found.interval.0,
+            found.interval.1,
+            100.0 * found.better
+        );
+        writeln!(io::stdout(), "\n{against}")?;
+    }
+    Ok(())
+}
+
+fn table(scores: &Scores) -> Table {
+    let mut table = Table::new(&[
+        "by",
+        "group",
+        "error %",
+        "95% interval",
+        "ins",
+        "del",
+        "sub",
+        scores.labels,
+        "utterances",
+        "with errors",
+    ]);
+    for rate in &scores.rates {
+        let named = |name: &str, none: &str| match name {
+            "" => none.to_string(),
+            name => name.to_string(),
+        };
+        table.row(vec![
+            named(&rate.group.0, "-"),
+            named(&rate.group.1, "all"),
+            format!("{:.2}", rate.percent),
+            format!("{:.2}..{:.2}", rate.interval.0, rate.interval.1),
+            rate.edits.insertions.to_string(),
+            rate.edits.deletions.to_string(),
+            rate.edits.substitutions.to_string(),
+            rate.labels.to_string(),
+            rate.utterances.0.to_string(),
+            rate.utterances.1.to_string(),
+        ]);
+    }
+    table
+}

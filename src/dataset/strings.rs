@@ -1,0 +1,167 @@
+//! Strings of labels: what an utterance says, without times, to be learned by CTC.
+
+use std::path::{Path, PathBuf};
+
+use super::datadir::DataDir;
+use super::labels::{Labels, MOST_CLASSES, NO_LABEL, numbers};
+use super::table::Table;
+use crate::error::{Error, Result};
+
+/// The character between two words.
+pub const SPACE: &str = "<space>";
+
+impl Labels {
+    /// The string that a line of a data directory's table says.
+    pub fn split(self, line: &str) -> Vec<String> {
+        let words = line.split_whitespace();
+        if self != Self::Characters {
+            return words.map(str::to_string).collect();
+        }
+        let mut string = Vec::new();
+        for word in words {
+            if !string.is_empty() {
+                string.push(SPACE.to_string());
+            }
+            string.extend(word.chars().map(String::from));
+        }
+        string
+    }
+
+    /// A string as a line: the reverse of [`Labels::split`].
+    pub fn join(self, string: &[&str]) -> String {
+        if self != Self::Characters {
+            return string.join(" ");
+        }
+        let spaced = string.iter().map(|&c| if c == SPACE { " " } else { c });
+        let line: String = spaced.collect();
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// The table of a data directory that says strings, and how its lines are read.
+#[derive(Debug)]
+pub struct StringTable {
+    table: Table,
+    kind: Labels,
+}
+
+impl StringTable {
+    /// `utt2phones`, or `text` for words and characters.
+    ///
+    /// # Errors
+    /// As [`Table::read`].
+    pub fn open(dir: &DataDir, kind: Labels) -> Result<Self> {
+        let name = match kind {
+            Labels::Phones => "utt2phones",
+            _ => "text",
+        };
+        let table = Table::read(dir.path().join(name))?;
+        Ok(Self { table, kind })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        self.table.path()
+    }
+
+    /// The string of an utterance, of one label at least.
+    ///
+    /// # Errors
+    /// [`Error::Key`] for an utterance without one.
+    pub fn of(&self, id: &str) -> Result<Vec<String>> {
+        let string = self.kind.split(self.table.get(id).unwrap_or_default());
+        match string.is_empty() {
+            true => {
+                let expected = format!("its {}", self.kind.name());
+                Err(Error::key(self.path(), id, expected, "none"))
+            }
+            false => Ok(string),
+        }
+    }
+}
+
+/// The strings of the utterances of a data directory, as class numbers.
+#[derive(Debug)]
+pub(super) struct Strings {
+    path: PathBuf,
+    name: &'static str,
+    /// By utterance.
+    of: Vec<Box<[u16]>>,
+}
+
+impl Strings {
+    /// The strings of `ids`, whose labels are numbered as in the sorted `names` of training.
+    ///
+    /// # Errors
+    /// A missing table; an utterance that is not in it; a label outside `names`; more than 65536 labels.
+    pub(super) fn open(
+        dir: &DataDir,
+        kind: Labels,
+        ids: &[String],
+        names: &[String],
+    ) -> Result<Self> {
+        let (table, name) = (StringTable::open(dir, kind)?, kind.name());
+        if names.len() > MOST_CLASSES as usize {
+            let expected = format!("at most {MOST_CLASSES} different {name}");
+            let found = names.len().to_string();
+            return Err(Error::format(table.path(), expected, found));
+        }
+        let of = ids.iter().map(|id| {
+            let own = table.of(id)?;
+            let known = numbers(own.iter().map(String::as_str), names);
+            match known.iter().position(|&number| number == NO_LABEL) {
+                Some(place) => {
+                    let expected = format!("{name} of the training set");
+                    Err(Error::key(table.path(), id, expected, own[place].clone()))
+                }
+                None => Ok(known.into_iter().map(|number| number as u16).collect()),
+            }
+        });
+        Ok(Self {
+            of: of.collect::<Result<_>>()?,
+            path: table.path().to_path_buf(),
+            name,
+        })
+    }
+
+    /// The string of an utterance.
+    pub(super) fn of(&self, utterance: usize) -> Vec<i64> {
+        self.of[utterance]
+            .iter()
+            .map(|&label| label.into())
+            .collect()
+    }
+
+    /// Refuses a string of utterance `id` that takes more than `codes` frames: one a label, and one between two of a kind.
+    pub(super) fn refuse_crowded(&self, utterance: usize, id: &str, codes: usize) -> Result<()> {
+        let string = &self.of[utterance];
+        let alike = string.windows(2).filter(|pair| pair[0] == pair[1]).count();
+        let least = string.len() + alike;
+        if least <= codes {
+            return Ok(());
+        }
+        let expected = format!("{} for at most {codes} codes", self.name);
+        let found = format!("{} that take {least}", self.name);
+        Err(Error::key(&self.path, id, expected, found))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_split_and_joined() {
+        let line = "to  be";
+        assert_eq!(Labels::Words.split(line), ["to", "be"]);
+        let characters = Labels::Characters.split(line);
+        assert_eq!(characters, ["t", "o", SPACE, "b", "e"]);
+        let said: Vec<&str> = characters.iter().map(String::as_str).collect();
+        assert_eq!(Labels::Characters.join(&said), "to be");
+        // What a recogniser says may begin with a space or say two.
+        assert_eq!(
+            Labels::Characters.join(&[SPACE, "a", SPACE, SPACE, "b"]),
+            "a b"
+        );
+    }
+}

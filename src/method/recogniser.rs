@@ -1,0 +1,156 @@
+//! A recogniser: strings of labels out of features by connectionist temporal classification (Graves et al. 2006). It reads
+//! any features, so that they are compared under one recogniser.
+
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use crate::dataset::batch::SpeechBatch;
+use crate::dataset::labels::Labels;
+use crate::error::{Error, Result};
+use crate::nn::layer::bf16_autocast;
+use crate::nn::{Mask, PerturbOptions, RecogniserNetwork, RecogniserNetworkOptions};
+use crate::objective::ctc::ctc;
+use crate::train::schedule::{Decay, Schedule};
+use crate::train::{Clock, Method, OptimiserOptions, Player, Scalars, update};
+
+/// The network, what it reads in training, and how it learns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecogniserOptions {
+    /// The network.
+    pub network: RecogniserNetworkOptions,
+    /// Widest mask over neighbouring values of a frame in training, as a share of them (Park et al. 2019).
+    pub mask_share: f64,
+    /// Widest mask over neighbouring frames, in outputs.
+    pub mask_outputs: i64,
+    /// The optimiser.
+    pub optimiser: OptimiserOptions,
+}
+
+impl Default for RecogniserOptions {
+    fn default() -> Self {
+        Self {
+            network: RecogniserNetworkOptions::default(),
+            mask_share: 0.2,
+            mask_outputs: 4,
+            optimiser: OptimiserOptions {
+                lr: 2e-3,
+                average: 0.98,
+                schedule: Schedule {
+                    warmup_steps: 50,
+                    decay: Decay::Cosine,
+                    final_ratio: 0.01,
+                },
+                ..OptimiserOptions::default()
+            },
+        }
+    }
+}
+
+impl RecogniserOptions {
+    /// Checks every value; `labels` are those of the data.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self, labels: Labels) -> Result<()> {
+        if !labels.are_strings() {
+            let expected = "phones, words or characters for a recogniser";
+            return Err(Error::option("data.labels", expected, labels.name()));
+        }
+        if !(0.0..=1.0).contains(&self.mask_share) {
+            let found = self.mask_share.to_string();
+            return Err(Error::option("method.mask_share", "0 <= x <= 1", found));
+        }
+        if !(0..=1000).contains(&self.mask_outputs) {
+            let found = self.mask_outputs.to_string();
+            return Err(Error::option("method.mask_outputs", "0 to 1000", found));
+        }
+        self.network.check()?;
+        self.optimiser.check("method.optimiser")
+    }
+}
+
+/// The method.
+#[derive(Debug)]
+pub struct Recogniser {
+    player: Player,
+    network: RecogniserNetwork,
+    masks: PerturbOptions,
+    device: Device,
+    bf16: bool,
+}
+
+impl Recogniser {
+    /// A fresh network for features of `bins` and so many `labels`; the blank comes after them.
+    pub fn new(
+        options: &RecogniserOptions,
+        (bins, labels): (i64, i64),
+        device: Device,
+        bf16: bool,
+    ) -> Self {
+        let (player, network) = Player::new("recogniser", device, &options.optimiser, |path| {
+            RecogniserNetwork::new(&path, bins, labels + 1, &options.network)
+        });
+        let masks = PerturbOptions {
+            warp: 0.0,
+            mask_bins: (options.mask_share * bins as f64).round() as i64,
+            mask_frames: options.mask_outputs * options.network.subsampling,
+        };
+        Self {
+            player,
+            network,
+            masks,
+            device,
+            bf16,
+        }
+    }
+
+    /// Features `[batch, bins, frames]` to log-probabilities `[batch, labels + 1, outputs]` and their mask.
+    pub fn log_probs(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask) {
+        bf16_autocast(self.bf16, || {
+            let (logits, mask) = self.network.forward(feats, mask, false);
+            (logits.log_softmax(1, Kind::Float), mask)
+        })
+    }
+
+    /// Nats a label of the batch's strings; none where it has none.
+    fn loss(&self, batch: &SpeechBatch, train: bool) -> Option<Tensor> {
+        let batch = batch.to(self.device);
+        let mask = Mask::new(&batch.lengths, self.device);
+        let masked = train.then(|| mask.apply(self.masks.apply(&batch.feats)));
+        let feats = masked.as_ref().unwrap_or(&batch.feats);
+        let (logits, mask) = self.network.forward(feats, &mask, train);
+        Some(ctc(&logits, &mask, batch.labels.as_ref()?))
+    }
+}
+
+impl Method for Recogniser {
+    type Batch = SpeechBatch;
+
+    fn players(&mut self) -> Vec<&mut Player> {
+        vec![&mut self.player]
+    }
+
+    fn step(&mut self, batches: &[SpeechBatch], clock: &Clock) -> Result<Scalars> {
+        bf16_autocast(self.bf16, || {
+            let mut scalars = Scalars::default();
+            for batch in batches {
+                if let Some(loss) = self.loss(batch, true) {
+                    scalars.add("loss", &loss);
+                    update(&mut [&mut self.player], &loss, clock.total)?;
+                }
+            }
+            Ok(scalars)
+        })
+    }
+
+    fn validate(&self, batch: &SpeechBatch) -> Result<Scalars> {
+        bf16_autocast(self.bf16, || {
+            let mut scalars = Scalars::default();
+            if let Some(loss) = self.loss(batch, false) {
+                scalars.add("loss", &loss);
+            }
+            Ok(scalars)
+        })
+    }
+}

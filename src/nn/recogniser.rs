@@ -1,0 +1,91 @@
+//! The network of a recogniser: features to scores of labels and of the blank between them.
+
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+use tch::nn::Path;
+
+use super::layer::Conv1d;
+use super::mask::Mask;
+use super::phonetic_encoder::{Body, PhoneticEncoder, PhoneticEncoderOptions};
+use crate::error::{Error, Result};
+
+/// Size of a [`RecogniserNetwork`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RecogniserNetworkOptions {
+    /// Width of all layers.
+    pub channels: i64,
+    /// Odd kernel width in frames.
+    pub kernel: i64,
+    /// Frames an output: 1, 2, 4 or 8.
+    pub subsampling: i64,
+    /// What follows at the outputs' rate.
+    pub body: Body,
+    /// Chance of dropping a value before the last layer in training.
+    pub dropout: f64,
+}
+
+impl Default for RecogniserNetworkOptions {
+    fn default() -> Self {
+        Self {
+            channels: 128,
+            kernel: 5,
+            subsampling: 1,
+            body: Body::Recurrent { layers: 2 },
+            dropout: 0.3,
+        }
+    }
+}
+
+impl RecogniserNetworkOptions {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self) -> Result<()> {
+        if !(0.0..1.0).contains(&self.dropout) {
+            let found = self.dropout.to_string();
+            return Err(Error::option("network.dropout", "0 <= p < 1", found));
+        }
+        self.encoder().check()
+    }
+
+    fn encoder(&self) -> PhoneticEncoderOptions {
+        PhoneticEncoderOptions {
+            channels: self.channels,
+            kernel: self.kernel,
+            subsampling: self.subsampling,
+            body: self.body,
+            code_dim: self.channels,
+            // The mean over time tells short words apart.
+            instance_norm: false,
+            ..PhoneticEncoderOptions::default()
+        }
+    }
+}
+
+/// Strided convolutions and a body, as a phonetic encoder has them, and a layer of width one.
+#[derive(Debug)]
+pub struct RecogniserNetwork {
+    encoder: PhoneticEncoder,
+    output: Conv1d,
+    dropout: f64,
+}
+
+impl RecogniserNetwork {
+    /// For features of `bins` and `outputs` scores.
+    pub fn new(path: &Path, bins: i64, outputs: i64, options: &RecogniserNetworkOptions) -> Self {
+        Self {
+            encoder: PhoneticEncoder::new(path / "encoder", bins, &options.encoder()),
+            output: Conv1d::new(path / "output", options.channels, outputs, 1),
+            dropout: options.dropout,
+        }
+    }
+
+    /// Features `[batch, bins, frames]` to logits `[batch, outputs, ceil(frames / subsampling)]` and their mask.
+    pub fn forward(&self, feats: &Tensor, mask: &Mask, train: bool) -> (Tensor, Mask) {
+        let encoded = self.encoder.forward(feats, mask, train);
+        let hidden = encoded.codes.relu().dropout(self.dropout, train);
+        (self.output.forward(&hidden), encoded.mask)
+    }
+}
