@@ -136,9 +136,22 @@ impl SpeechCorpus {
         Ok(())
     }
 
-    /// Keeps the labels of a share of the utterances, drawn by `seed`; the others' are [`NO_LABEL`].
-    pub fn keep_labels(&mut self, share: f64, seed: u64) {
-        self.labels.keep(share, self.ids.len(), seed);
+    /// Keeps the labels of a share of the utterances of `speakers` (none: of all), drawn by `seed`; the others' are
+    /// [`NO_LABEL`].
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a speaker that is not there.
+    pub fn keep_labels(&mut self, speakers: &[String], share: f64, seed: u64) -> Result<()> {
+        let known = numbers(speakers.iter().map(String::as_str), &self.speaker_names);
+        if let Some(place) = known.iter().position(|&speaker| speaker == NO_LABEL) {
+            let expected = format!("speakers of {}", self.path.display());
+            let found = speakers[place].clone();
+            return Err(Error::option("data.labelled_speakers", expected, found));
+        }
+        let told = |&u: &usize| known.is_empty() || known.contains(&self.speakers[u]);
+        let utterances = (0..self.len()).filter(told).collect();
+        self.labels.keep(utterances, share, self.len(), seed);
+        Ok(())
     }
 
     /// Bins of the features, as the first utterance has them.

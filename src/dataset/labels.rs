@@ -129,16 +129,15 @@ impl LabelTable {
         })
     }
 
-    /// Keeps the labels of a share of the utterances, drawn by `seed`; at least one's.
-    pub fn keep(&mut self, share: f64, utterances: usize, seed: u64) {
-        if share >= 1.0 {
-            return;
+    /// Keeps the labels of a share of `utterances`, drawn by `seed`, at least one's, of `count` in all.
+    pub fn keep(&mut self, mut utterances: Vec<usize>, share: f64, count: usize, seed: u64) {
+        if share < 1.0 {
+            let kept = ((share * utterances.len() as f64).round() as usize).max(1);
+            utterances.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+            utterances.truncate(kept);
         }
-        let mut order: Vec<usize> = (0..utterances).collect();
-        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        order.truncate(((share * utterances as f64).round() as usize).max(1));
-        self.told = vec![false; utterances];
-        order.into_iter().for_each(|u| self.told[u] = true);
+        self.told = vec![false; count];
+        utterances.into_iter().for_each(|u| self.told[u] = true);
     }
 
     /// The word of each utterance, under [`Labels::Text`].
@@ -277,4 +276,29 @@ pub fn stretch_labels(labels: Vec<i64>, target: usize) -> Vec<i64> {
     (0..target)
         .map(|index| labels[stretched_position(index, labels.len(), target).round() as usize])
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_told_of_those_that_were_chosen() {
+        let mut table = LabelTable {
+            source: Source::Words(vec![5, 6, 7, 8]),
+            told: Vec::new(),
+        };
+        let told = |table: &LabelTable| -> Vec<i64> {
+            let of = |u: usize| table.of(u, "", 1).unwrap()[0];
+            (0..4).map(of).collect()
+        };
+        assert_eq!(told(&table), [5, 6, 7, 8]);
+        table.keep(vec![1, 3], 1.0, 4, 0);
+        assert_eq!(told(&table), [NO_LABEL, 6, NO_LABEL, 8]);
+        table.keep(vec![1, 3], 0.5, 4, 0);
+        let kept = told(&table);
+        assert!(
+            kept == [NO_LABEL, 6, NO_LABEL, NO_LABEL] || kept == [NO_LABEL, NO_LABEL, NO_LABEL, 8]
+        );
+    }
 }

@@ -83,7 +83,10 @@ pub struct DataOptions {
     /// What the phonetic strand is told.
     #[serde(default)]
     pub labels: Labels,
-    /// Share of the training utterances whose labels are told, drawn by the seed.
+    /// Speakers whose labels are told; all where none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labelled_speakers: Vec<String>,
+    /// Share of their training utterances whose labels are told, drawn by the seed.
     #[serde(default = "all")]
     pub labelled: f64,
     /// Frames of a training window; 0 takes utterances whole.

@@ -214,7 +214,7 @@ impl SpeechData {
         let (data, labels) = (&config.data, config.data.labels);
         let inventory = Inventory::of(&data.train, labels)?;
         let mut train = open_corpus(&data.train, data.train_feats.as_ref(), labels, &inventory)?;
-        train.keep_labels(data.labelled, config.seed);
+        train.keep_labels(&data.labelled_speakers, data.labelled, config.seed)?;
         let feats = data.valid_feats.as_ref();
         let valid = data.valid.as_ref();
         let valid = valid

@@ -228,8 +228,13 @@ fn a_wrong_configuration_is_told_in_one_line() {
         ),
         (
             "labels = \"text\"",
-            "labels = \"words\"",
-            "unknown variant `words`",
+            "labels = \"sentences\"",
+            "unknown variant `sentences`",
+        ),
+        (
+            "labels = \"text\"",
+            "labels = \"text\"\nlabelled_speakers = [\"s99\"]",
+            "data.labelled_speakers: expected speakers of train, found s99",
         ),
         (
             "name = \"disentangle\"",

@@ -103,6 +103,7 @@ fn config(args: TrainArgs) -> Config {
             valid: args.valid,
             valid_feats: args.valid_feats,
             labels: args.labels.into(),
+            labelled_speakers: Vec::new(),
             labelled: 1.0,
             crop_frames: 0,
             longest_frames: 0,
