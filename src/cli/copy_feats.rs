@@ -1,4 +1,4 @@
-//! `unbraid copy-feats`: archives from one form and place to another.
+//! `unbraid copy-feats`: tables from one form and place to another.
 
 use clap::{Args, ValueEnum};
 use ndarray::{Array1, Array2};
@@ -9,7 +9,7 @@ use crate::io::kaldi::{
 
 use super::progress::counter;
 
-/// Copies Kaldi archives: between binary and text, archive and list, compressed and not.
+/// Copies Kaldi archives: between binary and text, archive and list, compressed and not; and to the forms of Python's tools.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Specifiers are Kaldi's. To read: ark:FILE or scp:FILE with the options
@@ -17,10 +17,17 @@ o no s ns cs ncs p np bg; FILE may be - for standard input or, with
 --allow-pipes, 'command |'. To write: ark:FILE, scp:FILE or ark,scp:ARK,SCP
 with b t f nf p; FILE may be - or, with --allow-pipes, '| command'.
 
+Every command that writes archives of floats writes these too:
+npy:NAME          NAME.npy, the rows of all entries one after another, and
+                  NAME.tsv, which says where each entry's begin
+safetensors:FILE  a tensor an entry
+parquet:FILE      a row an entry: utterance, rows, columns, values
+
 Examples:
   unbraid copy-feats scp:data/train/feats.scp ark,t:- | less
   unbraid copy-feats --compress auto ark:raw.ark ark,scp:feats.ark,feats.scp
-  unbraid copy-feats --vector scp:exp/xvectors/xvector.scp ark,t:-")]
+  unbraid copy-feats --vector scp:exp/xvectors/xvector.scp ark,t:-
+  unbraid copy-feats scp:exp/a/phonetic_test.scp parquet:phonetic.parquet")]
 pub struct CopyFeatsArgs {
     /// Where to read from, as ark:raw.ark or scp:feats.scp
     #[arg(value_name = "RSPEC")]

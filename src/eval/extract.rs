@@ -362,6 +362,7 @@ impl Parts {
             WriteTo::Ark(ark) | WriteTo::ArkScp(ark, _) if ark != "-" && !ark.starts_with('|') => {
                 ark
             }
+            WriteTo::Foreign(_, file) => file,
             _ => {
                 let folder = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
                 return Ok(Self {

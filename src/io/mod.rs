@@ -5,6 +5,7 @@ pub mod atomic;
 pub mod audio;
 pub mod command;
 pub mod config;
+pub mod foreign;
 pub mod idx;
 pub mod kaldi;
 pub mod lines;

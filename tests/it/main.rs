@@ -14,6 +14,7 @@ mod factors;
 mod feature_operations;
 mod features;
 mod floors;
+mod foreign;
 mod frontier;
 mod images;
 mod kaldi_archives;

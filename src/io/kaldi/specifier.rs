@@ -1,6 +1,7 @@
 //! Read and write specifiers: `ark,s,cs:feats.ark`, `scp:feats.scp`, `ark,scp,t:a.ark,a.scp`.
 
 use crate::error::{Error, Result};
+use crate::io::foreign::Form;
 
 /// A parsed read specifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +85,8 @@ pub enum WriteTo {
     Scp(String),
     /// An archive and the list of the places in it.
     ArkScp(String, String),
+    /// A table that Python's tools read.
+    Foreign(Form, String),
 }
 
 /// The options of a write specifier.
@@ -98,12 +101,18 @@ pub struct WriteFlags {
 }
 
 impl WriteSpecifier {
-    /// Parses `TYPE[,OPTION...]:NAME`, or `ark,scp[,OPTION...]:ARK,SCP`.
+    /// Parses `TYPE[,OPTION...]:NAME`, `ark,scp[,OPTION...]:ARK,SCP`, or `npy:NAME`, `safetensors:FILE`, `parquet:FILE`.
     ///
     /// # Errors
     /// [`Error::Option`] quoting the specifier.
     pub fn parse(text: &str) -> Result<Self> {
         let (head, name) = split(text, "a write specifier as ark:FILE or ark,scp:FILE,FILE")?;
+        if let Some(form) = Form::of(head) {
+            return Self::foreign(form, name).ok_or_else(|| {
+                let expected = format!("the name of a file behind {head}:");
+                refuse(text, &expected, format!("'{name}'"))
+            });
+        }
         let mut kinds = Vec::new();
         let mut flags = WriteFlags::default();
         for option in head.split(',') {
@@ -115,7 +124,7 @@ impl WriteSpecifier {
                 "nf" => flags.flush = false,
                 "p" => flags.permissive = true,
                 _ => {
-                    let expected = "ark, scp or ark,scp and the options b t f nf p";
+                    let expected = "ark, scp or ark,scp and the options b t f nf p, or npy, safetensors or parquet";
                     return Err(refuse(text, expected, format!("'{option}'")));
                 }
             }
@@ -130,6 +139,14 @@ impl WriteSpecifier {
             }
         };
         Ok(Self { to, flags })
+    }
+
+    fn foreign(form: Form, name: &str) -> Option<Self> {
+        let stream = name.is_empty() || name == "-" || name.starts_with('|');
+        (!stream).then(|| Self {
+            to: WriteTo::Foreign(form, name.to_string()),
+            flags: WriteFlags::default(),
+        })
     }
 }
 
@@ -196,7 +213,12 @@ mod tests {
         let spec = WriteSpecifier::parse("ark,scp,t,f,p:a.ark,b.scp").unwrap();
         assert_eq!(spec.to, WriteTo::ArkScp("a.ark".into(), "b.scp".into()));
         assert!(spec.flags.text && spec.flags.flush && spec.flags.permissive);
+        let spec = WriteSpecifier::parse("parquet:a.parquet").unwrap();
+        assert_eq!(spec.to, WriteTo::Foreign(Form::Parquet, "a.parquet".into()));
         let bad = [
+            "npy:-",
+            "npy,t:a",
+            "safetensors:",
             "scp,ark:a,b",
             "ark,scp:a",
             "ark,scp:-,b",

@@ -1,10 +1,11 @@
-//! Tables written: an archive, an archive with its list, or a file for each object.
+//! Tables written: an archive, an archive with its list, a file for each object, or a form of Python's tools.
 
+use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::marker::PhantomData;
 use std::path::Path;
 
-use ndarray::Array2;
+use ndarray::{Array1, Array2};
 
 use super::compressed::Compression;
 use super::object::KaldiObject;
@@ -12,6 +13,7 @@ use super::rows::RowSpool;
 use super::sink::Sink;
 use super::specifier::{WriteFlags, WriteSpecifier, WriteTo};
 use crate::error::{Error, Result};
+use crate::io::foreign::{Floats, ForeignTable};
 use crate::io::lines;
 
 /// What a specifier does not say.
@@ -43,6 +45,7 @@ enum Target {
     },
     /// The list's name, and the file of each key.
     Scp(String, HashMap<String, String>),
+    Foreign(ForeignTable),
 }
 
 impl<T: KaldiObject> TableWriter<T> {
@@ -70,6 +73,9 @@ impl<T: KaldiObject> TableWriter<T> {
         match options.compression {
             Some(_) if !T::COMPRESSES => return refuse(format!("objects of kind {}", T::KIND)),
             Some(_) if flags.text => return refuse("the option t".into()),
+            Some(_) if matches!(to, WriteTo::Foreign(..)) => {
+                return refuse("another form than Kaldi's".into());
+            }
             _ => {}
         }
         Ok(Self {
@@ -89,6 +95,9 @@ impl<T: KaldiObject> TableWriter<T> {
     /// columns. [`Error::Io`] when it cannot be written.
     pub fn write(&mut self, key: &str, value: &T) -> Result<()> {
         check_key(key, self.target.path())?;
+        if let Target::Foreign(table) = &mut self.target {
+            return write_foreign(table, key, value);
+        }
         self.encode(value)
             .map_err(|mismatch| mismatch.at(self.target.path(), key))?;
         let buffer = &self.buffer;
@@ -110,6 +119,7 @@ impl<T: KaldiObject> TableWriter<T> {
                 scp.finish()
             }
             Target::Scp(..) => Ok(()),
+            Target::Foreign(table) => table.finish(),
         }
     }
 
@@ -131,7 +141,7 @@ impl TableWriter<Array2<f32>> {
     /// # Errors
     /// As [`TableWriter::write`]; and [`Error::Io`] when the rows cannot be read back.
     pub fn write_rows(&mut self, key: &str, rows: RowSpool) -> Result<()> {
-        if self.options.compression.is_some() {
+        if self.options.compression.is_some() || matches!(self.target, Target::Foreign(_)) {
             return self.write(key, &rows.into_matrix()?);
         }
         check_key(key, self.target.path())?;
@@ -153,6 +163,9 @@ impl Target {
                 scp: Sink::create(&scp, pipes)?,
                 keys: HashSet::new(),
             },
+            WriteTo::Foreign(form, name) => {
+                Target::Foreign(ForeignTable::create(form, Path::new(&name))?)
+            }
             WriteTo::Scp(name) => {
                 let entries = lines::read_table(&name)?.into_iter();
                 Target::Scp(name, entries.map(|e| (e.key, e.value)).collect())
@@ -164,6 +177,7 @@ impl Target {
         match self {
             Target::Ark(ark) | Target::ArkScp { ark, .. } => ark.path(),
             Target::Scp(name, _) => Path::new(name),
+            Target::Foreign(table) => table.path(),
         }
     }
 
@@ -194,6 +208,8 @@ impl Target {
                 None if flags.permissive => Ok(()),
                 None => Err(Error::key(&*name, key, "a file for this key", "none")),
             },
+            // Takes values, not what Kaldi makes of them.
+            Target::Foreign(_) => Ok(()),
         }
     }
 }
@@ -215,6 +231,37 @@ fn append(
     Ok(offset)
 }
 
+/// Matrices and vectors of single precision; nothing else has a place in a table of floats.
+fn write_foreign<T: KaldiObject>(table: &mut ForeignTable, key: &str, value: &T) -> Result<()> {
+    let value: &dyn Any = value;
+    let (matrix, vector) = (value.downcast_ref(), value.downcast_ref());
+    let (rows, columns, values) = match (matrix, vector) {
+        (Some(matrix), _) => {
+            let matrix: &Array2<f32> = matrix;
+            (
+                Some(matrix.nrows()),
+                matrix.ncols(),
+                matrix.iter().copied().collect(),
+            )
+        }
+        (None, Some(vector)) => {
+            let vector: &Array1<f32> = vector;
+            (None, vector.len(), vector.to_vec())
+        }
+        (None, None) => {
+            let expected = "matrices or vectors of single precision for this form";
+            return Err(Error::key(table.path(), key, expected, T::KIND));
+        }
+    };
+    let values: Vec<f32> = values;
+    let entry = Floats {
+        rows,
+        columns,
+        values: &values,
+    };
+    table.write(key, entry)
+}
+
 fn check_key(key: &str, path: &Path) -> Result<()> {
     if key.is_empty() || key.contains(|c: char| c.is_ascii_whitespace() || c == '\0') {
         let expected = "a key without white space";
@@ -225,8 +272,6 @@ fn check_key(key: &str, path: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::Array1;
-
     use super::*;
 
     fn names(dir: &Path) -> Vec<String> {

@@ -1,0 +1,114 @@
+//! Tables of float matrices and vectors in the forms that Python's tools read: NumPy's `.npy`, safetensors, Parquet.
+
+mod npy;
+mod parquet;
+mod safetensors;
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// The form of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `NAME.npy`, the rows of all entries one after another, and `NAME.tsv`, which says where each entry's begin.
+    Npy,
+    /// A tensor an entry.
+    Safetensors,
+    /// A row an entry: its name, numbers of rows and columns, and its values row by row.
+    Parquet,
+}
+
+impl Form {
+    /// The form that a write specifier names.
+    pub fn of(name: &str) -> Option<Self> {
+        match name {
+            "npy" => Some(Self::Npy),
+            "safetensors" => Some(Self::Safetensors),
+            "parquet" => Some(Self::Parquet),
+            _ => None,
+        }
+    }
+}
+
+/// An entry: a matrix `[rows, columns]` row by row, or a vector, which is one row.
+#[derive(Debug, Clone, Copy)]
+pub struct Floats<'a> {
+    /// Rows; none for a vector.
+    pub rows: Option<usize>,
+    /// Columns.
+    pub columns: usize,
+    /// All values.
+    pub values: &'a [f32],
+}
+
+impl Floats<'_> {
+    fn height(&self) -> usize {
+        self.rows.unwrap_or(1)
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.values.iter().flat_map(|x| x.to_le_bytes()).collect()
+    }
+}
+
+/// What writes one form. Files appear under their names when it is finished.
+trait Writer: Debug + Send {
+    fn write(&mut self, key: &str, entry: Floats) -> Result<()>;
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// A table that is written; memory holds names and places alone.
+#[derive(Debug)]
+pub struct ForeignTable {
+    path: PathBuf,
+    keys: HashSet<String>,
+    writer: Box<dyn Writer>,
+}
+
+impl ForeignTable {
+    /// Begins a table.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be written there.
+    pub fn create(form: Form, path: &Path) -> Result<Self> {
+        Ok(Self {
+            path: path.to_path_buf(),
+            keys: HashSet::new(),
+            writer: match form {
+                Form::Npy => Box::new(npy::NpyWriter::create(path)?),
+                Form::Safetensors => Box::new(safetensors::SafetensorsWriter::create(path)?),
+                Form::Parquet => Box::new(parquet::ParquetWriter::create(path)?),
+            },
+        })
+    }
+
+    /// What its specifier named.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds an entry.
+    ///
+    /// # Errors
+    /// [`Error::Key`] for a key that stands twice, and for what the form cannot hold; [`Error::Io`].
+    pub fn write(&mut self, key: &str, entry: Floats) -> Result<()> {
+        if !self.keys.insert(key.to_string()) {
+            return Err(Error::key(&self.path, key, "each key once", "it again"));
+        }
+        self.writer.write(key, entry)
+    }
+
+    /// Ends the files and gives them their names.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Format`] for a table without entries.
+    pub fn finish(self) -> Result<()> {
+        if self.keys.is_empty() {
+            return Err(Error::format(&self.path, "entries to write", "none"));
+        }
+        self.writer.finish()
+    }
+}
