@@ -43,6 +43,8 @@ pub struct DisentangleOptions {
     pub perturb: PerturbOptions,
     /// Distance between decoded and real features.
     pub reconstruction: Reconstruction,
+    /// Its weight; at 0 nothing is learned from reconstruction, as of a speaker encoder that is trained alone.
+    pub reconstruction_weight: f64,
     /// The speaker constraint.
     pub speaker: SpeakerConstraint,
     /// Weight a of the speaker constraint; 0 leaves it out.
@@ -80,6 +82,7 @@ impl Default for DisentangleOptions {
             model: ModelOptions::default(),
             perturb: PerturbOptions::default(),
             reconstruction: Reconstruction::L1,
+            reconstruction_weight: 1.0,
             speaker: SpeakerConstraint::default(),
             speaker_weight: 0.1,
             embed_other_utterance: true,
@@ -106,6 +109,7 @@ impl DisentangleOptions {
         self.perturb.check()?;
         self.speaker.check("speaker")?;
         for (key, value) in [
+            ("reconstruction_weight", self.reconstruction_weight),
             ("speaker_weight", self.speaker_weight),
             ("label_weight", self.label_weight),
         ] {
@@ -284,12 +288,12 @@ impl Disentangle {
         };
         let decoded = self.model.decoder.forward(codes, given, &made.mask);
 
-        let mut loss = (options.reconstruction).loss(&decoded, &batch.feats, &made.mask);
-        scalars.add("decoder/reconstruction", &loss);
+        let gap = (options.reconstruction).loss(&decoded, &batch.feats, &made.mask);
+        scalars.add("decoder/reconstruction", &gap);
+        let mut loss = gap * options.reconstruction_weight;
         if options.speaker_weight > 0.0 {
             let apart = self.speaker.1.loss(made.embeds(), &batch.speakers);
             scalars.add("speaker_encoder/constraint", &apart);
-            // Never in place: `loss` begins as the reconstruction term itself.
             loss = &loss + apart * options.speaker_weight;
         }
         if let Some(help) = &self.label_help

@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# What is handed over, as its readers see it: both strands of recipes/mini's experiment in every form, read by the packages
+# of PyPI that people use, and held to each other number by number.
+#
+# recipes/handover/run.sh [options]
+#   --exp DIR          the experiment (../mini/exp/default_0, else ../mini/exp/quick/default_0)
+#   --python PYTHON    a Python with packages of benches/peers/requirements.txt ($UNBRAID_PEERS, $UNBRAID_PYTHON or python3);
+#                      a reader whose package it lacks is skipped, by name
+#
+# Stages: 0 prepare, 1 features, 3 write all forms, 4 read them.
+set -euo pipefail
+called_from=$PWD
+cd "$(dirname "$0")"
+exp=
+python=${UNBRAID_PEERS:-${UNBRAID_PYTHON:-python3}}
+. ../start.sh
+[ -n "$exp" ] || for exp in ../mini/exp/default_0 ../mini/exp/quick/default_0; do [ ! -e $exp ] || break; done
+if [ ! -e "$exp/last" ]; then
+  echo "$0: --exp $exp: expected a trained experiment, found none: run recipes/run.sh mini" >&2
+  exit 1
+fi
+data=data/test
+
+if at 0; then
+  say "stage 0: prepare"
+  mkdir -p $data $out
+  for table in wav.scp utt2spk spk2utt text; do cp "../mini/data/all_test/$table" $data; done
+fi
+
+if at 1; then
+  say "stage 1: features"
+  unbraid fbank --conf ../mini/conf/fbank.toml --threads "$nj" "scp:$data/wav.scp" "ark,scp:$data/feats.ark,$data/feats.scp"
+fi
+
+if at 3; then
+  say "stage 3: write"
+  for form in "ark,scp:$out/phonetic.ark,$out/phonetic.scp" "npy:$out/phonetic" \
+    "safetensors:$out/phonetic.safetensors" "parquet:$out/phonetic.parquet"; do
+    unbraid extract --exp "$exp" --strand phonetic "scp:$data/feats.scp" "$form"
+  done
+  unbraid extract --exp "$exp" --strand speaker "scp:$data/feats.scp" "ark,scp:$out/speaker.ark,$out/speaker.scp"
+  for strand in phonetic speaker; do
+    unbraid export --exp "$exp" --strand $strand $out/$strand.pt
+    unbraid export --exp "$exp" --strand $strand --front-end $out/${strand}_wav.pt
+  done
+fi
+
+if at 4; then
+  say "stage 4: read"
+  for reader in kaldi tables lhotse torchscript; do "$python" local/read_$reader.py $data $out; done
+fi
