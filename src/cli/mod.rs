@@ -17,6 +17,7 @@ mod ctm_to_ali;
 mod data;
 mod encode;
 mod evaluate;
+mod export;
 mod extract;
 mod factors;
 mod failures;
@@ -43,6 +44,7 @@ mod select_voiced_frames;
 mod shell;
 mod spectrogram;
 mod splice_feats;
+mod stream;
 mod subsample_feats;
 mod swap;
 mod train;
@@ -84,6 +86,8 @@ enum Command {
     AugmentFeats(augment_feats::AugmentFeatsArgs),
     Train(train::TrainArgs),
     Extract(extract::ExtractArgs),
+    Export(export::ExportArgs),
+    Stream(stream::StreamArgs),
     Evaluate(evaluate::EvaluateArgs),
     Encode(encode::EncodeArgs),
     Sample(sample::SampleArgs),
@@ -133,6 +137,8 @@ pub fn run() -> anyhow::Result<()> {
         Command::AugmentFeats(args) => augment_feats::run(&args),
         Command::Train(args) => train::run(args),
         Command::Extract(args) => extract::run(args),
+        Command::Export(args) => export::run(&args),
+        Command::Stream(args) => stream::run(&args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Encode(args) => encode::run(args),
         Command::Sample(args) => sample::run(args),

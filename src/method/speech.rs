@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
 use crate::train::trainer::{Batches, step_seed, train};
-use crate::train::{Method, checkpoint};
+use crate::train::{Method, Player, checkpoint};
 
 /// Frames of a validation batch.
 const VALID_FRAMES: usize = 8192;
@@ -100,19 +100,26 @@ pub fn load(
     let weights = experiment.checkpoint(name)?;
     let model: Box<dyn Strands> = match build(&config, &settled, device)? {
         Built::Disentangle(mut method) => {
-            checkpoint::load_weights(&weights, &method.players())?;
+            restore(&weights, method.players())?;
             Box::new(method.into_model())
         }
         Built::Fhvae(mut method) => {
-            checkpoint::load_weights(&weights, &method.players())?;
+            restore(&weights, method.players())?;
             method
         }
         Built::Dann(mut method) => {
-            checkpoint::load_weights(&weights, &method.players())?;
+            restore(&weights, method.players())?;
             method
         }
     };
     Ok((model, settled))
+}
+
+/// Gives players the weights of a checkpoint, for good.
+fn restore(weights: &Path, players: Vec<&mut Player>) -> Result<()> {
+    checkpoint::load_weights(weights, &players)?;
+    players.into_iter().for_each(Player::freeze);
+    Ok(())
 }
 
 /// A method, whichever it is.

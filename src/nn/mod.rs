@@ -9,6 +9,7 @@ pub mod conformer;
 pub mod decoder;
 pub mod device;
 pub mod ecapa;
+pub mod front_end;
 pub mod image;
 pub mod layer;
 pub mod mask;
@@ -19,7 +20,9 @@ pub mod pooling;
 pub mod recurrent;
 pub mod resnet;
 pub mod speaker_encoder;
+pub mod stream;
 pub mod tdnn;
+pub mod view;
 
 pub use bottleneck::{Bottleneck, BottleneckOptions};
 pub use classifier::{Classifier, ClassifierOptions};
@@ -29,6 +32,7 @@ pub use pair_critic::PairCritic;
 pub use perturb::PerturbOptions;
 pub use phonetic_encoder::{PhoneticEncoder, PhoneticEncoderOptions};
 pub use speaker_encoder::{SpeakerEncoder, SpeakerEncoderOptions};
+pub use stream::PhoneticStream;
 
 /// Checks a width or a count of a network. Beyond 65536 it is a slip of the pen, which would only fail inside libtorch.
 ///
