@@ -13,7 +13,7 @@ use super::archive::with_metadata;
 use super::{FORMAT, Input, Metadata};
 use crate::dataset::view::FeatureView;
 use crate::error::{Error, Result};
-use crate::eval::extract::Strand;
+use crate::eval::extract::{Strand, rows};
 use crate::io::atomic;
 use crate::method::Strands;
 use crate::nn::Mask;
@@ -163,22 +163,33 @@ impl Export<'_> {
         Ok(Tensor::from_slice(&feats).reshape([1, length as i64, -1]))
     }
 
-    /// The largest gap of the module to the model over the lengths; infinite where shapes differ. Twice over, since the
-    /// first runs of a module are not yet optimised.
+    /// The largest gap over the lengths; infinite where shapes differ. Twice over, since the first runs of a module are
+    /// not yet optimised.
     fn stray(&self, module: &CModule, chain: &Chain, lengths: &[usize]) -> Result<f64> {
         let mut largest = 0f64;
         for &length in lengths.iter().chain(lengths) {
             let input = self.input_of(length)?;
-            let expected = chain.run(&input)?;
             let found = no_grad(|| module.forward_ts(&[&input]))?;
-            largest = largest.max(gap(&found, &expected));
-            if let (Some(front_end), Some(options)) = (&chain.front_end, self.front_end) {
-                let ours = FrontEnd::new(options.without_dither())?;
-                let ours = tensor(&ours.compute(&Vec::try_from(&input.squeeze_dim(0))?)?);
-                largest = largest.max(gap(&front_end.forward(&input), &ours));
-            }
+            largest = largest
+                .max(gap(&found, &chain.run(&input)?))
+                .max(self.before(chain, &input)?);
         }
         Ok(largest)
+    }
+
+    /// The gap of what stands before the encoder in the chain, front-end and view, to what extraction computes. On its own,
+    /// since codes of few levels may jump where features differ by the last bit.
+    fn before(&self, chain: &Chain, input: &Tensor) -> Result<f64> {
+        let (mut feats, mut apart) = (input.shallow_clone(), 0.0);
+        if let (Some(front_end), Some(options)) = (&chain.front_end, self.front_end) {
+            let samples: Vec<f32> = Vec::try_from(&input.squeeze_dim(0))?;
+            let ours = FrontEnd::new(options.without_dither())?.compute(&samples)?;
+            feats = front_end.forward(input);
+            apart = gap(&feats, &tensor(&ours));
+        }
+        let ours = rows(&feats.transpose(1, 2), &feats.size()[1..2]).remove(0);
+        let seen = chain.view.forward(&feats);
+        Ok(gap(&seen, &tensor(&self.view.apply(ours))).max(apart))
     }
 }
 
@@ -248,4 +259,224 @@ fn tensor(feats: &Array2<f32>) -> Tensor {
     Tensor::from_slice(&values)
         .to_kind(Kind::Float)
         .reshape(shape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::view::{Cmvn, ViewOptions};
+    use crate::eval::module::EncoderModule;
+    use crate::method::fhvae::{Fhvae, FhvaeOptions};
+    use crate::method::model::{Model, ModelOptions, ModelShape};
+    use crate::nn::baseline::BaselineOptions;
+    use crate::nn::phonetic_encoder::Body;
+    use crate::nn::speaker_encoder::Trunk;
+    use crate::nn::{
+        BottleneckOptions, DecoderOptions, PhoneticEncoderOptions, SpeakerEncoderOptions,
+    };
+    use crate::train::OptimiserOptions;
+
+    const BINS: i64 = 20;
+
+    fn view(options: ViewOptions) -> FeatureView {
+        let feats =
+            Array2::from_shape_fn((50, BINS as usize), |(t, b)| ((t * 7 + b * b) % 13) as f32);
+        FeatureView::fit(&options, BINS as usize, std::iter::once(Ok(feats))).unwrap()
+    }
+
+    /// Exports, loads, and holds the module against extraction's own way for a length that was not tried.
+    fn exports(model: &dyn Strands, view: &FeatureView, strand: Strand) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("encoder.pt");
+        let export = Export {
+            model,
+            view,
+            strand,
+            front_end: None,
+            input: Input::Features,
+        };
+        let exported = export.write(&path).unwrap();
+        let module = EncoderModule::load(&path, Device::Cpu).unwrap();
+        assert_eq!(module.metadata(), &exported.metadata);
+        let input = export.input_of(200).unwrap();
+        let seen = view.apply(rows(&input.transpose(1, 2), &[200]).remove(0));
+        let seen = tensor(&seen).transpose(1, 2);
+        let mask = Mask::new(&seen.size()[2..], Device::Cpu);
+        let expected = no_grad(|| match strand {
+            Strand::Speaker => model.embeds(&seen, &mask).unwrap(),
+            _ => model.codes(&seen, &mask).unwrap().0.transpose(1, 2),
+        });
+        let found = no_grad(|| module.run(&input)).unwrap();
+        assert!(gap(&found, &expected) < 1e-5, "{}", gap(&found, &expected));
+    }
+
+    fn model(options: &ModelOptions) -> Model {
+        options.check().unwrap();
+        let shape = ModelShape {
+            bins: BINS,
+            speakers: 3,
+        };
+        let mut model = Model::new(options, shape, &OptimiserOptions::default(), Device::Cpu);
+        model
+            .players()
+            .into_iter()
+            .for_each(|player| player.freeze());
+        model
+    }
+
+    fn phonetic(encoder: PhoneticEncoderOptions) -> ModelOptions {
+        ModelOptions {
+            phonetic_encoder: PhoneticEncoderOptions {
+                channels: 16,
+                code_dim: 6,
+                ..encoder
+            },
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn every_body_and_bottleneck_takes_any_length() {
+        let view = view(ViewOptions::default());
+        let bodies = [
+            Body::Conv { layers: 2 },
+            Body::Recurrent { layers: 2 },
+            Body::Conformer {
+                layers: 1,
+                heads: 4,
+            },
+        ];
+        for (body, causal) in bodies
+            .into_iter()
+            .flat_map(|body| [(body, false), (body, true)])
+        {
+            let options = phonetic(PhoneticEncoderOptions {
+                body,
+                causal,
+                instance_norm: !causal,
+                ..Default::default()
+            });
+            exports(&model(&options), &view, Strand::Phonetic);
+        }
+        let vector = BottleneckOptions::Vector {
+            codes: 8,
+            commitment: 0.25,
+            restart_below: 0.05,
+        };
+        let variational = BottleneckOptions::Variational {
+            weight: 1.0,
+            free_bits: 0.0,
+        };
+        for bottleneck in [vector, variational] {
+            let options = phonetic(PhoneticEncoderOptions {
+                bottleneck,
+                code_norm: true,
+                ..Default::default()
+            });
+            exports(&model(&options), &view, Strand::Phonetic);
+        }
+        let mut pooled = phonetic(PhoneticEncoderOptions {
+            pool: true,
+            ..Default::default()
+        });
+        pooled.decoder = DecoderOptions::Recurrent(Default::default());
+        exports(&model(&pooled), &view, Strand::Phonetic);
+    }
+
+    #[test]
+    fn every_trunk_takes_any_length() {
+        for trunk in [Trunk::Tdnn, Trunk::Ecapa, Trunk::Resnet] {
+            let options = ModelOptions {
+                speaker_encoder: SpeakerEncoderOptions {
+                    trunk,
+                    channels: 8,
+                    ..Default::default()
+                },
+                ..Default::default()
+            };
+            exports(
+                &model(&options),
+                &view(ViewOptions::default()),
+                Strand::Speaker,
+            );
+        }
+    }
+
+    #[test]
+    fn every_view_is_inside() {
+        let model = model(&phonetic(PhoneticEncoderOptions::default()));
+        for cmvn in [Cmvn::None, Cmvn::Utterance, Cmvn::Global] {
+            for (loudness, stretch_frames) in [(true, 0), (false, 40)] {
+                let options = ViewOptions {
+                    loudness,
+                    cmvn,
+                    stretch_frames,
+                };
+                exports(&model, &view(options), Strand::Phonetic);
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_no_network_or_another_shape_takes_any_length() {
+        let view = view(ViewOptions::default());
+        for baseline in [
+            BaselineOptions::Standardise,
+            BaselineOptions::SpeakerPca { directions: 2 },
+        ] {
+            let options = ModelOptions {
+                baseline: Some(baseline),
+                ..Default::default()
+            };
+            exports(&model(&options), &view, Strand::Phonetic);
+        }
+        let regressed = ModelOptions {
+            regress_speaker_out: true,
+            ..phonetic(PhoneticEncoderOptions::default())
+        };
+        exports(&model(&regressed), &view, Strand::Phonetic);
+        let options = FhvaeOptions {
+            channels: 16,
+            ..Default::default()
+        };
+        let mut fhvae = Fhvae::new(&options, (BINS, 3), Device::Cpu, false);
+        crate::train::Method::players(&mut fhvae)
+            .into_iter()
+            .for_each(|player| player.freeze());
+        exports(&fhvae, &view, Strand::Phonetic);
+        exports(&fhvae, &view, Strand::Speaker);
+    }
+
+    /// What follows the length that was traced is refused, and nothing is left behind.
+    #[test]
+    fn a_module_that_strays_is_not_written() {
+        #[derive(Debug)]
+        struct Fixed;
+        impl Strands for Fixed {
+            fn codes(&self, feats: &Tensor, mask: &Mask) -> Result<(Tensor, Mask)> {
+                let scale = mask.frames() as f64;
+                Ok((feats * scale, mask.subsample(1)))
+            }
+
+            fn subsampling(&self) -> i64 {
+                1
+            }
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let view = view(ViewOptions::default());
+        let export = Export {
+            model: &Fixed,
+            view: &view,
+            strand: Strand::Phonetic,
+            front_end: None,
+            input: Input::Features,
+        };
+        let error = export.write(&dir.path().join("x.pt")).unwrap_err();
+        let told = error.to_string();
+        assert!(
+            told.contains("x.pt: expected a module within 1e-5 of the model, found a gap of"),
+            "{told}"
+        );
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 }
