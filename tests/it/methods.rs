@@ -59,6 +59,13 @@ fn resumes_to_the_same(conf: &str) {
     for strand in ["phonetic", "speaker", "reconstruction"] {
         succeed(dir.path(), &extraction(strand));
     }
+    // The command itself holds a module against the experiment, at several lengths.
+    for strand in ["phonetic", "speaker"] {
+        succeed(
+            dir.path(),
+            &["export", "--exp=exp", "--strand", strand, "module.pt"],
+        );
+    }
 }
 
 fn extraction(strand: &'static str) -> [&'static str; 6] {
