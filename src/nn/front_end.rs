@@ -94,19 +94,21 @@ impl TensorFrontEnd {
         let length = grid.length as i64;
         let signal = samples.to_kind(Kind::Double) * cut.gain;
         let signal = signal.constant_pad_nd([0, self.recipe.padding as i64]);
-        let mut frames =
-            extend(&signal, grid.ends, self.beyond).unfold(1, length, grid.shift as i64);
-        if cut.remove_mean {
-            frames = &frames - frames.mean_dim(&[-1i64][..], true, Kind::Double);
-        }
-        let mut energy = log_energy(&frames, cut.energy, false);
-        if cut.preemphasis != 0.0 {
-            let parts = [frames.narrow(2, 0, 1), frames.narrow(2, 0, length - 1)];
-            frames = frames - Tensor::cat(&parts, 2) * cut.preemphasis;
-        }
-        frames = frames * &self.window;
-        energy = energy.or_else(|| log_energy(&frames, cut.energy, true));
-        (frames, energy)
+        // Nothing is changed in place: neighbouring frames share samples.
+        let frames = extend(&signal, grid.ends, self.beyond).unfold(1, length, grid.shift as i64);
+        let centred = match cut.remove_mean {
+            true => &frames - frames.mean_dim(&[-1i64][..], true, Kind::Double),
+            false => frames,
+        };
+        let raw = log_energy(&centred, cut.energy, false);
+        let before = [centred.narrow(2, 0, 1), centred.narrow(2, 0, length - 1)];
+        let emphasised = match cut.preemphasis {
+            0.0 => centred,
+            a => centred - Tensor::cat(&before, 2) * a,
+        };
+        let windowed = emphasised * &self.window;
+        let energies = raw.or_else(|| log_energy(&windowed, cut.energy, true));
+        (windowed, energies)
     }
 }
 
