@@ -83,3 +83,56 @@ fn parse(json: &str, path: &Path) -> Result<Metadata> {
     }
     serde_json::from_value(value).map_err(wrong)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::extract::Strand;
+    use crate::eval::module::Input;
+
+    fn metadata() -> Metadata {
+        Metadata {
+            format: FORMAT,
+            strand: Strand::Phonetic,
+            input: Input::Features,
+            least: 1,
+            bins: 40,
+            dim: 24,
+            subsampling: Some(2),
+            sample_rate_hz: None,
+            frame_shift_s: None,
+            front_end: None,
+        }
+    }
+
+    #[test]
+    fn metadata_comes_back_and_no_part_of_it_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.pt");
+        let mut writer = ZipWriter::new(File::create(&path).unwrap());
+        writer
+            .start_file(
+                "module/data.pkl",
+                SimpleFileOptions::default().compression_method(CompressionMethod::Stored),
+            )
+            .unwrap();
+        writer.write_all(b"weights").unwrap();
+        writer.finish().unwrap();
+        let none = read_metadata(&path).unwrap_err().to_string();
+        assert!(
+            none.ends_with("found an archive without unbraid.json"),
+            "{none}"
+        );
+        let bytes = with_metadata(&path, &metadata()).unwrap();
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(read_metadata(&path).unwrap(), metadata());
+        for length in 0..bytes.len() {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            let error = read_metadata(&path).unwrap_err().to_string();
+            assert!(
+                error.contains("x.pt: expected a module") && error.lines().count() == 1,
+                "{error}"
+            );
+        }
+    }
+}
