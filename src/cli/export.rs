@@ -18,7 +18,8 @@ use crate::train::experiment::Experiment;
 /// the experiment does to them, the view, is inside); with it, a waveform [1, samples] of the front-end's sample rate, as
 /// 32-bit floats with full scale at 1 (16-bit samples divided by 32768, as soundfile and torchaudio load them), whatever
 /// full_scale the front-end works on. A front-end inside adds no dither and works in double precision, where `extract --wav`
-/// works in single: of clean recordings, whose quiet bins show that, codes differ by up to some 1e-4 of the largest.
+/// works in single: codes differ by about 1e-6 of the largest, and by up to 1e-4 where bins lie far below the loudest of their
+/// frame, as in synthetic speech.
 ///
 /// Before the file appears, the module is run at lengths other than the traced one; one that strays from the experiment by
 /// more than 1e-5 of the largest value is not written. `unbraid extract --module` runs it over a corpus.
