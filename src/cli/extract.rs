@@ -4,19 +4,25 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
+use ndarray::Array2;
+use tch::Device;
 
 use super::pipes::PipeLimit;
 use super::progress::counter;
 use crate::dataset::Table;
 use crate::dataset::recordings::{RecordingOptions, Recordings};
-use crate::eval::extract::{Extraction, Pool, Route, Speakers, Strand};
+use crate::dataset::view::FeatureView;
+use crate::eval::extract::{Extracted, Extraction, Pool, Route, Session, Speakers, Strand};
+use crate::eval::module::{EncoderModule, Input};
+use crate::io::audio::Waveform;
 use crate::io::kaldi::{ReadFrom, ReadSpecifier, TableReader};
+use crate::method::Strands;
 use crate::method::speech::load;
 use crate::nn::device::DeviceChoice;
 use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
 
-/// Take a strand out of speech with a trained experiment, as Kaldi archives.
+/// Take a strand out of speech with a trained experiment or a module of `unbraid export`, as Kaldi archives.
 ///
 /// Phonetic codes are one matrix an utterance, speaker embeddings one vector of length 1. An utterance that
 /// cannot be extracted is told in a line, the others go on, and the exit code is 1.
@@ -25,14 +31,19 @@ use crate::train::experiment::Experiment;
   unbraid extract --exp exp/default --strand phonetic scp:data/test/feats.scp ark,scp:z.ark,z.scp
   unbraid extract --exp exp/default --strand phonetic --wav scp:data/test/wav.scp ark,scp:z.ark,z.scp
   unbraid extract --exp exp/default --strand speaker --pool speaker --utt2spk data/test/utt2spk \\
-    scp:data/test/feats.scp ark,scp:spk.ark,spk.scp")]
+    scp:data/test/feats.scp ark,scp:spk.ark,spk.scp
+  unbraid extract --module phonetic.pt --wav scp:data/test/wav.scp ark,scp:z.ark,z.scp")]
 pub struct ExtractArgs {
     /// Folder of the experiment.
-    #[arg(long, value_name = "DIR")]
-    exp: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "module")]
+    exp: Option<PathBuf>,
+    /// A module that `unbraid export` wrote, in place of an experiment; it has its strand. A module is a program: run none
+    /// that you do not trust.
+    #[arg(long, value_name = "FILE.pt", conflicts_with_all = ["exp", "strand", "checkpoint"])]
+    module: Option<PathBuf>,
     /// What to take out.
-    #[arg(long)]
-    strand: Strand,
+    #[arg(long, required_unless_present = "module")]
+    strand: Option<Strand>,
     /// Over what to average.
     #[arg(long, default_value = "none")]
     pool: Pool,
@@ -45,7 +56,8 @@ pub struct ExtractArgs {
     /// Take up what a killed extraction to the same place left.
     #[arg(long)]
     resume: bool,
-    /// Read audio (scp:wav.scp) instead of features, through the front-end that training named (data.front_end).
+    /// Read audio (scp:wav.scp) instead of features, through the front-end that training named (data.front_end) or that the
+    /// module has inside or tells of.
     #[arg(long)]
     wav: bool,
     /// With --wav, run the commands that wav.scp names as 'command |'.
@@ -72,50 +84,146 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
     if args.utt2spk.is_some() && args.pool != Pool::Speaker {
         bail!("--utt2spk: expected --pool speaker beside it, found another pool");
     }
-    let experiment = Experiment::open(&args.exp)?;
     let device = args.device.resolve()?;
-    let (model, settled) = load(&experiment, &args.checkpoint, device)?;
+    let encoder = Encoder::open(&args, device)?;
     let speakers = match &args.utt2spk {
         None => None,
         Some(path) => Some(Speakers::read(path)?),
     };
     let extraction = Extraction {
-        model: model.as_ref(),
-        view: &settled.view,
+        model: encoder.model.as_ref(),
+        view: &encoder.view,
         device,
-        strand: args.strand,
+        strand: encoder.strand,
         pool: args.pool,
     };
     let route = Route {
-        checkpoint: &experiment.checkpoint(&args.checkpoint)?,
+        checkpoint: &encoder.path,
         source: &args.source,
         target: &args.target,
         speakers: speakers.as_ref(),
         resume: args.resume,
     };
     let mut session = extraction.start(route)?;
-    let progress = counter("utterances");
-    let mut take = |entry| {
-        progress.inc(1);
-        session.take(entry)
-    };
-    if args.wav {
-        let front_end = FrontEnd::new(FrontEndOptions::read(args.exp.join("front_end.toml"))?)?;
-        let options = RecordingOptions {
-            pipes: args.pipe_limit.pipes(args.allow_pipes),
-            ..RecordingOptions::default()
-        };
-        let recordings = Recordings::new(&Table::read(wav_scp(&args.source)?)?)?;
-        recordings.for_each(
-            &options,
-            |waveform| front_end.compute_waveform(&waveform),
-            |utterance, feats| take(feats.map(|feats| (utterance.to_string(), feats))),
-        )?;
-    } else {
-        TableReader::open(&args.source)?.try_for_each(take)?;
+    match &encoder.audio {
+        Some(audio) => read_audio(&args, audio, &mut session)?,
+        None => {
+            let progress = counter("utterances");
+            TableReader::open(&args.source)?.try_for_each(|entry| {
+                progress.inc(1);
+                session.take(entry)
+            })?;
+            progress.finish_and_clear();
+        }
     }
+    tell(session.finish()?, &args.source)
+}
+
+/// What does the work.
+struct Encoder {
+    model: Box<dyn Strands>,
+    view: FeatureView,
+    strand: Strand,
+    /// Checkpoint or module.
+    path: PathBuf,
+    /// How audio becomes what the model reads, under --wav.
+    audio: Option<Audio>,
+}
+
+/// How audio becomes what a model reads.
+enum Audio {
+    /// Features.
+    FrontEnd(FrontEnd),
+    /// Its samples as one column, checked as this front-end, which is inside the model, would.
+    Samples(FrontEnd),
+}
+
+impl Encoder {
+    fn open(args: &ExtractArgs, device: Device) -> anyhow::Result<Self> {
+        match (&args.module, &args.exp, args.strand) {
+            (Some(path), ..) => Self::of_module(path.clone(), args.wav, device),
+            (None, Some(exp), Some(strand)) => {
+                let experiment = Experiment::open(exp)?;
+                let (model, settled) = load(&experiment, &args.checkpoint, device)?;
+                let audio = match args.wav {
+                    false => None,
+                    true => Some(FrontEndOptions::read(exp.join("front_end.toml"))?),
+                };
+                Ok(Self {
+                    model,
+                    view: settled.view,
+                    strand,
+                    path: experiment.checkpoint(&args.checkpoint)?,
+                    audio: match audio {
+                        None => None,
+                        Some(options) => Some(Audio::FrontEnd(FrontEnd::new(options)?)),
+                    },
+                })
+            }
+            _ => unreachable!("clap asks for --exp and --strand where there is no --module"),
+        }
+    }
+
+    fn of_module(path: PathBuf, wav: bool, device: Device) -> anyhow::Result<Self> {
+        let module = EncoderModule::load(&path, device)?;
+        let audio = match (wav, module.metadata().input, module.front_end()) {
+            (false, Input::Features, _) => None,
+            (false, Input::Waveform, _) => {
+                bail!("--module: expected --wav beside a module that takes waveforms, found none")
+            }
+            (true, Input::Features, Some(front_end)) => Some(Audio::FrontEnd(front_end.clone())),
+            (true, Input::Waveform, Some(front_end)) => Some(Audio::Samples(front_end.clone())),
+            (true, _, None) => {
+                bail!("--wav: expected a module that knows its front-end, found none")
+            }
+        };
+        Ok(Self {
+            view: module.view(),
+            strand: module.metadata().strand,
+            model: Box::new(module),
+            path,
+            audio,
+        })
+    }
+}
+
+impl Audio {
+    fn read(&self, waveform: Waveform) -> crate::Result<Array2<f32>> {
+        match self {
+            Self::FrontEnd(front_end) => front_end.compute_waveform(&waveform),
+            Self::Samples(front_end) => {
+                front_end.check_rate(waveform.sample_rate_hz)?;
+                front_end.check_length(waveform.samples.len())?;
+                let count = waveform.samples.len();
+                Array2::from_shape_vec((count, 1), waveform.samples)
+                    .map_err(|error| crate::Error::option("audio", "samples", error.to_string()))
+            }
+        }
+    }
+}
+
+/// Extracts from the recordings of the list.
+fn read_audio(args: &ExtractArgs, audio: &Audio, session: &mut Session) -> anyhow::Result<()> {
+    let options = RecordingOptions {
+        pipes: args.pipe_limit.pipes(args.allow_pipes),
+        ..RecordingOptions::default()
+    };
+    let progress = counter("utterances");
+    let recordings = Recordings::new(&Table::read(wav_scp(&args.source)?)?)?;
+    recordings.for_each(
+        &options,
+        |waveform| audio.read(waveform),
+        |utterance, feats| {
+            progress.inc(1);
+            session.take(feats.map(|feats| (utterance.to_string(), feats)))
+        },
+    )?;
     progress.finish_and_clear();
-    let result = session.finish()?;
+    Ok(())
+}
+
+/// Says what failed.
+fn tell(result: Extracted, source: &str) -> anyhow::Result<()> {
     for line in &result.failed {
         eprintln!("unbraid: {line}");
     }
@@ -127,7 +235,7 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
         );
     }
     if result.written == 0 {
-        bail!("{}: expected utterances, found none", args.source);
+        bail!("{source}: expected utterances, found none");
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ mod ctm_to_ali;
 mod data;
 mod encode;
 mod evaluate;
+mod export;
 mod extract;
 mod factors;
 mod failures;
@@ -44,6 +45,7 @@ mod select_voiced_frames;
 mod shell;
 mod spectrogram;
 mod splice_feats;
+mod stream;
 mod subsample_feats;
 mod swap;
 mod train;
@@ -85,6 +87,8 @@ enum Command {
     AugmentFeats(augment_feats::AugmentFeatsArgs),
     Train(train::TrainArgs),
     Extract(extract::ExtractArgs),
+    Export(export::ExportArgs),
+    Stream(stream::StreamArgs),
     Evaluate(evaluate::EvaluateArgs),
     Encode(encode::EncodeArgs),
     Sample(sample::SampleArgs),
@@ -135,6 +139,8 @@ pub fn run() -> anyhow::Result<()> {
         Command::AugmentFeats(args) => augment_feats::run(&args),
         Command::Train(args) => train::run(args),
         Command::Extract(args) => extract::run(args),
+        Command::Export(args) => export::run(&args),
+        Command::Stream(args) => stream::run(&args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Encode(args) => encode::run(args),
         Command::Sample(args) => sample::run(args),

@@ -99,6 +99,38 @@ impl FeatureView {
         &self.options
     }
 
+    /// Mean and deviation of every bin that [`Cmvn::Global`] standardises by.
+    pub fn statistics(&self) -> (&[f32], &[f32]) {
+        (&self.mean, &self.std)
+    }
+
+    /// Refuses what has to have seen a whole utterance before its first frame can be given.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check_streams(&self) -> Result<()> {
+        let ViewOptions {
+            loudness,
+            cmvn,
+            stretch_frames,
+        } = self.options;
+        let whole = "for a stream: it is of a whole utterance";
+        let refuse = |key: &str, expected: &str, found: String| {
+            let expected = format!("{expected} {whole}");
+            Err(Error::option(format!("view.{key}"), expected, found))
+        };
+        if loudness {
+            return refuse("loudness", "false", "true".into());
+        }
+        if cmvn == Cmvn::Utterance {
+            return refuse("cmvn", "\"global\" or \"none\"", "\"utterance\"".into());
+        }
+        match stretch_frames {
+            0 => Ok(()),
+            frames => refuse("stretch_frames", "0", frames.to_string()),
+        }
+    }
+
     /// `[frames, bins]` to what the networks see, `[frames, bins]` or `[stretch_frames, bins]`.
     pub fn apply(&self, feats: Array2<f32>) -> Array2<f32> {
         let mut feats = self.level(feats);
@@ -112,8 +144,7 @@ impl FeatureView {
                 feats = (feats - &mean) / &std;
             }
             Cmvn::Utterance => {
-                let mean = feats.mean_axis(Axis(0)).unwrap_or_default();
-                let std = feats.std_axis(Axis(0), 0.0).mapv(|s| s.max(1e-5));
+                let (mean, std) = own_statistics(&feats);
                 feats = (feats - &mean) / &std;
             }
         }
@@ -144,8 +175,7 @@ impl FeatureView {
                 feats = feats * &std + &mean;
             }
             Cmvn::Utterance => {
-                let mean = like.mean_axis(Axis(0)).unwrap_or_default();
-                let std = like.std_axis(Axis(0), 0.0).mapv(|s| s.max(1e-5));
+                let (mean, std) = own_statistics(like);
                 feats = feats * &std + &(mean - loudness);
             }
         }
@@ -164,6 +194,14 @@ impl FeatureView {
 /// Mean over all bins and frames.
 fn loudness(feats: &Array2<f32>) -> f32 {
     (feats.iter().map(|&x| f64::from(x)).sum::<f64>() / feats.len().max(1) as f64) as f32
+}
+
+/// Mean and deviation of every bin of an utterance, `[bins]` each.
+fn own_statistics(feats: &Array2<f32>) -> (Array1<f32>, Array1<f32>) {
+    let feats = feats.mapv(f64::from);
+    let mean = feats.mean_axis(Axis(0)).unwrap_or_default();
+    let std = feats.std_axis(Axis(0), 0.0);
+    (mean.mapv(|m| m as f32), std.mapv(|s| s.max(1e-5) as f32))
 }
 
 /// Linear interpolation of `[frames, bins]` to `[target, bins]`; first and last frame stay.

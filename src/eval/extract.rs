@@ -44,8 +44,9 @@ pub enum Pool {
     Speaker,
 }
 
-/// Utterances held at once, out of which batches of like length are made.
+/// Utterances held at once, out of which batches of like length are made; and values, since waveforms are long.
 pub(super) const WINDOW: usize = 512;
+const WINDOW_VALUES: usize = 1 << 25;
 /// Frames of a batch, padding counted.
 pub(super) const BATCH_FRAMES: usize = 8192;
 
@@ -71,6 +72,8 @@ pub struct Session<'a> {
     parts: Parts,
     done: HashSet<String>,
     window: Vec<(String, Array2<f32>)>,
+    /// Values in the window.
+    held: usize,
     failed: Vec<String>,
 }
 
@@ -88,10 +91,13 @@ impl Session<'_> {
             accept(&key, &feats, self.extraction.view.bins()).map(|()| (key, feats))
         }) {
             Ok((key, _)) if self.done.contains(&key) => {}
-            Ok(pair) => self.window.push(pair),
+            Ok(pair) => {
+                self.held += pair.1.len();
+                self.window.push(pair);
+            }
             Err(error) => self.failed.push(error.to_string()),
         }
-        if self.window.len() == WINDOW {
+        if self.window.len() == WINDOW || self.held > WINDOW_VALUES {
             self.flush()
         } else {
             Ok(())
@@ -102,6 +108,7 @@ impl Session<'_> {
         if self.window.is_empty() {
             return Ok(());
         }
+        self.held = 0;
         let strands = self.extraction.extract(std::mem::take(&mut self.window))?;
         let added = self.parts.add(&strands);
         if added.is_err() && self.parts.count == 0 {
@@ -141,6 +148,8 @@ pub struct Extracted {
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Origin {
     checkpoint: PathBuf,
+    /// Size of the checkpoint where it is a file, and when it was changed: a module may be written anew.
+    written: Option<(u64, SystemTime)>,
     source: String,
     /// Size of the file that the source names, where it names one, and when it was changed: a list written anew tells
     /// of features made anew.
@@ -151,7 +160,11 @@ struct Origin {
 
 fn changed(source: &str) -> Option<(u64, SystemTime)> {
     let (_, file) = source.split_once(':')?;
-    let meta = std::fs::metadata(file).ok()?;
+    written(Path::new(file))
+}
+
+fn written(file: &Path) -> Option<(u64, SystemTime)> {
+    let meta = std::fs::metadata(file).ok().filter(|meta| meta.is_file())?;
     Some((meta.len(), meta.modified().ok()?))
 }
 
@@ -189,7 +202,7 @@ impl Speakers {
 /// From where to where.
 #[derive(Debug, Clone, Copy)]
 pub struct Route<'a> {
-    /// The checkpoint's folder, which names the extraction.
+    /// The checkpoint's folder or the module's file, which names the extraction.
     pub checkpoint: &'a Path,
     /// The read specifier, likewise.
     pub source: &'a str,
@@ -217,6 +230,7 @@ impl<'a> Extraction<'a> {
             route,
             parts,
             window: Vec::new(),
+            held: 0,
             failed: Vec::new(),
         })
     }
@@ -227,6 +241,7 @@ impl<'a> Extraction<'a> {
                 .checkpoint
                 .canonicalize()
                 .unwrap_or_else(|_| route.checkpoint.to_path_buf()),
+            written: written(route.checkpoint),
             source: route.source.to_string(),
             changed: changed(route.source),
             strand: self.strand,
@@ -270,11 +285,11 @@ impl<'a> Extraction<'a> {
                     rows(&embeds, &vec![1; lengths.len()])
                 }
                 Strand::Phonetic => {
-                    let (codes, code_mask) = model.codes(&feats, &mask);
+                    let (codes, code_mask) = model.codes(&feats, &mask)?;
                     rows(&codes, code_mask.lengths())
                 }
                 Strand::Reconstruction => {
-                    let (codes, _) = model.codes(&feats, &mask);
+                    let (codes, _) = model.codes(&feats, &mask)?;
                     let embeds = model.embeds(&feats, &mask)?;
                     rows(&model.decode(&codes, &embeds, &mask)?, &lengths)
                 }

@@ -111,7 +111,7 @@ pub fn lend(
     };
     no_grad(|| {
         let ((source, mask), (voice, voice_mask)) = (tensor(source), tensor(voice));
-        let (codes, _) = model.codes(&source, &mask);
+        let (codes, _) = model.codes(&source, &mask)?;
         let embeds = model.embeds(&voice, &voice_mask)?;
         let decoded = model.decode(&codes, &embeds, &mask)?;
         Ok(rows(&decoded, mask.lengths()).remove(0))

@@ -260,19 +260,30 @@ impl Fhvae {
         (surprise + kl1 + kl2 + prior, q2.0)
     }
 
-    /// The estimate of an utterance's mean from the z2 of its segments (the paper's section 3.3), `[batch, dim]`.
-    fn estimate(&self, batch: &SpeechBatch) -> Tensor {
-        let (x, from) = self.segments(batch);
-        let z2 = self.z2.forward(&x).0;
-        let size = batch.lengths.len() as i64;
-        let sum = Tensor::zeros([size, z2.size()[1]], (Kind::Float, self.device))
-            .index_add(0, &from, &z2);
-        let count = from
-            .bincount::<Tensor>(None, size)
-            .to_kind(Kind::Float)
-            .unsqueeze(1);
-        sum / (count + WITHIN)
+    /// The estimate of an utterance's mean from the z2 of its segments (the paper's section 3.3), `[batch, dim]`, of
+    /// features `[batch, bins, frames]` that are zero in the padding.
+    fn estimate(&self, feats: &Tensor, mask: &Mask) -> Tensor {
+        let length = self.options.segment_frames;
+        let (x, own) = (windows(feats, 0, length, length), mask.subsample(length));
+        let z2 = by_window(&self.z2.forward(&x).0, feats);
+        let count = own.counts_of(&z2);
+        (own.mean(&z2) * &count / (count + WITHIN)).squeeze_dim(2)
     }
+}
+
+/// Windows of `length` every `hop` frames, the first of which begins `before` the first frame, as many as begin before the
+/// end: `[batch, bins, frames]` to `[batch * windows, bins, length]`, with zeros, the mean of the features, beyond the ends.
+/// No number of frames is fixed here, so that a traced module takes any.
+fn windows(feats: &Tensor, before: i64, length: i64, hop: i64) -> Tensor {
+    let filled = feats.constant_pad_nd([before, length - 1 - before]);
+    let every = filled.unfold(2, length, hop);
+    every.transpose(1, 2).flatten(0, 1)
+}
+
+/// What was made of [`windows`] of `feats`, `[batch * windows, dim]`, as `[batch, dim, windows]`.
+fn by_window(made: &Tensor, feats: &Tensor) -> Tensor {
+    let (batch, dim) = (feats.size()[0], made.size()[1]);
+    made.reshape([batch, -1, dim]).transpose(1, 2)
 }
 
 /// `[segments, bins, frames]` with a vector `[segments, dim]` at every frame.
@@ -332,7 +343,8 @@ impl Method for Fhvae {
             let mut scalars = Scalars::default();
             let batch = batch.to(self.device);
             let (x, from) = self.segments(&batch);
-            let means = self.estimate(&batch).index_select(0, &from);
+            let mask = Mask::new(&batch.lengths, self.device);
+            let means = self.estimate(&batch.feats, &mask).index_select(0, &from);
             let (bound, _) = self.bound(&x, &means, false, &mut scalars);
             scalars.add("loss", &bound);
             Ok(scalars)
@@ -341,36 +353,22 @@ impl Method for Fhvae {
 }
 
 impl Strands for Fhvae {
-    fn codes(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask) {
+    /// Each code is of the segment around its own frames.
+    fn codes(&self, feats: &Tensor, mask: &Mask) -> Result<(Tensor, Mask)> {
         let (length, hop) = (self.options.segment_frames, self.options.hop_frames);
-        let codes = mask.subsample(hop);
-        let before = (length - hop) / 2;
-        let wanted = (codes.frames() - 1) * hop + length;
-        let filled = mask
-            .apply(feats.shallow_clone())
-            .constant_pad_nd([before, (wanted - before - mask.frames()).max(0)]);
-        // [batch, bins, codes, length], each code's segment around its own frames.
-        let windows = filled.narrow(2, 0, wanted).unfold(2, length, hop);
-        let (size, bins, count, _) = windows.size4().unwrap_or_default();
-        let x = windows
-            .transpose(1, 2)
-            .reshape([size * count, bins, length]);
+        let (feats, codes) = (mask.apply(feats.shallow_clone()), mask.subsample(hop));
+        let x = windows(&feats, (length - hop) / 2, length, hop);
         let z2 = self.z2.forward(&x).0;
         let z1 = self.z1.forward(&with_latent(&x, &z2)).0;
-        let z1 = z1
-            .reshape([size, count, self.options.code_dim])
-            .transpose(1, 2);
-        (codes.apply(z1), codes)
+        Ok((codes.apply(by_window(&z1, &feats)), codes))
     }
 
     fn embeds(&self, feats: &Tensor, mask: &Mask) -> Result<Tensor> {
-        Ok(self.estimate(&SpeechBatch {
-            feats: mask.apply(feats.shallow_clone()),
-            lengths: mask.lengths().to_vec(),
-            utterances: Vec::new(),
-            speakers: Tensor::new(),
-            labels: None,
-        }))
+        Ok(self.estimate(&mask.apply(feats.shallow_clone()), mask))
+    }
+
+    fn subsampling(&self) -> i64 {
+        self.options.hop_frames
     }
 
     /// Every code gives its own frames of the segment around it.
@@ -424,7 +422,7 @@ mod tests {
         let method = method();
         let batch = batch(&[33, 50, 7]);
         let mask = Mask::new(&batch.lengths, Device::Cpu);
-        let (codes, code_mask) = method.codes(&batch.feats, &mask);
+        let (codes, code_mask) = method.codes(&batch.feats, &mask).unwrap();
         assert_eq!(codes.size(), [3, 4, 13]);
         assert_eq!(code_mask.lengths(), [9, 13, 2]);
         let embeds = method.embeds(&batch.feats, &mask).unwrap();
@@ -434,7 +432,7 @@ mod tests {
         let one = Mask::new(&[7], Device::Cpu);
         let gap = |a: Tensor, b: Tensor| (a - b).abs().max().double_value(&[]);
         let own = codes.narrow(0, 2, 1).narrow(2, 0, 2);
-        assert!(gap(method.codes(&alone, &one).0, own) < 1e-5);
+        assert!(gap(method.codes(&alone, &one).unwrap().0, own) < 1e-5);
         let own = method.embeds(&alone, &one).unwrap();
         assert!(gap(own, embeds.narrow(0, 2, 1)) < 1e-5);
     }

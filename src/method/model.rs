@@ -11,8 +11,8 @@ use crate::nn::baseline::{Baseline, BaselineOptions};
 use crate::nn::decoder::DecoderShape;
 use crate::nn::phonetic_encoder::Encoded;
 use crate::nn::{
-    Decoder, DecoderOptions, Mask, PhoneticEncoder, PhoneticEncoderOptions, SpeakerEncoder,
-    SpeakerEncoderOptions,
+    Decoder, DecoderOptions, Mask, PhoneticEncoder, PhoneticEncoderOptions, PhoneticStream,
+    SpeakerEncoder, SpeakerEncoderOptions,
 };
 use crate::train::{OptimiserOptions, Player};
 
@@ -104,12 +104,23 @@ impl Phonetic {
     pub fn forward(&self, feats: &Tensor, mask: &Mask, train: bool) -> Encoded {
         match self {
             Self::Network(encoder) => encoder.forward(feats, mask, train),
-            Self::Baseline(baseline) => Encoded {
-                codes: baseline.forward(feats, mask),
-                mask: mask.subsample(1),
-                penalty: None,
-                perplexity: None,
-            },
+            Self::Baseline(_) => {
+                let (codes, mask) = self.codes(feats, mask);
+                Encoded {
+                    codes,
+                    mask,
+                    penalty: None,
+                    perplexity: None,
+                }
+            }
+        }
+    }
+
+    /// The codes of [`Phonetic::forward`] without training, and their mask.
+    pub fn codes(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask) {
+        match self {
+            Self::Network(encoder) => encoder.codes(feats, mask),
+            Self::Baseline(baseline) => (baseline.forward(feats, mask), mask.subsample(1)),
         }
     }
 
@@ -204,16 +215,37 @@ impl Model {
 }
 
 impl Strands for Model {
-    fn codes(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask) {
-        let Encoded {
-            codes, mask: own, ..
-        } = self.phonetic.forward(feats, mask, false);
-        match &self.regression {
+    fn codes(&self, feats: &Tensor, mask: &Mask) -> Result<(Tensor, Mask)> {
+        let (codes, own) = self.phonetic.codes(feats, mask);
+        Ok(match &self.regression {
             None => (codes, own),
             Some(regression) => {
                 let told = regression.predict(&self.speaker.forward(feats, mask, false));
                 (own.apply(codes - told), own)
             }
+        })
+    }
+
+    fn subsampling(&self) -> i64 {
+        match &self.phonetic {
+            Phonetic::Network(encoder) => encoder.subsampling(),
+            Phonetic::Baseline(_) => 1,
+        }
+    }
+
+    fn stream(&self) -> Result<PhoneticStream<'_>> {
+        let refuse = |key: &str, found: &str| {
+            let expected = "none for a stream";
+            Err(Error::option(
+                format!("method.model.{key}"),
+                expected,
+                found,
+            ))
+        };
+        match (&self.phonetic, &self.regression) {
+            (Phonetic::Baseline(_), _) => refuse("baseline", "one"),
+            (_, Some(_)) => refuse("regress_speaker_out", "true"),
+            (Phonetic::Network(encoder), None) => encoder.stream(),
         }
     }
 

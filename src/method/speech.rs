@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
 use crate::train::trainer::{Batches, step_seed, train};
-use crate::train::{Method, checkpoint};
+use crate::train::{Method, Player, checkpoint};
 
 /// Frames of a validation batch.
 const VALID_FRAMES: usize = 8192;
@@ -102,15 +102,15 @@ pub fn load(
     let weights = experiment.checkpoint(name)?;
     let model: Box<dyn Strands> = match build(&config, &settled, device)? {
         Built::Disentangle(mut method) => {
-            checkpoint::load_weights(&weights, &method.players())?;
+            restore(&weights, method.players())?;
             Box::new(method.into_model())
         }
         Built::Fhvae(mut method) => {
-            checkpoint::load_weights(&weights, &method.players())?;
+            restore(&weights, method.players())?;
             method
         }
         Built::Dann(mut method) => {
-            checkpoint::load_weights(&weights, &method.players())?;
+            restore(&weights, method.players())?;
             method
         }
         Built::Recogniser(_) => {
@@ -138,8 +138,15 @@ pub fn load_recogniser(
         let (expected, found) = ("a recogniser (unbraid asr train)", "another method");
         return Err(Error::format(experiment.path(), expected, found));
     };
-    checkpoint::load_weights(&weights, &method.players())?;
+    restore(&weights, method.players())?;
     Ok((*method, config.data.labels, settled))
+}
+
+/// Gives players the weights of a checkpoint, for good.
+fn restore(weights: &Path, players: Vec<&mut Player>) -> Result<()> {
+    checkpoint::load_weights(weights, &players)?;
+    players.into_iter().for_each(Player::freeze);
+    Ok(())
 }
 
 /// A method, whichever it is.

@@ -5,12 +5,30 @@ use std::fmt::Debug;
 use tch::Tensor;
 
 use crate::error::{Error, Result};
-use crate::nn::Mask;
+use crate::nn::{Mask, PhoneticStream};
 
 /// A trained model, as extraction and swaps use it. Nothing depends on what else is in a batch.
 pub trait Strands: Debug {
     /// The phonetic strand of features `[batch, bins, frames]`: codes `[batch, code_dim, codes]` and their mask.
-    fn codes(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask);
+    ///
+    /// # Errors
+    /// [`Error::Torch`] for a model that is a module from outside and does not run.
+    fn codes(&self, feats: &Tensor, mask: &Mask) -> Result<(Tensor, Mask)>;
+
+    /// Frames per code.
+    fn subsampling(&self) -> i64;
+
+    /// Codes of features that come in pieces.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming what of the model looks at more than what came before.
+    fn stream(&self) -> Result<PhoneticStream<'_>> {
+        Err(Error::option(
+            "method.name",
+            "one whose phonetic encoder can be causal (disentangle, dann), for a stream",
+            "another",
+        ))
+    }
 
     /// The speaker strand of features: `[batch, embedding_dim]`.
     ///

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::nn::image::recogniser::check_hidden;
 use crate::nn::image::{Extractor, RecogniserOptions};
 use crate::nn::pooling::statistics;
-use crate::nn::{Mask, PhoneticEncoder, PhoneticEncoderOptions};
+use crate::nn::{Mask, PhoneticEncoder, PhoneticEncoderOptions, PhoneticStream};
 
 /// Convolutions over images; the batch says what is told and which domain it is from.
 #[derive(Debug)]
@@ -134,8 +134,16 @@ impl SpeechDannOptions {
 }
 
 impl Strands for Dann<SpeechTrunk> {
-    fn codes(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask) {
-        self.trunk().codes(feats, mask, false)
+    fn codes(&self, feats: &Tensor, mask: &Mask) -> Result<(Tensor, Mask)> {
+        Ok(self.trunk().encoder.codes(feats, mask))
+    }
+
+    fn subsampling(&self) -> i64 {
+        self.trunk().encoder.subsampling()
+    }
+
+    fn stream(&self) -> Result<PhoneticStream<'_>> {
+        self.trunk().encoder.stream()
     }
 }
 

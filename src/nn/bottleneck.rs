@@ -140,6 +140,17 @@ impl Bottleneck {
         }
     }
 
+    /// `[batch, inputs, codes]` to the codes alone, without noise: what [`Bottleneck::forward`] gives when it does not
+    /// train, at any length and without its cost.
+    pub fn codes(&self, x: &Tensor) -> Tensor {
+        match (self.options, &self.codebook) {
+            (BottleneckOptions::Scalar { levels }, _) => quantise(x, levels),
+            (BottleneckOptions::Variational { .. }, _) => x.chunk(2, 1).swap_remove(0),
+            (BottleneckOptions::Vector { .. }, Some(codebook)) => codebook.chosen(x).2,
+            _ => x.shallow_clone(),
+        }
+    }
+
     /// Begins the codebook's unused vectors anew. Once a step, before anything of the step is computed.
     pub fn tend(&self) {
         if let (BottleneckOptions::Vector { restart_below, .. }, Some(codebook)) =
@@ -215,15 +226,11 @@ impl Codebook {
     }
 
     fn forward(&self, x: &Tensor, mask: &Mask, train: bool, commitment: f64) -> Squeezed {
-        let shape = x.transpose(1, 2);
-        let flat = shape.reshape([-1, x.size()[1]]);
-        let nearest = no_grad(|| self.nearest(&flat));
-        let chosen = self.vectors.index_select(0, &nearest);
-        let chosen = chosen.view_as(&shape).transpose(1, 2);
+        let (nearest, chosen, codes) = self.chosen(x);
         let real = mask.flat_real(x.device());
         let use_ = no_grad(|| self.count(&nearest, &real));
         if train {
-            no_grad(|| self.remember(&flat, &use_, &real));
+            no_grad(|| self.remember(&by_code(x), &use_, &real));
         }
         let gap = |from: &Tensor, to: &Tensor| {
             mask.mean_of_all(&(from - to.detach()).square())
@@ -232,10 +239,20 @@ impl Codebook {
         let share = &use_ / use_.sum(Kind::Float).clamp_min(1.0);
         let entropy = -(&share * share.clamp_min(1e-12).log()).sum(Kind::Float);
         Squeezed {
-            codes: x + (&chosen - x).detach(),
+            codes,
             penalty: Some(gap(&chosen, x) + gap(x, &chosen) * commitment),
             perplexity: Some(entropy.exp()),
         }
+    }
+
+    /// Of `[batch, dim, codes]`: the numbers `[batch * codes]` of the nearest vectors, these vectors, and codes that are
+    /// they, with the gradient of `x`.
+    fn chosen(&self, x: &Tensor) -> (Tensor, Tensor, Tensor) {
+        let nearest = no_grad(|| self.nearest(&by_code(x)));
+        let chosen = self.vectors.index_select(0, &nearest);
+        let chosen = chosen.view_as(&x.transpose(1, 2)).transpose(1, 2);
+        let codes = x + (&chosen - x).detach();
+        (nearest, chosen, codes)
     }
 
     /// Numbers of the nearest vectors of `[frames, dim]`.
@@ -271,6 +288,11 @@ impl Codebook {
             let _ = self.usage.shallow_clone().masked_fill_(&dead, 2.0 * below);
         });
     }
+}
+
+/// `[batch, dim, codes]` as `[batch * codes, dim]`.
+fn by_code(x: &Tensor) -> Tensor {
+    x.transpose(1, 2).flatten(0, 1)
 }
 
 #[cfg(test)]

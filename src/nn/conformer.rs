@@ -5,6 +5,7 @@ use tch::{Kind, Tensor};
 
 use super::layer::{Conv1d, LayerNorm, Linear};
 use super::mask::Mask;
+use super::stream::ConvState;
 
 /// One block (Gulati et al. 2020, eq. 1): half a feed-forward layer, attention, convolution, the other half, a norm.
 /// Two departures: there is no positional encoding, since the strided convolutions before and the depth-wise one
@@ -33,13 +34,41 @@ impl ConformerBlock {
 
     /// `[batch, channels, frames]`, same shape out.
     pub fn forward(&self, x: &Tensor, mask: &Mask) -> Tensor {
+        let attend = |x: &Tensor| self.attention.forward(x, mask);
+        let convolve = |x: &Tensor| self.convolution.forward(x, mask);
+        mask.apply(self.run(x, attend, convolve))
+    }
+
+    /// The next frames of a stream, `[batch, channels, frames]`, same shape out. Only for causal blocks.
+    pub fn step(&self, x: &Tensor, state: &mut ConformerState) -> Tensor {
+        let ConformerState { heard, near } = state;
+        let attend = |x: &Tensor| self.attention.step(x, heard);
+        let convolve = |x: &Tensor| self.convolution.step(x, near);
+        self.run(x, attend, convolve)
+    }
+
+    /// The block around two ways of looking beyond a frame, `[batch, frames, channels]` each.
+    fn run(
+        &self,
+        x: &Tensor,
+        attend: impl FnOnce(&Tensor) -> Tensor,
+        convolve: impl FnOnce(&Tensor) -> Tensor,
+    ) -> Tensor {
         let x = x.transpose(1, 2);
         let x = &x + self.first.forward(&x) * 0.5;
-        let x = &x + self.attention.forward(&x, mask);
-        let x = &x + self.convolution.forward(&x, mask);
+        let x = &x + attend(&x);
+        let x = &x + convolve(&x);
         let x = &x + self.second.forward(&x) * 0.5;
-        mask.apply(self.norm.forward(&x).transpose(1, 2))
+        self.norm.forward(&x).transpose(1, 2)
     }
+}
+
+/// What [`ConformerBlock::step`] remembers of a stream. Attention looks back to its beginning, so this grows with it.
+#[derive(Debug, Default)]
+pub struct ConformerState {
+    /// Keys and values `[batch, heads, frames, dim]` of all frames so far.
+    heard: Option<(Tensor, Tensor)>,
+    near: ConvState,
 }
 
 #[derive(Debug)]
@@ -85,42 +114,63 @@ impl SelfAttention {
     }
 
     fn forward(&self, x: &Tensor, mask: &Mask) -> Tensor {
-        let (batch, frames, channels) = x.size3().unwrap_or_default();
-        let parts = self.input.forward(&self.norm.forward(x)).chunk(3, 2);
-        let heads = |part: &Tensor| {
-            let shape = [batch, frames, self.heads, channels / self.heads];
-            part.reshape(shape).transpose(1, 2)
-        };
-        let seen = Tensor::scaled_dot_product_attention(
-            &heads(&parts[0]),
-            &heads(&parts[1]),
-            &heads(&parts[2]),
-            self.seen(mask, frames, x),
-            0.0,
-            false,
-            None,
-            false,
-        );
-        let joined = seen.transpose(1, 2).reshape([batch, frames, channels]);
-        self.output.forward(&joined)
+        let [query, key, value] = self.parts(x);
+        // Without padding the order is all that has to be told, at any length.
+        let seen = self.seen(mask, x);
+        let ordered = self.causal && seen.is_none();
+        let found = attend(&query, (&key, &value), seen, ordered);
+        self.join(&found)
     }
 
-    /// Who may look at whom, `[batch or 1, 1, frames or 1, frames]`.
-    fn seen(&self, mask: &Mask, frames: i64, x: &Tensor) -> Option<Tensor> {
-        let real = mask.real().map(|real| real.unsqueeze(1));
-        let back = self.causal.then(|| {
-            let every = Tensor::ones([frames, frames], (Kind::Bool, x.device()));
-            every.tril(0).reshape([1, 1, frames, frames])
-        });
-        match (real, back) {
-            // A frame of padding sees itself at least: a row that sees nothing would be NaN.
-            (Some(real), Some(back)) => {
-                let itself = Tensor::eye(frames, (Kind::Bool, x.device()));
-                Some(real.logical_and(&back).logical_or(&itself))
-            }
-            (real, back) => real.or(back),
-        }
+    fn step(&self, x: &Tensor, heard: &mut Option<(Tensor, Tensor)>) -> Tensor {
+        let [query, key, value] = self.parts(x);
+        let (keys, values) = match heard.take() {
+            None => (key, value),
+            Some((keys, values)) => (
+                Tensor::cat(&[keys, key], 2),
+                Tensor::cat(&[values, value], 2),
+            ),
+        };
+        let (new, all) = (query.size()[2], keys.size()[2]);
+        let every = Tensor::ones([new, all], (Kind::Bool, x.device()));
+        let found = attend(&query, (&keys, &values), Some(every.tril(all - new)), false);
+        *heard = Some((keys, values));
+        self.join(&found)
     }
+
+    /// Queries, keys and values of `[batch, frames, channels]`, each `[batch, heads, frames, dim]`.
+    fn parts(&self, x: &Tensor) -> [Tensor; 3] {
+        let every = self.input.forward(&self.norm.forward(x));
+        let by_head = every.unflatten(2, [3, self.heads, -1]);
+        [0, 1, 2].map(|part| by_head.select(2, part).transpose(1, 2))
+    }
+
+    fn join(&self, found: &Tensor) -> Tensor {
+        self.output.forward(&found.transpose(1, 2).flatten(2, 3))
+    }
+
+    /// Who may look at whom where there is padding, `[batch, 1, frames or 1, frames]`.
+    fn seen(&self, mask: &Mask, x: &Tensor) -> Option<Tensor> {
+        let real = mask.real()?.unsqueeze(1);
+        if !self.causal {
+            return Some(real);
+        }
+        let frames = mask.frames();
+        let every = Tensor::ones([frames, frames], (Kind::Bool, x.device()));
+        // A frame of padding sees itself at least: a row that sees nothing would be NaN.
+        let itself = Tensor::eye(frames, (Kind::Bool, x.device()));
+        Some(real.logical_and(&every.tril(0)).logical_or(&itself))
+    }
+}
+
+/// Attention of `[batch, heads, frames, dim]`; `ordered` lets no frame look ahead.
+fn attend(
+    query: &Tensor,
+    (keys, values): (&Tensor, &Tensor),
+    seen: Option<Tensor>,
+    ordered: bool,
+) -> Tensor {
+    Tensor::scaled_dot_product_attention(query, keys, values, seen, 0.0, ordered, None, false)
 }
 
 #[derive(Debug)]
@@ -144,11 +194,17 @@ impl Convolution {
     }
 
     fn forward(&self, x: &Tensor, mask: &Mask) -> Tensor {
+        self.run(x, |gated| self.depthwise.forward(&mask.apply(gated)))
+    }
+
+    fn step(&self, x: &Tensor, near: &mut ConvState) -> Tensor {
+        self.run(x, |gated| near.push(&self.depthwise, &gated))
+    }
+
+    /// The layers around the depth-wise one, which goes from `[batch, channels, frames]` to the same.
+    fn run(&self, x: &Tensor, depthwise: impl FnOnce(Tensor) -> Tensor) -> Tensor {
         let gated = self.input.forward(&self.norm.forward(x)).glu(-1);
-        let near = self
-            .depthwise
-            .forward(&mask.apply(gated.transpose(1, 2)))
-            .transpose(1, 2);
+        let near = depthwise(gated.transpose(1, 2)).transpose(1, 2);
         self.output.forward(&self.inner.forward(&near).silu())
     }
 }

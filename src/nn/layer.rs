@@ -99,12 +99,36 @@ impl Conv1d {
 
     /// `[batch, inputs, frames]` to `[batch, outputs, ceil(frames / stride)]`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let reach = self.dilation * (self.weight.size()[2] - 1);
-        let (x, padding) = if self.causal {
-            (&x.constant_pad_nd([reach, 0]), 0)
+        let reach = self.reach();
+        if self.causal {
+            self.convolve(&x.constant_pad_nd([reach, 0]), 0)
         } else {
-            (x, reach / 2)
-        };
+            self.convolve(x, reach / 2)
+        }
+    }
+
+    /// `[batch, inputs, frames]` that begin with the context of the first output, as a stream holds it, to
+    /// `[batch, outputs, ..]`: nothing is padded.
+    pub(super) fn inside(&self, x: &Tensor) -> Tensor {
+        self.convolve(x, 0)
+    }
+
+    /// Frames beside its own that an output depends on.
+    pub(super) fn reach(&self) -> i64 {
+        self.dilation * (self.weight.size()[2] - 1)
+    }
+
+    /// Frames from one output to the next.
+    pub(super) fn hop(&self) -> i64 {
+        self.stride
+    }
+
+    /// Values a frame that come out.
+    pub(super) fn outputs(&self) -> i64 {
+        self.weight.size()[0]
+    }
+
+    fn convolve(&self, x: &Tensor, padding: i64) -> Tensor {
         uncast(cast(x).conv1d(
             &cast(&normed(&self.weight, self.spectral)),
             Some(&cast(&self.bias)),

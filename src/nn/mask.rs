@@ -183,6 +183,15 @@ impl Mask {
         }
     }
 
+    /// How many frames of each sequence of `[batch, channels, frames]` are real, `[batch, 1, 1]`.
+    pub fn counts_of(&self, x: &Tensor) -> Tensor {
+        let ones = match &self.ones {
+            None => &x.narrow(1, 0, 1).ones_like(),
+            Some(ones) => ones,
+        };
+        ones.sum_dim_intlist(&[2i64][..], true, Kind::Float)
+    }
+
     fn moments(&self, x: &Tensor) -> (Tensor, Tensor) {
         let mean = self.mean(x);
         let centred = x - &mean;

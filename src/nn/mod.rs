@@ -9,6 +9,7 @@ pub mod conformer;
 pub mod decoder;
 pub mod device;
 pub mod ecapa;
+pub mod front_end;
 pub mod image;
 pub mod layer;
 pub mod mask;
@@ -20,7 +21,9 @@ pub mod recogniser;
 pub mod recurrent;
 pub mod resnet;
 pub mod speaker_encoder;
+pub mod stream;
 pub mod tdnn;
+pub mod view;
 
 pub use bottleneck::{Bottleneck, BottleneckOptions};
 pub use classifier::{Classifier, ClassifierOptions};
@@ -31,6 +34,7 @@ pub use perturb::PerturbOptions;
 pub use phonetic_encoder::{PhoneticEncoder, PhoneticEncoderOptions};
 pub use recogniser::{RecogniserNetwork, RecogniserNetworkOptions};
 pub use speaker_encoder::{SpeakerEncoder, SpeakerEncoderOptions};
+pub use stream::PhoneticStream;
 
 /// Checks a width or a count of a network. Beyond 65536 it is a slip of the pen, which would only fail inside libtorch.
 ///

@@ -10,6 +10,7 @@ use super::conformer::ConformerBlock;
 use super::layer::Conv1d;
 use super::mask::Mask;
 use super::recurrent::Recurrent;
+use super::stream::PhoneticStream;
 use crate::error::{Error, Result};
 
 /// Size and constraints of a [`PhoneticEncoder`].
@@ -133,15 +134,16 @@ impl PhoneticEncoderOptions {
 /// the frame rate down; the body; a last layer of width one that narrows to the code; and the bottleneck.
 #[derive(Debug)]
 pub struct PhoneticEncoder {
-    convs: Vec<(Conv1d, i64)>,
-    layers: Layers,
-    code: Conv1d,
-    bottleneck: Bottleneck,
+    pub(super) convs: Vec<(Conv1d, i64)>,
+    pub(super) layers: Layers,
+    pub(super) code: Conv1d,
+    pub(super) bottleneck: Bottleneck,
     options: PhoneticEncoderOptions,
 }
 
+/// The body's layers.
 #[derive(Debug)]
-enum Layers {
+pub(super) enum Layers {
     Conv,
     Recurrent(Recurrent),
     Conformer(Vec<ConformerBlock>),
@@ -196,6 +198,49 @@ impl PhoneticEncoder {
 
     /// Features `[batch, bins, frames]` to codes. `train` is the bottleneck's.
     pub fn forward(&self, feats: &Tensor, mask: &Mask, train: bool) -> Encoded {
+        let (codes, mask) = self.read(feats, mask);
+        let squeezed = self.bottleneck.forward(&codes, &mask, train);
+        Encoded {
+            codes: mask.apply(squeezed.codes),
+            mask,
+            penalty: squeezed.penalty,
+            perplexity: squeezed.perplexity,
+        }
+    }
+
+    /// Features `[batch, bins, frames]` to the codes of [`PhoneticEncoder::forward`] without training, and their mask.
+    pub fn codes(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask) {
+        let (codes, mask) = self.read(feats, mask);
+        (mask.apply(self.bottleneck.codes(&codes)), mask)
+    }
+
+    /// A stream of codes, for features that come in pieces.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for an encoder that is not causal.
+    pub fn stream(&self) -> Result<PhoneticStream<'_>> {
+        match self.options.causal {
+            true => Ok(PhoneticStream::new(self)),
+            false => Err(Error::option(
+                "phonetic_encoder.causal",
+                "true for a stream: a code may depend on nothing that comes after it",
+                "false",
+            )),
+        }
+    }
+
+    /// Frames per code.
+    pub fn subsampling(&self) -> i64 {
+        self.options.subsampling
+    }
+
+    /// Values per code.
+    pub fn code_dim(&self) -> i64 {
+        self.options.code_dim
+    }
+
+    /// What the bottleneck reads.
+    fn read(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask) {
         let (mut x, mut mask) = self.convolve(feats, mask);
         x = self.layers.forward(x, &mask);
         if self.options.pool {
@@ -206,13 +251,7 @@ impl PhoneticEncoder {
         if self.options.code_norm {
             codes = mask.instance_norm(&codes);
         }
-        let squeezed = self.bottleneck.forward(&codes, &mask, train);
-        Encoded {
-            codes: mask.apply(squeezed.codes),
-            mask,
-            penalty: squeezed.penalty,
-            perplexity: squeezed.perplexity,
-        }
+        (codes, mask)
     }
 
     /// Once a training step, before anything of the step is computed: see [`Bottleneck::tend`].
@@ -232,12 +271,15 @@ impl PhoneticEncoder {
                 false => mask.apply(y),
             }
             .relu();
-            // Layers at the code's rate add to what they were given.
-            let residual = *stride == 1 && index > 0;
-            x = if residual { y + x } else { y };
+            x = if adds(index, *stride) { y + x } else { y };
         }
         (x, mask)
     }
+}
+
+/// Whether a convolution adds to what it was given, as the layers at the code's rate do.
+pub(super) fn adds(index: usize, stride: i64) -> bool {
+    stride == 1 && index > 0
 }
 
 impl Layers {

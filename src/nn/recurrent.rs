@@ -1,6 +1,6 @@
 //! Gated recurrent layers over padded sequences.
 
-use tch::nn::{self, Path, RNN};
+use tch::nn::{self, GRUState, Path, RNN};
 use tch::{Kind, Tensor};
 
 use super::layer::Linear;
@@ -10,6 +10,8 @@ use super::mask::Mask;
 #[derive(Debug)]
 pub struct Recurrent {
     layers: Vec<(nn::GRU, Option<nn::GRU>)>,
+    /// Values of a direction's state.
+    units: i64,
 }
 
 impl Recurrent {
@@ -28,13 +30,14 @@ impl Recurrent {
                 (forward, (!causal).then(|| unit("backward")))
             })
             .collect();
-        Self { layers }
+        Self { layers, units: own }
     }
 
     /// `[batch, inputs, frames]` to `[batch, channels, frames]`; padding does not reach real frames.
     pub fn forward(&self, x: &Tensor, mask: &Mask) -> Tensor {
         let mut x = x.shallow_clone();
         for (forward, backward) in &self.layers {
+            let run = |unit, x: &Tensor| run(unit, x, self.silence(x)).0;
             let there = run(forward, &x);
             x = mask.apply(match backward {
                 None => there,
@@ -46,11 +49,38 @@ impl Recurrent {
         }
         x
     }
+
+    /// The next frames of a stream, `[batch, inputs, frames]` to `[batch, channels, frames]`. Only for causal layers.
+    pub fn step(&self, x: &Tensor, states: &mut RecurrentState) -> Tensor {
+        states.0.resize_with(self.layers.len(), || None);
+        let mut x = x.shallow_clone();
+        for ((forward, _), state) in self.layers.iter().zip(&mut states.0) {
+            let before = state.take().unwrap_or_else(|| self.silence(&x));
+            let (out, after) = run(forward, &x, before);
+            *state = Some(after);
+            x = out;
+        }
+        x
+    }
+
+    /// The state before the first frame of `[batch, inputs, frames]`: zeros `[1, batch, units]` that are made of the
+    /// input, so that a traced layer holds neither its batch nor its device.
+    fn silence(&self, x: &Tensor) -> Tensor {
+        let corner = x.narrow(1, 0, 1).narrow(2, 0, 1);
+        let every = corner.expand([-1, -1, self.units], false).zeros_like();
+        every.transpose(0, 1).contiguous()
+    }
 }
 
-fn run(unit: &nn::GRU, x: &Tensor) -> Tensor {
-    let (out, _) = unit.seq(&x.transpose(1, 2).contiguous());
-    out.transpose(1, 2)
+/// What [`Recurrent::step`] remembers of a stream: each layer's state, none before the first frames.
+#[derive(Debug, Default)]
+pub struct RecurrentState(Vec<Option<Tensor>>);
+
+/// Runs from a state `[1, batch, units]`; what comes out, and the state after it.
+fn run(unit: &nn::GRU, x: &Tensor, state: Tensor) -> (Tensor, Tensor) {
+    let x = x.transpose(1, 2).contiguous();
+    let (out, GRUState(after)) = unit.seq_init(&x, &GRUState(state));
+    (out.transpose(1, 2), after)
 }
 
 /// A decoder of whole sequences from one vector each: the vector stands at every frame, with how far the frame is

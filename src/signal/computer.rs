@@ -105,6 +105,16 @@ impl FrontEnd {
         self.inner.grid.shift as f64 / self.inner.rate_hz
     }
 
+    /// Seconds of a frame: what has to have come before it can be computed.
+    pub fn frame_length_s(&self) -> f64 {
+        self.inner.grid.length as f64 / self.inner.rate_hz
+    }
+
+    /// The fewest samples that give a frame.
+    pub fn least_samples(&self) -> usize {
+        (self.inner.grid.least_samples()).saturating_sub(self.inner.padding)
+    }
+
     /// Frames that `samples` samples give.
     pub fn frames(&self, samples: usize) -> usize {
         self.inner.grid.frames(samples + self.inner.padding)

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::pipeline::Recipe;
-use super::{FbankOptions, MelOptions, MfccOptions, SpectrogramOptions, WhisperOptions};
+use super::{FbankOptions, MelOptions, MelOutput, MfccOptions, SpectrogramOptions, WhisperOptions};
 use crate::error::{Error, Result};
 use crate::io::config::Document;
 
@@ -186,7 +186,33 @@ impl FrontEndOptions {
         Ok(warped)
     }
 
-    pub(super) fn recipe(&self) -> Result<Recipe> {
+    /// The same without dither.
+    pub fn without_dither(&self) -> Self {
+        let mut plain = self.clone();
+        match &mut plain {
+            Self::Fbank(options) => options.dither = 0.0,
+            Self::Mfcc(options) => options.dither = 0.0,
+            Self::Spectrogram(options) => options.dither = 0.0,
+            Self::Mel(_) | Self::Whisper(_) => {}
+        }
+        plain
+    }
+
+    /// The option for which a stream waits for its end before it gives a frame, where there is one.
+    pub fn waits_for(&self) -> Option<&'static str> {
+        match self {
+            Self::Fbank(options) => options.subtract_mean.then_some("subtract_mean"),
+            Self::Mfcc(options) => options.subtract_mean.then_some("subtract_mean"),
+            Self::Spectrogram(options) => options.subtract_mean.then_some("subtract_mean"),
+            Self::Mel(options) if options.output == MelOutput::Linear => None,
+            Self::Mel(options) if options.reference == 0.0 => Some("ref"),
+            Self::Mel(options) => (options.top_db > 0.0).then_some("top_db"),
+            Self::Whisper(_) => Some("kind"),
+        }
+    }
+
+    /// What the front-end does, step by step.
+    pub(crate) fn recipe(&self) -> Result<Recipe> {
         match self {
             Self::Fbank(options) => options.recipe(),
             Self::Mfcc(options) => options.recipe(),

@@ -38,6 +38,9 @@ pub use fbank::FbankOptions;
 pub use front_end::{FrontEndKind, FrontEndOptions, Preset};
 pub use librosa::{MelNorm, MelOptions, MelOutput, MelWindow, PadMode};
 pub use mfcc::MfccOptions;
+/// What networks carry out in tensors.
+#[cfg(feature = "torch")]
+pub(crate) use pipeline::{Energy, Layout, Recipe, Scale, Whole};
 pub use resynthesis::{Resynthesis, ResynthesisOptions};
 pub use spectrogram::{SpectrogramOptions, SpectrogramOutput};
 pub use whisper::WhisperOptions;

@@ -100,6 +100,13 @@ impl Player {
         });
     }
 
+    /// Ends its training: gradients no longer reach its variables, and what is traced may hold them as constants.
+    pub fn freeze(&mut self) {
+        for (_, variable) in &mut self.variables {
+            let _ = variable.requires_grad_(false);
+        }
+    }
+
     /// Exchanges the weights with their moving average, where there is one; call again to return.
     pub fn swap_average(&mut self) {
         if let Some(average) = &mut self.average {

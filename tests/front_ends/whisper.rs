@@ -1,15 +1,12 @@
 //! Log mel spectrograms beside those of openai-whisper, on real recordings.
 
-use std::path::PathBuf;
-
-use crate::{recordings, reference};
+use crate::{oracle, recordings, reference};
 use unbraid::signal::{FrontEnd, FrontEndOptions, WhisperOptions};
 
 #[test]
 fn whispers_on_real_recordings() {
     let name = "whispers_on_real_recordings";
-    let Some(python) = std::env::var_os("UNBRAID_PEERS").map(PathBuf::from) else {
-        eprintln!("skipped: {name}: UNBRAID_PEERS is not set");
+    let Some(python) = oracle::peers(name) else {
         return;
     };
     for (path, waveform) in recordings(name) {

@@ -5,52 +5,11 @@ use std::path::Path;
 use unbraid::io::audio::{AudioOptions, Waveform, read_audio};
 use unbraid::signal::{FbankOptions, FrontEnd, FrontEndOptions};
 
-use crate::support::{fail, names, put, root, succeed};
+use crate::support::speech::{self, CONF, FBANK};
+use crate::support::{fail, put, succeed};
 
-const FBANK: &str = "kind = 'fbank'\nnum_mel_bins = 40\ndither = 0.0\n";
-const CONF: &str = "device = 'cpu'
-[data]
-train = 'data'
-front_end = 'fbank.toml'
-sampler = { kind = 'speakers', speakers = 2, utterances = 2 }
-[method]
-name = 'disentangle'
-model.phonetic_encoder = { channels = 8, code_dim = 4 }
-model.speaker_encoder = { channels = 8, embedding_dim = 4 }
-model.decoder = { kind = 'conv', channels = 8 }
-[train]
-steps = 2
-threads = 1
-";
-
-/// Two voices with two recordings each, their features, and an experiment of two steps.
 fn workplace() -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    let audio = root().join("data/mini/audio");
-    let all = names(&audio);
-    let (mut wav_scp, mut utt2spk) = (String::new(), String::new());
-    let speakers = [
-        all[0].split('-').next().unwrap(),
-        all[all.len() - 1].split('-').next().unwrap(),
-    ];
-    for speaker in speakers {
-        for name in all.iter().filter(|name| name.starts_with(speaker)).take(2) {
-            let id = name.split('.').next().unwrap();
-            wav_scp += &format!("{id} {}\n", audio.join(name).display());
-            utt2spk += &format!("{id} {speaker}\n");
-        }
-    }
-    put(&dir.path().join("data/wav.scp"), wav_scp);
-    put(&dir.path().join("data/utt2spk"), utt2spk);
-    put(&dir.path().join("fbank.toml"), FBANK);
-    put(&dir.path().join("conf.toml"), CONF);
-    let to = "ark,scp:data/feats.ark,data/feats.scp";
-    succeed(
-        dir.path(),
-        &["fbank", "--conf=fbank.toml", "scp:data/wav.scp", to],
-    );
-    succeed(dir.path(), &["train", "--conf=conf.toml", "--exp=exp"]);
-    dir
+    speech::workplace(FBANK, CONF)
 }
 
 fn audio_of(dir: &Path) -> Vec<String> {

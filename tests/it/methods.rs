@@ -59,6 +59,13 @@ fn resumes_to_the_same(conf: &str) {
     for strand in ["phonetic", "speaker", "reconstruction"] {
         succeed(dir.path(), &extraction(strand));
     }
+    // The command itself holds a module against the experiment, at several lengths.
+    for strand in ["phonetic", "speaker"] {
+        succeed(
+            dir.path(),
+            &["export", "--exp=exp", "--strand", strand, "module.pt"],
+        );
+    }
 }
 
 fn extraction(strand: &'static str) -> [&'static str; 6] {
@@ -116,6 +123,13 @@ fn dann_adapts_to_a_speaker() {
             let error = fail(dir.path(), &extraction(strand), b"");
             assert!(error.contains("the phonetic strand alone"), "{error}");
         }
+        let export = ["export", "--exp=exp", "z.pt", "--strand"];
+        succeed(dir.path(), &[&export[..], &["phonetic"]].concat());
+        let error = fail(dir.path(), &[&export[..], &["speaker"]].concat(), b"");
+        assert!(
+            error.contains("expected a method with a speaker strand"),
+            "{error}"
+        );
         for (from, to, told) in [
             (
                 "\"s01\"",

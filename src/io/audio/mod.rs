@@ -25,6 +25,7 @@ mod input;
 mod kind;
 mod opened;
 mod pcm;
+mod raw;
 mod reader;
 mod riff;
 mod source;
@@ -35,6 +36,7 @@ use std::path::Path;
 
 use crate::error::Result;
 
+pub use raw::{RawFormat, RawSamples};
 pub use reader::AudioReader;
 pub use source::{AudioSource, Pipes};
 pub use wav::write_wav;

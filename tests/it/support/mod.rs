@@ -1,13 +1,14 @@
 //! What the tests that run the binary share.
 pub mod corpus;
 mod oracle;
+pub mod speech;
 pub mod training;
 
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-pub use oracle::{oracle, python};
+pub use oracle::{oracle, peers, python};
 
 /// Runs `unbraid` in a folder.
 pub fn unbraid(folder: &Path, args: &[&str]) -> Output {

@@ -12,6 +12,16 @@ pub fn python(test: &str) -> Option<PathBuf> {
     python
 }
 
+/// A Python with the packages of `benches/peers/requirements.txt`, PyTorch among them, or a line that says which test is
+/// skipped.
+pub fn peers(test: &str) -> Option<PathBuf> {
+    let python = std::env::var_os("UNBRAID_PEERS").map(PathBuf::from);
+    if python.is_none() {
+        eprintln!("skipped: {test}: UNBRAID_PEERS is not set");
+    }
+    python
+}
+
 /// Runs a script of `tests/oracles` in a folder; it has to succeed.
 pub fn oracle(python: &Path, folder: &Path, script: &str, args: &[&str]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))

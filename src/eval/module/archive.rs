@@ -1,0 +1,138 @@
+//! The zip archive around a module: metadata put into it, and read out of it.
+
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read, Seek, Write};
+use std::path::Path;
+
+use zip::read::ZipArchive;
+use zip::write::{SimpleFileOptions, ZipWriter};
+use zip::{CompressionMethod, result::ZipError};
+
+use super::{FORMAT, Metadata};
+use crate::error::{Error, Result};
+
+/// Where libtorch looks for an extra file of this name, below the archive's own folder.
+const EXTRA: &str = "extra/unbraid.json";
+/// No metadata is longer.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// The bytes of a module that libtorch has written to `path`, with metadata.
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::Format`] naming the file.
+pub fn with_metadata(path: &Path, metadata: &Metadata) -> Result<Vec<u8>> {
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let odd = |error: ZipError| Error::format(path, "an archive of libtorch", error.to_string());
+    let archive = ZipArchive::new(Cursor::new(&bytes[..])).map_err(odd)?;
+    let root = root(&archive).unwrap_or_default();
+    let json = serde_json::to_string_pretty(metadata)
+        .map_err(|error| Error::format(path, "metadata JSON can hold", error.to_string()))?;
+    let mut writer = ZipWriter::new_append(Cursor::new(bytes)).map_err(odd)?;
+    // libtorch reads its archives without a decompressor.
+    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    writer
+        .start_file(format!("{root}{EXTRA}"), stored)
+        .map_err(odd)?;
+    writer.write_all(json.as_bytes()).map_err(Error::io(path))?;
+    Ok(writer.finish().map_err(odd)?.into_inner())
+}
+
+/// The archive's own folder, with a slash, in which all its files lie.
+fn root<R: Read + Seek>(archive: &ZipArchive<R>) -> Option<String> {
+    let first = archive.file_names().next()?.ok()?;
+    Some(first[..=first.find('/')?].to_string())
+}
+
+/// The metadata of a module's file.
+///
+/// # Errors
+/// [`Error::Io`] naming the file; [`Error::Format`] for one that is no whole archive, that is none of ours, or of another
+/// format.
+pub fn read_metadata(path: &Path) -> Result<Metadata> {
+    let refuse = |found: String| Error::format(path, "a module that unbraid export wrote", found);
+    let file = File::open(path).map_err(Error::io(path))?;
+    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| match error {
+        ZipError::Io(cause) => Error::io(path)(cause),
+        error => refuse(format!("no whole zip archive ({error})")),
+    })?;
+    let name = root(&archive).map(|root| root + EXTRA);
+    let entry = match name.as_deref().map(|name| archive.by_name(name)) {
+        Some(Ok(entry)) if entry.size() <= MOST_BYTES => entry,
+        _ => return Err(refuse("an archive without unbraid.json".into())),
+    };
+    let mut json = String::new();
+    (entry.take(MOST_BYTES).read_to_string(&mut json))
+        .map_err(|error| refuse(format!("an unbraid.json that cannot be read ({error})")))?;
+    parse(&json, path)
+}
+
+fn parse(json: &str, path: &Path) -> Result<Metadata> {
+    let wrong =
+        |error: serde_json::Error| Error::key(path, "unbraid.json", "metadata", error.to_string());
+    let value: serde_json::Value = serde_json::from_str(json).map_err(wrong)?;
+    // Another version may have other fields, too.
+    let format = &value["format"];
+    if format.as_u64() != Some(FORMAT) {
+        let expected = format!("a module of format {FORMAT}");
+        return Err(Error::key(
+            path,
+            "unbraid.json",
+            expected,
+            format!("format {format}"),
+        ));
+    }
+    serde_json::from_value(value).map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::extract::Strand;
+    use crate::eval::module::Input;
+
+    fn metadata() -> Metadata {
+        Metadata {
+            format: FORMAT,
+            strand: Strand::Phonetic,
+            input: Input::Features,
+            least: 1,
+            bins: 40,
+            dim: 24,
+            subsampling: Some(2),
+            sample_rate_hz: None,
+            frame_shift_s: None,
+            front_end: None,
+        }
+    }
+
+    #[test]
+    fn metadata_comes_back_and_no_part_of_it_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.pt");
+        let mut writer = ZipWriter::new(File::create(&path).unwrap());
+        writer
+            .start_file(
+                "module/data.pkl",
+                SimpleFileOptions::default().compression_method(CompressionMethod::Stored),
+            )
+            .unwrap();
+        writer.write_all(b"weights").unwrap();
+        writer.finish().unwrap();
+        let none = read_metadata(&path).unwrap_err().to_string();
+        assert!(
+            none.ends_with("found an archive without unbraid.json"),
+            "{none}"
+        );
+        let bytes = with_metadata(&path, &metadata()).unwrap();
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(read_metadata(&path).unwrap(), metadata());
+        for length in 0..bytes.len() {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            let error = read_metadata(&path).unwrap_err().to_string();
+            assert!(
+                error.contains("x.pt: expected a module") && error.lines().count() == 1,
+                "{error}"
+            );
+        }
+    }
+}

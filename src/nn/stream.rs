@@ -1,0 +1,233 @@
+//! Layers over features that come in pieces: each remembers what its next output still looks back at, so that any cut
+//! gives what the whole gives, but for the rounding of products of other sizes.
+
+use tch::{Kind, Tensor};
+
+use super::conformer::ConformerState;
+use super::layer::Conv1d;
+use super::phonetic_encoder::{Layers, PhoneticEncoder, adds};
+use super::recurrent::RecurrentState;
+
+/// What a causal convolution remembers of a stream.
+#[derive(Debug, Default)]
+pub struct ConvState {
+    /// The frames that outputs to come look at, `[batch, inputs, frames]`; none before the first.
+    kept: Option<Tensor>,
+    /// Frames to come that no output looks at.
+    skip: i64,
+}
+
+impl ConvState {
+    /// Takes the next frames `[batch, inputs, frames]` and gives the outputs that are ready, `[batch, outputs, ..]`, of
+    /// which there may be none.
+    pub fn push(&mut self, conv: &Conv1d, x: &Tensor) -> Tensor {
+        let (reach, hop) = (conv.reach(), conv.hop());
+        let x = match self.kept.take() {
+            None => x.constant_pad_nd([reach, 0]),
+            Some(kept) => Tensor::cat(&[&kept, x], 2),
+        };
+        let at_hand = x.size()[2];
+        let skipped = self.skip.min(at_hand);
+        self.skip -= skipped;
+        let (x, at_hand) = (x.slice(2, skipped, None, 1), at_hand - skipped);
+        let ready = ((at_hand - reach + hop - 1) / hop).max(0);
+        let used = ready * hop;
+        self.skip += (used - at_hand).max(0);
+        // A copy: a view would hold on to all that came.
+        self.kept = Some(x.slice(2, used.min(at_hand), None, 1).copy());
+        match ready {
+            0 => x.new_zeros([x.size()[0], conv.outputs(), 0], (Kind::Float, x.device())),
+            _ => conv.inside(&x.narrow(2, 0, used - hop + reach + 1)),
+        }
+    }
+}
+
+/// Codes of features that come in pieces, of a causal [`PhoneticEncoder`]; made by [`PhoneticEncoder::stream`].
+#[derive(Debug)]
+pub struct PhoneticStream<'a> {
+    encoder: &'a PhoneticEncoder,
+    convs: Vec<ConvState>,
+    body: BodyState,
+}
+
+#[derive(Debug)]
+enum BodyState {
+    Conv,
+    Recurrent(RecurrentState),
+    Conformer(Vec<ConformerState>),
+}
+
+impl<'a> PhoneticStream<'a> {
+    pub(super) fn new(encoder: &'a PhoneticEncoder) -> Self {
+        let body = match &encoder.layers {
+            Layers::Conv => BodyState::Conv,
+            Layers::Recurrent(_) => BodyState::Recurrent(RecurrentState::default()),
+            Layers::Conformer(blocks) => {
+                BodyState::Conformer(blocks.iter().map(|_| ConformerState::default()).collect())
+            }
+        };
+        Self {
+            encoder,
+            convs: encoder.convs.iter().map(|_| ConvState::default()).collect(),
+            body,
+        }
+    }
+
+    /// Takes the next features `[1, bins, frames]`, as the encoder's view gives them, and gives the codes that they
+    /// settle, `[1, code_dim, codes]`, of which there may be none. The end of a stream settles nothing more.
+    pub fn push(&mut self, feats: &Tensor) -> Tensor {
+        let mut x = feats.shallow_clone();
+        let layers = self.encoder.convs.iter().zip(&mut self.convs);
+        for (index, ((conv, stride), state)) in layers.enumerate() {
+            if x.size()[2] == 0 {
+                return self.none(&x);
+            }
+            let y = state.push(conv, &x).relu();
+            x = if adds(index, *stride) { y + x } else { y };
+        }
+        if x.size()[2] == 0 {
+            return self.none(&x);
+        }
+        x = match (&self.encoder.layers, &mut self.body) {
+            (Layers::Recurrent(recurrent), BodyState::Recurrent(state)) => {
+                recurrent.step(&x, state)
+            }
+            (Layers::Conformer(blocks), BodyState::Conformer(states)) => {
+                (blocks.iter().zip(states)).fold(x, |x, (block, state)| block.step(&x, state))
+            }
+            _ => x,
+        };
+        (self.encoder.bottleneck).codes(&self.encoder.code.forward(&x))
+    }
+
+    /// Frames per code.
+    pub fn subsampling(&self) -> i64 {
+        self.encoder.subsampling()
+    }
+
+    /// Whether its memory grows with the stream, as attention's does, which looks back to the beginning.
+    pub fn grows(&self) -> bool {
+        matches!(&self.body, BodyState::Conformer(states) if !states.is_empty())
+    }
+
+    fn none(&self, x: &Tensor) -> Tensor {
+        let dim = self.encoder.code_dim();
+        x.new_zeros([x.size()[0], dim, 0], (Kind::Float, x.device()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::phonetic_encoder::Body;
+    use crate::nn::{BottleneckOptions, Mask, PhoneticEncoderOptions};
+    use tch::nn::VarStore;
+    use tch::{Device, no_grad};
+
+    const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
+    const BODIES: [Body; 3] = [
+        Body::Conv { layers: 2 },
+        Body::Recurrent { layers: 2 },
+        Body::Conformer {
+            layers: 2,
+            heads: 4,
+        },
+    ];
+
+    fn causal(body: Body, subsampling: i64, kernel: i64) -> PhoneticEncoderOptions {
+        PhoneticEncoderOptions {
+            channels: 16,
+            kernel,
+            subsampling,
+            body,
+            instance_norm: false,
+            causal: true,
+            ..Default::default()
+        }
+    }
+
+    /// The largest gap between codes of pieces that `sizes` cut in turn, and codes of the whole.
+    fn gap(options: &PhoneticEncoderOptions, frames: i64, sizes: &[i64]) -> f64 {
+        options.check().unwrap();
+        let store = VarStore::new(Device::Cpu);
+        let encoder = PhoneticEncoder::new(store.root(), 7, options);
+        let x = Tensor::randn([1, 7, frames], CPU);
+        no_grad(|| {
+            let whole = encoder.codes(&x, &Mask::new(&[frames], Device::Cpu)).0;
+            let mut stream = encoder.stream().unwrap();
+            let (mut at, mut parts) = (0, Vec::new());
+            for size in sizes.iter().cycle() {
+                let size = (*size).min(frames - at);
+                parts.push(stream.push(&x.narrow(2, at, size)));
+                at += size;
+                let due = (at + options.subsampling - 1) / options.subsampling;
+                let given: i64 = parts.iter().map(|part| part.size()[2]).sum();
+                assert_eq!(given, due, "as soon as it can be");
+                if at == frames {
+                    break;
+                }
+            }
+            let streamed = Tensor::cat(&parts, 2);
+            assert_eq!(streamed.size(), whole.size());
+            (streamed - whole).abs().max().double_value(&[])
+        })
+    }
+
+    #[test]
+    fn any_cut_gives_what_the_whole_gives() {
+        for body in BODIES {
+            for (subsampling, kernel) in [(1, 5), (2, 3), (4, 5), (8, 1)] {
+                for sizes in [&[1][..], &[3, 0, 8], &[40]] {
+                    let found = gap(&causal(body, subsampling, kernel), 77, sizes);
+                    assert!(found < 1e-5, "{body:?} {subsampling} {kernel}: {found}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bottlenecks_stream() {
+        let vector = BottleneckOptions::Vector {
+            codes: 8,
+            commitment: 0.25,
+            restart_below: 0.05,
+        };
+        let variational = BottleneckOptions::Variational {
+            weight: 1.0,
+            free_bits: 0.0,
+        };
+        for bottleneck in [vector, variational] {
+            let options = PhoneticEncoderOptions {
+                bottleneck,
+                ..causal(BODIES[0], 4, 5)
+            };
+            assert!(gap(&options, 50, &[3]) < 1e-5, "{bottleneck:?}");
+        }
+    }
+
+    #[test]
+    fn what_looks_ahead_is_no_stream() {
+        let store = VarStore::new(Device::Cpu);
+        let encoder = PhoneticEncoder::new(store.root(), 7, &Default::default());
+        let error = encoder.stream().unwrap_err().to_string();
+        assert!(
+            error.starts_with("phonetic_encoder.causal: expected true"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_stream_keeps_little() {
+        let store = VarStore::new(Device::Cpu);
+        let encoder = PhoneticEncoder::new(store.root(), 7, &causal(BODIES[1], 4, 5));
+        let mut stream = encoder.stream().unwrap();
+        for frames in [100, 3, 50] {
+            let _ = stream.push(&Tensor::zeros([1, 7, frames], CPU));
+            for state in &stream.convs {
+                let kept = state.kept.as_ref().unwrap().size()[2];
+                assert!(kept <= 6, "{kept}");
+            }
+        }
+        assert!(!stream.grows());
+    }
+}

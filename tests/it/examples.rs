@@ -1,0 +1,62 @@
+//! The examples do what the commands do.
+
+use ndarray::Array2;
+use unbraid::io::kaldi::TableReader;
+
+use crate::support::speech::{CONF, FBANK, recordings, workplace};
+use crate::support::succeed;
+
+#[allow(dead_code)] // Their main().
+#[path = "../../examples/extract_codes.rs"]
+mod extract_codes;
+#[allow(dead_code)]
+#[path = "../../examples/score_trials.rs"]
+mod score_trials;
+#[allow(dead_code)]
+#[path = "../../examples/stream.rs"]
+mod stream;
+
+#[test]
+fn they_give_what_the_commands_give() {
+    let causal = CONF
+        .replace(
+            "code_dim = 4",
+            "code_dim = 4, causal = true, instance_norm = false",
+        )
+        .replace("[method]", "[view]\nloudness = false\n[method]");
+    let dir = workplace(FBANK, &causal);
+    let at = dir.path();
+    let wavs = "scp:data/wav.scp";
+    let extract = ["extract", "--exp=exp", "--device=cpu", "--wav", wavs];
+    let with = |more: &[&'static str]| succeed(at, &[&extract[..], more].concat());
+    with(&["ark:z.ark", "--strand=phonetic"]);
+    with(&["ark:s.ark", "--strand=speaker"]);
+
+    let table = format!("ark:{}", at.join("z.ark").display());
+    for entry in TableReader::<Array2<f32>>::open(&table).unwrap() {
+        let (key, expected) = entry.unwrap();
+        let (_, audio) = (recordings(at).into_iter())
+            .find(|(name, _)| *name == key)
+            .unwrap();
+        let whole = extract_codes::codes(&at.join("exp"), &audio).unwrap();
+        let whole: Vec<f32> = Vec::try_from(whole.contiguous().view([-1])).unwrap();
+        let streamed = stream::codes(&at.join("exp"), &audio).unwrap();
+        assert_eq!(streamed.dim(), expected.dim());
+        for ((a, b), c) in whole.iter().zip(&streamed).zip(&expected) {
+            assert!((a - c).abs() < 1e-5 && (b - c).abs() < 1e-5, "{a} {b} {c}");
+        }
+    }
+
+    let keys: Vec<String> = recordings(at).into_iter().map(|(name, _)| name).collect();
+    let trials = format!(
+        "{0} {1} target\n{2} {3} target\n{0} {2} nontarget\n{1} {3} nontarget\n",
+        keys[0], keys[1], keys[2], keys[3]
+    );
+    std::fs::write(at.join("trials"), trials).unwrap();
+    let embeddings = format!("ark:{}", at.join("s.ark").display());
+    let eer = score_trials::equal_error_rate(&embeddings, &at.join("trials")).unwrap();
+    succeed(at, &["score", "--trials=trials", "--out=eer", "ark:s.ark"]);
+    let report = std::fs::read_to_string(at.join("eer.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["eer"].as_f64().unwrap(), eer);
+}
