@@ -4,8 +4,8 @@
 use super::picture::{Anchor, Colour, Picture, Place, Shape, TextStyle};
 use crate::eval::trials::{DetPoint, probit};
 
-/// Pixels each way: few enough for the screens of phones.
-const SIDE: usize = 440;
+/// Pixels across and down: few enough for the screens of phones.
+const SIZE: (usize, usize) = (440, 460);
 /// Where the field begins and ends, from the left; and from the bottom.
 const FIELD: (f64, f64) = (66.0, 424.0);
 const TOP: f64 = 56.0;
@@ -52,8 +52,8 @@ pub fn det_picture(trials: &str, curve: &[DetPoint], eer: f64) -> Picture {
         });
     }
     Picture {
-        width: SIDE,
-        height: SIDE,
+        width: SIZE.0,
+        height: SIZE.1,
         title: format!("DET curve of {trials}"),
         shapes,
     }

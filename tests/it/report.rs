@@ -459,7 +459,7 @@ fn images_have_their_pictures_and_scores() {
         width: 2,
         pixels: vec![0, 90, 180, 255],
     };
-    write_png(&at.join("exp/g_0/pictures/a_b.png"), &raster).unwrap();
+    write_png(at.join("exp/g_0/pictures/a_b.png"), &raster).unwrap();
     let (html, told) = page(at, &["report", "--exp=exp/g_0"]);
     assert!(
         told.starts_with("exp/g_0/report.html: 3 sections"),

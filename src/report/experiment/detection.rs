@@ -6,8 +6,7 @@ use super::Part;
 use super::folder::{ExpFolder, TestSet};
 use super::summary::name_of;
 use crate::error::Result;
-use crate::eval::trials::{TrialReader, read_scored};
-use crate::io::lines::LineBlocks;
+use crate::eval::trials::{are_of, read_scored};
 use crate::report::det::det_picture;
 use crate::report::page::{Figure, Grid, Html, command_line};
 
@@ -30,7 +29,8 @@ pub fn section(exp: &ExpFolder, data: Option<&TestSet>) -> Result<Part> {
     let mut curves = Vec::new();
     for file in &files {
         let scores = exp.path().join(file);
-        if of_these_trials(&trials, &scores)? {
+        // An experiment may have scores of several lists.
+        if are_of(&trials, &scores)? {
             let detection = read_scored(&trials, &scores)?.detection(&trials)?;
             let name = name_of(file, "scores_", "");
             let eer = detection.verification().eer;
@@ -47,14 +47,14 @@ pub fn section(exp: &ExpFolder, data: Option<&TestSet>) -> Result<Part> {
     let mut html = Html::default();
     html.paragraph(
         "Every trade of misses for false alarms, on axes on which normal scores make a straight line; the disc is where both \
-         are equal. Chance is the diagonal from one corner to the other where both sum to 100 %.",
+         are equal. Chance lies on the other diagonal, where both sum to 100 %.",
     );
     html.grid(Grid::Two, |html| {
-        for (name, picture) in &curves {
+        for (_, picture) in &curves {
             html.figure(Figure {
                 picture,
                 most: 470,
-                caption: &format!("DET curve of {name}"),
+                caption: "",
             });
         }
     });
@@ -82,19 +82,4 @@ pub fn section(exp: &ExpFolder, data: Option<&TestSet>) -> Result<Part> {
     });
     html.command(&commands.collect::<Vec<_>>().join("\n"));
     Ok(Part::Shown(html))
-}
-
-/// Whether the first lines tell of the same trial: an experiment may have scores of several lists.
-fn of_these_trials(trials: &Path, scores: &Path) -> Result<bool> {
-    let mut reader = TrialReader::open(trials)?;
-    let Some(block) = reader.next_block()? else {
-        return Ok(false);
-    };
-    let trial = block.trial(0)?;
-    let first = LineBlocks::open(scores)?.next_block(1)?;
-    let first = first
-        .and_then(|block| block.lines.first().cloned())
-        .unwrap_or_default();
-    let mut fields = first.split_ascii_whitespace();
-    Ok((fields.next(), fields.next()) == (Some(trial.enrolment), Some(trial.test)))
 }

@@ -233,6 +233,6 @@ mod tests {
         assert!(exp.of_baseline("other.json").is_none());
         assert_eq!((exp.name(), exp.configuration()), ("a_0", "a".into()));
         assert_eq!(exp.files("", "co", ".toml").unwrap(), ["conf.toml"]);
-        assert_eq!(exp.files("none", "", "").unwrap(), [String::new(); 0]);
+        assert!(exp.files("none", "", "").unwrap().is_empty());
     }
 }

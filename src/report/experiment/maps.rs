@@ -73,10 +73,17 @@ fn of_speech(exp: &ExpFolder, data: &TestSet) -> Result<(Vec<Strand>, Vec<Colour
         Some(Strand { name, scp })
     });
     let mut colourings = Vec::new();
-    for (name, file) in [("speaker", "utt2spk"), ("word", "text")] {
-        if let Some(labels) = data.dir.table(file)? {
-            colourings.push(Colouring { name, labels });
-        }
+    if let Some(labels) = data.dir.table("utt2spk")? {
+        let name = "speaker";
+        colourings.push(Colouring { name, labels });
+    }
+    if let Some(labels) = data.dir.table("text")? {
+        let several = labels
+            .entries()
+            .iter()
+            .any(|entry| entry.value.contains(' '));
+        let name = if several { "sentence" } else { "word" };
+        colourings.push(Colouring { name, labels });
     }
     Ok((there.collect(), colourings))
 }

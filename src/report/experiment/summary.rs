@@ -157,8 +157,7 @@ fn probes(exp: &ExpFolder, html: &mut Html) -> Result<()> {
             BASELINE,
             "bits",
             "probe",
-            "learned, tested",
-            "file",
+            "learned / tested",
         ],
         &cells,
     );
@@ -212,8 +211,13 @@ fn row(file: &str, result: &ProbeResult, raw: Option<f64>) -> Vec<String> {
         true => format!("{:.2} / {:.2}", result.bits, result.entropy),
         false => "-".into(),
     };
+    // Of recipes with two sets of voices, those that training knew.
+    let strand = match file.strip_prefix("known/") {
+        Some(_) => format!("{} (known voices)", result.strand),
+        None => result.strand.clone(),
+    };
     vec![
-        result.strand.clone(),
+        strand,
         format!("{:?}", result.target).to_lowercase(),
         format!("{:.3}", result.accuracy),
         format!("{:.3} - {:.3}", result.interval.0, result.interval.1),
@@ -222,7 +226,6 @@ fn row(file: &str, result: &ProbeResult, raw: Option<f64>) -> Vec<String> {
         bits,
         format!("{:?}", result.probe).to_lowercase(),
         format!("{} / {}", result.utterances.0, result.utterances.1),
-        file.to_string(),
     ]
 }
 
