@@ -30,11 +30,13 @@ const BLUE: Colour = Colour([0, 114, 178, 255]);
 const ORANGE: Colour = Colour([213, 94, 0, 255]);
 /// Points of a line, at most: as many as pixels tell apart.
 const MOST_POINTS: usize = 260;
+/// Sums of such values may overflow.
+const BEYOND: f64 = 1e300;
 /// Marks along a line, at most.
 const MOST_MARKS: usize = 12;
 
 impl Panel {
-    /// Draws it, 320 pixels wide. Values that are not finite are left out.
+    /// Draws it, 320 pixels wide. Values that are not finite, or beyond 1e300, are left out.
     pub fn picture(&self) -> Picture {
         let lines = [&self.train, &self.valid].map(|line| finite(line));
         let scale = Scale::of(lines.iter().flatten(), self.steps);
@@ -143,7 +145,7 @@ fn shortened(title: &str) -> String {
 }
 
 fn finite(line: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let kept = line.iter().copied().filter(|(_, y)| y.is_finite());
+    let kept = line.iter().copied().filter(|(_, y)| y.abs() < BEYOND);
     kept.collect()
 }
 

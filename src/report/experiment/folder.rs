@@ -95,7 +95,7 @@ impl ExpFolder {
         Some(self.path().join(name)).filter(|path| path.is_file())
     }
 
-    /// A file of the folder that lies beside this one, if it is there.
+    /// A file of a folder that lies beside this one (of the folder around both, if it has no name), if it is there.
     pub fn beside(&self, folder: &str, name: &str) -> Option<PathBuf> {
         let path = match self.path().parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.join(folder),

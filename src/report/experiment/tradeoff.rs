@@ -98,7 +98,7 @@ impl Methods {
 
     /// What the table of results beside an experiment tells, and the experiment by itself.
     fn add_siblings(&mut self, exp: &ExpFolder) -> Result<()> {
-        if let Some(path) = exp.beside(".", "results.json") {
+        if let Some(path) = exp.beside("", "results.json") {
             let rows: Vec<SummaryRow> = read_json(&path, "what unbraid results writes")?;
             rows.into_iter().for_each(|row| self.add_row(row));
         }
