@@ -86,6 +86,7 @@ image_stages() {
       runs+=("${name//=/ }=${list#,}")
     done
     unbraid scores "${runs[@]}" --out $out/results
+    write_reports
   fi
 }
 

@@ -76,10 +76,10 @@ extract_mean() {
   done
 }
 
-# verify EXP NAME SCP SET: trials of unseen voices, EXP/eer_NAME.{json,tsv}
+# verify EXP NAME SCP SET: trials of unseen voices, EXP/eer_NAME.{json,tsv} and EXP/scores_NAME
 verify() {
   echo "verification of the voices of $4, $2:"
-  unbraid score --trials "data/$4/trials" --out "$1/eer_$2" "scp:$3"
+  unbraid score --trials "data/$4/trials" --out "$1/eer_$2" --scores "$1/scores_$2" "scp:$3"
 }
 
 # files_of FOLDER: the results of its probes, with commas between.
@@ -108,7 +108,16 @@ show_results() {
   show_probes . results
   show_abx
   show_eers
+  write_reports
   say_where
+}
+
+# write_reports: of each run a page of everything, EXP/report.html
+write_reports() {
+  local exp data=()
+  [ ! -e data/test/utt2spk ] || data=(--data data/test)
+  echo
+  for exp in $(each_exp); do unbraid report --exp "$exp" "${data[@]}"; done
 }
 
 # show_abx: the mean over seeds of every EXP/abx.tsv, where a recipe has them.
@@ -157,6 +166,7 @@ say_where() {
     cat << END
 
 $conf:
+  everything on a page    $exp/report.html
   codes, frame by frame   $exp/phonetic_test.scp
   speaker embeddings      $exp/speaker_test.scp
   weights                 $exp/last/weights.safetensors

@@ -3,16 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use ndarray::Array2;
 
 use super::resynthesis::ResynthesisArgs;
-use crate::eval::swap::lend;
-use crate::io::audio::{AudioOptions, Waveform, read_audio, write_wav};
+use crate::eval::convert::Converter;
+use crate::io::audio::{AudioOptions, read_audio, write_wav};
 use crate::io::kaldi::TableWriter;
-use crate::method::speech::load;
 use crate::nn::device::DeviceChoice;
-use crate::signal::resample::resample;
-use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
 
 /// Say one recording's words with another's voice.
@@ -56,22 +52,10 @@ pub struct ConvertArgs {
 pub fn run(args: ConvertArgs) -> anyhow::Result<()> {
     let device = args.device.resolve()?;
     let experiment = Experiment::open(&args.exp)?;
-    let (model, settled) = load(&experiment, &args.checkpoint, device)?;
-    let options = FrontEndOptions::read(args.exp.join("front_end.toml"))?;
-    let front_end = FrontEnd::new(options.clone())?;
-    let feats_of = |path: &PathBuf| -> crate::Result<Array2<f32>> {
-        let Waveform {
-            samples,
-            sample_rate_hz,
-        } = read_audio(path, &AudioOptions::default())?;
-        let rate = front_end.sample_rate_hz() as u32;
-        front_end.compute(&resample(&samples, sample_rate_hz, rate)?)
-    };
+    let converter = Converter::open(&experiment, &args.checkpoint, device)?;
+    let feats_of = |path| converter.feats(&read_audio(path, &AudioOptions::default())?);
     let (source, voice) = (feats_of(&args.source)?, feats_of(&args.voice)?);
-    let view = &settled.view;
-    let seen = (view.apply(source.clone()), view.apply(voice));
-    let lent = lend(model.as_ref(), device, &seen.0, &seen.1)?;
-    let feats = view.restore(lent, &source);
+    let feats = converter.convert(&source, &voice)?;
     if let Some(target) = &args.feats {
         let name = |path: &PathBuf| {
             path.file_stem()
@@ -83,7 +67,9 @@ pub fn run(args: ConvertArgs) -> anyhow::Result<()> {
         writer.finish()?;
     }
     if let Some(out) = &args.out {
-        let waveform = args.resynthesis.waveform(&options, feats.view())?;
+        let waveform = args
+            .resynthesis
+            .waveform(converter.front_end(), feats.view())?;
         write_wav(out, &waveform)?;
     }
     Ok(())

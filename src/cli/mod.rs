@@ -36,6 +36,7 @@ mod pitch;
 mod plot;
 mod probe;
 mod progress;
+mod report;
 mod results;
 mod resynthesis;
 mod sample;
@@ -107,6 +108,7 @@ enum Command {
     Results(results::ResultsArgs),
     Frontier(frontier::FrontierArgs),
     Map(map::MapArgs),
+    Report(report::ReportArgs),
     CtmToAli(ctm_to_ali::CtmToAliArgs),
     Completions(shell::CompletionsArgs),
     Man(shell::ManArgs),
@@ -159,6 +161,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Results(args) => results::run(args),
         Command::Frontier(args) => frontier::run(args),
         Command::Map(args) => map::run(args),
+        Command::Report(args) => report::run(args),
         Command::CtmToAli(args) => ctm_to_ali::run(args),
         Command::Completions(args) => shell::completions(&args, Cli::command()),
         Command::Man(args) => shell::man(&args, Cli::command()),

@@ -10,6 +10,9 @@ use tch::Device;
 
 use crate::error::{Error, Result};
 
+/// The libtorch that the crate is built against; torch-sys takes no other.
+pub const LIBTORCH: &str = "2.11.0";
+
 /// What the user asks for with `--device`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -60,7 +63,7 @@ fn load_cuda() -> std::result::Result<(), String> {
                 .join("libtorch_cuda.so");
             if !library.exists() {
                 return Err(format!(
-                    "no {}: point LD_LIBRARY_PATH at the lib folder of a PyTorch 2.11.0 with CUDA",
+                    "no {}: point LD_LIBRARY_PATH at the lib folder of a PyTorch {LIBTORCH} with CUDA",
                     library.display()
                 ));
             }

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use super::labels::{Box2, Labels};
+use super::markup::escape;
 
 /// An axis of shares, shown in percent.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,17 +66,22 @@ const NAME: (f64, f64) = (8.4, 15.0);
 const NOTE: (f64, f64) = (6.2, 12.0);
 
 /// Colours told apart by colour-blind people; yellow is left out, which white paper swallows. On dark pages the two
-/// darkest change to lighter ones.
+/// darkest change to lighter ones. Every rule begins with the chart's class, since within a page of HTML a style is the
+/// whole page's.
 const STYLE: &str = "
-text{font:13px system-ui,sans-serif;fill:#222}
-.title{font-size:16px;font-weight:600}.name{font-weight:600}.note{font-size:11px;fill:#555}
-.page{fill:#fff}.grid{stroke:#e4e4e4}.axis{stroke:#888;fill:none}.chance{stroke:#777;stroke-dasharray:5 4}
-.line{fill:none;stroke-width:2}.spread{stroke-width:1;opacity:.6}
-.c0{stroke:#0072b2}.c1{stroke:#d55e00}.c2{stroke:#009e73}.c3{stroke:#cc79a7}.c4{stroke:#e69f00}.c5{stroke:#56b4e9}.c6{stroke:#222}
-.m0{fill:#0072b2}.m1{fill:#d55e00}.m2{fill:#009e73}.m3{fill:#cc79a7}.m4{fill:#e69f00}.m5{fill:#56b4e9}.m6{fill:#222}
-@media (prefers-color-scheme:dark){
-text{fill:#eee}.note{fill:#aaa}.page{fill:#1b1b1b}.grid{stroke:#333}
-.c0{stroke:#56b4e9}.c5{stroke:#f0e442}.c6{stroke:#eee}.m0{fill:#56b4e9}.m5{fill:#f0e442}.m6{fill:#eee}}
+.chart text{font:13px system-ui,sans-serif;fill:#222}
+.chart .title{font-size:16px;font-weight:600}.chart .name{font-weight:600}.chart .note{font-size:11px;fill:#555}
+.chart .page{fill:#fff}.chart .grid{stroke:#e4e4e4}.chart .axis{stroke:#888;fill:none}
+.chart .chance{stroke:#777;stroke-dasharray:5 4}
+.chart .line{fill:none;stroke-width:2}.chart .spread{stroke-width:1;opacity:.6}
+.chart .c0{stroke:#0072b2}.chart .c1{stroke:#d55e00}.chart .c2{stroke:#009e73}.chart .c3{stroke:#cc79a7}
+.chart .c4{stroke:#e69f00}.chart .c5{stroke:#56b4e9}.chart .c6{stroke:#222}
+.chart .m0{fill:#0072b2}.chart .m1{fill:#d55e00}.chart .m2{fill:#009e73}.chart .m3{fill:#cc79a7}
+.chart .m4{fill:#e69f00}.chart .m5{fill:#56b4e9}.chart .m6{fill:#222}
+@media screen and (prefers-color-scheme:dark){
+.chart text{fill:#eee}.chart .note{fill:#aaa}.chart .page{fill:#1b1b1b}.chart .grid{stroke:#333}
+.chart .c0{stroke:#56b4e9}.chart .c5{stroke:#f0e442}.chart .c6{stroke:#eee}
+.chart .m0{fill:#56b4e9}.chart .m5{fill:#f0e442}.chart .m6{fill:#eee}}
 ";
 const COLOURS: usize = 7;
 
@@ -95,8 +101,8 @@ impl Chart {
         );
         let title = escape(&self.title);
         let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" \
-             height=\"{HEIGHT}\" role=\"img\">\n<title>{title}</title>\n<style>{STYLE}</style>\n\
+            "<svg class=\"chart\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
+             width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\">\n<title>{title}</title>\n<style>{STYLE}</style>\n\
              <rect class=\"page\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>\n"
         );
         text(&mut svg, "title", (FIELD.x.0, 28.0), "start", &self.title);
@@ -312,12 +318,6 @@ fn text(svg: &mut String, class: &str, at: (f64, f64), anchor: &str, words: &str
     );
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -358,6 +358,7 @@ mod tests {
             "chance 12.5",
             "chance 10<",
             "prefers-color-scheme:dark",
+            "<svg class=\"chart\"",
         ] {
             assert!(svg.contains(part), "{part}");
         }

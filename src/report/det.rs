@@ -4,9 +4,10 @@
 use super::picture::{Anchor, Colour, Picture, Place, Shape, TextStyle};
 use crate::eval::trials::{DetPoint, probit};
 
-const SIDE: usize = 560;
+/// Pixels across and down: few enough for the screens of phones.
+const SIZE: (usize, usize) = (440, 460);
 /// Where the field begins and ends, from the left; and from the bottom.
-const FIELD: (f64, f64) = (76.0, 536.0);
+const FIELD: (f64, f64) = (66.0, 424.0);
 const TOP: f64 = 56.0;
 const INK: Colour = Colour([34, 34, 34, 255]);
 const GREY: Colour = Colour([120, 120, 120, 255]);
@@ -14,6 +15,8 @@ const PALE: Colour = Colour([225, 225, 225, 255]);
 const BLUE: Colour = Colour([0, 114, 178, 255]);
 const ORANGE: Colour = Colour([213, 94, 0, 255]);
 
+/// Pixels that a number takes below the field.
+const ROOM: f64 = 24.0;
 /// Rates that are marked, in percent.
 const MARKS: [f64; 14] = [
     0.001, 0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 80.0, 95.0, 99.0,
@@ -49,8 +52,8 @@ pub fn det_picture(trials: &str, curve: &[DetPoint], eer: f64) -> Picture {
         });
     }
     Picture {
-        width: SIDE,
-        height: SIDE,
+        width: SIZE.0,
+        height: SIZE.1,
         title: format!("DET curve of {trials}"),
         shapes,
     }
@@ -99,6 +102,7 @@ impl Scale {
 
     fn axes(&self, shapes: &mut Vec<Shape>) {
         let (low, high) = self.rates;
+        let mut told = f64::NEG_INFINITY;
         for mark in MARKS {
             let rate = mark / 100.0;
             if !self.holds(rate) {
@@ -109,8 +113,11 @@ impl Scale {
             shapes.push(line(vec![(left, TOP), (left, bottom)], PALE, 1.0));
             shapes.push(line(vec![(FIELD.0, down), (FIELD.1, down)], PALE, 1.0));
             let words = mark.to_string();
-            let under = (left, bottom + 16.0);
-            shapes.push(text(under, words.clone(), Anchor::Middle, GREY));
+            if left - told >= ROOM {
+                let under = (left, bottom + 16.0);
+                shapes.push(text(under, words.clone(), Anchor::Middle, GREY));
+                told = left;
+            }
             shapes.push(text((FIELD.0 - 6.0, down + 4.0), words, Anchor::End, GREY));
         }
         let diagonal = vec![self.place(low, low), self.place(high, high)];

@@ -2,12 +2,17 @@
 //! pictures of utterances and maps of points as SVG and PNG, and grids of images as PNG.
 
 pub mod chart;
+pub mod curves;
 #[cfg(feature = "torch")]
 pub mod det;
+#[cfg(feature = "torch")]
+pub mod experiment;
 #[cfg(feature = "torch")]
 pub mod frontier;
 pub mod grid;
 pub mod labels;
+pub mod markup;
+pub mod page;
 pub mod picture;
 pub mod scatter;
 #[cfg(feature = "torch")]

@@ -1,5 +1,6 @@
 //! A map of points, each marked by its class, for any eyes: a class has a colour and a shape.
 
+use std::collections::BTreeSet;
 use std::f64::consts::TAU;
 
 use super::picture::{Anchor, Colour, Picture, Place, Shape, TextStyle, text_width};
@@ -16,15 +17,31 @@ pub struct Scatter {
     pub axes: [String; 2],
     /// Where they are; both axes have one scale.
     pub points: Vec<(f64, f64)>,
+    /// What is told of each point that is pointed at, where an SVG is looked at alone or in a page; may be empty.
+    pub hints: Vec<String>,
     /// By point, the place of its class in `names`.
     pub classes: Vec<usize>,
     /// Names of the classes.
     pub names: Vec<String>,
 }
 
-/// The side of the square that points lie in, and its upper left corner.
-const FIELD: f64 = 620.0;
-const CORNER: Place = (40.0, 76.0);
+/// A square that points lie in: its upper left corner and its side.
+#[derive(Debug, Clone, Copy)]
+struct Field {
+    corner: Place,
+    side: f64,
+}
+
+/// That of a whole picture, below its title.
+const FIELD: Field = Field {
+    corner: (40.0, 76.0),
+    side: 620.0,
+};
+/// That of a picture without words of its own, which is small enough for the screens of phones.
+const BARE: Field = Field {
+    corner: (22.0, 4.0),
+    side: 414.0,
+};
 /// From the edge of the square to the outermost point.
 const INSET: f64 = 14.0;
 const BELOW: f64 = 36.0;
@@ -58,6 +75,28 @@ const COLOURS: [[u8; 3]; 10] = [
 ];
 /// Shapes, so that 70 classes differ in one or the other.
 const MARKS: usize = 7;
+/// Classes that differ by colour or shape.
+pub const TOLD_APART: usize = COLOURS.len() * MARKS;
+/// Side of a mark in a legend of a page's own.
+const KEY: f64 = 16.0;
+
+/// Classes by point, and their names in order, of the points' labels.
+pub fn classes(labels: &[&str]) -> (Vec<usize>, Vec<String>) {
+    let names: BTreeSet<&str> = labels.iter().copied().collect();
+    let names: Vec<String> = names.into_iter().map(String::from).collect();
+    let class = |label: &&str| names.partition_point(|name| name.as_str() < *label);
+    (labels.iter().map(class).collect(), names)
+}
+
+/// The mark of a class alone, for a legend of a page's own.
+pub fn key(class: usize) -> Picture {
+    Picture {
+        width: KEY as usize,
+        height: KEY as usize,
+        title: String::new(),
+        shapes: marker((KEY / 2.0, KEY / 2.0), class, 5.0).into(),
+    }
+}
 
 impl Scatter {
     /// The picture. Points of different classes are laid over each other in turns, so that none hides another's.
@@ -67,32 +106,57 @@ impl Scatter {
     /// `names` for a class without one.
     pub fn picture(&self) -> Result<Picture> {
         self.check()?;
-        let mut shapes = vec![];
-        let field = Shape::Line {
-            points: corners(CORNER, FIELD),
-            stroke: EDGE,
-            width: 1.0,
-        };
-        shapes.push(field);
+        let mut shapes = self.field(FIELD);
         self.words(&mut shapes);
-        let places = self.places();
-        for point in shuffled(places.len()) {
-            shapes.extend(marker(
-                places[point],
-                self.classes[point],
-                size(places.len()),
-            ));
-        }
         let right = self.legend(&mut shapes);
         let titles = [(&self.title, 17.0), (&self.subtitle, 12.0)];
-        let titled = titles.map(|(words, size)| CORNER.0 + text_width(words, size));
+        let titled = titles.map(|(words, size)| FIELD.corner.0 + text_width(words, size));
         let width = titled.into_iter().fold(right, f64::max) + 20.0;
         Ok(Picture {
             width: width.ceil() as usize,
-            height: (CORNER.1 + FIELD + BELOW) as usize,
+            height: (FIELD.corner.1 + FIELD.side + BELOW) as usize,
             title: self.title.clone(),
             shapes,
         })
+    }
+
+    /// The points and their axes alone, 440 pixels wide: title and legend ([`key`]) are the page's.
+    ///
+    /// # Errors
+    /// As [`Scatter::picture`].
+    pub fn bare(&self) -> Result<Picture> {
+        self.check()?;
+        let mut shapes = self.field(BARE);
+        self.axis_names(&mut shapes, BARE);
+        let named = self.axes.iter().any(|name| !name.is_empty());
+        let below = if named { BELOW - 10.0 } else { 4.0 };
+        Ok(Picture {
+            width: (BARE.corner.0 + BARE.side + 4.0) as usize,
+            height: (BARE.corner.1 + BARE.side + below) as usize,
+            title: self.title.clone(),
+            shapes,
+        })
+    }
+
+    /// The square and the points in it.
+    fn field(&self, field: Field) -> Vec<Shape> {
+        let mut shapes = vec![Shape::Line {
+            points: corners(field.corner, field.side),
+            stroke: EDGE,
+            width: 1.0,
+        }];
+        let places = self.places(field);
+        for point in shuffled(places.len()) {
+            let mark = marker(places[point], self.classes[point], size(places.len()));
+            match self.hints.get(point) {
+                None => shapes.extend(mark),
+                Some(hint) => shapes.push(Shape::Hinted {
+                    hint: hint.clone(),
+                    shapes: mark.into(),
+                }),
+            }
+        }
+        shapes
     }
 
     fn check(&self) -> Result<()> {
@@ -130,7 +194,7 @@ impl Scatter {
     }
 
     /// Pixels of the points: their middle in the middle, with one scale for both axes. Up is more.
-    fn places(&self) -> Vec<Place> {
+    fn places(&self, field: Field) -> Vec<Place> {
         let range = |of: fn(&(f64, f64)) -> f64| {
             let values = self.points.iter().map(of);
             values.fold(
@@ -143,9 +207,13 @@ impl Scatter {
         let half = (x.1 / 2.0 - x.0 / 2.0).max(y.1 / 2.0 - y.0 / 2.0);
         let half = if half > 0.0 { half } else { 1.0 };
         let place = |value: f64, (least, most): (f64, f64)| {
-            (value - (least / 2.0 + most / 2.0)) / half * (FIELD / 2.0 - INSET)
+            (value - (least / 2.0 + most / 2.0)) / half * (field.side / 2.0 - INSET)
         };
-        let middle = (CORNER.0 + FIELD / 2.0, CORNER.1 + FIELD / 2.0);
+        let Field {
+            corner: (left, top),
+            side,
+        } = field;
+        let middle = (left + side / 2.0, top + side / 2.0);
         let pixels =
             |point: &(f64, f64)| (middle.0 + place(point.0, x), middle.1 - place(point.1, y));
         self.points.iter().map(pixels).collect()
@@ -158,23 +226,39 @@ impl Scatter {
                 shapes.push(Shape::Text { at, words, style });
             }
         };
-        put((CORNER.0, 34.0), &self.title, style(17.0, INK));
-        put((CORNER.0, 58.0), &self.subtitle, style(12.0, FAINT));
-        let middle = TextStyle {
-            anchor: Anchor::Middle,
-            ..style(12.0, FAINT)
-        };
-        let bottom = CORNER.1 + FIELD + 20.0;
-        put((CORNER.0 + FIELD / 2.0, bottom), &self.axes[0], middle);
-        let upwards = TextStyle {
-            upwards: true,
-            ..middle
-        };
-        put(
-            (CORNER.0 - 14.0, CORNER.1 + FIELD / 2.0),
-            &self.axes[1],
-            upwards,
-        );
+        let left = FIELD.corner.0;
+        put((left, 34.0), &self.title, style(17.0, INK));
+        put((left, 58.0), &self.subtitle, style(12.0, FAINT));
+        self.axis_names(shapes, FIELD);
+    }
+
+    fn axis_names(&self, shapes: &mut Vec<Shape>, field: Field) {
+        let Field {
+            corner: (left, top),
+            side,
+        } = field;
+        let [right, up] = [
+            ((left + side / 2.0, top + side + 20.0), false),
+            ((left - 10.0, top + side / 2.0), true),
+        ]
+        .map(|(at, upwards)| {
+            let anchor = Anchor::Middle;
+            let style = style(12.0, FAINT);
+            (
+                at,
+                TextStyle {
+                    anchor,
+                    upwards,
+                    ..style
+                },
+            )
+        });
+        for ((at, style), words) in [right, up].into_iter().zip(&self.axes) {
+            if !words.is_empty() {
+                let words = words.clone();
+                shapes.push(Shape::Text { at, words, style });
+            }
+        }
     }
 
     /// Names beside their marks, right of the field; where the last column ends.
@@ -190,10 +274,13 @@ impl Scatter {
         if shown < self.names.len() {
             names.push(format!("and {} more", self.names.len() - shown));
         }
-        let mut left = CORNER.0 + FIELD + 24.0;
+        let mut left = FIELD.corner.0 + FIELD.side + 24.0;
         for (column, names) in names.chunks(LINES).enumerate() {
             for (line, name) in names.iter().enumerate() {
-                let (class, middle) = (column * LINES + line, CORNER.1 + 8.0 + line as f64 * LINE);
+                let (class, middle) = (
+                    column * LINES + line,
+                    FIELD.corner.1 + 8.0 + line as f64 * LINE,
+                );
                 if class < shown {
                     shapes.extend(marker((left, middle), class, 5.5));
                 }
@@ -318,6 +405,7 @@ mod tests {
             subtitle: format!("{} utterances, t-SNE", 40 * classes),
             axes: ["first principal component".into(), "second".into()],
             points: (0..40 * classes).map(place).collect(),
+            hints: Vec::new(),
             classes: (0..40 * classes).map(|item| item % classes).collect(),
             names: (0..classes)
                 .map(|class| format!("speaker {class}"))
@@ -329,9 +417,12 @@ mod tests {
     fn every_point_lies_in_the_field_and_every_class_has_a_name() {
         for classes in [1, 3, 10, 200] {
             let scatter = scatter(classes);
-            for (x, y) in scatter.places() {
-                assert!(x > CORNER.0 && x < CORNER.0 + FIELD);
-                assert!(y > CORNER.1 && y < CORNER.1 + FIELD);
+            for field in [FIELD, BARE] {
+                let (left, top) = field.corner;
+                for (x, y) in scatter.places(field) {
+                    assert!(x > left && x < left + field.side);
+                    assert!(y > top && y < top + field.side);
+                }
             }
             let picture = scatter.picture().unwrap();
             let texts = picture.shapes.iter().filter_map(|shape| match shape {
@@ -354,6 +445,22 @@ mod tests {
     }
 
     #[test]
+    fn a_page_has_hints_and_a_legend_of_its_own() {
+        let labels = ["b", "a", "b"];
+        let (classes, names) = classes(&labels);
+        assert_eq!((classes.as_slice(), names.len()), (&[1, 0, 1][..], 2));
+        let mut told = scatter(1);
+        told.hints = (0..40).map(|item| format!("<u{item}>")).collect();
+        let svg = told.bare().unwrap().inline_svg(400);
+        assert_eq!(svg.matches("<title>&lt;u").count(), 40);
+        assert!(
+            !svg.contains(">speaker 0<") && svg.contains(">second<"),
+            "{svg}"
+        );
+        assert_ne!(key(0).inline_svg(16), key(1).inline_svg(16));
+    }
+
+    #[test]
     fn one_place_and_the_greatest_numbers_are_drawn() {
         for points in [vec![(3.0, 3.0); 2], vec![(f64::MIN, 0.0), (f64::MAX, 1.0)]] {
             let scatter = Scatter {
@@ -363,7 +470,7 @@ mod tests {
             };
             assert!(
                 scatter
-                    .places()
+                    .places(FIELD)
                     .iter()
                     .all(|(x, y)| x.is_finite() && y.is_finite())
             );

@@ -23,6 +23,16 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// Names of the columns.
+    pub fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    /// The rows, in order.
+    pub fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
     /// Tab-separated lines, the header first.
     pub fn to_tsv(&self) -> String {
         let line = |cells: &Vec<String>| cells.join("\t") + "\n";

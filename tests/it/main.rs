@@ -28,6 +28,7 @@ mod pitch;
 mod plot;
 mod probe;
 mod recipes;
+mod report;
 mod score;
 mod setup;
 mod shell;

@@ -1,6 +1,6 @@
 //! What methods that make images are judged by: distances between the features of real and made images, how clusters
-//! answer to classes, what codes tell their nearest neighbours and a linear classifier, and maps of them. Plain numbers
-//! go in and come out; `evaluate` and `gallery` put them together for each method.
+//! answer to classes, what codes tell their nearest neighbours and a linear classifier. Plain numbers go in and come out;
+//! `evaluate` and `gallery` put them together for each method.
 
 pub mod assignment;
 pub mod codes;
@@ -10,7 +10,6 @@ pub mod frechet;
 pub mod gallery;
 pub mod kid;
 pub mod linear;
-pub mod map;
 pub mod neighbours;
 pub mod samples;
 pub mod score;
@@ -42,7 +41,11 @@ impl Labelled<'_> {
 }
 
 /// Refuses less than `least` items, vectors without dimensions and what is not finite.
-fn check_vectors<T: Copy + Into<f64>>(name: &str, vectors: &Array2<T>, least: usize) -> Result<()> {
+pub(super) fn check_vectors<T: Copy + Into<f64>>(
+    name: &str,
+    vectors: &Array2<T>,
+    least: usize,
+) -> Result<()> {
     let (items, dims) = vectors.dim();
     if items < least || dims == 0 {
         let expected = format!("at least {least} vectors of at least one number");
@@ -69,29 +72,29 @@ fn check_dims<T>(names: [&str; 2], sets: [&Array2<T>; 2]) -> Result<()> {
 }
 
 /// A copy for libtorch, `[items, dims]`.
-fn tensor<T: Element + Clone>(values: &Array2<T>) -> Result<Tensor> {
+pub(super) fn tensor<T: Element + Clone>(values: &Array2<T>) -> Result<Tensor> {
     Ok(Tensor::try_from(values.as_standard_layout())?)
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     //! What scipy and scikit-learn say, from `tests/oracles/image_scores.py`.
 
     use ndarray::Array2;
     use serde::Deserialize;
 
     #[derive(Deserialize)]
-    pub(super) struct Golden {
+    pub(in crate::eval) struct Golden {
         pub(super) frechet: Vec<Pair>,
         pub(super) kid: Vec<Pair>,
         pub(super) assignment: Vec<Assignment>,
         pub(super) linear: Vec<Linear>,
-        pub(super) affinities: Vec<Affinities>,
+        pub(in crate::eval) affinities: Vec<Affinities>,
     }
 
     /// Two sets and the distance between them.
     #[derive(Deserialize)]
-    pub(super) struct Pair {
+    pub(in crate::eval) struct Pair {
         pub(super) name: String,
         first: Vec<Vec<f64>>,
         second: Vec<Vec<f64>>,
@@ -99,13 +102,13 @@ mod tests {
     }
 
     #[derive(Deserialize)]
-    pub(super) struct Assignment {
+    pub(in crate::eval) struct Assignment {
         counts: Vec<Vec<usize>>,
         pub(super) accuracy: f64,
     }
 
     #[derive(Deserialize)]
-    pub(super) struct Linear {
+    pub(in crate::eval) struct Linear {
         vectors: Vec<Vec<f64>>,
         pub(super) labels: Vec<usize>,
         pub(super) decay: f64,
@@ -113,10 +116,10 @@ mod tests {
     }
 
     #[derive(Deserialize)]
-    pub(super) struct Affinities {
+    pub(in crate::eval) struct Affinities {
         vectors: Vec<Vec<f64>>,
-        pub(super) perplexity: f64,
-        pub(super) affinities: Vec<Vec<f64>>,
+        pub(in crate::eval) perplexity: f64,
+        pub(in crate::eval) affinities: Vec<Vec<f64>>,
     }
 
     impl Pair {
@@ -141,12 +144,12 @@ mod tests {
     }
 
     impl Affinities {
-        pub(super) fn vectors(&self) -> Array2<f64> {
+        pub(in crate::eval) fn vectors(&self) -> Array2<f64> {
             matrix(&self.vectors)
         }
     }
 
-    pub(super) fn golden() -> Golden {
+    pub(in crate::eval) fn golden() -> Golden {
         serde_json::from_str(include_str!("../../../tests/golden/image_scores.json")).unwrap()
     }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 pub(crate) use cllr::softplus;
 pub use det::{DetPoint, probit};
 pub use detection::{Detection, ScoredTrials, Verification};
-pub use scores::{ScoreLine, each_score, read_scored};
+pub use scores::{ScoreLine, are_of, each_score, read_scored};
 
 use crate::error::{Error, Result};
 use crate::io::lines::LineBlocks;

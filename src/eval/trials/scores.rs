@@ -50,6 +50,21 @@ pub fn each_score(path: &Path, mut each: impl FnMut(ScoreLine) -> Result<()>) ->
     Ok(())
 }
 
+/// Whether the first line of a file of scores tells of the first trial of a list, as `unbraid score` writes them.
+///
+/// # Errors
+/// As [`read_scored`]; [`Error::Format`] for a file without a line.
+pub fn are_of(trials: &Path, scores: &Path) -> Result<bool> {
+    let none = |path: &Path| Error::format(path, "at least one line", "none");
+    let mut reader = TrialReader::open(trials)?;
+    let block = reader.next_block()?.ok_or_else(|| none(trials))?;
+    let lines = LineBlocks::open(scores)?.next_block(1)?;
+    let lines = lines.ok_or_else(|| none(scores))?.lines;
+    let first = lines.first().ok_or_else(|| none(scores))?;
+    let (trial, score) = (block.trial(0)?, ScoreLine::parse(scores, 1, first)?);
+    Ok((trial.enrolment, trial.test) == (score.enrolment, score.test))
+}
+
 /// Puts scores together with the answers of their trials: line by line the same trials, as `unbraid score` writes them.
 ///
 /// # Errors
@@ -121,6 +136,12 @@ mod tests {
         };
         let key = "a b target\na c nontarget\n";
         assert_eq!(read(key, "a b 1.5\na c -2\n"), Ok((vec![1.5], vec![-2.0])));
+        assert!(are_of(&trials, &scores).unwrap());
+        std::fs::write(&scores, "a c -2\na b 1.5\n").unwrap();
+        assert!(!are_of(&trials, &scores).unwrap());
+        std::fs::write(&scores, "").unwrap();
+        let error = are_of(&trials, &scores).unwrap_err().to_string();
+        assert!(error.ends_with("s: expected at least one line, found none"));
         for (trials, scores, expected) in [
             (
                 key,

@@ -39,7 +39,7 @@ use crate::error::Result;
 pub use raw::{RawFormat, RawSamples};
 pub use reader::AudioReader;
 pub use source::{AudioSource, Pipes};
-pub use wav::write_wav;
+pub use wav::{wav_bytes, write_wav};
 
 /// One channel of audio in memory.
 #[derive(Debug, Clone, PartialEq)]

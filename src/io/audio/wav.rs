@@ -1,7 +1,7 @@
 //! Plain PCM through hound, which is handed blocks of samples under a header of our own: it refuses chunks of odd length,
 //! the open sizes that programs write to a pipe and sizes beyond 32 bits, and all of them are met.
 
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Read, Seek, Write};
 use std::path::Path;
 
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
@@ -77,27 +77,44 @@ pub(super) fn wav_error(name: &Path, error: &hound::Error) -> Error {
 /// [`Error::Io`] when the file cannot be written.
 pub fn write_wav(path: impl AsRef<Path>, waveform: &Waveform) -> Result<usize> {
     let path = path.as_ref();
+    let failed = |error: hound::Error| match error {
+        hound::Error::IoError(source) => Error::io(path)(source),
+        other => Error::format(path, "audio that fits a WAV file", format!("{other}")),
+    };
+    let mut file = AtomicFile::create(path)?;
+    let clipped = write_samples(&mut file, waveform).map_err(failed)?;
+    file.commit()?;
+    Ok(clipped)
+}
+
+/// The file that [`write_wav`] writes, in memory.
+///
+/// # Errors
+/// [`Error::Format`] for more samples than the format can hold.
+pub fn wav_bytes(waveform: &Waveform) -> Result<Vec<u8>> {
+    let mut bytes = Cursor::new(Vec::new());
+    write_samples(&mut bytes, waveform)
+        .map_err(|error| Error::format("WAV", "audio that fits a WAV file", format!("{error}")))?;
+    Ok(bytes.into_inner())
+}
+
+/// Returns how many samples were clipped.
+fn write_samples(to: impl Write + Seek, waveform: &Waveform) -> Result<usize, hound::Error> {
     let spec = WavSpec {
         channels: 1,
         sample_rate: waveform.sample_rate_hz,
         bits_per_sample: 16,
         sample_format: SampleFormat::Int,
     };
-    let failed = |error: hound::Error| match error {
-        hound::Error::IoError(source) => Error::io(path)(source),
-        other => Error::format(path, "audio that fits a WAV file", format!("{other}")),
-    };
-    let mut file = AtomicFile::create(path)?;
-    let mut writer = WavWriter::new(&mut file, spec).map_err(failed)?;
+    let mut writer = WavWriter::new(to, spec)?;
     let mut clipped = 0;
     for sample in &waveform.samples {
         let scaled = (sample * 32768.0).round();
         let fitting = scaled.clamp(-32768.0, 32767.0);
         clipped += usize::from(fitting != scaled);
-        writer.write_sample(fitting as i16).map_err(failed)?;
+        writer.write_sample(fitting as i16)?;
     }
-    writer.finalize().map_err(failed)?;
-    file.commit()?;
+    writer.finalize()?;
     Ok(clipped)
 }
 
@@ -158,6 +175,7 @@ mod tests {
         let path = dir.path().join("a.wav");
         let waveform = decode(ramp16()).unwrap();
         assert_eq!(write_wav(&path, &waveform).unwrap(), 0);
+        assert_eq!(std::fs::read(&path).unwrap(), wav_bytes(&waveform).unwrap());
         assert_eq!(
             read_audio(&path, &AudioOptions::default()).unwrap(),
             waveform

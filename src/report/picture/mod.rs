@@ -73,6 +73,8 @@ pub enum Shape {
         words: String,
         style: TextStyle,
     },
+    /// Shapes that tell something to those who point at them; of a PNG nobody asks.
+    Hinted { hint: String, shapes: Vec<Shape> },
     /// A raster, a pixel a value, from its upper left corner.
     Raster { at: Place, image: Image },
 }
@@ -187,6 +189,14 @@ mod tests {
             Shape::Raster {
                 at: (150.0, 20.0),
                 image: Image::new(3, 2, vec![0, 63, 0, 63, 0, 63]),
+            },
+            Shape::Hinted {
+                hint: "b>".into(),
+                shapes: vec![Shape::Rectangle {
+                    at: (190.0, 90.0),
+                    size: (5.0, 5.0),
+                    fill: BLACK,
+                }],
             },
         ];
         Picture {

@@ -92,6 +92,7 @@ fn draw(pixels: &mut Pixmap, shape: &Shape) {
             }
         }
         Shape::Text { at, words, style } => text(pixels, *at, words, style),
+        Shape::Hinted { shapes, .. } => shapes.iter().for_each(|shape| draw(pixels, shape)),
         Shape::Raster { at, image } => copy(pixels, *at, image),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::super::markup::{base64, escape};
 use super::{Anchor, Colour, Picture, Place, Shape, TextStyle};
 
 impl Picture {
@@ -14,11 +15,28 @@ impl Picture {
              <title>{}</title>\n<rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n",
             escape(&self.title)
         );
+        self.draw(&mut svg);
+        svg + "</svg>\n"
+    }
+
+    /// The picture as an SVG element of a page: as wide as its place but no wider than `most` pixels, on the page's own
+    /// paper. Its colours are attributes, so that a page's style can change each into another.
+    pub fn inline_svg(&self, most: usize) -> String {
+        let Self { width, height, .. } = self;
+        let mut svg = format!(
+            "<svg class=\"picture\" viewBox=\"0 0 {width} {height}\" style=\"max-width:{most}px\" role=\"img\" \
+             aria-label=\"{}\" font-family=\"DejaVu Sans,Verdana,sans-serif\">\n",
+            escape(&self.title)
+        );
+        self.draw(&mut svg);
+        svg + "</svg>\n"
+    }
+
+    fn draw(&self, svg: &mut String) {
         for shape in &self.shapes {
             // Writing to a string cannot fail.
-            let _ = draw(&mut svg, shape);
+            let _ = draw(svg, shape);
         }
-        svg + "</svg>\n"
     }
 }
 
@@ -68,6 +86,11 @@ fn draw(svg: &mut String, shape: &Shape) -> std::fmt::Result {
             writeln!(svg, "</g>")
         }
         Shape::Text { at, words, style } => text(svg, *at, words, style),
+        Shape::Hinted { hint, shapes } => {
+            writeln!(svg, "<g class=\"hinted\"><title>{}</title>", escape(hint))?;
+            shapes.iter().try_for_each(|shape| draw(svg, shape))?;
+            writeln!(svg, "</g>")
+        }
         Shape::Raster { at, image } => writeln!(
             svg,
             "<image x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" href=\"data:image/png;base64,{}\"/>",
@@ -125,35 +148,9 @@ fn painted(what: &str, Colour([r, g, b, opacity]): Colour) -> String {
     }
 }
 
-/// Text without what XML reads, and without control characters, which it forbids.
-fn escape(text: &str) -> String {
-    let kept: String = text.chars().filter(|c| !c.is_control()).collect();
-    kept.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-}
-
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for at in 0..4 {
-            match at <= chunk.len() {
-                true => text.push(char::from(LETTERS[(bits >> (18 - 6 * at) & 63) as usize])),
-                false => text.push('='),
-            }
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::one_of_each;
-    use super::*;
 
     #[test]
     fn shapes_are_there_and_words_escaped() {
@@ -166,21 +163,9 @@ mod tests {
             "<circle cx=\"50\" cy=\"50\" r=\"4\"/>",
             ">a &lt; \u{259}&amp;</text>",
             "href=\"data:image/png;base64,iVBORw0KGgo",
+            "<g class=\"hinted\"><title>b&gt;</title>\n<rect",
         ] {
             assert!(svg.contains(part), "{part}: {svg}");
-        }
-    }
-
-    #[test]
-    fn base64_is_that_of_the_standard() {
-        for (bytes, text) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(base64(bytes.as_bytes()), text);
         }
     }
 }

@@ -9,6 +9,7 @@ mod tier;
 use ndarray::{Array1, Array2, ArrayView2};
 
 use self::axis::TimeAxis;
+pub(super) use self::axis::ticks;
 use super::picture::{Anchor, Colour, Picture, Place, Shape, TextStyle, text_width};
 use crate::dataset::alignment::{FrameTimes, TimedPhone};
 use crate::error::{Error, Result};
@@ -186,6 +187,35 @@ impl UtterancePlot {
             ));
         }
         Ok(())
+    }
+}
+
+/// Frequencies of a sound over time alone, 360 pixels wide, on an axis of `seconds`: for sounds side by side.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SpectrogramPlot<'a> {
+    /// What it shows, for those who cannot see it.
+    pub title: &'a str,
+    /// The sound.
+    pub waveform: &'a Waveform,
+    /// Where the axis ends, at least the length of the sound.
+    pub seconds: f64,
+}
+
+impl SpectrogramPlot<'_> {
+    /// Draws it. Colours are levels below the sound's own loudest place, over 70 dB.
+    pub fn picture(&self) -> Picture {
+        const WIDTH: f64 = 360.0;
+        let seconds = self.seconds.max(self.waveform.duration_s()).max(1e-3);
+        let mut sheet = Sheet::new(TimeAxis::new(seconds, (LEFT - 22.0, WIDTH - 10.0)));
+        sheet.top = 8.0;
+        panels::bare_spectrogram(&mut sheet, self.waveform);
+        let height = panels::seconds(&mut sheet);
+        Picture {
+            width: WIDTH as usize,
+            height: height.ceil() as usize,
+            title: self.title.to_string(),
+            shapes: sheet.shapes,
+        }
     }
 }
 
@@ -401,6 +431,31 @@ mod tests {
                 assert!(along - before + length <= room, "{words} ends outside");
             }
         }
+    }
+
+    #[test]
+    fn sounds_side_by_side_have_one_axis() {
+        let waveform = plot().waveform;
+        let plot = SpectrogramPlot {
+            title: "a",
+            waveform: &waveform,
+            seconds: 2.0,
+        };
+        let picture = plot.picture();
+        let rasters = picture.shapes.iter().filter_map(|shape| match shape {
+            Shape::Raster { at, image } => Some((at.0, image.clone())),
+            _ => None,
+        });
+        let rasters: Vec<_> = rasters.collect();
+        assert_eq!(rasters.len(), 1);
+        // Half of the axis, since the sound is half as long.
+        let whole = 360.0 - 10.0 - rasters[0].0;
+        let image = picture.inline_svg(400);
+        assert!(
+            image.contains(&format!("width=\"{}\"", (whole / 2.0) as usize)),
+            "{whole}"
+        );
+        assert!(words(&picture).contains(&"frequency, kHz"));
     }
 
     #[test]

@@ -13,6 +13,8 @@ use crate::signal::pitch::probability_of_voicing;
 const WAVEFORM: f64 = 100.0;
 const SPECTROGRAM: f64 = 200.0;
 const FEATURES: f64 = 150.0;
+/// Of sounds side by side.
+const BARE: f64 = 170.0;
 const PITCH: f64 = 120.0;
 /// A scale of colours beside a panel.
 const SCALE_WIDTH: usize = 12;
@@ -136,6 +138,33 @@ pub fn spectrogram(sheet: &mut Sheet, waveform: &Waveform) {
     upright.draw(sheet, "frequency, kHz");
     scale(sheet, SPECTROGRAM, (-RANGE_DB, 0.0), "dB");
     sheet.top += SPECTROGRAM + GAP;
+}
+
+/// The same over the sound's own part of the axis, without a scale of levels.
+pub fn bare_spectrogram(sheet: &mut Sheet, waveform: &Waveform) {
+    let (top, rows) = (sheet.top, BARE as usize);
+    let left = sheet.time.pixels.0;
+    let columns = (sheet.time.at(waveform.duration_s()) - left).max(1.0) as usize;
+    let image = Image::new(columns, rows, levels(waveform, columns, rows));
+    sheet.shapes.push(Shape::Raster {
+        at: (left, top),
+        image,
+    });
+    sheet.frame(top, BARE);
+    let upright = Upright {
+        values: (0.0, top_hz(waveform) / 1000.0),
+        top,
+        height: BARE,
+    };
+    let marks = ticks(0.0, upright.values.1, BARE / TICK);
+    for (value, text) in &marks {
+        let y = upright.at(*value);
+        sheet.line(vec![(left - 4.0, y), (left, y)], GREY, 1.0);
+        let at = (left - 8.0, y + NUMBERS * 0.36);
+        sheet.text(at, text, Anchor::End, NUMBERS, INK);
+    }
+    sheet.axis_name(top, BARE, "frequency, kHz");
+    sheet.top += BARE + GAP;
 }
 
 /// Features as a raster, a block a value. The darkest and the lightest hundredth of values share a colour each.

@@ -1,4 +1,5 @@
 //! What the tests that run the binary share.
+pub mod browser;
 pub mod corpus;
 mod oracle;
 pub mod speech;

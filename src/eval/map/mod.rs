@@ -1,6 +1,10 @@
 //! Maps in few dimensions: principal components (Pearson 1901, Hotelling 1933) and t-SNE (van der Maaten and Hinton
 //! 2008, "Visualizing data using t-SNE"), which keeps neighbours together and lets distances between groups mean little.
+//! `items` reads what is mapped.
 
+mod items;
+
+use clap::ValueEnum;
 use ndarray::{Array2, ArrayView1, Axis};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -9,8 +13,48 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::{check_vectors, tensor};
+pub use items::{Draw, LEAST_ITEMS, MapItems, label};
+
+use super::images::{check_vectors, tensor};
 use crate::error::{Error, Result};
+
+/// How many numbers become two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MapMethod {
+    /// Principal components.
+    Pca,
+    /// t-SNE.
+    Tsne,
+}
+
+impl MapMethod {
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pca => "principal components",
+            Self::Tsne => "t-SNE",
+        }
+    }
+
+    /// What its axes are, to the right and upwards; empty where they mean nothing.
+    pub fn axes(self) -> [&'static str; 2] {
+        match self {
+            Self::Pca => ["first component", "second component"],
+            Self::Tsne => ["", ""],
+        }
+    }
+
+    /// The map of `[items, numbers]`, `[items, 2]`; `options` are of t-SNE.
+    ///
+    /// # Errors
+    /// As [`pca`] and [`tsne`].
+    pub fn map(self, vectors: &Array2<f64>, options: &TsneOptions) -> Result<Array2<f64>> {
+        match self {
+            Self::Pca => pca(vectors, 2),
+            Self::Tsne => tsne(vectors, options),
+        }
+    }
+}
 
 /// The first `dims` principal components of `[items, numbers]`, `[items, dims]`, greatest first. Of each, the item that
 /// lies farthest out is on the positive side, so that a picture does not turn around. What the vectors do not span is 0.
@@ -288,8 +332,8 @@ impl Map {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::golden;
     use super::*;
+    use crate::eval::images::tests::golden;
     use ndarray::array;
 
     /// Three clusters in five dimensions, 20 items each in turns.

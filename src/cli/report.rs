@@ -1,0 +1,163 @@
+//! `unbraid report`: everything that is known of experiments as one page.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::pipes::PipeLimit;
+use super::progress;
+use crate::error::{Error, Result};
+use crate::eval::convert::Converter;
+use crate::eval::map::{Draw, LEAST_ITEMS, MOST_ITEMS};
+use crate::io::atomic;
+use crate::nn::device::DeviceChoice;
+use crate::report::experiment::{ExpFolder, Field, ListenOptions, MapsOptions, Report, TestSet};
+use crate::signal::ResynthesisOptions;
+
+/// Write everything that is known of an experiment as one page of HTML.
+///
+/// The page holds all it shows, pictures and sound too, and loads nothing: it can be sent, kept and printed. Numbers are
+/// those of the files that `probe`, `abx`, `score` and `evaluate` left in the experiment's folder; below each stands the
+/// command that makes the same again. What has no file is left out, and told at the end.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  unbraid report --exp exp/default_0 --data data/test
+  unbraid report --exp exp/a_0 --exp exp/b_0 --data data/test --out exp/side_by_side.html
+  unbraid report --exp recipes/mnist/infogan/exp/default_0
+
+What it looks for, in DIR as recipes leave it: conf.toml, inventory.json, last/state.json, log.jsonl, probe*.json,
+eer_*.json, abx.tsv, scores.json, scores_* (unbraid score --scores), phonetic_SET.scp and speaker_SET.scp, of which SET is
+the name of DATADIR, codes.scp and text of images, pictures/*.png, front_end.toml; beside DIR, log-mel_0 (raw features under
+the same probes) and results.json. A file that is there and broken is an error.
+
+Paths in scp files are taken as they stand: run it where the recipe runs.")]
+pub struct ReportArgs {
+    /// Folder of an experiment; several are put side by side.
+    #[arg(long = "exp", value_name = "DIR", required = true)]
+    exps: Vec<PathBuf>,
+    /// Data directory that it was tested on: for maps, sound and DET curves.
+    #[arg(long, value_name = "DATADIR")]
+    data: Option<PathBuf>,
+    /// The page; without, report.html in the first experiment's folder.
+    #[arg(long, value_name = "FILE.html")]
+    out: Option<PathBuf>,
+    /// Utterances to listen to, of two speakers; 0 for none. Sound is what takes most of the page.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=20))]
+    utterances: u8,
+    /// Most points on a map; of more, as many are drawn evenly.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    points: usize,
+    /// Draws the points, and the places at which t-SNE begins.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Steps of the Griffin-Lim algorithm.
+    #[arg(long, value_name = "N", default_value_t = ResynthesisOptions::default().iterations)]
+    iterations: usize,
+    /// Where tensors live.
+    #[arg(long, default_value = "auto")]
+    device: DeviceChoice,
+    /// Run the commands that wav.scp names as 'command |'
+    #[arg(long)]
+    allow_pipes: bool,
+    #[command(flatten)]
+    pipe_limit: PipeLimit,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the library says.
+pub fn run(args: ReportArgs) -> anyhow::Result<()> {
+    args.check()?;
+    let exps = args.exps.iter().map(|path| ExpFolder::open(path));
+    let exps = exps.collect::<Result<Vec<_>>>()?;
+    let data = args.data.as_deref().map(TestSet::open).transpose()?;
+    let converters = exps.iter().map(|exp| args.converter(exp));
+    let converters = converters.collect::<Result<Vec<_>>>()?;
+    if let (Some(path), true) = (&args.data, exps.iter().all(|e| e.field() == Field::Images)) {
+        let option = format!("--data {}", path.display());
+        let expected = "an experiment on speech beside it";
+        return Err(Error::option(option, expected, "images alone").into());
+    }
+    let report = Report {
+        exps: &exps,
+        data: data.as_ref(),
+        converters: &converters,
+        listen: ListenOptions {
+            utterances: args.utterances.into(),
+            iterations: args.iterations,
+            pipes: args.pipe_limit.pipes(args.allow_pipes),
+        },
+        maps: MapsOptions {
+            draw: Draw {
+                most: args.points,
+                seed: args.seed,
+            },
+        },
+    };
+    let bar = progress::bar(report.len() as u64, "parts");
+    let page = report.page(|part| {
+        bar.set_message(part.to_string());
+        bar.inc(1);
+    })?;
+    bar.finish_and_clear();
+    let html = page.html();
+    let out = args.out();
+    atomic::write(&out, &html)?;
+    let sections: usize = page.chapters.iter().map(|c| c.sections.len()).sum();
+    let size = html.len() as f64 / 1e6;
+    let out = out.display();
+    writeln!(io::stdout(), "{out}: {sections} sections, {size:.1} MB")?;
+    for reason in &page.left_out {
+        writeln!(io::stdout(), "left out: {reason}")?;
+    }
+    Ok(())
+}
+
+impl ReportArgs {
+    fn check(&self) -> Result<()> {
+        if self.iterations == 0 {
+            return Err(Error::option("--iterations", "at least 1", "0"));
+        }
+        if !(LEAST_ITEMS..=MOST_ITEMS).contains(&self.points) {
+            let expected = format!("{LEAST_ITEMS} to {MOST_ITEMS}");
+            return Err(Error::option("--points", expected, self.points.to_string()));
+        }
+        let out = self.out();
+        let ending = out.extension().and_then(|ending| ending.to_str());
+        match ending.map(str::to_ascii_lowercase).as_deref() {
+            Some("html" | "htm") => Ok(()),
+            _ => {
+                let found = format!("'{}'", out.display());
+                Err(Error::option("--out", "a name that ends in .html", found))
+            }
+        }
+    }
+
+    fn out(&self) -> PathBuf {
+        let first = self.exps.first().map_or(Path::new("."), |exp| exp);
+        self.out
+            .clone()
+            .unwrap_or_else(|| first.join("report.html"))
+    }
+
+    /// What converts an experiment's recordings, or what that would need.
+    fn converter(&self, exp: &ExpFolder) -> Result<Result<Converter, String>> {
+        let need = |file: &str, from: &str| Ok(Err(format!("needs {file}, {from}")));
+        if exp.field() == Field::Images || self.data.is_none() || self.utterances == 0 {
+            return Ok(Err("needs --data with wav.scp".into()));
+        }
+        if exp.file("front_end.toml").is_none() {
+            return need(
+                "front_end.toml",
+                "which a run keeps whose configuration tells data.front_end",
+            );
+        }
+        if exp.file("last/state.json").is_none() {
+            return need("last/", "a checkpoint");
+        }
+        let device = self.device.resolve()?;
+        Converter::open(exp.experiment(), "last", device).map(Ok)
+    }
+}

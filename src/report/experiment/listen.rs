@@ -1,0 +1,349 @@
+//! What can be heard: recordings, what is left of them as features, decoded again, and with another's voice.
+
+use ndarray::Array2;
+
+use super::Part;
+use super::folder::{ExpFolder, TestSet};
+use crate::dataset::{RecordingOptions, Recordings, UtteranceBlocks};
+use crate::error::{Error, Result};
+use crate::eval::convert::Converter;
+use crate::io::audio::{AudioSource, Pipes, Waveform, wav_bytes};
+use crate::report::page::{Clip, Grid, Html, command_line};
+use crate::report::utterance::SpectrogramPlot;
+use crate::signal::{Resynthesis, ResynthesisOptions};
+
+/// More of a recording is not on the page.
+const MOST_SECONDS: f64 = 4.0;
+
+/// How the page listens.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenOptions {
+    /// Utterances.
+    pub utterances: usize,
+    /// Steps of the Griffin-Lim algorithm.
+    pub iterations: usize,
+    /// Whether commands of `wav.scp` may run.
+    pub pipes: Pipes,
+}
+
+/// Whose words with whose voice.
+#[derive(Debug, PartialEq, Eq)]
+struct Pair<'a> {
+    source: &'a str,
+    voice: &'a str,
+}
+
+/// The section.
+///
+/// # Errors
+/// A recording that cannot be read, and as [`Converter`] and [`Resynthesis::waveform`].
+pub fn section(
+    exp: &ExpFolder,
+    data: Option<&TestSet>,
+    converter: &Result<Converter, String>,
+    options: ListenOptions,
+) -> Result<Part> {
+    if options.utterances == 0 {
+        return Part::left_out("--utterances 0");
+    }
+    let Some(data) = data else {
+        return Part::left_out("needs --data with wav.scp");
+    };
+    let Some(recordings) = recordings(data)? else {
+        let path = data.dir.path().join("wav.scp");
+        return Part::left_out(format!("needs {}", path.display()));
+    };
+    let converter = match converter {
+        Ok(converter) => converter,
+        Err(need) => return Part::left_out(need),
+    };
+    let resynthesis = ResynthesisOptions {
+        iterations: options.iterations,
+        ..ResynthesisOptions::default()
+    };
+    let back = match Resynthesis::new(converter.front_end(), resynthesis) {
+        Ok(back) => back,
+        Err(error) => return Part::left_out(format!("needs another front_end.toml: {error}")),
+    };
+    let pairs = pairs(data, options.utterances);
+    if pairs.is_empty() {
+        return Part::left_out(format!(
+            "needs two speakers in {}",
+            data.dir.path().display()
+        ));
+    }
+    let studio = Studio {
+        exp,
+        data,
+        recordings,
+        converter,
+        back,
+        options,
+    };
+    studio.section(&pairs)
+}
+
+fn recordings(data: &TestSet) -> Result<Option<Recordings>> {
+    Ok(match (data.dir.wavs(), data.dir.segments()) {
+        (None, _) => None,
+        (Some(wavs), None) => Some(Recordings::new(wavs)?),
+        (Some(wavs), Some(segments)) => Some(Recordings::with_segments(wavs, segments)?),
+    })
+}
+
+/// Utterances of two speakers, the first and the middle one, in turns and evenly over each one's list; each with the voice
+/// of the other, of an utterance with other words where there is one.
+fn pairs(data: &TestSet, count: usize) -> Vec<Pair<'_>> {
+    let speakers = data.dir.speakers();
+    if speakers.len() < 2 {
+        return Vec::new();
+    }
+    let two = [&speakers[0], &speakers[speakers.len() / 2]]
+        .map(|speaker| data.dir.utterances_of(speaker).collect::<Vec<&str>>());
+    let pair = |number: usize| {
+        let (own, other) = (&two[number % 2], &two[(number + 1) % 2]);
+        let source = own[(2 * (number / 2) + 1) * own.len() / (2 * count.div_ceil(2)) % own.len()];
+        let words = data.dir.text(source);
+        let first = other.len() / 2;
+        let mut around = (0..other.len()).map(|step| other[(first + step) % other.len()]);
+        let voice = around.find(|voice| words.is_none() || data.dir.text(voice) != words);
+        let voice = voice.unwrap_or(other[first]);
+        Pair { source, voice }
+    };
+    (0..count).map(pair).collect()
+}
+
+/// Everything that it takes.
+struct Studio<'a> {
+    exp: &'a ExpFolder,
+    data: &'a TestSet,
+    recordings: Recordings,
+    converter: &'a Converter,
+    back: Resynthesis,
+    options: ListenOptions,
+}
+
+/// The sounds of a pair.
+struct Heard {
+    /// Named in the order of the page.
+    clips: Vec<(String, Waveform)>,
+    /// Whether a recording went on.
+    cut: bool,
+}
+
+impl Studio<'_> {
+    fn section(&self, pairs: &[Pair]) -> Result<Part> {
+        let mut heard = Vec::new();
+        for pair in pairs {
+            match self.hear(pair) {
+                // A method may have no way back; that is no fault of its folder.
+                Err(Error::Option {
+                    option,
+                    expected,
+                    found,
+                }) if option == "--exp" => {
+                    return Part::left_out(format!("needs {expected}, found {found}"));
+                }
+                other => heard.push(other?),
+            }
+        }
+        let mut html = Html::default();
+        let rate = self.back.sample_rate_hz();
+        html.paragraph(&format!(
+            "Sound that comes out of features has lost its phases, which the Griffin-Lim algorithm ({} steps) puts back as \
+             well as it can. Compare with the second of each row, which is the recording through features and back: what \
+             it has lost, no network has. All at {rate} Hz.",
+            self.options.iterations
+        ));
+        if heard.iter().any(|heard| heard.cut) {
+            html.note(&format!("Recordings are cut after {MOST_SECONDS} s."));
+        }
+        for (pair, heard) in pairs.iter().zip(&heard) {
+            self.add(pair, heard, &mut html)?;
+        }
+        Ok(Part::Shown(html))
+    }
+
+    fn hear(&self, pair: &Pair) -> Result<Heard> {
+        let (source, cut) = self.record(pair.source)?;
+        let (lender, lender_cut) = self.record(pair.voice)?;
+        let (own, lent) = (
+            self.converter.feats(&source)?,
+            self.converter.feats(&lender)?,
+        );
+        let sound = |feats: &Array2<f32>| -> Result<Waveform> {
+            Ok(Waveform {
+                samples: self.back.waveform(feats.view())?,
+                sample_rate_hz: self.back.sample_rate_hz() as u32,
+            })
+        };
+        let through = sound(&own)?;
+        let again = sound(&self.converter.convert(&own, &own)?)?;
+        let swapped = sound(&self.converter.convert(&own, &lent)?)?;
+        let speaker = self.data.dir.speaker_of(pair.voice).unwrap_or("?");
+        Ok(Heard {
+            clips: vec![
+                ("Recording".into(), source),
+                ("Through features and back".into(), through),
+                ("Reconstruction".into(), again),
+                (format!("With the voice of {speaker}"), swapped),
+                (format!("{speaker} as recorded"), lender),
+            ],
+            cut: cut || lender_cut,
+        })
+    }
+
+    /// A recording at the front-end's rate, and whether it was cut.
+    fn record(&self, utterance: &str) -> Result<(Waveform, bool)> {
+        let options = RecordingOptions {
+            pipes: self.options.pipes,
+            ..RecordingOptions::default()
+        };
+        let mut found = None;
+        self.recordings.only(utterance)?.for_each_stream(
+            &options,
+            first_seconds,
+            |_, result| {
+                found = Some(result?);
+                Ok::<(), Error>(())
+            },
+        )?;
+        let wav_scp = self.data.dir.path().join("wav.scp");
+        let absent = || Error::key(wav_scp, utterance, "audio of this utterance", "none");
+        let (waveform, cut) = found.ok_or_else(absent)?;
+        Ok((self.converter.at_rate(&waveform)?, cut))
+    }
+
+    fn add(&self, pair: &Pair, heard: &Heard, html: &mut Html) -> Result<()> {
+        let dir = &self.data.dir;
+        let words = dir.text(pair.source).map(|words| format!(": “{words}”"));
+        let speaker = dir.speaker_of(pair.source).unwrap_or("?");
+        html.words("h3", &format!("{speaker}{}", words.unwrap_or_default()));
+        let lengths = heard.clips.iter().map(|(_, sound)| sound.duration_s());
+        let seconds = lengths.fold(0.0, f64::max);
+        let mut clips = Vec::new();
+        for (title, sound) in &heard.clips {
+            let about = format!("Spectrogram of {}: {title}", pair.source);
+            let plot = SpectrogramPlot {
+                title: &about,
+                waveform: sound,
+                seconds,
+            };
+            clips.push((title, plot.picture(), wav_bytes(sound)?));
+        }
+        html.note(&format!(
+            "Utterance {}; the voice is that of {}.",
+            pair.source, pair.voice
+        ));
+        html.grid(Grid::Many, |html| {
+            for (title, picture, wav) in &clips {
+                html.clip(Clip {
+                    title,
+                    picture,
+                    wav,
+                });
+            }
+        });
+        html.command(&self.commands(pair));
+        Ok(())
+    }
+
+    /// `unbraid convert` of the recordings, where they are files; else what shows the utterance in its list.
+    fn commands(&self, pair: &Pair) -> String {
+        let file = |utterance: &str| {
+            let source = self.data.dir.wavs()?.get(utterance)?;
+            match AudioSource::parse(source) {
+                AudioSource::File(path) if self.data.dir.segments().is_none() => {
+                    Some(path.display().to_string())
+                }
+                _ => None,
+            }
+        };
+        let exp = self.exp.path().display().to_string();
+        let iterations = self.options.iterations.to_string();
+        let (Some(source), Some(voice)) = (file(pair.source), file(pair.voice)) else {
+            let list = format!("scp:{}", self.data.dir.path().join("wav.scp").display());
+            let mut words = vec!["unbraid", "plot", "--wav", &list, "--utt", pair.source];
+            let segments = self.data.dir.path().join("segments").display().to_string();
+            if self.data.dir.segments().is_some() {
+                words.extend(["--segments", &segments]);
+            }
+            words.extend(["--out", "utterance.svg"]);
+            return command_line(words);
+        };
+        let convert = |voice: &str, out: &str| {
+            command_line([
+                "unbraid",
+                "convert",
+                "--exp",
+                &exp,
+                &source,
+                voice,
+                "--iterations",
+                &iterations,
+                "--out",
+                out,
+            ])
+        };
+        format!(
+            "{}\n{}",
+            convert(&source, "reconstruction.wav"),
+            convert(&voice, "swapped.wav")
+        )
+    }
+}
+
+/// The first [`MOST_SECONDS`] of an utterance, and whether there were more.
+fn first_seconds(mut blocks: UtteranceBlocks) -> Result<(Waveform, bool)> {
+    let sample_rate_hz = blocks.sample_rate_hz();
+    let most = (MOST_SECONDS * f64::from(sample_rate_hz)) as usize;
+    let mut samples: Vec<f32> = Vec::new();
+    while samples.len() <= most
+        && let Some(block) = blocks.next_block()?
+    {
+        samples.extend(block);
+    }
+    let cut = samples.len() > most;
+    samples.truncate(most);
+    let waveform = Waveform {
+        samples,
+        sample_rate_hz,
+    };
+    Ok((waveform, cut))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write;
+
+    #[test]
+    fn two_speakers_take_turns_with_other_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut utt2spk, mut text) = (String::new(), String::new());
+        for (speaker, word) in ["a", "b", "c", "d"]
+            .iter()
+            .flat_map(|s| (0..6).map(move |w| (s, w)))
+        {
+            writeln!(utt2spk, "{speaker}-{word} {speaker}").unwrap();
+            writeln!(text, "{speaker}-{word} word{word}").unwrap();
+        }
+        std::fs::write(dir.path().join("utt2spk"), utt2spk).unwrap();
+        std::fs::write(dir.path().join("text"), text).unwrap();
+        let data = TestSet::open(dir.path()).unwrap();
+        for count in [1, 2, 3, 7, 40] {
+            let pairs = pairs(&data, count);
+            assert_eq!(pairs.len(), count);
+            for (number, pair) in pairs.iter().enumerate() {
+                let (own, other) = if number % 2 == 0 {
+                    ("a-", "c-")
+                } else {
+                    ("c-", "a-")
+                };
+                assert!(pair.source.starts_with(own) && pair.voice.starts_with(other));
+                assert_ne!(data.dir.text(pair.source), data.dir.text(pair.voice));
+            }
+        }
+        assert_eq!(pairs(&data, 3)[0].source, "a-1");
+    }
+}

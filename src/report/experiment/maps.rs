@@ -1,0 +1,254 @@
+//! Maps of both strands by speaker and by word, or of an image method's codes by class and by set.
+
+use std::path::PathBuf;
+
+use ndarray::Array2;
+
+use super::Part;
+use super::folder::{ExpFolder, Field, TestSet};
+use crate::dataset::Table;
+use crate::error::Result;
+use crate::eval::map::{Draw, LEAST_ITEMS, MapItems, MapMethod, TsneOptions, label};
+use crate::io::kaldi::ScpTable;
+use crate::report::page::{Figure, Grid, Html, command_line};
+use crate::report::scatter::{Scatter, TOLD_APART, classes, key};
+
+/// How maps are made.
+#[derive(Debug, Clone, Copy)]
+pub struct MapsOptions {
+    /// Which utterances are shown.
+    pub draw: Draw,
+}
+
+/// Vectors that are mapped.
+struct Strand {
+    name: &'static str,
+    scp: PathBuf,
+}
+
+/// What tells points apart.
+struct Colouring {
+    name: &'static str,
+    labels: Table,
+}
+
+/// The section.
+///
+/// # Errors
+/// As [`MapItems::of_list`], [`label`] and [`MapMethod::map`].
+pub fn section(exp: &ExpFolder, data: Option<&TestSet>, options: MapsOptions) -> Result<Part> {
+    let (strands, colourings) = match (exp.field(), data) {
+        (Field::Images, _) => of_images(exp)?,
+        (Field::Speech, Some(data)) => of_speech(exp, data)?,
+        (Field::Speech, None) => return Part::left_out("needs --data, for who says what"),
+    };
+    if strands.is_empty() {
+        return Part::left_out(match (exp.field(), data) {
+            (Field::Speech, Some(data)) => {
+                let set = data.name();
+                format!(
+                    "needs phonetic_{set}.scp or speaker_{set}.scp, which unbraid extract writes"
+                )
+            }
+            _ => "needs codes.scp with text, which unbraid encode --tables writes".into(),
+        });
+    }
+    let mut html = Html::default();
+    let mut told = false;
+    for strand in &strands {
+        told |= add_strand(strand, &colourings, options, &mut html)?;
+    }
+    match told {
+        true => Ok(Part::Shown(html)),
+        false => Part::left_out(format!(
+            "needs {LEAST_ITEMS} utterances, and labels that marks can tell apart (2 to {TOLD_APART})"
+        )),
+    }
+}
+
+fn of_speech(exp: &ExpFolder, data: &TestSet) -> Result<(Vec<Strand>, Vec<Colouring>)> {
+    let named = ["phonetic", "speaker"].map(|name| (name, format!("{name}_{}.scp", data.name())));
+    let there = named.into_iter().filter_map(|(name, file)| {
+        let scp = exp.file(&file)?;
+        Some(Strand { name, scp })
+    });
+    let mut colourings = Vec::new();
+    if let Some(labels) = data.dir.table("utt2spk")? {
+        let name = "speaker";
+        colourings.push(Colouring { name, labels });
+    }
+    if let Some(labels) = data.dir.table("text")? {
+        let several = labels
+            .entries()
+            .iter()
+            .any(|entry| entry.value.contains(' '));
+        let name = if several { "sentence" } else { "word" };
+        colourings.push(Colouring { name, labels });
+    }
+    Ok((there.collect(), colourings))
+}
+
+fn of_images(exp: &ExpFolder) -> Result<(Vec<Strand>, Vec<Colouring>)> {
+    let mut colourings = Vec::new();
+    for (name, file) in [("class", "text"), ("set", "utt2set")] {
+        if let Some(path) = exp.file(file) {
+            let labels = Table::read(path)?;
+            colourings.push(Colouring { name, labels });
+        }
+    }
+    let codes = exp.file("codes.scp").filter(|_| !colourings.is_empty());
+    let name = "codes";
+    Ok((
+        codes.map(|scp| Strand { name, scp }).into_iter().collect(),
+        colourings,
+    ))
+}
+
+/// Both maps of a strand by every label that can be shown; whether there was one.
+fn add_strand(
+    strand: &Strand,
+    colourings: &[Colouring],
+    options: MapsOptions,
+    html: &mut Html,
+) -> Result<bool> {
+    if ScpTable::<Array2<f32>>::open(&strand.scp)?.keys().len() < LEAST_ITEMS {
+        return Ok(false);
+    }
+    let items = MapItems::of_list(&strand.scp, options.draw, &mut |_| Ok(()))?;
+    let mut shown = Vec::new();
+    for colouring in colourings {
+        let labels = items.ids.iter().map(|id| label(&colouring.labels, id));
+        let labels = labels.collect::<Result<Vec<&str>>>()?;
+        let (classes, names) = classes(&labels);
+        if (2..=TOLD_APART).contains(&names.len()) {
+            shown.push((colouring, classes, names));
+        }
+    }
+    if shown.is_empty() {
+        return Ok(false);
+    }
+    html.words("h3", &title(strand.name));
+    let of = match items.ids.len() == items.all {
+        true => format!("All {} of the list", items.all),
+        false => format!(
+            "{} of {}, drawn evenly (each as likely as another, seed {})",
+            items.ids.len(),
+            items.all,
+            options.draw.seed
+        ),
+    };
+    html.note(&format!(
+        "{of}; {} averaged over time. t-SNE keeps neighbours together: how far groups lie apart means little in it.",
+        match strand.name {
+            "phonetic" => "codes",
+            _ => "vectors",
+        }
+    ));
+    let hints = hints(&items, colourings)?;
+    let mut commands = Vec::new();
+    for method in [MapMethod::Tsne, MapMethod::Pca] {
+        let tsne = TsneOptions {
+            seed: options.draw.seed,
+            ..TsneOptions::default()
+        };
+        let map = method.map(&items.vectors, &tsne)?;
+        let mut wrong = None;
+        html.grid(Grid::Two, |html| {
+            for (colouring, classes, names) in &shown {
+                let caption = format!(
+                    "{} by {}: {}",
+                    title(strand.name),
+                    colouring.name,
+                    method.name()
+                );
+                let scatter = Scatter {
+                    title: caption.clone(),
+                    subtitle: String::new(),
+                    axes: method.axes().map(String::from),
+                    points: map.rows().into_iter().map(|row| (row[0], row[1])).collect(),
+                    hints: hints.clone(),
+                    classes: classes.clone(),
+                    names: names.clone(),
+                };
+                match scatter.bare() {
+                    Ok(picture) => {
+                        let marks = names.iter().enumerate();
+                        let legend: Vec<_> = marks
+                            .map(|(class, name)| (key(class), name.as_str()))
+                            .collect();
+                        let figure = Figure {
+                            picture: &picture,
+                            most: 520,
+                            caption: &caption,
+                        };
+                        html.map(figure, &legend);
+                    }
+                    Err(error) => wrong = Some(error),
+                }
+            }
+        });
+        if let Some(error) = wrong {
+            return Err(error);
+        }
+        commands.extend(
+            shown
+                .iter()
+                .map(|(colouring, ..)| command(strand, colouring, method, options)),
+        );
+    }
+    html.command(&commands.join("\n"));
+    Ok(true)
+}
+
+fn title(strand: &str) -> String {
+    match strand {
+        "codes" => "Codes".into(),
+        _ => {
+            let mut letters = strand.chars();
+            let first = letters.next().into_iter().flat_map(char::to_uppercase);
+            format!("{} strand", first.chain(letters).collect::<String>())
+        }
+    }
+}
+
+/// Of each utterance its name and what is known of it.
+fn hints(items: &MapItems, colourings: &[Colouring]) -> Result<Vec<String>> {
+    let hint = |id: &String| {
+        let mut told = vec![id.clone()];
+        for colouring in colourings {
+            let label = label(&colouring.labels, id)?;
+            // A map may hold a thousand of them.
+            told.push(label.chars().take(60).collect());
+        }
+        Ok(told.join(" · "))
+    };
+    items.ids.iter().map(hint).collect()
+}
+
+fn command(
+    strand: &Strand,
+    colouring: &Colouring,
+    method: MapMethod,
+    options: MapsOptions,
+) -> String {
+    let name = match method {
+        MapMethod::Pca => "pca",
+        MapMethod::Tsne => "tsne",
+    };
+    let out = format!("{}_{}_{name}.svg", strand.name, colouring.name);
+    command_line([
+        "unbraid",
+        "map",
+        &strand.scp.display().to_string(),
+        "--labels",
+        &colouring.labels.path().display().to_string(),
+        "--method",
+        name,
+        "--most",
+        &options.draw.most.to_string(),
+        "--seed",
+        &options.draw.seed.to_string(),
+        "--out",
+        &out,
+    ])
+}

@@ -1,0 +1,178 @@
+//! The report of experiments: everything that a recipe left in an experiment's folder and beside it, on one page. Every
+//! number comes from a file of the command that found it, which is named below it; what has no file is told at the end.
+
+mod configuration;
+mod detection;
+mod folder;
+mod gallery;
+mod listen;
+mod maps;
+mod summary;
+mod tradeoff;
+mod training;
+
+pub use folder::{ExpFolder, Field, TestSet};
+pub use listen::ListenOptions;
+pub use maps::MapsOptions;
+
+use super::page::{Chapter, Html, Page, Section};
+use crate::error::Result;
+use crate::eval::convert::Converter;
+
+/// What goes on the page.
+#[derive(Debug)]
+pub struct Report<'a> {
+    /// The experiments, at least one.
+    pub exps: &'a [ExpFolder],
+    /// The data directory that they were tested on, if it is known.
+    pub data: Option<&'a TestSet>,
+    /// By experiment, what says its words again; none where it cannot, and why.
+    pub converters: &'a [Result<Converter, String>],
+    /// How it listens.
+    pub listen: ListenOptions,
+    /// How it maps.
+    pub maps: MapsOptions,
+}
+
+/// A section, or why there is none.
+#[derive(Debug)]
+enum Part {
+    Shown(Html),
+    /// What it would need.
+    LeftOut(String),
+}
+
+impl Part {
+    fn left_out(need: impl Into<String>) -> Result<Self> {
+        Ok(Self::LeftOut(need.into()))
+    }
+}
+
+/// Sections in the order of the page, and those that are not there.
+#[derive(Debug, Default)]
+struct Sections {
+    shown: Vec<Section>,
+    left_out: Vec<String>,
+}
+
+impl Sections {
+    fn add(&mut self, title: &str, part: Part) {
+        match part {
+            Part::Shown(body) => self.shown.push(Section {
+                title: title.to_string(),
+                body,
+            }),
+            Part::LeftOut(need) => self.left_out.push(format!("{title}: {need}")),
+        }
+    }
+}
+
+impl Report<'_> {
+    /// Sections that will be looked for.
+    pub fn len(&self) -> usize {
+        1 + 7 * self.exps.len()
+    }
+
+    /// Whether there is nothing to report.
+    pub fn is_empty(&self) -> bool {
+        self.exps.is_empty()
+    }
+
+    /// The page. `progress` is told what comes next.
+    ///
+    /// # Errors
+    /// A file that is there and broken, named; a file that is missing leaves out what it is needed for.
+    pub fn page(&self, mut progress: impl FnMut(&str)) -> Result<Page> {
+        let several = self.exps.len() > 1;
+        let (mut chapters, mut left_out) = (Vec::new(), Vec::new());
+        progress("content against speaker");
+        let mut together = Sections::default();
+        if self.exps.iter().any(|exp| exp.field() == Field::Speech) {
+            together.add("Content kept, speaker left", tradeoff::section(self.exps)?);
+        }
+        if several {
+            let title = Some("Side by side".into());
+            let sections = std::mem::take(&mut together.shown);
+            if !sections.is_empty() {
+                chapters.push(Chapter { title, sections });
+            }
+        }
+        for (exp, converter) in self.exps.iter().zip(self.converters) {
+            let mut own = self.of_one(exp, converter, &mut progress)?;
+            // Of a single experiment the comparison stands behind its own numbers.
+            let place = own.shown.len().min(1);
+            own.shown
+                .splice(place..place, std::mem::take(&mut together.shown));
+            let told = own.left_out.into_iter();
+            left_out.extend(told.map(|line| match several {
+                true => format!("{}: {line}", exp.name()),
+                false => line,
+            }));
+            chapters.push(Chapter {
+                title: several.then(|| exp.name().to_string()),
+                sections: own.shown,
+            });
+        }
+        left_out.splice(0..0, together.left_out);
+        Ok(Page {
+            title: self.title(),
+            lead: self.lead(),
+            chapters,
+            left_out,
+            written_by: format!("Written by unbraid {}.", env!("CARGO_PKG_VERSION")),
+        })
+    }
+
+    fn of_one(
+        &self,
+        exp: &ExpFolder,
+        converter: &Result<Converter, String>,
+        progress: &mut impl FnMut(&str),
+    ) -> Result<Sections> {
+        let mut sections = Sections::default();
+        progress("summary");
+        sections.add("Summary", summary::section(exp, self.data)?);
+        progress("training");
+        sections.add("Training", training::section(exp)?);
+        if exp.field() == Field::Speech {
+            progress("verification");
+            sections.add(
+                "Detection error trade-off",
+                detection::section(exp, self.data)?,
+            );
+        }
+        progress("maps");
+        sections.add("Maps", maps::section(exp, self.data, self.maps)?);
+        if exp.field() == Field::Speech {
+            progress("sound");
+            sections.add(
+                "Listen",
+                listen::section(exp, self.data, converter, self.listen)?,
+            );
+        } else {
+            progress("pictures");
+            sections.add("Images", gallery::section(exp)?);
+        }
+        progress("configuration");
+        sections.add(
+            "Configuration and environment",
+            configuration::section(exp)?,
+        );
+        Ok(sections)
+    }
+
+    fn title(&self) -> String {
+        let names: Vec<&str> = self.exps.iter().map(ExpFolder::name).collect();
+        names.join(", ")
+    }
+
+    fn lead(&self) -> String {
+        match self.exps {
+            [only] => format!("A run of {}, as its folder tells it.", only.method()),
+            all => format!(
+                "{} runs side by side, as their folders tell them.",
+                all.len()
+            ),
+        }
+    }
+}

@@ -1,0 +1,588 @@
+//! `unbraid report` as a user runs it, on a small experiment with hostile names, and in a browser where there is one.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+use unbraid::io::png::{Raster, write_png};
+
+use crate::support::browser::Browser;
+use crate::support::{fail, names, put, root, succeed};
+
+const CONF: &str = "seed = 7
+device = 'cpu'
+[data]
+train = 'data/test'
+front_end = 'fbank.toml'
+sampler = { kind = 'speakers', speakers = 2, utterances = 2 }
+[method]
+name = 'disentangle'
+model.phonetic_encoder = { channels = 8, code_dim = 4 }
+model.speaker_encoder = { channels = 8, embedding_dim = 4 }
+model.decoder = { kind = 'conv', channels = 8 }
+[train]
+steps = 4
+log_every = 1
+threads = 1
+";
+/// Of utterances and speakers.
+const HOSTILE: &str = "<img/src=x>&\"'";
+
+/// Two voices with three recordings each under hostile names, `exp/a_0` with everything that a recipe leaves, and
+/// `exp/log-mel_0` beside it.
+fn workplace() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    data(at);
+    put(
+        &at.join("fbank.toml"),
+        "kind = 'fbank'\nnum_mel_bins = 40\ndither = 0.0\n",
+    );
+    put(&at.join("conf.toml"), CONF);
+    let feats = "ark,scp:data/test/feats.ark,data/test/feats.scp";
+    succeed(
+        at,
+        &["fbank", "--conf=fbank.toml", "scp:data/test/wav.scp", feats],
+    );
+    succeed(at, &["train", "--conf=conf.toml", "--exp=exp/a_0"]);
+    for strand in ["phonetic", "speaker"] {
+        let to = format!("ark,scp:exp/a_0/{strand}_test.ark,exp/a_0/{strand}_test.scp");
+        let strand = format!("--strand={strand}");
+        succeed(
+            at,
+            &[
+                "extract",
+                "--exp=exp/a_0",
+                &strand,
+                "scp:data/test/feats.scp",
+                &to,
+            ],
+        );
+    }
+    let score = [
+        "score",
+        "--trials=data/test/trials",
+        "--scores=exp/a_0/scores_speaker",
+    ];
+    succeed(
+        at,
+        &[
+            &score[..],
+            &["--out=exp/a_0/eer_speaker", "scp:exp/a_0/speaker_test.scp"],
+        ]
+        .concat(),
+    );
+    put(&at.join("exp/a_0/probe.json"), probes("phonetic", 0.375));
+    put(
+        &at.join("exp/log-mel_0/probe.json"),
+        probes("log-mel", 0.987),
+    );
+    let abx = |strand: &str| {
+        format!("strand\ton\twithin %\tacross %\titems\n{strand}\ttext\t12.34\t23.45\t6\n")
+    };
+    put(&at.join("exp/a_0/abx.tsv"), abx("phonetic"));
+    put(&at.join("exp/log-mel_0/abx.tsv"), abx("log-mel"));
+    dir
+}
+
+fn data(at: &Path) {
+    let audio = root().join("data/mini/audio");
+    let all = names(&audio);
+    let speakers = [&all[0], &all[all.len() - 1]].map(|name| name.split('-').next().unwrap());
+    let (mut wav_scp, mut utt2spk, mut text) = (String::new(), String::new(), String::new());
+    let mut ids = Vec::new();
+    for speaker in speakers {
+        for name in all.iter().filter(|name| name.starts_with(speaker)).take(3) {
+            let id = format!("{speaker}{HOSTILE}-{}", name.split('.').next().unwrap());
+            writeln!(wav_scp, "{id} {}", audio.join(name).display()).unwrap();
+            writeln!(utt2spk, "{id} {speaker}{HOSTILE}").unwrap();
+            writeln!(text, "{id} </svg><script>alert({})</script>", ids.len() % 3).unwrap();
+            ids.push((id, speaker));
+        }
+    }
+    let mut trials = String::new();
+    for (a, first) in &ids {
+        for (b, second) in ids.iter().filter(|(b, _)| b > a) {
+            let answer = if first == second {
+                "target"
+            } else {
+                "nontarget"
+            };
+            writeln!(trials, "{a} {b} {answer}").unwrap();
+        }
+    }
+    for (name, content) in [
+        ("wav.scp", wav_scp),
+        ("utt2spk", utt2spk),
+        ("text", text),
+        ("trials", trials),
+    ] {
+        put(&at.join("data/test").join(name), content);
+    }
+}
+
+/// What `unbraid probe` writes of both targets.
+fn probes(strand: &str, accuracy: f64) -> String {
+    let result = |target: &str, chance: f64| {
+        json!({
+            "strand": strand, "target": target, "probe": "mlp", "accuracy": accuracy, "range": [accuracy, accuracy],
+            "interval": [accuracy - 0.05, accuracy + 0.01], "chance": chance, "bits": 0.5, "entropy": 1.0, "classes": 2,
+            "utterances": [60, 6], "runs": [],
+        })
+    };
+    json!([result("speaker", 0.5), result("text", 0.333)]).to_string()
+}
+
+const REPORT: [&str; 5] = [
+    "report",
+    "--exp=exp/a_0",
+    "--data=data/test",
+    "--iterations=4",
+    "--device=cpu",
+];
+
+fn page(at: &Path, args: &[&str]) -> (String, String) {
+    let told = String::from_utf8(succeed(at, args)).unwrap();
+    let path = told.split(": ").next().unwrap().to_string();
+    let html = fs::read_to_string(at.join(path)).unwrap();
+    assert_well_formed(&html);
+    assert_holds_everything(&html);
+    (html, told)
+}
+
+/// Elements that have no end.
+const VOID: [&str; 4] = ["meta", "img", "link", "br"];
+
+/// Every tag is closed in turn, attributes stand in quotes, and nothing else begins with `<`.
+fn assert_well_formed(html: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = html.strip_prefix("<!DOCTYPE html>").unwrap();
+    while let Some(start) = rest.find('<') {
+        assert!(!rest[..start].contains('>') || matches!(open.last(), Some(&"style" | &"script")));
+        rest = &rest[start + 1..];
+        let mut quoted = false;
+        let end = rest.find(|c| {
+            quoted ^= c == '"';
+            c == '>' && !quoted
+        });
+        let (tag, after) = rest.split_at(end.expect("an end of the tag"));
+        rest = &after[1..];
+        let name = tag.split([' ', '/']).find(|word| !word.is_empty()).unwrap();
+        assert!(name.bytes().all(|b| b.is_ascii_alphanumeric()), "<{tag}>");
+        assert_eq!(tag.matches('"').count() % 2, 0, "<{tag}>");
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(name), "</{name}>");
+        } else if !tag.ends_with('/') && !VOID.contains(&name) {
+            open.push(name);
+        }
+        // Scripts and styles are no markup.
+        if let "script" | "style" = name
+            && !tag.starts_with('/')
+        {
+            let end = rest.find(&format!("</{name}>")).unwrap();
+            assert!(!rest[..end].contains("</"));
+            rest = &rest[end..];
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+}
+
+/// Whatever is loaded lies in the page.
+fn assert_holds_everything(html: &str) {
+    for (attribute, starts) in [(" src=\"", &["data:"][..]), (" href=\"", &["#", "data:"])] {
+        for found in html.split(attribute).skip(1) {
+            let found = &found[..found.len().min(60)];
+            assert!(
+                starts.iter().any(|start| found.starts_with(start)),
+                "{attribute}{found}"
+            );
+        }
+    }
+    for loads in [
+        "url(",
+        "@import",
+        "http-equiv=\"refresh",
+        "<iframe",
+        "<object",
+        "srcset",
+        " onload",
+        " onerror",
+    ] {
+        assert!(!html.contains(loads), "{loads}");
+    }
+    let ids: Vec<&str> = html
+        .split(" id=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    let mut unique = ids.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!(ids.len(), unique.len());
+}
+
+#[test]
+fn a_page_holds_everything_that_is_known() {
+    let dir = workplace();
+    let at = dir.path();
+    let (html, told) = page(at, &REPORT);
+    assert!(
+        told.starts_with("exp/a_0/report.html: 7 sections, "),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 1, "{told}");
+    for section in [
+        "Summary",
+        "Content kept, speaker left",
+        "Training",
+        "Detection error trade-off",
+        "Maps",
+        "Listen",
+        "Configuration and environment",
+    ] {
+        assert!(
+            html.contains(&format!("-title\">{section}</h2>")),
+            "{section}"
+        );
+    }
+    for part in [
+        "<dd>disentangle</dd>",
+        "<dd>4 of 4</dd>",
+        // Accuracy, interval, chance, raw features.
+        "<td class=\"number\">0.375</td><td class=\"number\">0.325 - 0.385</td><td class=\"number\">0.500</td>\
+         <td class=\"number\">0.987</td>",
+        "<td class=\"number\">12.34</td>",
+        "log-mel (raw)",
+        "a_0 (this run)",
+        "DET curve of speaker",
+        "Phonetic strand by speaker: t-SNE",
+        "Speaker strand by word: principal components",
+        "unbraid results log-mel=exp/log-mel_0/probe.json a=exp/a_0/probe.json",
+        "unbraid frontier --content text log-mel=exp/log-mel_0/probe.json a_0=exp/a_0/probe.json",
+        "unbraid map exp/a_0/phonetic_test.scp --labels data/test/text --method pca --most 1000 --seed 0",
+        "unbraid score --trials data/test/trials --out exp/a_0/eer_speaker scp:exp/a_0/speaker_test.scp",
+        "unbraid convert --exp exp/a_0",
+        "channels = 8",
+        "num_mel_bins = 40",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+    // Three utterances, each in five forms.
+    assert_eq!(html.matches("<audio ").count(), 15);
+    assert_eq!(html.matches("data:audio/wav;base64,UklGR").count(), 15);
+    // Two strands, two labels, two methods, six utterances.
+    assert_eq!(html.matches("<g class=\"hinted\">").count(), 48);
+    assert!(html.contains("&lt;img/src=x&gt;&amp;&quot;'"));
+    assert!(html.contains("&lt;/svg&gt;&lt;script&gt;alert(0)"));
+    assert!(html.len() < 4_000_000, "{}", html.len());
+    // The command below a table makes its numbers.
+    let found = succeed(
+        at,
+        &[
+            "results",
+            "log-mel=exp/log-mel_0/probe.json",
+            "a=exp/a_0/probe.json",
+        ],
+    );
+    assert!(String::from_utf8(found).unwrap().contains("0.375"));
+}
+
+#[test]
+fn what_is_missing_is_told_and_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    put(
+        &at.join("exp/b/conf.toml"),
+        "[data]\ntrain = 'x'\n[method]\nname = 'disentangle'\n",
+    );
+    let (html, told) = page(at, &["report", "--exp=exp/b", "--out=r.html"]);
+    assert!(told.starts_with("r.html: 2 sections"), "{told}");
+    for line in [
+        "Content kept, speaker left: needs probes of speaker and of content",
+        "Training: needs log.jsonl",
+        "Detection error trade-off: needs scores_NAME",
+        "Maps: needs --data",
+        "Listen: needs --data with wav.scp",
+    ] {
+        assert!(told.contains(&format!("left out: {line}")), "{told}");
+        assert!(html.contains(&format!("<li>{line}")), "{line}");
+    }
+    assert!(html.contains("Nothing was measured of it yet"));
+
+    put(&at.join("data/utt2spk"), "u1 a\nu2 b\n");
+    let with_data = ["report", "--exp=exp/b", "--data=data"];
+    let (_, told) = page(at, &with_data);
+    assert!(told.starts_with("exp/b/report.html: "), "{told}");
+    for line in [
+        "Maps: needs phonetic_data.scp or speaker_data.scp",
+        "Listen: needs data/wav.scp",
+    ] {
+        assert!(told.contains(&format!("left out: {line}")), "{told}");
+    }
+    put(&at.join("data/wav.scp"), "u1 a.wav\nu2 b.wav\n");
+    let (_, told) = page(at, &with_data);
+    assert!(
+        told.contains("left out: Listen: needs front_end.toml"),
+        "{told}"
+    );
+    let (_, told) = page(at, &[&with_data[..], &["--utterances=0"]].concat());
+    assert!(told.contains("left out: Listen: --utterances 0"), "{told}");
+}
+
+#[test]
+fn a_broken_file_is_an_error_that_names_it() {
+    let dir = workplace();
+    let at = dir.path();
+    let broken: [(&str, &[u8], &str); 13] = [
+        (
+            "exp/a_0/probe.json",
+            b"{",
+            "expected results of unbraid probe",
+        ),
+        (
+            "exp/log-mel_0/probe.json",
+            b"[1]",
+            "expected results of unbraid probe",
+        ),
+        (
+            "exp/a_0/eer_speaker.json",
+            b"{\"eer\": 1}",
+            "expected what unbraid score writes",
+        ),
+        (
+            "exp/a_0/abx.tsv",
+            b"strand\ton\nx\ty\n",
+            "expected a column 'within %'",
+        ),
+        (
+            "exp/a_0/scores.json",
+            b"[]",
+            "expected what unbraid evaluate writes",
+        ),
+        ("exp/a_0/scores_speaker", b"a b\n", "expected"),
+        ("exp/a_0/log.jsonl", b"{}\n", "expected a log line of JSON"),
+        ("exp/a_0/last/state.json", b"", "expected"),
+        ("exp/a_0/front_end.toml", b"kind = 'none'\n", "expected"),
+        ("exp/a_0/speaker_test.scp", b"\xff\n", "expected"),
+        ("exp/a_0/conf.toml", b"seed = \n", ""),
+        (
+            "exp/results.json",
+            b"{}",
+            "expected what unbraid results writes",
+        ),
+        ("data/test/utt2spk", b"", "expected"),
+    ];
+    for (name, content, message) in broken {
+        let path = at.join(name);
+        let whole = fs::read(&path).ok();
+        put(&path, content);
+        let error = fail(at, &[&REPORT[..], &["--out=r.html"]].concat(), b"");
+        assert!(
+            error.contains(name) && error.contains(message),
+            "{name}: {error}"
+        );
+        assert!(!at.join("r.html").exists());
+        match whole {
+            Some(whole) => fs::write(&path, whole).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+    }
+    // Scores of another list are no fault.
+    let scores = fs::read_to_string(at.join("exp/a_0/scores_speaker")).unwrap();
+    let (first, rest) = scores.split_once('\n').unwrap();
+    fs::write(
+        at.join("exp/a_0/scores_speaker"),
+        format!("{rest}{first}\n"),
+    )
+    .unwrap();
+    let (_, told) = page(at, &[&REPORT[..], &["--utterances=0"]].concat());
+    assert!(
+        told.contains("scores_speaker: of other trials than data/test/trials"),
+        "{told}"
+    );
+}
+
+#[test]
+fn wrong_options_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    put(&at.join("exp/b/conf.toml"), "[data]\ntrain = 'x'\n");
+    put(
+        &at.join("exp/i/conf.toml"),
+        "[data.train]\nkind = 'sprites'\n",
+    );
+    put(&at.join("data/utt2spk"), "u1 a\nu2 b\n");
+    for (args, message) in [
+        (
+            &["--exp=none"][..],
+            "none: expected an experiment's folder with a conf.toml",
+        ),
+        (
+            &["--exp=exp/b", "--out=x.pdf"],
+            "--out: expected a name that ends in .html, found 'x.pdf'",
+        ),
+        (&["--exp=exp/b", "--out=no/x.html"], "no/x.html: "),
+        (
+            &["--exp=exp/b", "--points=2"],
+            "--points: expected 5 to 5000, found 2",
+        ),
+        (
+            &["--exp=exp/b", "--iterations=0"],
+            "--iterations: expected at least 1",
+        ),
+        (&["--exp=exp/b", "--data=none"], "none/utt2spk: "),
+        (
+            &["--exp=exp/i", "--data=data"],
+            "--data data: expected an experiment on speech beside it, found images alone",
+        ),
+    ] {
+        let error = fail(at, &[&["report"], args].concat(), b"");
+        assert!(error.starts_with(&format!("unbraid: {message}")), "{error}");
+    }
+}
+
+/// An image run has scores with baselines and its pictures, and no strands.
+#[test]
+fn images_have_their_pictures_and_scores() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let conf = "[data.train]\nkind = 'sprites'\ncount = 5\nseed = 0\n[method]\nname = 'bigan'\n";
+    put(&at.join("exp/g_0/conf.toml"), conf);
+    let score = json!({"set": "test<", "name": "class by a linear probe", "value": 0.8921, "beside": [["chance", 0.1135]]});
+    let scores = json!({"method": "bigan", "seed": 0, "scores": [score]});
+    put(&at.join("exp/g_0/scores.json"), scores.to_string());
+    fs::create_dir(at.join("exp/g_0/pictures")).unwrap();
+    let raster = Raster {
+        channels: 1,
+        height: 2,
+        width: 2,
+        pixels: vec![0, 90, 180, 255],
+    };
+    write_png(at.join("exp/g_0/pictures/a_b.png"), &raster).unwrap();
+    let (html, told) = page(at, &["report", "--exp=exp/g_0"]);
+    assert!(
+        told.starts_with("exp/g_0/report.html: 3 sections"),
+        "{told}"
+    );
+    for part in [
+        "test&lt;",
+        "<td class=\"number\">0.8921</td><td>chance 0.1135</td>",
+        "alt=\"A grid of images: a b\"",
+        "src=\"data:image/png;base64,iVBORw0KGgo",
+        "<dd>sprites</dd>",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+    assert!(
+        !html.contains(">Listen<") && told.contains("left out: Maps: needs codes.scp"),
+        "{told}"
+    );
+    put(&at.join("exp/g_0/pictures/c.png"), "no picture");
+    let error = fail(at, &["report", "--exp=exp/g_0"], b"");
+    assert!(
+        error.contains("pictures/c.png: expected a PNG file"),
+        "{error}"
+    );
+}
+
+#[test]
+fn several_runs_stand_side_by_side() {
+    let dir = workplace();
+    let at = dir.path();
+    for (name, accuracy) in [("b_0", 0.625), ("b_1", 0.875)] {
+        put(&at.join(format!("exp/{name}/conf.toml")), CONF);
+        put(
+            &at.join(format!("exp/{name}/probe.json")),
+            probes("phonetic", accuracy),
+        );
+    }
+    let args = [
+        "report",
+        "--exp=exp/a_0",
+        "--exp=exp/b_0",
+        "--exp=exp/b_1",
+        "--out=all.html",
+    ];
+    let (html, told) = page(at, &args);
+    assert!(
+        told.contains("left out: b_1: Training: needs log.jsonl"),
+        "{told}"
+    );
+    for part in [
+        "<h1>a_0, b_0, b_1</h1>",
+        "<h2 class=\"chapter\">Side by side</h2>",
+        "<h2 class=\"chapter\">b_1</h2>",
+        "0.750 ± 0.177",
+        "b=exp/b_0/probe.json,exp/b_1/probe.json",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+}
+
+/// In a real browser: nothing is complained about or fetched, all sounds play, nothing is wider than the screen, points are
+/// told to those who step to them, and it prints.
+#[test]
+fn a_browser_shows_plays_and_prints_it() {
+    let Some(mut browser) = Browser::start("a_browser_shows_plays_and_prints_it") else {
+        return;
+    };
+    let dir = workplace();
+    page(dir.path(), &REPORT);
+    let at = dir.path().join("exp/a_0/report.html");
+    let mut pictures = Vec::new();
+    for width in [360, 1280] {
+        for scheme in ["light", "dark"] {
+            browser.show(&at, width, scheme);
+            let wide = browser.evaluate("document.documentElement.scrollWidth");
+            assert!(wide.as_u64().unwrap() <= width.into(), "{width}: {wide}");
+            pictures.push(browser.picture());
+        }
+    }
+    assert!(pictures.iter().all(|picture| picture.len() > 10_000));
+    assert!(
+        pictures[0] != pictures[1] && pictures[2] != pictures[3],
+        "dark is as light"
+    );
+    let played = browser.evaluate(
+        "(async () => {
+           let played = 0;
+           for (const sound of document.querySelectorAll('audio')) {
+             await sound.play();
+             if (sound.duration > 0.1) played += 1;
+           }
+           return played;
+         })()",
+    );
+    assert_eq!(played, json!(15));
+    let told = browser.evaluate(
+        "(() => {
+           const map = document.querySelector('figure.map');
+           const svg = map.querySelector('svg');
+           svg.focus();
+           svg.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowRight', bubbles: true }));
+           return map.querySelector('output').textContent;
+         })()",
+    );
+    assert!(told.as_str().unwrap().contains(HOSTILE), "{told}");
+    let hostile = browser.evaluate("document.querySelectorAll('img, main script').length");
+    assert_eq!(hostile, json!(0));
+    let printed = browser.call("Page.printToPDF", json!({"printBackground": true}));
+    assert!(printed["data"].as_str().unwrap().starts_with("JVBERi0"));
+    for event in &browser.events {
+        let method = event["method"].as_str().unwrap_or("");
+        let complains = [
+            "Runtime.exceptionThrown",
+            "Runtime.consoleAPICalled",
+            "Log.entryAdded",
+        ];
+        assert!(!complains.contains(&method), "{event}");
+        if method == "Network.requestWillBeSent" {
+            let url = event["params"]["request"]["url"].as_str().unwrap();
+            assert!(
+                url.starts_with("file:") || url.starts_with("data:"),
+                "{url}"
+            );
+        }
+    }
+}
