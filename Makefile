@@ -45,11 +45,14 @@ bench: setup
 	@UNBRAID_PEERS=$$(scripts/oracles.sh benches/peers/requirements.txt) || unset UNBRAID_PEERS; \
 	[ -z "$$UNBRAID_PEERS" ] || export UNBRAID_PEERS; \
 	cargo bench --profile release --bench front_ends && cargo bench --profile release --bench training && \
-	cargo bench --profile release --bench command -- 5
+	cargo bench --profile release --bench command -- 5 && cargo bench --profile release --bench extraction -- 5
 
 # A few steps of everything.
 recipes: build
 	recipes/run.sh mini --quick true
+	@UNBRAID_PYTHON=$$(scripts/oracles.sh) || unset UNBRAID_PYTHON; \
+	[ -z "$$UNBRAID_PYTHON" ] || export UNBRAID_PYTHON; \
+	set -x; recipes/run.sh handover --exp ../mini/exp/quick/default_0 --quick true
 	recipes/run.sh sprites --quick true
 	@if [ -n "$$UNBRAID_CORPORA" ]; \
 	then set -ex; for recipe in fsdd speechocean762; \

@@ -6,6 +6,62 @@
 //! Networks, and what is built on them, need libtorch and come with the feature `torch`, which is on by default.
 //! Without it the crate is the first four floors, audio, Kaldi archives, front-ends and data directories, and of
 //! [`report`] what draws them.
+//!
+//! # A tour
+//! Sound of any kind to features, and features to a Kaldi archive that kaldiio reads:
+//!
+//! ```
+//! # fn main() -> unbraid::Result<()> {
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let target = format!("ark:{}", folder.path().join("feats.ark").display());
+//! # let audio = concat!(env!("CARGO_MANIFEST_DIR"), "/data/mini/audio/f01-s01.flac");
+//! use unbraid::io::audio::{AudioOptions, read_audio};
+//! use unbraid::io::kaldi::TableWriter;
+//! use unbraid::signal::{FrontEnd, FrontEndKind};
+//!
+//! let waveform = read_audio(audio, &AudioOptions::default())?;
+//! let feats = FrontEnd::new(FrontEndKind::Fbank.defaults())?.compute_waveform(&waveform)?;
+//! let mut writer = TableWriter::create(&target)?;
+//! writer.write("f01-s01", &feats)?;
+//! writer.finish()?;
+//! # assert_eq!(feats.ncols(), 23);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A configuration to a trained experiment, which a kill does not cost: run again with `true`, it goes on.
+//!
+#![cfg_attr(feature = "torch", doc = "```no_run")]
+#![cfg_attr(not(feature = "torch"), doc = "```ignore")]
+//! # fn main() -> unbraid::Result<()> {
+//! use std::path::Path;
+//! use unbraid::method::run::{Overrides, Run};
+//!
+//! let run = Run::read(Path::new("conf/default.toml"), &Overrides::default())?;
+//! run.train(Path::new("exp/default"), true)
+//! # }
+//! ```
+//!
+//! Both strands of an utterance, from its features `[1, bins, frames]`:
+//!
+#![cfg_attr(feature = "torch", doc = "```no_run")]
+#![cfg_attr(not(feature = "torch"), doc = "```ignore")]
+//! # fn strands(feats: tch::Tensor) -> unbraid::Result<()> {
+//! use std::path::Path;
+//! use tch::{Device, no_grad};
+//! use unbraid::{method::speech::load, nn::Mask, train::experiment::Experiment};
+//!
+//! let (model, settled) = load(&Experiment::open(Path::new("exp/default"))?, "last", Device::Cpu)?;
+//! let mask = Mask::new(&[feats.size()[2]], Device::Cpu);
+//! let (codes, _) = no_grad(|| model.codes(&feats, &mask))?; // [1, code_dim, codes]
+//! let embedding = no_grad(|| model.embeds(&feats, &mask))?; // [1, embedding_dim], of length 1
+//! # let _ = (codes, embedding, settled);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `settled.view` is what features have to go through first. `examples/` has whole programs: codes of a recording, codes of a
+//! stream, an equal error rate, and a module in C++ without this crate.
 
 #[cfg(feature = "torch")]
 pub mod cli;

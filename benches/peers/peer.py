@@ -90,10 +90,28 @@ def flac_to_ark(wav_scp, processes):
     return work
 
 
+def module_to_ark(scp, module, threads):
+    import kaldi_native_io
+    import torch
+
+    torch.set_num_threads(int(threads))
+    module = torch.jit.load(module)
+
+    def work():
+        with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+            with kaldi_native_io.SequentialFloatMatrixReader(f"scp:{scp}") as reader:
+                with kaldi_native_io.FloatMatrixWriter(f"ark:{folder}/codes.ark") as writer:
+                    for key, feats in reader:
+                        codes = module(torch.from_numpy(feats.copy())[None])[0]
+                        writer.write(key, codes.numpy())
+
+    return work
+
+
 def main():
     name, arguments = sys.argv[1], sys.argv[2:]
-    if name == "flac_to_ark":
-        work = flac_to_ark(*arguments)
+    if name.endswith("_to_ark"):
+        work = globals()[name](*arguments)
     elif name.endswith("_steps"):
         import torch
         import training
