@@ -7,57 +7,16 @@ use std::path::Path;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
 use super::datadir::DataDir;
+pub use super::label_kind::{Labels, NO_LABEL};
+pub(super) use super::label_kind::{MOST_CLASSES, numbers};
 use super::strings::{StringTable, Strings};
 use super::view::stretched_position;
 use crate::error::{Error, Result};
 use crate::io::kaldi::ScpTable;
 
-/// A target that does not count: padding, a name outside the inventory (libtorch's own `ignore_index`).
-pub const NO_LABEL: i64 = -100;
-
-/// More frame classes than any alignment of phones or senones has: a broken number must not size a network.
-pub(super) const MOST_CLASSES: i32 = 1 << 16;
-
-/// The kind of labels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Labels {
-    /// Nothing.
-    #[default]
-    None,
-    /// One class an utterance: its line in `text`.
-    Text,
-    /// One class a frame: its number in `ali.scp`, an archive of int32 vectors.
-    Frames,
-    /// A string of phones an utterance, without times: its line in `utt2phones`.
-    Phones,
-    /// A string of words: its line in `text`.
-    Words,
-    /// A string of characters: its line in `text`, with [`SPACE`](super::strings::SPACE) between words.
-    Characters,
-}
-
 impl Labels {
-    /// Whether an utterance has a string of them without times, to be learned by CTC.
-    pub fn are_strings(self) -> bool {
-        matches!(self, Self::Phones | Self::Words | Self::Characters)
-    }
-
-    /// What they are called where a string of them is meant.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "labels",
-            Self::Text => "text",
-            Self::Frames => "frames",
-            Self::Phones => "phones",
-            Self::Words => "words",
-            Self::Characters => "characters",
-        }
-    }
-
     /// The names of the classes that a data directory has, sorted; frame classes are numbers.
     ///
     /// # Errors
@@ -235,17 +194,6 @@ impl Alignment {
 fn text_of<'a>(dir: &'a DataDir, id: &str) -> Result<&'a str> {
     dir.text(id)
         .ok_or_else(|| Error::key(dir.path().join("text"), id, "its text", "none"))
-}
-
-/// Places in a sorted inventory; [`NO_LABEL`] for names outside it.
-pub(super) fn numbers<'a>(names: impl Iterator<Item = &'a str>, inventory: &[String]) -> Vec<i64> {
-    names
-        .map(|name| {
-            inventory
-                .binary_search_by(|known| known.as_str().cmp(name))
-                .map_or(NO_LABEL, |place| place as i64)
-        })
-        .collect()
 }
 
 /// One more than the highest class of an alignment.

@@ -13,6 +13,7 @@ pub mod fix;
 #[cfg(feature = "torch")]
 pub mod image_batch;
 pub mod images;
+pub mod label_kind;
 pub mod labels;
 pub mod layout;
 pub mod loader;

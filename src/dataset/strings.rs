@@ -3,40 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::datadir::DataDir;
-use super::labels::{Labels, MOST_CLASSES, NO_LABEL, numbers};
+use super::label_kind::{Labels, MOST_CLASSES, NO_LABEL, numbers};
+
 use super::table::Table;
 use crate::error::{Error, Result};
-
-/// The character between two words.
-pub const SPACE: &str = "<space>";
-
-impl Labels {
-    /// The string that a line of a data directory's table says.
-    pub fn split(self, line: &str) -> Vec<String> {
-        let words = line.split_whitespace();
-        if self != Self::Characters {
-            return words.map(str::to_string).collect();
-        }
-        let mut string = Vec::new();
-        for word in words {
-            if !string.is_empty() {
-                string.push(SPACE.to_string());
-            }
-            string.extend(word.chars().map(String::from));
-        }
-        string
-    }
-
-    /// A string as a line: the reverse of [`Labels::split`].
-    pub fn join(self, string: &[&str]) -> String {
-        if self != Self::Characters {
-            return string.join(" ");
-        }
-        let spaced = string.iter().map(|&c| if c == SPACE { " " } else { c });
-        let line: String = spaced.collect();
-        line.split_whitespace().collect::<Vec<_>>().join(" ")
-    }
-}
 
 /// The table of a data directory that says strings, and how its lines are read.
 #[derive(Debug)]
@@ -143,25 +113,5 @@ impl Strings {
         let expected = format!("{} for at most {codes} codes", self.name);
         let found = format!("{} that take {least}", self.name);
         Err(Error::key(&self.path, id, expected, found))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_is_split_and_joined() {
-        let line = "to  be";
-        assert_eq!(Labels::Words.split(line), ["to", "be"]);
-        let characters = Labels::Characters.split(line);
-        assert_eq!(characters, ["t", "o", SPACE, "b", "e"]);
-        let said: Vec<&str> = characters.iter().map(String::as_str).collect();
-        assert_eq!(Labels::Characters.join(&said), "to be");
-        // What a recogniser says may begin with a space or say two.
-        assert_eq!(
-            Labels::Characters.join(&[SPACE, "a", SPACE, SPACE, "b"]),
-            "a b"
-        );
     }
 }

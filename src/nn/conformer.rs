@@ -3,9 +3,9 @@
 use tch::nn::Path;
 use tch::{Kind, Tensor};
 
+use super::conv_state::ConvState;
 use super::layer::{Conv1d, LayerNorm, Linear};
 use super::mask::Mask;
-use super::stream::ConvState;
 
 /// One block (Gulati et al. 2020, eq. 1): half a feed-forward layer, attention, convolution, the other half, a norm.
 /// Two departures: there is no positional encoding, since the strided convolutions before and the depth-wise one

@@ -6,6 +6,7 @@ pub mod baseline;
 pub mod bottleneck;
 pub mod classifier;
 pub mod conformer;
+pub mod conv_state;
 pub mod decoder;
 pub mod device;
 pub mod ecapa;

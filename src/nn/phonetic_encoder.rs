@@ -10,7 +10,6 @@ use super::conformer::ConformerBlock;
 use super::layer::Conv1d;
 use super::mask::Mask;
 use super::recurrent::Recurrent;
-use super::stream::PhoneticStream;
 use crate::error::{Error, Result};
 
 /// Size and constraints of a [`PhoneticEncoder`].
@@ -214,19 +213,9 @@ impl PhoneticEncoder {
         (mask.apply(self.bottleneck.codes(&codes)), mask)
     }
 
-    /// A stream of codes, for features that come in pieces.
-    ///
-    /// # Errors
-    /// [`Error::Option`] for an encoder that is not causal.
-    pub fn stream(&self) -> Result<PhoneticStream<'_>> {
-        match self.options.causal {
-            true => Ok(PhoneticStream::new(self)),
-            false => Err(Error::option(
-                "phonetic_encoder.causal",
-                "true for a stream: a code may depend on nothing that comes after it",
-                "false",
-            )),
-        }
+    /// Whether a code depends on no frame after its own last one.
+    pub fn causal(&self) -> bool {
+        self.options.causal
     }
 
     /// Frames per code.

@@ -1,46 +1,13 @@
-//! Layers over features that come in pieces: each remembers what its next output still looks back at, so that any cut
-//! gives what the whole gives, but for the rounding of products of other sizes.
+//! A phonetic encoder over features that come in pieces: each layer remembers what its next output still looks back at, so
+//! that any cut gives what the whole gives, but for the rounding of products of other sizes.
 
 use tch::{Kind, Tensor};
 
 use super::conformer::ConformerState;
-use super::layer::Conv1d;
+use super::conv_state::ConvState;
 use super::phonetic_encoder::{Layers, PhoneticEncoder, adds};
 use super::recurrent::RecurrentState;
-
-/// What a causal convolution remembers of a stream.
-#[derive(Debug, Default)]
-pub struct ConvState {
-    /// The frames that outputs to come look at, `[batch, inputs, frames]`; none before the first.
-    kept: Option<Tensor>,
-    /// Frames to come that no output looks at.
-    skip: i64,
-}
-
-impl ConvState {
-    /// Takes the next frames `[batch, inputs, frames]` and gives the outputs that are ready, `[batch, outputs, ..]`, of
-    /// which there may be none.
-    pub fn push(&mut self, conv: &Conv1d, x: &Tensor) -> Tensor {
-        let (reach, hop) = (conv.reach(), conv.hop());
-        let x = match self.kept.take() {
-            None => x.constant_pad_nd([reach, 0]),
-            Some(kept) => Tensor::cat(&[&kept, x], 2),
-        };
-        let at_hand = x.size()[2];
-        let skipped = self.skip.min(at_hand);
-        self.skip -= skipped;
-        let (x, at_hand) = (x.slice(2, skipped, None, 1), at_hand - skipped);
-        let ready = ((at_hand - reach + hop - 1) / hop).max(0);
-        let used = ready * hop;
-        self.skip += (used - at_hand).max(0);
-        // A copy: a view would hold on to all that came.
-        self.kept = Some(x.slice(2, used.min(at_hand), None, 1).copy());
-        match ready {
-            0 => x.new_zeros([x.size()[0], conv.outputs(), 0], (Kind::Float, x.device())),
-            _ => conv.inside(&x.narrow(2, 0, used - hop + reach + 1)),
-        }
-    }
-}
+use crate::error::{Error, Result};
 
 /// Codes of features that come in pieces, of a causal [`PhoneticEncoder`]; made by [`PhoneticEncoder::stream`].
 #[derive(Debug)]
@@ -57,8 +24,25 @@ enum BodyState {
     Conformer(Vec<ConformerState>),
 }
 
+impl PhoneticEncoder {
+    /// A stream of codes, for features that come in pieces.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for an encoder that is not causal.
+    pub fn stream(&self) -> Result<PhoneticStream<'_>> {
+        match self.causal() {
+            true => Ok(PhoneticStream::new(self)),
+            false => Err(Error::option(
+                "phonetic_encoder.causal",
+                "true for a stream: a code may depend on nothing that comes after it",
+                "false",
+            )),
+        }
+    }
+}
+
 impl<'a> PhoneticStream<'a> {
-    pub(super) fn new(encoder: &'a PhoneticEncoder) -> Self {
+    fn new(encoder: &'a PhoneticEncoder) -> Self {
         let body = match &encoder.layers {
             Layers::Conv => BodyState::Conv,
             Layers::Recurrent(_) => BodyState::Recurrent(RecurrentState::default()),

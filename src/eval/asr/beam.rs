@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::arpa::{Arpa, Word};
-use crate::dataset::strings::SPACE;
+use crate::dataset::label_kind::SPACE;
 use crate::error::{Error, Result};
 
 /// Labels that are less likely than a frame's best by so many nats are not followed.

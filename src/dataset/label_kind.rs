@@ -1,0 +1,107 @@
+//! The kinds of labels, how a line says a string of them, and class numbers.
+
+use serde::{Deserialize, Serialize};
+
+/// The character between two words.
+pub const SPACE: &str = "<space>";
+
+/// A target that does not count: padding, a name outside the inventory (libtorch's own `ignore_index`).
+pub const NO_LABEL: i64 = -100;
+
+/// More frame classes than any alignment of phones or senones has: a broken number must not size a network.
+pub(super) const MOST_CLASSES: i32 = 1 << 16;
+
+/// The kind of labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Labels {
+    /// Nothing.
+    #[default]
+    None,
+    /// One class an utterance: its line in `text`.
+    Text,
+    /// One class a frame: its number in `ali.scp`, an archive of int32 vectors.
+    Frames,
+    /// A string of phones an utterance, without times: its line in `utt2phones`.
+    Phones,
+    /// A string of words: its line in `text`.
+    Words,
+    /// A string of characters: its line in `text`, with [`SPACE`] between words.
+    Characters,
+}
+
+impl Labels {
+    /// Whether an utterance has a string of them without times, to be learned by CTC.
+    pub fn are_strings(self) -> bool {
+        matches!(self, Self::Phones | Self::Words | Self::Characters)
+    }
+
+    /// What they are called where a string of them is meant.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "labels",
+            Self::Text => "text",
+            Self::Frames => "frames",
+            Self::Phones => "phones",
+            Self::Words => "words",
+            Self::Characters => "characters",
+        }
+    }
+
+    /// The string that a line of a data directory's table says.
+    pub fn split(self, line: &str) -> Vec<String> {
+        let words = line.split_whitespace();
+        if self != Self::Characters {
+            return words.map(str::to_string).collect();
+        }
+        let mut string = Vec::new();
+        for word in words {
+            if !string.is_empty() {
+                string.push(SPACE.to_string());
+            }
+            string.extend(word.chars().map(String::from));
+        }
+        string
+    }
+
+    /// A string as a line: the reverse of [`Labels::split`].
+    pub fn join(self, string: &[&str]) -> String {
+        if self != Self::Characters {
+            return string.join(" ");
+        }
+        let spaced = string.iter().map(|&c| if c == SPACE { " " } else { c });
+        let line: String = spaced.collect();
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Places in a sorted inventory; [`NO_LABEL`] for names outside it.
+pub(super) fn numbers<'a>(names: impl Iterator<Item = &'a str>, inventory: &[String]) -> Vec<i64> {
+    names
+        .map(|name| {
+            inventory
+                .binary_search_by(|known| known.as_str().cmp(name))
+                .map_or(NO_LABEL, |place| place as i64)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_split_and_joined() {
+        let line = "to  be";
+        assert_eq!(Labels::Words.split(line), ["to", "be"]);
+        let characters = Labels::Characters.split(line);
+        assert_eq!(characters, ["t", "o", SPACE, "b", "e"]);
+        let said: Vec<&str> = characters.iter().map(String::as_str).collect();
+        assert_eq!(Labels::Characters.join(&said), "to be");
+        // What a recogniser says may begin with a space or say two.
+        assert_eq!(
+            Labels::Characters.join(&[SPACE, "a", SPACE, SPACE, "b"]),
+            "a b"
+        );
+    }
+}
