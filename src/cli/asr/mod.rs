@@ -18,8 +18,8 @@ Example, log-mel features against a phonetic strand under the same recogniser:
   unbraid asr decode scp:exp/a/phonetic_test.scp --exp exp/asr_z --out exp/asr_z/hyp
   unbraid asr score data/test exp/asr_z/hyp --by speaker --against exp/asr_mel/hyp
 
-A fair comparison gives both the same utterances, steps and outputs a second: --subsampling makes up for codes that are
-slower than features.")]
+A fair comparison gives both the same utterances, steps and outputs a second: --subsampling
+makes up for codes that are slower than features.")]
 pub struct AsrArgs {
     #[command(subcommand)]
     command: Command,

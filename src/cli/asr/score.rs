@@ -24,8 +24,8 @@ Examples:
   unbraid asr score data/test exp/asr_z/hyp --labels characters
   unbraid asr score data/test exp/asr_z/hyp --against exp/asr_mel/hyp
 
---against draws the same utterances for both and tells the difference in points, its interval, and the share of draws in
-which the first is the better. --out NAME writes NAME.json and NAME.tsv.")]
+--against draws the same utterances for both and tells the difference in points, its interval,
+and the share of draws in which the first is the better.")]
 pub struct ScoreArgs {
     /// Data directory with text, or utt2phones for phones
     data: PathBuf,

@@ -25,8 +25,8 @@ use crate::train::TrainOptions;
 #[command(after_help = "\
 Examples:
   unbraid asr train data/train --exp exp/asr_mel --subsampling 4 --cmvn utterance
-  unbraid asr train data/train exp/a/phonetic_train.scp --exp exp/asr_z --labels phones --steps 3000
-  unbraid asr train data/train exp/a/phonetic_train.scp --exp exp/asr_z --labels phones --steps 3000 --resume")]
+  unbraid asr train data/train exp/a/z_train.scp --exp exp/asr_z --labels phones --steps 3000
+  unbraid asr train data/train exp/a/z_train.scp --exp exp/asr_z --labels phones --steps 3000 --resume")]
 pub struct TrainArgs {
     /// Data directory to learn from
     data: PathBuf,
