@@ -1,5 +1,6 @@
 //! `unbraid export`: an encoder as a TorchScript module.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -89,7 +90,7 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
         },
     };
     let exported = export.write(&args.target)?;
-    tell(&exported, args);
+    tell(&exported, args)?;
     let dithers = |options: &FrontEndOptions| options.without_dither() != *options;
     if args.front_end && front_end.as_ref().is_some_and(dithers) {
         eprintln!("unbraid: the experiment's front-end dithers, the module's does not");
@@ -98,7 +99,7 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
 }
 
 /// Says what was written.
-fn tell(exported: &Exported, args: &ExportArgs) {
+fn tell(exported: &Exported, args: &ExportArgs) -> anyhow::Result<()> {
     let Metadata {
         input, dim, bins, ..
     } = exported.metadata;
@@ -111,11 +112,13 @@ fn tell(exported: &Exported, args: &ExportArgs) {
         Encoder::Speaker => format!("an embedding [1, {dim}]"),
     };
     let lengths: Vec<String> = exported.lengths.iter().map(usize::to_string).collect();
-    println!(
+    writeln!(
+        io::stdout(),
         "{}: {takes} to {gives}; at {} {} within {:.1e} of the experiment",
         args.target.display(),
         lengths.join(", "),
         input.unit(),
         exported.gap,
-    );
+    )?;
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! `unbraid sample`: a trained image method to pictures.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -73,7 +74,7 @@ pub fn run(args: SampleArgs) -> anyhow::Result<()> {
             zoom: None,
         }
         .write(&path)?;
-        println!("{}", path.display());
+        writeln!(io::stdout(), "{}", path.display())?;
     }
     Ok(())
 }

@@ -459,7 +459,7 @@ pub(super) fn accept(key: &str, feats: &Array2<f32>, bins: usize) -> Result<()> 
     let refuse =
         |expected: String, found: String| Err(Error::key("features", key, expected, found));
     if feats.ncols() != bins {
-        return refuse(format!("{} bins", bins), feats.ncols().to_string());
+        return refuse(format!("{bins} bins"), feats.ncols().to_string());
     }
     if feats.nrows() == 0 {
         return refuse("at least one frame".into(), "none".into());

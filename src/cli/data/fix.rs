@@ -25,12 +25,13 @@ pub fn run(args: &FixArgs) -> anyhow::Result<()> {
     let changes = fix(&args.folder)?;
     for change in &changes {
         let path = args.folder.join(&change.name);
-        println!(
+        writeln!(
+            io::stdout(),
             "{}: {} lines, now {}",
             path.display(),
             change.before,
             change.after
-        );
+        )?;
     }
     if changes.is_empty() {
         writeln!(io::stdout(), "{}: nothing to fix", args.folder.display())?;

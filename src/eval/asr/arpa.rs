@@ -170,11 +170,13 @@ impl<'a, R: BufRead> Parser<'a, R> {
             let line = self.line_with_something()?.unwrap_or_default();
             let fields: Vec<&str> = line.split_ascii_whitespace().collect();
             let numbers = (fields.first(), fields.get(order + 1));
-            let number = |field: &str| field.parse().ok().filter(|x: &f32| !x.is_nan());
+            // A probability may be 0; its logarithm is never above 0, and no weight is infinite.
+            let probability = |field: &str| field.parse().ok().filter(|x: &f32| *x <= 0.0);
+            let weight = |field: &str| field.parse().ok().filter(|x: &f32| x.is_finite());
             let (log10, backoff) = match numbers {
-                (Some(first), None) if fields.len() == order + 1 => (number(first), Some(0.0)),
+                (Some(first), None) if fields.len() == order + 1 => (probability(first), Some(0.0)),
                 (Some(first), Some(last)) if fields.len() == order + 2 => {
-                    (number(first), number(last))
+                    (probability(first), weight(last))
                 }
                 _ => (None, None),
             };
@@ -294,6 +296,9 @@ pub(super) mod tests {
             ("ngram 2=3", "ngram 2=4", "20: expected log10"),
             ("ngram 3=1", "ngram 3=2", "expected log10"),
             ("-0.9\ttwo", "x\ttwo", "expected log10"),
+            ("-0.9\ttwo", "0.9\ttwo", "expected log10"),
+            ("-0.9\ttwo", "NaN\ttwo", "expected log10"),
+            ("two\t-0.1", "two\tinf", "expected log10"),
             (
                 "-0.6\tone two",
                 "-0.6\tone six",
