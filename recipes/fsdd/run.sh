@@ -30,6 +30,7 @@ if at 1; then
       "scp:$dir/wav.scp" "ark,scp:$dir/feats.ark,$dir/feats.scp"
   done
   touch data/ready
+  if [[ " $confs " == *" discovered "* ]]; then local/discover_words.sh data/discovered; fi
 fi
 
 if at 2; then train_all; fi

@@ -47,6 +47,7 @@ mod shell;
 mod spectrogram;
 mod splice_feats;
 mod stream;
+mod stretch_feats;
 mod subsample_feats;
 mod swap;
 mod train;
@@ -79,6 +80,7 @@ enum Command {
     ApplyCmvnSliding(apply_cmvn_sliding::ApplyCmvnSlidingArgs),
     AddDeltas(add_deltas::AddDeltasArgs),
     SpliceFeats(splice_feats::SpliceFeatsArgs),
+    StretchFeats(stretch_feats::StretchFeatsArgs),
     SubsampleFeats(subsample_feats::SubsampleFeatsArgs),
     ComputeVad(compute_vad::ComputeVadArgs),
     SelectVoicedFrames(select_voiced_frames::SelectVoicedFramesArgs),
@@ -132,6 +134,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::ApplyCmvnSliding(args) => apply_cmvn_sliding::run(args),
         Command::AddDeltas(args) => add_deltas::run(args),
         Command::SpliceFeats(args) => splice_feats::run(args),
+        Command::StretchFeats(args) => stretch_feats::run(args),
         Command::SubsampleFeats(args) => subsample_feats::run(args),
         Command::ComputeVad(args) => compute_vad::run(args),
         Command::SelectVoicedFrames(args) => select_voiced_frames::run(args),

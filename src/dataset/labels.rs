@@ -12,9 +12,9 @@ use super::datadir::DataDir;
 pub use super::label_kind::{Labels, NO_LABEL};
 pub(super) use super::label_kind::{MOST_CLASSES, numbers};
 use super::strings::{StringTable, Strings};
-use super::view::stretched_position;
 use crate::error::{Error, Result};
 use crate::io::kaldi::ScpTable;
+use crate::signal::stretch::stretched_position;
 
 impl Labels {
     /// The names of the classes that a data directory has, sorted; frame classes are numbers.

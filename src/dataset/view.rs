@@ -2,10 +2,11 @@
 //! extraction go through the same door.
 
 use clap::ValueEnum;
-use ndarray::{Array1, Array2, Axis, s};
+use ndarray::{Array1, Array2, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::signal::stretch::stretch;
 
 /// What is done to an utterance's features before a network sees them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -150,7 +151,7 @@ impl FeatureView {
         }
         match self.options.stretch_frames {
             0 => feats,
-            frames => stretch(&feats, frames),
+            frames => stretch(feats.view(), frames),
         }
     }
 
@@ -159,7 +160,7 @@ impl FeatureView {
     pub fn restore(&self, seen: Array2<f32>, like: &Array2<f32>) -> Array2<f32> {
         let mut feats = match self.options.stretch_frames {
             0 => seen,
-            _ => stretch(&seen, like.nrows()),
+            _ => stretch(seen.view(), like.nrows()),
         };
         let loudness = match self.options.loudness {
             true => loudness(like),
@@ -202,27 +203,6 @@ fn own_statistics(feats: &Array2<f32>) -> (Array1<f32>, Array1<f32>) {
     let mean = feats.mean_axis(Axis(0)).unwrap_or_default();
     let std = feats.std_axis(Axis(0), 0.0);
     (mean.mapv(|m| m as f32), std.mapv(|s| s.max(1e-5) as f32))
-}
-
-/// Linear interpolation of `[frames, bins]` to `[target, bins]`; first and last frame stay.
-fn stretch(feats: &Array2<f32>, target: usize) -> Array2<f32> {
-    let (frames, bins) = feats.dim();
-    let mut out = Array2::zeros((target, bins));
-    for (index, mut row) in out.rows_mut().into_iter().enumerate() {
-        let at = stretched_position(index, frames, target);
-        let (low, share) = (at.floor() as usize, (at - at.floor()) as f32);
-        let high = (low + 1).min(frames - 1);
-        row.assign(&feats.slice(s![low, ..]));
-        row *= 1.0 - share;
-        row.scaled_add(share, &feats.slice(s![high, ..]));
-    }
-    out
-}
-
-/// Where frame `index` of `target` lies among `frames` of the source.
-pub fn stretched_position(index: usize, frames: usize, target: usize) -> f64 {
-    let last = frames.saturating_sub(1) as f64;
-    last * index as f64 / target.saturating_sub(1).max(1) as f64
 }
 
 /// Sums for mean and deviation per bin, in f64.
@@ -320,16 +300,5 @@ mod tests {
         let quiet = array![[1f32, 2.0], [4.0, 3.0]];
         let gap = view.apply(quiet.clone()) - view.apply(quiet + 7.0);
         assert!(gap.iter().all(|g| g.abs() < 1e-5));
-    }
-
-    #[test]
-    fn stretching_keeps_the_ends() {
-        let feats = array![[0f32], [1.0], [2.0], [3.0]];
-        assert_eq!(
-            stretch(&feats, 7).column(0).to_vec(),
-            [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
-        );
-        assert_eq!(stretch(&feats, 2).column(0).to_vec(), [0.0, 3.0]);
-        assert_eq!(stretch(&array![[5f32]], 3).column(0).to_vec(), [5.0; 3]);
     }
 }

@@ -27,6 +27,7 @@ mod spectrogram;
 mod spectrum;
 pub mod splice;
 pub mod stream;
+pub mod stretch;
 pub mod subsample;
 pub mod vad;
 mod whisper;

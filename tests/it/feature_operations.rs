@@ -1,4 +1,4 @@
-//! `unbraid add-deltas`, `splice-feats`, `subsample-feats`, `apply-cmvn-sliding`, `compute-vad`,
+//! `unbraid add-deltas`, `splice-feats`, `subsample-feats`, `stretch-feats`, `apply-cmvn-sliding`, `compute-vad`,
 //! `select-voiced-frames` and `apply-cmvn --reverse` as a user runs them, beside Kaldi's own code.
 
 use std::path::Path;
@@ -222,6 +222,11 @@ fn utterances_that_fail_are_named_and_the_others_written() {
             "subsample: expected finite",
         ),
         (
+            &["stretch-feats", "--frames", "4"],
+            "stretch: expected features of a frame",
+            "stretch: expected finite",
+        ),
+        (
             &["apply-cmvn-sliding"],
             "sliding cmvn: expected features",
             "sliding cmvn: expected finite",
@@ -297,6 +302,10 @@ fn what_makes_no_sense_is_told_in_one_line_and_nothing_written() {
             "offset: expected 0 where frames are repeated",
         ),
         (
+            &["stretch-feats", "--frames", "0"],
+            "frames: expected a number from 1 to 100000, found 0",
+        ),
+        (
             &["apply-cmvn-sliding", "--cmn-window", "0"],
             "cmn_window: expected a frame or more",
         ),
@@ -352,6 +361,51 @@ fn what_makes_no_sense_is_told_in_one_line_and_nothing_written() {
         b"",
     );
     assert!(error.contains("f.ark: a: expected a vector"), "{error}");
+}
+
+#[test]
+fn words_of_any_length_become_rows_of_one_length() {
+    let dir = folder();
+    let steps: [&[&str]; 3] = [
+        &[
+            "stretch-feats",
+            "--frames",
+            "6",
+            "ark:f.ark",
+            "ark:long.ark",
+        ],
+        &[
+            "splice-feats",
+            "--left-context",
+            "3",
+            "--right-context",
+            "2",
+            "ark:long.ark",
+            "ark:beside.ark",
+        ],
+        &[
+            "subsample-feats",
+            "--n",
+            "6",
+            "--offset",
+            "3",
+            "ark:beside.ark",
+            "ark:rows.ark",
+        ],
+    ];
+    for step in steps {
+        succeed(dir.path(), step);
+    }
+    let feats = read::<Array2<f32>>(dir.path(), "f.ark");
+    let rows = read::<Array2<f32>>(dir.path(), "rows.ark");
+    assert_eq!(feats.len(), rows.len());
+    for ((id, feats), (of, row)) in feats.iter().zip(&rows) {
+        assert_eq!(id, of);
+        assert_eq!(row.dim(), (1, 6 * feats.ncols()));
+        let edges = [feats.row(0), feats.row(feats.nrows() - 1)];
+        assert_eq!(row.slice(s![0, ..feats.ncols()]), edges[0]);
+        assert_eq!(row.slice(s![0, -(feats.ncols() as isize)..]), edges[1]);
+    }
 }
 
 #[test]

@@ -157,6 +157,94 @@ fn units_are_told_by_run_and_by_frame() {
 }
 
 #[test]
+fn balanced_units_are_used_alike_by_every_speaker() {
+    let dir = folder();
+    let at = dir.path();
+    let speaker = |item: usize| item % 3;
+    // A speaker's rows are shifted by more than the distance of two words.
+    let word = |item: usize| item / 3;
+    write(at, "rows", |item| {
+        let place = |(_, dim): (usize, usize)| match dim {
+            0 => word(item) as f32 + 0.6 * speaker(item) as f32,
+            _ => (item * 7 % 5) as f32 / 50.0,
+        };
+        Some(Array2::from_shape_fn((1, 2), place))
+    });
+    let lines: Vec<String> = (0..ITEMS)
+        .map(|item| format!("{} s{}\n", id(item), speaker(item)))
+        .collect();
+    fs::write(at.join("utt2spk"), lines.concat()).unwrap();
+    let balance = [
+        "units",
+        "balance",
+        "scp:rows.scp",
+        "--clusters=4",
+        "--model=m.ark",
+    ];
+    let told = succeed(
+        at,
+        &[&balance[..], &["--utt2spk=utt2spk", "--out=text"]].concat(),
+    );
+    let told = String::from_utf8(told).unwrap();
+    assert!(
+        told.starts_with(
+            "text: 12 utterances, 12 frames, 12 units told\nscp:rows.scp: 4 units of 2 values"
+        ),
+        "{told}"
+    );
+    let text = fs::read_to_string(at.join("text")).unwrap();
+    let units: Vec<&str> = text
+        .lines()
+        .map(|line| line.split_once(' ').unwrap().1)
+        .collect();
+    for item in 0..ITEMS {
+        assert_eq!(units[item], units[3 * word(item)], "{text}");
+    }
+    succeed(
+        at,
+        &[
+            "units",
+            "apply",
+            "scp:rows.scp",
+            "--model=m.ark",
+            "--out=nearest",
+        ],
+    );
+
+    let before = names(at);
+    fs::write(at.join("few"), lines[..11].concat()).unwrap();
+    let error = fail(
+        at,
+        &[&balance[..], &["--utt2spk=few", "--out=x"]].concat(),
+        b"",
+    );
+    assert!(
+        error.contains(
+            "few: u011: expected a line of every utterance that is clustered, found none"
+        ),
+        "{error}"
+    );
+    let error = fail(
+        at,
+        &[
+            "units",
+            "balance",
+            "scp:rows.scp",
+            "--clusters=13",
+            "--utt2spk=utt2spk",
+            "--out=x",
+        ],
+        b"",
+    );
+    assert!(
+        error.contains("--clusters: expected 1 to 12, of 12 frames, found 13"),
+        "{error}"
+    );
+    fs::remove_file(at.join("few")).unwrap();
+    assert_eq!(names(at), before);
+}
+
+#[test]
 fn equal_seeds_make_equal_bytes_with_any_threads() {
     let dir = folder();
     let at = dir.path();

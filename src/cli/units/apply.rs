@@ -1,16 +1,13 @@
 //! `unbraid units apply`: codes to units, as text and by frame.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use clap::Args;
 
 use super::ThreadArgs;
+use super::text::{TextArgs, UnitText};
 use crate::cli::progress::counter;
-use crate::error::{Error, Result};
 use crate::eval::units::{Codebook, for_each_codes};
-use crate::io::atomic::AtomicFile;
-use crate::io::kaldi::TableWriter;
 
 /// Writes the units of every utterance.
 #[derive(Debug, Args)]
@@ -32,17 +29,8 @@ pub struct ApplyArgs {
     #[arg(long, value_name = "FILE")]
     model: String,
 
-    /// Where to, a line an utterance
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-
-    /// Tell a unit as often as it has frames
-    #[arg(long)]
-    keep_runs: bool,
-
-    /// Write the unit of every frame too, integer vectors, as ark,scp:FILE,FILE
-    #[arg(long, value_name = "WSPEC")]
-    frames: Option<String>,
+    #[command(flatten)]
+    text: TextArgs,
 
     #[command(flatten)]
     threads: ThreadArgs,
@@ -55,57 +43,14 @@ pub struct ApplyArgs {
 pub fn run(args: &ApplyArgs) -> anyhow::Result<()> {
     let pool = args.threads.pool()?;
     let model = Codebook::read(&args.model)?;
-    let mut text = AtomicFile::create(&args.out)?;
-    let table = args.frames.as_deref().map(TableWriter::create);
-    let mut table: Option<TableWriter<Vec<i32>>> = table.transpose()?;
+    let mut text = UnitText::create(&args.text)?;
     let progress = counter("utterances");
-    let mut told = Told::default();
     for_each_codes(&args.codes, Some(model.dims()), |id, frames| {
         let nearest = pool.install(|| model.nearest(frames.view()));
-        // Numbers of clusters are far below the end of i32.
-        let mut units: Vec<i32> = nearest.iter().map(|n| n.unit as i32).collect();
-        if let Some(table) = &mut table {
-            table.write(id, &units)?;
-        }
-        told.frames += units.len();
-        if !args.keep_runs {
-            units.dedup();
-        }
-        told.units += units.len();
-        told.utterances += 1;
         progress.inc(1);
-        write_line(&mut text, id, &units)
+        text.write(id, nearest.iter().map(|n| n.unit))
     })?;
-    text.commit()?;
-    table.map(TableWriter::finish).transpose()?;
     progress.finish_and_clear();
-    let out = args.out.display();
-    let Told {
-        utterances,
-        frames,
-        units,
-    } = told;
-    writeln!(
-        io::stdout(),
-        "{out}: {utterances} utterances, {frames} frames, {units} units told"
-    )?;
+    writeln!(io::stdout(), "{}", text.finish()?)?;
     Ok(())
-}
-
-/// What was written.
-#[derive(Default)]
-struct Told {
-    utterances: usize,
-    frames: usize,
-    units: usize,
-}
-
-fn write_line(text: &mut AtomicFile, id: &str, units: &[i32]) -> Result<()> {
-    let mut line = id.to_string();
-    for unit in units {
-        line += &format!(" {unit}");
-    }
-    line.push('\n');
-    let written = text.write_all(line.as_bytes());
-    written.map_err(|e| Error::io(text.path())(e))
 }

@@ -1,7 +1,9 @@
 //! `unbraid units`: frames of codes as discrete units, by k-means.
 
 mod apply;
+mod balance;
 mod score;
+mod text;
 mod train;
 
 use anyhow::Context;
@@ -25,6 +27,7 @@ pub struct UnitsArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     Train(train::TrainArgs),
+    Balance(balance::BalanceArgs),
     Apply(apply::ApplyArgs),
     Score(score::ScoreArgs),
 }
@@ -36,6 +39,7 @@ enum Command {
 pub fn run(args: UnitsArgs) -> anyhow::Result<()> {
     match args.command {
         Command::Train(args) => train::run(&args),
+        Command::Balance(args) => balance::run(&args),
         Command::Apply(args) => apply::run(&args),
         Command::Score(args) => score::run(&args),
     }

@@ -18,7 +18,7 @@ Examples:
 
 The start is k-means++ (Arthur and Vassilvitskii 2007): far-apart frames, drawn by --seed. Then every frame goes to the
 nearest centroid by Euclidean distance, and centroids to the mean of their frames, until no frame changes; a cluster
-that lost its frames begins anew at the frame farthest from its centroid. Equal codes, options and seeds give equal
+that lost its frames begins anew at the frame farthest from its centroid. Of few clusters, several --starts find better ones. Equal codes, options and seeds give equal
 bytes. Dimensions count as they are: scale them first where some are much wider than others.
 
 The file is a Kaldi archive of one matrix [clusters, dims] under the key 'centroids'
@@ -44,7 +44,11 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", default_value_t = KmeansOptions::default().steps)]
     steps: usize,
 
-    /// Draws frames and the start
+    /// Beginnings, of which the one that ends nearest to the frames is kept
+    #[arg(long, value_name = "N", default_value_t = KmeansOptions::default().starts)]
+    starts: usize,
+
+    /// Draws frames and the starts
     #[arg(long, default_value_t = KmeansOptions::default().seed)]
     seed: u64,
 
@@ -64,6 +68,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let options = KmeansOptions {
         clusters: args.clusters,
         steps: args.steps,
+        starts: args.starts,
         seed: args.seed,
     };
     let found = pool.install(|| kmeans(&items, &options))?;
@@ -94,7 +99,8 @@ impl TrainArgs {
     }
 }
 
-fn summary(out: &str, found: &Kmeans, (frames, seen): (usize, usize)) -> String {
+/// What was found, in a line.
+pub(super) fn summary(out: &str, found: &Kmeans, (frames, seen): (usize, usize)) -> String {
     let of = match frames == seen {
         true => String::new(),
         false => format!(" of {seen}"),

@@ -69,6 +69,18 @@ impl Codebook {
         found.concat()
     }
 
+    /// Squared distances `[frames, clusters]` of `[frames, dims]`, in f64 since they cancel.
+    pub(super) fn distances(&self, frames: ArrayView2<f64>) -> Array2<f64> {
+        let mut distances = frames.dot(&self.centroids.t());
+        for (mut row, frame) in distances.rows_mut().into_iter().zip(frames.rows()) {
+            let length = frame.dot(&frame);
+            for (value, half) in row.iter_mut().zip(&self.halves) {
+                *value = (length - 2.0 * (*value - half)).max(0.0);
+            }
+        }
+        distances
+    }
+
     /// `|x - c|^2 = |x|^2 - 2 (x c - |c|^2 / 2)`, in f64 since it cancels.
     fn nearest_in(&self, block: ArrayView2<f32>) -> Vec<Nearest> {
         let block = block.mapv(f64::from);

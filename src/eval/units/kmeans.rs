@@ -16,6 +16,8 @@ pub struct KmeansOptions {
     pub clusters: usize,
     /// Most of Lloyd's steps, at least 1.
     pub steps: usize,
+    /// Beginnings, at least 1, of which the one that ends nearest to the items is kept.
+    pub starts: usize,
     /// Draws where they begin.
     pub seed: u64,
 }
@@ -25,6 +27,7 @@ impl Default for KmeansOptions {
         Self {
             clusters: 100,
             steps: 100,
+            starts: 1,
             seed: 0,
         }
     }
@@ -35,6 +38,8 @@ impl Default for KmeansOptions {
 pub struct Kmeans {
     /// The centroids, in single precision.
     pub codebook: Codebook,
+    /// The unit of every item.
+    pub units: Vec<usize>,
     /// Steps taken.
     pub steps: usize,
     /// Whether the last of them changed no assignment.
@@ -43,7 +48,7 @@ pub struct Kmeans {
     pub distortion: f64,
 }
 
-/// The stream of the seed that draws the start; the first draws samples.
+/// The stream of the seed that draws the first start, the next ones the others; the stream before draws samples.
 const START_STREAM: u64 = 1;
 /// Items that one thread takes at least.
 const LEAST_ITEMS: usize = 1024;
@@ -52,8 +57,38 @@ const LEAST_ITEMS: usize = 1024;
 /// whatever the number of threads: sums are in f64, in the order of the items.
 ///
 /// # Errors
-/// [`Error::Option`] for no cluster, more than [`MOST_CLUSTERS`] or than different items, or no step.
+/// [`Error::Option`] for no cluster, more than [`MOST_CLUSTERS`] or than different items, no step, or no start.
 pub fn kmeans(items: &Array2<f32>, options: &KmeansOptions) -> Result<Kmeans> {
+    best_of_starts(items, options, |items, book| {
+        let mut found = book.nearest(items.matrix);
+        let sum: f64 = found.iter().map(|nearest| nearest.distance).sum();
+        let distortion = sum / found.len() as f64;
+        refill(&mut found, book.clusters());
+        let units: Vec<usize> = found.iter().map(|nearest| nearest.unit).collect();
+        Step {
+            centroids: items.means(&units, book),
+            units,
+            distortion,
+        }
+    })
+}
+
+/// What one look at the centroids gives.
+pub(super) struct Step {
+    /// The unit of every item.
+    pub units: Vec<usize>,
+    /// Where the centroids go.
+    pub centroids: Array2<f64>,
+    /// Mean squared distance of an item to its centroid, before they go there.
+    pub distortion: f64,
+}
+
+/// Steps from each start until no unit changes; the start that ends nearest to the items.
+pub(super) fn best_of_starts(
+    items: &Array2<f32>,
+    options: &KmeansOptions,
+    step: impl Fn(&Items, &Codebook) -> Step,
+) -> Result<Kmeans> {
     check(items, options)?;
     let items = items.as_standard_layout();
     let items = Items {
@@ -61,29 +96,44 @@ pub fn kmeans(items: &Array2<f32>, options: &KmeansOptions) -> Result<Kmeans> {
         values: items.as_slice().expect("the standard layout is one slice"),
         dims: items.ncols(),
     };
-    let mut book = Codebook::new(items.start(options)?);
+    let mut best: Option<Kmeans> = None;
+    for number in 0..options.starts {
+        let found = settle(&items, items.start(options, number)?, options.steps, &step);
+        let nearer = |best: &Kmeans| found.distortion < best.distortion;
+        if best.as_ref().is_none_or(nearer) {
+            best = Some(found);
+        }
+    }
+    Ok(best.expect("at least one start was checked"))
+}
+
+fn settle(
+    items: &Items,
+    start: Array2<f64>,
+    most_steps: usize,
+    step: impl Fn(&Items, &Codebook) -> Step,
+) -> Kmeans {
+    let mut book = Codebook::new(start);
     let (mut units, mut steps, mut settled) = (Vec::new(), 0, false);
-    while steps < options.steps && !settled {
-        let mut found = book.nearest(items.matrix);
-        refill(&mut found, options.clusters);
-        let now: Vec<usize> = found.iter().map(|nearest| nearest.unit).collect();
-        settled = now == units;
+    while steps < most_steps && !settled {
+        let now = step(items, &book);
+        settled = now.units == units;
         if !settled {
-            book = Codebook::new(items.means(&now, &book));
-            units = now;
+            book = Codebook::new(now.centroids);
+            units = now.units;
         }
         steps += 1;
     }
     // As a file will have them.
     let codebook = Codebook::new(book.centroids().mapv(f64::from));
-    let found = codebook.nearest(items.matrix);
-    let sum: f64 = found.iter().map(|nearest| nearest.distance).sum();
-    Ok(Kmeans {
+    let last = step(items, &codebook);
+    Kmeans {
         codebook,
+        units: last.units,
         steps,
         settled,
-        distortion: sum / found.len() as f64,
-    })
+        distortion: last.distortion,
+    }
 }
 
 fn check(items: &Array2<f32>, options: &KmeansOptions) -> Result<()> {
@@ -93,15 +143,17 @@ fn check(items: &Array2<f32>, options: &KmeansOptions) -> Result<()> {
         let found = options.clusters.to_string();
         return Err(Error::option("--clusters", expected, found));
     }
-    if options.steps == 0 {
-        return Err(Error::option("--steps", "at least 1", "0"));
+    for (name, value) in [("--steps", options.steps), ("--starts", options.starts)] {
+        if value == 0 {
+            return Err(Error::option(name, "at least 1", "0"));
+        }
     }
     Ok(())
 }
 
 /// `[items, dims]` as a matrix, and its values by rows.
-struct Items<'a> {
-    matrix: ArrayView2<'a, f32>,
+pub(super) struct Items<'a> {
+    pub matrix: ArrayView2<'a, f32>,
     values: &'a [f32],
     dims: usize,
 }
@@ -112,9 +164,9 @@ impl Items<'_> {
     }
 
     /// K-means++: each next centroid is an item, as likely as its squared distance to those before is great.
-    fn start(&self, options: &KmeansOptions) -> Result<Array2<f64>> {
+    fn start(&self, options: &KmeansOptions, number: usize) -> Result<Array2<f64>> {
         let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
-        rng.set_stream(START_STREAM);
+        rng.set_stream(START_STREAM + number as u64);
         let count = self.matrix.nrows();
         let mut centroids = Array2::zeros((options.clusters, self.dims));
         let mut far = vec![f64::INFINITY; count];
@@ -275,6 +327,23 @@ mod tests {
         };
         let by_steps: Vec<f64> = (1..10).map(distortion).collect();
         assert!(by_steps.is_sorted_by(|a, b| *b <= a + 1e-6), "{by_steps:?}");
+    }
+
+    #[test]
+    fn of_several_starts_the_best_is_kept() {
+        let items = groups(10, 60);
+        let with = |starts: usize| {
+            let options = KmeansOptions {
+                starts,
+                ..options(12)
+            };
+            kmeans(&items, &options).unwrap()
+        };
+        let one = with(1);
+        assert_eq!(with(1), one);
+        let by_starts: Vec<f64> = [1, 2, 5, 10].map(|n| with(n).distortion).to_vec();
+        assert!(by_starts.is_sorted_by(|a, b| b <= a), "{by_starts:?}");
+        assert!(by_starts[3] < one.distortion, "{by_starts:?}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! In go tables of matrices `[frames, dims]`; out come centroids (a [`Codebook`]), a unit a frame, and scores of units
 //! against aligned phones ([`JointCounts`]).
 
+mod balance;
 mod codebook;
 mod kmeans;
 mod sample;
@@ -15,6 +16,7 @@ use ndarray::Array2;
 use crate::error::{Error, Result};
 use crate::io::kaldi::TableReader;
 
+pub use balance::balanced_kmeans;
 pub use codebook::{Codebook, MOST_CLUSTERS, Nearest};
 pub use kmeans::{Kmeans, KmeansOptions, kmeans};
 pub use sample::Sample;

@@ -1,0 +1,36 @@
+//! `unbraid stretch-feats`: features of any length to one length.
+
+use clap::Args;
+
+use super::feature_map::FeatureArgs;
+use crate::signal::stretch::Stretcher;
+
+/// Brings every utterance to one number of frames, by linear interpolation in time.
+///
+/// An utterance that fails is named and left out, the others are written, and the command fails at the end.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+First and last frame stay. For single words, which can be compared frame by frame then.
+
+Example, each word as one row of 16 * 13 values:
+  unbraid stretch-feats --frames 16 scp:mfcc.scp ark:long.ark
+  unbraid splice-feats --left-context 8 --right-context 7 ark:long.ark ark:beside.ark
+  unbraid subsample-feats --n 16 --offset 8 ark:beside.ark ark,scp:words.ark,words.scp")]
+pub struct StretchFeatsArgs {
+    /// Frames of every utterance
+    #[arg(long, value_name = "N")]
+    frames: usize,
+
+    #[command(flatten)]
+    features: FeatureArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Options out of their range, and what [`super::feature_map::FeatureMap::run`] says.
+pub fn run(args: StretchFeatsArgs) -> anyhow::Result<()> {
+    let stretcher = Stretcher::new(args.frames)?;
+    args.features
+        .map(|_, feats| stretcher.compute(feats.view()))
+}

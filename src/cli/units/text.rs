@@ -1,0 +1,85 @@
+//! Units as text, and by frame.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::error::{Error, Result};
+use crate::io::atomic::AtomicFile;
+use crate::io::kaldi::TableWriter;
+
+/// Where units go.
+#[derive(Debug, Args)]
+pub struct TextArgs {
+    /// Where to, a line an utterance
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+
+    /// Tell a unit as often as it has frames
+    #[arg(long)]
+    keep_runs: bool,
+
+    /// Write the unit of every frame too, integer vectors, as ark,scp:FILE,FILE
+    #[arg(long, value_name = "WSPEC")]
+    frames: Option<String>,
+}
+
+/// Units on their way to the files that [`TextArgs`] name; nothing is left half-written.
+pub struct UnitText<'a> {
+    args: &'a TextArgs,
+    text: AtomicFile,
+    table: Option<TableWriter<Vec<i32>>>,
+    utterances: usize,
+    frames: usize,
+    units: usize,
+}
+
+impl<'a> UnitText<'a> {
+    /// Nothing so far.
+    pub fn create(args: &'a TextArgs) -> Result<Self> {
+        Ok(Self {
+            args,
+            text: AtomicFile::create(&args.out)?,
+            table: (args.frames.as_deref())
+                .map(TableWriter::create)
+                .transpose()?,
+            utterances: 0,
+            frames: 0,
+            units: 0,
+        })
+    }
+
+    /// The units of an utterance, one a frame.
+    pub fn write(&mut self, id: &str, units: impl Iterator<Item = usize>) -> Result<()> {
+        // Numbers of clusters are far below the end of i32.
+        let mut units: Vec<i32> = units.map(|unit| unit as i32).collect();
+        if let Some(table) = &mut self.table {
+            table.write(id, &units)?;
+        }
+        self.utterances += 1;
+        self.frames += units.len();
+        if !self.args.keep_runs {
+            units.dedup();
+        }
+        self.units += units.len();
+        let mut line = id.to_string();
+        for unit in units {
+            line += &format!(" {unit}");
+        }
+        line.push('\n');
+        let written = self.text.write_all(line.as_bytes());
+        written.map_err(|e| Error::io(self.text.path())(e))
+    }
+
+    /// Puts the files where they belong; what was written, in a line.
+    pub fn finish(self) -> Result<String> {
+        self.text.commit()?;
+        self.table.map(TableWriter::finish).transpose()?;
+        let (out, utterances) = (self.args.out.display(), self.utterances);
+        let (frames, units) = (self.frames, self.units);
+        Ok(format!(
+            "{out}: {utterances} utterances, {frames} frames, {units} units told"
+        ))
+    }
+}
