@@ -161,7 +161,7 @@ fn balanced_units_are_used_alike_by_every_speaker() {
     let dir = folder();
     let at = dir.path();
     let speaker = |item: usize| item % 3;
-    // A speaker's rows are shifted by more than the distance of two words.
+    // The third speaker's rows are shifted by more than the distance of two words.
     let word = |item: usize| item / 3;
     write(at, "rows", |item| {
         let place = |(_, dim): (usize, usize)| match dim {

@@ -10,11 +10,11 @@
 //!
 //! An item's unit is the most likely one of its row.
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
 use super::codebook::Codebook;
-use super::kmeans::{Items, Kmeans, KmeansOptions, Step, best_of_starts};
+use super::kmeans::{Kmeans, KmeansOptions, Step, best_of_starts};
 use crate::error::{Error, Result};
 
 /// Weight of the entropy, as a share of the mean squared distance to the mean of all items.
@@ -39,49 +39,64 @@ pub fn balanced_kmeans(
         let found = speakers.len().to_string();
         return Err(Error::option("speakers", expected, found));
     }
-    let mut of_speaker = vec![Vec::new(); speakers.iter().max().map_or(0, |most| most + 1)];
+    let mut own = vec![Vec::new(); speakers.iter().max().map_or(0, |most| most + 1)];
     for (item, &speaker) in speakers.iter().enumerate() {
-        of_speaker[speaker].push(item);
+        own[speaker].push(item);
     }
+    let of_speaker: Vec<OfSpeaker> = (own.into_iter())
+        .map(|own| OfSpeaker {
+            values: items.select(Axis(0), &own).mapv(f64::from),
+            items: own,
+        })
+        .collect();
     let entropy = SOFTNESS * variance(items);
-    best_of_starts(items, options, |items, book| {
-        step(items, book, &of_speaker, entropy)
-    })
+    best_of_starts(items, options, |_, book| step(book, &of_speaker, entropy))
 }
 
-fn step(items: &Items, book: &Codebook, of_speaker: &[Vec<usize>], entropy: f64) -> Step {
-    let values = |own: &[usize]| items.matrix.select(Axis(0), own).mapv(f64::from);
-    let distances: Vec<Array2<f64>> = of_speaker
-        .par_iter()
-        .map(|own| book.distances(values(own).view()))
-        .collect();
+/// The items of one speaker.
+struct OfSpeaker {
+    /// Their numbers.
+    items: Vec<usize>,
+    /// `[items, dims]`.
+    values: Array2<f64>,
+}
+
+fn step(book: &Codebook, of_speaker: &[OfSpeaker], entropy: f64) -> Step {
     let spread: Vec<_> = of_speaker
         .par_iter()
-        .zip(&distances)
-        .map(|(own, distances)| {
-            let plan = transport(distances, entropy);
-            let (sums, masses) = (plan.t().dot(&values(own)), plan.sum_axis(Axis(0)));
-            (sums, masses, most_likely(&plan))
+        .map(|of| {
+            let distances = book.distances(of.values.view());
+            let plan = transport(&distances, entropy);
+            let units = most_likely(&plan);
+            let own = units.iter().zip(distances.rows());
+            let distance: f64 = own.map(|(&unit, row)| row[unit]).sum();
+            (
+                plan.t().dot(&of.values),
+                plan.sum_axis(Axis(0)),
+                units,
+                distance,
+            )
         })
         .collect();
 
+    let count: usize = of_speaker.iter().map(|of| of.items.len()).sum();
     let mut centroids = Array2::zeros((book.clusters(), book.dims()));
-    let mut masses = ndarray::Array1::<f64>::zeros(book.clusters());
-    let mut units = vec![0; items.matrix.nrows()];
-    let mut distance = 0.0;
-    for ((own, distances), (sums, mass, of)) in of_speaker.iter().zip(&distances).zip(spread) {
+    let mut masses = Array1::<f64>::zeros(book.clusters());
+    let mut units = vec![0; count];
+    let mut total = 0.0;
+    for (of, (sums, mass, own, distance)) in of_speaker.iter().zip(spread) {
         centroids += &sums;
         masses += &mass;
-        for ((&item, unit), row) in own.iter().zip(of).zip(distances.rows()) {
+        total += distance;
+        for (&item, unit) in of.items.iter().zip(own) {
             units[item] = unit;
-            distance += row[unit];
         }
     }
     centroids /= &masses.insert_axis(Axis(1));
     Step {
         units,
         centroids,
-        distortion: distance / items.matrix.nrows() as f64,
+        distortion: total / count as f64,
     }
 }
 
@@ -111,13 +126,13 @@ fn transport(distances: &Array2<f64>, entropy: f64) -> Array2<f64> {
     plan
 }
 
-fn least_of(row: ndarray::ArrayView1<f64>) -> f64 {
+fn least_of(row: ArrayView1<f64>) -> f64 {
     row.fold(f64::INFINITY, |least, &value| least.min(value))
 }
 
 /// By row, the first of the greatest.
 fn most_likely(plan: &Array2<f64>) -> Vec<usize> {
-    let most = |row: ndarray::ArrayView1<f64>| {
+    let most = |row: ArrayView1<f64>| {
         let mut best = 0;
         for (unit, value) in row.iter().enumerate() {
             if *value > row[best] {

@@ -153,7 +153,7 @@ fn check(items: &Array2<f32>, options: &KmeansOptions) -> Result<()> {
 
 /// `[items, dims]` as a matrix, and its values by rows.
 pub(super) struct Items<'a> {
-    pub matrix: ArrayView2<'a, f32>,
+    matrix: ArrayView2<'a, f32>,
     values: &'a [f32],
     dims: usize,
 }
