@@ -8,7 +8,7 @@
 //! D   -log D(x_l, y_l), D(x_u, C(x_u))  -  1/2 log(1 - D(G(z, y), y))  -  1/2 log(1 - D(x_u', C(x_u')))
 //! G   -1/2 log D(G(z, y), y)
 //! C   CE(C(x_l), y_l) + h H(C(x_u)) + b KL(uniform || mean C(x_u))
-//!     + 1/2 max C(x_u) * -log D(x_u, argmax C(x_u))                       C's own part of the game
+//!     + 1/2 sum_y C(x_u)_y * -log D(x_u, y)                               C's own part of the game
 //!     + g CE(C(G(z, y)), y)                                               generated pairs, after a warm-up
 //! ```
 //!
@@ -48,6 +48,8 @@ pub struct TripleGanOptions {
     pub alone_steps: u64,
     /// Steps from the start without generated pairs for the classifier.
     pub pairs_after: u64,
+    /// Steps of discriminator and generator for each of the classifier.
+    pub game_steps: i64,
     /// Weight h of the entropy of unlabelled images' classes.
     pub entropy_weight: f64,
     /// Weight b of the balance of classes.
@@ -73,6 +75,7 @@ impl Default for TripleGanOptions {
             discriminator_noise: (0.3, 0.5),
             alone_steps: 1000,
             pairs_after: 2000,
+            game_steps: 1,
             entropy_weight: 0.3,
             balance_weight: 1e-3,
             game_weight: 0.5,
@@ -95,6 +98,7 @@ impl TripleGanOptions {
     pub fn check(&self, shape: [i64; 3]) -> Result<()> {
         self.classifier.check("method.classifier", shape)?;
         check_size("method.noise", self.noise, 1)?;
+        check_size("method.game_steps", self.game_steps, 1)?;
         for (key, widths) in [
             ("generator_widths", &self.generator_widths),
             ("discriminator_widths", &self.discriminator_widths),
@@ -244,12 +248,24 @@ impl TripleGan {
         )
     }
 
+    /// `-log D(x, y)` of images under every class, `[batch, classes]`.
+    fn disbelief(&self, images: &Tensor) -> Tensor {
+        tch::no_grad(|| {
+            let batch = images.size()[0];
+            let each = images.repeat_interleave_self_int(self.classes, 0, None);
+            let every = Tensor::arange(self.classes, (Kind::Int64, self.device)).repeat([batch]);
+            let scores = self.judge(&(each, every));
+            scores.reshape([batch, self.classes]).neg().softplus()
+        })
+    }
+
     /// Images under the classes that the classifier names.
     fn named(&self, images: &Tensor) -> Pairs {
         let logits = tch::no_grad(|| self.classify(images, false));
         (images.shallow_clone(), logits.argmax(1, false))
     }
 
+    /// Updates of discriminator and generator on images and the classes that the classifier names now.
     fn play(
         &mut self,
         labelled: &Pairs,
@@ -259,25 +275,29 @@ impl TripleGan {
     ) -> Result<()> {
         let halves = unlabelled.chunk(2, 0);
         let (as_real, as_made) = (self.named(&halves[0]), self.named(&halves[1]));
-        let drawn = self.draw(labelled.0.size()[0]);
-        let made = self.generate(&drawn, true);
-
-        let real = self.judge(&(
+        let real = (
             Tensor::cat(&[&labelled.0, &as_real.0], 0),
             Tensor::cat(&[&labelled.1, &as_real.1], 0),
-        ));
-        let of_made = self.judge(&(made.detach(), drawn.shallow_clone()));
-        let of_named = self.judge(&as_made);
-        let loss = minus_log(&real) + (minus_log(&-&of_made) + minus_log(&-&of_named)) * 0.5;
-        scalars.add("discriminator/loss", &loss);
-        let all_made = Tensor::cat(&[of_made, of_named], 0);
-        let right = discriminator_accuracy(&real, &all_made);
-        scalars.add("discriminator/accuracy", &right);
-        update(&mut [&mut self.discriminator], &loss, clock.total)?;
+        );
+        for _ in 0..self.options.game_steps {
+            let drawn = self.draw(labelled.0.size()[0]);
+            let made = self.generate(&drawn, true);
 
-        let loss = minus_log(&self.judge(&(made, drawn))) * 0.5;
-        scalars.add("generator/loss", &loss);
-        update(&mut [&mut self.generator], &loss, clock.total)
+            let of_real = self.judge(&real);
+            let of_made = self.judge(&(made.detach(), drawn.shallow_clone()));
+            let of_named = self.judge(&as_made);
+            let loss = minus_log(&of_real) + (minus_log(&-&of_made) + minus_log(&-&of_named)) * 0.5;
+            scalars.add("discriminator/loss", &loss);
+            let all_made = Tensor::cat(&[of_made, of_named], 0);
+            let right = discriminator_accuracy(&of_real, &all_made);
+            scalars.add("discriminator/accuracy", &right);
+            update(&mut [&mut self.discriminator], &loss, clock.total)?;
+
+            let loss = minus_log(&self.judge(&(made, drawn))) * 0.5;
+            scalars.add("generator/loss", &loss);
+            update(&mut [&mut self.generator], &loss, clock.total)?;
+        }
+        Ok(())
     }
 
     /// What the classifier pays.
@@ -298,11 +318,9 @@ impl TripleGan {
         scalars.add("classifier/entropy", &unsure);
         let mut loss = named + unsure * o.entropy_weight + balance * o.balance_weight;
         if clock.step >= o.alone_steps && o.game_weight > 0.0 {
-            let (most, class) = logits.softmax(1, Kind::Float).max_dim(1, false);
-            let scores = self
-                .judge(&(unlabelled.shallow_clone(), class))
-                .squeeze_dim(1);
-            let game = (most * scores.neg().softplus()).mean(Kind::Float);
+            let game = (logits.softmax(1, Kind::Float) * self.disbelief(unlabelled))
+                .sum_dim_intlist(&[1i64][..], false, Kind::Float)
+                .mean(Kind::Float);
             scalars.add("classifier/game", &game);
             loss += game * o.game_weight;
         }
@@ -358,5 +376,33 @@ impl Method for TripleGan {
             scalars.add("classifier/accuracy", &accuracy(&logits, &batch.labels));
             Ok(scalars)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_image_is_judged_under_every_class() {
+        let options = TripleGanOptions {
+            discriminator_noise: (0.0, 0.0),
+            discriminator_widths: vec![8],
+            generator_widths: vec![8],
+            ..TripleGanOptions::default()
+        };
+        let method = TripleGan::new(&options, ([1, 16, 16], 3), Device::Cpu, false);
+        let images = Tensor::rand([2, 1, 16, 16], (Kind::Float, Device::Cpu));
+        let found = method.disbelief(&images);
+        assert_eq!(found.size(), [2, 3]);
+        for class in 0..3 {
+            let pairs = (images.shallow_clone(), Tensor::from_slice(&[class, class]));
+            let expected = method.judge(&pairs).sigmoid().log().neg().squeeze_dim(1);
+            assert!(
+                found
+                    .select(1, class)
+                    .allclose(&expected, 1e-5, 1e-6, false)
+            );
+        }
     }
 }
