@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Every image method on made images whose factors are known: InfoGAN, VAE-GAN and the variational autoencoder, BiGAN, Triple
-# GAN, DANN (to shapes on noise) and its source alone. Needs no download.
+# GAN and its labels alone, DANN (to shapes on noise) and its source alone. Needs no download.
 #
 # recipes/sprites/run.sh [options]
 #
 set -euo pipefail
 cd "$(dirname "$0")"
-confs="infogan vae vaegan bigan triplegan dann source"
+confs="infogan vae vaegan bigan triplegan labels_alone dann source"
 . ../start.sh
 . ../images.sh
 
