@@ -7,7 +7,7 @@ set -euo pipefail
 seed=$1 out=$2
 shift 2
 
-last_accuracy() { grep '"valid"' "$1/log.jsonl" | tail -n 1 | sed 's/.*"label\/accuracy":\([0-9.]*\).*/\1/'; }
+last_accuracy() { printf '%.3f' "$(grep '"valid"' "$1/log.jsonl" | tail -n 1 | sed 's/.*"label\/accuracy":\([0-9.]*\).*/\1/')"; }
 
 rows=()
 for speaker in $(cut -d' ' -f1 data/train/spk2utt); do
