@@ -12,8 +12,9 @@
 //!     + g CE(C(G(z, y)), y)                                               generated pairs, after a warm-up
 //! ```
 //!
-//! `D`, `G`, `C` move in turn; `C` begins alone. The control is [`super::classifier`]: the same network on the same labels
-//! and nothing else.
+//! `D`, `G`, `C` move in turn, `D` and `G` by option several times; `C` begins alone. Its part of the game is an expectation over
+//! classes, as the paper states it; the authors' program takes the likeliest class in its place. The control is
+//! [`super::classifier`]: the same network on the same labels and nothing else.
 
 use serde::{Deserialize, Serialize};
 use tch::nn::Path;
