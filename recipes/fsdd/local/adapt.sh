@@ -7,7 +7,7 @@ set -euo pipefail
 seed=$1 out=$2
 shift 2
 
-last_accuracy() { printf '%.3f' "$(grep '"valid"' "$1/log.jsonl" | tail -n 1 | sed 's/.*"label\/accuracy":\([0-9.]*\).*/\1/')"; }
+last_accuracy() { grep '"valid"' "$1/log.jsonl" | tail -n 1 | sed 's/.*"label\/accuracy":\([0-9.]*\).*/\1/'; }
 
 rows=()
 for speaker in $(cut -d' ' -f1 data/train/spk2utt); do
@@ -27,8 +27,7 @@ for speaker in $(cut -d' ' -f1 data/train/spk2utt); do
 done
 {
   printf 'target\tsource alone\tat once\tin turns\n'
-  printf '%s\n' "${rows[@]}"
-  printf '%s\n' "${rows[@]}" | awk -F'\t' '{ for (c = 2; c <= NF; c++) sum[c] += $c }
+  printf '%s\n' "${rows[@]}" | awk -F'\t' '{ printf "%s", $1; for (c = 2; c <= NF; c++) { printf "\t%.3f", $c; sum[c] += $c } print "" }
     END { printf "mean"; for (c = 2; c <= NF; c++) printf "\t%.3f", sum[c] / NR; print "" }'
 } > "$out/adapt.tsv"
 cat "$out/adapt.tsv"
