@@ -385,6 +385,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_game_of_no_steps_is_refused() {
+        let options = TripleGanOptions {
+            game_steps: 0,
+            ..TripleGanOptions::default()
+        };
+        let message = options.check([1, 28, 28]).unwrap_err().to_string();
+        let expected = "method.game_steps: expected 1 to 65536, found 0";
+        assert!(message.contains(expected), "{message}");
+    }
+
+    #[test]
     fn every_image_is_judged_under_every_class() {
         let options = TripleGanOptions {
             discriminator_noise: (0.0, 0.0),
