@@ -11,6 +11,7 @@ use crate::dataset::DataDir;
 use crate::eval::grouping::Grouping;
 use crate::eval::probe::{Family, ProbeData, ProbeOptions, ProbeResult, Target, probe};
 use crate::io::atomic::{self, AtomicFile};
+use crate::nn::device::DeviceChoice;
 use crate::report::table::Table;
 
 /// Train fresh probes on frozen strands, and tell what can be read from them.
@@ -69,6 +70,9 @@ pub struct ProbeArgs {
     /// Writes accuracies as training goes on: strand, target, step, family, seed, dev, test.
     #[arg(long, value_name = "FILE")]
     curve: Option<PathBuf>,
+    /// Where to train.
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceChoice,
     /// Writes PREFIX.json and PREFIX.tsv, and PREFIX.by.tsv under --by.
     #[arg(long, value_name = "PREFIX")]
     out: Option<PathBuf>,
@@ -107,6 +111,7 @@ pub fn run(args: ProbeArgs) -> anyhow::Result<()> {
         min_steps: args.min_steps,
         robust: args.robust,
         curve: args.curve.is_some(),
+        device: args.device,
         ..ProbeOptions::default()
     };
     if !args.families.is_empty() {

@@ -19,6 +19,7 @@ use crate::dataset::batch::SpeechBatch;
 use crate::dataset::labels::{Labels, NO_LABEL};
 use crate::error::{Error, Result};
 use crate::nn::classifier::Answer;
+use crate::nn::device::DeviceChoice;
 use task::{Heard, Task};
 
 /// What a probe reads.
@@ -97,6 +98,8 @@ pub struct ProbeOptions {
     pub robust: bool,
     /// Whether accuracies are taken down as training goes on, at the cost of reading the test set each time.
     pub curve: bool,
+    /// Where they are trained.
+    pub device: DeviceChoice,
 }
 
 impl Default for ProbeOptions {
@@ -111,6 +114,7 @@ impl Default for ProbeOptions {
             dev_share: 0.1,
             robust: false,
             curve: false,
+            device: DeviceChoice::default(),
         }
     }
 }

@@ -43,6 +43,7 @@ pub(super) struct Task {
     pub(super) test: SpeechCorpus,
     view: FeatureView,
     pub(super) classes: i64,
+    device: Device,
 }
 
 impl Task {
@@ -89,6 +90,7 @@ impl Task {
             train: Arc::new(train),
             test,
             classes: classes as i64,
+            device: options.device.resolve()?,
         };
         task.refuse_unknown()?;
         Ok(task)
@@ -151,7 +153,7 @@ impl Task {
             .max(options.min_steps.div_ceil(steps_an_epoch));
         let total = epochs * steps_an_epoch;
         let (mut player, network) =
-            Player::new("probe", Device::Cpu, &optimiser(family, total), |path| {
+            Player::new("probe", self.device, &optimiser(family, total), |path| {
                 let dim = self.view.bins() as i64;
                 let blank = i64::from(self.target == Target::Phones);
                 Network::new(path, family, dim, self.classes + blank, self.target)
@@ -200,14 +202,15 @@ impl Task {
         batch: &SpeechBatch,
         (total, robust): (u64, bool),
     ) -> Result<()> {
-        let mask = Mask::new(&batch.lengths, Device::Cpu);
+        let batch = batch.to(self.device);
+        let mask = Mask::new(&batch.lengths, self.device);
         let feats = if robust {
             &roughen(&batch.feats, &mask)
         } else {
             &batch.feats
         };
         let logits = network.forward(feats, &mask, true);
-        let targets = self.target.of(batch);
+        let targets = self.target.of(&batch);
         let loss = match self.target {
             Target::Phones => ctc(&logits, &mask, &targets),
             _ => cross_entropy(&logits, &targets, 0.1),
@@ -362,8 +365,8 @@ impl Task {
         let lengths: Vec<usize> = utterances.iter().map(|&u| frames[u]).collect();
         for places in pack_by_length((0..utterances.len()).collect(), &lengths, 8192) {
             let chosen: Vec<usize> = places.iter().map(|&place| utterances[place]).collect();
-            let batch = corpus.batch(&chosen, &self.view, 0, 0)?;
-            let mask = Mask::new(&batch.lengths, Device::Cpu);
+            let batch = corpus.batch(&chosen, &self.view, 0, 0)?.to(self.device);
+            let mask = Mask::new(&batch.lengths, self.device);
             let logits = no_grad(|| network.forward(&batch.feats, &mask, false));
             take(&places, (&logits, &mask), &self.target.of(&batch))?;
         }
