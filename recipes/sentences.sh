@@ -10,6 +10,21 @@ deal() {
   done
 }
 
+# speed_copies: data/train_speed, the training set as it is, slower and faster, each copy a voice of its own.
+speed_copies() {
+  local parts=(data/train) copy
+  for speed in 0.9 1.1; do
+    copy=data/train_speed$speed
+    rm -rf $copy
+    unbraid augment --conf <(printf '[speed]\nfactors = [%s]\n' $speed) --prefix "speed${speed/./}_" --threads "$nj" \
+      data/train $copy
+    $cmd unbraid fbank --conf conf/fbank.toml --threads "$nj" "scp:$copy/wav.scp" "ark,scp:$copy/feats.ark,$copy/feats.scp"
+    parts+=("$copy")
+  done
+  rm -rf data/train_speed
+  unbraid data combine data/train_speed "${parts[@]}"
+}
+
 # probe_strands DIR STRAND...: whose voice, among the unseen voices and (probe_known) among those of training, from
 # utterances that neither the networks nor the probes learned from. Of the first strand also the phones: of a frame,
 # where the corpus tells when they sound, or else the string of an utterance. Beside each table: accuracy by gender and
@@ -49,6 +64,9 @@ if at 1; then
     unbraid ctm-to-ali --phones $dir/phones.txt $dir/phones.ctm $dir/feats.scp "ark,scp:$dir/ali.ark,$dir/ali.scp"
     deal ali.scp
   fi
+  for conf in $confs; do
+    if grep -q data/train_speed "conf/$conf.toml"; then speed_copies; break; fi
+  done
   touch data/ready
 fi
 
