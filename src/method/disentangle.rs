@@ -56,6 +56,10 @@ pub struct DisentangleOptions {
     pub label_weight: f64,
     /// The network that reads labels from codes.
     pub label_head: ClassifierOptions,
+    /// Label loss, in nats a label, that has to be undercut ten steps in a row before codes are held fast and the
+    /// opponents' weights begin to rise; their ramps count from there. Let loose earlier, either can keep strings of
+    /// labels from ever being found. 0 waits for nothing.
+    pub wait_for_labels: f64,
     /// What codes are held fast under.
     pub consistency: ConsistencyOptions,
     /// Clusters in place of labels.
@@ -88,6 +92,7 @@ impl Default for DisentangleOptions {
             embed_other_utterance: true,
             label_weight: 0.0,
             label_head: ClassifierOptions::default(),
+            wait_for_labels: 0.0,
             consistency: ConsistencyOptions::default(),
             clustering: None,
             prediction: None,
@@ -112,6 +117,7 @@ impl DisentangleOptions {
             ("reconstruction_weight", self.reconstruction_weight),
             ("speaker_weight", self.speaker_weight),
             ("label_weight", self.label_weight),
+            ("wait_for_labels", self.wait_for_labels),
         ] {
             if !value.is_finite() || value < 0.0 {
                 return Err(Error::option(key, "0 or more", value.to_string()));
@@ -139,6 +145,10 @@ impl DisentangleOptions {
     }
 
     fn check_labels(&self, labels: Labels) -> Result<()> {
+        if self.label_weight == 0.0 && self.wait_for_labels > 0.0 {
+            let (expected, found) = ("0 where label_weight is", self.wait_for_labels.to_string());
+            return Err(Error::option("wait_for_labels", expected, found));
+        }
         let pooled = self.model.phonetic_encoder.pool;
         let (expected, found) = match labels {
             _ if self.label_weight == 0.0 => return Ok(()),
@@ -194,8 +204,10 @@ impl Disentangle {
             code_dim: options.model.code_dim(shape.bins),
             subsampling: options.model.subsampling(),
         };
-        let label_help = (options.label_weight > 0.0)
-            .then(|| LabelHelp::new(label_shape, &options.label_head, &options.optimiser, device));
+        let label_help = (options.label_weight > 0.0).then(|| {
+            let (head, wait) = (&options.label_head, options.wait_for_labels);
+            LabelHelp::new(label_shape, head, wait, &options.optimiser, device)
+        });
         let opponents = opponents(options, shape, device);
         let dim = options.model.speaker_encoder.embedding_dim;
         let (player, head) = Player::new("speaker_head", device, &options.optimiser, |path| {
@@ -262,8 +274,9 @@ impl Disentangle {
         {
             loss = &loss + term;
         }
+        let let_loose_for = self.found_for().unwrap_or(clock.step);
         for opponent in &mut self.opponents {
-            if let Some(term) = opponent.term(&made, clock.step, scalars) {
+            if let Some(term) = opponent.term(&made, let_loose_for, scalars) {
                 loss = &loss + term;
             }
         }
@@ -276,6 +289,11 @@ impl Disentangle {
         let at_once = self.opponents.iter_mut().filter(|o| o.at_once());
         players.extend(at_once.map(|opponent| opponent.player()));
         update(&mut players, &loss, clock.total)
+    }
+
+    /// Steps since the labels were found, 0 before; none where nothing waits for them.
+    fn found_for(&self) -> Option<u64> {
+        self.label_help.as_ref().and_then(LabelHelp::found_for)
     }
 
     /// The terms that encoders and decoder share, added up.
@@ -313,8 +331,10 @@ impl Disentangle {
             scalars.add("phonetic_encoder/prediction", &surprise);
             loss = &loss + surprise;
         }
-        for term in options.consistency.terms(made, &decoded, scalars) {
-            loss = &loss + term;
+        if self.found_for() != Some(0) {
+            for term in options.consistency.terms(made, &decoded, scalars) {
+                loss = &loss + term;
+            }
         }
         scalars.add("loss", &loss);
         loss

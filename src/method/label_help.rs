@@ -1,7 +1,7 @@
 //! Help from labels: a head that reads words, phones by frame or strings from codes, and learns with their
 //! encoder.
 
-use tch::{Device, Tensor};
+use tch::{Device, Tensor, no_grad};
 
 use crate::dataset::batch::SpeechBatch;
 use crate::dataset::labels::Labels;
@@ -19,6 +19,7 @@ pub struct LabelHelp {
     head: Classifier,
     /// Frames per code.
     subsampling: i64,
+    patience: Option<Patience>,
 }
 
 /// What the head stands on.
@@ -35,10 +36,11 @@ pub struct LabelShape {
 }
 
 impl LabelHelp {
-    /// A fresh head.
+    /// A fresh head. With `wait` above 0 it tells when its loss has fallen below that ([`LabelHelp::found_for`]).
     pub fn new(
         shape: LabelShape,
         options: &ClassifierOptions,
+        wait: f64,
         optimiser: &OptimiserOptions,
         device: Device,
     ) -> Self {
@@ -50,15 +52,26 @@ impl LabelHelp {
                 (Answer::Frames, shape.labels + 1)
             }
         };
-        let (player, head) = Player::new("label_head", device, optimiser, |path| {
-            Classifier::new(path, shape.code_dim, classes, answer, options)
+        let (player, (head, patience)) = Player::new("label_head", device, optimiser, |path| {
+            let patience = (wait > 0.0).then(|| Patience {
+                below: wait,
+                counts: path.zeros_no_train("patience", &[2]),
+            });
+            let head = Classifier::new(path, shape.code_dim, classes, answer, options);
+            (head, patience)
         });
         Self {
             kind: shape.kind,
             player,
             head,
             subsampling: shape.subsampling,
+            patience,
         }
+    }
+
+    /// Training steps since the labels were found, 0 before; none for a head that waits for nothing.
+    pub fn found_for(&self) -> Option<u64> {
+        (self.patience.as_ref()).map(|patience| patience.counts.double_value(&[1]) as u64)
     }
 
     /// The head's player.
@@ -68,6 +81,21 @@ impl LabelHelp {
 
     /// What head and encoder minimise, a scalar; none where the batch has no labels.
     pub fn loss(
+        &self,
+        codes: &Tensor,
+        mask: &Mask,
+        batch: &SpeechBatch,
+        train: bool,
+        scalars: &mut Scalars,
+    ) -> Option<Tensor> {
+        let loss = self.surprise(codes, mask, batch, train, scalars)?;
+        if let (Some(patience), true) = (&self.patience, train) {
+            patience.note(&loss);
+        }
+        Some(loss)
+    }
+
+    fn surprise(
         &self,
         codes: &Tensor,
         mask: &Mask,
@@ -91,5 +119,60 @@ impl LabelHelp {
         scalars.add("label_head/cross_entropy", &loss);
         scalars.add("label_head/accuracy", &accuracy(&logits, &labels));
         Some(loss)
+    }
+}
+
+/// Steps in a row with a loss below the threshold after which labels count as found.
+const IN_A_ROW: f64 = 10.0;
+
+/// Waits until the head's loss stays below a threshold.
+#[derive(Debug)]
+struct Patience {
+    below: f64,
+    /// Steps in a row below it until they were enough, and steps since then, `[2]`; saved with the weights.
+    counts: Tensor,
+}
+
+impl Patience {
+    /// Takes down the loss of a training step.
+    fn note(&self, loss: &Tensor) {
+        let (row, since) = (
+            self.counts.double_value(&[0]),
+            self.counts.double_value(&[1]),
+        );
+        let (row, since) = if since > 0.0 {
+            (row, since + 1.0)
+        } else if loss.double_value(&[]) < self.below {
+            (row + 1.0, f64::from(row + 1.0 >= IN_A_ROW))
+        } else {
+            (0.0, 0.0)
+        };
+        let counts = Tensor::from_slice(&[row as f32, since as f32]);
+        no_grad(|| self.counts.shallow_clone().copy_(&counts));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Kind;
+
+    #[test]
+    fn labels_are_found_by_ten_low_losses_in_a_row() {
+        let patience = Patience {
+            below: 2.0,
+            counts: Tensor::zeros([2], (Kind::Float, Device::Cpu)),
+        };
+        let note = |loss: f64, times: usize| {
+            for _ in 0..times {
+                patience.note(&Tensor::from(loss as f32));
+            }
+            patience.counts.double_value(&[1])
+        };
+        assert_eq!(note(1.9, 9), 0.0);
+        assert_eq!(note(f64::NAN, 1), 0.0, "the row is broken");
+        assert_eq!(note(1.9, 9), 0.0);
+        assert_eq!(note(1.9, 1), 1.0);
+        assert_eq!(note(5.0, 7), 8.0, "what was found stays found");
     }
 }

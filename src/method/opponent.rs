@@ -35,7 +35,7 @@ pub trait Opponent: Debug {
     /// What libtorch says.
     fn learn(&mut self, made: &Made, clock: &Clock, scalars: &mut Scalars) -> Result<()>;
 
-    /// What encoders and decoder minimise at `step`; none while it weighs nothing.
+    /// What encoders and decoder minimise at `step` of its ramp; none while it weighs nothing.
     fn term(&mut self, made: &Made, step: u64, scalars: &mut Scalars) -> Option<Tensor>;
 
     /// Adds how well it does, without gradients.

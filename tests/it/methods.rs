@@ -1,5 +1,6 @@
 //! Every method, as the recipes configure it: it trains, is taken up again to the same bytes, and gives both strands.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -169,6 +170,54 @@ fn every_method_of_mini_trains_and_resumes() {
 #[test]
 fn every_method_of_speechocean762_trains_and_resumes() {
     trains_and_resumes("speechocean762");
+}
+
+/// Critic and consistency that wait for a loss that never comes are none to the encoders; where it comes at once they are
+/// let loose after ten steps, also if the run was stopped in between.
+#[test]
+fn what_disturbs_waits_for_the_labels() {
+    let encoder = |wait: &str, weight: &str| {
+        let waiting = format!("label_weight = 0.5\nwait_for_labels = {wait}");
+        let lambda = format!("weight = {weight}, start = 0, length = 1 }}");
+        let dir = workplace(&[
+            ("label_weight = 0.5", &waiting),
+            ("weight = 0.3, start = 5, length = 10 }", &lambda),
+            (
+                "[method.optimiser]",
+                &format!("[method.consistency]\nswap = {weight}\n[method.optimiser]"),
+            ),
+            // Reversed, the cross-entropy of a critic at chance pays nothing.
+            (
+                "critic_steps = 2",
+                "critic_steps = 2\ndefeat = \"confusion\"",
+            ),
+            ("steps = 60", "steps = 14\nkeep = 9"),
+        ]);
+        succeed(dir.path(), &TRAIN);
+        dir
+    };
+    let weights = |dir: &tempfile::TempDir| {
+        let last = dir.path().join("exp/last/weights.safetensors");
+        let tensors = tch::Tensor::read_safetensors(last).unwrap();
+        let encoder = |(name, _): &(String, _)| name.starts_with("phonetic_encoder");
+        let found: BTreeMap<String, f64> = (tensors.into_iter().filter(encoder))
+            .map(|(name, tensor)| (name, tensor.sum(tch::Kind::Double).double_value(&[])))
+            .collect();
+        assert!(!found.is_empty());
+        found
+    };
+    let (never, undisturbed) = (encoder("0.000001", "1.0"), encoder("100", "0.0"));
+    assert_eq!(weights(&never), weights(&undisturbed));
+    let soon = encoder("100", "1.0");
+    assert_ne!(weights(&soon), weights(&undisturbed));
+
+    let exp = soon.path().join("exp");
+    let whole = outcome(&exp);
+    fs::remove_dir_all(exp.join("step_000014")).unwrap();
+    fs::remove_file(exp.join("last")).unwrap();
+    symlink("step_000007", exp.join("last")).unwrap();
+    succeed(soon.path(), &RESUME);
+    assert_same(&outcome(&exp), &whole);
 }
 
 /// Help that the recipes do not ask for: strings of phones, of a few utterances.

@@ -193,6 +193,16 @@ fn a_wrong_configuration_is_told_in_one_line() {
         ),
         (
             "label_weight = 0.5",
+            "label_weight = 0.5\nwait_for_labels = -1",
+            "wait_for_labels: expected 0 or more",
+        ),
+        (
+            "label_weight = 0.5",
+            "label_weight = 0\nwait_for_labels = 2",
+            "wait_for_labels: expected 0 where label_weight is, found 2",
+        ),
+        (
+            "label_weight = 0.5",
             "label_weight = 0.5\nspeaker = { kind = \"supervised_contrastive\", temperature = 0 }",
             "speaker.temperature: expected more than 0, found 0",
         ),
