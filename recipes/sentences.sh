@@ -12,7 +12,7 @@ deal() {
 
 # speed_copies: data/train_speed, the training set as it is, slower and faster, each copy a voice of its own.
 speed_copies() {
-  local parts=(data/train) copy
+  local parts=(data/train) speed copy
   for speed in 0.9 1.1; do
     copy=data/train_speed$speed
     rm -rf $copy
@@ -23,6 +23,7 @@ speed_copies() {
   done
   rm -rf data/train_speed
   unbraid data combine data/train_speed "${parts[@]}"
+  unbraid data validate data/train_speed
 }
 
 # probe_strands DIR STRAND...: whose voice, among the unseen voices and (probe_known) among those of training, from
