@@ -58,7 +58,7 @@ pub struct DisentangleOptions {
     pub label_head: ClassifierOptions,
     /// Label loss, in nats a label, that has to be undercut ten steps in a row before codes are held fast and the
     /// opponents' weights begin to rise; their ramps count from there. Let loose earlier, either can keep strings of
-    /// labels from ever being found. 0 waits for nothing.
+    /// labels from ever being found. 0 waits for nothing; otherwise `label_head/found_for` in the log tells the steps since.
     pub wait_for_labels: f64,
     /// What codes are held fast under.
     pub consistency: ConsistencyOptions,
@@ -273,6 +273,9 @@ impl Disentangle {
             && let Some(term) = clustering.loss(&made, clock.step, scalars)
         {
             loss = &loss + term;
+        }
+        if let Some(steps) = self.found_for() {
+            scalars.add("label_head/found_for", &Tensor::from(steps as f64));
         }
         let let_loose_for = self.found_for().unwrap_or(clock.step);
         for opponent in &mut self.opponents {
