@@ -88,36 +88,26 @@ impl LabelHelp {
         train: bool,
         scalars: &mut Scalars,
     ) -> Option<Tensor> {
-        let loss = self.surprise(codes, mask, batch, train, scalars)?;
+        let labels = batch.labels.as_ref()?;
+        let logits = self.head.forward(codes, mask, train);
+        let loss = if self.kind.are_strings() {
+            let loss = ctc(&logits, mask, labels);
+            scalars.add("label_head/ctc", &loss);
+            loss
+        } else {
+            let labels = match self.kind {
+                // The label of the first frame of each code.
+                Labels::Frames => labels.slice(1, 0, None, self.subsampling),
+                _ => labels.shallow_clone(),
+            };
+            let loss = cross_entropy(&logits, &labels, 0.0);
+            scalars.add("label_head/cross_entropy", &loss);
+            scalars.add("label_head/accuracy", &accuracy(&logits, &labels));
+            loss
+        };
         if let (Some(patience), true) = (&self.patience, train) {
             patience.note(&loss);
         }
-        Some(loss)
-    }
-
-    fn surprise(
-        &self,
-        codes: &Tensor,
-        mask: &Mask,
-        batch: &SpeechBatch,
-        train: bool,
-        scalars: &mut Scalars,
-    ) -> Option<Tensor> {
-        let labels = batch.labels.as_ref()?;
-        let logits = self.head.forward(codes, mask, train);
-        if self.kind.are_strings() {
-            let loss = ctc(&logits, mask, labels);
-            scalars.add("label_head/ctc", &loss);
-            return Some(loss);
-        }
-        let labels = match self.kind {
-            // The label of the first frame of each code.
-            Labels::Frames => labels.slice(1, 0, None, self.subsampling),
-            _ => labels.shallow_clone(),
-        };
-        let loss = cross_entropy(&logits, &labels, 0.0);
-        scalars.add("label_head/cross_entropy", &loss);
-        scalars.add("label_head/accuracy", &accuracy(&logits, &labels));
         Some(loss)
     }
 }

@@ -83,14 +83,19 @@ fn resumed(conf: &str) -> tempfile::TempDir {
     let dir = workplace(&[]);
     fs::write(dir.path().join("conf.toml"), conf).unwrap();
     succeed(dir.path(), &TRAIN);
-    let exp = dir.path().join("exp");
-    let whole = outcome(&exp);
-    fs::remove_dir_all(exp.join("step_000004")).unwrap();
-    fs::remove_file(exp.join("last")).unwrap();
-    symlink("step_000002", exp.join("last")).unwrap();
-    succeed(dir.path(), &RESUME);
-    assert_same(&outcome(&exp), &whole);
+    ends_the_same_from(dir.path(), "step_000002", "step_000004");
     dir
+}
+
+/// Goes back to a checkpoint, without the one of the end, and trains on to the same bytes.
+fn ends_the_same_from(folder: &Path, kept: &str, end: &str) {
+    let exp = folder.join("exp");
+    let whole = outcome(&exp);
+    fs::remove_dir_all(exp.join(end)).unwrap();
+    fs::remove_file(exp.join("last")).unwrap();
+    symlink(kept, exp.join("last")).unwrap();
+    succeed(folder, &RESUME);
+    assert_same(&outcome(&exp), &whole);
 }
 
 /// Clusters from the first step on, of utterances and of codes: their queue is saved with the weights.
@@ -211,13 +216,7 @@ fn what_disturbs_waits_for_the_labels() {
     let soon = encoder("100", "1.0");
     assert_ne!(weights(&soon), weights(&undisturbed));
 
-    let exp = soon.path().join("exp");
-    let whole = outcome(&exp);
-    fs::remove_dir_all(exp.join("step_000014")).unwrap();
-    fs::remove_file(exp.join("last")).unwrap();
-    symlink("step_000007", exp.join("last")).unwrap();
-    succeed(soon.path(), &RESUME);
-    assert_same(&outcome(&exp), &whole);
+    ends_the_same_from(soon.path(), "step_000007", "step_000014");
 }
 
 /// Help that the recipes do not ask for: strings of phones, of a few utterances.
