@@ -4,7 +4,7 @@
 use tch::{Device, Tensor, no_grad};
 
 use crate::dataset::batch::SpeechBatch;
-use crate::dataset::labels::Labels;
+use crate::dataset::labels::{Labels, NO_LABEL};
 use crate::nn::classifier::Answer;
 use crate::nn::{Classifier, ClassifierOptions, Mask};
 use crate::objective::classification::{accuracy, cross_entropy};
@@ -106,7 +106,8 @@ impl LabelHelp {
             loss
         };
         if let (Some(patience), true) = (&self.patience, train) {
-            patience.note(&loss);
+            let told = labels.ne(NO_LABEL).any().int64_value(&[]) != 0;
+            patience.note(told.then_some(&loss));
         }
         Some(loss)
     }
@@ -124,18 +125,17 @@ struct Patience {
 }
 
 impl Patience {
-    /// Takes down the loss of a training step.
-    fn note(&self, loss: &Tensor) {
+    /// Takes down the loss of a training step; none where no utterance of its batch had labels.
+    fn note(&self, loss: Option<&Tensor>) {
         let (row, since) = (
             self.counts.double_value(&[0]),
             self.counts.double_value(&[1]),
         );
-        let (row, since) = if since > 0.0 {
-            (row, since + 1.0)
-        } else if loss.double_value(&[]) < self.below {
-            (row + 1.0, f64::from(row + 1.0 >= IN_A_ROW))
-        } else {
-            (0.0, 0.0)
+        let (row, since) = match loss.map(|loss| loss.double_value(&[]) < self.below) {
+            _ if since > 0.0 => (row, since + 1.0),
+            None => (row, since),
+            Some(true) => (row + 1.0, f64::from(row + 1.0 >= IN_A_ROW)),
+            Some(false) => (0.0, 0.0),
         };
         let counts = Tensor::from_slice(&[row as f32, since as f32]);
         no_grad(|| self.counts.shallow_clone().copy_(&counts));
@@ -155,14 +155,17 @@ mod tests {
         };
         let note = |loss: f64, times: usize| {
             for _ in 0..times {
-                patience.note(&Tensor::from(loss as f32));
+                patience.note(Some(&Tensor::from(loss as f32)));
             }
             patience.counts.double_value(&[1])
         };
         assert_eq!(note(1.9, 9), 0.0);
         assert_eq!(note(f64::NAN, 1), 0.0, "the row is broken");
         assert_eq!(note(1.9, 9), 0.0);
-        assert_eq!(note(1.9, 1), 1.0);
+        patience.note(None);
+        assert_eq!(note(1.9, 1), 1.0, "a batch without labels says nothing");
         assert_eq!(note(5.0, 7), 8.0, "what was found stays found");
+        patience.note(None);
+        assert_eq!(note(5.0, 1), 10.0, "steps count with labels and without");
     }
 }
