@@ -274,10 +274,11 @@ impl Disentangle {
         {
             loss = &loss + term;
         }
-        if let Some(steps) = self.found_for() {
+        let found_for = self.found_for();
+        if let Some(steps) = found_for {
             scalars.add("label_head/found_for", &Tensor::from(steps as f64));
         }
-        let let_loose_for = self.found_for().unwrap_or(clock.step);
+        let let_loose_for = found_for.unwrap_or(clock.step);
         for opponent in &mut self.opponents {
             if let Some(term) = opponent.term(&made, let_loose_for, scalars) {
                 loss = &loss + term;
