@@ -427,4 +427,14 @@ impl Method for Disentangle {
             Ok(scalars)
         })
     }
+
+    fn waits_for(&self) -> Option<String> {
+        (self.found_for() == Some(0)).then(|| {
+            let below = self.options.wait_for_labels;
+            format!(
+                "labels: their loss never stayed below {below} (method.wait_for_labels), so that no consistency \
+                 and no opponent was let in; more steps, larger batches or a higher threshold may help"
+            )
+        })
+    }
 }

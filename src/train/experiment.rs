@@ -20,19 +20,25 @@ pub struct Experiment {
 
 impl Experiment {
     /// Makes a new experiment, or opens one to go on with under `resume`; `config` is saved, or held against
-    /// what was saved.
+    /// what was saved. An option that was not known yet when the run began has its default there.
     ///
     /// # Errors
     /// [`Error::Option`] when there is a checkpoint and `resume` is false; [`Error::Key`] for the first
     /// configuration value that differs; [`Error::Io`] naming the folder.
-    pub fn create(path: &Path, config: &impl Serialize, resume: bool) -> Result<Self> {
+    pub fn create<C>(path: &Path, config: &C, resume: bool) -> Result<Self>
+    where
+        C: Serialize + DeserializeOwned,
+    {
         let experiment = Self {
             path: path.to_path_buf(),
         };
         atomic::create_dir_all(path)?;
         let conf = path.join("conf.toml");
-        let resolved = toml::Table::try_from(config)
-            .map_err(|e| Error::format(&conf, "a configuration", e.to_string()))?;
+        let table = |config: &C| {
+            toml::Table::try_from(config)
+                .map_err(|e| Error::format(&conf, "a configuration", e.to_string()))
+        };
+        let resolved = table(config)?;
         let started = !checkpoint::steps(path)?.is_empty();
         if started && !resume {
             return Err(Error::option(
@@ -42,7 +48,7 @@ impl Experiment {
             ));
         }
         if started {
-            let saved = Value::Table(read_toml(&conf)?);
+            let saved = Value::Table(table(&read_toml(&conf)?)?);
             let new = Value::Table(resolved);
             if let Some((key, expected, found)) = first_difference("", Some(&saved), Some(&new)) {
                 return Err(Error::key(
@@ -170,13 +176,20 @@ fn first_difference(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::trainer::TrainOptions;
+
+    /// An experiment of one checkpoint.
+    fn begun(config: &(impl Serialize + DeserializeOwned)) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        Experiment::create(dir.path(), config, false).unwrap();
+        std::fs::create_dir(dir.path().join("step_000010")).unwrap();
+        dir
+    }
 
     #[test]
     fn the_difference_is_shown() {
-        let dir = tempfile::tempdir().unwrap();
         let config: toml::Table = toml::from_str("seed = 1\n[train]\nsteps = 100\n").unwrap();
-        Experiment::create(dir.path(), &config, false).unwrap();
-        std::fs::create_dir(dir.path().join("step_000010")).unwrap();
+        let dir = begun(&config);
         let error = Experiment::create(dir.path(), &config, false).unwrap_err();
         assert!(error.to_string().contains("--resume"), "{error}");
         Experiment::create(dir.path(), &config, true).unwrap();
@@ -188,5 +201,23 @@ mod tests {
             error.ends_with("train.steps: expected 100 (as the checkpoint was trained), found 200"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn an_option_younger_than_the_run_has_its_default() {
+        let options = TrainOptions::default();
+        let dir = begun(&options);
+        let conf = dir.path().join("conf.toml");
+        let mut saved: toml::Table = read_toml(&conf).unwrap();
+        saved.remove("undefeated_steps").unwrap();
+        std::fs::write(&conf, saved.to_string()).unwrap();
+        Experiment::create(dir.path(), &options, true).unwrap();
+        let other = TrainOptions {
+            undefeated_steps: 7,
+            ..options
+        };
+        let error = Experiment::create(dir.path(), &other, true).unwrap_err();
+        let told = "undefeated_steps: expected 2000 (as the checkpoint was trained), found 7";
+        assert!(error.to_string().ends_with(told), "{error}");
     }
 }

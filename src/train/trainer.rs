@@ -129,6 +129,11 @@ pub trait Method {
     /// # Errors
     /// What libtorch refuses.
     fn validate(&self, batch: &Self::Batch) -> Result<Scalars>;
+    /// What training still waits for before all of it is at work. Until then its loss lacks terms, and no checkpoint is
+    /// the best one; a run that ends so is told.
+    fn waits_for(&self) -> Option<String> {
+        None
+    }
 }
 
 /// The data of a run: training batches from batch number `first` on, and the validation batches anew each time.
@@ -178,6 +183,10 @@ pub fn train<M: Method + ?Sized>(
         }
     }
     bar.finish_and_clear();
+    if let Some(wanted) = method.waits_for() {
+        let exp = experiment.path().display();
+        eprintln!("unbraid: {exp}: the run ended waiting for {wanted}");
+    }
     Ok(())
 }
 
@@ -339,7 +348,8 @@ impl<'a> Run<'a> {
         let value = self.selected(&means)?;
         self.write("valid", means)?;
         let better = self.best.is_none_or(|(_, best)| value < best);
-        let improved = better && self.step >= self.options.select_after;
+        let whole = method.waits_for().is_none() && self.step >= self.options.select_after;
+        let improved = better && whole;
         if improved {
             self.best = Some((self.step, value));
         }

@@ -198,8 +198,10 @@ fn what_disturbs_waits_for_the_labels() {
             ),
             ("steps = 60", "steps = 14\nkeep = 9"),
         ]);
-        succeed(dir.path(), &TRAIN);
-        dir
+        let output = unbraid(dir.path(), &TRAIN);
+        assert!(output.status.success());
+        let end = String::from_utf8(output.stderr).unwrap();
+        (dir, end.lines().last().unwrap_or_default().to_string())
     };
     let weights = |dir: &tempfile::TempDir| {
         let last = dir.path().join("exp/last/weights.safetensors");
@@ -211,9 +213,16 @@ fn what_disturbs_waits_for_the_labels() {
         assert!(!found.is_empty());
         found
     };
-    let (never, undisturbed) = (encoder("0.000001", "1.0"), encoder("100", "0.0"));
+    let ((never, told), (undisturbed, _)) = (encoder("0.000001", "1.0"), encoder("100", "0.0"));
     assert_eq!(weights(&never), weights(&undisturbed));
-    let soon = encoder("100", "1.0");
+    assert!(
+        told.starts_with("unbraid: exp: the run ended waiting for labels: their loss"),
+        "{told}"
+    );
+    assert!(!never.path().join("exp/best").exists());
+    let (soon, told) = encoder("100", "1.0");
+    assert!(!told.contains("waiting"), "{told}");
+    assert!(soon.path().join("exp/best").exists());
     assert_ne!(weights(&soon), weights(&undisturbed));
 
     ends_the_same_from(soon.path(), "step_000007", "step_000014");
