@@ -209,7 +209,7 @@ impl Disentangle {
             LabelHelp::new(label_shape, head, wait, &options.optimiser, device)
         });
         let opponents = opponents(options, shape, device);
-        let dim = options.model.speaker_encoder.embedding_dim;
+        let dim = options.model.speaker_encoder.outputs(shape.bins);
         let (player, head) = Player::new("speaker_head", device, &options.optimiser, |path| {
             SpeakerHead::new(path, options.speaker, dim, shape.speakers)
         });
@@ -362,7 +362,7 @@ fn opponents(
         opponents.push(Box::new(Adversary::new(name, adversary, read, device)));
     }
     if let Some(information) = &options.information {
-        let dim = options.model.speaker_encoder.embedding_dim;
+        let dim = options.model.speaker_encoder.outputs(shape.bins);
         let information = Information::new(information, code_dim, dim, device);
         opponents.push(Box::new(information));
     }

@@ -177,7 +177,7 @@ impl Model {
         let decoder_shape = DecoderShape {
             code_dim: options.code_dim(shape.bins),
             subsampling: options.subsampling(),
-            embedding_dim: options.speaker_encoder.embedding_dim,
+            embedding_dim: options.speaker_encoder.outputs(shape.bins),
             output_dim: shape.bins,
         };
         let (decoder_player, decoder) = Player::new("decoder", device, optimiser, |path| {

@@ -87,6 +87,19 @@ impl Mask {
         }
     }
 
+    /// Of every sequence of `[batch, channels, frames]` a window of at most `length` frames, each at a random place.
+    pub fn window(&self, x: &Tensor, length: i64) -> (Tensor, Mask) {
+        let length = length.min(self.frames);
+        let kept: Vec<i64> = self.lengths.iter().map(|&n| n.min(length)).collect();
+        let spare: Vec<i64> = self.lengths.iter().zip(&kept).map(|(n, k)| n - k).collect();
+        let places = Tensor::from_slice(&spare).to(x.device()).unsqueeze(1) + 1;
+        let start = (Tensor::rand(places.size(), (Kind::Float, x.device())) * places).floor();
+        let frame = Tensor::arange(length, (Kind::Int64, x.device())).unsqueeze(0);
+        let from = (start.to_kind(Kind::Int64) + frame).unsqueeze(1);
+        let window = x.gather(2, &from.expand([-1, x.size()[1], -1], false), false);
+        (window, Mask::of_frames(&kept, length, x.device()))
+    }
+
     /// `[batch, 1, frames]` of ones where a frame is real and zeros where it is not; none when nothing is padded.
     pub fn ones(&self) -> Option<&Tensor> {
         self.ones.as_ref()
@@ -212,6 +225,35 @@ impl Mask {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_window_lies_in_its_sequence() {
+        tch::manual_seed(0);
+        let lengths = [50, 20, 5];
+        let mask = Mask::new(&lengths, Device::Cpu);
+        let place = Tensor::arange(50, (Kind::Float, Device::Cpu)).expand([3, 2, -1], false);
+        let mut starts = [0.0f64; 3];
+        for _ in 0..200 {
+            let (window, kept) = mask.window(&place, 20);
+            assert_eq!(
+                (window.size(), kept.lengths()),
+                (vec![3, 2, 20], &[20, 20, 5][..])
+            );
+            assert_eq!(
+                window
+                    .diff::<Tensor>(1, 2, None, None)
+                    .ne(1.0)
+                    .any()
+                    .int64_value(&[]),
+                0
+            );
+            for (at, start) in starts.iter_mut().enumerate() {
+                *start = start.max(window.double_value(&[at as i64, 1, 0]));
+            }
+        }
+        assert_eq!(starts, [30.0, 0.0, 0.0]);
+        assert_eq!(mask.window(&place, 60).0, place);
+    }
 
     #[test]
     fn padding_does_not_reach_statistics() {

@@ -385,10 +385,15 @@ mod tests {
 
     #[test]
     fn every_trunk_takes_any_length() {
-        for trunk in [Trunk::Tdnn, Trunk::Ecapa, Trunk::Resnet] {
+        for (trunk, input_statistics) in [
+            (Trunk::Tdnn, 0.0),
+            (Trunk::Ecapa, 0.0),
+            (Trunk::Resnet, 0.5),
+        ] {
             let options = ModelOptions {
                 speaker_encoder: SpeakerEncoderOptions {
                     trunk,
+                    input_statistics,
                     channels: 8,
                     ..Default::default()
                 },
