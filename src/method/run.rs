@@ -13,6 +13,7 @@ use super::speech::train_speech;
 use crate::error::Result;
 use crate::io::config::{read_toml, with_setting};
 use crate::nn::device::DeviceChoice;
+use crate::train::TrainOptions;
 
 /// What is trained.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,15 +47,11 @@ impl Run {
         let source = table.get("data").and_then(|data| data.get("train"));
         if source.is_some_and(|source| source.is_table()) {
             let mut config: ImageConfig = read_with(path, &overrides.settings)?;
-            config.seed = overrides.seed.unwrap_or(config.seed);
-            config.train.steps = overrides.steps.unwrap_or(config.train.steps);
-            config.device = overrides.device.unwrap_or(config.device);
+            overrides.settle(&mut config.seed, &mut config.train, &mut config.device);
             return Ok(Self::Images(Box::new(config)));
         }
         let mut config: Config = read_with(path, &overrides.settings)?;
-        config.seed = overrides.seed.unwrap_or(config.seed);
-        config.train.steps = overrides.steps.unwrap_or(config.train.steps);
-        config.device = overrides.device.unwrap_or(config.device);
+        overrides.settle(&mut config.seed, &mut config.train, &mut config.device);
         Ok(Self::Speech(Box::new(config)))
     }
 
@@ -67,6 +64,15 @@ impl Run {
             Self::Speech(config) => train_speech(config, exp, resume),
             Self::Images(config) => train_images(config, exp, resume),
         }
+    }
+}
+
+impl Overrides {
+    /// Puts what is said in the place of what was read.
+    fn settle(&self, seed: &mut u64, train: &mut TrainOptions, device: &mut DeviceChoice) {
+        *seed = self.seed.unwrap_or(*seed);
+        train.steps = self.steps.unwrap_or(train.steps);
+        *device = self.device.unwrap_or(*device);
     }
 }
 
