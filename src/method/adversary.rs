@@ -1,7 +1,7 @@
 //! The speaker adversary of a phonetic encoder: a critic that learns to read the speaker from codes, and what the
 //! encoder is paid for keeping it from it.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tch::nn::Path;
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -76,7 +76,12 @@ pub struct AdversaryOptions {
     /// The critic's network.
     pub critic: ClassifierOptions,
     /// The critic's optimiser.
+    #[serde(deserialize_with = "own_optimiser")]
     pub optimiser: OptimiserOptions,
+}
+
+fn own_optimiser<'de, D: Deserializer<'de>>(written: D) -> Result<OptimiserOptions, D::Error> {
+    OptimiserOptions::over(AdversaryOptions::default().optimiser, written)
 }
 
 impl Default for AdversaryOptions {

@@ -11,7 +11,7 @@
 //! At its optimum `G` inverts `E`, though no reconstruction is ever asked for: that is what
 //! [`crate::eval::images`] looks at. `E` and `D` read the image as a vector; `D` reads the code at every layer.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tch::nn::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -36,7 +36,12 @@ pub struct BiGanOptions {
     /// The game.
     pub loss: GanLoss,
     /// Optimiser of all.
+    #[serde(deserialize_with = "own_optimiser")]
     pub optimiser: OptimiserOptions,
+}
+
+fn own_optimiser<'de, D: Deserializer<'de>>(written: D) -> Result<OptimiserOptions, D::Error> {
+    OptimiserOptions::over(BiGanOptions::default().optimiser, written)
 }
 
 impl Default for BiGanOptions {

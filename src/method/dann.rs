@@ -15,7 +15,7 @@
 
 use std::fmt::Debug;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Device, Tensor};
 
 use super::adversary::Play;
@@ -45,7 +45,12 @@ pub struct DannOptions {
     /// Widths of the hidden layers of the head of domains.
     pub domain_hidden: Vec<i64>,
     /// Optimiser of all.
+    #[serde(deserialize_with = "own_optimiser")]
     pub optimiser: OptimiserOptions,
+}
+
+fn own_optimiser<'de, D: Deserializer<'de>>(written: D) -> Result<OptimiserOptions, D::Error> {
+    OptimiserOptions::over(DannOptions::default().optimiser, written)
 }
 
 impl Default for DannOptions {

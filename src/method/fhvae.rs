@@ -11,7 +11,7 @@
 //! Departures: gated recurrent units instead of LSTMs; codes of overlapping segments, so that there is one every
 //! `hop_frames`; the speaker strand is the paper's estimate of m for an utterance that was not trained on.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tch::nn::{Init, Path};
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -41,7 +41,12 @@ pub struct FhvaeOptions {
     /// Weight alpha of naming the utterance.
     pub discriminative_weight: f64,
     /// Optimiser of everything.
+    #[serde(deserialize_with = "own_optimiser")]
     pub optimiser: OptimiserOptions,
+}
+
+fn own_optimiser<'de, D: Deserializer<'de>>(written: D) -> Result<OptimiserOptions, D::Error> {
+    OptimiserOptions::over(FhvaeOptions::default().optimiser, written)
 }
 
 impl Default for FhvaeOptions {

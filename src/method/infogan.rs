@@ -11,7 +11,7 @@
 //!
 //! `Q` belongs to the discriminator's player, so that its trunk cannot be left out of an optimiser.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tch::nn::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -48,9 +48,23 @@ pub struct InfoGanOptions {
     /// Weight of the continuous codes' part.
     pub continuous_weight: f64,
     /// Optimiser of G.
+    #[serde(deserialize_with = "own_generator_optimiser")]
     pub generator_optimiser: OptimiserOptions,
     /// Optimiser of D and Q.
+    #[serde(deserialize_with = "own_discriminator_optimiser")]
     pub discriminator_optimiser: OptimiserOptions,
+}
+
+fn own_generator_optimiser<'de, D: Deserializer<'de>>(
+    written: D,
+) -> Result<OptimiserOptions, D::Error> {
+    OptimiserOptions::over(InfoGanOptions::default().generator_optimiser, written)
+}
+
+fn own_discriminator_optimiser<'de, D: Deserializer<'de>>(
+    written: D,
+) -> Result<OptimiserOptions, D::Error> {
+    OptimiserOptions::over(InfoGanOptions::default().discriminator_optimiser, written)
 }
 
 impl Default for InfoGanOptions {

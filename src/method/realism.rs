@@ -1,7 +1,7 @@
 //! A discriminator of real against converted features, which teaches the decoder what converted speech lacks
 //! (Chou et al. 2018, section 2.2; Kaneko and Kameoka 2018).
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::opponent::{Made, Opponent};
@@ -28,7 +28,12 @@ pub struct RealismOptions {
     /// Its network, which scores every patch that its kernels span.
     pub network: ClassifierOptions,
     /// Its optimiser.
+    #[serde(deserialize_with = "own_optimiser")]
     pub optimiser: OptimiserOptions,
+}
+
+fn own_optimiser<'de, D: Deserializer<'de>>(written: D) -> Result<OptimiserOptions, D::Error> {
+    OptimiserOptions::over(RealismOptions::default().optimiser, written)
 }
 
 impl Default for RealismOptions {

@@ -1,7 +1,7 @@
 //! A recogniser: strings of labels out of features by connectionist temporal classification (Graves et al. 2006). It reads
 //! any features, so that they are compared under one recogniser.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::dataset::batch::SpeechBatch;
@@ -24,7 +24,12 @@ pub struct RecogniserOptions {
     /// Widest mask over neighbouring frames, in outputs.
     pub mask_outputs: i64,
     /// The optimiser.
+    #[serde(deserialize_with = "own_optimiser")]
     pub optimiser: OptimiserOptions,
+}
+
+fn own_optimiser<'de, D: Deserializer<'de>>(written: D) -> Result<OptimiserOptions, D::Error> {
+    OptimiserOptions::over(RecogniserOptions::default().optimiser, written)
 }
 
 impl Default for RecogniserOptions {

@@ -81,3 +81,43 @@ fn read_with<C: Serialize + DeserializeOwned>(path: &Path, settings: &[String]) 
     let mut settings = settings.iter();
     settings.try_fold(config, |config, setting| with_setting(&config, setting))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::method::adversary::AdversaryOptions;
+    use crate::method::dann::DannOptions;
+    use crate::method::infogan::InfoGanOptions;
+    use crate::train::OptimiserOptions;
+
+    #[test]
+    fn what_an_optimisers_table_leaves_out_is_its_methods_own() {
+        let written = "lr = 0.5\nschedule = { decay = \"cosine\" }";
+        let expected = |own: OptimiserOptions| OptimiserOptions {
+            lr: 0.5,
+            schedule: toml::from_str("decay = \"cosine\"").unwrap(),
+            ..own
+        };
+        let dann: DannOptions = toml::from_str(&format!("[optimiser]\n{written}")).unwrap();
+        assert_eq!(dann.optimiser, expected(DannOptions::default().optimiser));
+        let gan = format!("[discriminator_optimiser]\n{written}");
+        let gan: InfoGanOptions = toml::from_str(&gan).unwrap();
+        let own = InfoGanOptions::default();
+        assert_eq!(gan.generator_optimiser, own.generator_optimiser);
+        assert_eq!(
+            gan.discriminator_optimiser,
+            expected(own.discriminator_optimiser)
+        );
+        let critic: AdversaryOptions = toml::from_str(&format!("[optimiser]\n{written}")).unwrap();
+        assert_eq!(
+            critic.optimiser,
+            expected(AdversaryOptions::default().optimiser)
+        );
+        let plain: OptimiserOptions = toml::from_str(written).unwrap();
+        assert_eq!(plain, expected(OptimiserOptions::default()));
+        let unknown = toml::from_str::<DannOptions>("[optimiser]\nlr2 = 0.5").unwrap_err();
+        assert!(
+            unknown.to_string().contains("unknown field `lr2`"),
+            "{unknown}"
+        );
+    }
+}

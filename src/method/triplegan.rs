@@ -16,7 +16,7 @@
 //! classes, as the paper states it; the authors' program takes the likeliest class in its place. The control is
 //! [`super::classifier`]: the same network on the same labels and nothing else.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tch::nn::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -60,9 +60,21 @@ pub struct TripleGanOptions {
     /// Weight g of generated pairs.
     pub pairs_weight: f64,
     /// Optimiser of the classifier.
+    #[serde(deserialize_with = "own_classifier_optimiser")]
     pub classifier_optimiser: OptimiserOptions,
     /// Optimiser of generator and discriminator.
+    #[serde(deserialize_with = "own_optimiser")]
     pub optimiser: OptimiserOptions,
+}
+
+fn own_classifier_optimiser<'de, D: Deserializer<'de>>(
+    written: D,
+) -> Result<OptimiserOptions, D::Error> {
+    OptimiserOptions::over(TripleGanOptions::default().classifier_optimiser, written)
+}
+
+fn own_optimiser<'de, D: Deserializer<'de>>(written: D) -> Result<OptimiserOptions, D::Error> {
+    OptimiserOptions::over(TripleGanOptions::default().optimiser, written)
 }
 
 impl Default for TripleGanOptions {

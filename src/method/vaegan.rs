@@ -17,7 +17,7 @@
 //! Departures: the decoder fools the discriminator (CE against `real`) where the paper ascends its loss; transposed
 //! convolutions of width 4 instead of 5; pixels are 0 to 1.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tch::nn::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -102,7 +102,12 @@ pub struct VaeGanOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
     /// Optimiser of all three.
+    #[serde(deserialize_with = "own_optimiser")]
     pub optimiser: OptimiserOptions,
+}
+
+fn own_optimiser<'de, D: Deserializer<'de>>(written: D) -> Result<OptimiserOptions, D::Error> {
+    OptimiserOptions::over(VaeGanOptions::default().optimiser, written)
 }
 
 impl Default for VaeGanOptions {

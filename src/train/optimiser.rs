@@ -1,6 +1,6 @@
 //! Gradient descent over one flat buffer: an update is a handful of kernels, and its state can be saved.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Kind, Tensor};
 
 use super::schedule::Schedule;
@@ -21,9 +21,9 @@ pub enum OptimiserKind {
     RmsProp,
 }
 
-/// An optimiser and its course.
+/// An optimiser and its course. What a file leaves out of its table is the default of the method that it belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(from = "Written")]
 pub struct OptimiserOptions {
     /// The rule.
     pub kind: OptimiserKind,
@@ -61,7 +61,52 @@ impl Default for OptimiserOptions {
     }
 }
 
+/// [`OptimiserOptions`] as a file holds them: any of them.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Written {
+    kind: Option<OptimiserKind>,
+    lr: Option<f64>,
+    beta1: Option<f64>,
+    beta2: Option<f64>,
+    eps: Option<f64>,
+    weight_decay: Option<f64>,
+    clip_norm: Option<f64>,
+    average: Option<f64>,
+    schedule: Option<Schedule>,
+}
+
+impl Written {
+    fn over(self, base: OptimiserOptions) -> OptimiserOptions {
+        OptimiserOptions {
+            kind: self.kind.unwrap_or(base.kind),
+            lr: self.lr.unwrap_or(base.lr),
+            beta1: self.beta1.unwrap_or(base.beta1),
+            beta2: self.beta2.unwrap_or(base.beta2),
+            eps: self.eps.unwrap_or(base.eps),
+            weight_decay: self.weight_decay.unwrap_or(base.weight_decay),
+            clip_norm: self.clip_norm.unwrap_or(base.clip_norm),
+            average: self.average.unwrap_or(base.average),
+            schedule: self.schedule.unwrap_or(base.schedule),
+        }
+    }
+}
+
+impl From<Written> for OptimiserOptions {
+    fn from(written: Written) -> Self {
+        written.over(Self::default())
+    }
+}
+
 impl OptimiserOptions {
+    /// What is written, and `base` where it says nothing: for `deserialize_with` of options whose own default is `base`.
+    ///
+    /// # Errors
+    /// An unknown key, or a value of another type.
+    pub fn over<'de, D: Deserializer<'de>>(base: Self, written: D) -> Result<Self, D::Error> {
+        Ok(Written::deserialize(written)?.over(base))
+    }
+
     /// Checks every value; `name` is the table that holds them.
     ///
     /// # Errors
