@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use toml::Value;
+use unbraid::method::run::{Overrides, Run};
 
 use crate::support::training::{RESUME, TRAIN, assert_same, outcome, workplace};
 use crate::support::{fail, succeed, unbraid};
@@ -165,6 +166,41 @@ fn dann_adapts_to_a_speaker() {
 #[test]
 fn every_method_of_fsdd_trains_and_resumes() {
     trains_and_resumes("fsdd");
+}
+
+/// All TOML files of a folder `conf` anywhere under `folder`.
+fn confs(folder: &Path, inside: bool, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap_or_default().to_owned();
+        if path.is_dir() && name != "exp" && name != "data" {
+            confs(&path, inside || name == "conf", found);
+        } else if inside && path.extension().is_some_and(|ext| ext == "toml") {
+            found.push(path);
+        }
+    }
+}
+
+/// Those for a GPU too, which are trained nowhere here.
+#[test]
+fn every_configuration_of_the_recipes_is_one() {
+    let mut paths = Vec::new();
+    let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes");
+    confs(&recipes, false, &mut paths);
+    let mut read = 0;
+    for path in paths {
+        let table: toml::Table = toml::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        if table.contains_key("method") {
+            let checked = match Run::read(&path, &Overrides::default()) {
+                Ok(Run::Speech(config)) => config.check(),
+                Ok(Run::Images(config)) => config.check(),
+                Err(error) => Err(error),
+            };
+            checked.unwrap_or_else(|error| panic!("{error}"));
+            read += 1;
+        }
+    }
+    assert!(read > 60, "{read}");
 }
 
 #[test]
