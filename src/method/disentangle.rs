@@ -59,6 +59,7 @@ pub struct DisentangleOptions {
     /// Label loss, in nats a label, that has to be undercut ten steps in a row before codes are held fast and the
     /// opponents' weights begin to rise; their ramps count from there. Let loose earlier, either can keep strings of
     /// labels from ever being found. 0 waits for nothing; otherwise `label_head/found_for` in the log tells the steps since.
+    /// No checkpoint is `best` before.
     pub wait_for_labels: f64,
     /// What codes are held fast under.
     pub consistency: ConsistencyOptions,

@@ -260,6 +260,29 @@ mod tests {
     }
 
     #[test]
+    fn values_that_make_no_sense_are_named() {
+        let options = SpeakerEncoderOptions::default;
+        let refused = |options: SpeakerEncoderOptions| options.check().unwrap_err().to_string();
+        for wrong in [-0.5, f64::NAN, f64::INFINITY] {
+            let error = refused(SpeakerEncoderOptions {
+                input_statistics: wrong,
+                ..options()
+            });
+            let told =
+                format!("speaker_encoder.input_statistics: expected 0 or more, found {wrong}");
+            assert_eq!(error, told);
+        }
+        let error = refused(SpeakerEncoderOptions {
+            crop_frames: -1,
+            ..options()
+        });
+        assert!(
+            error.starts_with("speaker_encoder.crop_frames: "),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn statistics_have_the_length_that_was_asked_for() {
         let store = VarStore::new(Device::Cpu);
         let options = SpeakerEncoderOptions {
