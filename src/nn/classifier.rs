@@ -133,12 +133,14 @@ impl Classifier {
 
     /// `[batch, input_dim, frames]` to logits, shaped as [`Answer`] says.
     pub fn forward(&self, x: &Tensor, mask: &Mask, train: bool) -> Tensor {
-        let mut x = mask.apply(normed(&self.input_norm, x.shallow_clone(), train));
+        let over_frames = |norm: &Option<BatchNorm>, x: Tensor| match norm {
+            Some(norm) => norm.over_frames(&x, mask, train),
+            None => mask.apply(x),
+        };
+        let mut x = over_frames(&self.input_norm, x.shallow_clone());
         for (index, (conv, norm)) in self.convs.iter().enumerate() {
-            let y = normed(norm, conv.forward(&x), train).relu();
-            x = mask
-                .apply(if index > 0 { y + x } else { y })
-                .dropout(self.dropout, train);
+            let y = over_frames(norm, conv.forward(&x)).relu();
+            x = (if index > 0 { y + x } else { y }).dropout(self.dropout, train);
         }
         match &self.head {
             Head::Frames(output) => output.forward(&x),
@@ -147,21 +149,13 @@ impl Classifier {
                 norm,
                 output,
             } => {
-                let pooled = hidden.forward(&statistics_and_max(&x, mask));
-                output.forward(
-                    &normed(norm, pooled, train)
-                        .relu()
-                        .dropout(self.dropout, train),
-                )
+                let mut pooled = hidden.forward(&statistics_and_max(&x, mask));
+                if let Some(norm) = norm {
+                    pooled = norm.forward(&pooled, train);
+                }
+                output.forward(&pooled.relu().dropout(self.dropout, train))
             }
         }
-    }
-}
-
-fn normed(norm: &Option<BatchNorm>, x: Tensor, train: bool) -> Tensor {
-    match norm {
-        Some(norm) => norm.forward(&x, train),
-        None => x,
     }
 }
 

@@ -68,7 +68,8 @@ impl Layer {
     }
 
     fn forward(&self, x: &Tensor, mask: &Mask, train: bool) -> Tensor {
-        mask.apply(self.norm.forward(&self.conv.forward(x).relu(), train))
+        self.norm
+            .over_frames(&self.conv.forward(x).relu(), mask, train)
     }
 }
 

@@ -5,6 +5,8 @@ use std::cell::Cell;
 use tch::nn::{Init, Path, init};
 use tch::{Kind, Tensor, no_grad};
 
+use super::mask::Mask;
+
 thread_local! {
     static REDUCED: Cell<bool> = const { Cell::new(false) };
 }
@@ -323,6 +325,10 @@ pub struct BatchNorm {
     variance: Tensor,
 }
 
+/// Share of a batch in the running statistics.
+const MOMENTUM: f64 = 0.1;
+const EPSILON: f64 = 1e-5;
+
 impl BatchNorm {
     /// With a learned scale (from one) and shift (from zero).
     pub fn new(path: Path, channels: i64) -> Self {
@@ -343,6 +349,42 @@ impl BatchNorm {
         }
     }
 
+    /// `[batch, channels, frames]` or `[batch, channels, bins, frames]`, same shape out: [`BatchNorm::forward`] by the
+    /// statistics of the real frames alone. Padding comes out as zero.
+    pub fn over_frames(&self, x: &Tensor, mask: &Mask, train: bool) -> Tensor {
+        let Some(ones) = mask.ones() else {
+            return self.forward(x, train);
+        };
+        let (shape, ones) = match x.dim() {
+            4 => (vec![1, -1, 1, 1], ones.unsqueeze(1)),
+            _ => (vec![1, -1, 1], ones.shallow_clone()),
+        };
+        let size = x.size();
+        let count =
+            mask.lengths().iter().sum::<i64>() * size[2..size.len() - 1].iter().product::<i64>();
+        if !train || count <= 1 {
+            return self.forward(x, false) * ones;
+        }
+        let all = [&[0i64][..], &[2, 3][..size.len() - 2]].concat();
+        let mean_of = |x: &Tensor| x.sum_dim_intlist(&all[..], false, Kind::Float) / count as f64;
+        let real = x * &ones;
+        let mean = mean_of(&real);
+        let centred = real.addcmul(&mean.neg().reshape(&shape), &ones);
+        let variance = mean_of(&centred.square());
+        no_grad(|| {
+            let unbiased = &variance * (count as f64 / (count - 1) as f64);
+            let _ = self.mean.shallow_clone().lerp_(&mean, MOMENTUM);
+            let _ = self.variance.shallow_clone().lerp_(&unbiased, MOMENTUM);
+        });
+        let slope = (variance + EPSILON).rsqrt();
+        match (&self.weight, &self.bias) {
+            (Some(weight), Some(bias)) => {
+                (centred * (slope * weight).reshape(&shape)).addcmul(&bias.reshape(&shape), &ones)
+            }
+            _ => centred * slope.reshape(&shape),
+        }
+    }
+
     /// `[batch, channels]` or `[batch, channels, frames]`, same shape out. `train` takes the batch's own
     /// statistics and updates the running ones. A batch of one value per channel has no variance: it is
     /// normalised by the running statistics instead.
@@ -354,8 +396,8 @@ impl BatchNorm {
             Some(&self.mean),
             Some(&self.variance),
             train && values > 1,
-            0.1,
-            1e-5,
+            MOMENTUM,
+            EPSILON,
             false,
         )
     }
@@ -404,5 +446,43 @@ mod tests {
         let norm = BatchNorm::new(store.root(), 2);
         let x = Tensor::from_slice(&[3f32, -1.0]).reshape([1, 2]);
         assert!(norm.forward(&x, true).isfinite().all().int64_value(&[]) == 1);
+    }
+
+    /// What is real of a padded batch comes out as it does alone, and leaves the same running statistics.
+    #[test]
+    fn padding_does_not_reach_batch_norm() {
+        tch::manual_seed(0);
+        for bins in [None, Some(4)] {
+            let size =
+                |batch: i64, frames: i64| [&[batch, 3][..], bins.as_slice(), &[frames]].concat();
+            let random = |batch, frames| {
+                Tensor::randn(size(batch, frames), (Kind::Float, Device::Cpu)) * 2.0 + 5.0
+            };
+            let (two, one) = (random(2, 9), random(1, 5));
+            let time = two.dim() as i64 - 1;
+            let padded = Tensor::cat(&[&two, &Tensor::cat(&[&one, &random(1, 4)], time)], 0);
+            let mask = Mask::new(&[9, 9, 5], Device::Cpu);
+            // The same frames in one row.
+            let row = Tensor::cat(&[two.narrow(0, 0, 1), two.narrow(0, 1, 1), one], time);
+            let stores = [VarStore::new(Device::Cpu), VarStore::new(Device::Cpu)];
+            let [norm, alone] = stores
+                .each_ref()
+                .map(|store| BatchNorm::new(store.root(), 3));
+            for train in [true, false] {
+                let found = norm.over_frames(&padded, &mask, train);
+                let expected = alone.forward(&row, train);
+                let parts = [(0, 0, 9), (1, 9, 9), (2, 18, 5)];
+                for (place, from, frames) in parts {
+                    let gap = found.narrow(0, place, 1).narrow(time, 0, frames)
+                        - expected.narrow(time, from, frames);
+                    assert!(gap.abs().max().double_value(&[]) < 1e-5, "{place}");
+                }
+                let padding = found.narrow(0, 2, 1).narrow(time, 5, 4);
+                assert_eq!(padding.abs().max().double_value(&[]), 0.0);
+            }
+            for (own, other) in [(&norm.mean, &alone.mean), (&norm.variance, &alone.variance)] {
+                assert!((own - other).abs().max().double_value(&[]) < 1e-5);
+            }
+        }
     }
 }

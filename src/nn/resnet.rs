@@ -52,23 +52,13 @@ impl ResNet {
     pub fn forward(&self, x: &Tensor, mask: &Mask, train: bool) -> (Tensor, Mask) {
         let (conv, norm) = &self.first;
         let mut mask = mask.subsample(1);
-        let mut x = on_frames(
-            &mask,
-            norm.forward(&conv.forward(&x.unsqueeze(1)), train).relu(),
-        );
+        let x = conv.forward(&x.unsqueeze(1));
+        let mut x = norm.over_frames(&x, &mask, train).relu();
         for block in &self.blocks {
             mask = mask.subsample(block.stride);
             x = block.forward(&x, &mask, train);
         }
         (x.flatten(1, 2), mask)
-    }
-}
-
-/// Zeroes the padding of `[batch, channels, bins, frames]`.
-fn on_frames(mask: &Mask, x: Tensor) -> Tensor {
-    match mask.ones() {
-        None => x,
-        Some(ones) => x * ones.unsqueeze(1),
     }
 }
 
@@ -101,7 +91,7 @@ impl Block {
     /// `mask` is that of what comes out.
     fn forward(&self, x: &Tensor, mask: &Mask, train: bool) -> Tensor {
         let run = |(conv, norm): &(Conv2d, BatchNorm), x: &Tensor| {
-            on_frames(mask, norm.forward(&conv.forward(x), train))
+            norm.over_frames(&conv.forward(x), mask, train)
         };
         let y = run(&self.second, &run(&self.first, x).relu());
         let way = match &self.shortcut {

@@ -31,7 +31,7 @@ impl Tdnn {
     /// `[batch, inputs, frames]` to `[batch, channels, frames]`.
     pub fn forward(&self, x: Tensor, mask: &Mask, train: bool) -> Tensor {
         self.layers.iter().fold(x, |x, (conv, norm)| {
-            mask.apply(norm.forward(&conv.forward(&x).relu(), train))
+            norm.over_frames(&conv.forward(&x).relu(), mask, train)
         })
     }
 }

@@ -105,7 +105,9 @@ impl Network {
     pub(super) fn forward(&self, x: &Tensor, mask: &Mask, train: bool) -> Tensor {
         match self {
             Network::Cnn(classifier) => classifier.forward(x, mask, train),
-            Network::FrameLinear { norm, layer } => layer.forward(&norm.forward(x, train)),
+            Network::FrameLinear { norm, layer } => {
+                layer.forward(&norm.over_frames(x, mask, train))
+            }
             Network::Linear { norm, layer } => {
                 layer.forward(&norm.forward(&statistics(x, mask), train))
             }
