@@ -81,6 +81,7 @@ pub struct Recogniser {
     player: Player,
     network: RecogniserNetwork,
     masks: PerturbOptions,
+    subsampling: i64,
     device: Device,
     bf16: bool,
 }
@@ -105,9 +106,15 @@ impl Recogniser {
             player,
             network,
             masks,
+            subsampling: options.network.subsampling,
             device,
             bf16,
         }
+    }
+
+    /// Frames an output.
+    pub fn subsampling(&self) -> i64 {
+        self.subsampling
     }
 
     /// Features `[batch, bins, frames]` to log-probabilities `[batch, labels + 1, outputs]` and their mask.

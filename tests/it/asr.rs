@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use unbraid::io::kaldi::{ScpTable, TableReader};
+
 use crate::support::corpus::Corpus;
 use crate::support::{fail, succeed, unbraid};
 
@@ -78,6 +80,82 @@ fn a_recogniser_learns_what_is_said() {
         told.contains("against mute: -") && told.contains("better in 100.0 %"),
         "{told}"
     );
+}
+
+#[test]
+fn what_was_said_is_found_in_time() {
+    let dir = folder();
+    let folder = dir.path();
+    train(folder, "exp", &["--steps", "150", "--subsampling", "2"]);
+    let align = [
+        "asr",
+        "align",
+        "scp:test/feats.scp",
+        "test",
+        "--exp",
+        "exp",
+        "--out",
+        "ctm",
+    ];
+    succeed(folder, &align);
+    fs::write(folder.join("phones.txt"), "p0 0\np1 1\np2 2\nsil 3\n").unwrap();
+    let table = "ark,scp:found.ark,found.scp";
+    let ali = [
+        "ctm-to-ali",
+        "--phones",
+        "phones.txt",
+        "ctm",
+        "test/feats.scp",
+        table,
+    ];
+    succeed(folder, &ali);
+    let found =
+        TableReader::<Vec<i32>>::open(&format!("ark:{}", folder.join("found.ark").display()))
+            .unwrap();
+    let expected = ScpTable::<Vec<i32>>::open(folder.join("test/ali.scp")).unwrap();
+    let (mut right, mut all) = (0, 0);
+    for entry in found {
+        let (key, found) = entry.unwrap();
+        let expected = expected.get(&key).unwrap();
+        assert_eq!(found.len(), expected.len());
+        right += found.iter().zip(&expected).filter(|(f, e)| f == e).count();
+        all += found.len();
+    }
+    assert!(right as f64 > 0.8 * all as f64, "{right} of {all}");
+
+    // What cannot be aligned is told, and the others are there.
+    let phones = fs::read_to_string(folder.join("test/utt2phones")).unwrap();
+    let mut lines: Vec<String> = phones.lines().map(str::to_string).collect();
+    lines[0] += &" p1".repeat(40);
+    lines[1] += " p9";
+    lines.remove(2);
+    fs::write(folder.join("test/utt2phones"), lines.join("\n") + "\n").unwrap();
+    let output = unbraid(folder, &align);
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr);
+    for expected in [
+        "test/utt2phones: s00-u000: expected phones for ",
+        "test/utt2phones: s00-u001: expected phones that the recogniser knows, found p9",
+        "test/utt2phones: s00-u002: expected its phones, found none",
+        "3 of 16 utterances failed",
+    ] {
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+    let ctm = fs::read_to_string(folder.join("ctm")).unwrap();
+    let mut keys: Vec<&str> = ctm
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    keys.dedup();
+    assert_eq!(keys.len(), 13);
+    for (more, expected) in [
+        (["--frame-shift", "0"], "--frame-shift, --reach: expected"),
+        (["--reach", "nan"], "--frame-shift, --reach: expected"),
+        (["--checkpoint", "best"], "a checkpoint 'best'"),
+    ] {
+        let error = fail(folder, &[&align[..], &more].concat(), b"");
+        assert!(error.contains(expected), "{more:?}: {error}");
+    }
 }
 
 #[test]

@@ -1,19 +1,13 @@
 //! `unbraid asr decode`: features to text.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
 
-use crate::cli::progress::counter;
+use super::recognition::RecognitionArgs;
 use crate::dataset::labels::Labels;
-use crate::error::Error;
-use crate::eval::asr::{Arpa, Decoding, Language, Search, Spelling};
-use crate::io::atomic::AtomicFile;
-use crate::method::speech::load_recogniser;
-use crate::nn::device::DeviceChoice;
-use crate::train::experiment::Experiment;
+use crate::eval::asr::{Arpa, Language, Search, Spelling};
 
 /// Writes what utterances say, in the form of Kaldi's text.
 ///
@@ -29,21 +23,8 @@ Examples:
 
 Choose --lm-weight and --word-bonus on a development set, never on the test set.")]
 pub struct DecodeArgs {
-    /// The features, as scp:FILE or ark:FILE
-    #[arg(value_name = "RSPEC")]
-    feats: String,
-
-    /// Folder of the recogniser
-    #[arg(long, value_name = "DIR")]
-    exp: PathBuf,
-
-    /// Which checkpoint: last, best or step_000123
-    #[arg(long, default_value = "last")]
-    checkpoint: String,
-
-    /// Where to, a line an utterance
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[command(flatten)]
+    recognition: RecognitionArgs,
 
     /// Strings that are followed at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -66,10 +47,6 @@ pub struct DecodeArgs {
         allow_negative_numbers = true
     )]
     word_bonus: f64,
-
-    /// Where tensors live
-    #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
 }
 
 /// Runs the command.
@@ -77,41 +54,15 @@ pub struct DecodeArgs {
 /// # Errors
 /// What the library says; and when utterances failed.
 pub fn run(args: &DecodeArgs) -> anyhow::Result<()> {
-    let experiment = Experiment::open(&args.exp)?;
-    let device = args.device.resolve()?;
-    let (recogniser, labels, settled) = load_recogniser(&experiment, &args.checkpoint, device)?;
-    let search = search(args, labels, &settled.inventory.labels)?;
-    let decoding = Decoding {
-        recogniser: &recogniser,
-        settled: &settled,
-        device,
-        search: &search,
-    };
-    let mut text = AtomicFile::create(&args.out)?;
-    let progress = counter("utterances");
-    let failed = decoding.each(&args.feats, |utterance, said| {
-        progress.inc(1);
-        let line = format!("{utterance} {}", labels.join(said));
-        writeln!(text, "{}", line.trim_end()).map_err(|e| Error::io(text.path())(e))
-    })?;
-    let written = progress.position();
-    progress.finish_and_clear();
-    for line in &failed {
-        eprintln!("unbraid: {line}");
-    }
-    if written == 0 {
-        bail!(
-            "{}: expected utterances that can be read, found none",
-            args.feats
-        );
-    }
-    text.commit()?;
-    if !failed.is_empty() {
-        let all = failed.len() as u64 + written;
-        bail!("{} of {all} utterances failed", failed.len());
-    }
-    writeln!(io::stdout(), "{}: {written} utterances", args.out.display())?;
-    Ok(())
+    let loaded = args.recognition.load()?;
+    let names = &loaded.settled.inventory.labels;
+    let search = search(args, loaded.labels, names)?;
+    args.recognition.write_each(&loaded, |utterance, scores| {
+        let string = search.string(&scores.outputs);
+        let said: Vec<&str> = string.into_iter().map(|label| &names[label][..]).collect();
+        let line = format!("{utterance} {}", loaded.labels.join(&said));
+        Ok(format!("{}\n", line.trim_end()))
+    })
 }
 
 fn search(args: &DecodeArgs, labels: Labels, names: &[String]) -> anyhow::Result<Search> {

@@ -1,6 +1,8 @@
 //! `unbraid asr`: recognisers trained on any features, and what they get wrong.
 
+mod align;
 mod decode;
+mod recognition;
 mod score;
 mod train;
 
@@ -8,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::dataset::labels::Labels;
 
-/// Trains small speech recognisers on any features, decodes with them, and scores what they say.
+/// Trains small speech recognisers on any features, decodes and aligns with them, and scores what they say.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example, log-mel features against a phonetic strand under the same recogniser:
@@ -29,6 +31,7 @@ pub struct AsrArgs {
 enum Command {
     Train(train::TrainArgs),
     Decode(decode::DecodeArgs),
+    Align(align::AlignArgs),
     Score(score::ScoreArgs),
 }
 
@@ -40,6 +43,7 @@ pub fn run(args: AsrArgs) -> anyhow::Result<()> {
     match args.command {
         Command::Train(args) => train::run(args),
         Command::Decode(args) => decode::run(&args),
+        Command::Align(args) => align::run(&args),
         Command::Score(args) => score::run(&args),
     }
 }

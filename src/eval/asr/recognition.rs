@@ -1,10 +1,9 @@
-//! Features to strings of labels, archive by archive.
+//! Features to a recogniser's scores, archive by archive.
 
 use ndarray::Array2;
 use rayon::prelude::*;
 use tch::{Device, no_grad};
 
-use super::beam::Search;
 use crate::dataset::sampler::pack_by_length;
 use crate::error::Result;
 use crate::eval::extract::{BATCH_FRAMES, WINDOW, accept, pad, rows};
@@ -13,33 +12,51 @@ use crate::method::recogniser::Recogniser;
 use crate::method::speech::Settled;
 use crate::nn::Mask;
 
-/// A trained recogniser and how it is searched.
+/// A trained recogniser.
 #[derive(Debug)]
-pub struct Decoding<'a> {
+pub struct Recognition<'a> {
     /// The recogniser.
     pub recogniser: &'a Recogniser,
     /// How it sees features, and the names of its labels.
     pub settled: &'a Settled,
     /// Where it lives.
     pub device: Device,
-    /// How its scores become a string.
-    pub search: &'a Search,
 }
 
-impl Decoding<'_> {
-    /// Lets `take` see every utterance of `source`, a read specifier of features, with what it says, in the archive's order;
-    /// the searches run on all cores. An utterance that cannot be read is told in a line of what is returned, and the others
-    /// go on.
+/// Log-probabilities of an utterance.
+#[derive(Debug)]
+pub struct Scores<'a> {
+    /// An output each: of every label, and the blank last.
+    pub outputs: Vec<&'a [f32]>,
+    /// Frames of the features.
+    pub frames: usize,
+}
+
+impl Recognition<'_> {
+    /// Lets `read` turn every utterance of `source`, a read specifier of features, and its scores into something on any of
+    /// the cores, and `take` see what came of it, in the archive's order. An utterance that cannot be read is told in a line
+    /// of what is returned, and the others go on.
     ///
     /// # Errors
     /// A wrong specifier, and what `take` says.
-    pub fn each(
+    pub fn each<T: Send>(
         &self,
         source: &str,
-        mut take: impl FnMut(&str, &[&str]) -> Result<()>,
+        read: impl Fn(&str, &Scores) -> Result<T> + Sync,
+        mut take: impl FnMut(&str, T) -> Result<()>,
     ) -> Result<Vec<String>> {
         let (mut window, mut failed) = (Vec::new(), Vec::new());
         let bins = self.settled.view.bins();
+        let mut hear =
+            |window: Vec<(String, Array2<f32>)>, failed: &mut Vec<String>| -> Result<()> {
+                for (key, found) in self.window(window, &read) {
+                    match found {
+                        Ok(found) => take(&key, found)?,
+                        Err(error) => failed.push(error.to_string()),
+                    }
+                }
+                Ok(())
+            };
         for entry in TableReader::<Array2<f32>>::open(source)? {
             let good =
                 entry.and_then(|(key, feats)| accept(&key, &feats, bins).map(|()| (key, feats)));
@@ -48,40 +65,34 @@ impl Decoding<'_> {
                 Err(error) => failed.push(error.to_string()),
             }
             if window.len() == WINDOW {
-                self.window(std::mem::take(&mut window), &mut take)?;
+                hear(std::mem::take(&mut window), &mut failed)?;
             }
         }
-        self.window(window, &mut take)?;
+        hear(window, &mut failed)?;
         Ok(failed)
     }
 
-    fn window(
+    fn window<T: Send>(
         &self,
         window: Vec<(String, Array2<f32>)>,
-        take: &mut impl FnMut(&str, &[&str]) -> Result<()>,
-    ) -> Result<()> {
+        read: &(impl Fn(&str, &Scores) -> Result<T> + Sync),
+    ) -> Vec<(String, Result<T>)> {
         let (keys, seen): (Vec<String>, Vec<Array2<f32>>) = window
             .into_iter()
             .map(|(key, feats)| (key, self.settled.view.apply(feats)))
             .unzip();
         let scores = self.scores(&seen);
-        let strings: Vec<Vec<usize>> = scores
-            .par_iter()
-            .map(|scores| {
-                let frames: Vec<&[f32]> = scores
-                    .rows()
-                    .into_iter()
-                    .filter_map(|row| row.to_slice())
-                    .collect();
-                self.search.string(&frames)
-            })
-            .collect();
-        let names = &self.settled.inventory.labels;
-        for (key, string) in keys.iter().zip(strings) {
-            let said: Vec<&str> = string.into_iter().map(|label| &names[label][..]).collect();
-            take(key, &said)?;
-        }
-        Ok(())
+        let utterances: Vec<_> = keys.into_iter().zip(&scores).zip(&seen).collect();
+        let found = utterances.into_par_iter().map(|((key, scores), feats)| {
+            let rows = scores.rows().into_iter();
+            let scores = Scores {
+                outputs: rows.filter_map(|row| row.to_slice()).collect(),
+                frames: feats.nrows(),
+            };
+            let found = read(&key, &scores);
+            (key, found)
+        });
+        found.collect()
     }
 
     /// Log-probabilities `[outputs, labels + 1]` of each utterance.

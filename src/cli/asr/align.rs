@@ -1,0 +1,104 @@
+//! `unbraid asr align`: when what is known to be said is said.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Args;
+
+use super::recognition::RecognitionArgs;
+use crate::dataset::DataDir;
+use crate::dataset::strings::StringTable;
+use crate::error::{Error, Result};
+use crate::eval::asr::{OutputTimes, best_path};
+
+/// Tells when the words, characters or phones of a transcript sound, as a CTM.
+///
+/// Strings come from text, or from utt2phones for a recogniser of phones; the best path of the recogniser's scores through each
+/// says when (forced alignment). Connectionist temporal classification gives a label few outputs and the blank the rest: a label
+/// is stretched to the middle between it and the next, but by --reach at most, and what is left is nobody's. An utterance that
+/// cannot be aligned is told in a line, the others go on, and the exit code is 1.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unbraid asr train data/train --exp exp/asr --labels phones --subsampling 2 --cmvn utterance
+  unbraid asr align scp:data/test/feats.scp data/test --exp exp/asr --out data/test/phones.ctm
+  unbraid ctm-to-ali --phones phones.txt data/test/phones.ctm data/test/feats.scp \\
+    ark,scp:data/test/ali.ark,data/test/ali.scp
+
+Lines are 'utterance 1 start duration label', in seconds.")]
+pub struct AlignArgs {
+    #[command(flatten)]
+    recognition: RecognitionArgs,
+
+    /// Data directory with text, or utt2phones for phones
+    data: PathBuf,
+
+    /// Frame shift of the features in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 10.0)]
+    frame_shift: f64,
+
+    /// How far a label reaches into the blanks beside it, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 80.0)]
+    reach: f64,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the library says; and when utterances failed.
+pub fn run(args: &AlignArgs) -> anyhow::Result<()> {
+    if !(args.frame_shift > 0.0 && args.reach >= 0.0 && (args.frame_shift + args.reach).is_finite())
+    {
+        let (shift, reach) = (args.frame_shift, args.reach);
+        bail!(
+            "--frame-shift, --reach: expected milliseconds above 0, and from 0, found {shift} and {reach}"
+        );
+    }
+    let loaded = args.recognition.load()?;
+    let view = loaded.settled.view.options();
+    if view.stretch_frames > 0 {
+        let expected = "0 for a recogniser that tells times";
+        return Err(Error::option(
+            "view.stretch_frames",
+            expected,
+            view.stretch_frames.to_string(),
+        )
+        .into());
+    }
+    let strings = StringTable::open(&DataDir::open(&args.data)?, loaded.labels)?;
+    let names = &loaded.settled.inventory.labels;
+    let times = OutputTimes {
+        frame_shift: args.frame_shift,
+        subsampling: loaded.recogniser.subsampling() as f64,
+        reach: args.reach,
+    };
+    args.recognition.write_each(&loaded, |utterance, scores| {
+        let said = strings.of(utterance)?;
+        let labels = said.iter().map(|label| {
+            let known = || format!("{} that the recogniser knows", loaded.labels.name());
+            (names.binary_search(label))
+                .map_err(|_| Error::key(strings.path(), utterance, known(), label.clone()))
+        });
+        let labels = labels.collect::<Result<Vec<_>>>()?;
+        let outputs = best_path(&scores.outputs, &labels).ok_or_else(|| {
+            let expected = format!(
+                "{} for {} outputs",
+                loaded.labels.name(),
+                scores.outputs.len()
+            );
+            Error::key(
+                strings.path(),
+                utterance,
+                expected,
+                labels.len().to_string(),
+            )
+        })?;
+        let mut lines = String::new();
+        for sound in times.sound(&outputs, scores.frames) {
+            let (start, duration, label) = (sound.start, sound.duration, &said[sound.phone]);
+            let _ = writeln!(lines, "{utterance} 1 {start:.4} {duration:.4} {label}");
+        }
+        Ok(lines)
+    })
+}
