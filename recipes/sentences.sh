@@ -26,10 +26,31 @@ speed_copies() {
   unbraid data validate data/train_speed
 }
 
-# probe_strands DIR STRAND...: whose voice, among the unseen voices and (probe_known) among those of training, from
-# utterances that neither the networks nor the probes learned from. Of the first strand also the phones: of a frame,
-# where the corpus tells when they sound, or else the string of an utterance. Beside each table: accuracy by gender and
-# age, where they are known, and along the probes' training.
+# align_phones: $out/align/{train,test}, when the phones sound that a corpus tells without times: a recogniser on log-mel,
+# which learns from the training set, says so of both.
+align_phones() {
+  local at=$out/align part steps=1200
+  [ "$quick" != true ] || steps=20
+  [ ! -e $at/done ] || return 0
+  say "stage 4: when phones sound"
+  unbraid asr train data/train --exp $at/recogniser --labels phones --subsampling 4 --cmvn utterance \
+    --steps $steps --resume
+  unbraid asr align scp:data/all/feats.scp data/all --exp $at/recogniser --out $at/phones.ctm
+  { echo SIL; cut -d' ' -f5 $at/phones.ctm; } | sort -u | awk '{ print $1, NR - 1 }' > $at/phones.txt
+  unbraid ctm-to-ali --phones $at/phones.txt --outside SIL $at/phones.ctm data/all/feats.scp \
+    "ark,scp:$at/ali.ark,$at/ali.scp"
+  for part in train test; do
+    mkdir -p $at/$part
+    cp data/$part/utt2spk $at/$part/
+    awk 'NR == FNR { own[$1]; next } $1 in own' data/$part/utt2spk $at/ali.scp > $at/$part/ali.scp
+  done
+  touch $at/done
+}
+
+# probe_strands DIR STRAND...: whose voice, among the unseen voices and (in known/) among those of training, from
+# utterances that neither the networks nor the probes learned from. Of the first strand also the phone of each frame, where
+# the corpus tells phones. Beside each table: accuracy by gender and age, where they are known, and along the probes'
+# training.
 probe_strands() {
   local dir=$1 first=$2 name table phones= unseen=() known=() groups=()
   shift
@@ -43,11 +64,11 @@ probe_strands() {
   mkdir -p "$dir/known"
   unbraid probe data/train data/train_probe --target speaker "${known[@]}" "${probe_options[@]}" \
     "${groups[@]}" --curve "$dir/known/curve_speaker.tsv" --out "$dir/known/probe_speaker"
-  [ ! -e data/all/utt2phones ] || phones=phones
-  [ ! -e data/all/ali.scp ] || phones=frames
+  [ ! -e data/all/utt2phones ] || phones=$out/align
+  [ ! -e data/all/ali.scp ] || phones=data
   [ -z "$phones" ] ||
-    unbraid probe data/train data/test --target $phones "${probe_options[@]}" "${groups[@]}" --out "$dir/probe_phone" \
-      --strand "$first=$dir/${first}_train.scp,$dir/${first}_test.scp"
+    unbraid probe $phones/train $phones/test --target frames "${probe_options[@]}" "${groups[@]}" \
+      --out "$dir/probe_phone" --strand "$first=$dir/${first}_train.scp,$dir/${first}_test.scp"
 }
 
 if at 0; then
@@ -86,6 +107,7 @@ if at 3; then
 fi
 
 if at 4; then
+  [ ! -e data/all/utt2phones ] || [ -e data/all/ali.scp ] || align_phones
   mel=$out/log-mel_0
   if [ ! -e $mel/known/probe_speaker.json ]; then
     say "stage 4: probe log-mel"
