@@ -156,6 +156,13 @@ fn what_was_said_is_found_in_time() {
         let error = fail(folder, &[&align[..], &more].concat(), b"");
         assert!(error.contains(expected), "{more:?}: {error}");
     }
+    let settled = fs::read_to_string(folder.join("exp/inventory.json")).unwrap();
+    let stretched = settled.replacen("\"stretch_frames\": 0", "\"stretch_frames\": 20", 1);
+    assert_ne!(settled, stretched);
+    fs::write(folder.join("exp/inventory.json"), stretched).unwrap();
+    let error = fail(folder, &align, b"");
+    let expected = "view.stretch_frames: expected 0 for a recogniser that tells times, found 20";
+    assert!(error.contains(expected), "{error}");
 }
 
 #[test]
