@@ -50,6 +50,11 @@ impl StringTable {
     }
 }
 
+/// Outputs that a string takes under CTC: one a label, and one between two of a kind.
+pub fn least_outputs<L: PartialEq>(string: &[L]) -> usize {
+    string.len() + string.windows(2).filter(|pair| pair[0] == pair[1]).count()
+}
+
 /// The strings of the utterances of a data directory, as class numbers.
 #[derive(Debug)]
 pub(super) struct Strings {
@@ -102,11 +107,9 @@ impl Strings {
             .collect()
     }
 
-    /// Refuses a string of utterance `id` that takes more than `codes` frames: one a label, and one between two of a kind.
+    /// Refuses a string of utterance `id` that takes more than `codes` frames, as [`least_outputs`] says.
     pub(super) fn refuse_crowded(&self, utterance: usize, id: &str, codes: usize) -> Result<()> {
-        let string = &self.of[utterance];
-        let alike = string.windows(2).filter(|pair| pair[0] == pair[1]).count();
-        let least = string.len() + alike;
+        let least = least_outputs(&self.of[utterance]);
         if least <= codes {
             return Ok(());
         }

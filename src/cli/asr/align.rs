@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::recognition::RecognitionArgs;
 use crate::dataset::DataDir;
-use crate::dataset::strings::StringTable;
+use crate::dataset::strings::{StringTable, least_outputs};
 use crate::error::{Error, Result};
 use crate::eval::asr::{OutputTimes, best_path};
 
@@ -82,17 +82,10 @@ pub fn run(args: &AlignArgs) -> anyhow::Result<()> {
         });
         let labels = labels.collect::<Result<Vec<_>>>()?;
         let outputs = best_path(&scores.outputs, &labels).ok_or_else(|| {
-            let expected = format!(
-                "{} for {} outputs",
-                loaded.labels.name(),
-                scores.outputs.len()
-            );
-            Error::key(
-                strings.path(),
-                utterance,
-                expected,
-                labels.len().to_string(),
-            )
+            let name = loaded.labels.name();
+            let expected = format!("{name} for at most {} outputs", scores.outputs.len());
+            let found = format!("{name} that take {}", least_outputs(&labels));
+            Error::key(strings.path(), utterance, expected, found)
         })?;
         let mut lines = String::new();
         for sound in times.sound(&outputs, scores.frames) {
