@@ -1,6 +1,7 @@
 # Sourced by the recipes of sentence corpora, in place of their stages 0 to 5, with prepare_corpus defined: it
 # leaves the sets of data_dir.py in data/.
 sets="train dev train_probe train_spk_dev test test_learn test_probe"
+speeds="0.9 1.1"
 
 # deal FILE: data/all/FILE to the sets, each line to where its utterance is.
 deal() {
@@ -13,7 +14,7 @@ deal() {
 # speed_copies: data/train_speed, the training set as it is, slower and faster, each copy a voice of its own.
 speed_copies() {
   local parts=(data/train) speed copy
-  for speed in 0.9 1.1; do
+  for speed in $speeds; do
     copy=data/train_speed$speed
     rm -rf $copy
     unbraid augment --conf <(printf '[speed]\nfactors = [%s]\n' $speed) --prefix "speed${speed/./}_" --threads "$nj" \
@@ -26,25 +27,34 @@ speed_copies() {
   unbraid data validate data/train_speed
 }
 
-# align_phones: $out/align/{train,test}, when the phones sound that a corpus tells without times: a recogniser on log-mel,
-# which learns from the training set, says so of both.
+# frame_classes CTM: ali.scp of every set, copies of other speeds too, from the times of the phones.
+frame_classes() {
+  local ctm=$1 dir=data/all copies=data/train_speed speed
+  unbraid ctm-to-ali --phones $dir/phones.txt "$ctm" $dir/feats.scp "ark,scp:$dir/ali.ark,$dir/ali.scp"
+  deal ali.scp
+  [ -e $copies ] || return 0
+  {
+    cat "$ctm"
+    for speed in $speeds; do
+      awk -v copy="speed${speed/./}_1-" -v speed="$speed" '{ $1 = copy $1; $3 /= speed; $4 /= speed; print }' "$ctm"
+    done
+  } > $copies/phones.ctm
+  unbraid ctm-to-ali --phones $dir/phones.txt $copies/phones.ctm $copies/feats.scp "ark,scp:$copies/ali.ark,$copies/ali.scp"
+}
+
+# align_phones: where a corpus tells phones without times, when they sound, as a recogniser on log-mel says, which learns
+# from the training set.
 align_phones() {
-  local at=$out/align part steps=1200
+  local dir=data/all at=$out/recogniser steps=1200
+  [ -e $dir/utt2phones ] && [ ! -e $dir/phones.ctm ] || return 0
+  [ "$(cat $dir/aligned_by 2> /dev/null)" != "$at" ] || return 0
   [ "$quick" != true ] || steps=20
-  [ ! -e $at/done ] || return 0
-  say "stage 4: when phones sound"
-  unbraid asr train data/train --exp $at/recogniser --labels phones --subsampling 4 --cmvn utterance \
-    --steps $steps --resume
-  unbraid asr align scp:data/all/feats.scp data/all --exp $at/recogniser --out $at/phones.ctm
-  { echo SIL; cut -d' ' -f5 $at/phones.ctm; } | sort -u | awk '{ print $1, NR - 1 }' > $at/phones.txt
-  unbraid ctm-to-ali --phones $at/phones.txt --outside SIL $at/phones.ctm data/all/feats.scp \
-    "ark,scp:$at/ali.ark,$at/ali.scp"
-  for part in train test; do
-    mkdir -p $at/$part
-    cp data/$part/utt2spk $at/$part/
-    awk 'NR == FNR { own[$1]; next } $1 in own' data/$part/utt2spk $at/ali.scp > $at/$part/ali.scp
-  done
-  touch $at/done
+  say "stage 2: when phones sound"
+  unbraid asr train data/train --exp $at --labels phones --subsampling 4 --cmvn utterance --steps $steps --resume
+  unbraid asr align scp:$dir/feats.scp $dir --exp $at --out $at/phones.ctm
+  { echo sil; cut -d' ' -f5 $at/phones.ctm; } | sort -u | awk '{ print $1, NR - 1 }' > $dir/phones.txt
+  frame_classes $at/phones.ctm
+  echo "$at" > $dir/aligned_by
 }
 
 # probe_strands DIR STRAND...: whose voice, among the unseen voices and (in known/) among those of training, from
@@ -52,7 +62,7 @@ align_phones() {
 # the corpus tells phones. Beside each table: accuracy by gender and age, where they are known, and along the probes'
 # training.
 probe_strands() {
-  local dir=$1 first=$2 name table phones= unseen=() known=() groups=()
+  local dir=$1 first=$2 name table unseen=() known=() groups=()
   shift
   for table in data/all/spk2gender data/all/spk2age; do [ ! -e $table ] || groups+=(--by $table); done
   for name in "$@"; do
@@ -64,10 +74,8 @@ probe_strands() {
   mkdir -p "$dir/known"
   unbraid probe data/train data/train_probe --target speaker "${known[@]}" "${probe_options[@]}" \
     "${groups[@]}" --curve "$dir/known/curve_speaker.tsv" --out "$dir/known/probe_speaker"
-  [ ! -e data/all/utt2phones ] || phones=$out/align
-  [ ! -e data/all/ali.scp ] || phones=data
-  [ -z "$phones" ] ||
-    unbraid probe $phones/train $phones/test --target frames "${probe_options[@]}" "${groups[@]}" \
+  [ ! -e data/all/ali.scp ] ||
+    unbraid probe data/train data/test --target frames "${probe_options[@]}" "${groups[@]}" \
       --out "$dir/probe_phone" --strand "$first=$dir/${first}_train.scp,$dir/${first}_test.scp"
 }
 
@@ -82,17 +90,18 @@ if at 1; then
   $cmd unbraid fbank --conf conf/fbank.toml --resample 16000 --threads "$nj" \
     "scp:$dir/wav.scp" "ark,scp:$dir/feats.ark,$dir/feats.scp"
   deal feats.scp
-  if [ -e $dir/phones.ctm ]; then
-    unbraid ctm-to-ali --phones $dir/phones.txt $dir/phones.ctm $dir/feats.scp "ark,scp:$dir/ali.ark,$dir/ali.scp"
-    deal ali.scp
-  fi
   for conf in $confs; do
     if grep -q data/train_speed "conf/$conf.toml"; then speed_copies; break; fi
   done
+  [ ! -e $dir/phones.ctm ] || frame_classes $dir/phones.ctm
+  rm -f $dir/aligned_by
   touch data/ready
 fi
 
-if at 2; then train_all; fi
+if at 2; then
+  align_phones
+  train_all
+fi
 
 if at 3; then
   for exp in $(each_exp); do
@@ -107,7 +116,7 @@ if at 3; then
 fi
 
 if at 4; then
-  [ ! -e data/all/utt2phones ] || [ -e data/all/ali.scp ] || align_phones
+  align_phones
   mel=$out/log-mel_0
   if [ ! -e $mel/known/probe_speaker.json ]; then
     say "stage 4: probe log-mel"

@@ -219,7 +219,7 @@ fn every_method_of_speechocean762_trains_and_resumes() {
 /// A speaker encoder that reads windows and joins its input's statistics.
 #[test]
 fn windows_and_statistics_train_and_resume() {
-    let path = "recipes/speechocean762/conf/phones.toml";
+    let path = "recipes/speechocean762/conf/strings.toml";
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
     // A window that is shorter than the made utterances.
     let window = "crop_frames = 12\ninput_statistics = 0.5";
