@@ -52,6 +52,7 @@ align_phones() {
   say "stage 2: when phones sound"
   unbraid asr train data/train --exp $at --labels phones --subsampling 4 --cmvn utterance --steps $steps --resume
   unbraid asr align scp:$dir/feats.scp $dir --exp $at --out $at/phones.ctm
+  rm -f $dir/aligned_by
   { echo sil; cut -d' ' -f5 $at/phones.ctm; } | sort -u | awk '{ print $1, NR - 1 }' > $dir/phones.txt
   frame_classes $at/phones.ctm
   echo "$at" > $dir/aligned_by
