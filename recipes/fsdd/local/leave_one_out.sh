@@ -1,11 +1,17 @@
 #!/usr/bin/env bash
-# leave_one_out.sh CONF SEED OUT [PROBE OPTION...]: digits of a speaker whom neither the networks nor the probe have
-# heard, each of the six in turn, from the codes of CONF and from log-mel; OUT/leave_one_out.tsv. Run from the
-# recipe's folder after its stage 1.
+# leave_one_out.sh CONF SEED OUT HEARD [PROBE OPTION...]: digits of a speaker whose words the probe has not learned from, each
+# of the six in turn, from the codes of CONF, from log-mel, and from log-mel as the networks see it;
+# OUT/leave_one_out.tsv. HEARD is what the networks hear of this speaker:
+#   nothing        they learn from the five others alone
+#   recordings     the recordings of the training takes, but their words are not told
+#   as_configured  one training on all six, for a configuration that is told no words
+# Run from the recipe's folder after its stage 1.
 set -euo pipefail
 . ../path.sh
-conf=$1 seed=$2 out=$3
-shift 3
+usage="$0: expected CONF SEED OUT HEARD, HEARD one of nothing, recordings and as_configured"
+[ $# -ge 4 ] || { echo "$usage, found $# arguments" >&2; exit 1; }
+conf=$1 seed=$2 out=$3 heard=$4
+shift 4
 
 # without SPEAKER: data directories of the others to learn from, and of the speaker to be asked about.
 without() {
@@ -19,24 +25,51 @@ without() {
   [ -e "$dir/test/feats.scp" ] || unbraid data subset --spk-list "$dir/left_out" data/test "$dir/test"
 }
 
+# hear SPEAKER: options of the training.
+hear() {
+  local data=data/without/$1
+  case $heard in
+    nothing)
+      exp=$out/$1
+      options=(--set "data.train=\"$data/train\"" --set "data.valid=\"$data/dev\"" --set data.sampler.speakers=5)
+      ;;
+    recordings)
+      exp=$out/$1
+      options=(--set "data.valid=\"$data/dev\"" --set "data.labelled_speakers=[$(sed 's/.*/"&"/' "$data/others" | paste -sd,)]")
+      ;;
+    as_configured)
+      exp=$out/all
+      options=()
+      ;;
+    *)
+      echo "$usage, found '$heard'" >&2
+      exit 1
+      ;;
+  esac
+}
+
 for speaker in $(cut -d' ' -f1 data/train/spk2utt); do
   without "$speaker"
-  data=data/without/$speaker exp=$out/$speaker
-  unbraid train --conf "conf/$conf.toml" --exp "$exp" --seed "$seed" --resume \
-    --set "data.train=\"$data/train\"" --set "data.valid=\"$data/dev\"" --set data.sampler.speakers=5
-  for part in train test; do
-    unbraid extract --exp "$exp" --strand phonetic --resume \
-      "scp:$data/$part/feats.scp" "ark,scp:$exp/phonetic_$part.ark,$exp/phonetic_$part.scp"
+  hear "$speaker"
+  data=data/without/$speaker at=$out/$speaker
+  unbraid train --conf "conf/$conf.toml" --exp "$exp" --seed "$seed" --resume "${options[@]}"
+  mkdir -p "$at"
+  strands=(--strand "log-mel=$data/train/feats.scp,$data/test/feats.scp")
+  for strand in features phonetic; do
+    for part in train test; do
+      unbraid extract --exp "$exp" --strand $strand --resume \
+        "scp:$data/$part/feats.scp" "ark,scp:$at/${strand}_$part.ark,$at/${strand}_$part.scp"
+    done
+    strands+=(--strand "$strand=$at/${strand}_train.scp,$at/${strand}_test.scp")
   done
-  unbraid probe $data/train $data/test --target text "$@" --out "$exp/probe" \
-    --strand "log-mel=$data/train/feats.scp,$data/test/feats.scp" \
-    --strand "phonetic=$exp/phonetic_train.scp,$exp/phonetic_test.scp"
+  unbraid probe $data/train $data/test --target text "$@" --out "$at/probe" "${strands[@]}"
 done
 {
-  printf 'left out\tlog-mel\tphonetic\n'
+  printf 'left out\tlog-mel\tas seen\tphonetic\n'
   for speaker in $(cut -d' ' -f1 data/train/spk2utt); do
-    awk -F'\t' -v speaker="$speaker" '$1 == "log-mel" { mel = $3 } $1 == "phonetic" { codes = $3 }
-      END { printf "%s\t%s\t%s\n", speaker, mel, codes }' "$out/$speaker/probe.tsv"
-  done | awk -F'\t' '{ print; mel += $2; codes += $3 } END { printf "mean\t%.3f\t%.3f\n", mel / NR, codes / NR }'
+    awk -F'\t' -v speaker="$speaker" '{ right[$1] = $3 }
+      END { print speaker "\t" right["log-mel"] "\t" right["features"] "\t" right["phonetic"] }' "$out/$speaker/probe.tsv"
+  done | awk -F'\t' '{ print; mel += $2; seen += $3; codes += $4 }
+    END { printf "mean\t%.3f\t%.3f\t%.3f\n", mel / NR, seen / NR, codes / NR }'
 } > "$out/leave_one_out.tsv"
 cat "$out/leave_one_out.tsv"
