@@ -19,7 +19,8 @@ speed_copies() {
     rm -rf $copy
     unbraid augment --conf <(printf '[speed]\nfactors = [%s]\n' $speed) --prefix "speed${speed/./}_" --threads "$nj" \
       data/train $copy
-    $cmd unbraid fbank --conf conf/fbank.toml --threads "$nj" "scp:$copy/wav.scp" "ark,scp:$copy/feats.ark,$copy/feats.scp"
+    $cmd unbraid fbank --conf conf/fbank.toml --resample 16000 --threads "$nj" \
+      "scp:$copy/wav.scp" "ark,scp:$copy/feats.ark,$copy/feats.scp"
     parts+=("$copy")
   done
   rm -rf data/train_speed
@@ -40,6 +41,17 @@ frame_classes() {
     done
   } > $copies/phones.ctm
   unbraid ctm-to-ali --phones $dir/phones.txt $copies/phones.ctm $copies/feats.scp "ark,scp:$copies/ali.ark,$copies/ali.scp"
+}
+
+# embeds_of_speeds EXP SET...: EXP/speaker_speeds_SET.{ark,scp}, speaker embeddings of each utterance as it is, slower and
+# faster, side by side.
+embeds_of_speeds() {
+  local exp=$1 part
+  shift
+  for part in "$@"; do
+    $cmd unbraid extract --exp "$exp" --strand speaker --wav --resample 16000 --speeds "1,${speeds// /,}" --resume \
+      "scp:data/$part/wav.scp" "ark,scp:$exp/speaker_speeds_$part.ark,$exp/speaker_speeds_$part.scp"
+  done
 }
 
 # align_phones: where a corpus tells phones without times, when they sound, as a recogniser on log-mel says, which learns
@@ -109,6 +121,7 @@ if at 3; then
     say "stage 3: extract $exp"
     extract_one "$exp" phonetic train train_probe test
     extract_one "$exp" speaker train train_probe train_spk_dev test
+    embeds_of_speeds "$exp" train train_spk_dev test
     extract_one "$exp" features test
     extract_mean "$exp" phonetic train_spk_dev test
     extract_mean "$exp" features train_spk_dev test
@@ -132,7 +145,11 @@ if at 4; then
     unbraid probe data/test_learn "$exp/swap" --target speaker "${swap_options[@]}" --robust \
       --strand "swap=$exp/features_test.scp,$exp/swap/feats.scp" --out "$exp/probe_swap"
     for part in train_spk_dev test; do
-      verify "$exp" speaker_$part "$exp/speaker_$part.scp" $part
+      for strand in speaker speaker_speeds; do
+        verify "$exp" ${strand}_$part "$exp/${strand}_$part.scp" $part
+        verify "$exp" ${strand}_snorm_$part "$exp/${strand}_$part.scp" $part \
+          --cohort "scp:$exp/${strand}_train.scp" --top 100
+      done
       verify "$exp" phonetic_$part "$exp/mean_phonetic_$part.scp" $part
       verify "$exp" features_$part "$exp/mean_features_$part.scp" $part
     done

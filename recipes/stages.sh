@@ -76,10 +76,12 @@ extract_mean() {
   done
 }
 
-# verify EXP NAME SCP SET: trials of unseen voices, EXP/eer_NAME.{json,tsv} and EXP/scores_NAME
+# verify EXP NAME SCP SET [SCORE OPTION...]: trials of unseen voices, EXP/eer_NAME.{json,tsv} and EXP/scores_NAME
 verify() {
-  echo "verification of the voices of $4, $2:"
-  unbraid score --trials "data/$4/trials" --out "$1/eer_$2" --scores "$1/scores_$2" "scp:$3"
+  local exp=$1 name=$2 scp=$3 part=$4
+  shift 4
+  echo "verification of the voices of $part, $name:"
+  unbraid score --trials "data/$part/trials" "$@" --out "$exp/eer_$name" --scores "$exp/scores_$name" "scp:$scp"
 }
 
 # files_of FOLDER: the results of its probes, with commas between.
@@ -155,7 +157,7 @@ show_eers() {
     > $out/eer.tsv
   [ -s $out/eer.tsv ] || { rm $out/eer.tsv; return 0; }
   echo
-  awk -F'\t' '{ printf "%-24s  %-22s  %6s  %4s\n", $1, $2, $3, $4 }' $out/eer.tsv
+  awk -F'\t' '{ printf "%-24s  %-34s  %6s  %4s\n", $1, $2, $3, $4 }' $out/eer.tsv
 }
 
 # say_where: what the recipe left, for people.

@@ -19,6 +19,7 @@ use crate::io::kaldi::{ReadFrom, ReadSpecifier, TableReader};
 use crate::method::Strands;
 use crate::method::speech::load;
 use crate::nn::device::DeviceChoice;
+use crate::signal::augment::{SpeedOptions, change_speed};
 use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
 
@@ -26,6 +27,9 @@ use crate::train::experiment::Experiment;
 ///
 /// Phonetic codes are one matrix an utterance, speaker embeddings one vector of length 1. An utterance that
 /// cannot be extracted is told in a line, the others go on, and the exit code is 1.
+///
+/// Speaker embeddings that are read at several speeds (--wav --speeds 0.9,1,1.1) are a vector of as many parts. They
+/// tell speakers apart better, where training heard copies of these speeds as voices of their own.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   unbraid extract --exp exp/default --strand phonetic scp:data/test/feats.scp ark,scp:z.ark,z.scp
@@ -65,6 +69,13 @@ pub struct ExtractArgs {
     allow_pipes: bool,
     #[command(flatten)]
     pipe_limit: PipeLimit,
+    /// With --wav, brings recordings to this sample rate (Hz).
+    #[arg(long, value_name = "HZ", requires = "wav", value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    resample: Option<u32>,
+    /// With --wav, for speaker embeddings: reads each recording at these speeds, from 0.25 to 4, and lays the embeddings side
+    /// by side.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = speed, requires = "wav")]
+    speeds: Vec<f64>,
     /// Where tensors live.
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
@@ -74,6 +85,13 @@ pub struct ExtractArgs {
     /// Where to write, as ark,scp:FILE,FILE or ark:FILE.
     #[arg(value_name = "WSPEC")]
     target: String,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let factor = text.parse().map_err(|_| "expected a number")?;
+    let factors = vec![factor];
+    (SpeedOptions { factors }.check()).map_err(|error| error.to_string())?;
+    Ok(factor)
 }
 
 /// Runs the command.
@@ -86,6 +104,9 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
     }
     let device = args.device.resolve()?;
     let encoder = Encoder::open(&args, device)?;
+    if !args.speeds.is_empty() && encoder.strand != Strand::Speaker {
+        bail!("--speeds: expected the speaker strand, found another");
+    }
     let speakers = match &args.utt2spk {
         None => None,
         Some(path) => Some(Speakers::read(path)?),
@@ -101,6 +122,7 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
         checkpoint: &encoder.path,
         source: &args.source,
         target: &args.target,
+        speeds: &args.speeds,
         speakers: speakers.as_ref(),
         resume: args.resume,
     };
@@ -111,7 +133,7 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
             let progress = counter("utterances");
             TableReader::open(&args.source)?.try_for_each(|entry| {
                 progress.inc(1);
-                session.take(entry)
+                session.take(entry.map(|(key, feats)| (key, vec![feats])))
             })?;
             progress.finish_and_clear();
         }
@@ -188,6 +210,24 @@ impl Encoder {
 }
 
 impl Audio {
+    /// What the model reads of a recording at each of the speeds; of none, as it is. Another speed is rounded as the
+    /// files of `unbraid augment` are, which training heard: a slow one has nothing but that in its highest bands.
+    fn read_at(&self, waveform: Waveform, speeds: &[f64]) -> crate::Result<Vec<Array2<f32>>> {
+        if speeds.is_empty() {
+            return Ok(vec![self.read(waveform)?]);
+        }
+        let sample_rate_hz = waveform.sample_rate_hz;
+        let at = |&speed: &f64| {
+            let samples = change_speed(&waveform.samples, sample_rate_hz, speed)?;
+            let played = Waveform {
+                samples,
+                sample_rate_hz,
+            };
+            self.read(played.rounded())
+        };
+        speeds.iter().map(at).collect()
+    }
+
     fn read(&self, waveform: Waveform) -> crate::Result<Array2<f32>> {
         match self {
             Self::FrontEnd(front_end) => front_end.compute_waveform(&waveform),
@@ -205,6 +245,7 @@ impl Audio {
 /// Extracts from the recordings of the list.
 fn read_audio(args: &ExtractArgs, audio: &Audio, session: &mut Session) -> anyhow::Result<()> {
     let options = RecordingOptions {
+        resample_hz: args.resample,
         pipes: args.pipe_limit.pipes(args.allow_pipes),
         ..RecordingOptions::default()
     };
@@ -212,10 +253,10 @@ fn read_audio(args: &ExtractArgs, audio: &Audio, session: &mut Session) -> anyho
     let recordings = Recordings::new(&Table::read(wav_scp(&args.source)?)?)?;
     recordings.for_each(
         &options,
-        |waveform| audio.read(waveform),
-        |utterance, feats| {
+        |waveform| audio.read_at(waveform, &args.speeds),
+        |utterance, readings| {
             progress.inc(1);
-            session.take(feats.map(|feats| (utterance.to_string(), feats)))
+            session.take(readings.map(|readings| (utterance.to_string(), readings)))
         },
     )?;
     progress.finish_and_clear();

@@ -65,35 +65,43 @@ pub struct Extraction<'a> {
     pub pool: Pool,
 }
 
+/// An utterance, and its features `[frames, bins]` for each time that it was read: once, or at several speeds.
+pub type Readings = (String, Vec<Array2<f32>>);
+
 /// An extraction under way.
 pub struct Session<'a> {
     extraction: Extraction<'a>,
     route: Route<'a>,
     parts: Parts,
     done: HashSet<String>,
-    window: Vec<(String, Array2<f32>)>,
+    window: Vec<Readings>,
     /// Values in the window.
     held: usize,
     failed: Vec<String>,
 }
 
 impl Session<'_> {
-    /// Takes the features `[frames, bins]` of one utterance. One that could not be read or does not fit is
-    /// told in [`Extracted::failed`], and the rest goes on.
+    /// Takes one utterance; of several readings the strands are laid side by side, scaled so that embeddings keep
+    /// their length of 1. One that could not be read or does not fit is told in [`Extracted::failed`], and the
+    /// rest goes on.
     ///
     /// # Errors
     /// What the target's disk says; [`Error::Key`] for an utterance without a speaker.
-    pub fn take(&mut self, entry: Result<(String, Array2<f32>)>) -> Result<()> {
+    pub fn take(&mut self, entry: Result<Readings>) -> Result<()> {
         if let (Ok((key, _)), Some(speakers)) = (&entry, self.route.speakers) {
             speakers.of(key)?;
         }
-        match entry.and_then(|(key, feats)| {
-            accept(&key, &feats, self.extraction.view.bins()).map(|()| (key, feats))
+        let bins = self.extraction.view.bins();
+        match entry.and_then(|(key, readings)| {
+            let fit = readings
+                .iter()
+                .try_for_each(|feats| accept(&key, feats, bins));
+            fit.map(|()| (key, readings))
         }) {
             Ok((key, _)) if self.done.contains(&key) => {}
-            Ok(pair) => {
-                self.held += pair.1.len();
-                self.window.push(pair);
+            Ok((key, readings)) => {
+                self.held += readings.iter().map(Array2::len).sum::<usize>();
+                self.window.push((key, readings));
             }
             Err(error) => self.failed.push(error.to_string()),
         }
@@ -145,7 +153,7 @@ pub struct Extracted {
 }
 
 /// Names the extraction whose parts lie in a folder.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Origin {
     checkpoint: PathBuf,
     /// Size of the checkpoint where it is a file, and when it was changed: a module may be written anew.
@@ -156,6 +164,8 @@ struct Origin {
     changed: Option<(u64, SystemTime)>,
     strand: Strand,
     pool: Pool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    speeds: Vec<f64>,
 }
 
 fn changed(source: &str) -> Option<(u64, SystemTime)> {
@@ -208,6 +218,8 @@ pub struct Route<'a> {
     pub source: &'a str,
     /// The write specifier.
     pub target: &'a str,
+    /// The speeds that each utterance is read at, likewise; none: once, as it is.
+    pub speeds: &'a [f64],
     /// `utt2spk`, for means by speaker.
     pub speakers: Option<&'a Speakers>,
     /// Whether to take up what a killed run left.
@@ -246,18 +258,21 @@ impl<'a> Extraction<'a> {
             changed: changed(route.source),
             strand: self.strand,
             pool: self.pool,
+            speeds: route.speeds.to_vec(),
         }
     }
 
     /// The strand of every utterance of a window, in its order; a vector is a matrix of one row.
-    fn extract(&self, window: Vec<(String, Array2<f32>)>) -> Result<Vec<(String, Array2<f32>)>> {
-        let (keys, seen): (Vec<String>, Vec<Array2<f32>>) = window
-            .into_iter()
-            .map(|(key, feats)| (key, self.view.apply(feats)))
+    fn extract(&self, window: Vec<Readings>) -> Result<Vec<(String, Array2<f32>)>> {
+        let (keys, counts): (Vec<String>, Vec<usize>) = window
+            .iter()
+            .map(|(key, readings)| (key.clone(), readings.len()))
             .unzip();
+        let readings = window.into_iter().flat_map(|(_, readings)| readings);
+        let seen: Vec<Array2<f32>> = readings.map(|feats| self.view.apply(feats)).collect();
         let frames: Vec<usize> = seen.iter().map(|feats| feats.nrows()).collect();
-        let mut strands = vec![Array2::zeros((0, 0)); keys.len()];
-        for places in pack_by_length((0..keys.len()).collect(), &frames, BATCH_FRAMES) {
+        let mut strands = vec![Array2::zeros((0, 0)); seen.len()];
+        for places in pack_by_length((0..seen.len()).collect(), &frames, BATCH_FRAMES) {
             let batch: Vec<&Array2<f32>> = places.iter().map(|&place| &seen[place]).collect();
             for (place, strand) in places.iter().zip(self.forward(&batch)?) {
                 strands[*place] = match self.pool {
@@ -269,7 +284,11 @@ impl<'a> Extraction<'a> {
                 };
             }
         }
-        Ok(keys.into_iter().zip(strands).collect())
+        let mut strands = strands.into_iter();
+        let own = counts
+            .into_iter()
+            .map(|count| side_by_side(strands.by_ref().take(count).collect()));
+        Ok(keys.into_iter().zip(own).collect())
     }
 
     fn forward(&self, batch: &[&Array2<f32>]) -> Result<Vec<Array2<f32>>> {
@@ -315,6 +334,19 @@ impl<'a> Extraction<'a> {
             |matrix| matrix,
         )
     }
+}
+
+/// Matrices of as many rows each, beside each other; rows of length 1 give rows of length 1.
+fn side_by_side(strands: Vec<Array2<f32>>) -> Array2<f32> {
+    let rows = strands.first().map_or(0, Array2::nrows);
+    let mut joined = Array2::zeros((rows, 0));
+    let scale = (strands.len() as f32).sqrt().recip();
+    for strand in &strands {
+        joined
+            .append(Axis(1), strand.view())
+            .expect("readings of one utterance give matrices of as many rows");
+    }
+    joined * scale
 }
 
 fn copy<T: KaldiObject>(

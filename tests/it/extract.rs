@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::support::training::{Running, TRAIN, workplace};
 use crate::support::{fail, names, succeed, unbraid};
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, Axis, concatenate};
 use unbraid::io::kaldi::{KaldiObject, TableReader};
 
 /// A folder with `train`, `valid` and a trained `exp`.
@@ -368,7 +368,54 @@ train = { steps = 1, threads = 1 }
     );
     let told = refuse(path, "phonetic", &["--wav", "ark:x.ark", "ark:y.ark"]);
     assert!(told.contains("expected a list of audio files"), "{told}");
+    embeddings_of_speeds_lie_side_by_side(path, wavs);
     fs::remove_file(path.join("exp/front_end.toml")).unwrap();
     let told = refuse(path, "phonetic", &["--wav", wavs, "ark:y.ark"]);
     assert!(told.contains("front_end.toml"), "{told}");
+}
+
+/// The parts are the embeddings of the recording itself and of the files that `unbraid augment` makes of it.
+fn embeddings_of_speeds_lie_side_by_side(path: &Path, wavs: &str) {
+    let slow = ["augment", "--conf", "slow.toml", "--prefix", "slow_"];
+    fs::write(path.join("slow.toml"), "[speed]\nfactors = [0.9]\n").unwrap();
+    succeed(path, &[&slow[..], &["train", "slow"]].concat());
+    run(path, "speaker", &["--wav", wavs, "ark:own.ark"]);
+    run(
+        path,
+        "speaker",
+        &["--wav", "scp:slow/wav.scp", "ark:slow.ark"],
+    );
+    let both = ["--wav", "--speeds=0.9,1", wavs, "ark:both.ark"];
+    run(path, "speaker", &both);
+    let [own, slow, both] =
+        ["own.ark", "slow.ark", "both.ark"].map(|name| read::<Array1<f32>>(path, name));
+    assert_eq!(both.len(), own.len());
+    for ((key, both), (own, slow)) in both.iter().zip(own.values().zip(slow.values())) {
+        let expected = concatenate![Axis(0), *slow, *own] / 2f32.sqrt();
+        let near = (both - &expected).iter().all(|gap| gap.abs() < 1e-5);
+        assert!(near, "{key}");
+    }
+    let told = refuse(
+        path,
+        "phonetic",
+        &["--wav", "--speeds=0.9", wavs, "ark:y.ark"],
+    );
+    let message = "unbraid: --speeds: expected the speaker strand";
+    assert!(told.starts_with(message), "{told}");
+    for (options, message) in [
+        (
+            vec!["--wav", "--speeds=9"],
+            "a number from 0.25 to 4, found 9",
+        ),
+        (vec!["--wav", "--speeds=fast"], "expected a number"),
+        (vec!["--speeds=0.9"], "--wav"),
+    ] {
+        let args = extract("speaker", &[&options[..], &[wavs, "ark:y.ark"]].concat());
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let output = unbraid(path, &args);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(message), "{told}");
+    }
+    assert!(!path.join("y.ark").exists());
 }

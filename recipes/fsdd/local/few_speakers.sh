@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # few_speakers.sh LOO SEED OUT: digits of a speaker whom nothing has heard, for recognisers that learned from one, two, four
 # or all five of the others: error in percent on log-mel, standardised over the training set and by utterance, and on codes.
-# Each of the six speakers in turn; the encoders of the codes are those of 'leave_one_out.sh CONF SEED LOO', which were told the words of
-# all five others: the recogniser on codes has that before it begins, and so log-mel with all five stands beside it. The same
-# recogniser for all. OUT/few_speakers.tsv. Run from the recipe's folder.
+# Each of the six speakers in turn; the encoders of the codes are those of 'leave_one_out.sh CONF SEED LOO nothing', which
+# were told the words of all five others: the recogniser on codes has that before it begins, and so log-mel with all five
+# stands beside it. The same recogniser for all. OUT/few_speakers.tsv. Run from the recipe's folder.
 set -euo pipefail
 . ../path.sh
 loo=$1 seed=$2 out=$3

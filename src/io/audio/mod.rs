@@ -57,6 +57,18 @@ impl Waveform {
     pub fn duration_s(&self) -> f64 {
         self.samples.len() as f64 / f64::from(self.sample_rate_hz)
     }
+
+    /// As it comes back from the file that [`write_wav`] makes of it: rounded to 16 bits. What falls away is below any
+    /// hearing, but log-mel features of an empty band are made of it.
+    pub fn rounded(self) -> Self {
+        let samples = self.samples.iter();
+        Self {
+            samples: samples
+                .map(|&sample| f32::from(wav::sixteen_bits(sample)) / 32768.0)
+                .collect(),
+            ..self
+        }
+    }
 }
 
 /// How a file is read.

@@ -98,6 +98,12 @@ pub fn wav_bytes(waveform: &Waveform) -> Result<Vec<u8>> {
     Ok(bytes.into_inner())
 }
 
+/// Scaled by 32768, rounded and clipped.
+pub(super) fn sixteen_bits(sample: f32) -> i16 {
+    // A cast from float to integer keeps what is too large at the integer's end.
+    (sample * 32768.0).round() as i16
+}
+
 /// Returns how many samples were clipped.
 fn write_samples(to: impl Write + Seek, waveform: &Waveform) -> Result<usize, hound::Error> {
     let spec = WavSpec {
@@ -108,11 +114,10 @@ fn write_samples(to: impl Write + Seek, waveform: &Waveform) -> Result<usize, ho
     };
     let mut writer = WavWriter::new(to, spec)?;
     let mut clipped = 0;
-    for sample in &waveform.samples {
-        let scaled = (sample * 32768.0).round();
-        let fitting = scaled.clamp(-32768.0, 32767.0);
-        clipped += usize::from(fitting != scaled);
-        writer.write_sample(fitting as i16)?;
+    for &sample in &waveform.samples {
+        let fitting = sixteen_bits(sample);
+        clipped += usize::from((sample * 32768.0).round() != f32::from(fitting));
+        writer.write_sample(fitting)?;
     }
     writer.finalize()?;
     Ok(clipped)
