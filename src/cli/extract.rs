@@ -28,8 +28,8 @@ use crate::train::experiment::Experiment;
 /// Phonetic codes are one matrix an utterance, speaker embeddings one vector of length 1. An utterance that
 /// cannot be extracted is told in a line, the others go on, and the exit code is 1.
 ///
-/// Speaker embeddings that are read at several speeds (--wav --speeds 0.9,1,1.1) are a vector of as many parts. They
-/// tell speakers apart better, where training heard copies of these speeds as voices of their own.
+/// Speaker embeddings that are read at several speeds (--wav --speeds 1,0.9,1.1) are a vector of as many parts, of length 1
+/// again. They tell speakers apart better than those of one speed, at as many times the cost.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   unbraid extract --exp exp/default --strand phonetic scp:data/test/feats.scp ark,scp:z.ark,z.scp
