@@ -157,7 +157,9 @@ show_eers() {
     > $out/eer.tsv
   [ -s $out/eer.tsv ] || { rm $out/eer.tsv; return 0; }
   echo
-  awk -F'\t' '{ printf "%-24s  %-34s  %6s  %4s\n", $1, $2, $3, $4 }' $out/eer.tsv
+  awk -F'\t' 'BEGIN { wide = 22 }
+    NR == FNR { if (length($2) > wide) wide = length($2); next }
+    { printf "%-24s  %-" wide "s  %6s  %4s\n", $1, $2, $3, $4 }' $out/eer.tsv $out/eer.tsv
 }
 
 # say_where: what the recipe left, for people.
