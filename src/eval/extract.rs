@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::ValueEnum;
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, Axis, concatenate};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor, no_grad};
 
@@ -285,10 +285,14 @@ impl<'a> Extraction<'a> {
             }
         }
         let mut strands = strands.into_iter();
-        let own = counts
-            .into_iter()
-            .map(|count| side_by_side(strands.by_ref().take(count).collect()));
-        Ok(keys.into_iter().zip(own).collect())
+        keys.into_iter()
+            .zip(counts)
+            .map(|(key, count)| {
+                let own = strands.by_ref().take(count).collect();
+                let joined = side_by_side(&key, own)?;
+                Ok((key, joined))
+            })
+            .collect()
     }
 
     fn forward(&self, batch: &[&Array2<f32>]) -> Result<Vec<Array2<f32>>> {
@@ -336,17 +340,20 @@ impl<'a> Extraction<'a> {
     }
 }
 
-/// Matrices of as many rows each, beside each other; rows of length 1 give rows of length 1.
-fn side_by_side(strands: Vec<Array2<f32>>) -> Array2<f32> {
-    let rows = strands.first().map_or(0, Array2::nrows);
-    let mut joined = Array2::zeros((rows, 0));
-    let scale = (strands.len() as f32).sqrt().recip();
-    for strand in &strands {
-        joined
-            .append(Axis(1), strand.view())
-            .expect("readings of one utterance give matrices of as many rows");
+/// The strands of an utterance's readings beside each other; rows of length 1 give rows of length 1.
+///
+/// # Errors
+/// [`Error::Key`] for matrices of different lengths, as codes of different speeds are.
+fn side_by_side(key: &str, mut strands: Vec<Array2<f32>>) -> Result<Array2<f32>> {
+    if strands.len() == 1 {
+        return Ok(strands.remove(0));
     }
-    joined * scale
+    let views: Vec<_> = strands.iter().map(Array2::view).collect();
+    let joined = concatenate(Axis(1), &views).map_err(|error| {
+        let expected = "readings that give as many rows each";
+        Error::key("features", key, expected, error.to_string())
+    })?;
+    Ok(joined / (strands.len() as f32).sqrt())
 }
 
 fn copy<T: KaldiObject>(

@@ -58,7 +58,7 @@ pub fn frontier(cells: &[Cell], options: &FrontierOptions) -> Result<Vec<Frontie
     let mut points: Vec<FrontierPoint> = Vec::new();
     for cell in cells {
         let point = point(cell, options)?;
-        check_chance(&name(cell), points.first(), &point)?;
+        check_chance(&name(cell), points.first(), &point, options)?;
         points.push(point);
     }
     let order: Vec<&str> = cells.iter().map(|cell| cell.method.as_str()).collect();
@@ -70,9 +70,14 @@ pub fn frontier(cells: &[Cell], options: &FrontierOptions) -> Result<Vec<Frontie
     Ok(points)
 }
 
-/// Chance of frames' classes differs a little between frame rates of one test set: by 0.008 between every frame and every
-/// eighth of speechocean762.
-const SAME_CHANCE: f64 = 0.01;
+/// How far chance may lie apart within one test set. That of frames' classes differs with the rate of the codes: by 0.008
+/// between every frame and every eighth of speechocean762.
+fn same_chance(target: Target) -> f64 {
+    match target {
+        Target::Frames => 0.01,
+        _ => 0.005,
+    }
+}
 
 /// Refuses a point of another test set than the first.
 ///
@@ -82,18 +87,17 @@ pub fn check_chance(
     name: &str,
     first: Option<&FrontierPoint>,
     point: &FrontierPoint,
+    options: &FrontierOptions,
 ) -> Result<()> {
-    match first {
-        Some(first) if distance(first.chance, point.chance) > SAME_CHANCE => {
-            let expected = format!("probes of one test set, with chance {:?}", first.chance);
-            Err(Error::option(name, expected, format!("{:?}", point.chance)))
-        }
-        _ => Ok(()),
+    let Some(first) = first else { return Ok(()) };
+    let alike = |target, a: f64, b: f64| (a - b).abs() <= same_chance(target);
+    if alike(options.leak, first.chance.0, point.chance.0)
+        && alike(options.content, first.chance.1, point.chance.1)
+    {
+        return Ok(());
     }
-}
-
-fn distance(a: (f64, f64), b: (f64, f64)) -> f64 {
-    (a.0 - b.0).abs().max((a.1 - b.1).abs())
+    let expected = format!("probes of one test set, with chance {:?}", first.chance);
+    Err(Error::option(name, expected, format!("{:?}", point.chance)))
 }
 
 fn name(cell: &Cell) -> String {
@@ -291,5 +295,28 @@ mod tests {
             error.starts_with("b@0.3: expected probes of one test set"),
             "{error}"
         );
+    }
+
+    /// Codes of another rate have a little other chance; words of another chance are of another test set.
+    #[test]
+    fn chance_may_differ_between_rates_of_frames_alone() {
+        let asked = |content: Target, chance: f64| {
+            let of = |method: &str, chance: f64| Cell {
+                method: method.into(),
+                value: None,
+                results: vec![
+                    result("phonetic", Target::Speaker, 0.5, 0.25),
+                    result("phonetic", content, 0.9, chance),
+                ],
+            };
+            let options = FrontierOptions {
+                content,
+                ..options()
+            };
+            frontier(&[of("a", 0.4225), of("b", chance)], &options)
+        };
+        assert!(asked(Target::Frames, 0.4303).is_ok());
+        assert!(asked(Target::Frames, 0.4403).is_err());
+        assert!(asked(Target::Text, 0.4303).is_err());
     }
 }

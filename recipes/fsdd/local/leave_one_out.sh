@@ -25,7 +25,7 @@ without() {
   [ -e "$dir/test/feats.scp" ] || unbraid data subset --spk-list "$dir/left_out" data/test "$dir/test"
 }
 
-# hear SPEAKER: options of the training.
+# hear SPEAKER: exp and options, the folder of the training and what it learns from.
 hear() {
   local data=data/without/$1
   case $heard in

@@ -149,7 +149,7 @@ impl Methods {
             .filter_map(|(name, rows)| point_of_rows(name, rows, options).ok());
         let points: Vec<FrontierPoint> = points.collect();
         for point in &points {
-            check_chance(&point.method, points.first(), point)?;
+            check_chance(&point.method, points.first(), point, options)?;
         }
         Ok(points)
     }
