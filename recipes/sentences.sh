@@ -106,6 +106,7 @@ if at 1; then
   for conf in $confs; do
     if grep -q data/train_speed "conf/$conf.toml"; then speed_copies; break; fi
   done
+  if [[ " $confs " == *" discovered "* ]]; then ../discover_units.sh data/discovered; fi
   [ ! -e $dir/phones.ctm ] || frame_classes $dir/phones.ctm
   rm -f $dir/aligned_by
   touch data/ready
