@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # discover_units.sh OUT: OUT/train and OUT/dev, in which the class of a frame (ali.scp) is the number of a cluster, found
 # without labels. MFCC, standardised by speaker, 15 frames of them side by side (150 ms: about a phone and half of each
-# neighbour); a hundred clusters, which every speaker uses alike. Run from a recipe's folder after its stage 1; the frames of
-# the training set, 780 bytes each, are held in memory.
+# neighbour); a hundred clusters, which every speaker uses alike. Run from a recipe's folder after its stage 1.
 set -euo pipefail
 . ../path.sh
 out=$1
@@ -26,8 +25,10 @@ for part in train dev; do
   mkdir -p "$out/$part"
   cp data/$part/{wav.scp,utt2spk,spk2utt,feats.scp} "$out/$part"
 done
-unbraid units balance "scp:$out/frames_train.scp" --utt2spk data/train/utt2spk --clusters $clusters --starts 1 --steps 20 \
-  --model "$out/units.ark" --out "$out/units_train" --frames "ark,scp:$out/train/ali.ark,$out/train/ali.scp"
+unbraid units train "scp:$out/frames_train.scp" --utt2spk data/train/utt2spk --clusters $clusters --steps 20 \
+  --out "$out/units.ark"
+unbraid units apply "scp:$out/frames_train.scp" --utt2spk data/train/utt2spk --model "$out/units.ark" \
+  --out "$out/units_train" --frames "ark,scp:$out/train/ali.ark,$out/train/ali.scp"
 unbraid units apply "scp:$out/frames_dev.scp" --model "$out/units.ark" --out "$out/units_dev" \
   --frames "ark,scp:$out/dev/ali.ark,$out/dev/ali.scp"
 rm "$out"/frames_*

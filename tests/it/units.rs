@@ -157,12 +157,11 @@ fn units_are_told_by_run_and_by_frame() {
 }
 
 #[test]
-fn balanced_units_are_used_alike_by_every_speaker() {
+fn units_are_used_alike_by_every_speaker_who_is_told() {
     let dir = folder();
     let at = dir.path();
-    let speaker = |item: usize| item % 3;
+    let (speaker, word) = (|item: usize| item / 4, |item: usize| item % 4);
     // The third speaker's rows are shifted by more than the distance of two words.
-    let word = |item: usize| item / 3;
     write(at, "rows", |item| {
         let place = |(_, dim): (usize, usize)| match dim {
             0 => word(item) as f32 + 0.6 * speaker(item) as f32,
@@ -170,77 +169,58 @@ fn balanced_units_are_used_alike_by_every_speaker() {
         };
         Some(Array2::from_shape_fn((1, 2), place))
     });
-    let lines: Vec<String> = (0..ITEMS)
-        .map(|item| format!("{} s{}\n", id(item), speaker(item)))
-        .collect();
-    fs::write(at.join("utt2spk"), lines.concat()).unwrap();
-    let balance = [
+    let who = |name: &str, items: usize, speaker: fn(usize) -> usize| {
+        let lines = (0..items).map(|item| format!("{} s{}\n", id(item), speaker(item)));
+        fs::write(at.join(name), lines.collect::<String>()).unwrap();
+    };
+    who("utt2spk", ITEMS, speaker);
+    who("few", ITEMS - 1, speaker);
+    who("mixed", ITEMS, |item| item % 3);
+    let train = [
         "units",
-        "balance",
+        "train",
         "scp:rows.scp",
-        "--clusters=4",
-        "--model=m.ark",
+        "--out=m.ark",
+        "--starts=10",
     ];
-    let told = succeed(
-        at,
-        &[&balance[..], &["--utt2spk=utt2spk", "--out=text"]].concat(),
-    );
-    let told = String::from_utf8(told).unwrap();
-    assert!(
-        told.starts_with(
-            "text: 12 utterances, 12 frames, 12 units told\nscp:rows.scp: 4 units of 2 values"
-        ),
-        "{told}"
-    );
-    let text = fs::read_to_string(at.join("text")).unwrap();
-    let units: Vec<&str> = text
-        .lines()
-        .map(|line| line.split_once(' ').unwrap().1)
-        .collect();
+    let train = |more: &[&'static str]| [&train[..], more].concat();
+    let apply = ["units", "apply", "scp:rows.scp", "--model=m.ark"];
+    let apply = |more: &[&'static str]| [&apply[..], more].concat();
+    succeed(at, &train(&["--clusters=4", "--utt2spk=utt2spk"]));
+    let units = |more: &[&'static str]| -> Vec<String> {
+        succeed(at, &apply(more));
+        let text = fs::read_to_string(at.join("text")).unwrap();
+        let units = text.lines().map(|line| line.split_once(' ').unwrap().1);
+        units.map(str::to_string).collect()
+    };
+    let alike = units(&["--utt2spk=utt2spk", "--out=text"]);
     for item in 0..ITEMS {
-        assert_eq!(units[item], units[3 * word(item)], "{text}");
+        assert_eq!(alike[item], alike[word(item)], "{alike:?}");
     }
-    succeed(
-        at,
-        &[
-            "units",
-            "apply",
-            "scp:rows.scp",
-            "--model=m.ark",
-            "--out=nearest",
-        ],
+    assert_eq!(
+        units(&["--utt2spk=utt2spk", "--out=text", "--threads=1"]),
+        alike
     );
+    assert_ne!(units(&["--out=text"]), alike, "the nearest are other ones");
 
     let before = names(at);
-    fs::write(at.join("few"), lines[..11].concat()).unwrap();
-    let error = fail(
-        at,
-        &[&balance[..], &["--utt2spk=few", "--out=x"]].concat(),
-        b"",
-    );
-    assert!(
-        error.contains(
-            "few: u011: expected a line of every utterance that is clustered, found none"
+    let no_line = "few: u011: expected a line of every utterance that has units, found none";
+    let cases = [
+        (train(&["--clusters=4", "--utt2spk=few"]), no_line),
+        (apply(&["--utt2spk=few", "--out=x"]), no_line),
+        (
+            apply(&["--utt2spk=mixed", "--out=x"]),
+            "scp:rows.scp: u003: expected the utterances of a speaker one after another, found another speaker's between them",
         ),
-        "{error}"
-    );
-    let error = fail(
-        at,
-        &[
-            "units",
-            "balance",
-            "scp:rows.scp",
-            "--clusters=13",
-            "--utt2spk=utt2spk",
-            "--out=x",
-        ],
-        b"",
-    );
-    assert!(
-        error.contains("--clusters: expected 1 to 12, of 12 frames, found 13"),
-        "{error}"
-    );
-    fs::remove_file(at.join("few")).unwrap();
+        (
+            train(&["--clusters=13", "--utt2spk=utt2spk"]),
+            "--clusters: expected 1 to 12, of 12 frames, found 13",
+        ),
+    ];
+    for (args, expected) in cases {
+        let error = fail(at, &args, b"");
+        assert!(error.contains(expected), "{error}");
+    }
     assert_eq!(names(at), before);
 }
 

@@ -28,7 +28,8 @@ for part in train dev; do
   mkdir -p "$out/$part"
   cp data/$part/{wav.scp,utt2spk,spk2utt,feats.scp} "$out/$part"
 done
-unbraid units balance "scp:$out/words_train.scp" --utt2spk data/train/utt2spk --clusters $clusters --model "$out/words.ark" \
-  --out "$out/train/text"
+unbraid units train "scp:$out/words_train.scp" --utt2spk data/train/utt2spk --clusters $clusters --starts 10 \
+  --out "$out/words.ark"
+unbraid units apply "scp:$out/words_train.scp" --utt2spk data/train/utt2spk --model "$out/words.ark" --out "$out/train/text"
 unbraid units apply "scp:$out/words_dev.scp" --model "$out/words.ark" --out "$out/dev/text"
 for part in train dev; do unbraid data validate "$out/$part"; done

@@ -1,13 +1,17 @@
 //! `unbraid units apply`: codes to units, as text and by frame.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use ndarray::{Array2, Axis, concatenate};
 
 use super::ThreadArgs;
+use super::speakers::Speakers;
 use super::text::{TextArgs, UnitText};
 use crate::cli::progress::counter;
-use crate::eval::units::{Codebook, for_each_codes};
+use crate::error::{Error, Result};
+use crate::eval::units::{Codebook, for_each_codes, spread};
 
 /// Writes the units of every utterance.
 #[derive(Debug, Args)]
@@ -19,7 +23,10 @@ Examples:
 
 A line is an utterance and its units from 0, in the order of the table: 'utt 12 4 77'. A unit that lasts for several
 frames is told once, unless --keep-runs. --frames writes every frame's, in the form of an alignment (ali.scp), so that
-they can stand for phones: as labels of a training, or to compare one set of units with another.")]
+they can stand for phones: as labels of a training, or to compare one set of units with another.
+
+With --utt2spk each speaker uses all units alike, as units train --utt2spk found them; the frames of one speaker are
+held in memory, so his utterances have to follow each other.")]
 pub struct ApplyArgs {
     /// The codes, matrices [frames, dims], as scp:FILE or ark:FILE
     #[arg(value_name = "RSPEC")]
@@ -28,6 +35,10 @@ pub struct ApplyArgs {
     /// What units train wrote
     #[arg(long, value_name = "FILE")]
     model: String,
+
+    /// Spread each speaker's frames over all units alike; who speaks: lines 'UTT SPEAKER'
+    #[arg(long, value_name = "FILE")]
+    utt2spk: Option<PathBuf>,
 
     #[command(flatten)]
     text: TextArgs,
@@ -45,12 +56,51 @@ pub fn run(args: &ApplyArgs) -> anyhow::Result<()> {
     let model = Codebook::read(&args.model)?;
     let mut text = UnitText::create(&args.text)?;
     let progress = counter("utterances");
-    for_each_codes(&args.codes, Some(model.dims()), |id, frames| {
-        let nearest = pool.install(|| model.nearest(frames.view()));
-        progress.inc(1);
-        text.write(id, nearest.iter().map(|n| n.unit))
-    })?;
+    match &args.utt2spk {
+        None => for_each_codes(&args.codes, Some(model.dims()), |id, frames| {
+            let nearest = pool.install(|| model.nearest(frames.view()));
+            progress.inc(1);
+            text.write(id, nearest.iter().map(|n| n.unit))
+        })?,
+        Some(utt2spk) => for_each_speaker(&args.codes, utt2spk, model.dims(), |own| {
+            let views: Vec<_> = own.iter().map(|(_, frames)| frames.view()).collect();
+            let all = concatenate(Axis(0), &views).expect("frames are of one length");
+            let mut units = pool.install(|| spread(&model, &all)).into_iter();
+            for (id, frames) in own {
+                progress.inc(1);
+                text.write(id, units.by_ref().take(frames.nrows()))?;
+            }
+            Ok(())
+        })?,
+    }
     progress.finish_and_clear();
     writeln!(io::stdout(), "{}", text.finish()?)?;
     Ok(())
+}
+
+/// Goes through the codes of a table speaker by speaker, with the names of the utterances.
+fn for_each_speaker(
+    codes: &str,
+    utt2spk: &Path,
+    dims: usize,
+    mut visit: impl FnMut(&[(String, Array2<f32>)]) -> Result<()>,
+) -> Result<()> {
+    let mut speakers = Speakers::read(utt2spk)?;
+    let (mut current, mut own) = (0, Vec::new());
+    for_each_codes(codes, Some(dims), |id, frames| {
+        let speaker = speakers.of(id)?;
+        if speaker < current {
+            let expected = "the utterances of a speaker one after another";
+            let found = "another speaker's between them";
+            return Err(Error::key(codes, id, expected, found));
+        }
+        if speaker > current {
+            visit(&own)?;
+            own.clear();
+            current = speaker;
+        }
+        own.push((id.to_string(), frames));
+        Ok(())
+    })?;
+    visit(&own)
 }

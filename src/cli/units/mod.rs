@@ -1,8 +1,8 @@
 //! `unbraid units`: frames of codes as discrete units, by k-means.
 
 mod apply;
-mod balance;
 mod score;
+mod speakers;
 mod text;
 mod train;
 
@@ -27,7 +27,6 @@ pub struct UnitsArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     Train(train::TrainArgs),
-    Balance(balance::BalanceArgs),
     Apply(apply::ApplyArgs),
     Score(score::ScoreArgs),
 }
@@ -39,7 +38,6 @@ enum Command {
 pub fn run(args: UnitsArgs) -> anyhow::Result<()> {
     match args.command {
         Command::Train(args) => train::run(&args),
-        Command::Balance(args) => balance::run(&args),
         Command::Apply(args) => apply::run(&args),
         Command::Score(args) => score::run(&args),
     }

@@ -1,13 +1,15 @@
 //! `unbraid units train`: codes to centroids.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::ThreadArgs;
+use super::speakers::Speakers;
 use crate::cli::progress::counter;
 use crate::error::{Error, Result};
-use crate::eval::units::{Kmeans, KmeansOptions, Sample, for_each_codes, kmeans};
+use crate::eval::units::{Kmeans, KmeansOptions, Sample, balanced_kmeans, for_each_codes, kmeans};
 
 /// Finds clusters of frames: k-means.
 #[derive(Debug, Args)]
@@ -16,10 +18,22 @@ Examples:
   unbraid units train scp:exp/a/phonetic_train.scp --clusters 100 --out exp/a/units.ark
   unbraid units train ark:mfcc.ark --clusters 100 --most 200000 --out mfcc_units.ark
 
+Words without labels: each recording of one word as one row (see unbraid stretch-feats), rows standardised by speaker:
+  unbraid compute-cmvn --spk2utt data/x/spk2utt scp:rows.scp ark,scp:cmvn.ark,cmvn.scp
+  unbraid apply-cmvn --norm-vars --utt2spk data/x/utt2spk scp:cmvn.scp scp:rows.scp ark,scp:words.ark,words.scp
+  unbraid units train scp:words.scp --utt2spk data/x/utt2spk --clusters 10 --starts 10 --out words.units
+  unbraid units apply scp:words.scp --utt2spk data/x/utt2spk --model words.units --out words.txt
+
 The start is k-means++ (Arthur and Vassilvitskii 2007): far-apart frames, drawn by --seed. Then every frame goes to the
 nearest centroid by Euclidean distance, and centroids to the mean of their frames, until no frame changes; a cluster
-that lost its frames begins anew at the frame farthest from its centroid. Of few clusters, several --starts find better ones. Equal codes, options and seeds give equal
-bytes. Dimensions count as they are: scale them first where some are much wider than others.
+that lost its frames begins anew at the frame farthest from its centroid. Of few clusters, several
+--starts find better ones. Equal codes, options and seeds give equal bytes. Dimensions count as they are: scale them
+first where some are much wider than others.
+
+With --utt2spk the frames of each speaker are spread over all clusters alike (optimal transport with entropy, as Spin,
+Chang et al. 2023), so that a unit tells nothing of who speaks: for corpora in which all speakers say about the same.
+Units are then those of units apply --utt2spk: what lies nearest to a centroid may be another one's for the sake of the
+balance.
 
 The file is a Kaldi archive of one matrix [clusters, dims] under the key 'centroids'
 (unbraid copy-feats ark:units.ark ark,t:-). HuBERT (Hsu et al. 2021) took 100, then 500.")]
@@ -27,6 +41,10 @@ pub struct TrainArgs {
     /// The codes, matrices [frames, dims], as scp:FILE or ark:FILE
     #[arg(value_name = "RSPEC")]
     codes: String,
+
+    /// Find clusters that every speaker uses alike; who speaks: lines 'UTT SPEAKER'
+    #[arg(long, value_name = "FILE")]
+    utt2spk: Option<PathBuf>,
 
     /// Units to find
     #[arg(long, value_name = "K")]
@@ -59,21 +77,24 @@ pub struct TrainArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says; `--most` below `--clusters`.
+/// What the library says; `--most` below `--clusters`; an utterance that `--utt2spk` does not name.
 pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let pool = args.threads.pool()?;
     let sample = args.sample()?;
     let seen = sample.seen();
-    let items = sample.into_matrix();
+    let (items, speakers) = sample.into_parts();
     let options = KmeansOptions {
         clusters: args.clusters,
         steps: args.steps,
         starts: args.starts,
         seed: args.seed,
     };
-    let found = pool.install(|| kmeans(&items, &options))?;
+    let found = pool.install(|| match &args.utt2spk {
+        None => kmeans(&items, &options),
+        Some(_) => balanced_kmeans(&items, &speakers, &options),
+    })?;
     found.codebook.write(&args.out)?;
-    write!(
+    writeln!(
         io::stdout(),
         "{}",
         summary(&args.out, &found, (items.nrows(), seen))
@@ -88,9 +109,11 @@ impl TrainArgs {
             return Err(Error::option("--most", expected, self.most.to_string()));
         }
         let mut sample = Sample::new(self.most, self.seed);
+        let mut speakers = self.utt2spk.as_deref().map(Speakers::read).transpose()?;
         let progress = counter("utterances");
-        for_each_codes(&self.codes, None, |_, frames| {
-            sample.push(&frames);
+        for_each_codes(&self.codes, None, |id, frames| {
+            let speaker = speakers.as_mut().map_or(Ok(0), |all| all.of(id))?;
+            sample.push(&frames, speaker);
             progress.inc(1);
             Ok(())
         })?;
@@ -100,7 +123,7 @@ impl TrainArgs {
 }
 
 /// What was found, in a line.
-pub(super) fn summary(out: &str, found: &Kmeans, (frames, seen): (usize, usize)) -> String {
+fn summary(out: &str, found: &Kmeans, (frames, seen): (usize, usize)) -> String {
     let of = match frames == seen {
         true => String::new(),
         false => format!(" of {seen}"),
@@ -110,7 +133,7 @@ pub(super) fn summary(out: &str, found: &Kmeans, (frames, seen): (usize, usize))
         false => "not settled (--steps)",
     };
     format!(
-        "{out}: {} units of {} values from {frames}{of} frames; {} steps, {end}; mean squared distance {:.4}\n",
+        "{out}: {} units of {} values from {frames}{of} frames; {} steps, {end}; mean squared distance {:.4}",
         found.codebook.clusters(),
         found.codebook.dims(),
         found.steps,

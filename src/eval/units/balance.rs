@@ -3,7 +3,7 @@
 //! those of a batch.
 //!
 //! ```text
-//! P_s = argmin  sum_ij P_ij |x_i - c_j|^2 + softness * variance * sum_ij P_ij log P_ij      items i of speaker s
+//! P_s = argmin  sum_ij P_ij |x_i - c_j|^2 + softness * variance_s * sum_ij P_ij log P_ij    items i of speaker s
 //!       where   sum_j P_ij = 1,  sum_i P_ij = items of s / clusters
 //! c_j = sum_i P_ij x_i / sum_i P_ij                                                         over all speakers
 //! ```
@@ -17,7 +17,7 @@ use super::codebook::Codebook;
 use super::kmeans::{Kmeans, KmeansOptions, Step, best_of_starts};
 use crate::error::{Error, Result};
 
-/// Weight of the entropy, as a share of the mean squared distance to the mean of all items.
+/// Weight of the entropy, as a share of the mean squared distance of a speaker's items to their mean.
 const SOFTNESS: f64 = 0.02;
 /// Rounds of Sinkhorn's algorithm.
 const ROUNDS: usize = 50;
@@ -49,8 +49,13 @@ pub fn balanced_kmeans(
             items: own,
         })
         .collect();
-    let entropy = SOFTNESS * variance(items);
-    best_of_starts(items, options, |_, book| step(book, &of_speaker, entropy))
+    best_of_starts(items, options, |_, book| step(book, &of_speaker))
+}
+
+/// The units of one speaker's `items`, `[items, dims]`, of which all are used alike.
+pub fn spread(book: &Codebook, items: &Array2<f32>) -> Vec<usize> {
+    let items = items.mapv(f64::from);
+    most_likely(&transport(&book.distances(items.view()), &items))
 }
 
 /// The items of one speaker.
@@ -61,12 +66,12 @@ struct OfSpeaker {
     values: Array2<f64>,
 }
 
-fn step(book: &Codebook, of_speaker: &[OfSpeaker], entropy: f64) -> Step {
+fn step(book: &Codebook, of_speaker: &[OfSpeaker]) -> Step {
     let spread: Vec<_> = of_speaker
         .par_iter()
         .map(|of| {
             let distances = book.distances(of.values.view());
-            let plan = transport(&distances, entropy);
+            let plan = transport(&distances, &of.values);
             let units = most_likely(&plan);
             let own = units.iter().zip(distances.rows());
             let distance: f64 = own.map(|(&unit, row)| row[unit]).sum();
@@ -101,15 +106,16 @@ fn step(book: &Codebook, of_speaker: &[OfSpeaker], entropy: f64) -> Step {
 }
 
 /// Mean squared distance to the mean; 1 where all items are the same.
-fn variance(items: &Array2<f32>) -> f64 {
-    match items.mapv(f64::from).var_axis(Axis(0), 0.0).sum() {
+fn variance(items: &Array2<f64>) -> f64 {
+    match items.var_axis(Axis(0), 0.0).sum() {
         variance if variance > 0.0 => variance,
         _ => 1.0,
     }
 }
 
 /// Sinkhorn's algorithm: rows sum to 1, columns to as much each.
-fn transport(distances: &Array2<f64>, entropy: f64) -> Array2<f64> {
+fn transport(distances: &Array2<f64>, items: &Array2<f64>) -> Array2<f64> {
+    let entropy = SOFTNESS * variance(items);
     let (items, clusters) = distances.dim();
     let mut plan = distances.clone();
     for mut row in plan.rows_mut() {
@@ -174,6 +180,15 @@ mod tests {
         let found = balanced_kmeans(&items, &speakers, &options(3)).unwrap();
         for (item, &unit) in found.units.iter().enumerate() {
             assert_eq!(unit, found.units[item % 3], "item {item}");
+        }
+        for speaker in 0..2 {
+            let own: Vec<usize> = (0..60).filter(|&item| speakers[item] == speaker).collect();
+            let alone = spread(&found.codebook, &items.select(Axis(0), &own));
+            let expected: Vec<usize> = own.iter().map(|&item| found.units[item]).collect();
+            assert_eq!(
+                alone, expected,
+                "one speaker alone, with the same centroids"
+            );
         }
         // Without the balance the words of the two are taken for others.
         let apart = super::super::kmeans(&items, &options(3)).unwrap();

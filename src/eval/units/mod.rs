@@ -16,7 +16,7 @@ use ndarray::Array2;
 use crate::error::{Error, Result};
 use crate::io::kaldi::TableReader;
 
-pub use balance::balanced_kmeans;
+pub use balance::{balanced_kmeans, spread};
 pub use codebook::{Codebook, MOST_CLUSTERS, Nearest};
 pub use kmeans::{Kmeans, KmeansOptions, kmeans};
 pub use sample::Sample;

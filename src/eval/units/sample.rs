@@ -12,6 +12,7 @@ pub struct Sample {
     /// Of a frame; that of the first.
     dims: usize,
     values: Vec<f32>,
+    owners: Vec<usize>,
     rng: ChaCha8Rng,
 }
 
@@ -23,22 +24,25 @@ impl Sample {
             seen: 0,
             dims: 0,
             values: Vec::new(),
+            owners: Vec::new(),
             rng: ChaCha8Rng::seed_from_u64(seed),
         }
     }
 
-    /// Shows it the frames of an utterance, `[frames, dims]`, of as many values as those before.
-    pub fn push(&mut self, frames: &Array2<f32>) {
+    /// Shows it the frames of an utterance, `[frames, dims]`, of as many values as those before, and
+    /// whose they are: a number that stays beside each.
+    pub fn push(&mut self, frames: &Array2<f32>, owner: usize) {
         self.dims = frames.ncols();
         for frame in frames.rows() {
-            self.push_frame(frame);
+            self.push_frame(frame, owner);
         }
     }
 
-    fn push_frame(&mut self, frame: ArrayView1<f32>) {
+    fn push_frame(&mut self, frame: ArrayView1<f32>, owner: usize) {
         self.seen += 1;
         if self.seen <= self.most {
             self.values.extend(frame);
+            self.owners.push(owner);
             return;
         }
         let place = self.rng.random_range(0..self.seen);
@@ -47,6 +51,7 @@ impl Sample {
             for (kept, value) in self.values[from..from + self.dims].iter_mut().zip(frame) {
                 *kept = *value;
             }
+            self.owners[place] = owner;
         }
     }
 
@@ -55,10 +60,11 @@ impl Sample {
         self.seen
     }
 
-    /// What was drawn, `[frames, dims]`.
-    pub fn into_matrix(self) -> Array2<f32> {
-        let frames = self.values.len().checked_div(self.dims).unwrap_or(0);
-        Array2::from_shape_vec((frames, self.dims), self.values).expect("frames are of one length")
+    /// What was drawn, `[frames, dims]`, and whose each frame is.
+    pub fn into_parts(self) -> (Array2<f32>, Vec<usize>) {
+        let shape = (self.owners.len(), self.dims);
+        let frames = Array2::from_shape_vec(shape, self.values).expect("frames are of one length");
+        (frames, self.owners)
     }
 }
 
@@ -70,11 +76,14 @@ mod tests {
         let mut sample = Sample::new(most, seed);
         for utterance in 0..10 {
             let frame = |(frame, _): (usize, usize)| (utterance * 10 + frame) as f32;
-            sample.push(&Array2::from_shape_fn((10, 2), frame));
+            sample.push(&Array2::from_shape_fn((10, 2), frame), utterance);
         }
         assert_eq!(sample.seen(), 100);
-        let matrix = sample.into_matrix();
+        let (matrix, owners) = sample.into_parts();
         assert_eq!(matrix.column(0), matrix.column(1));
+        for (value, owner) in matrix.column(0).iter().zip(owners) {
+            assert_eq!(*value as usize / 10, owner);
+        }
         matrix.column(0).to_vec()
     }
 
