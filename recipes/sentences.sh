@@ -11,6 +11,15 @@ deal() {
   done
 }
 
+# wanted DIR: whether a configuration names it.
+wanted() {
+  local conf
+  for conf in $confs; do
+    if grep -q "\"$1" "conf/$conf.toml"; then return 0; fi
+  done
+  return 1
+}
+
 # speed_copies: data/train_speed, the training set as it is, slower and faster, each copy a voice of its own.
 speed_copies() {
   local parts=(data/train) speed copy
@@ -103,10 +112,8 @@ if at 1; then
   $cmd unbraid fbank --conf conf/fbank.toml --resample 16000 --threads "$nj" \
     "scp:$dir/wav.scp" "ark,scp:$dir/feats.ark,$dir/feats.scp"
   deal feats.scp
-  for conf in $confs; do
-    if grep -q data/train_speed "conf/$conf.toml"; then speed_copies; break; fi
-  done
-  if [[ " $confs " == *" discovered "* ]]; then ../discover_units.sh data/discovered; fi
+  if wanted data/train_speed; then speed_copies; fi
+  if wanted data/discovered; then ../discover_units.sh data/discovered; fi
   [ ! -e $dir/phones.ctm ] || frame_classes $dir/phones.ctm
   rm -f $dir/aligned_by
   touch data/ready

@@ -9,6 +9,7 @@ set -euo pipefail
 called_from=$PWD
 cd "$(dirname "$0")"
 corpus=
+confs=discovered
 . ../start.sh
 
 prepare_corpus() {
