@@ -27,4 +27,5 @@ frames train | unbraid units apply ark:- --utt2spk data/train/utt2spk --model "$
   --frames "ark,scp:$out/train/ali.ark,$out/train/ali.scp"
 frames dev | unbraid units apply ark:- --model "$out/units.ark" --out "$out/units_dev" \
   --frames "ark,scp:$out/dev/ali.ark,$out/dev/ali.scp"
+rm "$out"/mfcc_*.ark
 for part in train dev; do unbraid data validate --no-text "$out/$part"; done

@@ -113,7 +113,10 @@ if at 1; then
     "scp:$dir/wav.scp" "ark,scp:$dir/feats.ark,$dir/feats.scp"
   deal feats.scp
   if wanted data/train_speed; then speed_copies; fi
-  if wanted data/discovered; then ../discover_units.sh data/discovered; fi
+  if wanted data/discovered; then
+    say "stage 1: classes of frames"
+    ../discover_units.sh data/discovered
+  fi
   [ ! -e $dir/phones.ctm ] || frame_classes $dir/phones.ctm
   rm -f $dir/aligned_by
   touch data/ready

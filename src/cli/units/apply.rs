@@ -26,7 +26,7 @@ frames is told once, unless --keep-runs. --frames writes every frame's, in the f
 they can stand for phones: as labels of a training, or to compare one set of units with another.
 
 With --utt2spk each speaker uses all units alike, as units train --utt2spk found them; the frames of one speaker are
-held in memory, so his utterances have to follow each other.")]
+held in memory, so the utterances of a speaker have to follow each other.")]
 pub struct ApplyArgs {
     /// The codes, matrices [frames, dims], as scp:FILE or ark:FILE
     #[arg(value_name = "RSPEC")]
