@@ -70,6 +70,13 @@ fn train(folder: &Path, out: &str, more: &[&str]) -> String {
     String::from_utf8(succeed(folder, &[&args[..], more].concat())).unwrap()
 }
 
+/// The units of `codes` by `model`, one a frame, as `units.ark`.
+fn apply(folder: &Path, codes: &str, model: &str) {
+    let args = ["units", "apply", codes, "--model", model];
+    let out = ["--out=units.txt", "--frames=ark:units.ark", "--keep-runs"];
+    succeed(folder, &[&args[..], &out].concat());
+}
+
 /// The row of numbers that `units score` tells.
 fn score(folder: &Path, args: &[&str]) -> Vec<String> {
     let told = succeed(folder, &[&["units", "score"], args].concat());
@@ -94,24 +101,20 @@ fn clusters_of_phones_know_all_of_them() {
         told.contains(" steps, settled; mean squared distance "),
         "{told}"
     );
-    let ali = ["--model=u.ark", "--ali=scp:ali.scp"];
-    let row = score(at, &[&["scp:z.scp"], &ali[..]].concat());
-    assert_eq!(row[..4], ["774", "5", "5 of 5", "1.000"], "{row:?}");
-    assert_eq!(
-        (row[5].as_str(), row[8].as_str()),
-        ("1.000", "1.000"),
-        "{row:?}"
-    );
+    apply(at, "scp:z.scp", "u.ark");
+    let row = score(at, &["ark:units.ark", "--ali=scp:ali.scp"]);
+    assert_eq!(row[..4], ["774", "5", "5", "1.000"], "{row:?}");
+    assert_eq!((&*row[5], &*row[8]), ("1.000", "1.000"), "{row:?}");
     assert_eq!(row[6], row[7], "bits are all of the entropy: {row:?}");
     let chance: f64 = row[4].parse().unwrap();
     assert!((0.2..0.35).contains(&chance), "{row:?}");
-    let slow = ["scp:slow.scp", "--subsampling=3"];
-    let row = score(at, &[&slow[..], &ali[..]].concat());
-    assert_eq!(
-        (row[0].as_str(), row[8].as_str()),
-        ("258", "1.000"),
-        "{row:?}"
-    );
+    let text = ["ark:units.txt", "--ali=ali.scp"];
+    assert_eq!(score(at, &text), row, "text says the same");
+
+    apply(at, "scp:slow.scp", "u.ark");
+    let slow = ["ark:units.ark", "--ali=ali.scp", "--subsampling=3"];
+    let row = score(at, &slow);
+    assert_eq!((&*row[0], &*row[8]), ("258", "1.000"), "{row:?}");
     // One unit is chance.
     let one = [
         "units",
@@ -121,8 +124,31 @@ fn clusters_of_phones_know_all_of_them() {
         "--out=one.ark",
     ];
     succeed(at, &one);
-    let row = score(at, &["ark:z.ark", "--model=one.ark", "--ali=ali.scp"]);
-    assert_eq!((&row[3], row[8].as_str()), (&row[4], "0.000"), "{row:?}");
+    apply(at, "scp:z.scp", "one.ark");
+    let row = score(at, &["ark:units.ark", "--ali=ali.scp"]);
+    assert_eq!((&row[3], &*row[8]), (&row[4], "0.000"), "{row:?}");
+}
+
+#[test]
+fn units_know_as_much_of_the_speaker_as_they_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    write(at, "ali", |item| Some(vec![0, 1, item as i32 % 2, 1]));
+    // Of each of four speakers a unit; units 7 and 9 of one and all others.
+    write(at, "own", |item| Some(vec![item as i32 % 4; 4]));
+    write(at, "pair", |item| {
+        Some(vec![if item % 4 == 0 { 7 } else { 9 }; 4])
+    });
+    write(at, "alike", |_| Some(vec![3, 1, 4, 1]));
+    let speakers = (0..ITEMS).map(|item| format!("{} s{}\n", id(item), item % 4));
+    fs::write(at.join("utt2spk"), speakers.collect::<String>()).unwrap();
+    let more = ["--ali=ali.scp", "--utt2spk=utt2spk"];
+    let of = |units: &str| score(at, &[&[units], &more[..]].concat())[9..].to_vec();
+    assert_eq!(of("scp:own.scp"), ["2.000", "2.000"]);
+    assert_eq!(of("ark:pair.ark"), ["0.811", "2.000"]);
+    assert_eq!(of("ark:alike.ark"), ["0.000", "2.000"]);
+    let without = score(at, &["scp:own.scp", "--ali=ali.scp"]);
+    assert_eq!(without.len(), 9, "{without:?}");
 }
 
 #[test]
@@ -265,8 +291,13 @@ fn what_is_wrong_is_told_in_one_line() {
     write(at, "minus", |item| Some(vec![-1; phones(item).len()]));
     write::<Array2<f32>>(at, "none", |_| None);
     fs::write(at.join("text"), "centroids 1 2 3\n").unwrap();
+    apply(at, "scp:z.scp", "u.ark");
+    fs::rename(at.join("units.txt"), at.join("u.txt")).unwrap();
+    write(at, "short", |_| Some(vec![0; 20]));
+    fs::write(at.join("void.txt"), "u000\n").unwrap();
+    fs::write(at.join("few"), "u000 s0\n").unwrap();
     let before = names(at);
-    let cases: [(&[&str], &str); 15] = [
+    let cases: [(&[&str], &str); 20] = [
         (
             &["train", "scp:z.scp", "--clusters=775"],
             "--clusters: expected 1 to 774, of 774 frames, found 775",
@@ -321,16 +352,36 @@ fn what_is_wrong_is_told_in_one_line() {
             "text: centroids: expected",
         ),
         (
-            &["score", "scp:z.scp", "--model=u.ark", "--ali=scp:gap.scp"],
+            &["score", "ark:u.txt", "--ali=scp:gap.scp"],
             "gap.scp: u003: expected an alignment of this utterance, found none",
         ),
         (
-            &["score", "scp:slow.scp", "--model=u.ark", "--ali=ali.scp"],
-            "ali.scp: u000: expected 20 frames, as the codes have (--subsampling), found 60",
+            &["score", "scp:short.scp", "--ali=ali.scp"],
+            "ali.scp: u000: expected 20 frames, as many as units (--subsampling), found 60",
         ),
         (
-            &["score", "scp:z.scp", "--model=u.ark", "--ali=minus.scp"],
+            &["score", "ark:u.txt", "--ali=minus.scp"],
             "minus.scp: u000: expected phones from 0, found -1",
+        ),
+        (
+            &["score", "scp:minus.scp", "--ali=ali.scp"],
+            "scp:minus.scp: u000: expected units from 0, found -1",
+        ),
+        (
+            &["score", "ark:void.txt", "--ali=ali.scp"],
+            "ark:void.txt: u000: expected at least one unit, found none",
+        ),
+        (
+            &["score", "ark:none.ark", "--ali=ali.scp"],
+            "ark:none.ark: expected at least one unit, found none",
+        ),
+        (
+            &["score", "ark:u.txt", "--ali=ali.scp", "--utt2spk=few"],
+            "few: u001: expected a line of every utterance that has units, found none",
+        ),
+        (
+            &["score", "scp:z.scp", "--ali=ali.scp"],
+            "z.ark: u000: expected an integer vector, found 'FM'",
         ),
     ];
     for (args, expected) in cases {

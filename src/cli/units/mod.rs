@@ -9,13 +9,14 @@ mod train;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
-/// Makes discrete units of frozen codes, and measures them against phones.
+/// Makes discrete units of frozen codes, and measures what units know of phones and speakers.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example, 100 units of a phonetic strand:
   unbraid units train scp:exp/a/phonetic_train.scp --clusters 100 --out exp/a/units.ark
-  unbraid units apply scp:exp/a/phonetic_test.scp --model exp/a/units.ark --out exp/a/units.txt
-  unbraid units score scp:exp/a/phonetic_test.scp --model exp/a/units.ark --ali scp:data/test/ali.scp
+  unbraid units apply scp:exp/a/phonetic_test.scp --model exp/a/units.ark --out exp/a/units.txt \
+    --frames ark:exp/a/units_test.ark
+  unbraid units score ark:exp/a/units_test.ark --ali scp:data/test/ali.scp --utt2spk data/test/utt2spk
 
 A unit is the number of the cluster that a frame falls into. Units can be read as text, given to language models, and
 compared with phones without training a probe.")]

@@ -1,22 +1,24 @@
-//! `unbraid units score`: units against aligned phones.
+//! `unbraid units score`: units against aligned phones, and against who speaks.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::ThreadArgs;
+use super::speakers::Speakers;
 use crate::cli::progress::counter;
 use crate::error::{Error, Result};
-use crate::eval::units::{Codebook, JointCounts, UnitScores, for_each_codes, middle_labels};
-use crate::io::kaldi::{ReadFlags, ReadFrom, ReadSpecifier, ScpTable};
+use crate::eval::units::{JointCounts, UnitScores, middle_labels};
+use crate::io::kaldi::{ReadFlags, ReadFrom, ReadSpecifier, ScpTable, TableReader};
 use crate::report::table::Table;
 
-/// Tells how much units know of the phone of each frame.
+/// Tells how much units know of the phone of each frame, and of the speaker.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  unbraid units score scp:exp/a/phonetic_test.scp --model exp/a/units.ark --ali scp:data/test/ali.scp
-  unbraid units score scp:codes_20ms.scp --model units.ark --ali data/test/ali.scp --subsampling 2
+  unbraid units apply scp:exp/a/phonetic_test.scp --model exp/a/units.ark --out exp/a/units.txt --frames ark:units.ark
+  unbraid units score ark:units.ark --ali scp:data/test/ali.scp --utt2spk data/test/utt2spk
+  unbraid units score ark:hubert_units.txt --ali data/test/ali.scp --subsampling 2
 
 As HuBERT's units are measured (Hsu et al. 2021), by frame. Phone purity: accuracy when each unit stands for the phone
 that it meets most; chance is the most frequent phone's share. Cluster purity: the same with phones and units changed
@@ -24,52 +26,66 @@ about. Bits: mutual information of phone and unit. PNMI: those bits over the ent
 every phone. Phone purity, bits and PNMI grow with the number of units, and when frames are few for it: compare models of
 equal --clusters, on the same frames, and beside them units of raw features (unbraid mfcc).
 
-Alignments come from forced alignment, by unbraid ctm-to-ali. Where codes are slower, --subsampling N gives a code the
+With --utt2spk also the mutual information of speaker and unit, in bits, of as many: what units should not know. It is of
+single frames; a string of units can tell more.
+
+Units are one a frame, as units apply --frames writes them, or any program: binary, or as text, 'utt 12 12 4 77' a line.
+Alignments come from forced alignment, by unbraid ctm-to-ali. Where units are slower, --subsampling N gives a unit the
 label of the middle one of its N frames; lengths may differ by less than N.")]
 pub struct ScoreArgs {
-    /// The codes, matrices [frames, dims], as scp:FILE or ark:FILE
+    /// The units, integer vectors, one a frame, as scp:FILE or ark:FILE
     #[arg(value_name = "RSPEC")]
-    codes: String,
-
-    /// What units train wrote
-    #[arg(long, value_name = "FILE")]
-    model: String,
+    units: String,
 
     /// The phone of every frame, integers from 0: a list, as scp:FILE
     #[arg(long, value_name = "scp:FILE")]
     ali: String,
 
-    /// Frames of the alignment for one of the codes
+    /// Tell what units know of the speaker, too; who speaks: lines 'UTT SPEAKER'
+    #[arg(long, value_name = "FILE")]
+    utt2spk: Option<PathBuf>,
+
+    /// Frames of the alignment for one unit
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     subsampling: u16,
-
-    #[command(flatten)]
-    threads: ThreadArgs,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says; an utterance without alignment, or with one of another length.
+/// What the library says; an utterance without units, alignment or speaker, or with an alignment of another length.
 pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
-    let pool = args.threads.pool()?;
-    let model = Codebook::read(&args.model)?;
     let alignments = open_list(&args.ali)?;
+    let mut speakers = args.utt2spk.as_deref().map(Speakers::read).transpose()?;
+    let (mut of_phones, mut of_speakers) = (JointCounts::default(), JointCounts::default());
     let progress = counter("utterances");
-    let mut counts = JointCounts::default();
-    for_each_codes(&args.codes, Some(model.dims()), |id, frames| {
-        let phones = args.phones(&alignments, id, frames.nrows())?;
-        let nearest = pool.install(|| model.nearest(frames.view()));
-        let units: Vec<usize> = nearest.iter().map(|nearest| nearest.unit).collect();
-        counts.add(&phones, &units);
+    for entry in TableReader::<Vec<i32>>::open(&args.units)? {
+        let (id, units) = entry?;
+        check(&args.units, &id, &units)?;
+        of_phones.add(&args.phones(&alignments, &id, units.len())?, &units);
+        if let Some(speakers) = &mut speakers {
+            // Numbers of speakers are far below the end of i32.
+            let speaker = speakers.of(&id)? as i32;
+            of_speakers.add(&vec![speaker; units.len()], &units);
+        }
         progress.inc(1);
-        Ok(())
-    })?;
+    }
     progress.finish_and_clear();
-    let scores = counts.scores();
-    let scores = scores.ok_or_else(|| Error::format(&args.codes, "at least one frame", "none"))?;
-    write!(io::stdout(), "{}", table(&scores, model.clusters()))?;
+    let scores = of_phones.scores();
+    let scores = scores.ok_or_else(|| Error::format(&args.units, "at least one unit", "none"))?;
+    write!(io::stdout(), "{}", table(&scores, of_speakers.scores()))?;
     Ok(())
+}
+
+fn check(units: &str, id: &str, own: &[i32]) -> Result<()> {
+    let wrong = |expected, found: String| Err(Error::key(Path::new(units), id, expected, found));
+    if own.is_empty() {
+        return wrong("at least one unit", "none".into());
+    }
+    match own.iter().find(|unit| **unit < 0) {
+        Some(unit) => wrong("units from 0", unit.to_string()),
+        None => Ok(()),
+    }
 }
 
 /// A list by its name, or as `scp:FILE`: utterances are looked up in it.
@@ -85,7 +101,7 @@ fn open_list(ali: &str) -> Result<ScpTable<Vec<i32>>> {
 }
 
 impl ScoreArgs {
-    /// The phone of each of `frames` codes.
+    /// The phone of each of `frames` units.
     fn phones(&self, list: &ScpTable<Vec<i32>>, id: &str, frames: usize) -> Result<Vec<i32>> {
         let wrong = |expected: String, found: String| Error::key(list.path(), id, expected, found);
         if !list.contains(id) {
@@ -96,9 +112,9 @@ impl ScoreArgs {
         let every = usize::from(self.subsampling);
         let phones = middle_labels(&labels, frames, every).ok_or_else(|| {
             let expected = match every {
-                1 => format!("{frames} frames, as the codes have (--subsampling)"),
+                1 => format!("{frames} frames, as many as units (--subsampling)"),
                 _ => {
-                    format!("{every} times the {frames} frames of the codes, by less than {every}")
+                    format!("{every} times the {frames} units, by less than {every}")
                 }
             };
             wrong(expected, labels.len().to_string())
@@ -110,32 +126,30 @@ impl ScoreArgs {
     }
 }
 
-fn table(scores: &UnitScores, clusters: usize) -> Table {
-    let mut table = Table::new(&[
-        "frames",
-        "phones",
-        "units used",
-        "phone purity",
-        "chance",
-        "cluster purity",
-        "bits",
-        "of",
-        "PNMI",
+/// What was counted of phones and, by option, of speakers.
+fn table(phones: &UnitScores, speakers: Option<UnitScores>) -> Table {
+    let mut cells = vec![
+        ("frames", phones.frames.to_string()),
+        ("phones", phones.phones.to_string()),
+        ("units", phones.units.to_string()),
+    ];
+    let number = |number: f64| format!("{number:.3}");
+    cells.extend([
+        ("phone purity", number(phones.phone_purity)),
+        ("chance", number(phones.chance)),
+        ("cluster purity", number(phones.cluster_purity)),
+        ("bits", number(phones.bits)),
+        ("of", number(phones.phone_entropy)),
+        ("PNMI", phones.pnmi.map_or("-".into(), number)),
     ]);
-    let mut row = vec![
-        scores.frames.to_string(),
-        scores.phones.to_string(),
-        format!("{} of {clusters}", scores.units),
-    ];
-    let numbers = [
-        scores.phone_purity,
-        scores.chance,
-        scores.cluster_purity,
-        scores.bits,
-        scores.phone_entropy,
-    ];
-    row.extend(numbers.map(|number| format!("{number:.3}")));
-    row.push(scores.pnmi.map_or("-".into(), |pnmi| format!("{pnmi:.3}")));
+    if let Some(speakers) = speakers {
+        cells.extend([
+            ("speaker bits", number(speakers.bits)),
+            ("of", number(speakers.phone_entropy)),
+        ]);
+    }
+    let (names, row): (Vec<&str>, Vec<String>) = cells.into_iter().unzip();
+    let mut table = Table::new(&names);
     table.row(row);
     table
 }

@@ -1,4 +1,4 @@
-//! Units against aligned phones, frame by frame, as HuBERT's (Hsu et al. 2021) are measured.
+//! Units against aligned phones, or any other class a frame, as HuBERT's (Hsu et al. 2021) are measured.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 /// How often each phone met each unit.
 #[derive(Debug, Clone, Default)]
 pub struct JointCounts {
-    counts: BTreeMap<(i32, usize), u64>,
+    counts: BTreeMap<(i32, i32), u64>,
 }
 
 /// What units know of phones.
@@ -35,7 +35,7 @@ pub struct UnitScores {
 
 impl JointCounts {
     /// Counts the frames of an utterance, a phone and a unit each.
-    pub fn add(&mut self, phones: &[i32], units: &[usize]) {
+    pub fn add(&mut self, phones: &[i32], units: &[i32]) {
         for (&phone, &unit) in phones.iter().zip(units) {
             *self.counts.entry((phone, unit)).or_default() += 1;
         }
@@ -103,7 +103,7 @@ impl<K: Ord> Margin<K> {
     }
 }
 
-/// Labels for `frames` codes of `every` labels each: the middle one's, the earlier of two; the last label for a code
+/// Labels for `frames` units of `every` labels each: the middle one's, the earlier of two; the last label for a unit
 /// whose middle lies behind it. None when the lengths differ by `every` labels or more.
 pub fn middle_labels(labels: &[i32], frames: usize, every: usize) -> Option<Vec<i32>> {
     let last = labels.len().checked_sub(1)?;
@@ -118,9 +118,9 @@ pub fn middle_labels(labels: &[i32], frames: usize, every: usize) -> Option<Vec<
 mod tests {
     use super::*;
 
-    fn scores(pairs: &[(i32, usize)]) -> UnitScores {
+    fn scores(pairs: &[(i32, i32)]) -> UnitScores {
         let mut counts = JointCounts::default();
-        let (phones, units): (Vec<i32>, Vec<usize>) = pairs.iter().copied().unzip();
+        let (phones, units): (Vec<i32>, Vec<i32>) = pairs.iter().copied().unzip();
         counts.add(&phones, &units);
         counts.scores().unwrap()
     }
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_has_the_label_of_its_middle() {
+    fn a_unit_has_the_label_of_its_middle() {
         let labels = [0, 1, 2, 3, 4, 5, 6, 7];
         let of = |frames, every| middle_labels(&labels, frames, every);
         assert_eq!(of(8, 1).unwrap(), labels);

@@ -63,6 +63,11 @@ impl KaldiObject for Vec<i32> {
     const KIND: &'static str = "integer vector";
 
     fn read_binary(input: &mut Input) -> Result<Self> {
+        // A letter begins the type of a matrix or of a vector of reals.
+        if input.peek()?.is_some_and(|byte| byte.is_ascii_alphabetic()) {
+            let found = input.token("a type")?;
+            return Err(input.fault("an integer vector", format!("'{found}'")));
+        }
         let size = input.tagged_i32("the length of an integer vector")?;
         let size = input.count(size, "a length from 0")?;
         let bytes = input.bytes(size as u64 * 5, "integers")?;
