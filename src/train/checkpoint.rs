@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::io::atomic;
 
 /// The numbers beside the tensors.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
     /// Steps done; the sampler's position and every step's random numbers follow from it and the seed.
@@ -24,6 +24,8 @@ pub struct State {
     pub updates: BTreeMap<String, u64>,
     /// Best validation so far: step and value.
     pub best: Option<(u64, f64)>,
+    /// The logged step since which the discriminator has been right in every answer.
+    pub undefeated_since: Option<u64>,
 }
 
 /// The folder name of a step.
@@ -31,43 +33,30 @@ pub fn folder_name(step: u64) -> String {
     format!("step_{step:06}")
 }
 
-/// Saves `players` under `experiment` and points `best`, where `best` is this step, and `last` at the result.
+/// Saves `players` under `experiment`, the numbers of `state` beside them (their updates are counted here), and points
+/// `best`, where it is this step, and `last` at the result.
 ///
 /// # Errors
 /// [`Error::Io`] naming the file, as when the disk is full; the checkpoints before it stay whole.
-pub fn save(
-    experiment: &Path,
-    players: &mut [&mut Player],
-    best: Option<(u64, f64)>,
-    step: u64,
-) -> Result<PathBuf> {
+pub fn save(experiment: &Path, players: &mut [&mut Player], state: State) -> Result<PathBuf> {
     // `weights` holds what extraction uses: averages, where the run keeps them.
     players.iter_mut().for_each(|player| player.swap_average());
-    let saved = write(experiment, players, best, step);
+    let saved = write(experiment, players, state);
     players.iter_mut().for_each(|player| player.swap_average());
     saved
 }
 
-fn write(
-    experiment: &Path,
-    players: &[&mut Player],
-    best: Option<(u64, f64)>,
-    step: u64,
-) -> Result<PathBuf> {
-    let path = experiment.join(folder_name(step));
+fn write(experiment: &Path, players: &[&mut Player], mut state: State) -> Result<PathBuf> {
+    let path = experiment.join(folder_name(state.step));
     if path.exists() {
         // Killed before `last` pointed here, and come by again: what is there is whole.
-        point_here(experiment, best, step)?;
+        point_here(experiment, &state)?;
         return Ok(path);
     }
-    let state = State {
-        step,
-        updates: players
-            .iter()
-            .map(|p| (p.name().to_string(), p.optimiser().updates()))
-            .collect(),
-        best,
-    };
+    state.updates = players
+        .iter()
+        .map(|p| (p.name().to_string(), p.optimiser().updates()))
+        .collect();
     let temp = tempfile::Builder::new()
         .prefix(".step-")
         .tempdir_in(experiment)
@@ -86,16 +75,16 @@ fn write(
 
     std::fs::rename(temp.path(), &path).map_err(Error::io(&path))?;
     let _ = temp.keep();
-    point_here(experiment, best, step)?;
+    point_here(experiment, &state)?;
     Ok(path)
 }
 
 /// `last` comes last: a run that is resumed from it finds its `best`.
-fn point_here(experiment: &Path, best: Option<(u64, f64)>, step: u64) -> Result<()> {
-    if best.is_some_and(|(best, _)| best == step) {
-        point(experiment, "best", step)?;
+fn point_here(experiment: &Path, state: &State) -> Result<()> {
+    if state.best.is_some_and(|(best, _)| best == state.step) {
+        point(experiment, "best", state.step)?;
     }
-    point(experiment, "last", step)
+    point(experiment, "last", state.step)
 }
 
 /// Makes `name` (`last`, `best`) a link to a step's folder, in one rename.

@@ -159,26 +159,26 @@ pub fn train<M: Method + ?Sized>(
     let mut run = Run::start(method, experiment, options)?;
     run.check_selection(method, batches)?;
     let stop = StopSignal::watch()?;
-    let bar = progress_bar(options.steps, run.step);
+    let bar = progress_bar(options.steps, run.state.step);
     let per_step = method.batches_per_step();
-    let mut stream = batches.train(run.step * per_step as u64);
-    while run.step < options.steps {
+    let mut stream = batches.train(run.state.step * per_step as u64);
+    while run.state.step < options.steps {
         let step_batches = stream.by_ref().take(per_step).collect::<Result<Vec<_>>>()?;
         let clock = Clock {
-            step: run.step,
+            step: run.state.step,
             total: options.steps,
         };
         // No generator's state can be read from libtorch: each step begins from its own seed.
-        tch::manual_seed(step_seed(seed, run.step));
+        tch::manual_seed(step_seed(seed, run.state.step));
         let scalars = method.step(&step_batches, &clock)?;
-        run.step += 1;
+        run.state.step += 1;
         bar.inc(1);
         run.after_step(method, batches, &scalars, &bar)?;
         if let Some(signal) = stop.received() {
             run.save(method)?;
             return Err(Error::Interrupted {
                 signal,
-                step: run.step,
+                step: run.state.step,
             });
         }
     }
@@ -195,10 +195,7 @@ struct Run<'a> {
     experiment: &'a Experiment,
     options: &'a TrainOptions,
     log: Log,
-    step: u64,
-    best: Option<(u64, f64)>,
-    /// Since when the discriminator has been right in every answer.
-    undefeated_since: Option<u64>,
+    state: checkpoint::State,
     began: Instant,
 }
 
@@ -208,23 +205,18 @@ impl<'a> Run<'a> {
         experiment: &'a Experiment,
         options: &'a TrainOptions,
     ) -> Result<Self> {
-        let (mut step, mut best) = (0, None);
+        let mut state = checkpoint::State::default();
         checkpoint::sweep(experiment.path())?;
         if let Some(folder) = checkpoint::newest(experiment.path())? {
-            let state = checkpoint::restore(&folder, &mut method.players())?;
-            (step, best) = (state.step, state.best);
-            eprintln!(
-                "going on from step {step} of {}",
-                experiment.path().display()
-            );
+            state = checkpoint::restore(&folder, &mut method.players())?;
+            let exp = experiment.path().display();
+            eprintln!("going on from step {} of {exp}", state.step);
         }
         Ok(Self {
             experiment,
             options,
-            log: Log::open(experiment.path(), step)?,
-            step,
-            best,
-            undefeated_since: None,
+            log: Log::open(experiment.path(), state.step)?,
+            state,
             began: Instant::now(),
         })
     }
@@ -237,7 +229,8 @@ impl<'a> Run<'a> {
         bar: &ProgressBar,
     ) -> Result<()> {
         let due = |every: u64| {
-            every > 0 && (self.step.is_multiple_of(every) || self.step == self.options.steps)
+            every > 0
+                && (self.state.step.is_multiple_of(every) || self.state.step == self.options.steps)
         };
         let (log, validate, save) = (
             due(self.options.log_every),
@@ -268,7 +261,7 @@ impl<'a> Run<'a> {
             Some((name, &value)) => {
                 let (player, term) = name.split_once('/').unwrap_or(("all players", name));
                 Err(Error::NonFinite {
-                    step: self.step,
+                    step: self.state.step,
                     player: player.to_string(),
                     term: format!("{split} {term}"),
                     value,
@@ -280,14 +273,14 @@ impl<'a> Run<'a> {
     fn refuse_undefeated(&mut self, values: &BTreeMap<String, f64>) -> Result<()> {
         let right = values.get(UNDEFEATED).copied().unwrap_or(0.0);
         if right < 1.0 || self.options.undefeated_steps == 0 {
-            self.undefeated_since = None;
+            self.state.undefeated_since = None;
             return Ok(());
         }
-        let since = *self.undefeated_since.get_or_insert(self.step);
-        match self.step - since < self.options.undefeated_steps {
+        let since = *self.state.undefeated_since.get_or_insert(self.state.step);
+        match self.state.step - since < self.options.undefeated_steps {
             true => Ok(()),
             false => Err(Error::Undefeated {
-                step: self.step,
+                step: self.state.step,
                 since,
             }),
         }
@@ -338,7 +331,7 @@ impl<'a> Run<'a> {
         if means.is_empty() {
             return Ok(false);
         }
-        let line = format!("step {}: valid {}", self.step, brief(&means));
+        let line = format!("step {}: valid {}", self.state.step, brief(&means));
         if bar.is_hidden() {
             eprintln!("{line}");
         } else {
@@ -347,11 +340,11 @@ impl<'a> Run<'a> {
         self.refuse_non_finite("valid", &means)?;
         let value = self.selected(&means)?;
         self.write("valid", means)?;
-        let better = self.best.is_none_or(|(_, best)| value < best);
-        let whole = method.waits_for().is_none() && self.step >= self.options.select_after;
+        let better = self.state.best.is_none_or(|(_, best)| value < best);
+        let whole = method.waits_for().is_none() && self.state.step >= self.options.select_after;
         let improved = better && whole;
         if improved {
-            self.best = Some((self.step, value));
+            self.state.best = Some((self.state.step, value));
         }
         Ok(improved)
     }
@@ -359,8 +352,9 @@ impl<'a> Run<'a> {
     fn save<M: Method + ?Sized>(&self, method: &mut M) -> Result<()> {
         let path = self.experiment.path();
         self.refuse_broken_weights(method)?;
-        checkpoint::save(path, &mut method.players(), self.best, self.step)?;
-        checkpoint::prune(path, self.options.keep, self.best.map(|(step, _)| step))
+        checkpoint::save(path, &mut method.players(), self.state.clone())?;
+        let best = self.state.best.map(|(step, _)| step);
+        checkpoint::prune(path, self.options.keep, best)
     }
 
     /// The last update may have broken what a loss before it still found whole.
@@ -373,7 +367,7 @@ impl<'a> Run<'a> {
         match broken {
             None => Ok(()),
             Some(player) => Err(Error::NonFinite {
-                step: self.step,
+                step: self.state.step,
                 player,
                 term: "one of the weights".into(),
                 value: f64::NAN,
@@ -383,7 +377,7 @@ impl<'a> Run<'a> {
 
     fn write(&mut self, split: &str, values: BTreeMap<String, f64>) -> Result<()> {
         self.log.write(&LogLine {
-            step: self.step,
+            step: self.state.step,
             split: split.to_string(),
             seconds: self.began.elapsed().as_secs_f64(),
             values,
