@@ -5,7 +5,7 @@ use clap::Args;
 use super::feature_map::FeatureArgs;
 use crate::signal::deltas::{DeltaOptions, Deltas};
 
-/// Adds the slopes of features over time behind them, as Kaldi's add-deltas.
+/// Add the slopes of features over time behind them, as Kaldi's add-deltas.
 ///
 /// An utterance that fails is named and left out, the others are written, and the command fails at the end.
 #[derive(Debug, Args)]

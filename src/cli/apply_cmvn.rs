@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::io::kaldi::TableReader;
 use crate::signal::CmvnStats;
 
-/// Normalises features to mean 0 and, if asked, variance 1, as Kaldi's apply-cmvn.
+/// Normalise features to mean 0 and, if asked, variance 1, as Kaldi's apply-cmvn.
 ///
 /// An utterance that fails is named and left out, the others are written, and the command fails at the end.
 #[derive(Debug, Args)]

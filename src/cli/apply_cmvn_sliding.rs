@@ -5,7 +5,7 @@ use clap::Args;
 use super::feature_map::FeatureArgs;
 use crate::signal::sliding_cmvn::{SlidingCmvn, SlidingCmvnOptions};
 
-/// Normalises features over a window that moves along, as Kaldi's apply-cmvn-sliding.
+/// Normalise features over a window that moves along, as Kaldi's apply-cmvn-sliding.
 ///
 /// An utterance that fails is named and left out, the others are written, and the command fails at the end.
 #[derive(Debug, Args)]

@@ -13,7 +13,7 @@ use crate::dataset::augment::{AugmentChain, AugmentJob, AugmentOptions, augment}
 use crate::io::audio::AudioOptions;
 use crate::io::config::read_toml;
 
-/// Varies the audio of a data directory: speed, rooms, noise, telephone, volume.
+/// Vary the audio of a data directory: speed, rooms, noise, telephone, volume.
 ///
 /// Makes a valid data directory with a 16-bit WAV for each copy of each utterance. Ids become aug1-UTTERANCE and
 /// aug1-SPEAKER, or UTTERANCE-aug1 with --keep-speakers. An utterance that fails is named and left out, and the

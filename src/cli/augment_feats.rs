@@ -16,7 +16,7 @@ use crate::signal::augment::{
     SpecAugmentOptions, VtlpOptions, happens, spec_augment, warp_vocal_tract,
 };
 
-/// Varies log mel features: vocal tracts of other lengths, masks over time and frequency.
+/// Vary log mel features: vocal tracts of other lengths, masks over time and frequency.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The configuration is TOML; what has a table is done, in this order, and what has

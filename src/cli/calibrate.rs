@@ -11,7 +11,7 @@ use crate::eval::backend::Calibration;
 use crate::eval::trials::{each_score, read_scored};
 use crate::io::atomic::AtomicFile;
 
-/// Makes scores log-likelihood ratios: a scale and an offset, learnt on trials whose answers are known.
+/// Make scores log-likelihood ratios: a scale and an offset, learnt on trials whose answers are known.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -33,7 +33,7 @@ enum Command {
     Apply(ApplyArgs),
 }
 
-/// Learns from scored trials whose answers are known.
+/// Learn from scored trials whose answers are known.
 #[derive(Debug, Args)]
 pub struct TrainArgs {
     /// Trials with answers
@@ -53,7 +53,7 @@ pub struct TrainArgs {
     prior: f64,
 }
 
-/// Calibrates a file of scores.
+/// Calibrate a file of scores.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
     /// What unbraid calibrate train wrote

@@ -16,7 +16,7 @@ use crate::signal::CmvnStats;
 /// The key of statistics over everything.
 pub const GLOBAL: &str = "global";
 
-/// Sums features up for mean and variance normalisation, as Kaldi's compute-cmvn-stats.
+/// Sum features up for mean and variance normalisation, as Kaldi's compute-cmvn-stats.
 ///
 /// Of each utterance, or of each speaker, or of everything under the key `global`.
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use clap::Args;
 use super::feature_map::FeatureMap;
 use crate::signal::vad::{EnergyVad, VadOptions};
 
-/// Tells voiced frames from others by their energy, as Kaldi's compute-vad.
+/// Tell voiced frames from others by their energy, as Kaldi's compute-vad.
 ///
 /// An utterance that fails is named and left out, the others are written, and the command fails at the end.
 #[derive(Debug, Args)]

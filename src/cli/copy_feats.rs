@@ -9,7 +9,7 @@ use crate::io::kaldi::{
 
 use super::progress::counter;
 
-/// Copies Kaldi archives: between binary and text, archive and list, compressed and not; and to the forms of Python's tools.
+/// Copy Kaldi archives: between binary and text, archive and list, compressed and not; and to the forms of Python's tools.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Specifiers are Kaldi's. To read: ark:FILE or scp:FILE with the options

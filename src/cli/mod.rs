@@ -60,7 +60,20 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 /// Takes speech apart into what was said and who said it.
 #[derive(Debug, Parser)]
-#[command(name = "unbraid", version, propagate_version = true)]
+#[command(
+    name = "unbraid",
+    version,
+    propagate_version = true,
+    after_help = "\
+From sound to codes, and what they know:
+  unbraid data validate --no-feats data/train
+  unbraid fbank --conf conf/fbank.toml scp:data/train/wav.scp ark,scp:data/train/feats.ark,data/train/feats.scp
+  unbraid train --conf conf/default.toml --exp exp/default
+  unbraid extract --exp exp/default --strand phonetic scp:data/test/feats.scp ark,scp:z.ark,z.scp
+  unbraid probe data/train data/test --target speaker --strand phonetic=z_train.scp,z.scp
+
+unbraid help COMMAND explains each, with examples; recipes/ has whole experiments."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

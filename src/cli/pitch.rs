@@ -10,7 +10,7 @@ use crate::io::config::read_toml;
 use crate::io::kaldi::RowSpool;
 use crate::signal::pitch::{PitchComputer, PitchOptions};
 
-/// Finds pitch and voicing, as Kaldi's compute-kaldi-pitch-feats.
+/// Find pitch and voicing, as Kaldi's compute-kaldi-pitch-feats.
 ///
 /// The audio may be WAV, FLAC, Ogg Vorbis or MP3. An utterance that fails is named and left out, the others
 /// are written, and the command fails at the end; with scp,p: it succeeds.

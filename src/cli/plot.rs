@@ -15,7 +15,7 @@ use crate::report::picture::PictureForm;
 use crate::report::utterance::{FeatureTrack, PitchTrack, UtterancePlot};
 use crate::signal::pitch::{PitchComputer, PitchOptions};
 
-/// Draws an utterance as SVG or PNG: waveform and spectrogram, and by choice features, pitch, voice activity and
+/// Draw an utterance as SVG or PNG: waveform and spectrogram, and by choice features, pitch, voice activity and
 /// phones.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -18,7 +18,7 @@ use crate::io::atomic::AtomicFile;
 use crate::report::det::det_picture;
 use crate::report::picture::PictureForm;
 
-/// Scores speaker trials by cosine or by a trained backend; tells EER, minDCF and Cllr.
+/// Score speaker trials by cosine or by a trained backend; tell EER, minDCF and Cllr.
 ///
 /// Trials are Kaldi's, `enrolment test target|nontarget` a line, or VoxCeleb's, `1|0 enrolment test`, as the first line
 /// says. Embeddings are vectors.

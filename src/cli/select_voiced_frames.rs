@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::io::kaldi::{ReadOptions, TableReader};
 use crate::signal::vad::select_voiced;
 
-/// Keeps the frames that compute-vad calls voiced, as Kaldi's select-voiced-frames.
+/// Keep the frames that compute-vad calls voiced, as Kaldi's select-voiced-frames.
 ///
 /// An utterance that fails (without voice activity, of another length, without a voiced frame) is named and left
 /// out, the others are written, and the command fails at the end.

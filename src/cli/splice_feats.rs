@@ -5,7 +5,7 @@ use clap::Args;
 use super::feature_map::FeatureArgs;
 use crate::signal::splice::Splicer;
 
-/// Puts the frames before and behind beside each frame, as Kaldi's splice-feats.
+/// Put the frames before and behind beside each frame, as Kaldi's splice-feats.
 ///
 /// An utterance that fails is named and left out, the others are written, and the command fails at the end.
 #[derive(Debug, Args)]

@@ -14,7 +14,7 @@ use crate::nn::device::DeviceChoice;
 use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
 
-/// Phonetic codes of sound as it comes: raw PCM of one channel on standard input, codes on standard output.
+/// Encode sound as it comes: raw PCM of one channel on standard input, phonetic codes on standard output.
 ///
 /// The codes are those of `unbraid extract --wav`, within 1e-5 of the largest, however the sound is cut; each is written as
 /// soon as nothing to come can change it. The phonetic encoder has to be causal (phonetic_encoder.causal), and the view must

@@ -5,7 +5,7 @@ use clap::Args;
 use super::feature_map::FeatureArgs;
 use crate::signal::stretch::Stretcher;
 
-/// Brings every utterance to one number of frames, by linear interpolation in time.
+/// Bring every utterance to one number of frames, by linear interpolation in time.
 ///
 /// An utterance that fails is named and left out, the others are written, and the command fails at the end.
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use clap::Args;
 use super::feature_map::FeatureArgs;
 use crate::signal::subsample::Subsampler;
 
-/// Takes every n-th frame, or repeats each n times, as Kaldi's subsample-feats.
+/// Take every n-th frame, or repeat each n times, as Kaldi's subsample-feats.
 ///
 /// An utterance that fails is named and left out, the others are written, and the command fails at the end.
 #[derive(Debug, Args)]

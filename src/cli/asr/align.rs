@@ -12,7 +12,7 @@ use crate::dataset::strings::{StringTable, least_outputs};
 use crate::error::{Error, Result};
 use crate::eval::asr::{OutputTimes, best_path};
 
-/// Tells when the words, characters or phones of a transcript sound, as a CTM.
+/// Tell when the words, characters or phones of a transcript sound, as a CTM.
 ///
 /// Strings come from text, or from utt2phones for a recogniser of phones; the best path of the recogniser's scores through each
 /// says when (forced alignment). Connectionist temporal classification gives a label few outputs and the blank the rest: a label

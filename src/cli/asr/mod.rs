@@ -10,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::dataset::labels::Labels;
 
-/// Trains small speech recognisers on any features, decodes and aligns with them, and scores what they say.
+/// Train small speech recognisers on any features, decode and align with them, and score what they say.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example, log-mel features against a phonetic strand under the same recogniser:

@@ -13,7 +13,7 @@ use crate::eval::grouping::Grouping;
 use crate::io::atomic;
 use crate::report::table::Table;
 
-/// Tells the error rate of words, characters or phones.
+/// Tell the error rate of words, characters or phones.
 ///
 /// Insertions, deletions and substitutions over the labels of the references, with a 95 % bootstrap interval over utterances
 /// (Bisani and Ney 2004). Every utterance of the data directory must have been recognised, and no other.

@@ -15,7 +15,7 @@ use crate::nn::RecogniserNetworkOptions;
 use crate::nn::device::DeviceChoice;
 use crate::train::TrainOptions;
 
-/// Trains a recogniser: convolutions, two layers of gated recurrent units in both directions, and connectionist temporal
+/// Train a recogniser: convolutions, two layers of gated recurrent units in both directions, and connectionist temporal
 /// classification, with masks over frames and bins.
 ///
 /// The experiment's folder is as that of unbraid train, and a run that was stopped goes on with --resume. Every other

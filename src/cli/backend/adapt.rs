@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::eval::backend::{AdaptOptions, Backend, Embeddings};
 
-/// Moves a backend with PLDA to another domain, by embeddings of it whose speakers nobody knows.
+/// Move a backend with PLDA to another domain, by embeddings of it whose speakers nobody knows.
 ///
 /// As Kaldi's ivector-adapt-plda: PLDA takes their mean; in directions in which they vary more than it expects, it is
 /// widened within and between speakers.

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use crate::eval::backend::use_one_thread;
 
-/// Trains and adapts backends of speaker embeddings: LDA, length normalisation, PLDA.
+/// Train and adapt backends of speaker embeddings: LDA, length normalisation, PLDA.
 #[derive(Debug, Args)]
 pub struct BackendArgs {
     #[command(subcommand)]

@@ -11,7 +11,7 @@ use crate::eval::backend::{
     Backend, BackendOptions, Embeddings, LdaOptions, PldaOptions, ScoringKind, Training,
 };
 
-/// Learns to compare speaker embeddings from embeddings of known speakers.
+/// Learn to compare speaker embeddings from embeddings of known speakers.
 ///
 /// In this order: the mean is subtracted; LDA keeps the directions in which speakers differ (Kaldi's
 /// ivector-compute-lda); lengths are made one; PLDA learns the covariances between and within speakers (Kaldi's

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::dataset::combine::combine;
 
-/// Makes one data directory of several.
+/// Make one data directory of several.
 ///
 /// A speaker that several sources name is one speaker. A file that only some sources have is left out, and
 /// that is said; segments have to be in all or none. Two different lines for one key are an error.

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::dataset::fix::fix;
 
-/// Sorts a data directory and cuts it down to the utterances that all its files have.
+/// Sort a data directory and cut it down to the utterances that all its files have.
 ///
 /// Lines that make no sense, repeated keys, and utterances whose speaker or recording some file lacks are
 /// dropped; spk2utt is made anew. Files that change are kept as they were in DIR/.backup.

@@ -8,7 +8,7 @@ mod validate;
 
 use clap::{Args, Subcommand};
 
-/// Checks, fixes, splits, subsets and combines Kaldi data directories.
+/// Check, fix, split, subset and combine Kaldi data directories.
 #[derive(Debug, Args)]
 pub struct DataArgs {
     #[command(subcommand)]

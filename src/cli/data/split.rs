@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::dataset::split::{SplitBy, split};
 
-/// Splits a data directory into parts for jobs, each a data directory.
+/// Split a data directory into parts for jobs, each a data directory.
 ///
 /// The parts are DIR/splitN/1 to DIR/splitN/N, with all of a speaker in one part and about as many utterances
 /// in each; or DIR/splitNutt/1 and on, by utterance.

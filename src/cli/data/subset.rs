@@ -8,7 +8,7 @@ use clap::Args;
 use crate::dataset::subset::{Pick, subset};
 use crate::error::Error;
 
-/// Makes a data directory of part of another.
+/// Make a data directory of part of another.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

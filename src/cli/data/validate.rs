@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::dataset::validate::{ValidateOptions, validate};
 
-/// Checks a data directory and tells every breach with file and line.
+/// Check a data directory and tell every breach with file and line.
 ///
 /// The rules are those of Kaldi's utils/validate_data_dir.sh: the files are there; every line has its
 /// columns; keys stand once and in byte order (LC_ALL=C), utt2spk in that of its speakers as well; all files

@@ -13,7 +13,7 @@ use crate::cli::progress::counter;
 use crate::error::{Error, Result};
 use crate::eval::units::{Codebook, for_each_codes, spread};
 
-/// Writes the units of every utterance.
+/// Write the units of every utterance.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -12,7 +12,7 @@ use crate::eval::units::{JointCounts, UnitScores, middle_labels};
 use crate::io::kaldi::{ReadFlags, ReadFrom, ReadSpecifier, ScpTable, TableReader};
 use crate::report::table::Table;
 
-/// Tells how much units know of the phone of each frame, and of the speaker.
+/// Tell how much units know of the phone of each frame, and of the speaker.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -11,7 +11,7 @@ use crate::cli::progress::counter;
 use crate::error::{Error, Result};
 use crate::eval::units::{Kmeans, KmeansOptions, Sample, balanced_kmeans, for_each_codes, kmeans};
 
-/// Finds clusters of frames: k-means.
+/// Find clusters of frames: k-means.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
