@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use unbraid::io::interrupt;
+use unbraid::io::message::{message, reader_is_gone};
+
 /// Memory that a tensor gives back stays with the process: each step takes as much again, and a page that went to the
 /// system and came back has to be cleared first (a sixth of a probe of frames).
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -19,17 +22,24 @@ fn keep_freed_memory() {}
 
 fn main() -> ExitCode {
     keep_freed_memory();
-    match unbraid::cli::run() {
+    let run = || {
+        interrupt::listen()?;
+        unbraid::cli::run()
+    };
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("unbraid: {error:#}");
-            match error.downcast_ref() {
-                // As a shell reports a process that the signal ended.
-                Some(unbraid::Error::Interrupted { signal, .. }) => {
-                    ExitCode::from(128 + *signal as u8)
-                }
-                _ => ExitCode::FAILURE,
-            }
-        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    if error.downcast_ref().is_some_and(reader_is_gone) {
+        return ExitCode::SUCCESS;
+    }
+    message(format_args!("unbraid: {error:#}"));
+    match error.downcast_ref() {
+        // As a shell reports a process that the signal ended.
+        Some(unbraid::Error::Interrupted { signal, .. }) => ExitCode::from(128 + *signal as u8),
+        _ => ExitCode::FAILURE,
     }
 }

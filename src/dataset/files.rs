@@ -5,8 +5,12 @@ use std::path::Path;
 
 use super::layout::{self, KeyedBy};
 use crate::error::{Error, Result};
-use crate::io::atomic;
+use crate::io::atomic::{self, AtomicFile};
 use crate::io::lines::{self, Entry};
+use crate::io::scratch::Scratch;
+
+/// The file without which a folder is no data directory.
+const HEAD: &str = "utt2spk";
 
 /// By file name, its lines.
 #[derive(Debug, Clone, Default)]
@@ -117,40 +121,41 @@ impl DataFiles {
         self.0.insert("spk2utt".into(), entries);
     }
 
-    /// Writes the files as the folder `target`, which appears whole when it is new; in one that is there,
-    /// file by file, and data files that do not belong to it any more are removed.
+    /// Writes the files as the folder `target`, which appears whole when it is new. In one that is there, `utt2spk` goes
+    /// first and comes last, so that a folder with files of both is no data directory; data files that do not belong to it
+    /// any more are removed.
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be written.
     pub(super) fn write(&self, target: &Path) -> Result<()> {
-        let parent = target.parent().filter(|p| !p.as_os_str().is_empty());
-        let parent = parent.unwrap_or(Path::new("."));
+        let parent = atomic::folder_of(target);
         atomic::create_dir_all(parent)?;
         if target.is_dir() {
             return self.replace(target);
         }
-        let made = tempfile::Builder::new()
-            .prefix(".unbraid-")
-            .permissions(folder_permissions())
-            .tempdir_in(parent)
-            .map_err(Error::io(target))?;
+        let made = Scratch::folder(parent).map_err(Error::io(target))?;
         for (name, entries) in &self.0 {
             atomic::write(made.path().join(name), render(entries))?;
         }
-        std::fs::rename(made.path(), target).map_err(Error::io(target))
+        made.rename(target).map_err(Error::io(target))
     }
 
     fn replace(&self, target: &Path) -> Result<()> {
-        for (name, entries) in &self.0 {
-            atomic::write(target.join(name), render(entries))?;
+        let (head, others): (Vec<_>, Vec<_>) = self.0.iter().partition(|(name, _)| *name == HEAD);
+        let file = |name: &str, entries| atomic::filled(&target.join(name), render(entries));
+        let head = head.into_iter().map(|(name, entries)| file(name, entries));
+        let head = head.collect::<Result<Vec<AtomicFile>>>()?;
+        head.iter().try_for_each(AtomicFile::withdraw_older)?;
+        for (name, entries) in others {
+            file(name, entries)?.commit()?;
         }
         for name in layout::files(target)? {
-            if !self.0.contains_key(&name) {
+            if name != HEAD && !self.0.contains_key(&name) {
                 let path = target.join(name);
                 std::fs::remove_file(&path).map_err(Error::io(&path))?;
             }
         }
-        Ok(())
+        head.into_iter().try_for_each(AtomicFile::commit)
     }
 }
 
@@ -166,10 +171,4 @@ pub(super) fn render(entries: &[Entry]) -> String {
         text.push('\n');
     }
     text
-}
-
-/// What any new folder gets, 0777 less the umask.
-fn folder_permissions() -> std::fs::Permissions {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::Permissions::from_mode(0o777)
 }

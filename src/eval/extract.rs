@@ -15,6 +15,8 @@ use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::kaldi::{KaldiObject, TableReader, TableWriter, WriteSpecifier, WriteTo};
 use crate::io::lines::read_table;
+use crate::io::lock::Lock;
+use crate::io::scratch::Scratch;
 use crate::method::Strands;
 use crate::nn::Mask;
 
@@ -394,11 +396,29 @@ fn speaker_means(parts: &Parts, route: &Route) -> Result<usize> {
     Ok(sums.len())
 }
 
+/// The file that a write specifier names first; none for standard output, pipes and devices.
+fn target_file(specifier: &str) -> Result<Option<String>> {
+    Ok(match WriteSpecifier::parse(specifier)?.to {
+        WriteTo::Ark(file) | WriteTo::ArkScp(file, _)
+            if file == "-" || file.is_empty() || file.starts_with('|') =>
+        {
+            None
+        }
+        WriteTo::Ark(file) | WriteTo::ArkScp(file, _) | WriteTo::Foreign(_, file) => {
+            let is_other = std::fs::metadata(&file).is_ok_and(|found| !found.is_file());
+            (!is_other).then_some(file)
+        }
+        WriteTo::Scp(_) => None,
+    })
+}
+
 /// The folder of finished parts, `TARGET.parts`; a temporary one when the target is no file.
 struct Parts {
     folder: PathBuf,
     count: usize,
-    _temporary: Option<tempfile::TempDir>,
+    /// Nobody else extracts to the same target meanwhile.
+    _lock: Option<Lock>,
+    _temporary: Option<Scratch>,
 }
 
 impl Drop for Parts {
@@ -412,21 +432,18 @@ impl Drop for Parts {
 
 impl Parts {
     fn open(origin: &Origin, route: &Route) -> Result<Self> {
-        let file = match WriteSpecifier::parse(route.target)?.to {
-            WriteTo::Ark(ark) | WriteTo::ArkScp(ark, _) if ark != "-" && !ark.starts_with('|') => {
-                ark
-            }
-            WriteTo::Foreign(_, file) => file,
-            _ => {
-                let folder = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
-                return Ok(Self {
-                    folder: folder.path().to_path_buf(),
-                    count: 0,
-                    _temporary: Some(folder),
-                });
-            }
+        let Some(file) = target_file(route.target)? else {
+            let temporary = std::env::temp_dir();
+            let folder = Scratch::folder(&temporary).map_err(Error::io(&temporary))?;
+            return Ok(Self {
+                folder: folder.path().to_path_buf(),
+                count: 0,
+                _lock: None,
+                _temporary: Some(folder),
+            });
         };
         let folder = PathBuf::from(format!("{file}.parts"));
+        let lock = Lock::take(Path::new(&file), PathBuf::from(format!("{file}.lock")))?;
         if !route.resume && folder.exists() {
             std::fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
         }
@@ -443,6 +460,7 @@ impl Parts {
         let mut parts = Self {
             folder,
             count: 0,
+            _lock: Some(lock),
             _temporary: None,
         };
         while parts.name(parts.count).exists() {

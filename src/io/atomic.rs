@@ -1,11 +1,12 @@
-//! Files that are whole or not there: written beside their final place, synced, then renamed onto it.
+//! Files that are whole or not there: written beside their final place, synced, then renamed onto it. A link is
+//! followed, so that what it leads to is replaced; devices, pipes and `/dev/stdout` are written through.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
+use super::scratch::Scratch;
 use crate::error::{Error, Result};
 
 /// A buffered file that appears under its name only on [`AtomicFile::commit`]; dropped before, it leaves
@@ -13,29 +14,30 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
-    temp: BufWriter<NamedTempFile>,
+    target: Target,
+}
+
+#[derive(Debug)]
+enum Target {
+    /// Beside its final place.
+    File {
+        place: PathBuf,
+        scratch: Scratch,
+        file: BufWriter<File>,
+    },
+    /// What nothing may be renamed onto. It keeps every byte that it is given.
+    Through(BufWriter<File>),
 }
 
 impl AtomicFile {
     /// Starts a file that will become `path`. The folder has to exist.
     ///
     /// # Errors
-    /// [`Error::Io`] naming `path` when the folder is missing or cannot be written.
+    /// [`Error::Io`] naming `path` when the folder is missing or cannot be written, or when `path` is a folder.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let temp = tempfile::Builder::new()
-            .prefix(".unbraid-")
-            .permissions(default_permissions())
-            .tempfile_in(folder)
-            .map_err(Error::io(&path))?;
-        Ok(Self {
-            path,
-            temp: BufWriter::new(temp),
-        })
+        let target = Target::open(&path).map_err(Error::io(&path))?;
+        Ok(Self { path, target })
     }
 
     /// The name that the file will have.
@@ -43,33 +45,132 @@ impl AtomicFile {
         &self.path
     }
 
+    /// Removes the older file of this name. A file that says where things lie in another one is withdrawn before that
+    /// other one is replaced: whoever is killed in between leaves no list that points into the wrong archive.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the path.
+    pub fn withdraw_older(&self) -> Result<()> {
+        let Target::File { place, .. } = &self.target else {
+            return Ok(());
+        };
+        match std::fs::remove_file(place) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(&self.path)(error)),
+            Err(_) => Ok(()),
+            Ok(()) => sync_dir(folder_of(place)),
+        }
+    }
+
     /// Syncs the content to disk and gives the file its name.
     ///
     /// # Errors
     /// [`Error::Io`] naming the path, as when the disk is full; nothing is left behind then.
     pub fn commit(self) -> Result<()> {
-        let Self { path, temp } = self;
-        let temp = temp
-            .into_inner()
-            .map_err(|e| Error::io(&path)(e.into_error()))?;
-        temp.as_file().sync_all().map_err(Error::io(&path))?;
-        temp.persist(&path).map_err(|e| Error::io(&path)(e.error))?;
-        Ok(())
+        let Self { path, target } = self;
+        target.commit().map_err(Error::io(&path))
+    }
+}
+
+impl Target {
+    fn open(path: &Path) -> io::Result<Self> {
+        if let Some(file) = standard_stream(path)? {
+            return Ok(Self::Through(BufWriter::new(file)));
+        }
+        match std::fs::metadata(path) {
+            Ok(found) if found.is_dir() => return Err(ErrorKind::IsADirectory.into()),
+            Ok(found) if !found.is_file() => {
+                let file = OpenOptions::new().write(true).open(path)?;
+                return Ok(Self::Through(BufWriter::new(file)));
+            }
+            _ => {}
+        }
+        let place = behind_links(path.to_path_buf())?;
+        let (scratch, file) = Scratch::file(folder_of(&place))?;
+        let file = BufWriter::new(file);
+        Ok(Self::File {
+            place,
+            scratch,
+            file,
+        })
+    }
+
+    fn file(&mut self) -> &mut BufWriter<File> {
+        match self {
+            Self::File { file, .. } | Self::Through(file) => file,
+        }
+    }
+
+    fn commit(mut self) -> io::Result<()> {
+        self.file().flush()?;
+        match self {
+            Self::Through(_) => Ok(()),
+            Self::File {
+                place,
+                scratch,
+                file,
+            } => {
+                file.get_ref().sync_all()?;
+                scratch.rename(&place)
+            }
+        }
+    }
+}
+
+/// Standard output or error by one of its names: opened anew, a file that it leads to would be written from its start.
+fn standard_stream(path: &Path) -> io::Result<Option<File>> {
+    let name = path.to_str().unwrap_or_default();
+    let stream = match name {
+        "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" => {
+            io::stdout().as_fd().try_clone_to_owned()
+        }
+        "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2" => {
+            io::stderr().as_fd().try_clone_to_owned()
+        }
+        _ => return Ok(None),
+    };
+    stream.map(|stream| Some(stream.into()))
+}
+
+/// As many links as Linux follows.
+const MOST_LINKS: usize = 40;
+
+/// Where a name leads; also where nothing is yet.
+fn behind_links(mut path: PathBuf) -> io::Result<PathBuf> {
+    for _ in 0..MOST_LINKS {
+        match std::fs::read_link(&path) {
+            Ok(next) => path = folder_of(&path).join(next),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(io::Error::other("links that lead in a circle"))
+}
+
+/// The folder that a file lies in.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
     }
 }
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.temp.write(bytes)
+        self.target.file().write(bytes)
     }
     fn flush(&mut self) -> io::Result<()> {
-        self.temp.flush()
+        self.target.file().flush()
     }
 }
 
 impl Seek for AtomicFile {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.temp.seek(to)
+        match &mut self.target {
+            Target::File { file, .. } => file.seek(to),
+            Target::Through(_) => Err(io::Error::new(
+                ErrorKind::Unsupported,
+                "this form is not written from front to back, as a pipe or device needs it",
+            )),
+        }
     }
 }
 
@@ -78,9 +179,33 @@ impl Seek for AtomicFile {
 /// # Errors
 /// As [`AtomicFile`].
 pub fn write(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Result<()> {
-    let mut file = AtomicFile::create(&path)?;
-    file.write_all(content.as_ref()).map_err(Error::io(&path))?;
-    file.commit()
+    filled(path.as_ref(), content.as_ref())?.commit()
+}
+
+/// Writes files that belong together: at no moment do an older one and a newer one stand side by side.
+///
+/// # Errors
+/// As [`AtomicFile`].
+pub fn write_together<P: AsRef<Path>, C: AsRef<[u8]>>(files: &[(P, C)]) -> Result<()> {
+    let files = files
+        .iter()
+        .map(|(path, content)| filled(path.as_ref(), content.as_ref()));
+    let files = files.collect::<Result<Vec<_>>>()?;
+    files
+        .iter()
+        .skip(1)
+        .try_for_each(AtomicFile::withdraw_older)?;
+    files.into_iter().try_for_each(AtomicFile::commit)
+}
+
+/// A file with all its content, which [`AtomicFile::commit`] gives its name.
+///
+/// # Errors
+/// As [`AtomicFile`].
+pub fn filled(path: &Path, content: impl AsRef<[u8]>) -> Result<AtomicFile> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(content.as_ref()).map_err(Error::io(path))?;
+    Ok(file)
 }
 
 /// Makes a folder and its parents.
@@ -99,12 +224,6 @@ pub fn sync_dir(path: impl AsRef<Path>) -> Result<()> {
     File::open(&path)
         .and_then(|folder| folder.sync_all())
         .map_err(Error::io(&path))
-}
-
-/// What any new file gets (0666 less the umask): a temporary file's 0600 would lock colleagues out.
-fn default_permissions() -> std::fs::Permissions {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::Permissions::from_mode(0o666)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 use super::Player;
 use crate::error::{Error, Result};
 use crate::io::atomic;
+use crate::io::scratch::Scratch;
 
 /// The numbers beside the tensors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -57,10 +58,7 @@ fn write(experiment: &Path, players: &[&mut Player], mut state: State) -> Result
         .iter()
         .map(|p| (p.name().to_string(), p.optimiser().updates()))
         .collect();
-    let temp = tempfile::Builder::new()
-        .prefix(".step-")
-        .tempdir_in(experiment)
-        .map_err(Error::io(experiment))?;
+    let temp = Scratch::folder(experiment).map_err(Error::io(experiment))?;
     let json = serde_json::to_string_pretty(&state)
         .map_err(|e| Error::format(path.join("state.json"), "numbers", e.to_string()))?;
     for (name, content) in [
@@ -73,8 +71,7 @@ fn write(experiment: &Path, players: &[&mut Player], mut state: State) -> Result
     }
     atomic::sync_dir(temp.path())?;
 
-    std::fs::rename(temp.path(), &path).map_err(Error::io(&path))?;
-    let _ = temp.keep();
+    temp.rename(&path).map_err(Error::io(&path))?;
     point_here(experiment, &state)?;
     Ok(path)
 }
@@ -93,10 +90,9 @@ fn point_here(experiment: &Path, state: &State) -> Result<()> {
 /// [`Error::Io`] naming the link.
 fn point(experiment: &Path, name: &str, step: u64) -> Result<()> {
     let link = experiment.join(name);
-    let temp = experiment.join(format!(".{name}-{}", std::process::id()));
-    let _ = std::fs::remove_file(&temp);
-    std::os::unix::fs::symlink(folder_name(step), &temp).map_err(Error::io(&link))?;
-    std::fs::rename(&temp, &link).map_err(Error::io(&link))?;
+    Scratch::link(experiment, Path::new(&folder_name(step)))
+        .and_then(|made| made.rename(&link))
+        .map_err(Error::io(&link))?;
     atomic::sync_dir(experiment)
 }
 
@@ -158,26 +154,6 @@ pub fn newest(experiment: &Path) -> Result<Option<PathBuf>> {
         ));
     }
     Ok(Some(last))
-}
-
-/// Removes what a killed run left half-written.
-///
-/// # Errors
-/// [`Error::Io`] naming the folder.
-pub fn sweep(experiment: &Path) -> Result<()> {
-    for entry in std::fs::read_dir(experiment).map_err(Error::io(experiment))? {
-        let path = entry.map_err(Error::io(experiment))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(".step-") {
-            std::fs::remove_dir_all(&path).map_err(Error::io(&path))?;
-        } else if [".last-", ".best-", ".unbraid-"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
-        {
-            std::fs::remove_file(&path).map_err(Error::io(&path))?;
-        }
-    }
-    Ok(())
 }
 
 /// Reads the state of a checkpoint folder.

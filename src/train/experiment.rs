@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,28 +12,33 @@ use super::checkpoint;
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::config::read_toml;
+use crate::io::lock::Lock;
 
 /// An experiment's folder.
 #[derive(Debug, Clone)]
 pub struct Experiment {
     path: PathBuf,
+    /// Held by the one that trains.
+    _lock: Option<Arc<Lock>>,
 }
 
 impl Experiment {
     /// Makes a new experiment, or opens one to go on with under `resume`; `config` is saved, or held against
-    /// what was saved. An option that was not known yet when the run began has its default there.
+    /// what was saved. An option that was not known yet when the run began has its default there. Nobody else can train in
+    /// the folder until the experiment is dropped.
     ///
     /// # Errors
-    /// [`Error::Option`] when there is a checkpoint and `resume` is false; [`Error::Key`] for the first
+    /// [`Error::Format`] when another process trains there; [`Error::Option`] when there is a checkpoint and `resume` is false; [`Error::Key`] for the first
     /// configuration value that differs; [`Error::Io`] naming the folder.
     pub fn create<C>(path: &Path, config: &C, resume: bool) -> Result<Self>
     where
         C: Serialize + DeserializeOwned,
     {
+        atomic::create_dir_all(path)?;
         let experiment = Self {
             path: path.to_path_buf(),
+            _lock: Some(Arc::new(Lock::take(path, path.join(".lock"))?)),
         };
-        atomic::create_dir_all(path)?;
         let conf = path.join("conf.toml");
         let table = |config: &C| {
             toml::Table::try_from(config)
@@ -83,6 +89,7 @@ impl Experiment {
         }
         Ok(Self {
             path: path.to_path_buf(),
+            _lock: None,
         })
     }
 

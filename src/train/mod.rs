@@ -7,7 +7,6 @@ pub mod log;
 pub mod optimiser;
 pub mod player;
 pub mod schedule;
-pub mod signals;
 pub mod trainer;
 
 pub use optimiser::{OptimiserKind, OptimiserOptions};

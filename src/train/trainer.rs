@@ -11,8 +11,10 @@ use super::Player;
 use super::checkpoint;
 use super::experiment::Experiment;
 use super::log::{Log, LogLine};
-use super::signals::StopSignal;
 use crate::error::{Error, Result};
+use crate::io::interrupt::StopSignal;
+use crate::io::message::message;
+use crate::io::scratch;
 
 /// How long to train, and what to leave behind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -185,7 +187,9 @@ pub fn train<M: Method + ?Sized>(
     bar.finish_and_clear();
     if let Some(wanted) = method.waits_for() {
         let exp = experiment.path().display();
-        eprintln!("unbraid: {exp}: the run ended waiting for {wanted}");
+        message(format_args!(
+            "unbraid: {exp}: the run ended waiting for {wanted}"
+        ));
     }
     Ok(())
 }
@@ -206,11 +210,11 @@ impl<'a> Run<'a> {
         options: &'a TrainOptions,
     ) -> Result<Self> {
         let mut state = checkpoint::State::default();
-        checkpoint::sweep(experiment.path())?;
+        scratch::sweep(experiment.path());
         if let Some(folder) = checkpoint::newest(experiment.path())? {
             state = checkpoint::restore(&folder, &mut method.players())?;
             let exp = experiment.path().display();
-            eprintln!("going on from step {} of {exp}", state.step);
+            message(format_args!("going on from step {} of {exp}", state.step));
         }
         Ok(Self {
             experiment,
@@ -333,7 +337,7 @@ impl<'a> Run<'a> {
         }
         let line = format!("step {}: valid {}", self.state.step, brief(&means));
         if bar.is_hidden() {
-            eprintln!("{line}");
+            message(line);
         } else {
             bar.println(line);
         }

@@ -9,6 +9,7 @@ mod cmvn;
 mod convert;
 mod copy_feats;
 mod data;
+mod durability;
 mod examples;
 mod export;
 mod extract;

@@ -1,8 +1,6 @@
 //! A data directory of variations: a WAV for each copy of each utterance, and all tables that still hold.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::AugmentChain;
@@ -14,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::audio::write_wav;
 use crate::io::lines::Entry;
+use crate::io::scratch::Scratch;
 
 /// What is to be made.
 pub struct AugmentJob<'a> {
@@ -116,7 +115,7 @@ pub fn augment(job: &AugmentJob, mut seen: impl FnMut(&str, Option<Error>)) -> R
     for (name, entries) in &tables.0 {
         atomic::write(folder.path().join(name), render(entries))?;
     }
-    std::fs::rename(folder.path(), job.target).map_err(Error::io(job.target))?;
+    folder.rename(job.target).map_err(Error::io(job.target))?;
     Ok(Augmented {
         written: by_utterance.values().map(Vec::len).sum(),
         utterances,
@@ -134,17 +133,10 @@ fn recordings(source: &Path) -> Result<Recordings> {
 }
 
 /// A folder beside the target that is gone again unless it becomes it.
-fn temporary(target: &Path) -> Result<tempfile::TempDir> {
-    let parent = target
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or(Path::new("."));
+fn temporary(target: &Path) -> Result<Scratch> {
+    let parent = atomic::folder_of(target);
     atomic::create_dir_all(parent)?;
-    tempfile::Builder::new()
-        .prefix(".unbraid-")
-        .permissions(Permissions::from_mode(0o777))
-        .tempdir_in(parent)
-        .map_err(Error::io(target))
+    Scratch::folder(parent).map_err(Error::io(target))
 }
 
 fn vary(job: &AugmentJob, blocks: UtteranceBlocks, wavs: &Path) -> Result<Vec<Written>> {

@@ -55,6 +55,7 @@ impl Writer for NpyWriter {
         let begun = array.seek(SeekFrom::Start(0)).map(drop);
         begun.map_err(|e| Error::io(array.path())(e))?;
         put(&mut array, &header(self.rows, columns))?;
+        self.index.withdraw_older()?;
         array.commit()?;
         self.index.commit()
     }

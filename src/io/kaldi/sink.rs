@@ -1,6 +1,5 @@
 //! Where archives and lists go: files that appear whole, standard output, devices, commands.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use super::location::pipes_refused;
 use crate::error::{Error, Result};
 use crate::io::atomic::AtomicFile;
+use crate::io::message::STDOUT;
 
 /// A stream to write to; dropped before [`Sink::finish`], a file was never there and a command is stopped.
 pub(super) struct Sink {
@@ -18,8 +18,6 @@ pub(super) struct Sink {
 
 enum Stream {
     File(AtomicFile),
-    /// `/dev/null` and its like, and named pipes: a name that nothing may be renamed onto.
-    Device(BufWriter<File>),
     Stdout(BufWriter<io::Stdout>),
     Pipe(PipeTo),
 }
@@ -29,14 +27,14 @@ impl Sink {
     pub(super) fn create(name: &str, allow_pipes: bool) -> Result<Self> {
         let (stream, path) = if name.is_empty() || name == "-" {
             let stream = Stream::Stdout(BufWriter::new(io::stdout()));
-            (stream, PathBuf::from("standard output"))
+            (stream, PathBuf::from(STDOUT))
         } else if let Some(command) = name.strip_prefix('|') {
             if !allow_pipes {
                 return Err(pipes_refused(Path::new(name)));
             }
             (Stream::Pipe(PipeTo::start(command)?), PathBuf::from(name))
         } else {
-            (open_file(Path::new(name))?, PathBuf::from(name))
+            (Stream::File(AtomicFile::create(name)?), PathBuf::from(name))
         };
         Ok(Self {
             stream,
@@ -69,12 +67,20 @@ impl Sink {
         stream.writer().flush().map_err(Error::io(&*path))
     }
 
+    /// Removes an older file of this name; see [`AtomicFile::withdraw_older`].
+    pub(super) fn withdraw_older(&self) -> Result<()> {
+        match &self.stream {
+            Stream::File(file) => file.withdraw_older(),
+            Stream::Stdout(_) | Stream::Pipe(_) => Ok(()),
+        }
+    }
+
     /// Gives a file its name, waits for a command.
     pub(super) fn finish(mut self) -> Result<()> {
         self.flush()?;
         match self.stream {
             Stream::File(file) => file.commit(),
-            Stream::Device(_) | Stream::Stdout(_) => Ok(()),
+            Stream::Stdout(_) => Ok(()),
             Stream::Pipe(pipe) => pipe.finish(&self.path),
         }
     }
@@ -84,22 +90,10 @@ impl Stream {
     fn writer(&mut self) -> &mut dyn Write {
         match self {
             Stream::File(file) => file,
-            Stream::Device(file) => file,
             Stream::Stdout(stdout) => stdout,
             Stream::Pipe(pipe) => pipe,
         }
     }
-}
-
-fn open_file(path: &Path) -> Result<Stream> {
-    let device = std::fs::metadata(path).is_ok_and(|found| !found.is_file());
-    if !device {
-        return AtomicFile::create(path).map(Stream::File);
-    }
-    let file = OpenOptions::new().write(true).open(path);
-    Ok(Stream::Device(BufWriter::new(
-        file.map_err(Error::io(path))?,
-    )))
 }
 
 /// The input of a shell command.

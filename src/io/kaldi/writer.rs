@@ -115,6 +115,7 @@ impl<T: KaldiObject> TableWriter<T> {
         match self.target {
             Target::Ark(ark) => ark.finish(),
             Target::ArkScp { ark, scp, .. } => {
+                scp.withdraw_older()?;
                 ark.finish()?;
                 scp.finish()
             }

@@ -1,6 +1,7 @@
 //! What the tests that run the binary share.
 pub mod browser;
 pub mod corpus;
+pub mod killed;
 mod oracle;
 pub mod speech;
 pub mod training;

@@ -102,6 +102,11 @@ impl Running {
         Self(child)
     }
 
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Waits until `reached` is true or the process has ended, and sends `signal` `later`.
     pub fn stop(
         mut self,

@@ -1,0 +1,68 @@
+//! What is said to a person: messages on standard error, which never fail and never end a run, and results on standard
+//! output. Control characters of names and paths are shown escaped, so that none of them reaches the terminal.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use crate::error::{Error, Result};
+
+/// How errors name standard output.
+pub const STDOUT: &str = "standard output";
+
+/// Writes a line on standard error. One that cannot be written, since the reader is gone or the disk is full, is lost.
+pub fn message(text: impl Display) {
+    let line = one_line(&text.to_string()).into_owned() + "\n";
+    let _ = io::stderr().write_all(line.as_bytes());
+}
+
+/// Writes text on standard output; its lines stay lines.
+///
+/// # Errors
+/// [`Error::Io`] naming [`STDOUT`].
+pub fn output(text: impl Display) -> Result<()> {
+    let text = text.to_string();
+    let lines: String = text.split_inclusive('\n').map(escaped_line).collect();
+    let mut stdout = io::stdout();
+    let written = stdout.write_all(lines.as_bytes());
+    written
+        .and_then(|()| stdout.flush())
+        .map_err(Error::io(STDOUT))
+}
+
+/// Whether an error means that whoever read standard output wants no more of it, as `| head` does.
+pub fn reader_is_gone(error: &Error) -> bool {
+    matches!(error, Error::Io { path, cause }
+        if path.as_os_str() == STDOUT && cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn escaped_line(line: &str) -> String {
+    match line.strip_suffix('\n') {
+        Some(body) => one_line(body).into_owned() + "\n",
+        None => one_line(line).into_owned(),
+    }
+}
+
+/// Text whose control characters, line ends among them, are written as `\n`, `\t` or `\u{1b}`.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    Cow::Owned(text.chars().map(escaped).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown() {
+        assert_eq!(one_line("é a.wav"), "é a.wav");
+        assert_eq!(one_line("a\n\x1b[31m\u{9b}\tb"), r"a\n\u{1b}[31m\u{9b}\tb");
+        assert_eq!(escaped_line("a\x07b\n"), "a\\u{7}b\n");
+    }
+}
