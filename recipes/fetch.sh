@@ -1,6 +1,7 @@
 # Sourced by start.sh: corpora that may be fetched.
 
-# fetch URL MD5: downloads/FILE, taken up where an earlier fetch stopped. MD5 is '-' where none is published.
+# fetch URL MD5: downloads/FILE, taken up where an earlier fetch stopped. MD5 is '-' where none is published: the archive's
+# own checksum is looked at then, and its SHA-256 is said, so that two machines can be compared.
 fetch() {
   local url=$1 md5=$2 file=downloads/${1##*/}
   [ ! -e "$file" ] || return 0
@@ -11,13 +12,23 @@ fetch() {
       echo "$0: $url: expected to fetch it, found no way (see above); give the corpus with --corpus DIR" >&2
       exit 1
     fi
-    if [ "$md5" != - ] && ! has_md5 "$file.part" "$md5"; then
+    if ! is_whole "$file.part" "$md5"; then
       rm "$file.part"
-      echo "$0: $url: expected a file with MD5 $md5, found another; it was removed" >&2
+      local expected="a file with MD5 $md5"
+      [ "$md5" != - ] || expected="a whole archive"
+      echo "$0: $url: expected $expected, found another; it was removed" >&2
       exit 1
     fi
   fi
   mv "$file.part" "$file"
+}
+
+is_whole() {
+  if [ "$2" != - ]; then
+    has_md5 "$1" "$2"
+  else
+    gzip --test --quiet < "$1" && say "SHA-256 $(sha256sum < "$1" | cut -d ' ' -f 1)"
+  fi
 }
 
 has_md5() { [ -e "$1" ] && [ "$(md5sum < "$1")" = "$2  -" ]; }

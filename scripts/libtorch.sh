@@ -65,8 +65,7 @@ fetch() {
     echo "fetching libtorch $version (550 MB, once) into $target" >&2
     # The libraries do not depend on the Python that asks, so that an old or new one is no hindrance.
     "$python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
-        --python-version 3.12 --dest "$temp/wheels" \
-        "torch==$version" 'nvidia-cuda-runtime==13.0.*' 'nvidia-cuda-cupti==13.0.*' 2>"$temp/log" ||
+        --python-version 3.12 --dest "$temp/wheels" --require-hashes --requirement scripts/libtorch.txt 2>"$temp/log" ||
         die "pip cannot fetch torch==$version ($(grep -v '^$' "$temp/log" | tail -n 1)): check the network, $alternative"
     "$python" - "$temp" <<'PYTHON' || die "cannot unpack libtorch into $temp: is the disk full?"
 import pathlib, shutil, sys, zipfile

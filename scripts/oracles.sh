@@ -1,6 +1,6 @@
 #!/bin/sh
 # oracles.sh [REQUIREMENTS] prints the path of a Python that has the packages of a file, tests/requirements.txt by
-# default: $UNBRAID_PYTHON if it is set ($UNBRAID_PEERS for another file), else one that is made once in
+# default, in the versions and with the hashes of the .lock beside it (scripts/lock.sh makes that): $UNBRAID_PYTHON if it is set ($UNBRAID_PEERS for another file), else one that is made once in
 # ${XDG_CACHE_HOME:-~/.cache}/unbraid (no virtual environment is needed).
 set -eu
 
@@ -24,7 +24,8 @@ python=$(command -v python3) || die "no python3: install it (Debian: apt-get ins
 "$python" -m pip --version >/dev/null 2>&1 ||
     die "$python has no pip: install it (Debian: apt-get install python3-pip) or set $name"
 
-key=$({ cat "$requirements"; "$python" -V; } | sha256sum | cut -c 1-16)
+lock=${requirements%.txt}.lock
+key=$({ cat "$lock"; "$python" -V; } | sha256sum | cut -c 1-16)
 target=${XDG_CACHE_HOME:-${HOME:?set HOME or XDG_CACHE_HOME}/.cache}/unbraid/oracles-$key
 if [ ! -x "$target/python" ]; then
     mkdir -p "$(dirname "$target")"
@@ -32,8 +33,8 @@ if [ ! -x "$target/python" ]; then
     trap 'rm -rf "$temp"' EXIT
     trap 'exit 1' HUP INT TERM
     "$python" -m pip install --quiet --disable-pip-version-check --only-binary=:all: \
-        --no-binary=srt,openai-whisper --target "$temp/packages" -r "$requirements" 2>"$temp/log" >&2 ||
-        die "pip cannot install $requirements ($(grep -v '^$' "$temp/log" | tail -n 1)): check the network or set $name"
+        --no-binary=srt,openai-whisper --target "$temp/packages" --require-hashes -r "$lock" 2>"$temp/log" >&2 ||
+        die "pip cannot install $lock ($(grep -v '^$' "$temp/log" | tail -n 1)): check the network or set $name"
     rm -f "$temp/log"
     printf '#!/bin/sh\nPYTHONPATH=%s/packages exec %s "$@"\n' "'$target'" "'$python'" >"$temp/python"
     chmod +x "$temp/python"

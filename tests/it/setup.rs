@@ -41,7 +41,7 @@ impl Machine {
             let script = format!("scripts/{name}");
             std::fs::copy(root.join(&script), dir.path().join(&script)).unwrap();
         }
-        std::fs::write(dir.path().join("tests/requirements.txt"), "numpy\n").unwrap();
+        std::fs::write(dir.path().join("tests/requirements.lock"), "numpy\n").unwrap();
         for tool in TOOLS {
             let path = std::env::var_os("PATH").unwrap();
             let found = std::env::split_paths(&path).find(|folder| folder.join(tool).is_file());
@@ -213,7 +213,7 @@ fn references_are_fetched_or_told() {
         ),
         (
             Machine::new().with("python3", NO_NETWORK),
-            "pip cannot install tests/requirements.txt (ERROR: no route): check the network",
+            "pip cannot install tests/requirements.lock (ERROR: no route): check the network",
         ),
     ] {
         let error = machine.refusal("oracles.sh", None);
