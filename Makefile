@@ -1,7 +1,7 @@
 # make demo: from nothing to the mini recipe's report.  make test: every check there is.
 # One cargo profile (release) throughout, so that torch-sys's C++ is compiled once.
 
-.PHONY: demo test bench build setup oracles lint docs unit recipes clean
+.PHONY: demo test bench build setup oracles lint docs unit recipes fuzz clean
 
 demo: build
 	recipes/run.sh mini
@@ -16,7 +16,7 @@ setup:
 oracles:
 	@scripts/oracles.sh
 
-test: lint docs unit recipes
+test: lint docs unit recipes fuzz
 
 lint: setup
 	cargo fmt --check
@@ -60,6 +60,10 @@ recipes: build
 	recipes/run.sh speechocean762 --confs "full/phones discovered" --stage 1 --stop-stage 1; \
 	for recipe in infogan dann; do recipes/run.sh mnist/$$recipe --corpus "$$UNBRAID_CORPORA" --quick true; done; \
 	else echo 'skipped: recipes/fsdd, recipes/speechocean762, recipes/mnist: UNBRAID_CORPORA is not set' >&2; fi
+
+# A minute for each target.
+fuzz:
+	fuzz/run.sh 60
 
 # What was fetched stays in the user's cache.
 clean:
