@@ -1,23 +1,31 @@
 //! Several data directories as one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
 
 use super::files::DataFiles;
 use super::subset::apart;
 use crate::error::{Error, Result};
+use crate::io::audio::{AudioOptions, AudioSource, Pipes};
 use crate::io::lines::Entry;
 
 /// Writes the union of `sources` as `target`, every file sorted, `spk2utt` made anew. A file has to be in all
 /// sources; those that are only in some are left out and returned, as are those named in `without`.
 ///
+/// Where only some have `segments`, those of the others are made, as Kaldi's `combine_data.sh` does: each utterance
+/// is the whole of its recording. Its length is that of `utt2dur` or `reco2dur`, or else of the audio, whose commands
+/// run as `pipes` says.
+///
 /// # Errors
-/// [`Error::Key`] for a key to which two sources give different lines, [`Error::Format`] when only some have
-/// `segments`; else as reading and writing a data directory.
+/// [`Error::Key`] for a key to which two sources give different lines, and for an utterance whose length is wanted and
+/// nowhere to be had; else as reading audio, and reading and writing a data directory.
 pub fn combine(
     sources: &[PathBuf],
     target: impl AsRef<Path>,
     without: &[String],
+    pipes: Pipes,
 ) -> Result<Vec<String>> {
     let target = target.as_ref();
     let mut read = Vec::with_capacity(sources.len());
@@ -28,7 +36,9 @@ pub fn combine(
     if read.is_empty() {
         return Err(Error::option("sources", "a data directory", "none"));
     }
-    same_segments(sources, &read)?;
+    if !without.iter().any(|name| name == SEGMENTS) {
+        complete_segments(sources, &mut read, pipes)?;
+    }
     let names: BTreeSet<&String> = read.iter().flat_map(|files| files.0.keys()).collect();
     let mut combined = DataFiles::default();
     let mut left_out = Vec::new();
@@ -48,23 +58,66 @@ pub fn combine(
     Ok(left_out)
 }
 
+const SEGMENTS: &str = "segments";
+
 /// Left out of some, `segments` would make recordings of what are utterances elsewhere.
-fn same_segments(sources: &[PathBuf], read: &[DataFiles]) -> Result<()> {
-    let has = |files: &DataFiles| files.0.contains_key("segments");
-    match sources
-        .iter()
-        .zip(read)
-        .find(|(_, files)| has(files) != has(&read[0]))
-    {
-        None => Ok(()),
-        Some((source, files)) => {
-            let (expected, found) = match has(files) {
-                true => ("no file, as in the first source", "one"),
-                false => ("a file, as in the first source", "none"),
-            };
-            Err(Error::format(source.join("segments"), expected, found))
+fn complete_segments(sources: &[PathBuf], read: &mut [DataFiles], pipes: Pipes) -> Result<()> {
+    let has = |files: &DataFiles| files.0.contains_key(SEGMENTS);
+    if read.iter().any(has) {
+        for (source, files) in sources.iter().zip(read) {
+            if !has(files) {
+                let segments = whole_recordings(source, files, pipes)?;
+                files.0.insert(SEGMENTS.into(), segments);
+            }
         }
     }
+    Ok(())
+}
+
+/// A segment an utterance that is all of the recording of its name.
+fn whole_recordings(source: &Path, files: &DataFiles, pipes: Pipes) -> Result<Vec<Entry>> {
+    let table = |name: &str| -> HashMap<&str, &str> {
+        let lines = files.lines(name).iter();
+        lines
+            .map(|entry| (&entry.key[..], &entry.value[..]))
+            .collect()
+    };
+    let (lengths, recordings) = ([table("utt2dur"), table("reco2dur")], table("wav.scp"));
+    let whole = |entry: &Entry| {
+        let id = entry.key.as_str();
+        let told = lengths.iter().find_map(|table| table.get(id));
+        let seconds = match (told, recordings.get(id)) {
+            (Some(seconds), _) => seconds.to_string(),
+            (None, Some(audio)) => duration(audio, pipes)?.to_string(),
+            (None, None) => {
+                let expected = "a recording, or a length in utt2dur, to make a segment by";
+                return Err(Error::key(source.join("wav.scp"), id, expected, "none"));
+            }
+        };
+        let value = format!("{id} 0 {seconds}");
+        Ok(Entry {
+            value,
+            ..entry.clone()
+        })
+    };
+    files.lines("utt2spk").par_iter().map(whole).collect()
+}
+
+/// Seconds of the audio that a line of `wav.scp` names, by its header where that tells.
+fn duration(audio: &str, pipes: Pipes) -> Result<f64> {
+    let any_channel = AudioOptions { channel: Some(0) };
+    let mut reader = AudioSource::parse(audio).open(&any_channel, pipes)?;
+    let samples = match reader.stated_samples() {
+        Some(samples) => samples,
+        None => {
+            let mut samples = 0;
+            while let Some(block) = reader.next_block()? {
+                samples += block.len() as u64;
+            }
+            samples
+        }
+    };
+    Ok(samples as f64 / f64::from(reader.sample_rate_hz()))
 }
 
 /// The lines of all sources, sorted.
@@ -88,9 +141,10 @@ fn union(name: &str, sources: &[PathBuf], read: &[DataFiles]) -> Result<Vec<Entr
 
 #[cfg(test)]
 mod tests {
-    use super::super::DataDir;
     use super::super::made::folder;
+    use super::super::{DataDir, Segment};
     use super::*;
+    use crate::io::audio::{Waveform, write_wav};
 
     type Files<'a> = &'a [(&'a str, &'a str)];
 
@@ -99,7 +153,7 @@ mod tests {
         let sources = [a.path().to_path_buf(), b.path().to_path_buf()];
         let target = target.path().join("all");
         let without: Vec<String> = without.iter().map(ToString::to_string).collect();
-        let left_out = combine(&sources, &target, &without)?;
+        let left_out = combine(&sources, &target, &without, Pipes::Refused)?;
         Ok((DataDir::open(&target)?, left_out))
     }
 
@@ -131,10 +185,50 @@ mod tests {
             "{error}"
         );
         assert_eq!(combined(a, b, &["cmvn.scp"]).unwrap().1, ["cmvn.scp"]);
-        let c: Files = &[("utt2spk", "a-2 a\n"), ("segments", "a-2 r 0 1\n")];
-        let error = combined(a, c, &[]).unwrap_err().to_string();
+    }
+
+    #[test]
+    fn utterances_without_segments_are_whole_recordings_beside_others() {
+        let cut: Files = &[
+            ("utt2spk", "a-1 a\na-2 a\n"),
+            ("segments", "a-1 r 0 1\na-2 r 1 2\n"),
+            ("wav.scp", "r r.wav\n"),
+        ];
+        let wav = folder(&[]);
+        let wav = wav.path().join("c.wav");
+        let waveform = Waveform {
+            samples: vec![0.25; 12_345],
+            sample_rate_hz: 8000,
+        };
+        write_wav(&wav, &waveform).unwrap();
+        let scp = format!("b-1 b.wav\nb-2 {}\n", wav.display());
+        let whole: Files = &[
+            ("utt2spk", "b-1 b\nb-2 b\n"),
+            ("wav.scp", &scp),
+            ("utt2dur", "b-1 2.50\n"),
+        ];
+        for (first, second) in [(cut, whole), (whole, cut)] {
+            let (data, left_out) = combined(first, second, &[]).unwrap();
+            assert_eq!(left_out, ["utt2dur"]);
+            let segments: Vec<_> = data.segments().unwrap().iter().collect();
+            let found = |at: usize| {
+                let (id, segment): (&str, &Segment) = segments[at];
+                (id, &segment.recording[..], segment.start, segment.end)
+            };
+            assert_eq!(found(0), ("a-1", "r", 0.0, 1.0));
+            assert_eq!(found(1), ("a-2", "r", 1.0, 2.0));
+            assert_eq!(found(2), ("b-1", "b-1", 0.0, 2.5));
+            assert_eq!(found(3), ("b-2", "b-2", 0.0, 12_345.0 / 8000.0));
+        }
+        let (data, left_out) = combined(cut, whole, &["segments"]).unwrap();
+        assert_eq!(left_out, ["segments", "utt2dur"]);
+        assert!(data.segments().is_none());
+        let bare: Files = &[("utt2spk", "c-1 c\n")];
+        let error = combined(cut, bare, &[]).unwrap_err().to_string();
         assert!(
-            error.contains("segments: expected no file, as in the first source"),
+            error.ends_with(
+                "wav.scp: c-1: expected a recording, or a length in utt2dur, to make a segment by, found none"
+            ),
             "{error}"
         );
     }

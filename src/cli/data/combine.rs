@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::pipes::PipeLimit;
 use crate::dataset::combine::combine;
 
 /// Make one data directory of several.
 ///
 /// A speaker that several sources name is one speaker. A file that only some sources have is left out, and
-/// that is said; segments have to be in all or none. Two different lines for one key are an error.
+/// that is said; but where some have segments, those of the others are made: each utterance is all of its
+/// recording, as long as utt2dur, reco2dur or the audio says. Two different lines for one key are an error.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -26,10 +28,18 @@ pub struct CombineArgs {
     /// Leave a file out, as cmvn.scp; may be given again
     #[arg(long, value_name = "NAME")]
     without: Vec<String>,
+
+    /// Run the commands that wav.scp names as 'command |', where the length of their audio is wanted
+    #[arg(long)]
+    allow_pipes: bool,
+
+    #[command(flatten)]
+    limit: PipeLimit,
 }
 
 pub fn run(args: &CombineArgs) -> anyhow::Result<()> {
-    let left_out = combine(&args.sources, &args.target, &args.without)?;
+    let pipes = args.limit.pipes(args.allow_pipes);
+    let left_out = combine(&args.sources, &args.target, &args.without, pipes)?;
     for name in left_out.iter().filter(|name| !args.without.contains(name)) {
         eprintln!("unbraid: {name} is left out: not all sources have it");
     }
