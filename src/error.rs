@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 pub enum Error {
     /// The operating system refused: not found, no permission, disk full.
     // Not named `source`: its text stands in ours, and a chain of causes would tell it twice.
-    #[error("{}: {cause}", path.display())]
+    #[error("{}: {cause}{}", path.display(), advice(path, cause))]
     Io { path: PathBuf, cause: io::Error },
     /// A file's bytes are not what its format asks for.
     #[error("{}: expected {expected}, found {found}", path.display())]
@@ -66,7 +66,94 @@ pub enum Error {
 /// The library's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Files by their names, and the command that makes each, DIR being the folder that it is missing in.
+const MAKERS: &[(&str, &str)] = &[
+    ("spk2utt", "unbraid data fix DIR"),
+    (
+        "feats.scp",
+        "unbraid fbank scp:DIR/wav.scp ark,scp:DIR/feats.ark,DIR/feats.scp",
+    ),
+    (
+        "vad.scp",
+        "unbraid compute-vad scp:DIR/feats.scp ark,scp:DIR/vad.ark,DIR/vad.scp",
+    ),
+    (
+        "cmvn.scp",
+        "unbraid compute-cmvn --spk2utt DIR/spk2utt scp:DIR/feats.scp ark,scp:DIR/cmvn.ark,DIR/cmvn.scp",
+    ),
+    (
+        "ali.scp",
+        "unbraid ctm-to-ali --phones PHONES CTM DIR/feats.scp ark,scp:DIR/ali.ark,DIR/ali.scp",
+    ),
+    ("conf.toml", "unbraid train --conf CONF --exp DIR"),
+    ("inventory.json", "unbraid train --conf CONF --exp DIR"),
+    ("log.jsonl", "unbraid train --conf CONF --exp DIR"),
+    ("last", "unbraid train --conf CONF --exp DIR"),
+    (
+        "best",
+        "unbraid train --conf CONF --exp DIR, with data.valid in CONF",
+    ),
+];
+
+/// What to do about a file that is not there.
+fn advice(path: &Path, cause: &io::Error) -> String {
+    let name = path.file_name().unwrap_or_default();
+    match MAKERS.iter().find(|(made, _)| *made == name) {
+        Some((_, command)) if cause.kind() == io::ErrorKind::NotFound => {
+            let folder = path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new(".")).display().to_string();
+            format!("; make it with '{}'", command.replace("DIR", &folder))
+        }
+        _ => String::new(),
+    }
+}
+
 impl Error {
+    /// What is wrong, without its place: the same for all that fail alike.
+    pub fn reason(&self) -> String {
+        match self {
+            Error::Io { cause, .. } => cause.to_string(),
+            Error::Format {
+                expected, found, ..
+            }
+            | Error::Line {
+                expected, found, ..
+            }
+            | Error::Key {
+                expected, found, ..
+            } => format!("expected {expected}, found {found}"),
+            other => other.to_string(),
+        }
+    }
+
+    /// The entry that it is about, where it is about one.
+    pub fn entry(&self) -> Option<&str> {
+        match self {
+            Error::Key { key, .. } => Some(key),
+            _ => None,
+        }
+    }
+
+    /// An [`Error::Option`] of a key of a configuration's table, named from the top of the file as `--set` takes it. One
+    /// that names the table, or is named from the top, stays as it is.
+    pub fn in_table(self, table: &str) -> Error {
+        const TOP: [&str; 4] = ["data.", "view.", "method.", "train."];
+        match self {
+            Error::Option {
+                option,
+                expected,
+                found,
+            } if !TOP.iter().any(|top| option.starts_with(top))
+                && !option.starts_with(&format!("{table}.")) =>
+            {
+                Error::option(format!("{table}.{option}"), expected, found)
+            }
+            other => other,
+        }
+    }
+
     /// An [`Error::Io`] at `path`, for `map_err`.
     pub fn io(path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Error {
         let path = path.as_ref().to_path_buf();
@@ -127,5 +214,44 @@ impl Error {
             expected: expected.into(),
             found: found.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_file_says_what_makes_it() {
+        let missing = |path: &str, kind: io::ErrorKind| Error::io(path)(kind.into()).to_string();
+        let told = missing("data/x/feats.scp", io::ErrorKind::NotFound);
+        assert!(
+            told.starts_with("data/x/feats.scp: ")
+                && told.ends_with("make it with 'unbraid fbank scp:data/x/wav.scp ark,scp:data/x/feats.ark,data/x/feats.scp'"),
+            "{told}"
+        );
+        let told = missing("spk2utt", io::ErrorKind::NotFound);
+        assert!(
+            told.ends_with("make it with 'unbraid data fix .'"),
+            "{told}"
+        );
+        for told in [
+            missing("data/x/feats.scp", io::ErrorKind::PermissionDenied),
+            missing("data/x/own.scp", io::ErrorKind::NotFound),
+        ] {
+            assert!(!told.contains("make it"), "{told}");
+        }
+    }
+
+    #[test]
+    fn keys_are_named_from_the_top() {
+        let named = |option: &str, table: &str| match Error::option(option, "", "").in_table(table)
+        {
+            Error::Option { option, .. } => option,
+            other => panic!("{other}"),
+        };
+        assert_eq!(named("channels", "method"), "method.channels");
+        assert_eq!(named("model.baseline", "model"), "model.baseline");
+        assert_eq!(named("data.labels", "method"), "data.labels");
     }
 }

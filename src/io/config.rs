@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use crate::error::{Error, Result};
+use crate::io::lines::{line_of, read_text};
 
 /// Reads options from a file whose keys all have to be known ones.
 ///
@@ -16,22 +17,7 @@ use crate::error::{Error, Result};
 /// another type.
 pub fn read_toml<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<T> {
     let path = path.as_ref();
-    let text = read_text(path)?;
-    toml::from_str(&text).map_err(|error| wrong_toml(path, text.as_bytes(), &error))
-}
-
-fn read_text(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let line = line_of(error.as_bytes(), error.utf8_error().valid_up_to());
-        Error::line(path, line, "UTF-8 text", "other bytes")
-    })
-}
-
-fn wrong_toml(path: &Path, text: &[u8], error: &toml::de::Error) -> Error {
-    let line = line_of(text, error.span().map_or(0, |span| span.start));
-    let found = error.message().trim().replace('\n', "; ");
-    Error::line(path, line, "known keys with values of their types", found)
+    Document::read(path)?.options(&[])
 }
 
 /// A TOML file some of whose keys say how the others are to be read.
@@ -49,9 +35,10 @@ impl Document {
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let text = read_text(&path)?;
-        let document = Self { path, text };
-        DeTable::parse(&document.text).map_err(|error| document.wrong(&error))?;
-        Ok(document)
+        match DeTable::parse(&text) {
+            Ok(_) => Ok(Self { path, text }),
+            Err(error) => Err(no_toml(&path, &text, &error)),
+        }
     }
 
     /// The file.
@@ -64,8 +51,7 @@ impl Document {
     /// # Errors
     /// [`Error::Key`] when it is not a string.
     pub fn tag(&self, key: &str) -> Result<Option<String>> {
-        let table = DeTable::parse(&self.text).map_err(|error| self.wrong(&error))?;
-        match table.get_ref().get(key).map(|value| value.get_ref()) {
+        match self.spanned()?.get(key).map(|value| value.get_ref()) {
             None => Ok(None),
             Some(DeValue::String(name)) => Ok(Some(name.to_string())),
             Some(other) => {
@@ -80,24 +66,189 @@ impl Document {
     /// # Errors
     /// [`Error::Line`] for an unknown key or a value of another type.
     pub fn over<T: Serialize + DeserializeOwned>(&self, base: &T, left_out: &[&str]) -> Result<T> {
-        let mut table = DeTable::parse(&self.text).map_err(|error| self.wrong(&error))?;
-        for key in left_out {
-            table.get_mut().remove(*key);
-        }
         // Read by itself, so that what is wrong is told with its line.
-        T::deserialize(toml::de::Deserializer::from(table)).map_err(|error| self.wrong(&error))?;
-        let whole: Table = toml::from_str(&self.text).map_err(|error| self.wrong(&error))?;
+        self.options::<T>(left_out)?;
         let mut merged = Table::try_from(base).map_err(|error| {
             let expected = "options that TOML can hold";
             Error::format(&self.path, expected, error.to_string())
         })?;
-        merged.extend((whole.into_iter()).filter(|(key, _)| !left_out.contains(&key.as_str())));
-        merged.try_into().map_err(|error| self.wrong(&error))
+        merged.extend(self.table(left_out)?);
+        let table = merged.clone();
+        merged
+            .try_into()
+            .map_err(|error| self.wrong::<T>(&table, &error))
     }
 
-    fn wrong(&self, error: &toml::de::Error) -> Error {
-        wrong_toml(&self.path, self.text.as_bytes(), error)
+    /// The options of the file, but for the keys `left_out`.
+    fn options<T: DeserializeOwned>(&self, left_out: &[&str]) -> Result<T> {
+        let table = self.table(left_out)?;
+        T::deserialize(table.clone()).map_err(|error| self.wrong::<T>(&table, &error))
     }
+
+    fn table(&self, left_out: &[&str]) -> Result<Table> {
+        let mut table: Table =
+            toml::from_str(&self.text).map_err(|error| no_toml(&self.path, &self.text, &error))?;
+        table.retain(|key, _| !left_out.contains(&key));
+        Ok(table)
+    }
+
+    fn spanned(&self) -> Result<DeTable<'_>> {
+        let table = DeTable::parse(&self.text);
+        let table = table.map_err(|error| no_toml(&self.path, &self.text, &error))?;
+        Ok(table.into_inner())
+    }
+
+    /// An error of the key that `table` cannot be read for, at its line.
+    fn wrong<T: DeserializeOwned>(&self, table: &Table, error: &toml::de::Error) -> Error {
+        let keys = culprit::<T>(table, error.message());
+        let place = self.spanned().map_or(0, |table| place_of(&table, &keys));
+        let message = error.message().trim().replace('\n', "; ");
+        let found = match keys.is_empty() {
+            true => message,
+            false => format!("{}: {message}", keys.join(".")),
+        };
+        let line = line_of(self.text.as_bytes(), place);
+        Error::line(
+            &self.path,
+            line,
+            "known keys with values of their types",
+            found,
+        )
+    }
+}
+
+/// What is wrong with a text that is not TOML.
+fn no_toml(path: &Path, text: &str, error: &toml::de::Error) -> Error {
+    let offset = error.span().map_or(0, |span| span.start);
+    let line = line_of(text.as_bytes(), offset);
+    let key = text
+        .lines()
+        .nth(line - 1)
+        .and_then(|line| line.split_once('='));
+    let found = match key.map(|(key, _)| key.trim()) {
+        Some(key) if key.contains(' ') && !key.contains(['"', '\'', '#', '.']) => {
+            format!("a key with a space, '{key}'")
+        }
+        _ => error.message().trim().replace('\n', "; "),
+    };
+    Error::line(path, line, "TOML, as 'key = value' and '[table]'", found)
+}
+
+/// The path of the key that `table` cannot be read as a `T` for, which `message` says: the deepest one without which
+/// nothing, or something else, is wrong. Serde tells no place inside tables that it reads by the value of one of their keys.
+fn culprit<T: DeserializeOwned>(table: &Table, message: &str) -> Vec<String> {
+    let mut path: Vec<String> = Vec::new();
+    loop {
+        let mut doubtful = None;
+        let mut found = None;
+        for key in keys_at(table, &path) {
+            path.push(key);
+            let (less, taken) = without(table, &path);
+            let key = path.pop().unwrap_or_default();
+            match T::deserialize(less).err() {
+                Some(error) if error.message() == message => {}
+                Some(error) if error.message().contains(&format!("missing field `{key}`")) => {
+                    // It may be missed for its own sake: what the message quotes goes before. A field is missing in a
+                    // table alone.
+                    let taken = taken.unwrap_or(Value::Boolean(false));
+                    let quoted = message.contains(&plain(&taken));
+                    let of_table = taken.is_table() || taken.is_array();
+                    if quoted
+                        || (doubtful.is_none() && (of_table || !message.contains("missing field")))
+                    {
+                        doubtful = Some(key);
+                    }
+                }
+                _ => {
+                    found = Some(key);
+                    break;
+                }
+            }
+        }
+        match found.or(doubtful) {
+            Some(key) => path.push(key),
+            None => return path,
+        }
+    }
+}
+
+/// A value as messages quote it.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    }
+}
+
+/// What can be gone into at the end of a path: keys of a table, or the places of tables in a list.
+fn keys_at(table: &Table, path: &[String]) -> Vec<String> {
+    let mut value = &Value::Table(table.clone());
+    for key in path {
+        let inner = match value {
+            Value::Table(table) => table.get(key),
+            Value::Array(list) => key.parse::<usize>().ok().and_then(|at| list.get(at)),
+            _ => None,
+        };
+        match inner {
+            Some(inner) => value = inner,
+            None => return Vec::new(),
+        }
+    }
+    match value {
+        Value::Table(table) => table.keys().cloned().collect(),
+        Value::Array(list) if list.iter().any(Value::is_table) => {
+            (0..list.len()).map(|at| at.to_string()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A copy of `table` without what stands at the end of a path, and what that was.
+fn without(table: &Table, path: &[String]) -> (Table, Option<Value>) {
+    let mut copy = Value::Table(table.clone());
+    let mut place = Some(&mut copy);
+    let (last, before) = path.split_last().expect("a path of one key at least");
+    for key in before {
+        place = place.and_then(|value| inside(value, key));
+    }
+    let taken = match place {
+        Some(Value::Table(table)) => table.remove(last),
+        Some(Value::Array(list)) => {
+            let at = last.parse::<usize>().ok().filter(|at| *at < list.len());
+            at.map(|at| list.remove(at))
+        }
+        _ => None,
+    };
+    match copy {
+        Value::Table(table) => (table, taken),
+        _ => (Table::new(), taken),
+    }
+}
+
+/// The byte at which the last key of a path stands that the file has.
+fn place_of(table: &DeTable, path: &[String]) -> usize {
+    let mut offset = 0;
+    let mut value: Option<&DeValue> = None;
+    for key in path {
+        let (span, inner) = match value {
+            None => match table.get_key_value(key.as_str()) {
+                Some((key, inner)) => (key.span(), inner.get_ref()),
+                None => return offset,
+            },
+            Some(DeValue::Table(table)) => match table.get_key_value(key.as_str()) {
+                Some((key, inner)) => (key.span(), inner.get_ref()),
+                None => return offset,
+            },
+            Some(DeValue::Array(list)) => match key.parse().ok().and_then(|at: usize| list.get(at))
+            {
+                Some(inner) => (inner.span(), inner.get_ref()),
+                None => return offset,
+            },
+            Some(_) => return offset,
+        };
+        (offset, value) = (span.start, Some(inner));
+    }
+    offset
 }
 
 /// `options` with one value instead of its own: `KEY.PATH=VALUE`, the value in TOML's syntax. A table that is set is
@@ -115,8 +266,13 @@ pub fn with_setting<T: Serialize + DeserializeOwned>(options: &T, setting: &str)
         .split_once('=')
         .ok_or_else(|| wrong(form, "no '='"))?;
     let keys: Vec<&str> = path.split('.').map(str::trim).collect();
-    if keys.iter().any(|key| key.is_empty()) {
-        return Err(wrong(form, "an empty key"));
+    match keys
+        .iter()
+        .find(|key| key.is_empty() || key.contains(char::is_whitespace))
+    {
+        Some(&"") => return Err(wrong(form, "an empty key")),
+        Some(key) => return Err(wrong(form, &format!("a key with a space, '{key}'"))),
+        None => {}
     }
     let value = parse_value(text).ok_or_else(|| {
         let expected = "a TOML value behind '=' (a string in quotes, as key=\"value\")";
@@ -174,12 +330,6 @@ fn inside<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut Value> {
     }
 }
 
-/// The line, from 1, of the byte at `offset`.
-fn line_of(bytes: &[u8], offset: usize) -> usize {
-    let before = &bytes[..offset.min(bytes.len())];
-    1 + before.iter().filter(|&&byte| byte == b'\n').count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,6 +379,7 @@ mod tests {
         for (setting, found) in [
             ("inner.steps", "expected KEY.PATH=VALUE, found no '='"),
             ("inner..steps=1", "found an empty key"),
+            ("inner.no steps=1", "found a key with a space, 'no steps'"),
             ("inner.stepz=1", "unknown field `stepz`"),
             ("iner.steps=1", "unknown field `iner`"),
             (
@@ -267,10 +418,117 @@ mod tests {
         read_toml(file.path())
     }
 
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Tagged {
+        run: Run,
+        #[serde(default)]
+        inner: Inner,
+        sampler: Sampler,
+        #[serde(default)]
+        critics: Vec<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+    #[allow(dead_code)]
+    enum Sampler {
+        Utterances {
+            batch: usize,
+        },
+        Speakers {
+            speakers: usize,
+            more: Option<Inner>,
+        },
+    }
+
+    #[test]
+    fn the_key_is_named_wherever_it_stands() {
+        let good = "[sampler]\nkind = \"speakers\"\nspeakers = 4\n\n[run]\nname = \"a\"\nrate = 1.0\n\n[[critics]]\nsteps = 1\n\n\
+                    [[critics]]\nsteps = 2\n";
+        let read = |from: &str, to: &str| {
+            assert!(good.contains(from), "{from}");
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), good.replace(from, to)).unwrap();
+            read_toml::<Tagged>(file.path()).map_err(|error| {
+                let told = error.to_string();
+                told.replace(&file.path().display().to_string(), "f")
+            })
+        };
+        assert!(read("", "").is_ok());
+        for (from, to, line, found) in [
+            (
+                "speakers = 4",
+                "speakers = \"x\"",
+                3,
+                "sampler.speakers: invalid type",
+            ),
+            (
+                "speakers = 4",
+                "speakers = -1",
+                3,
+                "sampler.speakers: invalid value",
+            ),
+            (
+                "speakers = 4",
+                "speakers = 4\nspeakerz = 5",
+                4,
+                "sampler.speakerz: unknown field `speakerz`",
+            ),
+            (
+                "speakers = 4",
+                "speakers = 4\nmore = {steps = 1, stepz = 2}",
+                4,
+                "sampler.more.stepz: unknown field",
+            ),
+            (
+                "\"speakers\"",
+                "\"speaker\"",
+                2,
+                "sampler.kind: unknown variant `speaker`",
+            ),
+            (
+                "kind = \"speakers\"\n",
+                "",
+                1,
+                "sampler: missing field `kind`",
+            ),
+            ("speakers = 4\n", "", 1, "sampler: missing field `speakers`"),
+            ("rate = 1.0", "rate = \"fast\"", 7, "run.rate: invalid type"),
+            (
+                "rate = 1.0",
+                "rate = 1.0\n[run.inner]\nalso = \"x\"",
+                9,
+                "run.inner.also: invalid type",
+            ),
+            (
+                "steps = 2",
+                "steps = \"x\"",
+                13,
+                "critics.1.steps: invalid type",
+            ),
+            ("[run]", "[runs]", 5, "runs: unknown field `runs`"),
+            (
+                "rate = 1.0",
+                "the rate = 1.0",
+                7,
+                "found a key with a space, 'the rate'",
+            ),
+        ] {
+            let told = read(from, to).unwrap_err();
+            assert!(
+                told.starts_with(&format!("f:{line}: ")) && told.contains(found),
+                "{told}"
+            );
+        }
+    }
+
     #[test]
     fn the_line_is_named() {
         assert_eq!(read(b"# none\n").unwrap().bins, 0);
         assert_eq!(read(b"bins = 4").unwrap().bins, 4);
+        assert_eq!(read(b"\xef\xbb\xbfbins = 4\r\n").unwrap().bins, 4);
         for (content, place, found) in [
             (&b"\nbinz = 4\n"[..], ":2: ", "unknown field `binz`"),
             (b"bins = 'x'\n", ":1: ", "invalid type"),

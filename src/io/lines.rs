@@ -7,6 +7,35 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
+/// U+FEFF in UTF-8, which some editors put at the head of a file. It is no part of the text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The bytes of a text, or of its first line, without a byte order mark at their head.
+pub fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
+}
+
+/// Reads a text file whole, without a byte order mark.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be read; [`Error::Line`] for a line that is not UTF-8.
+pub fn read_text(path: impl AsRef<Path>) -> Result<String> {
+    let path = path.as_ref();
+    let mut bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let mark = bytes.len() - without_mark(&bytes).len();
+    bytes.drain(..mark);
+    String::from_utf8(bytes).map_err(|error| {
+        let line = line_of(error.as_bytes(), error.utf8_error().valid_up_to());
+        Error::line(path, line, "UTF-8 text", "other bytes")
+    })
+}
+
+/// The line, from 1, of the byte at `offset`.
+pub fn line_of(bytes: &[u8], offset: usize) -> usize {
+    let before = &bytes[..offset.min(bytes.len())];
+    1 + before.iter().filter(|&&byte| byte == b'\n').count()
+}
+
 /// One line of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -66,11 +95,13 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// Parses one line, without its newline; `path` and `line` are for messages.
+/// Parses one line, without its newline; `path` and `line` are for messages. The first may begin with a byte order
+/// mark, and any may end with a carriage return.
 ///
 /// # Errors
 /// [`Error::Line`] when it is empty or not UTF-8.
 pub fn parse_line(path: &Path, line: usize, raw: &[u8]) -> Result<Entry> {
+    let raw = if line == 1 { without_mark(raw) } else { raw };
     let text = std::str::from_utf8(raw)
         .map_err(|_| Error::line(path, line, "UTF-8 text", "other bytes"))?
         .trim();
@@ -103,7 +134,7 @@ pub struct LineBlocks {
 pub struct LineBlock {
     /// The number of the first of them, from 1.
     pub first: usize,
-    /// At least one, without their newlines.
+    /// At least one, without their newlines, carriage returns before them, and a byte order mark at the file's head.
     pub lines: Vec<String>,
 }
 
@@ -156,13 +187,20 @@ impl LineBlocks {
         let fault = |expected: String, found: &str| {
             Err(Error::line(&self.path, self.lines, expected, found))
         };
-        if bytes.last() == Some(&b'\n') {
-            bytes.pop();
-        } else if bytes.len() > LONGEST_LINE {
-            return fault(format!("at most {LONGEST_LINE} bytes"), "more");
-        }
-        match String::from_utf8(bytes) {
-            Ok(line) => Ok(Some(line)),
+        let line = match bytes.strip_suffix(b"\n") {
+            Some(line) => line,
+            None if bytes.len() > LONGEST_LINE => {
+                return fault(format!("at most {LONGEST_LINE} bytes"), "more");
+            }
+            None => &bytes,
+        };
+        let line = if self.lines == 1 {
+            without_mark(line)
+        } else {
+            line
+        };
+        match std::str::from_utf8(line.strip_suffix(b"\r").unwrap_or(line)) {
+            Ok(line) => Ok(Some(line.to_string())),
             Err(_) => fault("UTF-8 text".into(), "other bytes"),
         }
     }
@@ -190,6 +228,8 @@ mod tests {
             (4, &["d".to_string()][..])
         );
         assert_eq!(read(b"", 3).unwrap(), []);
+        let foreign = read(b"\xef\xbb\xbfa\r\n\xef\xbb\xbfb\r\n", 3).unwrap();
+        assert_eq!(foreign[0].lines, ["a", "\u{feff}b"]);
         let long = [b'x'; LONGEST_LINE + 1];
         assert!(read(&long[1..], 1).is_ok());
         let error = read(&[b"a\n", &long[..]].concat(), 9)
@@ -221,6 +261,22 @@ mod tests {
         );
         assert_eq!((entries[1].key.as_str(), entries[1].line), ("d", 2));
         assert!(read(b"").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_key() {
+        let entries = read(b"\xef\xbb\xbfa b\r\nc d\r\n").unwrap();
+        let found: Vec<_> = (entries.iter().map(|e| (&e.key[..], &e.value[..]))).collect();
+        assert_eq!(found, [("a", "b"), ("c", "d")]);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"\xef\xbb\xbf[a]\n").unwrap();
+        assert_eq!(read_text(file.path()).unwrap(), "[a]\n");
+        std::fs::write(file.path(), b"\xef\xbb\xbf[a]\n\xff").unwrap();
+        let error = read_text(file.path()).unwrap_err().to_string();
+        assert!(
+            error.ends_with(":2: expected UTF-8 text, found other bytes"),
+            "{error}"
+        );
     }
 
     #[test]

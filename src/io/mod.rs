@@ -8,6 +8,7 @@ pub mod config;
 pub mod foreign;
 pub mod idx;
 pub mod interrupt;
+pub mod json;
 pub mod kaldi;
 pub mod lines;
 pub mod lock;

@@ -6,8 +6,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::table::Table;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::eval::images::score::Score;
+use crate::io::json;
 
 /// What `unbraid evaluate --out` wrote of one training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,11 +26,9 @@ impl ScoreReport {
     /// Reads a report.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Format`] naming the file.
+    /// [`crate::Error::Io`] or [`crate::Error::Line`] naming the file.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-        serde_json::from_str(&text)
-            .map_err(|error| Error::format(path, "what unbraid evaluate writes", error.to_string()))
+        json::read(path, "what unbraid evaluate writes")
     }
 }
 

@@ -6,8 +6,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::table::Table;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::eval::probe::{ProbeResult, Target};
+use crate::io::json;
 
 /// A strand over several runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,11 +28,9 @@ pub struct SummaryRow {
 /// Reads the JSON that `unbraid probe` wrote.
 ///
 /// # Errors
-/// [`Error::Io`], or [`Error::Format`] for another content.
+/// [`crate::Error::Io`], or [`crate::Error::Line`] for another content.
 pub fn read_results(path: &Path) -> Result<Vec<ProbeResult>> {
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-    serde_json::from_str(&text)
-        .map_err(|e| Error::format(path, "results of unbraid probe", e.to_string()))
+    json::read(path, "results of unbraid probe")
 }
 
 /// Puts the results of runs of configuration `name` together, by strand and target.

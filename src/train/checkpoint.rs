@@ -12,8 +12,8 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use super::Player;
 use crate::error::{Error, Result};
-use crate::io::atomic;
 use crate::io::scratch::Scratch;
+use crate::io::{atomic, json};
 
 /// The numbers beside the tensors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -162,9 +162,7 @@ pub fn newest(experiment: &Path) -> Result<Option<PathBuf>> {
 /// [`Error::Io`] or [`Error::Format`] naming the file.
 pub fn read_state(folder: &Path) -> Result<State> {
     let path = folder.join("state.json");
-    let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
-    serde_json::from_str(&text)
-        .map_err(|e| Error::format(&path, "a checkpoint's state", e.to_string()))
+    json::read(path, "a checkpoint's state")
 }
 
 /// Fills `players` with the weights of a checkpoint folder (averages, where the run kept them).

@@ -10,9 +10,9 @@ use toml::Value;
 
 use super::checkpoint;
 use crate::error::{Error, Result};
-use crate::io::atomic;
 use crate::io::config::read_toml;
 use crate::io::lock::Lock;
+use crate::io::{atomic, json};
 
 /// An experiment's folder.
 #[derive(Debug, Clone)]
@@ -149,10 +149,7 @@ impl Experiment {
     /// # Errors
     /// [`Error::Io`] or [`Error::Format`] naming the file.
     pub fn read_json<V: DeserializeOwned>(&self, name: &str) -> Result<V> {
-        let path = self.path.join(name);
-        let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
-        serde_json::from_str(&text)
-            .map_err(|e| Error::format(&path, "what the trainer saved", e.to_string()))
+        json::read(self.path.join(name), "what the trainer saved")
     }
 }
 
@@ -171,7 +168,7 @@ fn first_difference(
             })
         }
         (Some(Value::Array(a)), Some(Value::Array(b))) => (0..a.len().max(b.len()))
-            .find_map(|i| first_difference(&format!("{name}[{i}]"), a.get(i), b.get(i))),
+            .find_map(|i| first_difference(&format!("{name}.{i}"), a.get(i), b.get(i))),
         (a, b) if a == b => None,
         (a, b) => {
             let show = |value: Option<&Value>| value.map_or("nothing".into(), ToString::to_string);

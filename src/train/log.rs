@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::events::EventWriter;
 use crate::error::{Error, Result};
-use crate::io::atomic;
+use crate::io::lines::read_text;
+use crate::io::{atomic, json};
 
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,15 +81,12 @@ impl Log {
 /// # Errors
 /// [`Error::Io`] naming the file; [`Error::Line`] for a line that is no log line.
 pub fn read(path: &Path) -> Result<Vec<LogLine>> {
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    let text = read_text(path)?;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     whole
         .lines()
         .enumerate()
-        .map(|(index, line)| {
-            serde_json::from_str(line)
-                .map_err(|e| Error::line(path, index + 1, "a log line of JSON", e.to_string()))
-        })
+        .map(|(index, line)| json::parse(line, path, index + 1, "a log line"))
         .collect()
 }
 

@@ -116,7 +116,7 @@ fn what_is_wrong_is_told_in_one_line_and_nothing_is_left() {
         (
             &["ark:-", to],
             b"u \0BSM ",
-            "expected a matrix (FM, DM, CM, CM2 or CM3), found 'SM'",
+            "expected a matrix, found an object of type 'SM'",
         ),
         (
             &["ark:-", "ark:no/out.ark"],

@@ -381,7 +381,7 @@ fn what_is_wrong_is_told_in_one_line() {
         ),
         (
             &["score", "scp:z.scp", "--ali=ali.scp"],
-            "z.ark: u000: expected an integer vector, found 'FM'",
+            "z.ark: u000: expected an integer vector, found a matrix",
         ),
     ];
     for (args, expected) in cases {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use crate::error::{Error, Result};
+use crate::io::lines::without_mark;
 
 /// The longest line that is taken, in bytes.
 const LONGEST_LINE: u64 = 1 << 16;
@@ -230,7 +231,12 @@ impl<'a, R: BufRead> Parser<'a, R> {
             let expected = format!("a line of less than {LONGEST_LINE} bytes");
             return Err(self.refuse(expected, "more"));
         }
-        match String::from_utf8(bytes) {
+        let bytes = if self.number == 1 {
+            without_mark(&bytes)
+        } else {
+            &bytes
+        };
+        match std::str::from_utf8(bytes) {
             Ok(line) => Ok(Some(line.trim().to_string())),
             Err(_) => Err(self.refuse("UTF-8 text", "other bytes")),
         }
@@ -278,6 +284,14 @@ pub(super) mod tests {
                 "{context:?} {word}: {found}"
             );
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_carriage_returns_are_no_part_of_a_model() {
+        let foreign = MODEL
+            .replace("made by hand\n\n", "\u{feff}")
+            .replace('\n', "\r\n");
+        assert_eq!(read(&foreign).unwrap().grams, read(MODEL).unwrap().grams);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(super) enum Format {
 
 /// What stands behind the token: least number, range, shape.
 pub(super) struct Header {
-    format: Format,
+    pub(super) format: Format,
     min: f32,
     range: f32,
     pub(super) rows: usize,

@@ -89,6 +89,37 @@ impl OpenFiles {
         read(&mut Input::new(&mut reader, path, key))
     }
 
+    /// Sees whether the object of `key` lies whole in its file, by its header where it is binary; text has to begin, and
+    /// what a command writes is not looked at.
+    pub(super) fn check(&self, key: &str, place: &Place) -> Result<()> {
+        if !matches!(place.location, Location::File { .. }) {
+            return Ok(());
+        }
+        let size = self.with_input(key, place, 64, |input| match input.peek()? {
+            Some(0) => object::binary_size(input),
+            Some(_) => Ok(1),
+            None => Err(input.fault("an object", "the end of the file")),
+        })?;
+        self.refuse_cut(key, place, size)
+    }
+
+    /// Refuses an object of so many bytes that its file ends before.
+    pub(super) fn refuse_cut(&self, key: &str, place: &Place, bytes: u64) -> Result<()> {
+        let Location::File { path, offset } = &place.location else {
+            return Ok(());
+        };
+        let file = self.get(path)?.metadata().map_err(Error::io(path))?;
+        let left = file.len().saturating_sub(*offset);
+        match file.is_file() && left < bytes {
+            true => {
+                let expected = format!("{bytes} bytes from byte {offset} on");
+                let found = format!("the end of the file after {left}");
+                Err(Error::key(path, key, expected, found))
+            }
+            false => Ok(()),
+        }
+    }
+
     /// The file, opened now or kept from before.
     fn get(&self, path: &Arc<Path>) -> Result<Arc<File>> {
         // A panic elsewhere leaves the list whole: it is only pushed to and removed from.

@@ -99,6 +99,7 @@ impl<'a> Input<'a> {
                 byte if byte.is_ascii_alphanumeric() && token.len() < 8 => {
                     token.push(char::from(byte));
                 }
+                4 if token.is_empty() => return Err(self.fault(expected, "integers")),
                 byte => {
                     let found = format!("{token:?} and the byte {byte}");
                     return Err(self.fault(expected, found));

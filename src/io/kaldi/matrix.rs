@@ -6,7 +6,7 @@ use ndarray::{Array2, s};
 use super::compressed::{self, Compression, Format};
 use super::input::Input;
 use super::mismatch::{Mismatch, header_size};
-use super::object::KaldiObject;
+use super::object::{KaldiObject, kind_of};
 use super::range::Range;
 use super::real::Real;
 use super::text;
@@ -113,14 +113,21 @@ pub(super) fn text_end(empty: bool) -> &'static [u8] {
 
 /// Reads from behind `\0B` to the numbers.
 pub(super) fn read_header(input: &mut Input) -> Result<Header> {
-    const EXPECTED: &str = "a matrix (FM, DM, CM, CM2 or CM3)";
-    let layout = match input.token(EXPECTED)?.as_str() {
+    let token = input.token(EXPECTED)?;
+    read_sizes(&token, input)
+}
+
+const EXPECTED: &str = "a matrix";
+
+/// Reads from behind the token to the numbers.
+pub(super) fn read_sizes(token: &str, input: &mut Input) -> Result<Header> {
+    let layout = match token {
         "FM" => Layout::Single,
         "DM" => Layout::Double,
         "CM" => Layout::Compressed(compressed::read_header(input, Format::ColumnHeaders)?),
         "CM2" => Layout::Compressed(compressed::read_header(input, Format::TwoByte)?),
         "CM3" => Layout::Compressed(compressed::read_header(input, Format::OneByte)?),
-        other => return Err(input.fault(EXPECTED, format!("'{other}'"))),
+        other => return Err(input.fault(EXPECTED, kind_of(other))),
     };
     let (rows, cols) = match &layout {
         Layout::Compressed(header) => (header.rows, header.cols),
@@ -138,6 +145,22 @@ pub(super) fn read_header(input: &mut Input) -> Result<Header> {
         return Err(input.fault("rows and columns, or neither", found));
     }
     Ok(Header { layout, rows, cols })
+}
+
+impl Header {
+    /// Bytes of the whole matrix, from `\0B` on.
+    pub(super) fn size(&self) -> u64 {
+        let (cols, numbers) = (self.cols as u64, self.rows as u64 * self.cols as u64);
+        match &self.layout {
+            Layout::Single => 15 + 4 * numbers,
+            Layout::Double => 15 + 8 * numbers,
+            Layout::Compressed(header) => match header.format {
+                Format::ColumnHeaders => 21 + 8 * cols + numbers,
+                Format::TwoByte => 22 + 2 * numbers,
+                Format::OneByte => 22 + numbers,
+            },
+        }
+    }
 }
 
 pub(super) fn read_singles(input: &mut Input, count: u64) -> Result<Vec<f32>> {

@@ -31,7 +31,7 @@ pub use input::Input;
 pub use mismatch::Mismatch;
 pub use object::KaldiObject;
 pub use range::Range;
-pub use reader::{ReadOptions, TableReader};
+pub use reader::{ReadOptions, TableReader, read_bare};
 pub use rows::RowSpool;
 pub use scp::ScpTable;
 pub use specifier::{ReadFlags, ReadFrom, ReadSpecifier, WriteFlags, WriteSpecifier, WriteTo};

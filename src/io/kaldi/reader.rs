@@ -84,10 +84,33 @@ impl<T> Iterator for TableReader<T> {
     }
 }
 
+/// Reads the one object that a file, `file:offset` or `command |` holds without a key, as Kaldi's tools for single
+/// matrices write it.
+///
+/// # Errors
+/// [`Error::Option`] for a name that is none, [`Error::Io`] for what cannot be opened, [`Error::Key`] for what is not a
+/// `T`, breaks off or goes on.
+pub fn read_bare<T: KaldiObject>(name: &str, options: ReadOptions) -> Result<T> {
+    let location = Location::parse(name)
+        .map_err(|found| Error::option(format!("'{name}'"), "a name to read from", found))?;
+    let (mut stream, path) = (
+        location::open(&location, options.allow_pipes)?,
+        location.path(),
+    );
+    let mut input = Input::new(&mut stream, &path, "the object");
+    let value = object::read(&mut input)?;
+    match (&location, input.peek()?) {
+        // Behind an offset of an archive its other entries follow.
+        (Location::File { offset: 1.., .. }, _) | (_, None) => Ok(value),
+        (_, Some(_)) => Err(input.fault("one object without a key", "more behind it")),
+    }
+}
+
 /// An archive from its beginning to its end.
 struct ArkEntries<T> {
     stream: Box<dyn BufRead + Send>,
     path: PathBuf,
+    begun: bool,
     permissive: bool,
     over: bool,
     object: PhantomData<fn() -> T>,
@@ -98,6 +121,7 @@ impl<T: KaldiObject> ArkEntries<T> {
         Self {
             stream,
             path,
+            begun: false,
             permissive: flags.permissive,
             over: false,
             object: PhantomData,
@@ -105,7 +129,8 @@ impl<T: KaldiObject> ArkEntries<T> {
     }
 
     fn read(&mut self) -> Result<Option<(String, T)>> {
-        let Some(key) = read_key(&mut self.stream, &self.path)? else {
+        let first = !std::mem::replace(&mut self.begun, true);
+        let Some(key) = read_key(&mut self.stream, &self.path, first)? else {
             return Ok(None);
         };
         let value = object::read(&mut Input::new(&mut self.stream, &self.path, &key))?;
@@ -126,8 +151,9 @@ impl<T: KaldiObject> Iterator for ArkEntries<T> {
     }
 }
 
-/// Reads a key and the space or tab behind it; a newline stays, as the text of an empty object.
-fn read_key(stream: &mut dyn BufRead, path: &Path) -> Result<Option<String>> {
+/// Reads a key and the space or tab behind it; a newline stays, as the text of an empty object. Before the first of a
+/// file a byte order mark is passed over.
+fn read_key(stream: &mut dyn BufRead, path: &Path, first: bool) -> Result<Option<String>> {
     let mut input = Input::new(stream, path, "");
     while matches!(input.peek()?, Some(byte) if byte.is_ascii_whitespace()) {
         input.skip();
@@ -145,6 +171,7 @@ fn read_key(stream: &mut dyn BufRead, path: &Path) -> Result<Option<String>> {
             byte => {
                 let found = match byte {
                     None => "the end of the file",
+                    Some(0) if first && key.is_empty() => "an object without a key",
                     Some(0) => "a zero byte",
                     Some(_) => "a longer one",
                 };
@@ -153,6 +180,9 @@ fn read_key(stream: &mut dyn BufRead, path: &Path) -> Result<Option<String>> {
             }
         }
         input.skip();
+    }
+    if first {
+        key.drain(..key.len() - lines::without_mark(&key).len());
     }
     String::from_utf8(key)
         .map(Some)
@@ -245,7 +275,7 @@ fn ahead<T: Send + 'static>(entries: Entries<T>) -> Result<Entries<T>> {
 mod tests {
     use std::fmt::Debug;
 
-    use ndarray::{Array1, Array2};
+    use ndarray::{Array1, Array2, array};
 
     use super::super::{Compression, TableWriter, WriteOptions};
     use super::*;
@@ -385,7 +415,7 @@ mod tests {
             ),
             (
                 b"k \0BFV \x04\x01\0\0\0\0\0\0\0",
-                "a matrix (FM, DM, CM, CM2 or CM3), found 'FV'",
+                "a matrix, found a vector",
             ),
             (b"k \0X", "the binary mark \\0B"),
             (b"k  [ 1 2\n 3 ]\n", "2 numbers in each row, found 1"),
@@ -394,7 +424,7 @@ mod tests {
             (b"k  [ 1 ] 2\n", "the end of the line after ']'"),
             (
                 b"\0B",
-                "a key of at most 4096 bytes and a space, found a zero byte",
+                "a key of at most 4096 bytes and a space, found an object without a key",
             ),
         ] {
             let error = read_bytes::<Array2<f32>>(head, "").unwrap_err().to_string();
@@ -402,6 +432,40 @@ mod tests {
         }
         let ints = read_bytes::<Vec<i32>>(b"k \0B\x04\xff\xff\xff\x7f\x04", "");
         assert!(ints.unwrap_err().to_string().contains("bytes of integers"));
+    }
+
+    #[test]
+    fn a_bare_object_has_its_file_to_itself() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let name = file.path().display().to_string();
+        let bytes = archive(&matrix(), "", None);
+        let read = |bytes: &[u8], name: &str| {
+            std::fs::write(file.path(), bytes).unwrap();
+            read_bare::<Array2<f32>>(name, ReadOptions::default())
+        };
+        assert_eq!(read(&bytes[4..], &name).unwrap(), matrix());
+        assert_eq!(
+            read(b" [ 1 2\n 3 4 ]\n", &name).unwrap(),
+            array![[1.0, 2.0], [3.0, 4.0]]
+        );
+        let twice = [&bytes[..], &bytes[..]].concat();
+        assert_eq!(read(&twice, &format!("{name}:4")).unwrap(), matrix());
+        let error = read(&twice[4..], &name).unwrap_err().to_string();
+        assert!(
+            error.contains("expected one object without a key"),
+            "{error}"
+        );
+        assert!(read(&bytes[4..bytes.len() - 1], &name).is_err());
+        assert!(read_bare::<Array2<f32>>("no/such", ReadOptions::default()).is_err());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_key() {
+        let read = read_bytes::<Vec<i32>>(b"\xef\xbb\xbfa 1 2\r\nb 3\r\n", "").unwrap();
+        assert_eq!(
+            read,
+            [("a".to_string(), vec![1, 2]), ("b".to_string(), vec![3])]
+        );
     }
 
     #[test]

@@ -91,6 +91,15 @@ impl<T: KaldiObject> ScpTable<T> {
         self.files.read(key, self.place(key)?)
     }
 
+    /// Sees whether the object of `key`, of any kind, is there and its file goes on to its end, which its header tells
+    /// where it is binary. What a command writes is not looked at.
+    ///
+    /// # Errors
+    /// As [`ScpTable::get`], but for an object of another kind.
+    pub fn check(&self, key: &str) -> Result<()> {
+        self.files.check(key, self.place(key)?)
+    }
+
     fn find(&self, key: &str) -> Option<usize> {
         self.sorted
             .binary_search_by_key(&key, |&i| self.keys[i as usize].as_str())
@@ -109,7 +118,7 @@ impl ScpTable<Array2<f32>> {
     /// The shape `(rows, columns)` of the matrix of `key`, from its header alone where it is binary.
     ///
     /// # Errors
-    /// As [`ScpTable::get`]; but that a file ends early shows only in reading it.
+    /// As [`ScpTable::get`]; that a file ends early shows here too.
     pub fn read_shape(&self, key: &str) -> Result<(usize, usize)> {
         let place = self.place(key)?;
         let shape = self.files.with_input(key, place, 64, |input| {
@@ -118,6 +127,7 @@ impl ScpTable<Array2<f32>> {
             }
             object::binary_mark(input)?;
             let header = matrix::read_header(input)?;
+            self.files.refuse_cut(key, place, header.size())?;
             Ok((header.rows, header.cols))
         })?;
         match &place.range {
@@ -144,7 +154,7 @@ fn shared(mut place: Place, paths: &mut HashSet<Arc<Path>>) -> Place {
 
 #[cfg(test)]
 mod tests {
-    use super::super::TableWriter;
+    use super::super::{Compression, TableWriter, WriteOptions};
     use super::*;
 
     fn table(dir: &Path, suffix: &str) -> Result<ScpTable<Array2<f32>>> {
@@ -174,6 +184,49 @@ mod tests {
             error.ends_with("a.scp: c: expected a line for this key, found none"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_cut_file_shows_in_the_header_of_every_form() {
+        fn check<T: KaldiObject>(value: &T, compression: Option<Compression>) {
+            let dir = tempfile::tempdir().unwrap();
+            let (ark, scp) = (dir.path().join("a.ark"), dir.path().join("a.scp"));
+            let options = WriteOptions {
+                compression,
+                ..WriteOptions::default()
+            };
+            let name = format!("ark,scp:{},{}", ark.display(), scp.display());
+            let mut writer = TableWriter::create_with(&name, options).unwrap();
+            writer.write("a", value).unwrap();
+            writer.finish().unwrap();
+            let bytes = std::fs::read(&ark).unwrap();
+            let table = ScpTable::<T>::open(&scp).unwrap();
+            table.check("a").unwrap();
+            for end in 0..bytes.len() {
+                std::fs::write(&ark, &bytes[..end]).unwrap();
+                let table = ScpTable::<T>::open(&scp).unwrap();
+                let error = table.check("a").unwrap_err().to_string();
+                assert!(error.contains("the end of the file"), "{end}: {error}");
+            }
+        }
+        let matrix = Array2::from_shape_fn((9, 2), |(r, c)| (r * 2 + c) as f32);
+        for compression in [
+            None,
+            Some(Compression::ColumnHeaders),
+            Some(Compression::TwoByte),
+            Some(Compression::OneByte),
+        ] {
+            check(&matrix, compression);
+        }
+        check(&matrix.mapv(f64::from), None);
+        check(&ndarray::array![1f32, 2.0], None);
+        check(&vec![1, 2, 3], None);
+        let dir = tempfile::tempdir().unwrap();
+        let whole = table(dir.path(), "").unwrap();
+        let ark = dir.path().join("a.ark");
+        let bytes = std::fs::read(&ark).unwrap();
+        std::fs::write(&ark, &bytes[..bytes.len() - 1]).unwrap();
+        assert!(whole.read_shape("b").is_ok() && whole.read_shape("a").is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::compressed::Compression;
 use super::input::Input;
 use super::matrix::{read_doubles, read_singles};
 use super::mismatch::{Mismatch, header_size};
-use super::object::KaldiObject;
+use super::object::{KaldiObject, kind_of};
 use super::range::Range;
 use super::real::Real;
 use super::text;
@@ -16,10 +16,10 @@ impl KaldiObject for Array1<f32> {
     const KIND: &'static str = "vector";
 
     fn read_binary(input: &mut Input) -> Result<Self> {
-        const EXPECTED: &str = "a vector (FV or DV)";
+        const EXPECTED: &str = "a vector (extract --pool utterance writes one per utterance)";
         let token = input.token(EXPECTED)?;
         if token != "FV" && token != "DV" {
-            return Err(input.fault(EXPECTED, format!("'{token}'")));
+            return Err(input.fault(EXPECTED, kind_of(&token)));
         }
         let size = input.tagged_i32("a dimension")?;
         let size = input.count(size, "a dimension from 0")? as u64;
@@ -66,7 +66,7 @@ impl KaldiObject for Vec<i32> {
         // A letter begins the type of a matrix or of a vector of reals.
         if input.peek()?.is_some_and(|byte| byte.is_ascii_alphabetic()) {
             let found = input.token("a type")?;
-            return Err(input.fault("an integer vector", format!("'{found}'")));
+            return Err(input.fault("an integer vector", kind_of(&found)));
         }
         let size = input.tagged_i32("the length of an integer vector")?;
         let size = input.count(size, "a length from 0")?;

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
 use toml::Value;
 
 use crate::dataset::DataDir;
 use crate::error::{Error, Result};
 use crate::io::config::read_toml;
+use crate::io::lines;
 use crate::train::experiment::Experiment;
 
 /// Raw features through the same probes, as recipes name their folder.
@@ -190,16 +190,7 @@ pub fn read_text(path: &Path) -> Result<String> {
         let found = format!("{size} bytes");
         return Err(Error::format(path, "a file of at most 1 MiB", found));
     }
-    std::fs::read_to_string(path).map_err(Error::io(path))
-}
-
-/// What a file of JSON holds; `what` is told in errors.
-///
-/// # Errors
-/// [`Error::Io`], or [`Error::Format`] for another content.
-pub fn read_json<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T> {
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-    serde_json::from_str(&text).map_err(|error| Error::format(path, what, error.to_string()))
+    lines::read_text(path)
 }
 
 #[cfg(test)]

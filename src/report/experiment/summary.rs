@@ -3,9 +3,11 @@
 use serde::Deserialize;
 
 use super::Part;
-use super::folder::{BASELINE, ExpFolder, Field, TestSet, read_json};
+use super::folder::{BASELINE, ExpFolder, Field, TestSet};
 use crate::error::{Error, Result};
 use crate::eval::probe::{ProbeResult, Target};
+use crate::io::json;
+use crate::io::lines::read_text;
 use crate::method::speech::Settled;
 use crate::report::page::{Cell, Html, command_line};
 use crate::report::picture::{Colour, Picture, Shape};
@@ -164,8 +166,8 @@ fn probes(exp: &ExpFolder, html: &mut Html) -> Result<()> {
     html.note(&format!(
         "In the pictures a disc is the accuracy on a bar of its interval, a thin line is chance, and a diamond is what the \
          same probes read from raw features ({BASELINE}){}. Bits are what a probe knows of a label, of its entropy.",
-        match baseline.files.is_empty() {
-            true => ", of which ../log-mel_0 has none here",
+        match baseline.files.is_empty() && baseline.own.is_empty() {
+            true => ", of which there are none: neither a strand of that name here nor ../log-mel_0",
             false => "",
         }
     ));
@@ -180,9 +182,11 @@ fn with_strip((texts, strip): &(Vec<String>, Picture)) -> Vec<Cell<'_>> {
     cells
 }
 
-/// Results of raw features by the name of their file.
+/// Results of raw features by the name of their file: of the experiment beside that has them, and of strands of that name
+/// among the experiment's own.
 struct Baseline {
     files: Vec<(String, Vec<ProbeResult>)>,
+    own: Vec<ProbeResult>,
 }
 
 impl Baseline {
@@ -191,8 +195,14 @@ impl Baseline {
             .iter()
             .filter_map(|name| Some((name, exp.of_baseline(name)?)));
         let files = there.map(|(name, path)| Ok((name.clone(), read_results(&path)?)));
+        let mut own = Vec::new();
+        for name in names {
+            own.extend(read_results(&exp.path().join(name))?);
+        }
+        own.retain(|result| result.strand == BASELINE);
         Ok(Self {
             files: files.collect::<Result<_>>()?,
+            own,
         })
     }
 
@@ -200,7 +210,8 @@ impl Baseline {
     /// raw features are not.
     fn of(&self, file: &str, target: Target) -> Option<f64> {
         let same = self.files.iter().filter(|(name, _)| name == file);
-        let results = same.chain(&self.files).flat_map(|(_, results)| results);
+        let beside = same.chain(&self.files).flat_map(|(_, results)| results);
+        let results = self.own.iter().chain(beside);
         let mut own = results.filter(|result| result.target == target);
         own.next().map(|result| result.accuracy)
     }
@@ -324,7 +335,7 @@ fn verification(exp: &ExpFolder, data: Option<&TestSet>, html: &mut Html) -> Res
     ];
     let mut table = Table::new(&header);
     for file in &files {
-        let found: Verified = read_json(&exp.path().join(file), "what unbraid score writes")?;
+        let found: Verified = json::read(&exp.path().join(file), "what unbraid score writes")?;
         table.row(vec![
             name_of(file, "eer_", ".json").to_string(),
             format!("{:.2}", 100.0 * found.eer),
@@ -389,7 +400,7 @@ fn abx(exp: &ExpFolder, data: Option<&TestSet>, html: &mut Html) -> Result<()> {
     let raw = exp.of_baseline("abx.tsv");
     let mut table = Table::new(&["strand", "on", "within %", "across %", "chance %", "items"]);
     for path in raw.iter().chain([&path]) {
-        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        let text = read_text(path)?;
         let mut lines = text.lines();
         let header: Vec<&str> = lines.next().unwrap_or("").split('\t').collect();
         for (index, line) in lines.enumerate() {
@@ -434,7 +445,7 @@ fn abx_command(exp: &ExpFolder, data: Option<&TestSet>) -> Result<String> {
     let set = data.map_or("test", TestSet::name);
     let mut words = vec!["unbraid".to_string(), "abx".into(), data_path(data)];
     let reports: Vec<Report> = match exp.file("abx.json") {
-        Some(path) => read_json(&path, "what unbraid abx writes")?,
+        Some(path) => json::read(&path, "what unbraid abx writes")?,
         None => Vec::new(),
     };
     if let Some(phones) = reports.iter().find_map(|report| report.phones.as_ref()) {

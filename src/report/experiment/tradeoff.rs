@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use super::Part;
-use super::folder::{BASELINE, ExpFolder, Field, configuration, read_json};
+use super::folder::{BASELINE, ExpFolder, Field, configuration};
 use crate::error::Result;
 use crate::eval::probe::Target;
+use crate::io::json;
 use crate::report::frontier::{
     FrontierOptions, FrontierPoint, chart, check_chance, point_of_rows, table,
 };
@@ -99,7 +100,7 @@ impl Methods {
     /// What the table of results beside an experiment tells, and the experiment by itself.
     fn add_siblings(&mut self, exp: &ExpFolder) -> Result<()> {
         if let Some(path) = exp.beside("", "results.json") {
-            let rows: Vec<SummaryRow> = read_json(&path, "what unbraid results writes")?;
+            let rows: Vec<SummaryRow> = json::read(&path, "what unbraid results writes")?;
             rows.into_iter().for_each(|row| self.add_row(row));
         }
         self.add_run(exp, exp.name())
