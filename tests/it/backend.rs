@@ -305,8 +305,8 @@ fn what_is_wrong_is_told_in_one_line() {
     for (args, expected) in [
         (
             "backend train scp:few.scp --utt2spk two --out x.json",
-            "scp:few.scp: expected at least 7 utterances of 2 speakers for 5 dimensions (or LDA to at most 4 first, or \
-             smoothing above 0), found 6",
+            "scp:few.scp: expected at least 7 utterances of 2 speakers for 5 dimensions, or --smoothing above 0 (as 0.1), \
+             found 6",
         ),
         (
             "backend train scp:few.scp --utt2spk two --smoothing 0.5 --lda-dim 2 --out x.json",
@@ -346,7 +346,7 @@ fn what_is_wrong_is_told_in_one_line() {
         ),
         (
             "score --trials test.trials --backend cut.json scp:test.scp",
-            "cut.json: expected the backend that unbraid wrote, found EOF",
+            "cut.json:1: expected the backend that unbraid wrote, found a file that breaks off",
         ),
         (
             "score --trials test.trials --backend good.json scp:few.scp",

@@ -29,8 +29,9 @@ Which: embeddings of a large network trained with a margin do best with cosines,
 networks, averaged features, and enrolment from several utterances. Lengths are not Gaussian: --length-norm helps PLDA
 (Garcia-Romero and Espy-Wilson 2011). Test speakers must not be among those to learn from.
 
-Speakers with several utterances teach what differs within one. PLDA of D values needs D more utterances than
-speakers; with fewer, keep less with --lda-dim, or trust them less with --smoothing 0.1.")]
+Speakers with several utterances teach what differs within one. LDA and PLDA of D values need D more utterances than
+speakers, which differ within a speaker in every direction; otherwise trust them less with --smoothing 0.1. LDA of N
+speakers keeps N - 1 directions at most.")]
 pub struct TrainArgs {
     /// Embeddings, as scp:FILE or ark:FILE
     #[arg(value_name = "RSPEC")]
@@ -44,7 +45,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
-    /// Directions that LDA keeps, below the number of speakers; without, there is no LDA
+    /// Directions that LDA keeps, at most one less than there are speakers; without, there is no LDA
     #[arg(long, value_name = "N")]
     lda_dim: Option<usize>,
 

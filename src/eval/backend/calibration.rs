@@ -78,9 +78,13 @@ impl Calibration {
     /// Reads what [`Calibration::write`] wrote.
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::Format`] for another kind of file.
+    /// [`Error::Io`], [`Error::Format`] or [`Error::Line`] for another kind of file; [`Error::Key`] for numbers that make no
+    /// sense.
     pub fn read(path: &Path) -> Result<Self> {
-        file::read(path, KIND)
+        let read: Self = file::read(path, KIND)?;
+        file::moderate(path, "scale", &[read.scale])?;
+        file::moderate(path, "offset", &[read.offset])?;
+        Ok(read)
     }
 }
 

@@ -1,7 +1,5 @@
 //! Models as files: JSON with what kind it is, so that one is never taken for another.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use ndarray::{Array1, Array2};
@@ -11,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::plda::Plda;
 use super::{Backend, Scoring};
 use crate::error::{Error, Result};
-use crate::io::atomic;
+use crate::io::lines::read_text;
+use crate::io::{atomic, json};
 
 /// No model of ours is larger: two square matrices of 4096 values take 700 MB.
 const MOST_BYTES: u64 = 1 << 30;
@@ -33,22 +32,18 @@ pub(super) fn write(path: &Path, kind: &str, model: &impl Serialize) -> Result<(
 
 /// Reads a model of this kind.
 pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(Error::io(path))?;
     let expected = format!("the {kind} that unbraid wrote");
-    if bytes.len() as u64 > MOST_BYTES {
+    if std::fs::metadata(path).map_err(Error::io(path))?.len() > MOST_BYTES {
         let found = format!("more than {MOST_BYTES} bytes");
         return Err(Error::format(path, expected, found));
     }
-    let fault = |e: serde_json::Error| Error::format(path, &expected, e.to_string());
-    let head: Envelope<IgnoredAny> = serde_json::from_slice(&bytes).map_err(fault)?;
+    let text = read_text(path)?;
+    let head: Envelope<IgnoredAny> = json::parse(&text, path, 1, &expected)?;
     if head.kind != kind {
         let found = format!("a {}", head.kind);
         return Err(Error::format(path, expected, found));
     }
-    let whole: Envelope<T> = serde_json::from_slice(&bytes).map_err(fault)?;
+    let whole: Envelope<T> = json::parse(&text, path, 1, &expected)?;
     Ok(whole.model)
 }
 
@@ -132,13 +127,25 @@ fn rows(matrix: &Array2<f64>) -> Vec<Vec<f64>> {
     matrix.rows().into_iter().map(|row| row.to_vec()).collect()
 }
 
-/// JSON has no numbers that are not finite; their count is what can be wrong.
+/// So many numbers.
 fn vector(path: &Path, name: &str, values: Vec<f64>, dims: usize) -> Result<Array1<f64>> {
-    if values.len() == dims {
-        return Ok(Array1::from(values));
+    if values.len() != dims {
+        let expected = format!("{dims} values");
+        return Err(Error::key(path, name, expected, values.len().to_string()));
     }
-    let expected = format!("{dims} values");
-    Err(Error::key(path, name, expected, values.len().to_string()))
+    moderate(path, name, &values)?;
+    Ok(Array1::from(values))
+}
+
+/// Refuses numbers whose products with embeddings may overflow: a score that is not finite would be blamed on its trial.
+pub(super) fn moderate(path: &Path, name: &str, values: &[f64]) -> Result<()> {
+    match values.iter().find(|value| value.abs() >= 1e60) {
+        Some(odd) => {
+            let (expected, found) = ("numbers of a size below 1e60", format!("{odd:e}"));
+            Err(Error::key(path, name, expected, found))
+        }
+        None => Ok(()),
+    }
 }
 
 fn matrix(

@@ -110,8 +110,8 @@ impl Backend {
     ///
     /// # Errors
     /// [`Error::Key`] for an embedding without a speaker; [`Error::Format`] naming the embeddings for fewer than two
-    /// speakers, for one utterance of each, and for too few utterances for their dimension (see
-    /// [`BackendOptions::smoothing`]); [`Error::Option`] for options out of range.
+    /// speakers, for one utterance of each, for too few utterances for their dimension, and for a direction in which those
+    /// of a speaker do not differ (see [`BackendOptions::smoothing`]); [`Error::Option`] for options out of range.
     pub fn train(
         embeddings: &Embeddings,
         utt2spk: &Table,
@@ -132,6 +132,7 @@ impl Backend {
         let mut vectors = backend.prepare(embeddings)?;
         if let Some(lda) = options.lda {
             let stats = speakers.stats(&vectors, options.smoothing)?;
+            stats.refuse_singular(true)?;
             let matrix = lda::train(&stats, lda)?;
             vectors = vectors.dot(&matrix.t());
             backend.lda = Some(matrix);
@@ -143,6 +144,7 @@ impl Backend {
         let mut log_likelihoods = Vec::new();
         if options.scoring == ScoringKind::Plda {
             let stats = speakers.stats(&vectors, options.smoothing)?;
+            stats.refuse_singular(false)?;
             let (plda, found) = plda::train(&stats, options.plda)?;
             backend.scoring = Scoring::Plda(plda);
             log_likelihoods = found;
@@ -415,6 +417,20 @@ mod tests {
                 "backend",
                 2,
                 "null",
+                plda("[1,NaN]", "[1,1]"),
+                "b.json:2: expected the backend that unbraid wrote as JSON, found 'NaN' in column",
+            ),
+            (
+                "backend",
+                2,
+                "null",
+                plda("[1,1]", "[1e300,1]"),
+                "psi: expected numbers of a size below 1e60, found 1e300",
+            ),
+            (
+                "backend",
+                2,
+                "null",
                 plda("[1,1]", "[1,-1]"),
                 "psi: expected variances from 0, found -1",
             ),
@@ -430,7 +446,7 @@ mod tests {
                 2,
                 "null",
                 plda("[1,null]", "[1,1]"),
-                "invalid type: null",
+                "b.json:2: expected f64 as model.plda.mean, found null",
             ),
         ] {
             let json = format!(
@@ -467,13 +483,66 @@ mod tests {
         let (embeddings, utt2spk) = labelled(&vectors, &speakers);
         let options = BackendOptions::default();
         let error = Backend::train(&embeddings, &utt2spk, &options).unwrap_err();
-        let expected = "at least 8 utterances of 3 speakers for 5 dimensions (or LDA to at most 3 first, or smoothing \
-                        above 0), found 6";
+        let expected = "at least 8 utterances of 3 speakers for 5 dimensions, or --smoothing above 0 (as 0.1), found 6";
         assert!(error.to_string().contains(expected), "{error}");
-        let options = BackendOptions {
-            smoothing: 0.2,
-            ..options
+        for dims in [None, Some(1), Some(2)] {
+            let options = BackendOptions {
+                smoothing: 0.1,
+                lda: dims.map(LdaOptions::new),
+                ..options
+            };
+            Backend::train(&embeddings, &utt2spk, &options).unwrap();
+        }
+    }
+
+    #[test]
+    fn directions_without_any_difference_within_speakers_say_what_to_do() {
+        let (vectors, speakers) = draw(1, &[4, 3, 5, 4], &Array2::eye(4), &Array2::eye(4));
+        let train = |vectors: &Array2<f64>, dims: Option<usize>, smoothing: f64| {
+            let (embeddings, utt2spk) = labelled(vectors, &speakers);
+            let options = BackendOptions {
+                lda: dims.map(LdaOptions::new),
+                smoothing,
+                plda: PldaOptions {
+                    iterations: 50,
+                    ..PldaOptions::default()
+                },
+                ..BackendOptions::default()
+            };
+            let (backend, _) = Backend::train(&embeddings, &utt2spk, &options)?;
+            Ok::<_, Error>(
+                backend
+                    .plda()
+                    .unwrap()
+                    .transform
+                    .iter()
+                    .fold(0.0, |a: f64, b| a.max(b.abs())),
+            )
         };
-        Backend::train(&embeddings, &utt2spk, &options).unwrap();
+        let (mut dead, mut twin, mut named) = (vectors.clone(), vectors.clone(), vectors.clone());
+        dead.column_mut(2).fill(3.0);
+        twin.column_mut(2).assign(&vectors.column(1));
+        named
+            .column_mut(2)
+            .assign(&speakers.iter().map(|&s| s as f64).collect::<Array1<_>>());
+        for vectors in [&dead, &twin] {
+            let error = train(vectors, None, 0.0).unwrap_err().to_string();
+            let expected = "utterances of a speaker that differ in all 4 dimensions, or --smoothing above 0 (as 0.1), or \
+                            --lda-dim of at most 3, found 1 directions in which they do not";
+            assert!(error.contains(expected), "{error}");
+            // What it says works, and takes no small step there for proof.
+            for (dims, smoothing) in [(Some(3), 0.0), (None, 0.1), (Some(2), 0.1)] {
+                let steepest = train(vectors, dims, smoothing).unwrap();
+                assert!(steepest < 1e3, "{steepest}");
+            }
+        }
+        for dims in [None, Some(2)] {
+            let error = train(&named, dims, 0.0).unwrap_err().to_string();
+            assert!(
+                error.contains("or --smoothing above 0 (as 0.1), found 1 directions"),
+                "{error}"
+            );
+        }
+        assert!(train(&named, Some(2), 0.1).unwrap() < 1e3);
     }
 }

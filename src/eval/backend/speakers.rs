@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, Axis, s};
 use rayon::prelude::*;
 
+use super::algebra::eigen;
 use super::embeddings::Embeddings;
 use crate::dataset::Table;
 use crate::error::{Error, Result};
@@ -57,14 +58,13 @@ impl Speakers {
 
     /// Statistics of vectors `[utterances, dims]` in the embeddings' order. Vectors at their speaker's mean span at most
     /// utterances less speakers dimensions; with fewer than theirs the scatter within speakers has no inverse, unless it
-    /// is smoothed.
+    /// is smoothed. Discriminant analysis does not help: it would take what few utterances happen not to differ in.
     pub(super) fn stats(&self, vectors: &Array2<f64>, smoothing: f64) -> Result<SpeakerStats> {
         let dims = vectors.ncols();
         let free = self.of.len() - self.counts.len();
         if free < dims && smoothing == 0.0 {
             let expected = format!(
-                "at least {} utterances of {} speakers for {dims} dimensions (or LDA to at most {free} first, or smoothing \
-                 above 0)",
+                "at least {} utterances of {} speakers for {dims} dimensions, or {SMOOTHING}",
                 dims + self.counts.len(),
                 self.counts.len()
             );
@@ -145,7 +145,45 @@ pub(super) struct SpeakerStats {
     pub(super) within: Array2<f64>,
 }
 
+/// What helps against a scatter within speakers without an inverse.
+const SMOOTHING: &str = "--smoothing above 0 (as 0.1)";
+
+/// A direction in which the scatter is less, over the greatest, counts as one in which vectors do not differ: rounding
+/// leaves about 1e-16.
+const LEAST_SCATTER: f64 = 1e-12;
+
 impl SpeakerStats {
+    /// Refuses vectors that do not differ within speakers in some direction: any step there would be proof of another
+    /// speaker. Before discriminant analysis (`reduces`) such directions do no harm where speakers do not differ in them
+    /// either, since it leaves them out.
+    pub(super) fn refuse_singular(&self, reduces: bool) -> Result<()> {
+        let (values, vectors) = eigen(&self.within)?;
+        let dims = values.len();
+        let kept = values
+            .iter()
+            .filter(|value| **value > LEAST_SCATTER * values[0])
+            .count();
+        if kept == dims {
+            return Ok(());
+        }
+        let (between, null) = (self.between(), vectors.slice(s![.., kept..]).to_owned());
+        let differ = null.t().dot(&between).dot(&null).diag().sum();
+        let dead = differ <= LEAST_SCATTER * between.diag().sum();
+        if dead && reduces {
+            return Ok(());
+        }
+        let most = kept.min(self.counts.len() - 1);
+        let reduce = match dead {
+            true => format!(", or --lda-dim of at most {most}"),
+            false => String::new(),
+        };
+        let expected = format!(
+            "utterances of a speaker that differ in all {dims} dimensions, or {SMOOTHING}{reduce}"
+        );
+        let found = format!("{} directions in which they do not", dims - kept);
+        Err(Error::format(&self.source, expected, found))
+    }
+
     pub(super) fn source(&self) -> &Path {
         &self.source
     }
