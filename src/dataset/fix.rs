@@ -63,7 +63,7 @@ pub fn fix(folder: impl AsRef<Path>) -> Result<Vec<Change>> {
 fn good_lines(path: &Path, name: &str, mut entries: Vec<Entry>) -> Vec<Entry> {
     entries.retain(|entry| match name {
         "segments" => Segment::parse(path, entry).is_ok(),
-        "text" => true,
+        "text" | "utt2phones" => true,
         "utt2spk" => entry.value.split_ascii_whitespace().count() == 1,
         _ => !entry.value.is_empty(),
     });
@@ -170,6 +170,19 @@ mod tests {
         assert_eq!(read("utt2spk"), "a-1 a\nb-1 b\n");
         assert_eq!(read("wav.scp"), "r r.wav\n");
         assert!(read(".backup/utt2spk").starts_with("b-1 b\na-2 a\n"));
+        assert_eq!(fix(dir.path()).unwrap(), []);
+    }
+
+    #[test]
+    fn marks_and_carriage_returns_go_and_no_utterance_with_them() {
+        let dir = folder(&[
+            ("utt2spk", "\u{feff}a a\r\nb b\r\n"),
+            ("text", "\u{feff}a one\nb\n"),
+        ]);
+        fix(dir.path()).unwrap();
+        let read = |name| std::fs::read_to_string(dir.path().join(name)).unwrap();
+        assert_eq!(read("utt2spk"), "a a\nb b\n");
+        assert_eq!(read("text"), "a one\nb\n");
         assert_eq!(fix(dir.path()).unwrap(), []);
     }
 

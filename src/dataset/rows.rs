@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::io::lines::{self, Entry};
 
-/// The good lines of a file, and what is wrong with the others.
+/// The good lines of a file, and what is wrong with the others and with how it is written.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     pub(super) entries: Vec<Entry>,
@@ -24,9 +24,17 @@ impl Rows {
             return Ok(rows);
         }
         let body = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-        let mut last = 0;
+        if lines::without_mark(body).len() < body.len() {
+            let (expected, found) = ("text from the first byte", "a byte order mark");
+            rows.problems.push(Error::line(path, 1, expected, found));
+        }
+        let (mut last, mut returned) = (0, false);
         for (line, raw) in (1..).zip(body.split(|&byte| byte == b'\n')) {
             last = line;
+            if raw.ends_with(b"\r") && !std::mem::replace(&mut returned, true) {
+                let (expected, found) = ("lines that end with LF alone", "CR LF");
+                rows.problems.push(Error::line(path, line, expected, found));
+            }
             match lines::parse_line(path, line, raw) {
                 Ok(entry) => rows.entries.push(entry),
                 Err(problem) => rows.problems.push(problem),

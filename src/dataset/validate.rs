@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::contents::check_contents;
 use super::layout::{self, KeyedBy};
 use super::rows::Rows;
 use super::segments::Segment;
@@ -19,6 +20,8 @@ pub struct ValidateOptions {
     pub no_wav: bool,
     /// `text` may be missing.
     pub no_text: bool,
+    /// What the lists name is looked at too, as [`check_contents`] does, where the files themselves are right.
+    pub deep: bool,
 }
 
 /// Checks a data directory: that the files are there that have to be, that each line has its columns and its
@@ -45,6 +48,9 @@ pub fn validate(folder: impl AsRef<Path>, options: ValidateOptions) -> Result<Ve
     check.columns();
     check.keys();
     check.inverse();
+    if options.deep && check.problems.is_empty() {
+        check.problems = check_contents(folder)?;
+    }
     Ok(check.problems)
 }
 
@@ -223,7 +229,7 @@ fn column_fault(path: &Path, name: &str, entry: &Entry) -> Option<Error> {
         "spk2gender" => (value == "m" || value == "f", "m or f"),
         "utt2dur" | "reco2dur" => (one_word && number(), "a length in seconds"),
         "utt2num_frames" => (value.parse::<u64>().is_ok(), "a number of frames"),
-        "text" => return text_fault(path, entry),
+        "text" | "utt2phones" => return text_fault(path, entry),
         _ => (!value.is_empty(), "a value"),
     };
     (!right).then(|| wrong(path, entry, expected, value))
@@ -277,6 +283,10 @@ mod tests {
     #[test]
     fn a_good_folder_has_no_problems() {
         assert_eq!(problems(&[]), [""; 0]);
+        assert_eq!(
+            problems(&[("utt2phones", "a-1 ah\na-2\nb-1 ih\n")]),
+            [""; 0]
+        );
     }
 
     #[test]
@@ -292,6 +302,16 @@ mod tests {
                 "text",
                 "a-1 one\na-2 two\nb-1",
                 "text:3: expected a newline at the end",
+            ),
+            (
+                "text",
+                "\u{feff}a-1 one\na-2 two\nb-1\n",
+                "text:1: expected text from the first byte, found a byte order mark",
+            ),
+            (
+                "text",
+                "a-1 one\na-2 two\r\nb-1\r\n",
+                "text:2: expected lines that end with LF alone, found CR LF",
             ),
             (
                 "text",
@@ -381,6 +401,11 @@ mod tests {
 
     #[test]
     fn all_is_told_at_once() {
+        // Once a file, not once a line; and the keys are those without the mark.
+        assert_eq!(
+            problems(&[("text", "\u{feff}a-1 one\r\na-2\r\nb-1\r\n")]).len(),
+            2
+        );
         assert_eq!(
             problems(&[("text", "MISSING"), ("feats.scp", "b-1 f:3\na-1\n")]).len(),
             4
@@ -394,6 +419,7 @@ mod tests {
             no_feats: true,
             no_wav: true,
             no_text: true,
+            deep: false,
         };
         assert!(validate(dir.path(), options).unwrap().is_empty());
     }

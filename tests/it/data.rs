@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use unbraid::io::audio::{Waveform, write_wav};
+
 use crate::support::{fail, names, succeed, unbraid};
 
 /// Two speakers, three utterances, sound and features that are only named.
@@ -165,4 +167,141 @@ fn upstreams_data_directory_is_valid_and_divided() {
         let utterances = fs::read_to_string(at.join(folder).join("utt2spk")).unwrap();
         assert!((246..=256).contains(&utterances.lines().count()));
     }
+}
+
+#[test]
+fn marks_and_carriage_returns_of_other_systems_are_told_and_fixed() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    write_data(&at.join("d"));
+    for name in ["text", "utt2spk"] {
+        let path = at.join("d").join(name);
+        let foreign = fs::read_to_string(&path).unwrap().replace('\n', "\r\n");
+        fs::write(path, format!("\u{feff}{foreign}")).unwrap();
+    }
+    let output = unbraid(at, &["data", "validate", "--no-feats", "d"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    let expected = "\
+d/text:1: expected text from the first byte, found a byte order mark
+d/text:1: expected lines that end with LF alone, found CR LF
+d/utt2spk:1: expected text from the first byte, found a byte order mark
+d/utt2spk:1: expected lines that end with LF alone, found CR LF
+unbraid: d: 4 problems
+";
+    assert_eq!(told, expected);
+    succeed(at, &["data", "fix", "d"]);
+    succeed(at, &["data", "validate", "--no-feats", "d"]);
+    let text = fs::read_to_string(at.join("d/text")).unwrap();
+    assert_eq!(text, "a-1 one\na-2 two\nb-1 three\n");
+}
+
+#[test]
+fn variations_combine_with_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let waveform = Waveform {
+        samples: vec![0.25; 16_000],
+        sample_rate_hz: 8000,
+    };
+    write_wav(at.join("r.wav"), &waveform).unwrap();
+    fs::create_dir(at.join("clean")).unwrap();
+    for (name, content) in [
+        ("utt2spk", "r-a r\nr-b r\n"),
+        ("spk2utt", "r r-a r-b\n"),
+        ("text", "r-a x\nr-b y\n"),
+        ("wav.scp", "r r.wav\n"),
+        ("segments", "r-a r 0 1\nr-b r 1 2\n"),
+    ] {
+        fs::write(at.join("clean").join(name), content).unwrap();
+    }
+    fs::write(at.join("aug.toml"), "[volume]\nmin = 0.5\nmax = 0.9\n").unwrap();
+    succeed(at, &["augment", "--conf", "aug.toml", "clean", "aug"]);
+    succeed(at, &["data", "combine", "all", "clean", "aug"]);
+    succeed(at, &["data", "validate", "--no-feats", "all"]);
+    let segments = fs::read_to_string(at.join("all/segments")).unwrap();
+    let expected = "\
+aug1-r-a aug1-r-a 0 1
+aug1-r-b aug1-r-b 0 1
+r-a r 0 1
+r-b r 1 2
+";
+    assert_eq!(segments, expected);
+    let made = [
+        "--segments",
+        "all/segments",
+        "scp:all/wav.scp",
+        "ark,t:f.ark",
+    ];
+    succeed(
+        at,
+        &[&["fbank", "--set", "sample_frequency=8000"], &made[..]].concat(),
+    );
+    // A command tells the length of its audio only by running.
+    fs::write(
+        at.join("aug/wav.scp"),
+        "aug1-r-a cat r.wav |\naug1-r-b r.wav\n",
+    )
+    .unwrap();
+    let refused = fail(at, &["data", "combine", "all", "clean", "aug"], b"");
+    assert!(refused.contains("--allow-pipes"), "{refused}");
+    succeed(
+        at,
+        &["data", "combine", "--allow-pipes", "all", "clean", "aug"],
+    );
+    let segments = fs::read_to_string(at.join("all/segments")).unwrap();
+    assert!(
+        segments.starts_with("aug1-r-a aug1-r-a 0 2\n"),
+        "{segments}"
+    );
+}
+
+#[test]
+fn a_deep_look_finds_cut_archives_and_missing_recordings() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    write_data(&at.join("d"));
+    let waveform = Waveform {
+        samples: vec![0.25; 800],
+        sample_rate_hz: 8000,
+    };
+    for name in ["a1.wav", "a2.wav", "b1.wav"] {
+        write_wav(at.join(name), &waveform).unwrap();
+    }
+    let table = "ark,scp:d/feats.ark,d/feats.scp";
+    succeed(
+        at,
+        &[
+            "fbank",
+            "--set",
+            "sample_frequency=8000",
+            "scp:d/wav.scp",
+            table,
+        ],
+    );
+    let deep = ["data", "validate", "--deep", "d"];
+    assert_eq!(succeed(at, &deep), b"d: valid\n");
+    let told = || {
+        let output = unbraid(at, &deep);
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let archive = fs::read(at.join("d/feats.ark")).unwrap();
+    fs::write(at.join("d/feats.ark"), &archive[..archive.len() - 1]).unwrap();
+    fs::remove_file(at.join("a2.wav")).unwrap();
+    fs::write(at.join("b1.wav"), "no audio").unwrap();
+    succeed(at, &["data", "validate", "d"]);
+    let found = told();
+    let lines: Vec<&str> = found.lines().collect();
+    assert!(
+        lines[0].starts_with("d/feats.ark: b-1: expected ")
+            && lines[0].contains("the end of the file"),
+        "{found}"
+    );
+    assert!(lines[1].starts_with("a2.wav: No such file"), "{found}");
+    assert!(lines[2].starts_with("b1.wav: expected "), "{found}");
+    assert_eq!(lines[3..], ["unbraid: d: 3 problems"]);
+    // One line a file, not one an utterance.
+    fs::remove_file(at.join("d/feats.ark")).unwrap();
+    let found = told();
+    assert_eq!(found.matches("feats.ark").count(), 1, "{found}");
 }

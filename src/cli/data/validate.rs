@@ -16,10 +16,13 @@ use crate::dataset::validate::{ValidateOptions, validate};
 /// they start.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exits with 1 when anything is wrong. 'unbraid data fix' mends what can be mended.
+Exits with 1 when anything is wrong. 'unbraid data fix' mends what can be mended. --deep reads the
+headers of all objects in archives and of all recordings, no numbers or samples; commands in lists
+do not run.
 
-Example:
-  unbraid data validate --no-feats data/train")]
+Examples:
+  unbraid data validate --no-feats data/train
+  unbraid data validate --deep data/train")]
 pub struct ValidateArgs {
     /// The data directory
     #[arg(value_name = "DIR")]
@@ -36,6 +39,10 @@ pub struct ValidateArgs {
     /// text may be missing
     #[arg(long)]
     no_text: bool,
+
+    /// Look at what the lists name too: that archives and recordings are there and no archive is cut off
+    #[arg(long)]
+    deep: bool,
 }
 
 pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
@@ -43,6 +50,7 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
         no_feats: args.no_feats,
         no_wav: args.no_wav,
         no_text: args.no_text,
+        deep: args.deep,
     };
     let problems = validate(&args.folder, options)?;
     for problem in &problems {
