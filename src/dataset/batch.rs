@@ -52,6 +52,8 @@ pub struct SpeechCorpus {
     speaker_names: Vec<String>,
     feats: Feats,
     frames: Vec<usize>,
+    /// By utterance, whether it is passed over; empty when none is.
+    left_out: Vec<bool>,
 }
 
 impl SpeechCorpus {
@@ -88,6 +90,7 @@ impl SpeechCorpus {
             ids,
             feats,
             frames,
+            left_out: Vec::new(),
         })
     }
 
@@ -154,6 +157,29 @@ impl SpeechCorpus {
         Ok(())
     }
 
+    /// Passes over utterances whose string of labels is empty, in [`SpeechCorpus::population`] and
+    /// [`SpeechCorpus::drawn`]; how many those are.
+    ///
+    /// # Errors
+    /// [`Error::Format`] when all are.
+    pub fn leave_out_silent(&mut self) -> Result<usize> {
+        let silent = |utterance| self.labels.says_nothing(utterance);
+        self.left_out = (0..self.len()).map(silent).collect();
+        match self.left_out.iter().filter(|out| **out).count() {
+            all if all == self.len() => {
+                let expected = "an utterance in which something is said";
+                Err(Error::format(&self.path, expected, "none"))
+            }
+            some => Ok(some),
+        }
+    }
+
+    /// The utterances that are not passed over.
+    pub fn drawn(&self) -> Vec<usize> {
+        let drawn = |&utterance: &usize| self.left_out.get(utterance) != Some(&true);
+        (0..self.len()).filter(drawn).collect()
+    }
+
     /// Bins of the features, as the first utterance has them.
     ///
     /// # Errors
@@ -176,9 +202,10 @@ impl SpeechCorpus {
         &self.frames
     }
 
-    /// What a sampler draws from: utterances of at most `longest` frames, or all where that is 0. A speaker that has
-    /// several, but fewer than two of them short enough, is left out.
+    /// What a sampler draws from: utterances that are not passed over of at most `longest` frames, or all where that is 0.
+    /// A speaker that has several, but fewer than two of them short enough, is left out.
     pub fn population(&self, longest: usize) -> Population {
+        let drawn = self.drawn();
         let short = |utterance: usize| longest == 0 || self.frames[utterance] <= longest;
         let count = self
             .speakers
@@ -187,7 +214,8 @@ impl SpeechCorpus {
             .map_or(0, |&most| most.max(-1) + 1);
         let mut by_speaker = vec![Vec::new(); count as usize];
         let mut counts = vec![0; count as usize];
-        for (utterance, &speaker) in self.speakers.iter().enumerate() {
+        for &utterance in &drawn {
+            let speaker = self.speakers[utterance];
             if speaker >= 0 {
                 counts[speaker as usize] += 1;
                 if short(utterance) {
@@ -207,9 +235,7 @@ impl SpeechCorpus {
             .unzip();
         Population {
             frames: self.frames.clone(),
-            utterances: (0..self.len())
-                .filter(|&utterance| short(utterance))
-                .collect(),
+            utterances: drawn.into_iter().filter(|&u| short(u)).collect(),
             by_speaker,
             speakers,
         }

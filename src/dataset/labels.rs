@@ -118,6 +118,11 @@ impl LabelTable {
         }
     }
 
+    /// Whether the string of an utterance is empty; other labels never are.
+    pub fn says_nothing(&self, utterance: usize) -> bool {
+        matches!(&self.source, Source::Strings(strings) if strings.is_empty(utterance))
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         matches!(self.source, Source::None)
@@ -158,10 +163,13 @@ struct Alignment {
 impl Alignment {
     fn open(dir: &Path, ids: &[String], classes: usize) -> Result<Self> {
         let table = ScpTable::open(dir.join("ali.scp"))?;
-        match ids.iter().find(|id| !table.contains(id)) {
-            None => Ok(Self { table, classes }),
-            Some(id) => Err(Error::key(table.path(), id, "its alignment", "none")),
+        for id in ids {
+            if !table.contains(id) {
+                return Err(Error::key(table.path(), id, "its alignment", "none"));
+            }
+            table.check(id)?;
         }
+        Ok(Self { table, classes })
     }
 
     /// The classes of an utterance of `frames` frames.

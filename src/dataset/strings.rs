@@ -34,19 +34,16 @@ impl StringTable {
         self.table.path()
     }
 
-    /// The string of an utterance, of one label at least.
+    /// The string of an utterance; empty where nothing is said.
     ///
     /// # Errors
-    /// [`Error::Key`] for an utterance without one.
+    /// [`Error::Key`] for an utterance without a line.
     pub fn of(&self, id: &str) -> Result<Vec<String>> {
-        let string = self.kind.split(self.table.get(id).unwrap_or_default());
-        match string.is_empty() {
-            true => {
-                let expected = format!("its {}", self.kind.name());
-                Err(Error::key(self.path(), id, expected, "none"))
-            }
-            false => Ok(string),
-        }
+        let line = self.table.get(id).ok_or_else(|| {
+            let expected = format!("its {}", self.kind.name());
+            Error::key(self.path(), id, expected, "none")
+        })?;
+        Ok(self.kind.split(line))
     }
 }
 
@@ -97,6 +94,11 @@ impl Strings {
             path: table.path().to_path_buf(),
             name,
         })
+    }
+
+    /// Whether nothing is said in an utterance.
+    pub(super) fn is_empty(&self, utterance: usize) -> bool {
+        self.of[utterance].is_empty()
     }
 
     /// The string of an utterance.

@@ -7,20 +7,29 @@ use rand_chacha::ChaCha8Rng;
 const RESAMPLES: usize = 1000;
 
 /// The 95 % percentile bootstrap interval (Efron 1979) of the weighted mean of `values`, each `(sum, weight)`
-/// of one utterance: utterances are drawn, not frames, since frames of one utterance go together.
+/// of one utterance: utterances are drawn, not frames, since frames of one utterance go together. Draws that weigh nothing
+/// have no mean and do not count; the ends are NaN where no draw has one.
 pub fn bootstrap(values: &[(f64, f64)], seed: u64) -> (f64, f64) {
     if values.is_empty() {
         return (f64::NAN, f64::NAN);
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut means: Vec<f64> = (0..RESAMPLES)
-        .map(|_| {
-            let drawn = (0..values.len()).map(|_| values[rng.random_range(0..values.len())]);
-            weighted_mean(drawn)
-        })
-        .collect();
-    means.sort_by(f64::total_cmp);
-    (means[RESAMPLES / 40], means[RESAMPLES - 1 - RESAMPLES / 40])
+    let means = (0..RESAMPLES).map(|_| {
+        let drawn = (0..values.len()).map(|_| values[rng.random_range(0..values.len())]);
+        weighted_mean(drawn)
+    });
+    middle_of(means.collect())
+}
+
+/// The ends of the middle 95 % of what was drawn, without what is not finite; NaN where nothing is.
+pub fn middle_of(mut drawn: Vec<f64>) -> (f64, f64) {
+    drawn.retain(|value| value.is_finite());
+    drawn.sort_by(f64::total_cmp);
+    let tail = drawn.len() / 40;
+    match drawn.len() {
+        0 => (f64::NAN, f64::NAN),
+        count => (drawn[tail], drawn[count - 1 - tail]),
+    }
 }
 
 /// `sum of sums / sum of weights`.
@@ -45,5 +54,12 @@ mod tests {
             "{low} {high}"
         );
         assert_eq!(weighted_mean(values), 0.25);
+    }
+
+    #[test]
+    fn draws_that_weigh_nothing_do_not_count() {
+        // Half of the draws of two are all of one: of no weight, or of a mean of 1.
+        assert_eq!(bootstrap(&[(1.0, 1.0), (0.0, 0.0)], 0), (1.0, 1.0));
+        assert!(bootstrap(&[(1.0, 0.0)], 0).0.is_nan());
     }
 }

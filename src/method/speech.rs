@@ -224,9 +224,14 @@ impl SpeechData {
         train.keep_labels(&data.labelled_speakers, data.labelled, config.seed)?;
         let feats = data.valid_feats.as_ref();
         let valid = data.valid.as_ref();
-        let valid = valid
+        let mut valid = valid
             .map(|path| open_corpus(path, feats, labels, &inventory))
             .transpose()?;
+        if let MethodOptions::Recogniser(_) = config.method {
+            for corpus in [&mut train].into_iter().chain(&mut valid) {
+                leave_out_silent(corpus)?;
+            }
+        }
         if let Some(subsampling) = config.method.subsampling() {
             for corpus in valid.iter().chain([&train]) {
                 corpus.refuse_crowded(subsampling, config.view.stretch_frames)?;
@@ -240,7 +245,7 @@ impl SpeechData {
         let view = FeatureView::fit(&config.view, bins, every)?;
         // Told here, before anything is written.
         let population = train.population(config.data.longest_frames);
-        tell_left_out(&train, &population, inventory.speakers.len());
+        tell_too_long(&train, &population, inventory.speakers.len());
         Sampler::new(config.data.sampler, population, config.seed, train.path())?;
         Ok(Self {
             config: config.clone(),
@@ -255,10 +260,23 @@ impl SpeechData {
     }
 }
 
+/// Passes over utterances in which nothing is said, of which there is nothing to recognise, and says so.
+fn leave_out_silent(corpus: &mut SpeechCorpus) -> Result<()> {
+    let silent = corpus.leave_out_silent()?;
+    if silent > 0 {
+        eprintln!(
+            "{}: {silent} of {} utterances have no labels and are left out",
+            corpus.path().display(),
+            corpus.len()
+        );
+    }
+    Ok(())
+}
+
 /// Says what `data.longest_frames` leaves out of training.
-fn tell_left_out(train: &SpeechCorpus, drawn: &Population, speakers: usize) {
+fn tell_too_long(train: &SpeechCorpus, drawn: &Population, speakers: usize) {
     let (utterances, silent) = (
-        train.len() - drawn.utterances.len(),
+        train.drawn().len() - drawn.utterances.len(),
         speakers - drawn.by_speaker.len(),
     );
     if utterances > 0 {
@@ -296,8 +314,7 @@ impl Batches<SpeechBatch> for SpeechData {
         let Some(corpus) = &self.valid else {
             return Box::new(std::iter::empty());
         };
-        let order = (0..corpus.len()).collect();
-        let batches = pack_by_length(order, corpus.frames(), VALID_FRAMES);
+        let batches = pack_by_length(corpus.drawn(), corpus.frames(), VALID_FRAMES);
         Box::new(
             batches
                 .into_iter()

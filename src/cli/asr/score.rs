@@ -16,7 +16,8 @@ use crate::report::table::Table;
 /// Tell the error rate of words, characters or phones.
 ///
 /// Insertions, deletions and substitutions over the labels of the references, with a 95 % bootstrap interval over utterances
-/// (Bisani and Ney 2004). Every utterance of the data directory must have been recognised, and no other.
+/// (Bisani and Ney 2004). A reference may be empty: what was recognised there is inserted, as Kaldi's compute-wer counts.
+/// Every utterance of the data directory must have been recognised, and no other.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -79,7 +80,7 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
     let other = other.transpose()?;
     let scores = Scores {
         labels: labels.name(),
-        against: other.as_ref().map(|other| own.against(other)),
+        against: other.as_ref().and_then(|other| own.against(other)),
         rates,
     };
     let table = table(&scores);
@@ -124,8 +125,9 @@ fn table(scores: &Scores) -> Table {
         table.row(vec![
             named(&rate.group.0, "-"),
             named(&rate.group.1, "all"),
-            format!("{:.2}", rate.percent),
-            format!("{:.2}..{:.2}", rate.interval.0, rate.interval.1),
+            rate.percent
+                .map_or("-".into(), |percent| format!("{percent:.2}")),
+            (rate.interval).map_or("-".into(), |(low, high)| format!("{low:.2}..{high:.2}")),
             rate.edits.insertions.to_string(),
             rate.edits.deletions.to_string(),
             rate.edits.substitutions.to_string(),

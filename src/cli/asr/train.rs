@@ -18,6 +18,8 @@ use crate::train::TrainOptions;
 /// Train a recogniser: convolutions, two layers of gated recurrent units in both directions, and connectionist temporal
 /// classification, with masks over frames and bins.
 ///
+/// Utterances in which nothing is said are left out, and that is told.
+///
 /// The experiment's folder is as that of unbraid train, and a run that was stopped goes on with --resume. Every other
 /// option of the network can be set by a configuration with method.name = "recogniser", for unbraid train: conf.toml in the
 /// folder is one.

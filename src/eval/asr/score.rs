@@ -14,7 +14,7 @@ use crate::dataset::strings::StringTable;
 use crate::error::{Error, Result};
 use crate::eval::edits::{Edits, edits};
 use crate::eval::grouping::Grouping;
-use crate::eval::interval::bootstrap;
+use crate::eval::interval::{bootstrap, middle_of};
 use crate::io::lines::read_table;
 
 /// What utterances of a data directory say, and what was recognised.
@@ -30,10 +30,10 @@ pub struct Hypotheses {
 pub struct ErrorRate {
     /// What it goes by, and the group's name; empty for all utterances.
     pub group: (String, String),
-    /// Edits over labels of the reference, in percent.
-    pub percent: f64,
+    /// Edits over labels of the references, in percent; none where nothing is said in any of them.
+    pub percent: Option<f64>,
     /// 95 % bootstrap interval over utterances (Bisani and Ney 2004), in percent.
-    pub interval: (f64, f64),
+    pub interval: Option<(f64, f64)>,
     /// What was wrong.
     pub edits: Edits,
     /// Labels of the reference.
@@ -54,7 +54,8 @@ pub struct Comparison {
 }
 
 impl Hypotheses {
-    /// Holds the lines of `path` (`utterance what it says`, as Kaldi's `text`) against a data directory's own.
+    /// Holds the lines of `path` (`utterance what it says`, as Kaldi's `text`) against a data directory's own. In an
+    /// utterance whose reference is empty, all that was recognised is inserted.
     ///
     /// # Errors
     /// What the tables say; [`Error::Key`] for an utterance that one of them lacks.
@@ -117,16 +118,16 @@ impl Hypotheses {
         let (low, high) = bootstrap(&counts, 0);
         ErrorRate {
             group,
-            percent: 100.0 * edits.count() as f64 / labels as f64,
-            interval: (100.0 * low, 100.0 * high),
+            percent: (labels > 0).then(|| 100.0 * edits.count() as f64 / labels as f64),
+            interval: (labels > 0).then_some((100.0 * low, 100.0 * high)),
             edits,
             labels,
             utterances: (own.len(), own.iter().filter(|(e, _)| e.count() > 0).count()),
         }
     }
 
-    /// This against `other`, both of the same utterances.
-    pub fn against(&self, other: &Self) -> Comparison {
+    /// This against `other`, both of the same utterances; none where nothing is said in any of them.
+    pub fn against(&self, other: &Self) -> Option<Comparison> {
         const RESAMPLES: usize = 2000;
         let pairs: Vec<_> = self
             .found
@@ -143,6 +144,7 @@ impl Hypotheses {
             }
             100.0 * (own - others) / labels
         };
+        let found = Some(difference(&mut pairs.iter())).filter(|found| found.is_finite())?;
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let mut drawn: Vec<f64> = (0..RESAMPLES)
             .map(|_| {
@@ -150,13 +152,14 @@ impl Hypotheses {
                 difference(&mut draws)
             })
             .collect();
-        drawn.sort_by(f64::total_cmp);
+        // A draw of utterances in which nothing is said compares nothing.
+        drawn.retain(|difference| difference.is_finite());
         let better = drawn.iter().filter(|d| **d < 0.0).count();
-        Comparison {
-            difference: difference(&mut pairs.iter()),
-            interval: (drawn[RESAMPLES / 40], drawn[RESAMPLES - 1 - RESAMPLES / 40]),
-            better: better as f64 / RESAMPLES as f64,
-        }
+        Some(Comparison {
+            difference: found,
+            better: better as f64 / drawn.len() as f64,
+            interval: middle_of(drawn),
+        })
     }
 }
 
@@ -192,19 +195,61 @@ mod tests {
         let read = |name: &str, labels| Hypotheses::read(&folder.path().join(name), &dir, labels);
         let words = read("hyp", Labels::Words).unwrap();
         let all = words.rate();
-        assert!((all.percent - 100.0 * 2.0 / 6.0).abs() < 1e-9);
+        assert!((all.percent.unwrap() - 100.0 * 2.0 / 6.0).abs() < 1e-9);
         assert_eq!((all.edits.deletions, all.edits.substitutions), (1, 1));
         assert_eq!((all.labels, all.utterances), (6, (3, 2)));
         let by = words.by(&Grouping::read("speaker", &dir).unwrap());
-        let by: Vec<f64> = by.iter().map(|rate| rate.percent.round()).collect();
+        let by: Vec<f64> = by
+            .iter()
+            .map(|rate| rate.percent.unwrap().round())
+            .collect();
         assert_eq!(by, [33.0, 33.0]);
         // "one two" and "two": four characters deleted of seven; "two" and "three": h, r, e, e for w, o.
         let characters = read("hyp", Labels::Characters).unwrap().rate();
         assert_eq!(characters.edits.count(), 4 + 4);
         let worse = read("worse", Labels::Words).unwrap();
-        let found = words.against(&worse);
+        let found = words.against(&worse).unwrap();
         assert!((found.difference + 100.0 * 4.0 / 6.0).abs() < 1e-9);
         assert!(found.better > 0.9 && found.interval.1 < 0.0, "{found:?}");
+    }
+
+    #[test]
+    fn where_nothing_is_said_all_words_are_inserted() {
+        let folder = folder();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("text", "a-1 one two\na-2 three\nb-1\n");
+        write("right", "a-1 one two\na-2 three\nb-1\n");
+        write("hyp", "a-1 one two\na-2 three\nb-1 four five\n");
+        let dir = DataDir::open(folder.path()).unwrap();
+        let read =
+            |name: &str| Hypotheses::read(&folder.path().join(name), &dir, Labels::Words).unwrap();
+        let (right, hyp) = (read("right"), read("hyp"));
+        assert_eq!(right.rate().percent, Some(0.0));
+        let rate = hyp.rate();
+        // As Kaldi's compute-wer, sclite and jiwer 4 count: 2 insertions to 3 words.
+        assert!((rate.percent.unwrap() - 200.0 / 3.0).abs() < 1e-9);
+        assert_eq!((rate.edits.insertions, rate.labels), (2, 3));
+        let (low, high) = rate.interval.unwrap();
+        assert!(low == 0.0 && high.is_finite(), "{low} {high}");
+        let by = hyp.by(&Grouping::read("speaker", &dir).unwrap());
+        let by: Vec<_> = by
+            .iter()
+            .map(|rate| (rate.percent, rate.interval))
+            .collect();
+        assert_eq!(by, [(Some(0.0), Some((0.0, 0.0))), (None, None)]);
+        let found = right.against(&hyp).unwrap();
+        assert!((found.difference + 200.0 / 3.0).abs() < 1e-9);
+        assert!(
+            found.interval.0.is_finite() && found.interval.1 == 0.0,
+            "{found:?}"
+        );
+        write("text", "a-1\na-2\nb-1\n");
+        let dir = DataDir::open(folder.path()).unwrap();
+        let silent = Hypotheses::read(&folder.path().join("hyp"), &dir, Labels::Words).unwrap();
+        assert_eq!(
+            (silent.rate().percent, silent.against(&silent)),
+            (None, None)
+        );
     }
 
     #[test]
