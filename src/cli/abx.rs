@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::failures::listed;
 use super::progress;
 use crate::eval::abx::items::{PhoneOptions, Units, read_items};
 use crate::eval::abx::{AbxOptions, AbxResult, AbxScore, Item, abx};
@@ -30,7 +31,7 @@ use crate::report::table::Table;
 Errors are averaged over contexts (and speakers of x), then speakers of a, then ordered pairs of labels. A phone's
 frames are those whose centres lie in it: from ceil(on/shift - 1/2) to floor(off/shift - 1/2), both counted.
 libri-light drops the last of them, so its errors differ (fastabx does so too when told to). Phones without a frame
-are left out and counted. A group is the items of one label, context and speaker; the caps below bound the
+are left out and counted, utterances without phones are left out and named. A group is the items of one label, context and speaker; the caps below bound the
 work, and what they cut is told.")]
 pub struct AbxArgs {
     /// Data directory: utt2spk, and text for words.
@@ -91,6 +92,8 @@ struct Report {
     options: AbxOptions,
     phones: Option<PhoneOptions>,
     too_short: usize,
+    /// Utterances that the CTM lacks.
+    without_phones: Vec<String>,
     #[serde(flatten)]
     result: AbxResult,
 }
@@ -132,6 +135,14 @@ pub fn run(args: AbxArgs) -> anyhow::Result<()> {
         atomic::write(format!("{}.tsv", prefix.display()), table.to_tsv())?;
     }
     write!(io::stdout(), "{table}")?;
+    // The CTM is the same for all.
+    if let (Some(ctm), Some(report)) = (&args.ctm, reports.first())
+        && !report.without_phones.is_empty()
+    {
+        let left_out = &report.without_phones;
+        let (ctm, count, names) = (ctm.display(), left_out.len(), listed(left_out));
+        eprintln!("unbraid: {ctm}: no phones of {count} utterances, which are left out: {names}");
+    }
     reports.iter().try_for_each(tell_cuts)
 }
 
@@ -165,6 +176,7 @@ fn one_strand(
         options,
         phones: phones.cloned(),
         too_short: read.too_short,
+        without_phones: read.without_phones,
         result,
     })
 }

@@ -10,7 +10,7 @@ use super::compute_cmvn::GLOBAL;
 use super::feature_map::FeatureArgs;
 use crate::dataset::Table;
 use crate::error::{Error, Result};
-use crate::io::kaldi::TableReader;
+use crate::io::kaldi::{ReadSpecifier, TableReader, read_bare};
 use crate::signal::CmvnStats;
 
 /// Normalise features to mean 0 and, if asked, variance 1, as Kaldi's apply-cmvn.
@@ -19,7 +19,8 @@ use crate::signal::CmvnStats;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The statistics are what compute-cmvn or Kaldi wrote: by utterance, by speaker
-with --utt2spk, or one under the key `global` with --global.
+with --utt2spk, or with --global one under the key `global`, or the file of one
+matrix without a key that compute-cmvn-stats writes.
 
 Examples:
   unbraid apply-cmvn --utt2spk data/x/utt2spk scp:data/x/cmvn.scp \\
@@ -27,9 +28,10 @@ Examples:
   unbraid apply-cmvn --global --norm-vars ark:global.ark \\
     scp:data/x/feats.scp ark:norm.ark
   unbraid apply-cmvn --global --norm-vars --reverse ark:global.ark \\
-    ark:norm.ark ark:feats.ark")]
+    ark:norm.ark ark:feats.ark
+  unbraid apply-cmvn --global exp/cmvn.mat scp:data/x/feats.scp ark:norm.ark")]
 pub struct ApplyCmvnArgs {
-    /// The statistics, as scp:cmvn.scp
+    /// The statistics, as scp:cmvn.scp; with --global also a file of one matrix
     #[arg(value_name = "CMVN")]
     stats: String,
 
@@ -40,7 +42,7 @@ pub struct ApplyCmvnArgs {
     #[arg(long, value_name = "FILE")]
     utt2spk: Option<PathBuf>,
 
-    /// The statistics under the key `global` serve everything
+    /// The statistics under the key `global`, or a file's only ones, serve everything
     #[arg(long, conflicts_with = "utt2spk")]
     global: bool,
 
@@ -65,6 +67,17 @@ pub fn run(args: ApplyCmvnArgs) -> anyhow::Result<()> {
     })
 }
 
+impl ApplyCmvnArgs {
+    /// The matrices of statistics under their keys.
+    fn matrices(&self) -> Result<Vec<(String, Array2<f64>)>> {
+        let options = self.features.read_options();
+        if self.global && ReadSpecifier::parse(&self.stats).is_err() {
+            return Ok(vec![(GLOBAL.into(), read_bare(&self.stats, options)?)]);
+        }
+        TableReader::open_with(&self.stats, options)?.collect()
+    }
+}
+
 /// Which statistics serve which utterance.
 struct Normaliser {
     specifier: String,
@@ -77,10 +90,8 @@ struct Normaliser {
 
 impl Normaliser {
     fn read(args: &ApplyCmvnArgs) -> anyhow::Result<Self> {
-        let options = args.features.read_options();
         let mut stats = HashMap::new();
-        for entry in TableReader::<Array2<f64>>::open_with(&args.stats, options)? {
-            let (key, matrix) = entry?;
+        for (key, matrix) in args.matrices()? {
             let read = CmvnStats::from_matrix(matrix);
             let place = || format!("{}: {key}", args.stats);
             stats.insert(key.clone(), anyhow::Context::with_context(read, place)?);

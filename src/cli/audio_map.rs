@@ -124,7 +124,7 @@ impl AudioArgs {
             progress.inc(1);
             match rows {
                 Ok(rows) => writer.write_rows(utterance, rows)?,
-                Err(error) => failures.add(utterance, error, &progress),
+                Err(error) => failures.add(utterance, &error, &progress),
             }
             Ok::<(), Error>(())
         })?;

@@ -146,7 +146,7 @@ pub fn run(args: &AugmentArgs) -> anyhow::Result<()> {
         augment(&job, |utterance, error| {
             progress.inc(1);
             if let Some(error) = error {
-                failures.add(utterance, error, &progress);
+                failures.add(utterance, &error, &progress);
             }
         })
     })?;

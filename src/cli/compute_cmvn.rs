@@ -127,6 +127,7 @@ impl Sums {
 
 /// `spk2utt`, both ways.
 struct Speakers {
+    path: PathBuf,
     keys: Vec<String>,
     of: HashMap<String, String>,
     utterances: Vec<String>,
@@ -136,6 +137,7 @@ impl Speakers {
     fn read(path: &PathBuf) -> Result<Self, Error> {
         let table = Table::read(path)?;
         let mut speakers = Self {
+            path: path.clone(),
             keys: Vec::new(),
             of: HashMap::new(),
             utterances: Vec::new(),
@@ -160,7 +162,8 @@ impl Speakers {
         let mut failures = Failures::default();
         let progress = indicatif::ProgressBar::hidden();
         for utterance in self.utterances.iter().filter(|u| !seen.contains(*u)) {
-            failures.add(utterance, "expected its features, found none", &progress);
+            let error = Error::key(&self.path, utterance, "features of this utterance", "none");
+            failures.add(utterance, &error, &progress);
         }
         failures.into_result(self.utterances.len(), "utterances")
     }

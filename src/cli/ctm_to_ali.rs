@@ -1,17 +1,21 @@
 //! `unbraid ctm-to-ali`: time-aligned phones to one class a frame.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use clap::Args;
 use ndarray::Array2;
 
+use super::failures::Failures;
+use super::progress::counter;
 use crate::dataset::alignment::{FrameTimes, classes, read_ctm, read_symbols};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::io::kaldi::{ScpTable, TableWriter};
 
 /// Turn a CTM of phones into an archive of one class a frame.
 ///
-/// A frame gets the phone that sounds at its centre, or --outside where none does.
+/// A frame gets the phone that sounds at its centre, or --outside where none does. An utterance without phones, or with
+/// one beyond its end, is named and left out, the others are written, and the command fails at the end.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   unbraid ctm-to-ali --phones phones.txt --outside sil phones.ctm data/test/feats.scp \\
@@ -41,7 +45,8 @@ pub struct CtmToAliArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says; an utterance without phones.
+/// What is wrong with tables or the place to write to: then nothing is written. At the end the utterances that failed;
+/// without one that succeeded nothing is written either.
 pub fn run(args: CtmToAliArgs) -> anyhow::Result<()> {
     let symbols = read_symbols(&args.phones)?;
     let outside = *symbols
@@ -62,13 +67,31 @@ pub fn run(args: CtmToAliArgs) -> anyhow::Result<()> {
     };
     let phones = read_ctm(&args.ctm, &symbols)?;
     let feats = ScpTable::<Array2<f32>>::open(&args.feats_scp)?;
-    let mut writer = TableWriter::create(&args.target)?;
-    for utterance in feats.keys() {
+    let names: HashMap<i32, &String> = symbols.iter().map(|(name, class)| (*class, name)).collect();
+    let align = |utterance: &str| -> Result<Vec<i32>> {
         let spoken = phones
             .get(utterance)
             .ok_or_else(|| Error::key(&args.ctm, utterance, "phones of this utterance", "none"))?;
         let (frames, _) = feats.read_shape(utterance)?;
-        writer.write(utterance, &classes(spoken, frames, times, outside))?;
+        for phone in spoken {
+            let name = names[&phone.phone];
+            times.refuse_beyond(phone, name, frames, (&args.ctm, utterance))?;
+        }
+        Ok(classes(spoken, frames, times, outside))
+    };
+    let mut writer = TableWriter::create(&args.target)?;
+    let (progress, mut failures) = (counter("utterances"), Failures::default());
+    for utterance in feats.keys() {
+        match align(utterance) {
+            Ok(found) => writer.write(utterance, &found)?,
+            Err(error) => failures.add(utterance, &error, &progress),
+        }
+        progress.inc(1);
     }
-    Ok(writer.finish()?)
+    progress.finish_and_clear();
+    let total = feats.keys().len();
+    if failures.count() < total || total == 0 {
+        writer.finish()?;
+    }
+    failures.into_result(total, "utterances")
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use ndarray::Array2;
 use tch::Device;
 
+use super::failures::Failures;
 use super::pipes::PipeLimit;
 use super::progress::counter;
 use crate::dataset::Table;
@@ -265,16 +266,8 @@ fn read_audio(args: &ExtractArgs, audio: &Audio, session: &mut Session) -> anyho
 
 /// Says what failed.
 fn tell(result: Extracted, source: &str) -> anyhow::Result<()> {
-    for line in &result.failed {
-        eprintln!("unbraid: {line}");
-    }
-    if !result.failed.is_empty() {
-        bail!(
-            "{} of {} utterances failed",
-            result.failed.len(),
-            result.failed.len() + result.written
-        );
-    }
+    let failures = Failures::of(&result.failed, source);
+    failures.into_result(result.failed.len() + result.written, "utterances")?;
     if result.written == 0 {
         bail!("{source}: expected utterances, found none");
     }

@@ -1,23 +1,55 @@
-//! Entries that fail while the others go on: each is told at once, all are listed at the end.
+//! Entries that fail while the others go on: each is told at once, but for what many fail of, and all are listed at the end.
 
-use std::fmt::Display;
+use std::collections::BTreeMap;
 
 use indicatif::ProgressBar;
 
+use crate::error::Error;
+
 /// More keys than this are counted, not listed.
 const LISTED: usize = 20;
+/// More that fail alike are told together, in one line at the end.
+const ALIKE: usize = 3;
 
 /// The keys that failed so far.
 #[derive(Debug, Default)]
 pub struct Failures {
     keys: Vec<String>,
+    /// By what is wrong: the first key, and how many.
+    reasons: BTreeMap<String, (String, usize)>,
 }
 
 impl Failures {
+    /// Tells of all of these on standard error; one that names no entry counts under the name of `source`.
+    pub fn of(errors: &[Error], source: &str) -> Self {
+        let mut failures = Self::default();
+        for error in errors {
+            failures.add(
+                error.entry().unwrap_or(source),
+                error,
+                &ProgressBar::hidden(),
+            );
+        }
+        failures
+    }
+
     /// Tells of one on standard error, past the progress bar.
-    pub fn add(&mut self, key: &str, error: impl Display, progress: &ProgressBar) {
-        progress.suspend(|| eprintln!("unbraid: {key}: {error}"));
+    pub fn add(&mut self, key: &str, error: &Error, progress: &ProgressBar) {
+        if self.note(key, error) {
+            progress.suspend(|| match error.entry() == Some(key) {
+                true => eprintln!("unbraid: {error}"),
+                false => eprintln!("unbraid: {key}: {error}"),
+            });
+        }
+    }
+
+    /// Takes one down; whether it is to be told by itself.
+    fn note(&mut self, key: &str, error: &Error) -> bool {
         self.keys.push(key.to_string());
+        let first = || (key.to_string(), 0);
+        let (_, count) = self.reasons.entry(error.reason()).or_insert_with(first);
+        *count += 1;
+        *count <= ALIKE
     }
 
     /// How many there are.
@@ -25,16 +57,31 @@ impl Failures {
         self.keys.len()
     }
 
-    /// An error that lists them, if there are any.
+    /// An error that lists them, if there are any; before it, what many failed of.
     pub fn into_result(self, total: usize, what: &str) -> anyhow::Result<()> {
         if self.keys.is_empty() {
             return Ok(());
         }
-        let mut list = self.keys[..self.keys.len().min(LISTED)].join(" ");
-        if self.keys.len() > LISTED {
-            list += &format!(" and {} more", self.keys.len() - LISTED);
-        }
+        self.summaries(what)
+            .for_each(|line| eprintln!("unbraid: {line}"));
+        let list = listed(&self.keys);
         anyhow::bail!("{} of {total} {what} failed: {list}", self.keys.len())
+    }
+
+    fn summaries(&self, what: &str) -> impl Iterator<Item = String> {
+        let many = self.reasons.iter().filter(|(_, (_, count))| *count > ALIKE);
+        many.map(move |(reason, (first, count))| {
+            format!("{count} {what}: {reason} (first: {first})")
+        })
+    }
+}
+
+/// The first of these keys, and how many more there are.
+pub fn listed(keys: &[String]) -> String {
+    let list = keys[..keys.len().min(LISTED)].join(" ");
+    match keys.len().saturating_sub(LISTED) {
+        0 => list,
+        more => format!("{list} and {more} more"),
     }
 }
 
@@ -45,13 +92,35 @@ mod tests {
     #[test]
     fn a_long_list_is_cut() {
         let told = |count: usize| {
-            let keys = (0..count).map(|i| format!("u{i}")).collect();
-            Failures { keys }
+            let mut failures = Failures::default();
+            for i in 0..count {
+                failures.note(
+                    &format!("u{i}"),
+                    &Error::format(format!("{i}.wav"), "audio", "none"),
+                );
+            }
+            failures
                 .into_result(30, "utterances")
                 .map_err(|e| e.to_string())
         };
         assert_eq!(told(0), Ok(()));
         assert_eq!(told(2), Err("2 of 30 utterances failed: u0 u1".into()));
         assert!(told(22).unwrap_err().ends_with("u18 u19 and 2 more"));
+    }
+
+    #[test]
+    fn what_many_fail_of_is_told_once() {
+        let mut failures = Failures::default();
+        let told = (0..60).filter(|i| {
+            let error = Error::format(format!("{i}.wav"), "one channel", "2");
+            failures.note(&format!("u{i:02}"), &error)
+        });
+        assert_eq!(told.count(), 3);
+        assert!(failures.note("v", &Error::key("f", "v", "one channel", "3")));
+        let summaries: Vec<String> = failures.summaries("utterances").collect();
+        assert_eq!(
+            summaries,
+            ["60 utterances: expected one channel, found 2 (first: u00)"]
+        );
     }
 }

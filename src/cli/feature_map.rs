@@ -5,7 +5,7 @@ use ndarray::Array2;
 
 use super::failures::Failures;
 use super::progress::counter;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::io::kaldi::{
     Compression, KaldiObject, ReadFrom, ReadOptions, ReadSpecifier, TableReader, TableWriter,
     WriteOptions,
@@ -96,9 +96,12 @@ impl FeatureMap<'_> {
             match entry {
                 Ok((utterance, feats)) => match work(&utterance, feats) {
                     Ok(value) => writer.write(&utterance, &value)?,
-                    Err(error) => failures.add(&utterance, error, &progress),
+                    Err(error) => failures.add(&utterance, &error, &progress),
                 },
-                Err(error) if listed => failures.add(&key_of(&error, self.from), error, &progress),
+                Err(error) if listed => {
+                    let key = error.entry().unwrap_or(self.from).to_string();
+                    failures.add(&key, &error, &progress);
+                }
                 Err(error) => return Err(error.into()),
             }
             total += 1;
@@ -109,13 +112,5 @@ impl FeatureMap<'_> {
             writer.finish()?;
         }
         failures.into_result(total, "utterances")
-    }
-}
-
-/// The utterance that an error is about, or else the list.
-fn key_of(error: &Error, list: &str) -> String {
-    match error {
-        Error::Key { key, .. } => key.clone(),
-        _ => list.to_string(),
     }
 }

@@ -1,10 +1,11 @@
 //! Time-aligned phones to one class a frame.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::io::lines::{read_lines, read_table};
+use crate::io::lines::{Entry, read_lines, read_table};
 
 /// A phone (its class, or its name) and when it sounds, in seconds.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +49,8 @@ pub fn read_symbols(path: &Path) -> Result<HashMap<String, i32>> {
         .collect()
 }
 
-/// Reads a CTM of phones, `utterance channel start duration phone` a line, as classes of a symbol table.
+/// Reads a CTM of phones, `utterance channel start duration phone` a line, as classes of a symbol table. Lines that begin
+/// with `;;` are comments.
 ///
 /// # Errors
 /// [`Error::Line`] for a line of another form, or a phone without a class.
@@ -66,7 +68,8 @@ pub fn read_ctm_names(path: &Path) -> Result<PhonesByUtterance<String>> {
 
 fn parse_ctm<P>(path: &Path, known: impl Fn(&str) -> Option<P>) -> Result<PhonesByUtterance<P>> {
     let mut phones: PhonesByUtterance<P> = HashMap::new();
-    for entry in read_lines(path)? {
+    let spoken = |entry: &Entry| !entry.key.starts_with(";;");
+    for entry in read_lines(path)?.into_iter().filter(spoken) {
         let wrong = |expected: &str| {
             Err(Error::line(
                 path,
@@ -97,6 +100,37 @@ fn parse_ctm<P>(path: &Path, known: impl Fn(&str) -> Option<P>) -> Result<Phones
         });
     }
     Ok(phones)
+}
+
+impl FrameTimes {
+    /// Frames by which phones may end beyond the features: framing without reflection loses so many at the ends.
+    const SLACK_FRAMES: f64 = 3.0;
+
+    /// The frame, in fractions from 0, whose centre is at a time in seconds.
+    pub fn frame_at(&self, seconds: f64) -> f64 {
+        (1000.0 * seconds - self.first_ms) / self.shift_ms
+    }
+
+    /// Refuses a phone, called `name` by the utterance `id` of `ctm`, that ends well beyond `frames` frames.
+    ///
+    /// # Errors
+    /// [`Error::Key`].
+    pub fn refuse_beyond<P>(
+        &self,
+        phone: &TimedPhone<P>,
+        name: impl Display,
+        frames: usize,
+        (ctm, id): (&Path, &str),
+    ) -> Result<()> {
+        let end = phone.start + phone.duration;
+        if self.frame_at(end) < frames as f64 + Self::SLACK_FRAMES {
+            return Ok(());
+        }
+        let (shift, length) = (self.shift_ms, frames as f64 * self.shift_ms / 1000.0);
+        let expected = format!("phones within its {frames} frames of {shift} ms, {length:.3} s");
+        let found = format!("'{name}' from {:.3} to {end:.3} s", phone.start);
+        Err(Error::key(ctm, id, expected, found))
+    }
 }
 
 /// The class at the centre of each of `frames` frames; `outside` where no phone sounds.
@@ -140,6 +174,37 @@ mod tests {
             first_ms: 5.0,
         };
         assert_eq!(classes(&phones, 6, times, 0), [0, 3, 3, 5, 0, 0]);
+    }
+
+    #[test]
+    fn comments_are_passed_over_and_phones_beyond_the_end_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ctm");
+        std::fs::write(
+            &path,
+            ";; made by hand\n;;\nu 1 0 0.1 a\nu 1 0.1 0.125 b\nu 1 9 0.1 c\n",
+        )
+        .unwrap();
+        let phones = read_ctm_names(&path).unwrap();
+        assert_eq!(phones.len(), 1);
+        let times = FrameTimes {
+            shift_ms: 10.0,
+            first_ms: 5.0,
+        };
+        let check =
+            |phone: &TimedPhone<String>| times.refuse_beyond(phone, &phone.phone, 20, (&path, "u"));
+        let [a, b, c] = &phones["u"][..] else {
+            panic!("{phones:?}");
+        };
+        // Framing may lose 25 ms at the ends.
+        assert!(check(a).is_ok() && check(b).is_ok());
+        let error = check(c).unwrap_err().to_string();
+        assert!(
+            error.ends_with(
+                "ctm: u: expected phones within its 20 frames of 10 ms, 0.200 s, found 'c' from 9.000 to 9.100 s"
+            ),
+            "{error}"
+        );
     }
 
     #[test]

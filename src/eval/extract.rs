@@ -79,7 +79,7 @@ pub struct Session<'a> {
     window: Vec<Readings>,
     /// Values in the window.
     held: usize,
-    failed: Vec<String>,
+    failed: Vec<Error>,
 }
 
 impl Session<'_> {
@@ -105,7 +105,7 @@ impl Session<'_> {
                 self.held += readings.iter().map(Array2::len).sum::<usize>();
                 self.window.push((key, readings));
             }
-            Err(error) => self.failed.push(error.to_string()),
+            Err(error) => self.failed.push(error),
         }
         if self.window.len() == WINDOW || self.held > WINDOW_VALUES {
             self.flush()
@@ -150,8 +150,8 @@ impl Session<'_> {
 pub struct Extracted {
     /// Utterances written, those of an earlier run among them.
     pub written: usize,
-    /// One line for every utterance that failed.
-    pub failed: Vec<String>,
+    /// One for every utterance that failed.
+    pub failed: Vec<Error>,
 }
 
 /// Names the extraction whose parts lie in a folder.

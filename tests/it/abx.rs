@@ -136,6 +136,42 @@ fn a_part_is_told_and_the_threads_do_not_matter() {
 }
 
 #[test]
+fn utterances_without_phones_are_named_and_left_out() {
+    let dir = folder(&golden()[0]);
+    let at = dir.path();
+    let whole = report(at, &["--ctm", "phones.ctm"]);
+    assert_eq!(whole["without_phones"], Value::Array(Vec::new()));
+    let scp = fs::read_to_string(at.join("feats.scp")).unwrap();
+    let place = scp.lines().next().unwrap().split_once(' ').unwrap().1;
+    for (name, line) in [
+        ("feats.scp", format!("z-1 {place}\n")),
+        ("utt2spk", "z-1 z\n".into()),
+    ] {
+        let before = fs::read_to_string(at.join(name)).unwrap();
+        fs::write(at.join(name), before + &line).unwrap();
+    }
+    let args = [
+        "abx",
+        ".",
+        "--strand",
+        "made=feats.scp",
+        "--ctm",
+        "phones.ctm",
+    ];
+    let output = unbraid(at, &args);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{told}");
+    assert_eq!(
+        told,
+        "unbraid: phones.ctm: no phones of 1 utterances, which are left out: z-1\n"
+    );
+    let found = report(at, &["--ctm", "phones.ctm"]);
+    assert_eq!(found["within"], whole["within"]);
+    assert_eq!(found["across"], whole["across"]);
+    assert_eq!(found["without_phones"][0], "z-1");
+}
+
+#[test]
 fn vectors_are_one_frame() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = TableWriter::<Array1<f32>>::create(&format!(
@@ -192,8 +228,8 @@ fn what_is_wrong_is_told_in_one_line() {
             "mute/text: s0-0: expected its text, found none",
         ),
         (
-            &[".", made, "--ctm", "none.ctm"],
-            "none.ctm: s0-0: expected phones of this utterance, found none",
+            &["mute", made, "--ctm", "none.ctm"],
+            "none.ctm: expected phones of utterances of mute, found none",
         ),
         (
             &[".", made, "--ctm", "bad.ctm"],
@@ -201,7 +237,7 @@ fn what_is_wrong_is_told_in_one_line() {
         ),
         (
             &[".", made, "--ctm", "late.ctm"],
-            "late.ctm: s0-0: expected phones within the ",
+            "late.ctm: s0-0: expected phones within its ",
         ),
         (
             &[".", made, "--ctm", "phones.ctm", "--frame-shift-ms", "0"],

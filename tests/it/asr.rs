@@ -278,3 +278,86 @@ fn what_is_wrong_is_told_in_a_line() {
         "{error}"
     );
 }
+
+#[test]
+fn utterances_in_which_nothing_is_said_count_in_scores_and_not_in_training() {
+    let dir = folder();
+    let folder = dir.path();
+    // The last utterance of each set says nothing.
+    let mut reference = String::new();
+    for set in ["train", "test"] {
+        let path = folder.join(set).join("utt2phones");
+        let lines = fs::read_to_string(&path).unwrap();
+        let mut lines: Vec<&str> = lines.lines().collect();
+        let last = lines.pop().unwrap();
+        lines.push(last.split_once(' ').unwrap().0);
+        reference = lines.join("\n") + "\n";
+        fs::write(path, &reference).unwrap();
+    }
+    let args = [
+        "asr", "train", "train", "--exp", "exp", "--labels", "phones", "--valid", "test",
+    ];
+    let output = unbraid(
+        folder,
+        &[&args[..], &["--steps", "2", "--device", "cpu"]].concat(),
+    );
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{told}");
+    for set in ["train", "test"] {
+        let line = format!("{set}: 1 of 16 utterances have no labels and are left out\n");
+        assert!(told.contains(&line), "{told}");
+    }
+    let log = fs::read_to_string(folder.join("exp/log.jsonl")).unwrap();
+    assert!(log.contains("\"valid\"") && !log.contains("null"), "{log}");
+    fs::write(folder.join("hyp"), &reference).unwrap();
+    assert_eq!(error_rate(folder, "hyp"), 0.0);
+    let labels = reference.split_whitespace().count() - 16;
+    fs::write(
+        folder.join("hyp"),
+        reference.trim_end().to_string() + " p0 p1\n",
+    )
+    .unwrap();
+    let found = error_rate(folder, "hyp");
+    assert!((found - 200.0 / labels as f64).abs() < 1e-9, "{found}");
+}
+
+#[test]
+fn an_alignment_goes_on_past_utterances_that_have_none() {
+    let dir = folder();
+    let folder = dir.path();
+    let keys = ScpTable::<ndarray::Array2<f32>>::open(folder.join("test/feats.scp")).unwrap();
+    let keys = keys.keys();
+    fs::write(folder.join("phones.txt"), "p0 0\nsil 1\n").unwrap();
+    let ctm = format!(
+        "\u{feff};; made by hand\r\n{} 1 0 0.05 p0\r\n{} 1 9 0.1 p0\r\n",
+        keys[0], keys[1]
+    );
+    fs::write(folder.join("ctm"), ctm).unwrap();
+    let args = [
+        "ctm-to-ali",
+        "--phones",
+        "phones.txt",
+        "ctm",
+        "test/feats.scp",
+        "ark:found.ark",
+    ];
+    let output = unbraid(folder, &args);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("found 'p0' from 9.000 to 9.100 s"), "{told}");
+    assert!(
+        told.contains(&format!(
+            "{}: expected phones of this utterance, found none",
+            keys[2]
+        )),
+        "{told}"
+    );
+    assert!(told.contains("15 of 16 utterances failed"), "{told}");
+    let ark = format!("ark:{}", folder.join("found.ark").display());
+    let found: Vec<(String, Vec<i32>)> = TableReader::open(&ark)
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!((found.len(), &found[0].0), (1, &keys[0]));
+    assert_eq!(found[0].1[..7], [0, 0, 0, 0, 0, 1, 1]);
+}

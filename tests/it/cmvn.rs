@@ -113,6 +113,50 @@ fn by_utterance_and_of_everything() {
 }
 
 #[test]
+fn everything_s_statistics_may_be_a_matrix_without_a_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    // As compute-cmvn-stats writes those of 10 frames with the means 3, 6 and 9.
+    let stats: [f64; 8] = [30.0, 60.0, 90.0, 10.0, 100.0, 400.0, 900.0, 0.0];
+    let mut bytes = b"\0BDM \x04\x02\0\0\0\x04\x04\0\0\0".to_vec();
+    stats
+        .iter()
+        .for_each(|value| bytes.extend(value.to_le_bytes()));
+    std::fs::write(at.join("cmvn.mat"), bytes).unwrap();
+    std::fs::write(at.join("cmvn.txt"), " [\n 30 60 90 10\n 100 400 900 0 ]\n").unwrap();
+    write(
+        at,
+        "f.ark",
+        &[("a", array![[1f32, 2.0, 3.0], [4.0, 5.0, 6.0]])],
+    );
+    for name in ["cmvn.mat", "cmvn.txt"] {
+        succeed(
+            at,
+            &["apply-cmvn", "--global", name, "ark:f.ark", "ark:n.ark"],
+        );
+        assert_eq!(
+            read(at, "n.ark")[0].1,
+            array![[-2.0, -4.0, -6.0], [1.0, -1.0, -3.0]]
+        );
+    }
+    for (args, expected) in [
+        (
+            &["--global", "ark:cmvn.mat"][..],
+            "found an object without a key",
+        ),
+        (&["--global", "none.mat"], "none.mat: No such file"),
+        (&["cmvn.mat"], "expected a read specifier as ark:FILE"),
+    ] {
+        let told = fail(
+            at,
+            &[&["apply-cmvn"], args, &["ark:f.ark", "ark:n.ark"]].concat(),
+            b"",
+        );
+        assert!(told.contains(expected), "{told}");
+    }
+}
+
+#[test]
 fn utterances_that_lack_something_are_named() {
     let dir = folder();
     std::fs::write(dir.path().join("more"), "s s-1 s-3\n").unwrap();
@@ -127,7 +171,7 @@ fn utterances_that_lack_something_are_named() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "unbraid: s-3: expected its features, found none\nunbraid: 1 of 2 utterances failed: s-3\n"
+        "unbraid: more: s-3: expected features of this utterance, found none\nunbraid: 1 of 2 utterances failed: s-3\n"
     );
     assert_eq!(read(dir.path(), "c.ark").len(), 1);
     let args = [

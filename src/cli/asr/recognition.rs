@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
+use crate::cli::failures::Failures;
 use crate::cli::progress::counter;
 use crate::dataset::labels::Labels;
 use crate::error::{Error, Result};
@@ -86,9 +87,7 @@ impl RecognitionArgs {
         })?;
         let written = progress.position();
         progress.finish_and_clear();
-        for line in &failed {
-            eprintln!("unbraid: {line}");
-        }
+        let failures = Failures::of(&failed, &self.feats);
         if written == 0 {
             bail!(
                 "{}: expected utterances that can be read, found none",
@@ -96,10 +95,7 @@ impl RecognitionArgs {
             );
         }
         file.commit()?;
-        if !failed.is_empty() {
-            let all = failed.len() as u64 + written;
-            bail!("{} of {all} utterances failed", failed.len());
-        }
+        failures.into_result(failed.len() + written as usize, "utterances")?;
         writeln!(io::stdout(), "{}: {written} utterances", self.out.display())?;
         Ok(())
     }

@@ -56,18 +56,18 @@ pub struct Items {
     pub items: Vec<Item>,
     /// Phones without a frame of their own: too short for the frame shift.
     pub too_short: usize,
+    /// Utterances that have no phones at all.
+    pub without_phones: Vec<String>,
 }
 
-/// Frames by which phones may end beyond the features: framing without reflection loses so many at the ends.
-const SLACK_FRAMES: usize = 3;
 /// Of a frame: times in decimals are not exact in binary, and a frame on a phone's border belongs to it.
 const BORDER: f64 = 1e-6;
 
 /// Reads the items of a data directory with the features of `feats_scp` (matrices, or vectors as one frame).
 ///
 /// # Errors
-/// What the files say; [`Error::Key`] for an utterance without features, text or phones, NaN in features, other
-/// numbers of values a frame, or phones that end beyond the features.
+/// What the files say; [`Error::Key`] for an utterance without features or text, NaN in features, other numbers of values
+/// a frame, or phones that end beyond the features; [`Error::Format`] when no utterance has phones.
 pub fn read_items(data: &Path, feats_scp: &Path, units: Units) -> Result<Items> {
     let dir = DataDir::open(data)?;
     let feats = Feats::open(feats_scp, dir.utterances())?;
@@ -84,6 +84,12 @@ pub fn read_items(data: &Path, feats_scp: &Path, units: Units) -> Result<Items> 
     };
     let mut found = Items::default();
     for id in dir.utterances() {
+        if let Some((_, phones)) = &phones
+            && !phones.contains_key(id)
+        {
+            found.without_phones.push(id.clone());
+            continue;
+        }
         let frames = feats.checked(id, bins)?;
         if frames.is_empty() {
             return Err(Error::key(feats_scp, id, "at least one frame", "none"));
@@ -92,16 +98,16 @@ pub fn read_items(data: &Path, feats_scp: &Path, units: Units) -> Result<Items> 
         let utterance = Utterance { id, voice, frames };
         match &phones {
             None => found.items.push(whole(utterance, &dir)?),
-            Some((options, phones)) => {
-                let Some(phones) = phones.get(id) else {
-                    let expected = "phones of this utterance";
-                    return Err(Error::key(&options.ctm, id, expected, "none"));
-                };
-                found.add_phones(&utterance, phones, options)?;
-            }
+            Some((options, phones)) => found.add_phones(&utterance, &phones[id], options)?,
         }
     }
-    Ok(found)
+    match units {
+        Units::Phones(options) if found.without_phones.len() == dir.utterances().len() => {
+            let expected = format!("phones of utterances of {}", data.display());
+            Err(Error::format(&options.ctm, expected, "none"))
+        }
+        _ => Ok(found),
+    }
 }
 
 fn check(options: &PhoneOptions) -> Result<()> {
@@ -191,22 +197,14 @@ fn frames_of(
             .first_frame_ms
             .unwrap_or(options.frame_shift_ms / 2.0),
     };
-    let at = |seconds: f64| (1000.0 * seconds - times.first_ms) / times.shift_ms;
-    let first = (at(phone.start) - BORDER).ceil().max(0.0) as usize;
-    let last = (at(phone.start + phone.duration) + BORDER).floor();
+    let frames = utterance.frames.nrows();
+    times.refuse_beyond(phone, &phone.phone, frames, (&options.ctm, utterance.id))?;
+    let first = (times.frame_at(phone.start) - BORDER).ceil().max(0.0) as usize;
+    let last = (times.frame_at(phone.start + phone.duration) + BORDER).floor();
     if last < 0.0 {
         return Ok(None);
     }
-    let (last, frames) = (last as usize, utterance.frames.nrows());
-    if last >= frames + SLACK_FRAMES {
-        let expected = format!(
-            "phones within the {frames} frames of {} ms that the features have (--frame-shift-ms)",
-            times.shift_ms
-        );
-        let found = format!("'{}' that ends in frame {}", phone.phone, last + 1);
-        return Err(Error::key(&options.ctm, utterance.id, expected, found));
-    }
-    let last = last.min(frames - 1);
+    let last = (last as usize).min(frames - 1);
     Ok((first <= last).then_some((first, last)))
 }
 
@@ -253,7 +251,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .ends_with("(--frame-shift-ms), found 'a' that ends in frame 15"),
+                .ends_with("10 frames of 10 ms, 0.100 s, found 'a' from 0.100 to 0.150 s"),
             "{error}"
         );
     }

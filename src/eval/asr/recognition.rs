@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use tch::{Device, no_grad};
 
 use crate::dataset::sampler::pack_by_length;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::eval::extract::{BATCH_FRAMES, WINDOW, accept, pad, rows};
 use crate::io::kaldi::TableReader;
 use crate::method::recogniser::Recogniser;
@@ -34,8 +34,8 @@ pub struct Scores<'a> {
 
 impl Recognition<'_> {
     /// Lets `read` turn every utterance of `source`, a read specifier of features, and its scores into something on any of
-    /// the cores, and `take` see what came of it, in the archive's order. An utterance that cannot be read is told in a line
-    /// of what is returned, and the others go on.
+    /// the cores, and `take` see what came of it, in the archive's order. The errors of utterances that cannot be read
+    /// are returned, and the others go on.
     ///
     /// # Errors
     /// A wrong specifier, and what `take` says.
@@ -44,15 +44,15 @@ impl Recognition<'_> {
         source: &str,
         read: impl Fn(&str, &Scores) -> Result<T> + Sync,
         mut take: impl FnMut(&str, T) -> Result<()>,
-    ) -> Result<Vec<String>> {
+    ) -> Result<Vec<Error>> {
         let (mut window, mut failed) = (Vec::new(), Vec::new());
         let bins = self.settled.view.bins();
         let mut hear =
-            |window: Vec<(String, Array2<f32>)>, failed: &mut Vec<String>| -> Result<()> {
+            |window: Vec<(String, Array2<f32>)>, failed: &mut Vec<Error>| -> Result<()> {
                 for (key, found) in self.window(window, &read) {
                     match found {
                         Ok(found) => take(&key, found)?,
-                        Err(error) => failed.push(error.to_string()),
+                        Err(error) => failed.push(error),
                     }
                 }
                 Ok(())
@@ -62,7 +62,7 @@ impl Recognition<'_> {
                 entry.and_then(|(key, feats)| accept(&key, &feats, bins).map(|()| (key, feats)));
             match good {
                 Ok(pair) => window.push(pair),
-                Err(error) => failed.push(error.to_string()),
+                Err(error) => failed.push(error),
             }
             if window.len() == WINDOW {
                 hear(std::mem::take(&mut window), &mut failed)?;
