@@ -184,10 +184,10 @@ fn check(options: SamplerOptions, population: &Population, source: &Path) -> Res
     }
     match options {
         SamplerOptions::Utterances { batch: 0 } => {
-            Err(Error::option("sampler.batch", "at least 1", "0"))
+            Err(Error::option("data.sampler.batch", "at least 1", "0"))
         }
         SamplerOptions::Frames { frames: 0 } => {
-            Err(Error::option("sampler.frames", "at least 1", "0"))
+            Err(Error::option("data.sampler.frames", "at least 1", "0"))
         }
         SamplerOptions::Speakers {
             speakers,
@@ -197,14 +197,14 @@ fn check(options: SamplerOptions, population: &Population, source: &Path) -> Res
             if speakers == 0 || speakers > found {
                 let expected = format!("1 to {found}, the speakers of {}", source.display());
                 return Err(Error::option(
-                    "sampler.speakers",
+                    "data.sampler.speakers",
                     expected,
                     speakers.to_string(),
                 ));
             }
             if utterances < 2 {
                 return Err(Error::option(
-                    "sampler.utterances",
+                    "data.sampler.utterances",
                     "at least 2",
                     utterances.to_string(),
                 ));
@@ -319,7 +319,7 @@ mod tests {
         let error = Sampler::new(options, population, 0, Path::new("data/x")).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "sampler.speakers: expected 1 to 2, the speakers of data/x, found 3"
+            "data.sampler.speakers: expected 1 to 2, the speakers of data/x, found 3"
         );
     }
 }

@@ -156,5 +156,6 @@ impl Config {
             MethodOptions::Dann(options) => options.check(self.data.labels),
             MethodOptions::Recogniser(options) => options.check(self.data.labels),
         }
+        .map_err(|error| error.in_table("method"))
     }
 }

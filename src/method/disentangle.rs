@@ -127,7 +127,7 @@ impl DisentangleOptions {
         self.label_head.check("label_head")?;
         self.consistency.check("consistency", &self.perturb)?;
         for (index, adversary) in self.adversaries.iter().enumerate() {
-            adversary.check(&format!("adversaries[{index}]"))?;
+            adversary.check(&format!("adversaries.{index}"))?;
         }
         if let Some(clustering) = &self.clustering {
             clustering.check("clustering")?;

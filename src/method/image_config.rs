@@ -158,7 +158,10 @@ impl ImageConfig {
     /// [`Error::Option`] naming the key.
     pub fn check(&self) -> Result<()> {
         self.train.check()?;
-        self.data.augment.check()?;
+        self.data
+            .augment
+            .check()
+            .map_err(|error| error.in_table("data"))?;
         let wrong = |key: &str, expected: &str, found: &str| {
             Err(Error::option(format!("data.{key}"), expected, found))
         };
@@ -202,5 +205,6 @@ impl ImageConfig {
                 options.game.check("method.game")
             }
         }
+        .map_err(|error| error.in_table("method"))
     }
 }

@@ -40,7 +40,8 @@ impl ModelOptions {
     /// # Errors
     /// [`Error::Option`] naming the key.
     pub fn check(&self) -> Result<()> {
-        self.phonetic_encoder.check()?;
+        let within = |error: Error| error.in_table("model");
+        self.phonetic_encoder.check().map_err(within)?;
         if let Some(baseline) = self.baseline {
             baseline.check("model.baseline")?;
             if self.phonetic_encoder != PhoneticEncoderOptions::default() {
@@ -51,14 +52,17 @@ impl ModelOptions {
                 ));
             }
         }
-        self.speaker_encoder.check()?;
-        self.decoder.check()?;
+        self.speaker_encoder.check().map_err(within)?;
+        self.decoder.check().map_err(within)?;
         let unrolls = matches!(self.decoder, DecoderOptions::Recurrent(_));
         if unrolls != self.phonetic_encoder.pool {
             return Err(Error::option(
-                "decoder.kind",
+                "model.decoder.kind",
                 "\"recurrent\" for pooled codes, \"conv\" for sequences of them",
-                format!("phonetic_encoder.pool = {}", self.phonetic_encoder.pool),
+                format!(
+                    "model.phonetic_encoder.pool = {}",
+                    self.phonetic_encoder.pool
+                ),
             ));
         }
         Ok(())

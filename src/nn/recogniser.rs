@@ -47,7 +47,19 @@ impl RecogniserNetworkOptions {
             let found = self.dropout.to_string();
             return Err(Error::option("network.dropout", "0 <= p < 1", found));
         }
-        self.encoder().check()
+        let renamed = |error| match error {
+            Error::Option {
+                option,
+                expected,
+                found,
+            } => Error::option(
+                option.replace("phonetic_encoder", "network"),
+                expected,
+                found,
+            ),
+            other => other,
+        };
+        self.encoder().check().map_err(renamed)
     }
 
     fn encoder(&self) -> PhoneticEncoderOptions {

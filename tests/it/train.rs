@@ -80,7 +80,7 @@ fn a_run_does_not_go_on_under_another_configuration() {
         ),
         (
             ("critic_steps = 2", "critic_steps = 3"),
-            "method.adversaries[0].critic_steps: expected 2",
+            "method.adversaries.0.critic_steps: expected 2",
         ),
         (
             ("valid = \"valid\"", "valid = \"train\""),
@@ -154,17 +154,17 @@ fn a_wrong_configuration_is_told_in_one_line() {
         (
             "critic_steps = 2",
             "critic_steps = 0",
-            "adversaries[0].critic_steps: expected at least 1",
+            "method.adversaries.0.critic_steps: expected at least 1",
         ),
         (
             "weight = 0.3",
             "weight = -1",
-            "adversaries[0].lambda.weight: expected 0 or more",
+            "method.adversaries.0.lambda.weight: expected 0 or more",
         ),
         (
             "dropout = 0.3",
             "dropout = 1.0",
-            "adversaries[0].critic.dropout: expected 0 <= p < 1",
+            "method.adversaries.0.critic.dropout: expected 0 <= p < 1",
         ),
         (
             "code_dim = 4",
@@ -229,7 +229,7 @@ fn a_wrong_configuration_is_told_in_one_line() {
         (
             "play = \"in_turns\"",
             "loss = \"wasserstein\"",
-            "adversaries[0].reads: expected \"pairs\" with a Wasserstein critic",
+            "method.adversaries.0.reads: expected \"pairs\" with a Wasserstein critic",
         ),
         (
             "labels = \"text\"",
@@ -260,17 +260,17 @@ fn a_wrong_configuration_is_told_in_one_line() {
         (
             "speakers = 2, ",
             "speakers = 5, ",
-            "sampler.speakers: expected 1 to 4, the speakers of train, found 5",
+            "data.sampler.speakers: expected 1 to 4, the speakers of train, found 5",
         ),
         (
             "utterances = 3 }",
             "utterances = 1 }",
-            "sampler.utterances: expected at least 2, found 1",
+            "data.sampler.utterances: expected at least 2, found 1",
         ),
         (
             "kind = \"speakers\", speakers = 2, utterances = 3",
             "kind = \"frames\", frames = 0",
-            "sampler.frames: expected at least 1",
+            "data.sampler.frames: expected at least 1",
         ),
         (
             "kind = \"speakers\", speakers = 2, utterances = 3",
