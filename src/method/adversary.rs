@@ -238,6 +238,14 @@ impl Adversary {
         format!("{}/{term}", self.name)
     }
 
+    /// Adds the loss of a batch that it learns from, and its accuracy there, where it has one.
+    fn log(&self, loss: &Tensor, accuracy: Option<&Tensor>, scalars: &mut Scalars) {
+        scalars.add(self.loss_name(), loss);
+        if let Some(accuracy) = accuracy {
+            scalars.add(self.term_name("accuracy"), accuracy);
+        }
+    }
+
     fn lambda(&self, step: u64) -> f64 {
         let ramp = self.options.lambda.at(step);
         if self.options.target_accuracy > 0.0 {
@@ -347,7 +355,7 @@ impl Opponent for Adversary {
     fn learn(&mut self, made: &Made, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
         let (loss, right) = self.critic_loss(made.codes(), made);
         self.follow(right.as_ref());
-        scalars.add(self.loss_name(), &loss);
+        self.log(&loss, right.as_ref(), scalars);
         // The critic's schedule runs over its own updates, of which there are more, and from each restart.
         let steps = match self.options.restart_every {
             0 => clock.total,
@@ -363,7 +371,7 @@ impl Opponent for Adversary {
             let reversed = reverse_gradient(made.codes(), lambda);
             let (loss, right) = self.critic_loss(&reversed, made);
             self.follow(right.as_ref());
-            scalars.add(self.loss_name(), &loss);
+            self.log(&loss, right.as_ref(), scalars);
             return Some(loss);
         }
         (lambda > 0.0).then(|| {

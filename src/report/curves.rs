@@ -17,6 +17,8 @@ pub struct Panel {
     pub valid: Vec<(f64, f64)>,
     /// Where the axis of steps ends; above 0.
     pub steps: f64,
+    /// The value of one that knows nothing, where there is one.
+    pub chance: Option<f64>,
 }
 
 const WIDTH: f64 = 320.0;
@@ -39,8 +41,15 @@ impl Panel {
     /// Draws it, 320 pixels wide. Values that are not finite, or beyond 1e300, are left out.
     pub fn picture(&self) -> Picture {
         let lines = [&self.train, &self.valid].map(|line| finite(line));
-        let scale = Scale::of(lines.iter().flatten(), self.steps);
+        let chance = self
+            .chance
+            .map(|chance| [(0.0, chance), (self.steps, chance)]);
+        let scale = Scale::of(
+            lines.iter().flatten().chain(chance.iter().flatten()),
+            self.steps,
+        );
         let mut shapes = scale.axes();
+        shapes.extend(chance.map(|ends| chance_line(ends.map(|end| scale.at(end)))));
         let title = shortened(&self.title);
         shapes.push(words((6.0, 15.0), &title, 14.0, Anchor::Start, INK));
         let subtitle = shortened(&self.subtitle);
@@ -55,20 +64,24 @@ impl Panel {
             width: WIDTH as usize,
             height: HEIGHT as usize,
             title: format!(
-                "{} of {} over {} steps; last in training: {}, in validation: {}",
+                "{} of {} over {} steps; last in training: {}, in validation: {}{}",
                 self.title,
                 self.subtitle,
                 self.steps,
                 last(&finite(&self.train)),
-                last(&finite(&self.valid))
+                last(&finite(&self.valid)),
+                (self.chance).map_or(String::new(), |chance| format!(
+                    ", by chance: {}",
+                    short(chance)
+                ))
             ),
             shapes,
         }
     }
 }
 
-/// A sample of each line, for a legend: training, validation.
-pub fn keys() -> [Picture; 2] {
+/// A sample of each line, for a legend: training, validation, chance.
+pub fn keys() -> [Picture; 3] {
     let picture = |title: &str, shapes| Picture {
         width: 40,
         height: 14,
@@ -82,7 +95,12 @@ pub fn keys() -> [Picture; 2] {
     [
         picture("a line", train_line(places)),
         picture("a line with squares", valid),
+        picture("a thin line", vec![chance_line(middle)]),
     ]
+}
+
+fn chance_line(ends: [Place; 2]) -> Shape {
+    line(ends.to_vec(), GREY, 1.2)
 }
 
 fn train_line(places: Vec<Place>) -> Vec<Shape> {
@@ -260,6 +278,7 @@ mod tests {
             train: (0..points).map(value).collect(),
             valid: (0..points).step_by(10).map(value).collect(),
             steps: points as f64,
+            chance: None,
         }
     }
 
@@ -291,6 +310,37 @@ mod tests {
             odd.valid[0].1 = value;
             assert!(!odd.picture().inline_svg(400).contains("NaN"), "{value}");
         }
+    }
+
+    #[test]
+    fn chance_is_a_line_across_even_where_no_value_is_near() {
+        let mut far = panel(30);
+        far.chance = Some(4.0);
+        let picture = far.picture();
+        let across = |shape: &&Shape| match shape {
+            Shape::Line { points, stroke, .. } => {
+                *stroke == GREY
+                    && points.len() == 2
+                    && points[0].1 == points[1].1
+                    && points[0].0 == FIELD.0
+                    && points[1].0 == FIELD.2
+            }
+            _ => false,
+        };
+        let found: Vec<&Shape> = picture.shapes.iter().filter(across).collect();
+        let [Shape::Line { points, .. }] = found[..] else {
+            panic!("{found:?}");
+        };
+        assert!(
+            points[0].1 >= FIELD.1 && points[0].1 < FIELD.1 + 20.0,
+            "{points:?}"
+        );
+        assert!(
+            picture.title.ends_with("by chance: 4.00"),
+            "{}",
+            picture.title
+        );
+        assert!(!panel(30).picture().title.contains("chance"));
     }
 
     #[test]

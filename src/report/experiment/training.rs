@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Part;
-use super::folder::ExpFolder;
+use super::folder::{ExpFolder, Field};
 use crate::error::Result;
+use crate::method::speech::Settled;
 use crate::report::curves::{Panel, keys};
 use crate::report::page::{Figure, Grid, Html, command_line};
 use crate::train::log::{LogLine, read};
@@ -23,9 +24,18 @@ pub fn section(exp: &ExpFolder) -> Result<Part> {
     }
     let mut html = Html::default();
     html.paragraph("Every value that training logged, and the network that it is of.");
-    let panels = panels(&lines);
-    let validated = panels.iter().any(|panel| !panel.valid.is_empty());
-    let names = [("training batches", true), ("validation set", validated)];
+    let mut panels = panels(&lines);
+    let chances = Chances::read(exp)?;
+    for ((_, name), panel) in &mut panels {
+        panel.chance = chances.of(name);
+    }
+    let panels: Vec<Panel> = panels.into_values().collect();
+    let any = |shown: fn(&Panel) -> bool| panels.iter().any(shown);
+    let names = [
+        ("training batches", true),
+        ("validation set", any(|panel| !panel.valid.is_empty())),
+        ("chance", any(|panel| panel.chance.is_some())),
+    ];
     html.element("p", &[("class", "note")], |note| {
         for (picture, (name, _)) in keys().iter().zip(names).filter(|(_, (_, shown))| *shown) {
             note.element("span", &[("class", "key")], |key| {
@@ -52,8 +62,63 @@ pub fn section(exp: &ExpFolder) -> Result<Part> {
     Ok(Part::Shown(html))
 }
 
+/// What critics and heads would reach that know nothing of their input.
+struct Chances {
+    speakers: usize,
+    labels: usize,
+    /// By critic, whether it reads pairs.
+    of_pairs: Vec<bool>,
+}
+
+impl Chances {
+    fn read(exp: &ExpFolder) -> Result<Self> {
+        let (mut speakers, mut labels) = (0, 0);
+        if exp.field() == Field::Speech && exp.file("inventory.json").is_some() {
+            let settled: Settled = exp.experiment().read_json("inventory.json")?;
+            speakers = settled.inventory.speakers.len();
+            labels = settled.inventory.labels.len();
+        }
+        let critics = exp.value(&["method", "adversaries"]);
+        let critics = critics.and_then(|all| all.as_array()).into_iter().flatten();
+        let of_pairs = |critic: &toml::Value| {
+            critic.get("reads").and_then(|reads| reads.as_str()) == Some("pairs")
+        };
+        Ok(Self {
+            speakers,
+            labels,
+            of_pairs: critics.map(of_pairs).collect(),
+        })
+    }
+
+    /// Of a value of the log, where all classes are about as frequent: one in their number, or its logarithm.
+    fn of(&self, name: &str) -> Option<f64> {
+        let (player, term) = name.split_once('/')?;
+        let classes = match player.strip_prefix("speaker_critic") {
+            Some(rest) => {
+                // The first has no number, the second is speaker_critic_2.
+                let number = rest
+                    .strip_prefix('_')
+                    .map_or(Ok(1), str::parse::<usize>)
+                    .ok()?;
+                match self.of_pairs.get(number.checked_sub(1)?)? {
+                    true => 2,
+                    false => self.speakers,
+                }
+            }
+            None if player == "label_head" => self.labels,
+            None => 0,
+        };
+        match term {
+            _ if classes == 0 => None,
+            "accuracy" => Some(1.0 / classes as f64),
+            "cross_entropy" => Some((classes as f64).ln()),
+            _ => None,
+        }
+    }
+}
+
 /// A panel a value, player after player, what is of the whole method first.
-fn panels(lines: &[LogLine]) -> Vec<Panel> {
+fn panels(lines: &[LogLine]) -> BTreeMap<(bool, &str), Panel> {
     let steps = lines.iter().map(|line| line.step).max().unwrap_or(0) as f64;
     let mut panels: BTreeMap<(bool, &str), Panel> = BTreeMap::new();
     for line in lines {
@@ -66,6 +131,7 @@ fn panels(lines: &[LogLine]) -> Vec<Panel> {
                 train: Vec::new(),
                 valid: Vec::new(),
                 steps,
+                chance: None,
             });
             let curve = match line.split.as_str() {
                 "valid" => &mut panel.valid,
@@ -74,7 +140,7 @@ fn panels(lines: &[LogLine]) -> Vec<Panel> {
             curve.push((line.step as f64, value));
         }
     }
-    panels.into_values().collect()
+    panels
 }
 
 #[cfg(test)]
@@ -93,12 +159,33 @@ mod tests {
             line(10, "train", &["b/x_y", "loss", "a/x"]),
             line(20, "valid", &["b/x_y", "loss"]),
         ];
-        let found = panels(&lines);
+        let found: Vec<Panel> = panels(&lines).into_values().collect();
         let names: Vec<&str> = found.iter().map(|panel| panel.subtitle.as_str()).collect();
         assert_eq!(names, ["method", "a", "b"]);
         let panel = &found[2];
         assert_eq!((panel.title.as_str(), panel.steps), ("x y", 20.0));
         assert_eq!(panel.train, [(10.0, 0.5)]);
         assert_eq!(panel.valid, [(20.0, 0.5)]);
+    }
+
+    #[test]
+    fn chance_is_of_the_classes_that_a_critic_tells_apart() {
+        let chances = Chances {
+            speakers: 8,
+            labels: 4,
+            of_pairs: vec![false, true],
+        };
+        for (name, expected) in [
+            ("speaker_critic/accuracy", Some(0.125)),
+            ("speaker_critic/cross_entropy", Some(8f64.ln())),
+            ("speaker_critic_2/accuracy", Some(0.5)),
+            ("speaker_critic_3/accuracy", None),
+            ("speaker_critic/score_gap", None),
+            ("label_head/accuracy", Some(0.25)),
+            ("decoder/accuracy", None),
+            ("loss", None),
+        ] {
+            assert_eq!(chances.of(name), expected, "{name}");
+        }
     }
 }

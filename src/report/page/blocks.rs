@@ -27,6 +27,9 @@ pub struct Clip<'a> {
     pub wav: &'a [u8],
 }
 
+/// Names of a legend that stand open; the others are folded.
+const LEGEND: usize = 16;
+
 /// How many figures stand side by side where there is room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grid {
@@ -62,7 +65,7 @@ impl Html {
             for (name, value) in facts {
                 list.element("div", &[], |pair| {
                     pair.words("dt", name);
-                    pair.words("dd", value);
+                    pair.element("dd", &[], |dd| dd.name(value));
                 });
             }
         });
@@ -149,18 +152,29 @@ impl Html {
             html.words("figcaption", figure.caption);
             html.markup(&figure.picture.inline_svg(figure.most));
             html.element("output", &[("aria-live", "polite")], |_| {});
-            html.element(
-                "ul",
-                &[("class", "legend"), ("aria-label", "Legend")],
-                |list| {
-                    for (mark, name) in legend {
-                        list.element("li", &[], |item| {
-                            item.markup(&mark.inline_svg(mark.width));
-                            item.text(name);
-                        });
-                    }
-                },
-            );
+            let (shown, folded) = match legend.len() > LEGEND + 1 {
+                true => legend.split_at(LEGEND),
+                false => (legend, &legend[..0]),
+            };
+            html.legend(shown);
+            if !folded.is_empty() {
+                html.element("details", &[], |details| {
+                    details.words("summary", &format!("and {} more", folded.len()));
+                    details.legend(folded);
+                });
+            }
+        });
+    }
+
+    fn legend(&mut self, marks: &[(Picture, &str)]) {
+        let attributes = [("class", "legend"), ("aria-label", "Legend")];
+        self.element("ul", &attributes, |list| {
+            for (mark, name) in marks {
+                list.element("li", &[], |item| {
+                    item.markup(&mark.inline_svg(mark.width));
+                    item.element("span", &[], |text| text.name(name));
+                });
+            }
         });
     }
 
@@ -252,6 +266,35 @@ mod tests {
             command_line(words),
             "unbraid map 'a b.scp' 'it'\\''s' '' scp:x/y.scp"
         );
+    }
+
+    #[test]
+    fn a_long_legend_is_folded_and_names_break_between_their_parts() {
+        let picture = super::super::super::scatter::key(0);
+        let figure = Figure {
+            picture: &picture,
+            most: 10,
+            caption: "c",
+        };
+        let of = |count: usize| {
+            let mut html = Html::default();
+            html.map(figure, &vec![(picture.clone(), "a_b"); count]);
+            html
+        };
+        assert!(!of(LEGEND + 1).as_str().contains("more"));
+        let html = of(40);
+        let (shown, folded) = html
+            .as_str()
+            .split_once("<summary>and 24 more</summary>")
+            .unwrap();
+        assert_eq!(
+            (
+                shown.matches("<li>").count(),
+                folded.matches("<li>").count()
+            ),
+            (16, 24)
+        );
+        assert!(folded.contains("<span>a_<wbr>b</span>"), "{folded}");
     }
 
     #[test]

@@ -12,6 +12,16 @@ impl Html {
         self.0.push_str(&escape(words));
     }
 
+    /// A name, which may be broken behind its underscores and slashes, and nowhere else in a word.
+    pub fn name(&mut self, name: &str) {
+        for part in name.split_inclusive(['_', '/']) {
+            self.text(part);
+            if part.ends_with(['_', '/']) {
+                self.0.push_str("<wbr>");
+            }
+        }
+    }
+
     /// An element with what `inside` puts into it.
     pub fn element(
         &mut self,
