@@ -12,6 +12,7 @@ use super::progress;
 use crate::eval::abx::items::{PhoneOptions, Units, read_items};
 use crate::eval::abx::{AbxOptions, AbxResult, AbxScore, Item, abx};
 use crate::io::atomic;
+use crate::io::message::message;
 use crate::report::table::Table;
 
 /// Tell how well strands tell phones or words apart: ABX errors within and across speakers.
@@ -141,7 +142,9 @@ pub fn run(args: AbxArgs) -> anyhow::Result<()> {
     {
         let left_out = &report.without_phones;
         let (ctm, count, names) = (ctm.display(), left_out.len(), listed(left_out));
-        eprintln!("unbraid: {ctm}: no phones of {count} utterances, which are left out: {names}");
+        message(format_args!(
+            "unbraid: {ctm}: no phones of {count} utterances, which are left out: {names}"
+        ));
     }
     reports.iter().try_for_each(tell_cuts)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use indicatif::ProgressBar;
 
 use crate::error::Error;
+use crate::io::message::message;
 
 /// More keys than this are counted, not listed.
 const LISTED: usize = 20;
@@ -37,8 +38,8 @@ impl Failures {
     pub fn add(&mut self, key: &str, error: &Error, progress: &ProgressBar) {
         if self.note(key, error) {
             progress.suspend(|| match error.entry() == Some(key) {
-                true => eprintln!("unbraid: {error}"),
-                false => eprintln!("unbraid: {key}: {error}"),
+                true => message(format_args!("unbraid: {error}")),
+                false => message(format_args!("unbraid: {key}: {error}")),
             });
         }
     }
@@ -63,7 +64,7 @@ impl Failures {
             return Ok(());
         }
         self.summaries(what)
-            .for_each(|line| eprintln!("unbraid: {line}"));
+            .for_each(|line| message(format_args!("unbraid: {line}")));
         let list = listed(&self.keys);
         anyhow::bail!("{} of {total} {what} failed: {list}", self.keys.len())
     }

@@ -19,6 +19,7 @@ use crate::dataset::loader::Loader;
 use crate::dataset::sampler::{Population, Sampler, pack_by_length};
 use crate::dataset::view::FeatureView;
 use crate::error::{Error, Result};
+use crate::io::message::message;
 use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
 use crate::train::trainer::{Batches, step_seed, train};
@@ -264,11 +265,11 @@ impl SpeechData {
 fn leave_out_silent(corpus: &mut SpeechCorpus) -> Result<()> {
     let silent = corpus.leave_out_silent()?;
     if silent > 0 {
-        eprintln!(
+        message(format_args!(
             "{}: {silent} of {} utterances have no labels and are left out",
             corpus.path().display(),
             corpus.len()
-        );
+        ));
     }
     Ok(())
 }
@@ -280,12 +281,12 @@ fn tell_too_long(train: &SpeechCorpus, drawn: &Population, speakers: usize) {
         speakers - drawn.by_speaker.len(),
     );
     if utterances > 0 {
-        eprintln!(
+        message(format_args!(
             "{}: {utterances} of {} utterances are longer than data.longest_frames and are not learned from, which \
              leaves {silent} of {speakers} speakers with less than two",
             train.path().display(),
-            train.len(),
-        );
+            train.len()
+        ));
     }
 }
 

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::cli::pipes::PipeLimit;
 use crate::dataset::combine::combine;
+use crate::io::message::message;
 
 /// Make one data directory of several.
 ///
@@ -41,7 +42,9 @@ pub fn run(args: &CombineArgs) -> anyhow::Result<()> {
     let pipes = args.limit.pipes(args.allow_pipes);
     let left_out = combine(&args.sources, &args.target, &args.without, pipes)?;
     for name in left_out.iter().filter(|name| !args.without.contains(name)) {
-        eprintln!("unbraid: {name} is left out: not all sources have it");
+        message(format_args!(
+            "unbraid: {name} is left out: not all sources have it"
+        ));
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use anyhow::bail;
 use clap::Args;
 
 use crate::dataset::validate::{ValidateOptions, validate};
+use crate::io::message::message;
 
 /// Check a data directory and tell every breach with file and line.
 ///
@@ -54,7 +55,7 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
     };
     let problems = validate(&args.folder, options)?;
     for problem in &problems {
-        eprintln!("{problem}");
+        message(format_args!("{problem}"));
     }
     let folder = args.folder.display();
     match problems.len() {
