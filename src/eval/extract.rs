@@ -170,6 +170,25 @@ struct Origin {
     speeds: Vec<f64>,
 }
 
+/// What is said of parts whose note differs from that of the extraction that wants to go on with them.
+fn other_origin(folder: &Path, own: &str, found: &str) -> Error {
+    let read = |text| serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
+    let (own, found) = (read(own), read(found));
+    let mut keys = own.as_object().into_iter().flat_map(|own| own.keys());
+    match keys
+        .find(|key| own[*key] != found[*key])
+        .map(String::as_str)
+    {
+        Some("written") => Error::format(folder, "parts by the model as it is", "by an older one"),
+        Some("changed") => Error::format(folder, "parts of the list as it is", "of an older one"),
+        Some(key) => {
+            let expected = format!("parts with the {key} {}", own[key]);
+            Error::format(folder, expected, found[key].to_string())
+        }
+        None => Error::format(folder, "parts of this extraction", "those of another"),
+    }
+}
+
 fn changed(source: &str) -> Option<(u64, SystemTime)> {
     let (_, file) = source.split_once(':')?;
     written(Path::new(file))
@@ -453,7 +472,9 @@ impl Parts {
         let note = folder.join("origin.json");
         let json = serde_json::to_string(origin).unwrap_or_default();
         match std::fs::read_to_string(&note) {
-            Ok(found) if found != json => return Err(Error::format(&folder, json, found)),
+            Ok(found) if found != json => {
+                return Err(other_origin(&folder, &json, &found));
+            }
             Ok(_) => {}
             Err(_) => atomic::write(&note, json)?,
         }

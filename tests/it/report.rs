@@ -152,7 +152,7 @@ fn page(at: &Path, args: &[&str]) -> (String, String) {
 }
 
 /// Elements that have no end.
-const VOID: [&str; 4] = ["meta", "img", "link", "br"];
+const VOID: [&str; 5] = ["meta", "img", "link", "br", "wbr"];
 
 /// Every tag is closed in turn, attributes stand in quotes, and nothing else begins with `<`.
 fn assert_well_formed(html: &str) {
@@ -331,6 +331,34 @@ fn what_is_missing_is_told_and_left_out() {
 }
 
 #[test]
+fn raw_features_among_the_strands_stand_beside_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    put(
+        &at.join("exp/b/conf.toml"),
+        "[data]\ntrain = 'x'\n[method]\nname = 'disentangle'\n",
+    );
+    put(&at.join("exp/b/probe.json"), probes("phonetic", 0.375));
+    let args = ["report", "--exp=exp/b"];
+    let none = "of which there are none: neither a strand of that name here nor ../log-mel_0";
+    let (html, _) = page(at, &args);
+    assert!(html.contains(none), "{html}");
+    // `unbraid probe --strand log-mel=feats.scp --strand phonetic=...` writes both into one file.
+    let both = [probes("log-mel", 0.987), probes("phonetic", 0.375)]
+        .join(",")
+        .replace("],[", ",");
+    put(&at.join("exp/b/probe.json"), both);
+    let (html, _) = page(at, &args);
+    assert!(!html.contains(none), "{html}");
+    // In its own two rows and beside both strands.
+    assert_eq!(
+        html.matches("<td class=\"number\">0.987</td>").count(),
+        6,
+        "{html}"
+    );
+}
+
+#[test]
 fn a_broken_file_is_an_error_that_names_it() {
     let dir = workplace();
     let at = dir.path();
@@ -361,7 +389,11 @@ fn a_broken_file_is_an_error_that_names_it() {
             "expected what unbraid evaluate writes",
         ),
         ("exp/a_0/scores_speaker", b"a b\n", "expected"),
-        ("exp/a_0/log.jsonl", b"{}\n", "expected a log line of JSON"),
+        (
+            "exp/a_0/log.jsonl",
+            b"{}\n",
+            "expected a log line, found missing field `step`",
+        ),
         ("exp/a_0/last/state.json", b"", "expected"),
         ("exp/a_0/front_end.toml", b"kind = 'none'\n", "expected"),
         ("exp/a_0/speaker_test.scp", b"\xff\n", "expected"),

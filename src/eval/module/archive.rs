@@ -10,6 +10,7 @@ use zip::{CompressionMethod, result::ZipError};
 
 use super::{FORMAT, Metadata};
 use crate::error::{Error, Result};
+use crate::io::json;
 
 /// Where libtorch looks for an extra file of this name, below the archive's own folder.
 const EXTRA: &str = "extra/unbraid.json";
@@ -66,10 +67,9 @@ pub fn read_metadata(path: &Path) -> Result<Metadata> {
     parse(&json, path)
 }
 
-fn parse(json: &str, path: &Path) -> Result<Metadata> {
-    let wrong =
-        |error: serde_json::Error| Error::key(path, "unbraid.json", "metadata", error.to_string());
-    let value: serde_json::Value = serde_json::from_str(json).map_err(wrong)?;
+fn parse(text: &str, path: &Path) -> Result<Metadata> {
+    const WHAT: &str = "metadata in unbraid.json";
+    let value: serde_json::Value = json::parse(text, path, 1, WHAT)?;
     // Another version may have other fields, too.
     let format = &value["format"];
     if format.as_u64() != Some(FORMAT) {
@@ -81,7 +81,7 @@ fn parse(json: &str, path: &Path) -> Result<Metadata> {
             format!("format {format}"),
         ));
     }
-    serde_json::from_value(value).map_err(wrong)
+    json::parse(text, path, 1, WHAT)
 }
 
 #[cfg(test)]

@@ -277,6 +277,10 @@ fn summarise(
             (right / chosen.len() as f64, chosen[0][u].counted)
         })
         .collect();
+    if by_utterance.iter().all(|(_, labels)| *labels == 0.0) {
+        let expected = format!("{strand}: test utterances with labels");
+        return Err(Error::option("--target", expected, "none"));
+    }
     let spread = task.spread()?;
     Ok(ProbeResult {
         strand: strand.to_string(),
@@ -301,7 +305,7 @@ fn summarise(
     })
 }
 
-/// The groups of a grouping, in the order of their names.
+/// The groups of a grouping, in the order of their names; one in which nothing is said has no accuracy and is left out.
 fn by_group(grouping: &Grouping, by_utterance: &[(f64, f64)]) -> Vec<GroupResult> {
     let mut groups: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
     for (value, &heard) in grouping.values.iter().zip(by_utterance) {
@@ -309,6 +313,7 @@ fn by_group(grouping: &Grouping, by_utterance: &[(f64, f64)]) -> Vec<GroupResult
     }
     groups
         .into_iter()
+        .filter(|(_, heard)| heard.iter().any(|(_, labels)| *labels > 0.0))
         .map(|(value, heard)| GroupResult {
             by: grouping.name.clone(),
             value: value.to_string(),

@@ -88,7 +88,7 @@ pub(super) fn open(location: &Location, allow_pipes: bool) -> Result<Box<dyn Buf
 pub(super) fn pipes_refused(path: &Path) -> Error {
     Error::format(
         path,
-        "a file, or --allow-pipes to run commands that specifiers and lists name",
+        "a file, or --allow-pipes, where the command has it, to run what specifiers and lists name",
         "a pipe",
     )
 }
