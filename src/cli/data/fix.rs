@@ -10,7 +10,8 @@ use crate::dataset::fix::fix;
 /// Sort a data directory and cut it down to the utterances that all its files have.
 ///
 /// Lines that make no sense, repeated keys, and utterances whose speaker or recording some file lacks are
-/// dropped; spk2utt is made anew. Files that change are kept as they were in DIR/.backup.
+/// dropped, byte order marks and carriage returns taken away; spk2utt is made anew. Files that change are
+/// kept as they were in DIR/.backup.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:

@@ -11,10 +11,10 @@ use crate::io::message::message;
 
 /// Check a data directory and tell every breach with file and line.
 ///
-/// The rules are those of Kaldi's utils/validate_data_dir.sh: the files are there; every line has its
-/// columns; keys stand once and in byte order (LC_ALL=C), utt2spk in that of its speakers as well; all files
-/// have the same utterances, speakers and recordings; spk2utt is the inverse of utt2spk; segments end after
-/// they start.
+/// The rules are those of Kaldi's utils/validate_data_dir.sh: the files are there, without a byte order
+/// mark and with LF at the ends of lines; every line has its columns; keys stand once and in byte order
+/// (LC_ALL=C), utt2spk in that of its speakers as well; all files have the same utterances, speakers and
+/// recordings; spk2utt is the inverse of utt2spk; segments end after they start.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exits with 1 when anything is wrong. 'unbraid data fix' mends what can be mended. --deep reads the
