@@ -148,14 +148,14 @@ fn culprit<T: DeserializeOwned>(table: &Table, message: &str) -> Vec<String> {
             match T::deserialize(less).err() {
                 Some(error) if error.message() == message => {}
                 Some(error) if error.message().contains(&format!("missing field `{key}`")) => {
-                    // It may be missed for its own sake: what the message quotes goes before. A field is missing in a
-                    // table alone.
-                    let taken = taken.unwrap_or(Value::Boolean(false));
-                    let quoted = message.contains(&plain(&taken));
-                    let of_table = taken.is_table() || taken.is_array();
-                    if quoted
-                        || (doubtful.is_none() && (of_table || !message.contains("missing field")))
-                    {
+                    // It may be missed for its own sake: what the message quotes goes before, and a field is missing in
+                    // a table alone.
+                    let value = taken.unwrap_or(Value::Boolean(false));
+                    let fits = match message.contains("missing field") {
+                        true => value.is_table() || value.is_array(),
+                        false => doubtful.is_none() || message.contains(&plain(&value)),
+                    };
+                    if fits {
                         doubtful = Some(key);
                     }
                 }

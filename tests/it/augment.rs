@@ -112,7 +112,7 @@ fn bad_input_is_one_line_and_leaves_nothing() {
         (
             "[sped]\n",
             &[],
-            "unbraid: aug.toml:1: expected known keys with values of their types, found unknown field `sped`",
+            "unbraid: aug.toml:1: expected known keys with values of their types, found sped: unknown field `sped`",
         ),
         (
             "[noise]\nsnrs_db = []\n",

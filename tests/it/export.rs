@@ -316,7 +316,7 @@ fn a_module_that_is_none_of_ours_is_told_in_one_line() {
         ),
         (
             &["odd.pt", FEATS],
-            "odd.pt: unbraid.json: expected metadata, found unknown field `dims`",
+            "odd.pt: unbraid.json:7: expected metadata, found unknown field `dims`",
         ),
         (
             &["dim.pt", FEATS],

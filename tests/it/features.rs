@@ -275,7 +275,7 @@ fn what_is_wrong_with_lists_and_options_is_told_in_one_line() {
         ),
         (
             &["scp:wav.scp", OUT, "--conf", "key.toml"],
-            "key.toml:3: expected known keys with values of their types, found unknown field `num_ceps`",
+            "key.toml:3: expected known keys with values of their types, found num_ceps: unknown field `num_ceps`",
         ),
         (
             &["scp:wav.scp", OUT, "--conf", "type.toml"],
@@ -438,7 +438,7 @@ fn warps_are_by_utterance_or_by_speaker() {
     );
     assert_eq!(
         error[0],
-        "unbraid: m01-s03: one: m01-s03: expected a warp factor, found none"
+        "unbraid: one: m01-s03: expected a warp factor, found none"
     );
     for (map, message) in [
         (

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zip::read::ZipArchive;
 use zip::write::{SimpleFileOptions, ZipWriter};
@@ -68,8 +68,8 @@ pub fn read_metadata(path: &Path) -> Result<Metadata> {
 }
 
 fn parse(text: &str, path: &Path) -> Result<Metadata> {
-    const WHAT: &str = "metadata in unbraid.json";
-    let value: serde_json::Value = json::parse(text, path, 1, WHAT)?;
+    let inside = PathBuf::from(format!("{}: unbraid.json", path.display()));
+    let value: serde_json::Value = json::parse(text, &inside, 1, "metadata")?;
     // Another version may have other fields, too.
     let format = &value["format"];
     if format.as_u64() != Some(FORMAT) {
@@ -81,7 +81,7 @@ fn parse(text: &str, path: &Path) -> Result<Metadata> {
             format!("format {format}"),
         ));
     }
-    json::parse(text, path, 1, WHAT)
+    json::parse(text, &inside, 1, "metadata")
 }
 
 #[cfg(test)]
