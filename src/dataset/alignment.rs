@@ -127,7 +127,9 @@ impl FrameTimes {
             return Ok(());
         }
         let (shift, length) = (self.shift_ms, frames as f64 * self.shift_ms / 1000.0);
-        let expected = format!("phones within its {frames} frames of {shift} ms, {length:.3} s");
+        let expected = format!(
+            "phones within its {length:.3} s, {frames} frames of {shift} ms (if that is the frame shift)"
+        );
         let found = format!("'{name}' from {:.3} to {end:.3} s", phone.start);
         Err(Error::key(ctm, id, expected, found))
     }
@@ -201,7 +203,7 @@ mod tests {
         let error = check(c).unwrap_err().to_string();
         assert!(
             error.ends_with(
-                "ctm: u: expected phones within its 20 frames of 10 ms, 0.200 s, found 'c' from 9.000 to 9.100 s"
+                "ctm: u: expected phones within its 0.200 s, 20 frames of 10 ms (if that is the frame shift), found 'c' from 9.000 to 9.100 s"
             ),
             "{error}"
         );

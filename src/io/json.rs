@@ -71,7 +71,15 @@ fn offset_of(text: &str, line: usize, column: usize) -> usize {
         .map(str::len)
         .sum();
     let offset = (before + column.saturating_sub(1)).min(text.len());
-    text.floor_char_boundary(offset)
+    border(text, offset)
+}
+
+/// The last border of a character that is not behind `offset`.
+fn border(text: &str, mut offset: usize) -> usize {
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    offset
 }
 
 /// What stands around an offset, up to space or punctuation.
@@ -81,7 +89,7 @@ fn word_at(text: &str, offset: usize) -> &str {
     let rest = &text[start..];
     let end = rest.char_indices().skip(1).find(|(_, c)| ends(*c));
     let end = end.map_or(rest.len(), |(at, _)| at).min(LONGEST_QUOTE);
-    &rest[..rest.floor_char_boundary(end)]
+    &rest[..border(rest, end)]
 }
 
 /// The keys of the objects that are open at the end of `text`, which is the beginning of valid JSON, with dots between;

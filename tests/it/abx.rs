@@ -249,7 +249,7 @@ fn what_is_wrong_is_told_in_one_line() {
         ),
         (
             &[".", made, "--ctm", "phones.ctm", "--frame-shift-ms", "5"],
-            "(--frame-shift-ms), found '",
+            "46 frames of 5 ms (if that is the frame shift), found 'b' from",
         ),
     ] {
         let error = fail(at, &[&["abx", "--out", "o"], args].concat(), b"");

@@ -335,7 +335,7 @@ fn verification(exp: &ExpFolder, data: Option<&TestSet>, html: &mut Html) -> Res
     ];
     let mut table = Table::new(&header);
     for file in &files {
-        let found: Verified = json::read(&exp.path().join(file), "what unbraid score writes")?;
+        let found: Verified = json::read(exp.path().join(file), "what unbraid score writes")?;
         table.row(vec![
             name_of(file, "eer_", ".json").to_string(),
             format!("{:.2}", 100.0 * found.eer),
