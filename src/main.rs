@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use unbraid::io::interrupt;
 use unbraid::io::message::{message, reader_is_gone};
+use unbraid::io::{inputs, interrupt};
 
 /// Memory that a tensor gives back stays with the process: each step takes as much again, and a page that went to the
 /// system and came back has to be cleared first (a sixth of a probe of frames).
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
     keep_freed_memory();
     let run = || {
         interrupt::listen()?;
+        inputs::remember();
         unbraid::cli::run()
     };
     match run() {

@@ -9,8 +9,8 @@ use super::layout::{self, KeyedBy};
 use super::rows::Rows;
 use super::segments::Segment;
 use crate::error::{Error, Result};
-use crate::io::atomic;
 use crate::io::lines::Entry;
+use crate::io::{atomic, inputs};
 
 /// One file's change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,10 +117,10 @@ fn replace(folder: &Path, name: &str, entries: &[Entry]) -> Result<Option<Change
     if there {
         let backup = folder.join(".backup");
         atomic::create_dir_all(&backup)?;
-        let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+        let bytes = inputs::bytes(&path)?;
         atomic::write(backup.join(name), bytes)?;
     }
-    atomic::write(&path, render(entries))?;
+    atomic::rewrite(&path, render(entries))?;
     Ok(Some(Change {
         name: name.to_string(),
         before: old.entries.len(),

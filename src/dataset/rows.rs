@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::io::inputs;
 use crate::io::lines::{self, Entry};
 
 /// The good lines of a file, and what is wrong with the others and with how it is written.
@@ -18,7 +19,7 @@ impl Rows {
     /// # Errors
     /// [`Error::Io`] when it cannot be read.
     pub(super) fn read(path: &Path) -> Result<Rows> {
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let bytes = inputs::bytes(path)?;
         let mut rows = Rows::default();
         if bytes.is_empty() {
             return Ok(rows);

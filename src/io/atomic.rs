@@ -6,6 +6,7 @@ use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use super::inputs;
 use super::scratch::Scratch;
 use crate::error::{Error, Result};
 
@@ -33,11 +34,23 @@ impl AtomicFile {
     /// Starts a file that will become `path`. The folder has to exist.
     ///
     /// # Errors
-    /// [`Error::Io`] naming `path` when the folder is missing or cannot be written, or when `path` is a folder.
+    /// [`Error::Io`] naming `path` when the folder is missing or cannot be written, or when `path` is a folder;
+    /// [`Error::Format`] when it is a file that was read and that [`inputs`] remembers.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let target = Target::open(&path).map_err(Error::io(&path))?;
-        Ok(Self { path, target })
+        let file = Self { path, target };
+        file.refuse_input().map(|()| file)
+    }
+
+    fn refuse_input(&self) -> Result<()> {
+        match &self.target {
+            Target::File { place, .. } if inputs::contain(place) => {
+                let expected = "another place to write to than what is read";
+                Err(Error::format(&self.path, expected, "a file that is read"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The name that the file will have.
@@ -51,6 +64,7 @@ impl AtomicFile {
     /// # Errors
     /// [`Error::Io`] naming the path.
     pub fn withdraw_older(&self) -> Result<()> {
+        self.refuse_input()?;
         let Target::File { place, .. } = &self.target else {
             return Ok(());
         };
@@ -66,6 +80,8 @@ impl AtomicFile {
     /// # Errors
     /// [`Error::Io`] naming the path, as when the disk is full; nothing is left behind then.
     pub fn commit(self) -> Result<()> {
+        // What is read may have been opened since.
+        self.refuse_input()?;
         let Self { path, target } = self;
         target.commit().map_err(Error::io(&path))
     }
@@ -180,6 +196,15 @@ impl Seek for AtomicFile {
 /// As [`AtomicFile`].
 pub fn write(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Result<()> {
     filled(path.as_ref(), content.as_ref())?.commit()
+}
+
+/// [`write`] in the place of a file that was read, which is mended.
+///
+/// # Errors
+/// As [`AtomicFile`].
+pub fn rewrite(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Result<()> {
+    inputs::forget(path.as_ref());
+    write(path, content)
 }
 
 /// Writes files that belong together: at no moment do an older one and a newer one stand side by side.

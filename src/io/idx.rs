@@ -2,7 +2,6 @@
 //! dimensions`, each dimension as a big-endian u32, then the elements, the last dimension fastest
 //! (<http://yann.lecun.com/exdb/mnist/>). Only unsigned bytes (type 8) of 1 to 4 dimensions; plain or under gzip.
 
-use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek, Write};
 use std::path::Path;
 
@@ -12,6 +11,7 @@ use flate2::write::GzEncoder;
 
 use super::atomic::AtomicFile;
 use crate::error::{Error, Result};
+use crate::io::inputs;
 
 /// The type of unsigned bytes.
 const UNSIGNED_BYTES: u8 = 8;
@@ -73,7 +73,7 @@ pub fn write_idx(path: impl AsRef<Path>, idx: &Idx) -> Result<()> {
 }
 
 fn open(path: &Path) -> Result<Box<dyn Read>> {
-    let mut file = File::open(path).map_err(Error::io(path))?;
+    let mut file = inputs::open(path).map_err(Error::io(path))?;
     let mut first = Vec::with_capacity(GZIP.len());
     (&mut file)
         .take(GZIP.len() as u64)

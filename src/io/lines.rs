@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::io::inputs;
 
 /// U+FEFF in UTF-8, which some editors put at the head of a file. It is no part of the text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -21,7 +22,7 @@ pub fn without_mark(bytes: &[u8]) -> &[u8] {
 /// [`Error::Io`] when it cannot be read; [`Error::Line`] for a line that is not UTF-8.
 pub fn read_text(path: impl AsRef<Path>) -> Result<String> {
     let path = path.as_ref();
-    let mut bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let mut bytes = inputs::bytes(path)?;
     let mark = bytes.len() - without_mark(&bytes).len();
     bytes.drain(..mark);
     String::from_utf8(bytes).map_err(|error| {
@@ -75,7 +76,7 @@ pub fn read_table(path: impl AsRef<Path>) -> Result<Vec<Entry>> {
 /// As [`read_table`], but for repeated keys.
 pub fn read_lines(path: impl AsRef<Path>) -> Result<Vec<Entry>> {
     let path = path.as_ref();
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let bytes = inputs::bytes(path)?;
     parse(path, &bytes)
 }
 
@@ -145,7 +146,7 @@ impl LineBlocks {
     /// [`Error::Io`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let file = File::open(path).map_err(Error::io(path))?;
+        let file = inputs::open(path).map_err(Error::io(path))?;
         Ok(Self {
             path: path.to_path_buf(),
             reader: BufReader::with_capacity(1 << 17, file),

@@ -1,6 +1,5 @@
 //! Pictures in PNG files, as pixels of 8 bits, grey or RGB.
 
-use std::fs::File;
 use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use png::{BitDepth, ColorType, Decoder, DecodingError, Encoder, Transformations}
 
 use super::atomic::AtomicFile;
 use crate::error::{Error, Result};
+use crate::io::inputs;
 
 /// 64 Mi: no data set of pictures has larger ones, and a broken header must not ask for more memory.
 const MOST_PIXELS: usize = 1 << 26;
@@ -34,7 +34,7 @@ pub struct Raster {
 /// pixels.
 pub fn read_png(path: impl AsRef<Path>) -> Result<Raster> {
     let path = path.as_ref();
-    let file = File::open(path).map_err(Error::io(path))?;
+    let file = inputs::open(path).map_err(Error::io(path))?;
     let mut decoder = Decoder::new(BufReader::new(file));
     decoder.set_transformations(Transformations::normalize_to_color8());
     decoder.set_ignore_text_chunk(true);

@@ -12,6 +12,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use super::Player;
 use crate::error::{Error, Result};
+use crate::io::inputs;
 use crate::io::scratch::Scratch;
 use crate::io::{atomic, json};
 
@@ -259,7 +260,7 @@ fn to_safetensors(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
 
 /// Copies a file's tensors into `targets`, whose names and shapes it has to match exactly.
 fn load(path: &Path, targets: &[(String, Tensor)]) -> Result<()> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let bytes = inputs::bytes(path)?;
     let read = SafeTensors::deserialize(&bytes)
         .map_err(|e| Error::format(path, "tensors in safetensors format", e.to_string()))?;
     let found: BTreeMap<String, TensorView> = read.tensors().into_iter().collect();

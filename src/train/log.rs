@@ -45,7 +45,7 @@ impl Log {
                 .filter(|line| line.step <= step && step > 0)
                 .map(to_json)
                 .collect();
-            atomic::write(&path, kept.concat())?;
+            atomic::rewrite(&path, kept.concat())?;
         }
         let file = OpenOptions::new()
             .create(true)

@@ -285,3 +285,45 @@ fn control_characters_do_not_reach_the_terminal() {
     let error = fail(dir.path(), &train, b"");
     assert!(error.starts_with(r"unbraid: a\n\u{1b}[2J: "), "{error}");
 }
+
+#[test]
+fn what_is_read_is_not_written_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    tables(folder);
+    succeed(folder, &["copy-feats", "ark:old", "ark,scp:x.ark,x.scp"]);
+    symlink("x.ark", folder.join("link")).unwrap();
+    put(&folder.join("vectors"), "a [ 1 0 ]\nb [ 0 1 ]\n");
+    put(&folder.join("trials"), "a a target\na b nontarget\n");
+    for (args, output) in [
+        ("copy-feats ark:x.ark ark:x.ark", "x.ark"),
+        ("copy-feats ark:x.ark npy:x", ""),
+        ("copy-feats scp:x.scp ark:x.ark", "x.ark"),
+        ("copy-feats scp:x.scp ark:link", "link"),
+        ("copy-feats scp:x.scp ark,scp:y.ark,x.scp", "x.scp"),
+        (
+            "score --trials trials --scores trials ark:vectors",
+            "trials",
+        ),
+        (
+            "score --trials trials --scores vectors ark:vectors",
+            "vectors",
+        ),
+    ] {
+        let before = names(folder);
+        let content = |name| fs::read(folder.join(name)).unwrap();
+        let inputs = ["x.ark", "x.scp", "trials", "vectors"];
+        let old = inputs.map(content);
+        let args: Vec<&str> = args.split(' ').collect();
+        if output.is_empty() {
+            succeed(folder, &args);
+            continue;
+        }
+        let error = fail(folder, &args, b"");
+        let told =
+            "expected another place to write to than what is read, found a file that is read";
+        assert_eq!(error, format!("unbraid: {output}: {told}"));
+        assert_eq!(inputs.map(content), old, "{args:?}");
+        assert_eq!(names(folder), before, "{args:?}");
+    }
+}

@@ -1,13 +1,13 @@
 //! Back-off language models of words in ARPA's format, as SRILM, KenLM and Kaldi's tools write them.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
 use crate::error::{Error, Result};
+use crate::io::inputs;
 use crate::io::lines::without_mark;
 
 /// The longest line that is taken, in bytes.
@@ -38,7 +38,7 @@ impl Arpa {
     /// # Errors
     /// [`Error::Io`]; [`Error::Line`] and [`Error::Format`] saying what is wrong and where.
     pub fn read(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io(path))?;
+        let file = inputs::open(path).map_err(Error::io(path))?;
         let unpacked: Box<dyn Read> = match path.extension().is_some_and(|e| e == "gz") {
             true => Box::new(MultiGzDecoder::new(file)),
             false => Box::new(file),

@@ -1,6 +1,5 @@
 //! The zip archive around a module: metadata put into it, and read out of it.
 
-use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use zip::{CompressionMethod, result::ZipError};
 
 use super::{FORMAT, Metadata};
 use crate::error::{Error, Result};
+use crate::io::inputs;
 use crate::io::json;
 
 /// Where libtorch looks for an extra file of this name, below the archive's own folder.
@@ -22,7 +22,7 @@ const MOST_BYTES: u64 = 1 << 20;
 /// # Errors
 /// [`Error::Io`] or [`Error::Format`] naming the file.
 pub fn with_metadata(path: &Path, metadata: &Metadata) -> Result<Vec<u8>> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let bytes = inputs::bytes(path)?;
     let odd = |error: ZipError| Error::format(path, "an archive of libtorch", error.to_string());
     let archive = ZipArchive::new(Cursor::new(&bytes[..])).map_err(odd)?;
     let root = root(&archive).unwrap_or_default();
@@ -51,7 +51,7 @@ fn root<R: Read + Seek>(archive: &ZipArchive<R>) -> Option<String> {
 /// format.
 pub fn read_metadata(path: &Path) -> Result<Metadata> {
     let refuse = |found: String| Error::format(path, "a module that unbraid export wrote", found);
-    let file = File::open(path).map_err(Error::io(path))?;
+    let file = inputs::open(path).map_err(Error::io(path))?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| match error {
         ZipError::Io(cause) => Error::io(path)(cause),
         error => refuse(format!("no whole zip archive ({error})")),
@@ -109,7 +109,7 @@ mod tests {
     fn metadata_comes_back_and_no_part_of_it_does() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.pt");
-        let mut writer = ZipWriter::new(File::create(&path).unwrap());
+        let mut writer = ZipWriter::new(std::fs::File::create(&path).unwrap());
         writer
             .start_file(
                 "module/data.pkl",

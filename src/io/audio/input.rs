@@ -1,6 +1,5 @@
 //! The bytes of one audio file, wherever they lie: a file, memory, what a command or a named pipe gave.
 
-use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use symphonia::core::io::MediaSource;
 use tempfile::SpooledTempFile;
 
 use crate::error::{Error, Result};
+use crate::io::inputs;
 
 /// What a command or a named pipe gives stays in memory up to here, and goes to an unnamed file beyond.
 const IN_MEMORY: usize = 16 << 20;
@@ -26,7 +26,7 @@ pub(super) struct Bytes {
 impl Bytes {
     /// Opens a file; a named pipe or device is read to its end first.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let mut file = File::open(path).map_err(Error::io(path))?;
+        let mut file = inputs::open(path).map_err(Error::io(path))?;
         let kind = file.metadata().map_err(Error::io(path))?;
         if kind.is_dir() {
             return Err(Error::io(path)(io::ErrorKind::IsADirectory.into()));

@@ -11,6 +11,7 @@ use super::location::{self, Location};
 use super::object::{self, KaldiObject};
 use super::range::Range;
 use crate::error::{Error, Result};
+use crate::io::inputs;
 
 /// Archives kept open; a corpus is rarely split into more parts than a cluster has jobs.
 const KEPT: usize = 32;
@@ -127,7 +128,7 @@ impl OpenFiles {
         let entry = match kept.iter().rposition(|(name, _)| name == path) {
             Some(index) => kept.remove(index),
             None => {
-                let file = File::open(path).map_err(Error::io(path))?;
+                let file = inputs::open(path).map_err(Error::io(path))?;
                 (Arc::clone(path), Arc::new(file))
             }
         };

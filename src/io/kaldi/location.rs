@@ -1,6 +1,5 @@
 //! Kaldi's extended file names: a file, a file and an offset in it, standard input, a command's output.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -8,6 +7,7 @@ use std::sync::Arc;
 
 use super::range::Range;
 use crate::error::{Error, Result};
+use crate::io::inputs;
 
 /// A place to read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub(super) fn open(location: &Location, allow_pipes: bool) -> Result<Box<dyn Buf
     match location {
         Location::Stdin => Ok(Box::new(BufReader::new(io::stdin()))),
         Location::File { path, offset } => {
-            let mut file = File::open(path).map_err(Error::io(path))?;
+            let mut file = inputs::open(path).map_err(Error::io(path))?;
             if *offset > 0 {
                 io::Seek::seek(&mut file, io::SeekFrom::Start(*offset)).map_err(Error::io(path))?;
             }

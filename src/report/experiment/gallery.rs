@@ -3,6 +3,7 @@
 use super::Part;
 use super::folder::ExpFolder;
 use crate::error::{Error, Result};
+use crate::io::inputs;
 use crate::report::page::{Grid, Html, command_line};
 
 /// Of one file; grids of ours take less than a tenth.
@@ -58,7 +59,7 @@ fn read(exp: &ExpFolder, name: &str) -> Result<Vec<u8>> {
         let found = format!("{size} bytes");
         return Err(Error::format(&path, "a PNG file of at most 2 MiB", found));
     }
-    let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+    let bytes = inputs::bytes(&path)?;
     match bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
         true => Ok(bytes),
         false => Err(Error::format(&path, "a PNG file", "another beginning")),
