@@ -10,7 +10,7 @@ use unbraid::io::audio::{AudioOptions, AudioReader};
 const ENOUGH: usize = 1 << 20;
 
 fuzz_target!(|bytes: &[u8]| {
-    let options = AudioOptions { channel: Some(0) };
+    let options = AudioOptions::with_choice(Some(0));
     let Ok(mut reader) = AudioReader::from_memory(bytes.to_vec(), Path::new("x"), &options) else {
         return;
     };

@@ -24,9 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let mut file = BEGINNINGS[usize::from(which) % BEGINNINGS.len()].to_vec();
     file.extend_from_slice(rest);
-    let options = AudioOptions {
-        channel: Some(usize::from(which) / 128),
-    };
+    let options = AudioOptions::with_choice(Some(usize::from(which) / 128));
     let whole = decode_audio(file.clone(), "x", &options);
     let Ok(mut reader) = AudioReader::from_memory(file, Path::new("x"), &options) else {
         assert!(whole.is_err());

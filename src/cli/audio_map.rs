@@ -112,9 +112,7 @@ impl AudioArgs {
         mut writer: TableWriter<Array2<f32>>,
     ) -> anyhow::Result<Failures> {
         let options = RecordingOptions {
-            audio: AudioOptions {
-                channel: self.channel,
-            },
+            audio: AudioOptions::with_choice(self.channel),
             resample_hz: self.resample,
             pipes: self.pipe_limit.pipes(self.allow_pipes),
         };

@@ -129,9 +129,7 @@ pub fn run(args: &AugmentArgs) -> anyhow::Result<()> {
         prefix: &args.prefix,
         keep_speakers: args.keep_speakers,
         recordings: RecordingOptions {
-            audio: AudioOptions {
-                channel: args.channel,
-            },
+            audio: AudioOptions::with_choice(args.channel),
             resample_hz: None,
             pipes,
         },

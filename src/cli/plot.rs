@@ -163,9 +163,7 @@ impl PlotArgs {
     }
 
     fn waveform(&self) -> Result<Waveform> {
-        let audio = AudioOptions {
-            channel: self.channel,
-        };
+        let audio = AudioOptions::with_choice(self.channel);
         let (Some(spec), Some(utterance)) = (&self.wav, &self.utt) else {
             return read_audio(self.audio.as_deref().unwrap_or(Path::new("")), &audio);
         };

@@ -105,7 +105,10 @@ fn whole_recordings(source: &Path, files: &DataFiles, pipes: Pipes) -> Result<Ve
 
 /// Seconds of the audio that a line of `wav.scp` names, by its header where that tells.
 fn duration(audio: &str, pipes: Pipes) -> Result<f64> {
-    let any_channel = AudioOptions { channel: Some(0) };
+    let any_channel = AudioOptions {
+        channel: Some(0),
+        ..AudioOptions::default()
+    };
     let mut reader = AudioSource::parse(audio).open(&any_channel, pipes)?;
     let samples = match reader.stated_samples() {
         Some(samples) => samples,

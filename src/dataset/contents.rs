@@ -47,7 +47,10 @@ fn objects(list: &Path) -> Vec<Error> {
 }
 
 fn recordings(list: &Path) -> Vec<Error> {
-    let any_channel = AudioOptions { channel: Some(0) };
+    let any_channel = AudioOptions {
+        channel: Some(0),
+        ..AudioOptions::default()
+    };
     let table = match Table::read(list) {
         Ok(table) => table,
         Err(error) => return vec![error],

@@ -76,3 +76,24 @@ q -c:a libopus -b:a 16k opus.webm
 q -c:a libspeex speex.ogg
 q -c:a libmp3lame -b:a 32k mp3_inside.wav
 opusenc --quiet --serial 1 --bitrate 16 "$quarter" opus.ogg
+
+# Half a second of silence but for a burst from sample 4001, as `burst()` of src/io/audio/tests.rs has it, in whatever
+# may begin with an encoder's delay; the second Ogg stream of a chain.
+burst=$temp/burst.wav
+python3 - "$burst" <<'END'
+import math, sys, wave
+
+samples = [0] * 8000
+for i in range(512):
+    window = math.sin(math.pi * i / 512) ** 2
+    samples[4001 + i] = round(16000 * window * math.sin(2 * math.pi * (0.02 + 0.0001 * i) * i))
+with wave.open(sys.argv[1], "wb") as wav:
+    wav.setparams((1, 2, 16000, 0, "NONE", ""))
+    wav.writeframes(b"".join(s.to_bytes(2, "little", signed=True) for s in samples))
+END
+b() { $ffmpeg -i "$burst" -map_metadata -1 "$@"; }
+lame --silent -b 48 "$burst" burst.mp3
+lame --silent -b 48 -t "$burst" burst.bare.mp3
+oggenc --quiet --quality 1 --serial 2 -o burst.ogg "$burst"
+b -c:a aac -b:a 32k burst.m4a
+b -c:a aac -b:a 32k burst.adts

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::encoding::{Encoding, Order};
 use super::input::Bytes;
+use super::justify;
 use super::opened::{Opened, checked_channels};
 use super::pcm::{Extent, PcmStream};
 use crate::error::{Error, Result};
@@ -101,13 +102,9 @@ impl Common {
         }
         let at = bytes.position(name)? + u64::from(offset);
         bytes.go_to(at, name)?;
-        let stream = PcmStream::new(
-            bytes,
-            encoding,
-            channels,
-            Extent::Bytes(needed),
-            "chunk 'SSND'",
-        );
+        let extent = Extent::Bytes(needed);
+        let encoding = justify::placed(encoding, u32::from(self.bits), &mut bytes, extent, name)?;
+        let stream = PcmStream::new(bytes, encoding, channels, extent, "chunk 'SSND'");
         Ok(Opened::pcm(stream, self.sample_rate_hz))
     }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::encoding::{Encoding, Order};
 use super::input::Bytes;
+use super::justify;
 use super::opened::{Opened, checked_channels};
 use super::pcm::{Extent, PcmStream};
 use crate::error::{Error, Result};
@@ -34,7 +35,7 @@ pub(super) fn open(mut bytes: Bytes, name: &Path) -> Result<Opened> {
             }
             _ => {}
         }
-        next = (next + 12).saturating_add(size).min(i64::MAX as u64);
+        next = (next + 12).saturating_add(size);
         bytes.go_to(next, name)?;
     }
     Err(Error::format(name, "a chunk 'data'", "none before the end"))
@@ -115,6 +116,7 @@ impl Description {
         };
         let at = bytes.position(name)? + EDIT_COUNT;
         bytes.go_to(at, name)?;
+        let encoding = justify::placed(encoding, self.bits, &mut bytes, extent, name)?;
         let stream = PcmStream::new(bytes, encoding, channels, extent, "chunk 'data'");
         Ok(Opened::pcm(stream, self.sample_rate_hz))
     }

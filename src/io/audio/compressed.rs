@@ -1,5 +1,5 @@
-//! FLAC, Ogg, MP3 and MPEG-4 through symphonia. A stream that ends early, or whose content is not what its own
-//! length or checksum says, is an error and not a shorter recording.
+//! FLAC, Ogg, MP3 and MPEG-4 through symphonia. A stream that ends early or has a gap, or whose content is not what its
+//! own length or checksum says, is an error and not a shorter recording.
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -11,6 +11,8 @@ use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource};
 
 use super::input::Bytes;
+use super::mp4::{Edits, Presented};
+use super::{elementary, ogg};
 use crate::error::{Error, Result};
 
 /// What the file begins as.
@@ -46,22 +48,18 @@ impl Codec {
             _ => Box::new(bytes),
         }
     }
-
-    fn is_ogg(self) -> bool {
-        matches!(self, Self::OggFlac | Self::OggVorbis)
-    }
 }
 
 /// The audio track of a file, its first block decoded.
 pub(super) struct CompressedStream {
     codec: Codec,
     reader: Box<dyn FormatReader>,
-    decoder: Box<dyn AudioDecoder>,
-    track: u32,
+    track: Track,
     pub(super) channels: usize,
     pub(super) sample_rate_hz: u32,
-    stated_frames: Option<u64>,
-    frames: u64,
+    /// Frames of the track so far.
+    decoded: u64,
+    presented: Presented,
     block: Vec<f32>,
     over: bool,
 }
@@ -69,11 +67,19 @@ pub(super) struct CompressedStream {
 impl CompressedStream {
     /// Opens a file that stands at its beginning.
     pub(super) fn open(mut bytes: Bytes, codec: Codec, name: &Path) -> Result<Self> {
-        if codec.is_ogg() {
-            check_last_page(&mut bytes, name)?;
+        match codec {
+            Codec::OggFlac | Codec::OggVorbis => ogg::check_pages(&mut bytes, name)?,
+            Codec::Mp3 | Codec::Adts => elementary::check_frames(&mut bytes, name)?,
+            Codec::Flac | Codec::Mp4 => {}
         }
+        let edits = match codec {
+            Codec::Mp4 => Edits::read(&mut bytes, name)?,
+            _ => Edits::default(),
+        };
         let refuse = |error: SymphoniaError| Error::format(name, codec.name(), describe(&error));
         let mut stream = guarded(|| Self::start(bytes, codec)).map_err(refuse)?;
+        let Track { id, frames, .. } = stream.track;
+        stream.presented = edits.of(id, frames, stream.sample_rate_hz, name)?;
         stream.decode(name)?;
         if stream.over {
             stream.check_whole(name)?;
@@ -90,31 +96,25 @@ impl CompressedStream {
             FormatOptions::default(),
             Default::default(),
         )?;
-        let track = (reader.default_track(TrackType::Audio))
-            .ok_or(SymphoniaError::Unsupported("no audio track"))?;
-        let parameters = (track.codec_params.as_ref())
-            .and_then(|params| params.audio())
-            .ok_or(SymphoniaError::Unsupported("no audio codec"))?;
-        let options = AudioDecoderOptions::default().verify(true);
-        let decoder = symphonia::default::get_codecs().make_audio_decoder(parameters, &options)?;
+        let track = Track::of(&*reader)?;
         Ok(Self {
             codec,
-            track: track.id,
-            stated_frames: track.num_frames,
-            decoder,
             reader,
             channels: 0,
-            sample_rate_hz: 0,
-            frames: 0,
+            sample_rate_hz: track.stated_rate_hz,
+            track,
+            decoded: 0,
+            presented: Presented::ALL,
             block: Vec::new(),
             over: false,
         })
     }
 
-    /// Frames that the file states.
+    /// Frames that the file states; of Ogg, where another stream may follow the first, none.
     pub(super) fn stated_frames(&self) -> Option<u64> {
-        self.stated_frames
-            .filter(|_| self.codec != Codec::OggVorbis)
+        let left = self.track.frames?.saturating_sub(self.presented.skip);
+        let known = !matches!(self.codec, Codec::OggVorbis | Codec::OggFlac);
+        known.then_some(left.min(self.presented.samples))
     }
 
     /// Appends the next block, interleaved; false at the end, when the file has been held against what it says.
@@ -132,10 +132,20 @@ impl CompressedStream {
 
     /// Decodes up to the next block that is not empty, or to the end.
     fn decode(&mut self, name: &Path) -> Result<()> {
-        let codec = self.codec.name();
+        let refuse = |codec: Codec, error: SymphoniaError| {
+            Error::format(name, codec.name(), describe(&error))
+        };
         while self.block.is_empty() && !self.over {
-            guarded(|| self.decode_packet())
-                .map_err(|error| Error::format(name, codec, describe(&error)))?;
+            match guarded(|| self.decode_packet()) {
+                // Another Ogg stream begins where the first has ended.
+                Err(SymphoniaError::ResetRequired) => {
+                    self.check_whole(name)?;
+                    self.track = guarded(|| Track::of(&*self.reader))
+                        .map_err(|error| refuse(self.codec, error))?;
+                    self.decoded = 0;
+                }
+                result => result.map_err(|error| refuse(self.codec, error))?,
+            }
         }
         Ok(())
     }
@@ -145,10 +155,13 @@ impl CompressedStream {
             self.over = true;
             return Ok(());
         };
-        if packet.track_id != self.track {
+        if packet.track_id != self.track.id {
             return Ok(());
         }
-        let buffer = self.decoder.decode(&packet)?;
+        if self.codec == Codec::Flac && packet.pts.get() != self.decoded as i64 {
+            return Err(SymphoniaError::DecodeError("samples are missing"));
+        }
+        let buffer = self.track.decoder.decode(&packet)?;
         let found = (buffer.spec().rate(), buffer.spec().channels().count());
         if self.channels != 0 && (self.sample_rate_hz, self.channels) != found {
             let reason = "sample rate or channels change on the way";
@@ -156,21 +169,26 @@ impl CompressedStream {
         }
         (self.sample_rate_hz, self.channels) = found;
         buffer.copy_to_vec_interleaved(&mut self.block);
-        self.frames += (self.block.len() / self.channels.max(1)) as u64;
+        let begin = self.decoded;
+        self.decoded += (self.block.len() / self.channels.max(1)) as u64;
+        let Presented { skip, samples } = self.presented;
+        let inside = |at: u64| (at.clamp(begin, self.decoded) - begin) as usize * self.channels;
+        self.block.truncate(inside(skip.saturating_add(samples)));
+        self.block.drain(..inside(skip).min(self.block.len()));
         Ok(())
     }
 
     /// Compares what came out with the length and the checksum that the file states, where it does.
     fn check_whole(&mut self, name: &Path) -> Result<()> {
-        match self.stated_frames() {
+        match self.track.frames {
             // An MP3 encoder's padding is not always stated, so that more may come than was said.
-            Some(stated) if self.frames < stated => {
-                let found = format!("{}: the file is cut short", self.frames);
+            Some(stated) if self.codec != Codec::OggVorbis && self.decoded < stated => {
+                let found = format!("{}: the file is cut short", self.decoded);
                 return Err(Error::format(name, format!("{stated} samples"), found));
             }
             _ => {}
         }
-        let verdict = guarded(|| Ok(self.decoder.finalize()));
+        let verdict = guarded(|| Ok(self.track.decoder.finalize()));
         if verdict.is_ok_and(|verdict| verdict.verify_ok == Some(false)) {
             let expected = "the samples that the header's MD5 was made of";
             return Err(Error::format(name, expected, "others: the file is damaged"));
@@ -179,29 +197,31 @@ impl CompressedStream {
     }
 }
 
-/// Holds an Ogg file to its end: its last page has to be whole and to carry the end-of-stream flag
-/// (RFC 3533, section 6: flags in byte 5, segment count in byte 26, then the segments' lengths).
-fn check_last_page(bytes: &mut Bytes, name: &Path) -> Result<()> {
-    const END_OF_STREAM: u8 = 0x04;
-    const LONGEST_PAGE: u64 = 27 + 255 + 255 * 255;
-    let end = bytes.end(LONGEST_PAGE).map_err(Error::io(name))?;
-    let start = end.windows(4).rposition(|window| window == b"OggS");
-    let page = &end[start.unwrap_or(end.len())..];
-    let whole = page.get(26).is_some_and(|&segments| {
-        let header = 27 + usize::from(segments);
-        (page.get(27..header)).is_some_and(|lengths| {
-            let body: usize = lengths.iter().map(|&length| usize::from(length)).sum();
-            page.len() >= header + body && page[5] & END_OF_STREAM != 0
+/// An audio track and its decoder.
+struct Track {
+    id: u32,
+    /// What the file states, if it does; a rate of 0 where it does not.
+    frames: Option<u64>,
+    stated_rate_hz: u32,
+    decoder: Box<dyn AudioDecoder>,
+}
+
+impl Track {
+    /// The track that is to be heard by default.
+    fn of(reader: &dyn FormatReader) -> Result<Self, SymphoniaError> {
+        let track = (reader.default_track(TrackType::Audio))
+            .ok_or(SymphoniaError::Unsupported("no audio track"))?;
+        let parameters = (track.codec_params.as_ref())
+            .and_then(|params| params.audio())
+            .ok_or(SymphoniaError::Unsupported("no audio codec"))?;
+        let options = AudioDecoderOptions::default().verify(true);
+        Ok(Self {
+            id: track.id,
+            frames: track.num_frames,
+            stated_rate_hz: parameters.sample_rate.unwrap_or(0),
+            decoder: symphonia::default::get_codecs().make_audio_decoder(parameters, &options)?,
         })
-    });
-    if whole {
-        return Ok(());
     }
-    Err(Error::format(
-        name,
-        "a last Ogg page with the end-of-stream flag",
-        "none: the file is cut short",
-    ))
 }
 
 /// Decoders meet bytes that nobody has met before. A panic in one (overflows are checked here) ends its file, and not

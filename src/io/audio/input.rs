@@ -67,34 +67,22 @@ impl Bytes {
     /// The first bytes, at most `count`; afterwards the bytes stand at their beginning.
     pub(super) fn start(&mut self, count: usize) -> io::Result<Vec<u8>> {
         self.rewind()?;
-        let mut start = Vec::new();
-        self.inner
-            .by_ref()
-            .take(count as u64)
-            .read_to_end(&mut start)?;
-        self.rewind()?;
-        Ok(start)
+        self.here(count)
     }
 
     /// The next bytes, at most `count`; afterwards the bytes stand where they stood.
     pub(super) fn here(&mut self, count: usize) -> io::Result<Vec<u8>> {
         let at = self.inner.stream_position()?;
-        let mut next = Vec::new();
-        self.inner
-            .by_ref()
-            .take(count as u64)
-            .read_to_end(&mut next)?;
+        let next = self.next(count)?;
         self.seek(SeekFrom::Start(at))?;
         Ok(next)
     }
 
-    /// The last bytes, at most `count`; afterwards the bytes stand at their beginning.
-    pub(super) fn end(&mut self, count: u64) -> io::Result<Vec<u8>> {
-        self.seek(SeekFrom::Start(self.length.saturating_sub(count)))?;
-        let mut end = Vec::new();
-        self.inner.by_ref().take(count).read_to_end(&mut end)?;
-        self.rewind()?;
-        Ok(end)
+    /// The next bytes, at most `count`.
+    pub(super) fn next(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        let mut next = Vec::new();
+        (self.inner.by_ref().take(count as u64)).read_to_end(&mut next)?;
+        Ok(next)
     }
 
     /// Exactly `N` bytes, or none when there are fewer.
@@ -112,9 +100,9 @@ impl Bytes {
         self.inner.stream_position().map_err(Error::io(name))
     }
 
-    /// Goes to a place, which may lie behind the end.
+    /// Goes to a place; to the end for one behind it, as a size that a file states may give.
     pub(super) fn go_to(&mut self, position: u64, name: &Path) -> Result<()> {
-        (self.inner.seek(SeekFrom::Start(position)).map(drop)).map_err(Error::io(name))
+        (self.seek(SeekFrom::Start(position)).map(drop)).map_err(Error::io(name))
     }
 }
 
@@ -126,7 +114,14 @@ impl Read for Bytes {
 
 impl Seek for Bytes {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.inner.seek(to)
+        let SeekFrom::Start(position) = to else {
+            return self.inner.seek(to);
+        };
+        // Beyond 2^63 a seek is an error of the operating system, which knows nothing of the file's own sizes; a
+        // relative one keeps what is buffered.
+        let position = position.min(self.length);
+        let here = self.inner.stream_position()?;
+        (self.inner.seek_relative(position as i64 - here as i64)).map(|()| position)
     }
 }
 

@@ -89,17 +89,20 @@ fn ogg(start: &[u8]) -> Result<Kind, String> {
         [0x80, b't', b'h', b'e', b'o', ..] => "Theora video",
         _ => "another codec",
     };
-    Err(format!("{codec} in Ogg, which is not read"))
+    Err(format!("{codec} in Ogg, {THE_WAY}"))
 }
 
-/// What users hand over for audio, or audio that is not read here, by its first bytes.
-const OTHERS: [(&[u8], &str); 26] = [
+/// What can be done about audio that is not read here.
+const THE_WAY: &str =
+    "which is not read: ffmpeg makes a WAV of it, in wav.scp as 'ffmpeg -i FILE -f wav - |'";
+
+/// Audio that is not read here, by its first bytes.
+const OTHER_AUDIO: [(&[u8], &str); 14] = [
     (b"ajkg", "audio compressed by shorten"),
     (b"\x30\x26\xb2\x75", "Windows Media Audio (ASF)"),
     (b"\x1a\x45\xdf\xa3", "Matroska or WebM"),
     (b"riff\x2e\x91\xcf\x11", "Wave64 audio"),
     (b"#!AMR", "AMR speech"),
-    (b"#!SILK", "SILK speech"),
     (b"wvpk", "WavPack audio"),
     (b"MAC ", "Monkey's Audio"),
     (b"TTA1", "True Audio"),
@@ -108,8 +111,13 @@ const OTHERS: [(&[u8], &str); 26] = [
     (b"DSD ", "DSD audio"),
     (b"FRM8", "DSD audio"),
     (b"Creative Voice File", "a Creative Voice file"),
-    (b"MThd", "MIDI, which holds notes and no sound"),
     (b".RMF", "RealMedia"),
+];
+
+/// What else users hand over for audio.
+const OTHERS: [(&[u8], &str); 12] = [
+    (b"#!SILK", "SILK speech, which is not read"),
+    (b"MThd", "MIDI, which holds notes and no sound"),
     (b"\x1f\x8b", "a gzip file: unpack it first"),
     (b"BZh", "a bzip2 file: unpack it first"),
     (b"\xfd7zXZ", "an xz file: unpack it first"),
@@ -130,10 +138,12 @@ fn describe(start: &[u8]) -> String {
     if start.is_empty() {
         return "an empty file".to_string();
     }
-    match OTHERS.iter().find(|(magic, _)| start.starts_with(magic)) {
-        Some((_, what)) => {
-            format!("{what}, which is not read").replace("first, which is not read", "first")
-        }
+    let begins = |&&(magic, _): &&(&[u8], &str)| start.starts_with(magic);
+    if let Some((_, what)) = OTHER_AUDIO.iter().find(begins) {
+        return format!("{what}, {THE_WAY}");
+    }
+    match OTHERS.iter().find(begins) {
+        Some((_, what)) => what.to_string(),
         None => {
             let shown = &start[..start.len().min(4)];
             format!("a file that begins with \"{}\"", shown.escape_ascii())
@@ -152,17 +162,18 @@ mod tests {
             (b"RIFF....", "a file that begins with \"RIFF\""),
             (b"RIFF....AVI ", "an AVI video, which is not read"),
             (b"\x00\x01", "a file that begins with \"\\x00\\x01\""),
-            (
-                b"ajkg\x02",
-                "audio compressed by shorten, which is not read",
-            ),
+            (b"#!SILK_V3", "SILK speech, which is not read"),
             (b"\x1f\x8b\x08", "a gzip file: unpack it first"),
-            (b"<!DOCTYPE html>", "a web page or XML, which is not read"),
+            (b"<!DOCTYPE html>", "a web page or XML"),
             (
                 b"OggS\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x13OpusHead",
-                "Opus in Ogg, which is not read",
+                "Opus in Ogg, which is not read: ffmpeg makes a WAV of it, in wav.scp as 'ffmpeg -i FILE -f wav - |'",
             ),
-            (b"OggS", "another codec in Ogg, which is not read"),
+            (b"OggS", &format!("another codec in Ogg, {THE_WAY}")),
+            (
+                b"ajkg\x02",
+                &format!("audio compressed by shorten, {THE_WAY}"),
+            ),
         ] {
             assert_eq!(Kind::of(start), Err(found.to_string()));
         }

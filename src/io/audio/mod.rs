@@ -9,9 +9,10 @@
 //! | NIST SPHERE | pcm of either byte order, ulaw, alaw; not compressed |
 //! | `.au` | integers, floats, A-law, mu-law |
 //! | FLAC, alone or in Ogg | all that symphonia reads |
-//! | Ogg | Vorbis |
-//! | MP3 | layer III |
-//! | MPEG-4 (`.m4a`), ADTS | AAC-LC with its encoder's delay (of 1024 samples, mostly); ALAC in MPEG-4; no HE-AAC |
+//! | Ogg, also several streams one after the other | Vorbis |
+//! | MP3 | layer III; cut to what was encoded where LAME's tag says how |
+//! | MPEG-4 (`.m4a`) | AAC-LC and ALAC, cut to what the edit list or `iTunSMPB` presents; no HE-AAC |
+//! | ADTS | AAC-LC with its encoder's delay (of 1024 samples, mostly), which it does not state; no HE-AAC |
 //! | CAF | integers, floats, A-law, mu-law; no ALAC, no AAC |
 //!
 //! What is not read, as Opus, WMA, ADPCM or SPHERE under shorten, is named in the error.
@@ -19,10 +20,14 @@
 mod aiff;
 mod caf;
 mod compressed;
+mod elementary;
 mod encoding;
 pub mod g711;
 mod input;
+mod justify;
 mod kind;
+mod mp4;
+mod ogg;
 mod opened;
 mod pcm;
 mod raw;
@@ -76,6 +81,18 @@ impl Waveform {
 pub struct AudioOptions {
     /// The channel to take, from 0. `None` takes the only one and refuses a file that has more.
     pub channel: Option<usize>,
+    /// What a user may be told to choose one by.
+    pub chosen_by: Option<&'static str>,
+}
+
+impl AudioOptions {
+    /// Those of a command that lets its user choose by `--channel`.
+    pub fn with_choice(channel: Option<usize>) -> Self {
+        Self {
+            channel,
+            chosen_by: Some("--channel, from 0"),
+        }
+    }
 }
 
 /// What is expected where a file is of no kind that is read.

@@ -27,7 +27,20 @@ impl Encoding {
                 bytes: width,
                 order,
             } => {
-                out.extend(bytes.chunks_exact(width).map(|raw| integer(raw, order)));
+                out.extend(
+                    bytes
+                        .chunks_exact(width)
+                        .map(|raw| full_scale(word(raw, order))),
+                );
+            }
+            Self::SignedLow {
+                bytes: width,
+                bits,
+                order,
+            } => {
+                let unused = 8 * width as u32 - bits;
+                let samples = bytes.chunks_exact(width);
+                out.extend(samples.map(|raw| full_scale(word(raw, order) << unused)));
             }
             Self::Float32(Order::Big) => {
                 let (samples, _) = bytes.as_chunks::<4>();
@@ -56,17 +69,21 @@ impl Encoding {
     }
 }
 
-/// An integer of 1 to 4 bytes over its full scale.
-fn integer(raw: &[u8], order: Order) -> f32 {
+/// An integer of 1 to 4 bytes in the high bytes of 32 bits, whose full scale it then has.
+pub(super) fn word(raw: &[u8], order: Order) -> i32 {
     let mut wide = [0; 4];
     for (place, &byte) in raw.iter().enumerate() {
-        // The sample fills the high bytes of 32 bits, whose full scale it then has.
         match order {
             Order::Big => wide[place] = byte,
             Order::Little => wide[raw.len() - 1 - place] = byte,
         }
     }
-    (f64::from(i32::from_be_bytes(wide)) / f64::from(1u32 << 31)) as f32
+    i32::from_be_bytes(wide)
+}
+
+/// An integer of 32 bits over its full scale.
+fn full_scale(word: i32) -> f32 {
+    (f64::from(word) / f64::from(1u32 << 31)) as f32
 }
 
 /// Where the samples end.

@@ -189,7 +189,10 @@ fn choose_channel(channels: usize, options: &AudioOptions, name: &Path) -> Resul
         (1, None) => Ok(0),
         (channels, None) => Err(Error::format(
             name,
-            "one channel, or the choice of one (--channel, from 0)",
+            match options.chosen_by {
+                Some(option) => format!("one channel, or the choice of one ({option})"),
+                None => "one channel".to_string(),
+            },
             format!("{channels} channels"),
         )),
         (channels, Some(channel)) if channel >= channels => Err(Error::format(

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::encoding::{Encoding, Order};
 use super::input::Bytes;
+use super::justify;
 use super::opened::{Opened, checked_channels};
 use super::pcm::{Extent, PcmStream};
 use crate::error::{Error, Result};
@@ -172,6 +173,8 @@ struct Format {
     sample_rate_hz: u32,
     frame_bytes: u16,
     bits: u16,
+    /// Bits that count, where they are fewer than `bits`.
+    valid_bits: u16,
     order: Order,
 }
 
@@ -190,10 +193,12 @@ impl Format {
             sample_rate_hz: order.u32([head[4], head[5], head[6], head[7]]),
             frame_bytes: two(12),
             bits: 0,
+            valid_bits: 0,
             order,
         };
         if size >= 16 {
             format.bits = order.u16(bytes.array::<2>(name)?.ok_or_else(cut)?);
+            format.valid_bits = format.bits;
         }
         if format.tag == EXTENSIBLE {
             if size < 40 {
@@ -202,7 +207,11 @@ impl Format {
                 )));
             }
             // The size of the extension, the bits that count, and where each loudspeaker stands.
-            bytes.array::<8>(name)?.ok_or_else(cut)?;
+            let [_, _, low, high, ..] = bytes.array::<8>(name)?.ok_or_else(cut)?;
+            let valid = order.u16([low, high]);
+            if (1..format.bits).contains(&valid) {
+                format.valid_bits = valid;
+            }
             let [low, high, tail @ ..] = bytes.array::<16>(name)?.ok_or_else(cut)?;
             if tail != SUBFORMAT_TAIL {
                 return Err(wrong("a sub-format that is no format tag".into()));
@@ -212,7 +221,7 @@ impl Format {
         Ok(format)
     }
 
-    fn open(&self, bytes: Bytes, extent: Extent, name: &Path) -> Result<Opened> {
+    fn open(&self, mut bytes: Bytes, extent: Extent, name: &Path) -> Result<Opened> {
         let channels = checked_channels(u32::from(self.channels), name)?;
         let encoding = self.encoding(name)?;
         if encoding.bytes() * channels != usize::from(self.frame_bytes) {
@@ -226,6 +235,8 @@ impl Format {
             let expected = format!("whole frames of {} bytes in chunk 'data'", self.frame_bytes);
             return Err(Error::format(name, expected, format!("{size} bytes")));
         }
+        let valid_bits = u32::from(self.valid_bits);
+        let encoding = justify::placed(encoding, valid_bits, &mut bytes, extent, name)?;
         let stream = PcmStream::new(bytes, encoding, channels, extent, "chunk 'data'");
         Ok(Opened::pcm(stream, self.sample_rate_hz))
     }

@@ -75,7 +75,9 @@ pub(super) fn open(location: &Location, allow_pipes: bool) -> Result<Box<dyn Buf
         Location::File { path, offset } => {
             let mut file = inputs::open(path).map_err(Error::io(path))?;
             if *offset > 0 {
-                io::Seek::seek(&mut file, io::SeekFrom::Start(*offset)).map_err(Error::io(path))?;
+                // A list may state a place beyond any file, where reading finds the end.
+                let place = io::SeekFrom::Start((*offset).min(i64::MAX as u64));
+                io::Seek::seek(&mut file, place).map_err(Error::io(path))?;
             }
             Ok(Box::new(BufReader::with_capacity(1 << 16, file)))
         }
