@@ -118,7 +118,12 @@ impl AudioArgs {
         };
         let progress = counter("utterances");
         let mut failures = Failures::default();
-        recordings.for_each_stream(&options, work, |utterance, rows| {
+        let settled = |blocks: UtteranceBlocks| {
+            let mut rows = work(blocks)?;
+            rows.settle()?;
+            Ok(rows)
+        };
+        recordings.for_each_stream(&options, settled, |utterance, rows| {
             progress.inc(1);
             match rows {
                 Ok(rows) => writer.write_rows(utterance, rows)?,

@@ -11,6 +11,7 @@ use crate::dataset::UtteranceBlocks;
 use crate::error::Result;
 use crate::io::config::with_setting;
 use crate::io::kaldi::RowSpool;
+use crate::io::message::message;
 use crate::signal::{FrontEnd, FrontEndKind, FrontEndOptions, Preset};
 
 /// What the commands of front-ends share.
@@ -68,6 +69,7 @@ pub fn run(
         Some(conf) => front_end.context(conf)?,
         None => front_end?,
     };
+    warn_of_empty_filters(&front_end);
     let warps = Warps::read(vtln, &options)?;
     args.audio.map(|blocks| match &warps {
         None => stream(&front_end, blocks),
@@ -75,10 +77,21 @@ pub fn run(
     })
 }
 
+fn warn_of_empty_filters(front_end: &FrontEnd) {
+    if let empty @ [first, ..] = front_end.empty_filters() {
+        let count = empty.len();
+        message(format_args!(
+            "unbraid: warning: no bin of the FFT falls into {count} mel filters, the first of them filter {first} (from 0): \
+             their energy is 0"
+        ));
+    }
+}
+
 /// The features of one utterance, as its blocks settle them.
 fn stream(front_end: &FrontEnd, mut blocks: UtteranceBlocks) -> Result<RowSpool> {
     front_end.check_rate(blocks.sample_rate_hz())?;
-    let (mut stream, mut rows, mut samples) = (front_end.stream(), RowSpool::new(), 0);
+    let (mut stream, mut samples) = (front_end.stream(), 0);
+    let mut rows = RowSpool::on(blocks.shelf());
     while let Some(block) = blocks.next_block()? {
         samples += block.len();
         rows.push_rows(stream.accept(block)?.view())?;

@@ -1,10 +1,12 @@
 //! One utterance's samples, block after block: a whole recording or a segment of one, at the sample rate asked for.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::segments::Segment;
 use crate::error::{Error, Result};
 use crate::io::audio::{AudioReader, Waveform};
+use crate::io::kaldi::RowShelf;
 use crate::signal::resample::StreamResampler;
 
 /// As Kaldi, a segment may end this much behind its recording; the rest is cut off.
@@ -22,6 +24,7 @@ pub(super) struct Track {
     over: bool,
     /// Reading failed, and the recording has nothing more to give.
     pub(super) broken: bool,
+    shelf: Arc<RowShelf>,
 }
 
 impl Track {
@@ -33,6 +36,7 @@ impl Track {
             keep_from: u64::MAX,
             over: false,
             broken: false,
+            shelf: Arc::default(),
         }
     }
 
@@ -134,6 +138,11 @@ impl<'a> UtteranceBlocks<'a> {
         self.utterance
     }
 
+    /// Where matrices of this recording's utterances wait together until it has proved whole.
+    pub fn shelf(&self) -> &Arc<RowShelf> {
+        &self.track.shelf
+    }
+
     /// Samples a second of what is handed out, in Hz.
     pub fn sample_rate_hz(&self) -> u32 {
         self.sample_rate_hz
@@ -191,14 +200,16 @@ impl<'a> UtteranceBlocks<'a> {
         };
         let rate = f64::from(self.track.reader.sample_rate_hz());
         let duration = self.track.end() as f64 / rate;
-        if self.position < self.end && segment.end > duration + OVERSHOOT_S {
+        let to_the_end = segment.end.is_infinite();
+        if self.position < self.end && segment.end > duration + OVERSHOOT_S && !to_the_end {
             let recording = &segment.recording;
             let expected = format!("a segment within the {duration:.3} s of '{recording}'");
             let found = format!("an end at {} s", segment.end);
             return Err(Error::key(list, self.utterance, expected, found));
         }
         if self.position == self.track.sample_at(segment.start) {
-            let found = format!("none from {} to {} s", segment.start, segment.end);
+            let end = if to_the_end { duration } else { segment.end };
+            let found = format!("none from {} to {end} s", segment.start);
             return Err(Error::key(
                 list,
                 self.utterance,

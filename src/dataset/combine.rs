@@ -215,8 +215,14 @@ mod tests {
             assert_eq!(left_out, ["utt2dur"]);
             let segments: Vec<_> = data.segments().unwrap().iter().collect();
             let found = |at: usize| {
-                let (id, segment): (&str, &Segment) = segments[at];
-                (id, &segment.recording[..], segment.start, segment.end)
+                let (entry, segment): (&Entry, Option<&Segment>) = segments[at];
+                let segment = segment.unwrap();
+                (
+                    &entry.key[..],
+                    &segment.recording[..],
+                    segment.start,
+                    segment.end,
+                )
             };
             assert_eq!(found(0), ("a-1", "r", 0.0, 1.0));
             assert_eq!(found(1), ("a-2", "r", 1.0, 2.0));

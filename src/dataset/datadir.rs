@@ -222,7 +222,7 @@ mod tests {
         let dir = folder(&[
             ("utt2spk", "b-1 b\na-1 a\na-2 a\n"),
             ("text", "a-1 one  two\n"),
-            ("segments", "a-1 r 0 1.5\na-2 r 1.5 2\n"),
+            ("segments", "a-1 r 0 1.5\na-2 r 1.5 2\nb-1 r 1 1\n"),
             ("utt2lang", "a-1 ga\n"),
         ]);
         let data = DataDir::open(dir.path()).unwrap();
@@ -234,6 +234,7 @@ mod tests {
         assert_eq!(data.utterances_of("x").count(), 0);
         assert_eq!(data.text("a-1"), Some("one  two"));
         assert_eq!(data.recording_of("a-2"), Some("r"));
+        assert_eq!(data.recording_of("b-1"), None);
         assert_eq!(data.segments().unwrap().get("a-2").unwrap().end, 2.0);
         assert_eq!(
             data.table("utt2lang").unwrap().unwrap().get("a-1"),
@@ -253,18 +254,6 @@ mod tests {
                 "utt2spk:2: expected one speaker",
             ),
             (&[("utt2spk", "a b c\n")], "utt2spk:1: expected one speaker"),
-            (
-                &[("utt2spk", "a a\n"), ("segments", "a r 1 1\n")],
-                "segments:1: ",
-            ),
-            (
-                &[("utt2spk", "a a\n"), ("segments", "a r 1 nan\n")],
-                "segments:1: ",
-            ),
-            (
-                &[("utt2spk", "a a\n"), ("segments", "a r 1\n")],
-                "segments:1: ",
-            ),
         ] {
             let dir = folder(files);
             let error = DataDir::open(dir.path()).unwrap_err().to_string();

@@ -21,6 +21,8 @@ pub struct Change {
     pub before: usize,
     /// Its lines now.
     pub after: usize,
+    /// The keys of the readable lines that are gone.
+    pub dropped: Vec<String>,
 }
 
 /// Sorts every file, drops lines that cannot be read, all but the first line of a key, and every utterance that
@@ -121,10 +123,14 @@ fn replace(folder: &Path, name: &str, entries: &[Entry]) -> Result<Option<Change
         atomic::write(backup.join(name), bytes)?;
     }
     atomic::rewrite(&path, render(entries))?;
+    let kept: HashSet<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+    let before = old.entries.len();
+    let gone = (old.entries.into_iter()).filter(|entry| !kept.contains(entry.key.as_str()));
     Ok(Some(Change {
         name: name.to_string(),
-        before: old.entries.len(),
+        before,
         after: entries.len(),
+        dropped: gone.map(|entry| entry.key).collect(),
     }))
 }
 
@@ -160,6 +166,7 @@ mod tests {
             ]
         );
         assert_eq!((changes[3].before, changes[3].after), (5, 2));
+        assert_eq!(changes[0].dropped, ["a-2", "c-1", "d-1"]);
         let options = ValidateOptions {
             no_feats: true,
             ..ValidateOptions::default()

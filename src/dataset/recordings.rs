@@ -11,6 +11,7 @@ use super::segments::{Segment, Segments};
 use super::table::Table;
 use crate::error::{Error, Result};
 use crate::io::audio::{AudioOptions, AudioSource, Pipes, Waveform};
+use crate::io::lines::Entry;
 
 /// Recordings in flight for each thread: enough to hide one long one, few enough to fit in memory.
 const IN_FLIGHT: usize = 4;
@@ -31,8 +32,47 @@ pub struct RecordingOptions {
 /// One recording and the utterances that lie in it, one after the other in their list.
 #[derive(Debug, Clone)]
 struct Recording {
-    source: AudioSource,
+    source: Result<AudioSource, Wrong>,
     utterances: Vec<(String, Option<Segment>)>,
+}
+
+/// A line of the list that names no audio; its utterance fails, and the others go on.
+#[derive(Debug, Clone)]
+enum Wrong {
+    /// No segment stands there.
+    Segment(Entry),
+    /// A segment of a recording that `wav.scp` lacks.
+    Recording(Entry, String),
+}
+
+impl Wrong {
+    fn error(&self, list: &Path) -> Error {
+        match self {
+            Self::Recording(entry, recording) => {
+                let expected = format!("a recording of wav.scp for '{}'", entry.key);
+                Error::line(list, entry.line, expected, format!("'{recording}'"))
+            }
+            Self::Segment(entry) => match Segment::parse(list, entry) {
+                Err(error) => error,
+                Ok(_) => unreachable!("the line was refused before"),
+            },
+        }
+    }
+}
+
+impl Recording {
+    /// For each utterance, where the earliest of those behind it begins, in seconds.
+    fn earliest_later(&self) -> Vec<f64> {
+        let mut earliest = vec![f64::INFINITY; self.utterances.len()];
+        for at in (1..earliest.len()).rev() {
+            let start = self.utterances[at]
+                .1
+                .as_ref()
+                .map_or(f64::INFINITY, |s| s.start);
+            earliest[at - 1] = earliest[at].min(start);
+        }
+        earliest
+    }
 }
 
 /// The recordings of a corpus, read when they are asked for.
@@ -51,31 +91,36 @@ impl Recordings {
     /// [`Error::Line`] for a line without a source; [`Error::Format`] when there is no line.
     pub fn new(wav_scp: &Table) -> Result<Self> {
         let single = |(key, source)| Recording {
-            source,
+            source: Ok(source),
             utterances: vec![(key, None)],
         };
         let recordings = sources(wav_scp)?.map(single).collect();
         Self::of(recordings, wav_scp.path())
     }
 
-    /// Takes the utterances of `segments`, whose recordings `wav.scp` names.
+    /// Takes the utterances of `segments`, whose recordings `wav.scp` names. A line that is no segment, or of a recording
+    /// that `wav.scp` lacks, is the error of its utterance.
     ///
     /// # Errors
-    /// As [`Recordings::new`]; and [`Error::Key`] naming an utterance whose recording `wav.scp` lacks.
+    /// As [`Recordings::new`].
     pub fn with_segments(wav_scp: &Table, segments: &Segments) -> Result<Self> {
         let sources: Vec<_> = sources(wav_scp)?.collect();
-        let mut recordings: Vec<(usize, Recording)> = Vec::new();
-        for (utterance, segment) in segments.iter() {
-            let at = wav_scp.position(&segment.recording).ok_or_else(|| {
-                let found = format!("none for '{}'", segment.recording);
-                Error::key(wav_scp.path(), utterance, "its recording", found)
-            })?;
-            let entry = (utterance.to_string(), Some(segment.clone()));
+        let mut recordings: Vec<(Option<usize>, Recording)> = Vec::new();
+        for (entry, segment) in segments.iter() {
+            let place = match segment {
+                None => Err(Wrong::Segment(entry.clone())),
+                Some(segment) => (wav_scp.position(&segment.recording))
+                    .ok_or_else(|| Wrong::Recording(entry.clone(), segment.recording.clone())),
+            };
+            let at = place.as_ref().ok().copied();
+            let utterance = (entry.key.clone(), segment.cloned());
             match recordings.last_mut() {
-                Some((last, recording)) if *last == at => recording.utterances.push(entry),
+                Some((last, recording)) if at.is_some() && *last == at => {
+                    recording.utterances.push(utterance);
+                }
                 _ => {
-                    let source = sources[at].1.clone();
-                    let utterances = vec![entry];
+                    let source = place.map(|at| sources[at].1.clone());
+                    let utterances = vec![utterance];
                     recordings.push((at, Recording { source, utterances }));
                 }
             }
@@ -186,36 +231,39 @@ impl Recordings {
         options: &RecordingOptions,
         work: impl Fn(UtteranceBlocks) -> Result<T>,
     ) -> Vec<Result<T>> {
-        let mut track = match recording.source.open(&options.audio, options.pipes) {
+        let source = match &recording.source {
+            Ok(source) => source,
+            Err(wrong) => return vec![Err(wrong.error(&self.list))],
+        };
+        let mut track = match source.open(&options.audio, options.pipes) {
             Ok(reader) => Track::new(reader),
-            Err(error) => return self.all_failed(recording, error),
+            Err(error) => return all_failed(recording, source, error),
         };
         let mut results: Vec<Result<T>> = Vec::with_capacity(recording.utterances.len());
-        for (at, (utterance, segment)) in recording.utterances.iter().enumerate() {
-            let later = recording.utterances[at + 1..].iter();
-            let earliest = later.filter_map(|(_, segment)| Some(segment.as_ref()?.start));
-            track.keep_from(earliest.fold(f64::INFINITY, f64::min));
+        let earliest_later = recording.earliest_later();
+        for ((utterance, segment), earliest) in recording.utterances.iter().zip(earliest_later) {
+            track.keep_from(earliest);
             let cut = segment.as_ref().map(|segment| (segment, &*self.list));
             let blocks = UtteranceBlocks::new(&mut track, utterance, cut, options.resample_hz);
             let result = blocks.and_then(&work);
             match result {
-                Err(error) if track.broken => return self.all_failed(recording, error),
+                Err(error) if track.broken => return all_failed(recording, source, error),
                 result => results.push(result),
             }
         }
         match track.read_to_end() {
             Ok(()) => results,
-            Err(error) => self.all_failed(recording, error),
+            Err(error) => all_failed(recording, source, error),
         }
     }
+}
 
-    /// The error cannot be copied: the first utterance gets it, the others point to it.
-    fn all_failed<T>(&self, recording: &Recording, error: Error) -> Vec<Result<T>> {
-        let name = recording.source.name();
-        let others = recording.utterances.iter().skip(1);
-        let again = others.map(|_| Err(Error::format(&name, "audio", "the error above")));
-        [Err(error)].into_iter().chain(again).collect()
-    }
+/// The error cannot be copied: the first utterance gets it, the others point to it.
+fn all_failed<T>(recording: &Recording, source: &AudioSource, error: Error) -> Vec<Result<T>> {
+    let name = source.name();
+    let others = recording.utterances.iter().skip(1);
+    let again = others.map(|_| Err(Error::format(&name, "audio", "the error above")));
+    [Err(error)].into_iter().chain(again).collect()
 }
 
 /// Waits for the results of a recording. A thread of rayon's own works on others meanwhile: the only one there is
@@ -325,6 +373,50 @@ mod tests {
         assert!(seen[6].1.contains("f: expected samples in the segment"));
     }
 
+    #[test]
+    fn a_line_that_is_no_segment_fails_alone() {
+        let (_dir, recordings) =
+            corpus("a r 0.1 0.3\nb r 0.5 0.4\nc r 0.8 -1\nd q 0 1\ne r\nf r 0 -2\ng r 1.5 -1\n");
+        let seen = all(&recordings.unwrap(), &RecordingOptions::default());
+        let told: Vec<&str> = (seen.iter())
+            .map(|(_, told)| {
+                told.rsplit_once("segments:")
+                    .map_or(&**told, |(_, told)| told)
+            })
+            .collect();
+        let expected =
+            "expected utterance, recording, start from 0 and a later end in seconds, or -1";
+        assert_eq!(
+            told,
+            [
+                "200 from 100",
+                &format!("2: {expected}, found 'b r 0.5 0.4'"),
+                "200 from 800",
+                "4: expected a recording of wav.scp for 'd', found 'q'",
+                &format!("5: {expected}, found 'e r'"),
+                &format!("6: {expected}, found 'f r 0 -2'"),
+                " g: expected samples in the segment, found none from 1.5 to 1 s",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_still_to_come_is_found_in_one_pass() {
+        let starts = [5.0, 3.0, 4.0, 9.0];
+        let segment = |start| Segment {
+            recording: "r".into(),
+            start,
+            end: start + 1.0,
+        };
+        let recording = Recording {
+            source: Ok(AudioSource::parse("r.wav")),
+            utterances: starts
+                .map(|start| ("u".into(), Some(segment(start))))
+                .into(),
+        };
+        assert_eq!(recording.earliest_later(), [3.0, 4.0, 9.0, f64::INFINITY]);
+    }
+
     /// By utterance, its samples read in blocks, and read whole.
     fn both_ways(
         recordings: &Recordings,
@@ -401,9 +493,6 @@ mod tests {
         assert_eq!(seen, [("a".into(), "200 from 100".into())]);
         let error = recordings.only("b").unwrap_err().to_string();
         assert!(error.ends_with("segments: b: expected this utterance, found none"));
-        let (_dir, recordings) = corpus("a q 0 1\n");
-        let error = recordings.unwrap_err().to_string();
-        assert!(error.ends_with("wav.scp: a: expected its recording, found none for 'q'"));
         let dir = made::folder(&[("wav.scp", "a\n"), ("empty", "")]);
         let bare = Table::read(dir.path().join("wav.scp")).unwrap();
         let error = Recordings::new(&bare).unwrap_err().to_string();

@@ -13,7 +13,7 @@ pub struct Segment {
     pub recording: String,
     /// Where it begins, in seconds, from 0.
     pub start: f64,
-    /// Where it ends, in seconds, after `start`.
+    /// Where it ends, in seconds, after `start`; infinite where the list says -1, the end of the recording.
     pub end: f64,
 }
 
@@ -23,43 +23,48 @@ impl Segment {
     /// # Errors
     /// [`Error::Line`] for other columns, times that are no finite numbers or an end not after the start.
     pub fn parse(path: &Path, entry: &Entry) -> Result<Self> {
-        let expected = "utterance, recording, start from 0 and a later end in seconds";
-        let refuse = || Error::line(path, entry.line, expected, format!("'{}'", entry.value));
-        let columns: Vec<&str> = entry.value.split_ascii_whitespace().collect();
+        let expected = "utterance, recording, start from 0 and a later end in seconds, or -1";
+        Self::of(&entry.value).ok_or_else(|| {
+            let found = format!("'{} {}'", entry.key, entry.value);
+            Error::line(path, entry.line, expected, found)
+        })
+    }
+
+    fn of(value: &str) -> Option<Self> {
+        let columns: Vec<&str> = value.split_ascii_whitespace().collect();
         let [recording, start, end] = columns[..] else {
-            return Err(refuse());
+            return None;
         };
         let seconds = |text: &str| text.parse::<f64>().ok().filter(|time| time.is_finite());
-        match (seconds(start), seconds(end)) {
-            (Some(start), Some(end)) if start >= 0.0 && end > start => Ok(Self {
-                recording: recording.to_string(),
-                start,
-                end,
-            }),
-            _ => Err(refuse()),
-        }
+        let end = match seconds(end)? {
+            -1.0 => f64::INFINITY,
+            end => end,
+        };
+        let start = seconds(start).filter(|&start| start >= 0.0 && end > start)?;
+        Some(Self {
+            recording: recording.to_string(),
+            start,
+            end,
+        })
     }
 }
 
-/// The segments of a data directory.
+/// The segments of a data directory. A line that is none is kept, so that its utterance can fail alone.
 #[derive(Debug, Clone)]
 pub struct Segments {
     table: Table,
-    segments: Vec<Segment>,
+    segments: Vec<Option<Segment>>,
 }
 
 impl Segments {
     /// Reads `segments`.
     ///
     /// # Errors
-    /// As [`Table::read`] and [`Segment::parse`].
+    /// As [`Table::read`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let table = Table::read(path)?;
-        let segments = table
-            .entries()
-            .iter()
-            .map(|entry| Segment::parse(table.path(), entry))
-            .collect::<Result<_>>()?;
+        let entries = table.entries().iter();
+        let segments = entries.map(|entry| Segment::of(&entry.value)).collect();
         Ok(Self { table, segments })
     }
 
@@ -70,13 +75,14 @@ impl Segments {
 
     /// The segment of an utterance.
     pub fn get(&self, utterance: &str) -> Option<&Segment> {
-        self.table.position(utterance).map(|at| &self.segments[at])
+        let at = self.table.position(utterance)?;
+        self.segments[at].as_ref()
     }
 
-    /// Utterances and their segments, in the file's order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Segment)> {
-        let keys = self.table.entries().iter().map(|entry| entry.key.as_str());
-        keys.zip(&self.segments)
+    /// The lines in the file's order, and the segment that each is.
+    pub fn iter(&self) -> impl Iterator<Item = (&Entry, Option<&Segment>)> {
+        let segments = self.segments.iter().map(Option::as_ref);
+        self.table.entries().iter().zip(segments)
     }
 
     /// How many there are.

@@ -6,6 +6,7 @@ use ndarray::Array2;
 
 use super::frames::{Stretch, check_samples};
 use super::front_end::FrontEndOptions;
+use super::mel::empty_filters;
 use super::pipeline::{Layout, Recipe, Scratch, Signal, Stages, Whole};
 use crate::error::{Error, Result};
 use crate::io::audio::Waveform;
@@ -38,6 +39,7 @@ struct Inner {
     padding: usize,
     layout: Layout,
     whole: Whole,
+    empty_filters: Vec<usize>,
     engine: Engine,
 }
 
@@ -78,6 +80,7 @@ impl FrontEnd {
             padding: recipe.padding,
             layout: recipe.layout,
             whole: recipe.whole,
+            empty_filters: recipe.filters.as_ref().map_or(Vec::new(), empty_filters),
             engine,
         };
         Ok(Self {
@@ -88,6 +91,11 @@ impl FrontEnd {
     /// The options it was made from.
     pub fn options(&self) -> &FrontEndOptions {
         &self.inner.options
+    }
+
+    /// The mel filters, from 0, that are so narrow that no bin of the FFT falls into them: their energy is always 0.
+    pub fn empty_filters(&self) -> &[usize] {
+        &self.inner.empty_filters
     }
 
     /// Columns of the features.
@@ -161,18 +169,18 @@ impl FrontEnd {
     /// Refuses audio of another sample rate, in Hz.
     ///
     /// # Errors
-    /// [`Error::Option`] naming the option that holds the rate.
+    /// [`Error::Option`] `audio`, naming the option that holds the rate.
     pub fn check_rate(&self, audio_hz: u32) -> Result<()> {
         let rate_hz = self.inner.rate_hz;
         if f64::from(audio_hz) == rate_hz {
             return Ok(());
         }
-        let expected = format!("the audio's {audio_hz} Hz (or --resample)");
         let name = match self.inner.options {
             FrontEndOptions::Mel(_) => "sr",
             _ => "sample_frequency",
         };
-        Err(Error::option(name, expected, format!("{rate_hz} Hz")))
+        let expected = format!("the {rate_hz} Hz of {name} (or --resample)");
+        Err(Error::option("audio", expected, format!("{audio_hz} Hz")))
     }
 
     /// Refuses audio of too few samples for one frame.
@@ -553,12 +561,8 @@ mod tests {
             ),
             ("kind = 'mel'\nn_fft = 0", "n_fft: expected 2 to"),
             ("kind = 'mel'\nhop_length = 0", "hop_length: expected 1 to"),
-            ("kind = 'mel'\nn_mels = 0", "n_mels: expected 1 to 1025"),
-            ("kind = 'mel'\nn_mels = 2000", "n_mels: expected 1 to 1025"),
-            (
-                "kind = 'mel'\nn_fft = 256\nn_mels = 120",
-                "n_mels: expected 1 to 129, filters that",
-            ),
+            ("kind = 'mel'\nn_mels = 0", "n_mels: expected 1 to 4096"),
+            ("kind = 'mel'\nn_mels = 5000", "n_mels: expected 1 to 4096"),
             (
                 "kind = 'mel'\nfmax = 12000.0",
                 "fmax: expected up to the Nyquist frequency 11025",
@@ -604,13 +608,13 @@ mod tests {
         );
         assert_eq!(
             told(&fbank, 999, 8000).unwrap_err(),
-            "sample_frequency: expected the audio's 8000 Hz (or --resample), found 16000 Hz"
+            "audio: expected the 16000 Hz of sample_frequency (or --resample), found 8000 Hz"
         );
         let mel = front_end("kind = 'mel'");
         assert!(
             told(&mel, 999, 8000)
                 .unwrap_err()
-                .starts_with("sr: expected the audio's")
+                .starts_with("audio: expected the 22050 Hz of sr (or --resample), found 8000")
         );
         for toml in STREAMED.iter().filter(|toml| !toml.contains("padding")) {
             let front_end = front_end(toml);
@@ -621,6 +625,54 @@ mod tests {
             assert_eq!(told(&front_end, least, rate as u32), Ok(1), "{toml}");
             assert!(told(&front_end, least - 1, rate as u32).is_err(), "{toml}");
         }
+    }
+
+    /// torchaudio: the logarithm of f32's epsilon. librosa: 0, and `amin` in decibels. All others have what they have
+    /// without the empty ones.
+    #[test]
+    fn empty_filters_hold_the_floor() {
+        let samples = noise(6400, &mut ChaCha8Rng::seed_from_u64(1));
+        for (toml, floor, few) in [
+            (
+                "kind = 'fbank'\nnum_mel_bins = 128\nfull_scale = 1.0\ndither = 0.0\nallow_empty_filters = true",
+                -15.942385,
+                1..20,
+            ),
+            (
+                "kind = 'fbank'\nnum_mel_bins = 128\nuse_log_fbank = false\nallow_empty_filters = true",
+                0.0,
+                1..20,
+            ),
+            (
+                "kind = 'mel'\nsr = 16000.0\nn_fft = 512\nhop_length = 160\nn_mels = 256",
+                0.0,
+                1..130,
+            ),
+            (
+                "kind = 'mel'\nsr = 16000.0\nn_fft = 512\nn_mels = 256\noutput = 'db'\ntop_db = 0.0",
+                -100.0,
+                1..130,
+            ),
+        ] {
+            let front_end = front_end(toml);
+            let (feats, empty) = (
+                front_end.compute(&samples).unwrap(),
+                front_end.empty_filters(),
+            );
+            assert!(few.contains(&empty.len()), "{toml}: {empty:?}");
+            for (filter, column) in feats.columns().into_iter().enumerate() {
+                let floored = column.iter().all(|&x| (f64::from(x) - floor).abs() < 2e-6);
+                assert_eq!(
+                    floored,
+                    empty.contains(&filter),
+                    "{toml}: {filter}: {column}"
+                );
+            }
+        }
+        let plain: FrontEndOptions = toml::from_str("kind = 'fbank'\nnum_mel_bins = 128").unwrap();
+        let error = FrontEnd::new(plain).unwrap_err().to_string();
+        let expected = "(or allow_empty_filters), found 128 filters, of which filter ";
+        assert!(error.contains(expected), "{error}");
     }
 
     #[test]

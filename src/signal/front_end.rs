@@ -310,6 +310,7 @@ mod tests {
             dither: 0.5,
             energy_floor: 1.0,
             full_scale: 1.0,
+            allow_empty_filters: true,
             ..MfccOptions::default()
         };
         assert_eq!(read(text, None), Ok(expected.into()));

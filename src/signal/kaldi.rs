@@ -14,7 +14,7 @@ pub const EPSILON: f64 = f32::EPSILON as f64;
 macro_rules! kaldi_options {
     ($(#[$meta:meta])* pub struct $name:ident {
         $($(#[$field_meta:meta])* pub $field:ident: $type:ty = $default:expr,)*
-    }) => {
+    } $(torchaudio { $($preset:ident: $preset_value:expr,)* })?) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
         #[serde(default, deny_unknown_fields)]
@@ -76,14 +76,15 @@ macro_rules! kaldi_options {
         }
 
         impl $name {
-            /// What differs in `torchaudio.compliance.kaldi`: no dither, and an energy floor of 1 in place of 0.
-            /// The samples are taken as they are given there; loaded audio has full scale at 1, where Kaldi has
+            /// What differs in `torchaudio.compliance.kaldi`: no dither, and an energy floor of 1 in place of 0; filters
+            /// may be empty. The samples are taken as they are given there; loaded audio has full scale at 1, where Kaldi has
             /// it at 32768, so that `full_scale` is 1 here.
             pub fn torchaudio() -> Self {
                 Self {
                     full_scale: 1.0,
                     dither: 0.0,
                     energy_floor: 1.0,
+                    $($($preset: $preset_value,)*)?
                     ..Self::default()
                 }
             }
@@ -130,7 +131,13 @@ macro_rules! kaldi_mel_options {
                 pub vtln_high: f64 = -500.0,
                 /// The warp's factor, 1 for none; commands can set it by utterance or speaker.
                 pub vtln_warp: f64 = 1.0,
+                /// Whether a filter may be so narrow that no bin of the FFT falls into it: its energy is 0 then, its
+                /// logarithm that of the floor, as torchaudio has it. Kaldi refuses such filters.
+                pub allow_empty_filters: bool = false,
                 $($(#[$field_meta])* pub $field: $type = $default,)*
+            }
+            torchaudio {
+                allow_empty_filters: true,
             }
         }
 
@@ -143,6 +150,7 @@ macro_rules! kaldi_mel_options {
                     vtln_low_hz: self.vtln_low,
                     vtln_high_hz: self.vtln_high,
                     vtln_warp: self.vtln_warp,
+                    empty: self.allow_empty_filters,
                 }
             }
         }

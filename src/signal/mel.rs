@@ -30,13 +30,16 @@ pub struct MelBand {
     pub vtln_high_hz: f64,
     /// The warp factor; 1 for none.
     pub vtln_warp: f64,
+    /// Whether a filter may be so narrow that no bin of the spectrum falls into it; its energy is 0 then.
+    pub empty: bool,
 }
 
 /// Builds Kaldi's filters for spectra of `fft_length / 2` bins, without the Nyquist bin.
 ///
 /// # Errors
 /// [`Error::Option`] for fewer than 3 filters, edges that are not `0 <= low < high <= Nyquist`, a warp whose
-/// bends do not lie between them, or filters so narrow that no bin of the spectrum falls into one.
+/// bends do not lie between them, or filters so narrow that no bin of the spectrum falls into one where `empty` does not
+/// allow it.
 pub fn kaldi_filters(
     band: &MelBand,
     rate_hz: f64,
@@ -51,25 +54,26 @@ pub fn kaldi_filters(
         let corner = |offset: usize| warp.mel(low + (filter + offset) as f64 * step);
         triangle(hz_to_mel(bin_hz * bin as f64), [0, 1, 2].map(corner))
     });
-    let expected = format!("filters that each hold a bin of the {fft_length}-point FFT");
-    filled("num_mel_bins", expected, &filters)?;
-    Ok(SparseMelFilterbank::from_dense(&filters))
+    let filters = SparseMelFilterbank::from_dense(&filters);
+    match empty_filters(&filters).first() {
+        Some(filter) if !band.empty => {
+            let expected = format!(
+                "filters that each hold a bin of the {fft_length}-point FFT (or allow_empty_filters)"
+            );
+            let found = format!("{} filters, of which filter {filter} holds none", band.bins);
+            Err(Error::option("num_mel_bins", expected, found))
+        }
+        _ => Ok(filters),
+    }
 }
 
-/// Refuses filters of which one holds no bin, by the option `name`.
-///
-/// # Errors
-/// [`Error::Option`] naming the first such filter.
-pub fn filled(name: &str, expected: impl Into<String>, filters: &Array2<f64>) -> Result<()> {
-    let empty = (filters.rows().into_iter()).position(|row| row.iter().all(|&w| w == 0.0));
-    match empty {
-        None => Ok(()),
-        Some(filter) => {
-            let bins = filters.nrows();
-            let found = format!("{bins} filters, of which filter {filter} holds none");
-            Err(Error::option(name, expected, found))
-        }
-    }
+/// The filters, from 0, into which no bin of the spectrum falls.
+pub fn empty_filters(filters: &SparseMelFilterbank) -> Vec<usize> {
+    let holds_none = |&filter: &usize| {
+        let mut weights = filters.weights_for_mel(filter).iter();
+        weights.all(|entry| entry.weight == 0.0)
+    };
+    (0..filters.n_mels()).filter(holds_none).collect()
 }
 
 /// The weight at `mel` of a triangle with these corners.
@@ -183,6 +187,7 @@ mod tests {
             vtln_low_hz: 100.0,
             vtln_high_hz: -500.0,
             vtln_warp: 1.0,
+            empty: false,
         }
     }
 
@@ -216,6 +221,21 @@ mod tests {
         assert!(kaldi_filters(&band(80), 16000.0, 512).is_ok());
         let error = kaldi_filters(&band(200), 16000.0, 512).unwrap_err();
         assert!(error.to_string().ends_with("holds none"), "{error}");
+        let band = MelBand {
+            empty: true,
+            ..band(200)
+        };
+        let filters = kaldi_filters(&band, 16000.0, 512).unwrap();
+        let empty = empty_filters(&filters);
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("filter {} holds", empty[0]))
+        );
+        assert!(
+            empty.len() < 100 && empty.iter().all(|&filter| filter < 120),
+            "{empty:?}"
+        );
     }
 
     #[test]

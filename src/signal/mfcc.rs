@@ -7,8 +7,8 @@ use super::pipeline::{Layout, Recipe, Scale, Whole};
 use crate::error::{Error, Result};
 
 kaldi_mel_options! {
-    /// Kaldi's options by Kaldi's names and defaults. Left out are the debugging ones; `seed` and `full_scale` are
-    /// ours.
+    /// Kaldi's options by Kaldi's names and defaults. Left out are the debugging ones; `seed`, `full_scale`
+    /// and `allow_empty_filters` are ours.
     ///
     /// ```toml
     /// kind = "mfcc"

@@ -30,7 +30,7 @@ OWN = {
     "mfcc": (knf.MfccOptions, knf.OnlineMfcc, ENERGY + ["num_ceps", "cepstral_lifter"]),
 }
 # What it does not have; these values mean that there is nothing to do.
-ABSENT = {"seed": 0, "subtract_mean": False, "vtln_low": 100.0, "vtln_high": -500.0, "vtln_warp": 1.0}
+ABSENT = {"seed": 0, "subtract_mean": False, "vtln_low": 100.0, "vtln_high": -500.0, "vtln_warp": 1.0, "allow_empty_filters": False}
 
 
 def main():

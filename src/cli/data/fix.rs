@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::failures::listed;
 use crate::dataset::fix::fix;
 
 /// Sort a data directory and cut it down to the utterances that all its files have.
@@ -26,16 +27,20 @@ pub fn run(args: &FixArgs) -> anyhow::Result<()> {
     let changes = fix(&args.folder)?;
     for change in &changes {
         let path = args.folder.join(&change.name);
-        writeln!(
-            io::stdout(),
-            "{}: {} lines, now {}",
-            path.display(),
-            change.before,
-            change.after
-        )?;
+        let lines = format!("{} lines, now {}", change.before, change.after);
+        let dropped = dropped(&change.dropped);
+        writeln!(io::stdout(), "{}: {lines}{dropped}", path.display())?;
     }
     if changes.is_empty() {
         writeln!(io::stdout(), "{}: nothing to fix", args.folder.display())?;
     }
     Ok(())
+}
+
+/// Names what a file has lost.
+fn dropped(keys: &[String]) -> String {
+    match keys.is_empty() {
+        true => String::new(),
+        false => format!(", without {}", listed(keys)),
+    }
 }

@@ -32,7 +32,7 @@ pub use mismatch::Mismatch;
 pub use object::KaldiObject;
 pub use range::Range;
 pub use reader::{ReadOptions, TableReader, read_bare};
-pub use rows::RowSpool;
+pub use rows::{RowShelf, RowSpool};
 pub use scp::ScpTable;
 pub use specifier::{ReadFlags, ReadFrom, ReadSpecifier, WriteFlags, WriteSpecifier, WriteTo};
 pub use writer::{TableWriter, WriteOptions};

@@ -1,43 +1,102 @@
 //! A matrix whose rows arrive one after the other, and whose number of rows is known only at its end.
 
-use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::{Array2, ArrayView2};
-use tempfile::SpooledTempFile;
 
 use super::matrix;
 use super::mismatch::Mismatch;
 use super::sink::Sink;
 use crate::error::{Error, Result};
 
-/// Bytes that stay in memory; beyond them an unnamed temporary file takes all.
+/// Bytes of one matrix that stay in memory; what goes beyond them is written to the shelf.
 const IN_MEMORY: usize = 1 << 20;
+/// Bytes of all finished matrices of a shelf that stay in memory.
+const SHELF_IN_MEMORY: usize = 4 << 20;
+/// Bytes read back at a time, about.
+const BLOCK_BYTES: usize = 1 << 16;
+
+/// Where rows wait that do not fit into memory: one unnamed temporary file for any number of matrices.
+#[derive(Debug, Default)]
+pub struct RowShelf {
+    /// The file, once there is something to put into it, and its length.
+    file: Mutex<Option<(File, u64)>>,
+    in_memory: AtomicUsize,
+}
+
+impl RowShelf {
+    /// Writes bytes behind all others; where they begin.
+    fn put(&self, bytes: &[u8]) -> io::Result<u64> {
+        let mut slot = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let (file, end) = match &mut *slot {
+            Some(open) => open,
+            empty => empty.insert((tempfile::tempfile()?, 0)),
+        };
+        let begin = *end;
+        file.write_all_at(bytes, begin)?;
+        *end += bytes.len() as u64;
+        Ok(begin)
+    }
+
+    fn get(&self, bytes: &mut [u8], at: u64) -> io::Result<()> {
+        match &*self.file.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some((file, _)) => file.read_exact_at(bytes, at),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+}
 
 /// Rows that wait for [`TableWriter::write_rows`](super::TableWriter::write_rows), in memory that does not grow with
 /// their number. Dropped before, it leaves nothing behind.
+#[derive(Default)]
 pub struct RowSpool {
-    file: BufWriter<SpooledTempFile>,
+    shelf: Arc<RowShelf>,
+    /// Where whole rows lie on the shelf, and how many bytes; the last of them are in `tail`.
+    shelved: Vec<(u64, usize)>,
+    tail: Vec<u8>,
     rows: usize,
     cols: usize,
-    bytes: Vec<u8>,
-}
-
-impl Default for RowSpool {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl RowSpool {
     /// A spool without rows, a matrix of 0 by 0.
     pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same, which shares a file with others.
+    pub fn on(shelf: &Arc<RowShelf>) -> Self {
         Self {
-            file: BufWriter::new(tempfile::spooled_tempfile(IN_MEMORY)),
-            rows: 0,
-            cols: 0,
-            bytes: Vec::new(),
+            shelf: Arc::clone(shelf),
+            ..Self::default()
         }
+    }
+
+    /// Makes a spool ready to wait beside many others of its shelf, which take no more memory together than 4 MiB.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the temporary file cannot be written, as with a full disk.
+    pub fn settle(&mut self) -> Result<()> {
+        let bytes = self.tail.len();
+        self.tail.shrink_to_fit();
+        match self.shelf.in_memory.fetch_add(bytes, Ordering::Relaxed) + bytes {
+            ..=SHELF_IN_MEMORY => Ok(()),
+            _ => self.put_away(),
+        }
+    }
+
+    fn put_away(&mut self) -> Result<()> {
+        if !self.tail.is_empty() {
+            let begin = self.shelf.put(&self.tail).map_err(spool_error)?;
+            self.shelved.push((begin, self.tail.len()));
+            self.tail = Vec::new();
+        }
+        Ok(())
     }
 
     /// Rows so far.
@@ -64,13 +123,14 @@ impl RowSpool {
             let option = format!("row {} of a matrix", self.rows);
             return Err(Error::option(option, expected, row.len().to_string()));
         }
-        self.bytes.clear();
-        self.bytes
-            .extend(row.iter().flat_map(|value| value.to_le_bytes()));
-        self.file.write_all(&self.bytes).map_err(spool_error)?;
+        let bytes = row.iter().flat_map(|value| value.to_le_bytes());
+        self.tail.extend(bytes);
         self.cols = row.len();
         self.rows += 1;
-        Ok(())
+        match self.tail.len() {
+            ..IN_MEMORY => Ok(()),
+            _ => self.put_away(),
+        }
     }
 
     /// Appends the rows of a block `[rows, cols]`.
@@ -131,15 +191,19 @@ impl RowSpool {
     }
 
     fn for_each_bytes(self, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let mut file = (self.file.into_inner()).map_err(|error| spool_error(error.into_error()))?;
-        file.rewind().map_err(spool_error)?;
-        let mut file = BufReader::with_capacity(1 << 16, file);
-        let mut row = vec![0; 4 * self.cols];
-        for _ in 0..self.rows {
-            file.read_exact(&mut row).map_err(spool_error)?;
-            take(&row)?;
+        let row = 4 * self.cols.max(1);
+        let mut block = Vec::new();
+        for &(begin, length) in &self.shelved {
+            let mut left = length;
+            while left > 0 {
+                block.resize(left.min((BLOCK_BYTES / row).max(1) * row), 0);
+                let at = begin + (length - left) as u64;
+                self.shelf.get(&mut block, at).map_err(spool_error)?;
+                block.chunks_exact(row).try_for_each(&mut take)?;
+                left -= block.len();
+            }
         }
-        Ok(())
+        self.tail.chunks_exact(row).try_for_each(take)
     }
 }
 
@@ -207,6 +271,25 @@ mod tests {
         }
         let compression = Some(Compression::Auto);
         assert!(written(true, "", compression) == written(false, "", compression));
+    }
+
+    #[test]
+    fn many_spools_wait_in_one_file() {
+        let shelf = Arc::default();
+        let spools: Vec<(Array2<f32>, RowSpool)> = (0..900)
+            .map(|number| {
+                let whole = matrix(number, 7);
+                let mut spool = RowSpool::on(&shelf);
+                spool.push_rows(whole.view()).unwrap();
+                spool.settle().unwrap();
+                (whole, spool)
+            })
+            .collect();
+        let in_memory: usize = spools.iter().map(|(_, spool)| spool.tail.capacity()).sum();
+        assert!(in_memory <= SHELF_IN_MEMORY, "{in_memory}");
+        for (whole, spool) in spools.into_iter().skip(1) {
+            assert_eq!(spool.into_matrix().unwrap(), whole);
+        }
     }
 
     #[test]

@@ -70,4 +70,15 @@ mod tests {
         assert!(spectra.iter().all(|&x| x >= 0.0));
         assert_eq!(spectra[[0, 3]], 0.0);
     }
+
+    #[test]
+    fn what_a_filter_without_bins_holds_changes_nothing() {
+        let with = ndarray::array![[1.0, 0.5, 0.0], [0.0, 0.0, 0.0], [0.0, 0.5, 1.0]];
+        let without = ndarray::array![[1.0, 0.5, 0.0], [0.0, 0.5, 1.0]];
+        let invert = |filters: &Array2<f64>, energies: &Array2<f64>| {
+            FilterInverse::new(&SparseMelFilterbank::from_dense(filters), 50).spectrum(energies)
+        };
+        let found = invert(&with, &ndarray::array![[2.0, 1e-7, 3.0]]);
+        assert_eq!(found, invert(&without, &ndarray::array![[2.0, 3.0]]));
+    }
 }
