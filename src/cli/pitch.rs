@@ -55,14 +55,18 @@ pub fn run(args: PitchArgs) -> anyhow::Result<()> {
             PitchComputer::new(&read_toml(conf)?).with_context(|| conf.display().to_string())?
         }
     };
-    args.audio.map(|blocks| {
-        let waveform = blocks.read_to_end()?;
-        computer.check(&waveform)?;
-        let pitch = match args.post {
-            true => computer.features(&waveform.samples),
-            false => computer.compute(&waveform.samples),
-        };
-        let mut rows = RowSpool::new();
+    args.audio.map(|mut blocks| {
+        computer.check_rate(blocks.sample_rate_hz())?;
+        let mut signal = computer.signal();
+        while let Some(block) = blocks.next_block()? {
+            signal.accept(block);
+        }
+        computer.check_length(signal.samples())?;
+        let mut pitch = signal.finish();
+        if args.post {
+            pitch = computer.features(&pitch);
+        }
+        let mut rows = RowSpool::on(blocks.shelf());
         rows.push_rows(pitch.view())?;
         Ok(rows)
     })

@@ -231,7 +231,8 @@ fn pitch(waveform: &Waveform) -> Result<PitchTrack> {
         ..PitchOptions::default()
     };
     let computer = PitchComputer::new(&options)?;
-    computer.check(waveform)?;
+    computer.check_rate(waveform.sample_rate_hz)?;
+    computer.check_length(waveform.samples.len())?;
     Ok(PitchTrack {
         values: computer.compute(&waveform.samples),
         times: FrameTimes {

@@ -116,13 +116,19 @@ fn silence(path: &Path, seconds: u32) {
     file.set_len(u64::from(size) + 44).unwrap();
 }
 
+/// A folder with `wav.scp` of a recording `r` of silence.
+fn recording(seconds: u32) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    silence(&dir.path().join("r.wav"), seconds);
+    fs::write(dir.path().join("wav.scp"), "r r.wav\n").unwrap();
+    dir
+}
+
 /// A recording of hours is read, computed and written in pieces.
 #[test]
 fn memory_does_not_follow_the_length_of_a_recording() {
-    let dir = tempfile::tempdir().unwrap();
     let peaks = [60, 3 * 3600].map(|seconds| {
-        silence(&dir.path().join("long.wav"), seconds);
-        fs::write(dir.path().join("wav.scp"), "long long.wav\n").unwrap();
+        let dir = recording(seconds);
         let set = "sample_frequency=8000";
         let args = [
             "fbank",
@@ -137,9 +143,110 @@ fn memory_does_not_follow_the_length_of_a_recording() {
         // Frames of 23 bins: one each 10 ms, but for the last 15 ms.
         let frames = 100 * seconds as u64 - 2;
         let written = fs::metadata(dir.path().join("f.ark")).unwrap().len();
-        assert_eq!(written, frames * 23 * 4 + 20);
+        assert_eq!(written, frames * 23 * 4 + 17);
         peak
     });
     let more = peaks[1].saturating_sub(peaks[0]);
     assert!(more < 16 << 20, "{peaks:?}");
+}
+
+/// Of a long recording pitch holds the signal at 4 kHz and the ways back through its lags.
+#[test]
+fn pitch_does_not_hold_the_samples() {
+    let args = [
+        "pitch",
+        "--threads",
+        "1",
+        "--conf",
+        "pitch.toml",
+        "scp:wav.scp",
+        "ark:p.ark",
+    ];
+    let peaks = [30, 270].map(|seconds| {
+        let dir = recording(seconds);
+        fs::write(dir.path().join("pitch.toml"), "sample_frequency = 8000.0\n").unwrap();
+        peak(dir.path(), &args)
+    });
+    // 4 bytes of each of 8000 samples a second are not held; 8 of 4000 are, and 210 for each of 100 frames.
+    let more = peaks[1].saturating_sub(peaks[0]) / 240;
+    assert!(more < 80_000, "{more} bytes a second: {peaks:?}");
+}
+
+/// Of an utterance its samples and those of one variation are held, and what resampling takes.
+#[test]
+fn augmenting_takes_the_samples_few_times() {
+    let args = [
+        "augment",
+        "--threads",
+        "1",
+        "--conf",
+        "aug.toml",
+        "d",
+        "out",
+    ];
+    let peaks = [60, 1800].map(|seconds| {
+        let dir = recording(seconds);
+        fs::create_dir(dir.path().join("d")).unwrap();
+        fs::rename(dir.path().join("wav.scp"), dir.path().join("d/wav.scp")).unwrap();
+        fs::write(dir.path().join("d/utt2spk"), "r r\n").unwrap();
+        fs::write(
+            dir.path().join("aug.toml"),
+            "[speed]\nfactors = [1.0]\n[volume]\n",
+        )
+        .unwrap();
+        peak(dir.path(), &args)
+    });
+    let more = peaks[1].saturating_sub(peaks[0]) / 1740;
+    assert!(more < 5 * 4 * 8000 / 2, "{more} bytes a second: {peaks:?}");
+}
+
+/// All results of a recording wait until it has proved whole: in one file, of which little is in memory.
+#[test]
+fn many_segments_of_one_recording_take_little() {
+    let segments = |count: usize, seconds: usize| -> String {
+        let line = |i: usize| format!("r-{i:06} r {} {}\n", i % 60, i % 60 + seconds);
+        (0..count).map(line).collect()
+    };
+    let dir = recording(75);
+    let at = dir.path();
+    let fbank = [
+        "fbank",
+        "--set",
+        "sample_frequency=8000",
+        "--set",
+        "dither=0",
+        "--segments",
+        "segments",
+        "--threads",
+        "1",
+    ];
+    let peaks = [100, 4000].map(|count| {
+        fs::write(at.join("segments"), segments(count, 1)).unwrap();
+        let peak = peak(at, &[&fbank[..], &["scp:wav.scp", "ark:f.ark"]].concat());
+        // Keys of 8 letters, a space, 15 bytes of header, 98 frames of 23 bins.
+        let written = fs::metadata(at.join("f.ark")).unwrap().len();
+        assert_eq!(written, count as u64 * (9 + 15 + 98 * 23 * 4));
+        peak
+    });
+    let more = peaks[1].saturating_sub(peaks[0]);
+    assert!(more < 16 << 20, "{more} bytes for 36 MB: {peaks:?}");
+
+    // Each of more than 1 MiB, and more of them than files may be open.
+    fs::write(at.join("segments"), segments(45, 12)).unwrap();
+    let command = format!(
+        "ulimit -n 40 && exec {} {} --set frame_shift=1 scp:wav.scp ark:f.ark",
+        env!("CARGO_BIN_EXE_unbraid"),
+        fbank.join(" ")
+    );
+    let mut shell = Command::new("sh");
+    let output = shell
+        .args(["-c", &command])
+        .current_dir(at)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

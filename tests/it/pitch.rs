@@ -47,7 +47,10 @@ fn assert_agrees(python: &Path, options: &PitchOptions, waveforms: &[Waveform]) 
             .write(&key, &computer.compute(&waveform.samples))
             .unwrap();
         features
-            .write(&key, &computer.features(&waveform.samples))
+            .write(
+                &key,
+                &computer.features(&computer.compute(&waveform.samples)),
+            )
             .unwrap();
     }
     samples.finish().unwrap();

@@ -9,6 +9,7 @@ mod tests;
 pub use directory::{AugmentJob, Augmented, augment};
 pub use sources::AudioPool;
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use rand::SeedableRng;
@@ -91,18 +92,18 @@ impl AugmentChain {
     pub fn vary(&self, utterance: &str, copy: usize, speech: &Waveform) -> Result<Variation> {
         let mut rng = generator(self.options.seed, copy, utterance);
         let rate = speech.sample_rate_hz;
-        let mut samples = speech.samples.clone();
+        let mut samples = Cow::from(&speech.samples);
         let mut taken = Vec::new();
         if let Some(speed) = &self.options.speed {
             let factor = speed.draw(&mut rng);
-            samples = change_speed(&samples, rate, factor)?;
+            samples = change_speed(&samples, rate, factor)?.into();
             taken.push(format!("speed={factor}"));
         }
         if let (Some(reverb), Some(rirs)) = (&self.options.reverb, &self.rirs)
             && happens(reverb.probability, &mut rng)
         {
             let (name, rir) = rirs.draw(rate, &mut rng)?;
-            samples = reverberate(&samples, &rir)?;
+            samples = reverberate(&samples, &rir)?.into();
             taken.push(format!("rir={name}"));
         }
         if let (Some(noise), Some(noises)) = (&self.options.noise, &self.noises)
@@ -110,23 +111,24 @@ impl AugmentChain {
         {
             let snr_db = noise.draw(&mut rng);
             let (name, noise) = noises.draw(rate, &mut rng)?;
-            add_noise(&mut samples, &noise, snr_db, &mut rng)?;
+            add_noise(samples.to_mut(), &noise, snr_db, &mut rng)?;
             taken.push(format!("noise={name} snr={snr_db}"));
         }
         if let Some(codec) = &self.options.codec
             && happens(codec.probability, &mut rng)
         {
-            samples = telephone(&samples, rate, codec)?;
+            samples = telephone(&samples, rate, codec)?.into();
             taken.push("codec=telephone".to_string());
         }
         if let Some(volume) = &self.options.volume {
             let factor = volume.draw(&mut rng);
-            change_volume(&mut samples, factor);
+            change_volume(samples.to_mut(), factor);
             taken.push(format!("volume={factor:.4}"));
         }
         if taken.is_empty() {
             taken.push("none".to_string());
         }
+        let mut samples = samples.into_owned();
         within_full_scale(&mut samples);
         Ok(Variation {
             waveform: Waveform {

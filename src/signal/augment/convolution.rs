@@ -30,9 +30,12 @@ pub fn convolve(a: &[f32], b: &[f32]) -> Vec<f32> {
         spectrum
     };
     let kernel_spectrum = transform(kernel);
-    let mut sum = vec![0.0; total + size];
+    let scale = 1.0 / size as f64;
+    // What later blocks still add to.
+    let mut sum = vec![0.0; size];
+    let mut out = Vec::with_capacity(total);
     let mut part = inverse.make_output_vec();
-    for (at, samples) in signal.chunks(block).enumerate() {
+    for samples in signal.chunks(block) {
         let mut spectrum = transform(samples);
         spectrum
             .iter_mut()
@@ -45,11 +48,15 @@ pub fn convolve(a: &[f32], b: &[f32]) -> Vec<f32> {
         inverse
             .process(&mut spectrum, &mut part)
             .expect("vectors of the planned length");
-        let place = &mut sum[at * block..at * block + size];
-        place.iter_mut().zip(&part).for_each(|(s, p)| *s += p);
+        sum.iter_mut().zip(&part).for_each(|(s, p)| *s += p);
+        let settled = block.min(total - out.len());
+        out.extend(sum[..settled].iter().map(|x| (x * scale) as f32));
+        sum.copy_within(block.., 0);
+        sum[size - block..].fill(0.0);
     }
-    let scale = 1.0 / size as f64;
-    sum[..total].iter().map(|x| (x * scale) as f32).collect()
+    let rest = total - out.len();
+    out.extend(sum[..rest].iter().map(|x| (x * scale) as f32));
+    out
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! How alike a frame is to what follows it a lag later: the normalised cross-correlation, measured at whole lags
 //! and interpolated at lags in geometric progression.
 
+use std::ops::Range;
+
 use super::PitchOptions;
 use super::lowpass::Sinc;
 use crate::error::Result;
@@ -80,7 +82,7 @@ impl Correlator {
     }
 
     /// The value at lag number `state` of what was measured at whole lags.
-    pub fn interpolate(&self, measured: &[f32], state: usize) -> f64 {
+    fn interpolate(&self, measured: &[f32], state: usize) -> f64 {
         let (from, weights) = &self.filters[state];
         let pairs = weights.iter().zip(&measured[*from..]);
         pairs
@@ -90,12 +92,10 @@ impl Correlator {
 
     /// Buffers for one frame after the other.
     pub fn frame(&self) -> Frame<'_> {
-        let measured = vec![0.0; self.last + 1 - self.first];
         Frame {
             correlator: self,
             window: vec![0.0; self.full_length()],
-            ballasted: measured.clone(),
-            unballasted: measured,
+            measured: vec![0.0; self.last + 1 - self.first],
             at_lags: vec![0.0; self.lags.len()],
         }
     }
@@ -106,45 +106,47 @@ impl Correlator {
 pub struct Frame<'a> {
     correlator: &'a Correlator,
     window: Vec<f64>,
-    ballasted: Vec<f32>,
-    unballasted: Vec<f32>,
+    measured: Vec<f32>,
     at_lags: Vec<f64>,
 }
 
 impl Frame<'_> {
-    /// Measures the frame that begins at sample `start`; beyond its ends the signal is 0.
-    pub fn correlate(&mut self, samples: &[f64], start: isize, ballast: f64) {
+    /// The correlation at each lag, with ballast, of the frame that begins at sample `start`; beyond its ends the signal
+    /// is 0. By these the path is found.
+    pub fn at_lags(&mut self, samples: &[f64], start: isize, ballast: f64) -> &[f64] {
+        let Correlator { first, last, .. } = *self.correlator;
+        self.measure(samples, start, first..last + 1, ballast);
+        for (state, value) in self.at_lags.iter_mut().enumerate() {
+            *value = self.correlator.interpolate(&self.measured, state);
+        }
+        &self.at_lags
+    }
+
+    /// The correlation at lag number `state`, without ballast: how voiced the frame is.
+    pub fn voicing(&mut self, samples: &[f64], start: isize, state: usize) -> f64 {
+        let (from, weights) = &self.correlator.filters[state];
+        let from = self.correlator.first + from;
+        self.measure(samples, start, from..from + weights.len(), 0.0);
+        self.correlator.interpolate(&self.measured, state)
+    }
+
+    /// Correlates at these whole lags.
+    fn measure(&mut self, samples: &[f64], start: isize, lags: Range<usize>, ballast: f64) {
         self.gather(samples, start);
         let length = self.correlator.length;
         // Of the frame alone, as the reference has it: what follows keeps an offset of its own.
         let mean = self.window[..length].iter().sum::<f64>() / length as f64;
         self.window.iter_mut().for_each(|x| *x -= mean);
         let energy = dot(&self.window[..length], &self.window[..length]);
-        let Correlator { first, last, .. } = *self.correlator;
-        for lag in first..=last {
+        for lag in lags {
             let later = &self.window[lag..lag + length];
             let product = dot(&self.window[..length], later);
-            let energies = energy * dot(later, later);
-            let over = |denominator: f64| match denominator > 0.0 {
+            let denominator = energy * dot(later, later) + ballast;
+            self.measured[lag - self.correlator.first] = match denominator > 0.0 {
                 true => (product / denominator.sqrt()) as f32,
                 false => 0.0,
             };
-            self.ballasted[lag - first] = over(energies + ballast);
-            self.unballasted[lag - first] = over(energies);
         }
-        for (state, value) in self.at_lags.iter_mut().enumerate() {
-            *value = self.correlator.interpolate(&self.ballasted, state);
-        }
-    }
-
-    /// With ballast, at each lag: for the path.
-    pub fn at_lags(&self) -> &[f64] {
-        &self.at_lags
-    }
-
-    /// Without ballast, at whole lags: for voicing.
-    pub fn unballasted(&self) -> &[f32] {
-        &self.unballasted
     }
 
     fn gather(&mut self, samples: &[f64], start: isize) {

@@ -50,18 +50,73 @@ impl Lowpass {
         low.div_ceil(u128::from(self.rate_hz)) as usize
     }
 
-    /// The signal at the low rate; beyond its ends it is 0.
-    pub fn apply(&self, samples: &[f32]) -> Vec<f64> {
-        (0..self.samples(samples.len()))
-            .map(|index| {
-                let (first, weights) = &self.phases[index % self.phases.len()];
-                let start = first + (index / self.phases.len()) as i64 * self.unit;
-                let skipped = usize::try_from(-start).unwrap_or(0).min(weights.len());
-                let from = usize::try_from(start).unwrap_or(0).min(samples.len());
-                let pairs = weights[skipped..].iter().zip(&samples[from..]);
-                pairs.map(|(weight, &x)| weight * f64::from(x)).sum()
-            })
-            .collect()
+    /// The low signal of samples that come in blocks.
+    pub fn start(&self) -> LowSignal<'_> {
+        LowSignal {
+            lowpass: self,
+            held: Vec::new(),
+            held_at: 0,
+            low: Vec::new(),
+        }
+    }
+
+    /// Where the filter of an output sample begins, and its weights.
+    fn filter(&self, index: usize) -> (i64, &[f64]) {
+        let (first, weights) = &self.phases[index % self.phases.len()];
+        let start = first + (index / self.phases.len()) as i64 * self.unit;
+        (start, weights)
+    }
+}
+
+/// A signal on its way to the low rate, and the input that is still to be filtered; beyond its ends it is 0.
+#[derive(Debug)]
+pub struct LowSignal<'a> {
+    lowpass: &'a Lowpass,
+    held: Vec<f32>,
+    /// The number of the first sample held.
+    held_at: usize,
+    low: Vec<f64>,
+}
+
+impl LowSignal<'_> {
+    /// Input samples so far.
+    pub fn samples(&self) -> usize {
+        self.held_at + self.held.len()
+    }
+
+    /// Takes the next samples.
+    pub fn accept(&mut self, samples: &[f32]) {
+        self.held.extend_from_slice(samples);
+        let end = self.samples() as i64;
+        loop {
+            let (start, weights) = self.lowpass.filter(self.low.len());
+            if start + weights.len() as i64 > end {
+                let from = usize::try_from(start).unwrap_or(0).max(self.held_at);
+                self.held
+                    .drain(..(from - self.held_at).min(self.held.len()));
+                self.held_at = from.min(end as usize);
+                return;
+            }
+            self.push();
+        }
+    }
+
+    /// All of the low signal.
+    pub fn finish(mut self) -> Vec<f64> {
+        for _ in self.low.len()..self.lowpass.samples(self.samples()) {
+            self.push();
+        }
+        self.low
+    }
+
+    fn push(&mut self) {
+        let (start, weights) = self.lowpass.filter(self.low.len());
+        let skipped = usize::try_from(-start).unwrap_or(0).min(weights.len());
+        let from = usize::try_from(start).unwrap_or(0);
+        let from = from.saturating_sub(self.held_at).min(self.held.len());
+        let pairs = weights[skipped..].iter().zip(&self.held[from..]);
+        self.low
+            .push(pairs.map(|(weight, &x)| weight * f64::from(x)).sum());
     }
 }
 
@@ -118,8 +173,16 @@ mod tests {
             let input: Vec<f32> = (0..samples)
                 .map(|i| tone(200.0, i, f64::from(rate_hz)) as f32)
                 .collect();
-            let output = lowpass.apply(&input);
+            let mut signal = lowpass.start();
+            signal.accept(&input);
+            let output = signal.finish();
             assert_eq!(output.len(), low);
+            let mut signal = lowpass.start();
+            for block in input.chunks(97) {
+                signal.accept(block);
+                assert!(signal.held.len() < 97 + 400, "{}", signal.held.len());
+            }
+            assert!(signal.finish() == output);
             for (i, value) in output.iter().enumerate().skip(40).take(low - 80) {
                 assert!(
                     (value - tone(200.0, i, 4000.0)).abs() < 5e-3,

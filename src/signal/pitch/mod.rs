@@ -5,7 +5,8 @@
 //! tuned for automatic speech recognition" (ICASSP 2014), as Kaldi's `compute-kaldi-pitch-feats` computes it for
 //! whole files (`pitch-functions.cc`): the signal is brought to 4 kHz (`lowpass`), correlated with itself frame by
 //! frame and brought to lags in geometric progression (`correlation`), and the best path through the lags of all
-//! frames is the pitch (`track`). Since that path ends where the utterance ends, there is no stream. What speech
+//! frames is the pitch (`track`). Since that path ends where the utterance ends, an utterance is taken in blocks, but nothing
+//! comes before its end. What speech
 //! recognition makes of it, [`post`] gives: warped voicing, normalised log pitch and its slope.
 
 mod correlation;
@@ -17,10 +18,9 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use self::correlation::Correlator;
-use self::lowpass::Lowpass;
+use self::lowpass::{LowSignal, Lowpass};
 use self::track::Tracker;
 use crate::error::{Error, Result};
-use crate::io::audio::Waveform;
 
 pub use post::PitchPostOptions;
 
@@ -206,48 +206,48 @@ impl PitchComputer {
     /// Correlation and pitch in Hz, `[frames, 2]`, of samples on any scale. Samples too few for a frame give 0 rows;
     /// silence has correlation 0 and the highest pitch.
     pub fn compute(&self, samples: &[f32]) -> Array2<f32> {
-        let low = self.lowpass.apply(samples);
-        let frames = self.frames(samples.len());
-        let ballast = self.correlator.ballast(&low);
-        let mut frame = self.correlator.frame();
-        let mut path = self.tracker.start(frames);
-        let mut unballasted = Vec::with_capacity(frames);
-        for index in 0..frames {
-            frame.correlate(&low, self.start(index), ballast);
-            path.step(frame.at_lags());
-            unballasted.push(frame.unballasted().to_vec());
-        }
-        let states = path.finish();
-        let mut pitch = Array2::zeros((frames, 2));
-        for ((mut row, state), values) in pitch.rows_mut().into_iter().zip(states).zip(unballasted)
-        {
-            row[0] = self.correlator.interpolate(&values, state) as f32;
-            row[1] = self.correlator.lags()[state].recip() as f32;
-        }
-        pitch
+        let mut signal = self.signal();
+        signal.accept(samples);
+        signal.finish()
     }
 
-    /// The features of [`post`], `[frames, features]`, of the same samples.
-    pub fn features(&self, samples: &[f32]) -> Array2<f32> {
-        self.options.post.features(self.compute(samples).view())
+    /// The features of [`post`], `[frames, features]`, of correlation and pitch.
+    pub fn features(&self, pitch: &Array2<f32>) -> Array2<f32> {
+        self.options.post.features(pitch.view())
     }
 
-    /// Holds a waveform's sample rate and length against the options.
+    /// An utterance that comes in blocks, of which no more than its low signal is held.
+    pub fn signal(&self) -> PitchSignal<'_> {
+        PitchSignal {
+            computer: self,
+            low: self.lowpass.start(),
+        }
+    }
+
+    /// Refuses audio of another sample rate, in Hz.
     ///
     /// # Errors
-    /// [`Error::Option`] when it has another rate, or too few samples for one frame.
-    pub fn check(&self, waveform: &Waveform) -> Result<()> {
-        if f64::from(waveform.sample_rate_hz) != self.options.sample_frequency {
-            let expected = format!("the audio's {} Hz (or --resample)", waveform.sample_rate_hz);
-            let found = format!("{} Hz", self.options.sample_frequency);
-            return Err(Error::option("sample_frequency", expected, found));
+    /// [`Error::Option`] `audio`.
+    pub fn check_rate(&self, audio_hz: u32) -> Result<()> {
+        let rate_hz = self.options.sample_frequency;
+        if f64::from(audio_hz) == rate_hz {
+            return Ok(());
         }
-        if self.frames(waveform.samples.len()) == 0 {
-            let expected = format!("audio of one frame of {} ms", self.options.frame_length);
-            let found = format!("{} samples", waveform.samples.len());
-            return Err(Error::option("frame_length", expected, found));
+        let expected = format!("the {rate_hz} Hz of sample_frequency (or --resample)");
+        Err(Error::option("audio", expected, format!("{audio_hz} Hz")))
+    }
+
+    /// Refuses audio of too few samples for one frame.
+    ///
+    /// # Errors
+    /// [`Error::Option`] `frame_length`.
+    pub fn check_length(&self, samples: usize) -> Result<()> {
+        if self.frames(samples) > 0 {
+            return Ok(());
         }
-        Ok(())
+        let expected = format!("audio of one frame of {} ms", self.options.frame_length);
+        let found = format!("{samples} samples");
+        Err(Error::option("frame_length", expected, found))
     }
 
     /// First sample, at the low rate, of a frame; without `snip_edges` perhaps before the signal.
@@ -259,6 +259,45 @@ impl PitchComputer {
                 centre as isize - (self.correlator.full_length() / 2) as isize
             }
         }
+    }
+}
+
+/// The samples of one utterance, block after block; pitch comes at its end, since the best path ends there.
+#[derive(Debug)]
+pub struct PitchSignal<'a> {
+    computer: &'a PitchComputer,
+    low: LowSignal<'a>,
+}
+
+impl PitchSignal<'_> {
+    /// Takes the next samples.
+    pub fn accept(&mut self, samples: &[f32]) {
+        self.low.accept(samples);
+    }
+
+    /// Samples so far.
+    pub fn samples(&self) -> usize {
+        self.low.samples()
+    }
+
+    /// What [`PitchComputer::compute`] gives for all samples, bit for bit.
+    pub fn finish(self) -> Array2<f32> {
+        let computer = self.computer;
+        let frames = computer.frames(self.samples());
+        let low = self.low.finish();
+        let ballast = computer.correlator.ballast(&low);
+        let mut frame = computer.correlator.frame();
+        let mut path = computer.tracker.start();
+        for index in 0..frames {
+            path.step(frame.at_lags(&low, computer.start(index), ballast));
+        }
+        let mut pitch = Array2::zeros((frames, 2));
+        // What voicing takes is measured again, at the one lag that it is wanted for.
+        for (index, state) in path.finish().into_iter().map(usize::from).enumerate() {
+            pitch[[index, 0]] = frame.voicing(&low, computer.start(index), state) as f32;
+            pitch[[index, 1]] = computer.correlator.lags()[state].recip() as f32;
+        }
+        pitch
     }
 }
 
@@ -332,6 +371,16 @@ mod tests {
     }
 
     #[test]
+    fn blocks_are_the_whole() {
+        let samples = voice(|t| 150.0 + 40.0 * t, 44100);
+        let computer = computer(44100, false);
+        let mut signal = computer.signal();
+        samples.chunks(1000).for_each(|block| signal.accept(block));
+        assert_eq!(signal.samples(), 44100);
+        assert_eq!(signal.finish(), computer.compute(&samples));
+    }
+
+    #[test]
     fn loudness_changes_nothing_and_silence_is_not_voiced() {
         let computer = computer(16000, true);
         let samples = voice(|t| 150.0 + 40.0 * t, 16000);
@@ -356,14 +405,12 @@ mod tests {
             (
                 9999,
                 8000,
-                "sample_frequency: expected the audio's 8000 Hz (or --resample), found 16000 Hz",
+                "audio: expected the 16000 Hz of sample_frequency (or --resample), found 8000 Hz",
             ),
         ] {
-            let waveform = Waveform {
-                samples: vec![0.1; samples],
-                sample_rate_hz,
-            };
-            assert_eq!(computer.check(&waveform).unwrap_err().to_string(), message);
+            let checked = computer.check_rate(sample_rate_hz);
+            let checked = checked.and_then(|()| computer.check_length(samples));
+            assert_eq!(checked.unwrap_err().to_string(), message);
         }
     }
 

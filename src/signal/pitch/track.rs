@@ -21,14 +21,14 @@ impl Tracker {
         }
     }
 
-    /// A path that is still to come, of at most so many frames.
-    pub fn start(&self, frames: usize) -> Path<'_> {
+    /// A path that is still to come.
+    pub fn start(&self) -> Path<'_> {
         let states = self.weights.len();
         Path {
             tracker: self,
             costs: vec![0.0; states],
             next: vec![0.0; states],
-            back: Vec::with_capacity(frames * states),
+            back: BackPointers::new(states),
             envelope: Envelope::default(),
         }
     }
@@ -41,8 +41,7 @@ pub struct Path<'a> {
     /// Of the best path to each state.
     costs: Vec<f64>,
     next: Vec<f64>,
-    /// For each frame and state, the state before. There are never as many states as u16 holds.
-    back: Vec<u16>,
+    back: BackPointers,
     envelope: Envelope,
 }
 
@@ -52,12 +51,13 @@ impl Path<'_> {
         self.envelope.build(&self.costs, self.tracker.step);
         let states = correlations.iter().zip(&self.tracker.weights);
         let mut piece = 0;
+        self.back.next_frame();
         for (state, (correlation, weight)) in states.enumerate() {
             let from = self.envelope.lowest(state, &mut piece);
             let apart = state as f64 - from as f64;
             let cost = self.costs[from] + self.tracker.step * apart * apart;
             self.next[state] = cost + 1.0 - correlation * weight;
-            self.back.push(from as u16);
+            self.back.set(state, from);
         }
         // Only differences matter: without this the costs would grow and lose their small digits.
         let least = self.next.iter().copied().fold(f64::INFINITY, f64::min);
@@ -65,19 +65,63 @@ impl Path<'_> {
         std::mem::swap(&mut self.costs, &mut self.next);
     }
 
-    /// The state of each frame.
-    pub fn finish(self) -> Vec<usize> {
-        let states = self.costs.len();
-        let frames = self.back.len() / states;
-        let mut path = vec![0; frames];
-        let mut state = (0..states)
+    /// The state of each frame. There are never as many states as u16 holds.
+    pub fn finish(self) -> Vec<u16> {
+        let mut path = vec![0; self.back.frames()];
+        let mut state = (0..self.costs.len())
             .min_by(|&a, &b| self.costs[a].total_cmp(&self.costs[b]))
             .unwrap_or(0);
-        for frame in (0..frames).rev() {
-            path[frame] = state;
-            state = usize::from(self.back[frame * states + state]);
+        for (frame, place) in path.iter_mut().enumerate().rev() {
+            *place = state as u16;
+            state = self.back.get(frame, state);
         }
         path
+    }
+}
+
+/// For each frame and state, the state before: paths of least cost do not cross, so that it grows with the state and takes
+/// two bits (Elias 1974). Bit `state + before` is set.
+#[derive(Debug)]
+struct BackPointers {
+    /// Of each frame.
+    words: usize,
+    bits: Vec<u64>,
+}
+
+impl BackPointers {
+    fn new(states: usize) -> Self {
+        Self {
+            words: (2 * states).div_ceil(64).max(1),
+            bits: Vec::new(),
+        }
+    }
+
+    fn frames(&self) -> usize {
+        self.bits.len() / self.words
+    }
+
+    fn next_frame(&mut self) {
+        self.bits.resize(self.bits.len() + self.words, 0);
+    }
+
+    /// Sets a state's pointer in the last frame.
+    fn set(&mut self, state: usize, before: usize) {
+        let bit = state + before;
+        let start = self.bits.len() - self.words;
+        self.bits[start + bit / 64] |= 1 << (bit % 64);
+    }
+
+    fn get(&self, frame: usize, state: usize) -> usize {
+        let mut left = state;
+        for (at, &word) in self.bits[frame * self.words..].iter().enumerate() {
+            let count = word.count_ones() as usize;
+            if left < count {
+                let word = (0..left).fold(word, |word, _| word & (word - 1));
+                return 64 * at + word.trailing_zeros() as usize - state;
+            }
+            left -= count;
+        }
+        0
     }
 }
 
@@ -142,10 +186,30 @@ mod tests {
     }
 
     #[test]
+    fn pointers_that_grow_take_two_bits() {
+        let states = 300;
+        let mut back = BackPointers::new(states);
+        let before = |frame: usize, state: usize| (state * (frame + 1) / 7).min(states - 1);
+        for frame in 0..20 {
+            back.next_frame();
+            (0..states).for_each(|state| back.set(state, before(frame, state)));
+        }
+        assert_eq!((back.frames(), back.bits.len()), (20, 20 * 10));
+        for (frame, state) in (0..20).flat_map(|frame| (0..states).map(move |state| (frame, state)))
+        {
+            assert_eq!(
+                back.get(frame, state),
+                before(frame, state),
+                "{frame} {state}"
+            );
+        }
+    }
+
+    #[test]
     fn a_lone_peak_is_not_worth_the_way() {
         let lags: Vec<f64> = (0..100).map(|i| 0.0025 * 1.005f64.powi(i)).collect();
         let tracker = Tracker::new(&PitchOptions::default(), &lags);
-        let mut path = tracker.start(9);
+        let mut path = tracker.start();
         for frame in 0..9 {
             let mut correlations = vec![0.0; 100];
             correlations[20] = 0.9;
