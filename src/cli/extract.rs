@@ -128,8 +128,9 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
         resume: args.resume,
     };
     let mut session = extraction.start(route)?;
+    let mut failures = Failures::default();
     match &encoder.audio {
-        Some(audio) => read_audio(&args, audio, &mut session)?,
+        Some(audio) => read_audio(&args, audio, &mut session, &mut failures)?,
         None => {
             let progress = counter("utterances");
             TableReader::open(&args.source)?.try_for_each(|entry| {
@@ -139,7 +140,7 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
             progress.finish_and_clear();
         }
     }
-    tell(session.finish()?, &args.source)
+    tell(session.finish()?, failures, &args.source)
 }
 
 /// What does the work.
@@ -243,8 +244,13 @@ impl Audio {
     }
 }
 
-/// Extracts from the recordings of the list.
-fn read_audio(args: &ExtractArgs, audio: &Audio, session: &mut Session) -> anyhow::Result<()> {
+/// Extracts from the recordings of the list, but for those that fail.
+fn read_audio(
+    args: &ExtractArgs,
+    audio: &Audio,
+    session: &mut Session,
+    failures: &mut Failures,
+) -> anyhow::Result<()> {
     let options = RecordingOptions {
         resample_hz: args.resample,
         pipes: args.pipe_limit.pipes(args.allow_pipes),
@@ -257,7 +263,13 @@ fn read_audio(args: &ExtractArgs, audio: &Audio, session: &mut Session) -> anyho
         |waveform| audio.read_at(waveform, &args.speeds),
         |utterance, readings| {
             progress.inc(1);
-            session.take(readings.map(|readings| (utterance.to_string(), readings)))
+            match readings {
+                Ok(readings) => session.take(Ok((utterance.to_string(), readings))),
+                Err(error) => {
+                    failures.add(utterance, &error, &progress);
+                    Ok(())
+                }
+            }
         },
     )?;
     progress.finish_and_clear();
@@ -265,9 +277,10 @@ fn read_audio(args: &ExtractArgs, audio: &Audio, session: &mut Session) -> anyho
 }
 
 /// Says what failed.
-fn tell(result: Extracted, source: &str) -> anyhow::Result<()> {
-    let failures = Failures::of(&result.failed, source);
-    failures.into_result(result.failed.len() + result.written, "utterances")?;
+fn tell(result: Extracted, mut failures: Failures, source: &str) -> anyhow::Result<()> {
+    failures.extend(&result.failed, source);
+    let total = failures.count() + result.written;
+    failures.into_result(total, "utterances")?;
     if result.written == 0 {
         bail!("{source}: expected utterances, found none");
     }

@@ -24,14 +24,16 @@ impl Failures {
     /// Tells of all of these on standard error; one that names no entry counts under the name of `source`.
     pub fn of(errors: &[Error], source: &str) -> Self {
         let mut failures = Self::default();
-        for error in errors {
-            failures.add(
-                error.entry().unwrap_or(source),
-                error,
-                &ProgressBar::hidden(),
-            );
-        }
+        failures.extend(errors, source);
         failures
+    }
+
+    /// As [`Failures::of`], beside those so far.
+    pub fn extend(&mut self, errors: &[Error], source: &str) {
+        for error in errors {
+            let key = error.entry().unwrap_or(source);
+            self.add(key, error, &ProgressBar::hidden());
+        }
     }
 
     /// Tells of one on standard error, past the progress bar.

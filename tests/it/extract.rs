@@ -369,6 +369,27 @@ train = { steps = 1, threads = 1 }
     let told = refuse(path, "phonetic", &["--wav", "ark:x.ark", "ark:y.ark"]);
     assert!(told.contains("expected a list of audio files"), "{told}");
     embeddings_of_speeds_lie_side_by_side(path, wavs);
+    let mut lines = fs::read_to_string(path.join("train/wav.scp")).unwrap();
+    let stereo = format!(
+        "{}/tests/audio_files/stereo.wav",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    lines += &format!(
+        "z-none none.wav\nz-short {}\nz-two {stereo}\n",
+        stereo.replace("stereo", "sox_stream")
+    );
+    fs::write(path.join("more.scp"), lines).unwrap();
+    let args = extract("phonetic", &["--wav", "scp:more.scp", "ark:y.ark"]);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let output = unbraid(path, &args);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    let two = format!("unbraid: z-two: {stereo}: expected one channel, found 2 channels\n");
+    assert!(
+        told.contains("unbraid: z-none: none.wav: No such file") && told.contains(&two),
+        "{told}"
+    );
+    fs::remove_file(path.join("y.ark")).unwrap();
     fs::remove_file(path.join("exp/front_end.toml")).unwrap();
     let told = refuse(path, "phonetic", &["--wav", wavs, "ark:y.ark"]);
     assert!(told.contains("front_end.toml"), "{told}");
