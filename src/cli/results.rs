@@ -1,11 +1,11 @@
 //! `unbraid results`: probes of several trainings in one table.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::io::atomic;
+use super::result_files::ResultFiles;
+use crate::io::message::output;
 use crate::report::summary::{read_results, summarise, table};
 
 /// Put the results of several trainings side by side.
@@ -56,12 +56,11 @@ pub fn run(args: ResultsArgs) -> anyhow::Result<()> {
         rows.extend(summarise(&runs.name, &results));
     }
     let table = table(&rows);
-    write!(std::io::stdout(), "{table}")?;
+    output(format_args!("{table}"))?;
     if let Some(prefix) = &args.out {
-        let json = serde_json::to_string_pretty(&rows)?;
-        atomic::write(format!("{}.tsv", prefix.display()), table.to_tsv())?;
-        atomic::write(format!("{}.md", prefix.display()), table.to_markdown())?;
-        atomic::write(format!("{}.json", prefix.display()), json + "\n")?;
+        ResultFiles::new(prefix, &rows, &table)?
+            .with("md", table.to_markdown())
+            .write()?;
     }
     Ok(())
 }

@@ -1,16 +1,16 @@
 //! `unbraid asr score`: what was recognised against what was said.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
 
 use super::StringLabels;
+use crate::cli::result_files::ResultFiles;
 use crate::dataset::DataDir;
 use crate::eval::asr::{ErrorRate, Hypotheses, score::Comparison};
 use crate::eval::grouping::Grouping;
-use crate::io::atomic;
+use crate::io::message::output;
 use crate::report::table::Table;
 
 /// Tell the error rate of words, characters or phones.
@@ -85,11 +85,9 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
     };
     let table = table(&scores);
     if let Some(out) = &args.out {
-        let file = |extension: &str| format!("{}.{extension}", out.display());
-        atomic::write(file("json"), serde_json::to_string_pretty(&scores)? + "\n")?;
-        atomic::write(file("tsv"), table.to_tsv())?;
+        ResultFiles::new(out, &scores, &table)?.write()?;
     }
-    write!(io::stdout(), "{table}")?;
+    output(format_args!("{table}"))?;
     if let (Some(found), Some(other)) = (scores.against, &other) {
         let against = format!(
             "against {}: {:+.2} points, 95 % interval {:+.2}..{:+.2}, better in {:.1} % of draws",
@@ -99,7 +97,7 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
             found.interval.1,
             100.0 * found.better
         );
-        writeln!(io::stdout(), "\n{against}")?;
+        output(format_args!("\n{against}\n"))?;
     }
     Ok(())
 }

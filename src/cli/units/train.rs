@@ -1,6 +1,5 @@
 //! `unbraid units train`: codes to centroids.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,6 +9,7 @@ use super::speakers::Speakers;
 use crate::cli::progress::counter;
 use crate::error::{Error, Result};
 use crate::eval::units::{Kmeans, KmeansOptions, Sample, balanced_kmeans, for_each_codes, kmeans};
+use crate::io::message::output;
 
 /// Find clusters of frames: k-means.
 #[derive(Debug, Args)]
@@ -94,11 +94,10 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         Some(_) => balanced_kmeans(&items, &speakers, &options),
     })?;
     found.codebook.write(&args.out)?;
-    writeln!(
-        io::stdout(),
-        "{}",
+    output(format_args!(
+        "{}\n",
         summary(&args.out, &found, (items.nrows(), seen))
-    )?;
+    ))?;
     Ok(())
 }
 
