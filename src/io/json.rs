@@ -53,11 +53,10 @@ fn in_words(text: &str, what: &str, error: &serde_json::Error) -> (String, Strin
                 .strip_prefix("invalid ")
                 .and_then(|rest| rest.split_once(": "));
             match wrong.and_then(|(_, rest)| rest.rsplit_once(", expected ")) {
-                Some((found, expected)) if !key.is_empty() => {
-                    (format!("{expected} as {key}"), found.into())
-                }
-                _ if key.is_empty() => (what.into(), message.into()),
-                _ => (what.into(), format!("{key}: {message}")),
+                Some((found, _)) if key.is_empty() => (what.into(), found.into()),
+                Some((found, expected)) => (format!("{expected} as {key}"), found.into()),
+                None if key.is_empty() => (what.into(), message.into()),
+                None => (what.into(), format!("{key}: {message}")),
             }
         }
     }
@@ -195,6 +194,7 @@ mod tests {
                 "f:2: expected a model, found a file that breaks off",
             ),
             ("", "f:1: expected a model, found a file that breaks off"),
+            ("3", "f:1: expected a model, found integer `3`"),
             (
                 "\u{e4}",
                 "f:1: expected a model as JSON, found '\u{e4}' in column 1: expected value",

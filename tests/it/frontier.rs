@@ -64,7 +64,7 @@ fn a_frontier_without_its_probes_is_refused() {
         (&["a=none.json"][..], "none.json: No such file"),
         (
             &["a=eer.json"],
-            "eer.json: expected results of unbraid probe",
+            "eer.json:1: expected results of unbraid probe, found map",
         ),
         (
             &["a=speaker.json"],
