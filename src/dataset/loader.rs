@@ -1,7 +1,8 @@
 //! Batches made ahead of time by a background thread, in order.
 
+use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use crate::error::Result;
 
@@ -9,17 +10,20 @@ use crate::error::Result;
 const AHEAD: usize = 4;
 
 /// An endless iterator over `make(first)`, `make(first + 1)`, ..., each made in a background thread. It ends
-/// after the first error, and when it is dropped the thread ends too.
+/// after the first error. The thread has ended when the loader is dropped, which may take as long as a batch does: it makes
+/// tensors, and libtorch is gone once `main` has returned.
 #[derive(Debug)]
 pub struct Loader<B> {
-    ready: Receiver<Result<B>>,
+    /// None once it is being dropped, which the thread takes for its end.
+    ready: Option<Receiver<Result<B>>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl<B: Send + 'static> Loader<B> {
     /// Starts to make batches from number `first` on.
     pub fn spawn(first: u64, mut make: impl FnMut(u64) -> Result<B> + Send + 'static) -> Self {
         let (sender, ready) = sync_channel(AHEAD);
-        thread::spawn(move || {
+        let thread = thread::spawn(move || {
             for number in first.. {
                 let batch = make(number);
                 let failed = batch.is_err();
@@ -28,14 +32,31 @@ impl<B: Send + 'static> Loader<B> {
                 }
             }
         });
-        Self { ready }
+        Self {
+            ready: Some(ready),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl<B> Drop for Loader<B> {
+    fn drop(&mut self) {
+        self.ready = None;
+        // What made it panic was told when it did.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
 impl<B> Iterator for Loader<B> {
     type Item = Result<B>;
     fn next(&mut self) -> Option<Self::Item> {
-        self.ready.recv().ok()
+        let next = self.ready.as_ref()?.recv().ok();
+        if next.is_none()
+            && let Some(Err(panic)) = self.thread.take().map(JoinHandle::join)
+        {
+            resume_unwind(panic);
+        }
+        next
     }
 }
 
@@ -43,6 +64,33 @@ impl<B> Iterator for Loader<B> {
 mod tests {
     use super::*;
     use crate::Error;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    #[test]
+    fn its_thread_does_not_outlive_it() {
+        let over = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&over);
+        let mut loader = Loader::spawn(0, move |n| {
+            if n > 0 {
+                // A disk that is slow.
+                thread::sleep(Duration::from_millis(200));
+                told.store(true, Ordering::SeqCst);
+            }
+            Ok(n)
+        });
+        assert_eq!(loader.next().unwrap().unwrap(), 0);
+        drop(loader);
+        assert!(over.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    #[should_panic = "no such batch"]
+    fn what_panics_in_its_thread_panics() {
+        let mut loader = Loader::<u64>::spawn(0, |_| panic!("no such batch"));
+        loader.next();
+    }
 
     #[test]
     fn batches_come_in_order_and_errors_end_them() {
