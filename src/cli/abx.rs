@@ -1,5 +1,6 @@
 //! `unbraid abx`: how well a strand tells phones or words apart, without any training.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -8,10 +9,10 @@ use serde::Serialize;
 
 use super::failures::listed;
 use super::progress;
-use super::result_files::ResultFiles;
 use crate::eval::abx::items::{PhoneOptions, Units, read_items};
 use crate::eval::abx::{AbxOptions, AbxResult, AbxScore, Item, abx};
-use crate::io::message::{message, output};
+use crate::io::atomic;
+use crate::io::message::message;
 use crate::report::table::Table;
 
 /// Tell how well strands tell phones or words apart: ABX errors within and across speakers.
@@ -112,6 +113,7 @@ fn parse_strand(text: &str) -> Result<(String, PathBuf), String> {
 /// # Errors
 /// What the library says.
 pub fn run(args: AbxArgs) -> anyhow::Result<()> {
+    atomic::try_prefix(args.out.as_deref())?;
     let threads = rayon::ThreadPoolBuilder::new()
         .num_threads(args.threads.map_or(0, usize::from))
         .build()
@@ -130,9 +132,11 @@ pub fn run(args: AbxArgs) -> anyhow::Result<()> {
         .collect::<crate::Result<Vec<Report>>>()?;
     let table = table(&reports);
     if let Some(prefix) = &args.out {
-        ResultFiles::new(prefix, &reports, &table)?.write()?;
+        let json = serde_json::to_string_pretty(&reports)?;
+        atomic::write(format!("{}.json", prefix.display()), json + "\n")?;
+        atomic::write(format!("{}.tsv", prefix.display()), table.to_tsv())?;
     }
-    output(format_args!("{table}"))?;
+    write!(io::stdout(), "{table}")?;
     // The CTM is the same for all.
     if let (Some(ctm), Some(report)) = (&args.ctm, reports.first())
         && !report.without_phones.is_empty()
@@ -219,16 +223,17 @@ fn table(reports: &[Report]) -> Table {
 fn tell_cuts(report: &Report) -> anyhow::Result<()> {
     let (result, options) = (&report.result, &report.options);
     if result.groups_cut + result.voices_cut > 0 {
-        output(format_args!(
-            "{}: a part only: {} of {} groups cut to {} items, x from {} others for {} groups, by seed {}\n",
+        writeln!(
+            io::stdout(),
+            "{}: a part only: {} of {} groups cut to {} items, x from {} others for {} groups, by seed {}",
             report.strand,
             result.groups_cut,
             result.groups,
             options.most_items,
             options.most_voices,
             result.voices_cut,
-            options.seed
-        ))?;
+            options.seed,
+        )?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `unbraid calibrate`: scores to log-likelihood ratios.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -9,8 +9,7 @@ use super::verification::tell;
 use crate::error::Error;
 use crate::eval::backend::Calibration;
 use crate::eval::trials::{each_score, read_scored};
-use crate::io::atomic::AtomicFile;
-use crate::io::message::output;
+use crate::io::atomic::{self, AtomicFile};
 
 /// Make scores log-likelihood ratios: a scale and an offset, learnt on trials whose answers are known.
 #[derive(Debug, Args)]
@@ -86,11 +85,12 @@ pub fn run(args: CalibrateArgs) -> anyhow::Result<()> {
 }
 
 fn train(args: &TrainArgs) -> anyhow::Result<()> {
+    atomic::try_place(&args.out)?;
     let detection = read_scored(&args.trials, &args.scores)?.detection(&args.trials)?;
     let calibration = Calibration::train(&detection, args.prior, &args.scores)?;
     calibration.write(&args.out)?;
     let Calibration { scale, offset, .. } = calibration;
-    output(format_args!("scale {scale:.4}, offset {offset:.4}\n"))?;
+    writeln!(io::stdout(), "scale {scale:.4}, offset {offset:.4}")?;
     tell(
         &detection
             .map(|score| calibration.apply(score))

@@ -50,6 +50,9 @@ pub struct EncodeArgs {
 /// # Errors
 /// What the library says.
 pub fn run(args: EncodeArgs) -> anyhow::Result<()> {
+    if let Some(folder) = &args.tables {
+        atomic::try_place(folder.join("utt2set"))?;
+    }
     let device = args.device.resolve()?;
     let experiment = Experiment::open(&args.exp)?;
     let (model, config, inventory) = load_images(&experiment, &args.checkpoint, device)?;

@@ -1,5 +1,6 @@
 //! `unbraid map`: vectors as a map in the plane, coloured by their class.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -9,8 +10,8 @@ use ndarray::Array2;
 use crate::dataset::Table;
 use crate::error::{Error, Result};
 use crate::eval::map::{Draw, LEAST_ITEMS, MOST_ITEMS, MapItems, MapMethod, TsneOptions, label};
+use crate::io::atomic;
 use crate::io::kaldi::{ReadFlags, ReadFrom, ReadSpecifier};
-use crate::io::message::output;
 use crate::report::picture::PictureForm;
 use crate::report::scatter::{Scatter, classes};
 
@@ -61,6 +62,7 @@ pub struct MapArgs {
 /// # Errors
 /// What is wrong with options, vectors or labels, or with the place to write to.
 pub fn run(args: MapArgs) -> anyhow::Result<()> {
+    atomic::try_place(&args.out)?;
     let form = PictureForm::of(&args.out, "--out")?;
     args.check()?;
     let threads = rayon::ThreadPoolBuilder::new()
@@ -79,7 +81,7 @@ pub fn run(args: MapArgs) -> anyhow::Result<()> {
         scatter.subtitle,
         scatter.names.len()
     );
-    output(format_args!("{told}"))?;
+    write!(io::stdout(), "{told}")?;
     Ok(())
 }
 

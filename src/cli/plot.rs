@@ -9,6 +9,7 @@ use super::pipes::PipeLimit;
 use crate::dataset::alignment::{FrameTimes, TimedPhone, read_ctm_names};
 use crate::dataset::{RecordingOptions, Recordings, Segments, Table};
 use crate::error::{Error, Result};
+use crate::io::atomic;
 use crate::io::audio::{AudioOptions, Waveform, read_audio};
 use crate::io::kaldi::{KaldiObject, ReadFrom, ReadOptions, ReadSpecifier, ScpTable, TableReader};
 use crate::report::picture::PictureForm;
@@ -108,6 +109,7 @@ pub struct PlotArgs {
 /// # Errors
 /// What is wrong with the sound, with what is shown beside it, or with the place to write to.
 pub fn run(args: PlotArgs) -> anyhow::Result<()> {
+    atomic::try_place(&args.out)?;
     let form = PictureForm::of(&args.out, "--out")?;
     let times = times(&args)?;
     let waveform = args.waveform()?;

@@ -1,5 +1,6 @@
 //! `unbraid report`: everything that is known of experiments as one page.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,7 +11,6 @@ use crate::error::{Error, Result};
 use crate::eval::convert::Converter;
 use crate::eval::map::{Draw, LEAST_ITEMS, MOST_ITEMS};
 use crate::io::atomic;
-use crate::io::message::output;
 use crate::nn::device::DeviceChoice;
 use crate::report::experiment::{ExpFolder, Field, ListenOptions, MapsOptions, Report, TestSet};
 use crate::signal::ResynthesisOptions;
@@ -72,6 +72,7 @@ pub fn run(args: ReportArgs) -> anyhow::Result<()> {
     args.check()?;
     let exps = args.exps.iter().map(|path| ExpFolder::open(path));
     let exps = exps.collect::<Result<Vec<_>>>()?;
+    atomic::try_place(args.out())?;
     let data = args.data.as_deref().map(TestSet::open).transpose()?;
     let converters = exps.iter().map(|exp| args.converter(exp));
     let converters = converters.collect::<Result<Vec<_>>>()?;
@@ -108,9 +109,9 @@ pub fn run(args: ReportArgs) -> anyhow::Result<()> {
     let sections: usize = page.chapters.iter().map(|c| c.sections.len()).sum();
     let size = html.len() as f64 / 1e6;
     let out = out.display();
-    output(format_args!("{out}: {sections} sections, {size:.1} MB\n"))?;
+    writeln!(io::stdout(), "{out}: {sections} sections, {size:.1} MB")?;
     for reason in &page.left_out {
-        output(format_args!("left out: {reason}\n"))?;
+        writeln!(io::stdout(), "left out: {reason}")?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::eval::backend::{
     score_trials,
 };
 use crate::eval::trials::{ScoredTrials, TrialForm, TrialReader};
-use crate::io::atomic::AtomicFile;
+use crate::io::atomic::{self, AtomicFile};
 use crate::report::det::det_picture;
 use crate::report::picture::PictureForm;
 
@@ -88,6 +88,8 @@ pub struct ScoreArgs {
 /// # Errors
 /// What the library says.
 pub fn run(args: ScoreArgs) -> anyhow::Result<()> {
+    atomic::try_prefix(args.out.as_deref())?;
+    args.det.iter().try_for_each(atomic::try_place)?;
     let threads = rayon::ThreadPoolBuilder::new()
         .num_threads(args.threads.map_or(0, usize::from))
         .build()

@@ -233,6 +233,41 @@ pub fn filled(path: &Path, content: impl AsRef<[u8]>) -> Result<AtomicFile> {
     Ok(file)
 }
 
+/// Tries whether a file can be made at `path`, before the work whose outcome it is to hold.
+///
+/// # Errors
+/// As [`AtomicFile::create`].
+pub fn try_place(path: impl AsRef<Path>) -> Result<()> {
+    match std::fs::metadata(&path) {
+        // Whoever reads a pipe would take the end of the trial for its own.
+        Ok(found) if !found.is_file() && !found.is_dir() => Ok(()),
+        _ => AtomicFile::create(path).map(drop),
+    }
+}
+
+/// Likewise for files `PREFIX.json` and the like, where a prefix is given.
+///
+/// # Errors
+/// As [`AtomicFile::create`].
+pub fn try_prefix(prefix: Option<&Path>) -> Result<()> {
+    prefix.map_or(Ok(()), |prefix| {
+        try_place(format!("{}.json", prefix.display()))
+    })
+}
+
+/// Likewise for a folder, in which files may be made or which may be made itself. Nothing is made yet.
+///
+/// # Errors
+/// [`Error::Io`] naming the folder.
+pub fn try_folder(path: &Path) -> Result<()> {
+    let there = path.ancestors().find(|folder| folder.exists());
+    let there = there.unwrap_or(Path::new("."));
+    try_place(there.join("x")).map_err(|error| match error {
+        Error::Io { cause, .. } => Error::io(path)(cause),
+        error => error,
+    })
+}
+
 /// Makes a folder and its parents.
 ///
 /// # Errors
@@ -267,6 +302,22 @@ mod tests {
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
         write(&path, "new").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_place_is_tried_and_left_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        try_place(&path).unwrap();
+        try_folder(&path.join("b/c")).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        write(&path, "no folder").unwrap();
+        let told = |error: Result<()>| error.unwrap_err().to_string();
+        for folder in [&path, &path.join("b/c")] {
+            let expected = format!("{}: Not a directory", folder.display());
+            assert!(told(try_folder(folder)).starts_with(&expected));
+        }
+        assert!(told(try_prefix(Some(&dir.path().join("b/c")))).contains("b/c.json: No such file"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::eval::backend::{AdaptOptions, Backend, Embeddings};
+use crate::io::atomic;
 
 /// Move a backend with PLDA to another domain, by embeddings of it whose speakers nobody knows.
 ///
@@ -52,6 +53,7 @@ pub struct AdaptArgs {
 /// # Errors
 /// What the library says.
 pub fn run(args: &AdaptArgs) -> anyhow::Result<()> {
+    atomic::try_place(&args.out)?;
     let mut backend = Backend::read(&args.backend)?;
     let embeddings = Embeddings::read(&args.embeddings)?;
     let options = AdaptOptions {

@@ -1,5 +1,6 @@
 //! `unbraid backend train`: embeddings and their speakers to a backend.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -9,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::eval::backend::{
     Backend, BackendOptions, Embeddings, LdaOptions, PldaOptions, ScoringKind, Training,
 };
-use crate::io::message::output;
+use crate::io::atomic;
 
 /// Learn to compare speaker embeddings from embeddings of known speakers.
 ///
@@ -127,12 +128,13 @@ impl TrainArgs {
 /// # Errors
 /// What the library says.
 pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
+    atomic::try_place(&args.out)?;
     let options = args.options()?;
     let utt2spk = Table::read(&args.utt2spk)?;
     let embeddings = Embeddings::read(&args.embeddings)?;
     let (backend, training) = Backend::train(&embeddings, &utt2spk, &options)?;
     backend.write(&args.out)?;
-    output(format_args!("{}", summary(&training)))?;
+    write!(io::stdout(), "{}", summary(&training))?;
     Ok(())
 }
 

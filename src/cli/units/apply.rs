@@ -1,5 +1,6 @@
 //! `unbraid units apply`: codes to units, as text and by frame.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -11,7 +12,6 @@ use super::text::{TextArgs, UnitText};
 use crate::cli::progress::counter;
 use crate::error::{Error, Result};
 use crate::eval::units::{Codebook, for_each_codes, spread};
-use crate::io::message::output;
 
 /// Write the units of every utterance.
 #[derive(Debug, Args)]
@@ -74,7 +74,7 @@ pub fn run(args: &ApplyArgs) -> anyhow::Result<()> {
         })?,
     }
     progress.finish_and_clear();
-    output(format_args!("{}\n", text.finish()?))?;
+    writeln!(io::stdout(), "{}", text.finish()?)?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `unbraid units train`: codes to centroids.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -9,7 +10,8 @@ use super::speakers::Speakers;
 use crate::cli::progress::counter;
 use crate::error::{Error, Result};
 use crate::eval::units::{Kmeans, KmeansOptions, Sample, balanced_kmeans, for_each_codes, kmeans};
-use crate::io::message::output;
+use crate::io::atomic;
+use crate::io::kaldi::file_of;
 
 /// Find clusters of frames: k-means.
 #[derive(Debug, Args)]
@@ -79,6 +81,7 @@ pub struct TrainArgs {
 /// # Errors
 /// What the library says; `--most` below `--clusters`; an utterance that `--utt2spk` does not name.
 pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
+    file_of(&args.out).map_or(Ok(()), atomic::try_place)?;
     let pool = args.threads.pool()?;
     let sample = args.sample()?;
     let seen = sample.seen();
@@ -94,10 +97,11 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         Some(_) => balanced_kmeans(&items, &speakers, &options),
     })?;
     found.codebook.write(&args.out)?;
-    output(format_args!(
-        "{}\n",
+    writeln!(
+        io::stdout(),
+        "{}",
         summary(&args.out, &found, (items.nrows(), seen))
-    ))?;
+    )?;
     Ok(())
 }
 

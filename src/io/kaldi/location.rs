@@ -51,6 +51,15 @@ impl Location {
     }
 }
 
+/// The file that an `scp` value or the name of an archive leads to, without offset and range; none for a stream.
+pub fn file_of(value: &str) -> Option<PathBuf> {
+    let (name, _) = split_range(value.trim()).ok()?;
+    match Location::parse(name).ok()? {
+        Location::File { path, .. } => Some(path.to_path_buf()),
+        Location::Stdin | Location::Pipe(_) => None,
+    }
+}
+
 /// Splits the range in brackets off an `scp` value.
 pub(super) fn split_range(value: &str) -> Result<(&str, Option<Range>), &'static str> {
     let Some((name, range)) = value

@@ -28,6 +28,7 @@ mod writer;
 
 pub use compressed::Compression;
 pub use input::Input;
+pub use location::file_of;
 pub use mismatch::Mismatch;
 pub use object::KaldiObject;
 pub use range::Range;
