@@ -1,16 +1,14 @@
 //! `unbraid stream`: phonetic codes of sound as it comes.
 
-use std::io::{self, Write};
+use std::io::{self, Cursor, Read, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use ndarray::Array2;
 
-use crate::error::Error;
 use crate::eval::stream::CodeStream;
 use crate::io::audio::{RawFormat, RawSamples};
-use crate::io::message::{STDOUT, message};
 use crate::method::speech::load;
 use crate::nn::device::DeviceChoice;
 use crate::signal::{FrontEnd, FrontEndOptions};
@@ -94,7 +92,10 @@ pub fn run(args: &StreamArgs) -> anyhow::Result<()> {
         Format::F32le => RawFormat::F32le,
     };
     let piece = (u64::from(args.rate) * u64::from(args.chunk)).div_ceil(1000) as usize;
-    let mut source = RawSamples::new(io::stdin().lock(), "standard input", format, piece);
+    let mut stdin = io::stdin().lock();
+    let head = raw_head(&mut stdin)?;
+    let stdin = Cursor::new(head).chain(stdin);
+    let mut source = RawSamples::new(stdin, "standard input", format, piece);
     let mut sink = Sink {
         to: io::stdout().lock(),
         output: args.output,
@@ -107,21 +108,38 @@ pub fn run(args: &StreamArgs) -> anyhow::Result<()> {
     sink.write(&stream.finish()?)
 }
 
+/// The first bytes of a stream, which must not be those of a file's header.
+fn raw_head(stdin: &mut impl Read) -> anyhow::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    (stdin.take(4).read_to_end(&mut head)).context("standard input")?;
+    let kind = match &head[..] {
+        b"RIFF" | b"RIFX" | b"RF64" => "a WAV file",
+        b"fLaC" => "a FLAC file",
+        b"OggS" => "an Ogg file",
+        b"FORM" => "an AIFF file",
+        b".snd" => "an .au file",
+        b"caff" => "a CAF file",
+        [b'I', b'D', b'3', _] => "an MP3 file",
+        _ => return Ok(head),
+    };
+    bail!("standard input: expected raw samples (as of sox FILE -t raw -), found {kind}")
+}
+
 /// Says what the stream is like.
 fn tell(stream: &CodeStream, args: &StreamArgs) {
     let latency = stream.latency();
     let ms = |seconds: f64| (seconds * 1e5).round() / 100.0;
-    message(format_args!(
+    eprintln!(
         "unbraid: latency {} ms: {} of a frame, {} between frames of a code; --chunk {} on top; a code every {} ms",
         ms(latency.total_s()),
         ms(latency.window_s),
         ms(latency.subsampling_s),
         args.chunk,
         ms(stream.code_shift_s()),
-    ));
+    );
     if stream.grows() {
-        message(
-            "unbraid: memory and the time of a code grow with the stream: attention looks back to its beginning",
+        eprintln!(
+            "unbraid: memory and the time of a code grow with the stream: attention looks back to its beginning"
         );
     }
 }
@@ -154,7 +172,6 @@ impl<W: Write> Sink<W> {
         if bytes.is_empty() {
             return Ok(());
         }
-        (self.to.write_all(&bytes).and_then(|()| self.to.flush())).map_err(Error::io(STDOUT))?;
-        Ok(())
+        (self.to.write_all(&bytes).and_then(|()| self.to.flush())).context("standard output")
     }
 }

@@ -83,7 +83,7 @@ fn torch_folder() -> Option<PathBuf> {
 }
 
 fn open_global(library: PathBuf) -> std::result::Result<(), String> {
-    let name = CString::new(library.into_os_string().into_encoded_bytes())
+    let name = CString::new(library.as_os_str().as_encoded_bytes())
         .map_err(|_| "a path with a NUL byte")?;
     // SAFETY: `name` is a NUL-terminated string; libtorch_cuda's initialisers only register its kernels.
     let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
@@ -101,7 +101,10 @@ fn open_global(library: PathBuf) -> std::result::Result<(), String> {
                 .into_owned()
         }
     };
-    Err(reason)
+    Err(format!(
+        "a {} that does not load ({reason})",
+        library.display()
+    ))
 }
 
 #[cfg(test)]
@@ -112,6 +115,16 @@ mod tests {
     fn the_loaded_libtorch_is_found() {
         let _touch = tch::Tensor::from_slice(&[0f32]);
         assert!(torch_folder().unwrap().join("libtorch_cpu.so").exists());
+    }
+
+    #[test]
+    fn a_library_that_does_not_load_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let library = dir.path().join("libtorch_cuda.so");
+        std::fs::write(&library, "no library").unwrap();
+        let why = open_global(library.clone()).unwrap_err();
+        let told = format!("a {} that does not load (", library.display());
+        assert!(why.starts_with(&told), "{why}");
     }
 
     #[test]

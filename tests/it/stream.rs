@@ -56,6 +56,25 @@ fn assert_near(found: &[f32], expected: &Array2<f32>) {
     }
 }
 
+/// arecord writes a header unless it is asked not to.
+#[test]
+fn a_files_header_is_not_taken_for_samples() {
+    let dir = workplace(FBANK, &causal(BODIES[0]));
+    let wav = std::fs::read(&recordings(dir.path()).remove(0).1).unwrap();
+    for (head, kind) in [
+        (&b"RIFF"[..], "a WAV file"),
+        (b"fLaC", "a FLAC file"),
+        (b"OggS", "an Ogg file"),
+    ] {
+        let output = unbraid_with(dir.path(), &STREAM, &[head, &wav[4..]].concat());
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(output.stdout.is_empty());
+        let expected = "standard input: expected raw samples (as of sox FILE -t raw -), found ";
+        assert!(error.ends_with(&format!("{expected}{kind}\n")), "{error}");
+    }
+}
+
 #[test]
 fn a_stream_gives_what_the_whole_gives() {
     for (fbank, body) in [
