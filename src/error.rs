@@ -1,6 +1,8 @@
 //! The one error type of the library: each variant names the place, what was expected and what was found.
 
+use std::fmt::Display;
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 /// What can go wrong, told in one line that names file, line, key or option.
@@ -128,13 +130,6 @@ impl Error {
         }
     }
 
-    /// Whether it says that there is no room to write any more.
-    pub fn is_full_disk(&self) -> bool {
-        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-        let full = [FileTooLarge, QuotaExceeded, StorageFull];
-        matches!(self, Error::Io { cause, .. } if full.contains(&cause.kind()))
-    }
-
     /// The entry that it is about, where it is about one.
     pub fn entry(&self) -> Option<&str> {
         match self {
@@ -220,6 +215,24 @@ impl Error {
             option: option.into(),
             expected: expected.into(),
             found: found.into(),
+        }
+    }
+}
+
+/// Refuses a number outside `range`, and NaN; `key` is the option that holds it.
+///
+/// # Errors
+/// [`Error::Option`] naming the key.
+pub fn check_within<T: PartialOrd + Display>(
+    key: impl Into<String>,
+    value: T,
+    range: RangeInclusive<T>,
+) -> Result<()> {
+    match range.contains(&value) {
+        true => Ok(()),
+        false => {
+            let expected = format!("{} to {}", range.start(), range.end());
+            Err(Error::option(key, expected, value.to_string()))
         }
     }
 }

@@ -11,11 +11,14 @@ use crate::nn::device::DeviceChoice;
 ///
 /// The experiment's folder gets conf.toml (as resolved), log.jsonl, TensorBoard events and checkpoints
 /// (step_000123, with links `last` and `best`). A run that was stopped by Ctrl-C, a signal or a power cut goes
-/// on with --resume as if it had never stopped: on the CPU the weights are the same bit for bit.
+/// on with --resume as if it had never stopped: on the CPU, under the same number of threads, the weights are the same bit
+/// for bit. With more --steps than before, --resume goes on beyond the planned end; train.log_every, checkpoint_every,
+/// checkpoint_minutes, keep and threads may be others, too.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   unbraid train --conf conf/default.toml --exp exp/default
   unbraid train --conf conf/default.toml --exp exp/default --resume
+  unbraid train --conf conf/default.toml --exp exp/default --resume --steps 6000
   unbraid train --conf conf/default.toml --exp exp/seed1 --seed 1
   unbraid train --conf conf/default.toml --exp exp/soft --set method.adversaries.0.lambda.weight=0.1
 

@@ -8,7 +8,10 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_within};
+
+/// How often an utterance may come in a batch.
+const MOST_REPEATS: usize = 4;
 
 /// How batches are put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +34,26 @@ pub enum SamplerOptions {
         /// Utterances of each.
         utterances: usize,
     },
+}
+
+impl SamplerOptions {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(self) -> Result<()> {
+        match self {
+            Self::Utterances { batch } => check_within("data.sampler.batch", batch, 1..=1 << 16),
+            Self::Frames { frames } => check_within("data.sampler.frames", frames, 1..=1 << 24),
+            Self::Speakers {
+                speakers,
+                utterances,
+            } => {
+                check_within("data.sampler.speakers", speakers, 1..=1 << 16)?;
+                check_within("data.sampler.utterances", utterances, 2..=1 << 16)
+            }
+        }
+    }
 }
 
 /// The utterances that batches are drawn from, by number.
@@ -182,37 +205,42 @@ fn check(options: SamplerOptions, population: &Population, source: &Path) -> Res
         let expected = "utterances (of at most data.longest_frames, where it is set)";
         return Err(Error::format(source, expected, "none"));
     }
-    match options {
-        SamplerOptions::Utterances { batch: 0 } => {
-            Err(Error::option("data.sampler.batch", "at least 1", "0"))
-        }
-        SamplerOptions::Frames { frames: 0 } => {
-            Err(Error::option("data.sampler.frames", "at least 1", "0"))
-        }
-        SamplerOptions::Speakers {
-            speakers,
-            utterances,
-        } => {
-            let found = population.by_speaker.len();
-            if speakers == 0 || speakers > found {
-                let expected = format!("1 to {found}, the speakers of {}", source.display());
-                return Err(Error::option(
-                    "data.sampler.speakers",
-                    expected,
-                    speakers.to_string(),
-                ));
-            }
-            if utterances < 2 {
-                return Err(Error::option(
-                    "data.sampler.utterances",
-                    "at least 2",
-                    utterances.to_string(),
-                ));
-            }
-            refuse_lone_utterances(population, source)
-        }
-        _ => Ok(()),
+    options.check()?;
+    let SamplerOptions::Speakers {
+        speakers,
+        utterances,
+    } = options
+    else {
+        return Ok(());
+    };
+    let (found, source_name) = (population.by_speaker.len(), source.display());
+    if speakers > found {
+        let expected = format!("1 to {found}, the speakers of {source_name}");
+        return Err(Error::option(
+            "data.sampler.speakers",
+            expected,
+            speakers.to_string(),
+        ));
     }
+    refuse_lone_utterances(population, source)?;
+    let most = population
+        .by_speaker
+        .iter()
+        .map(Vec::len)
+        .max()
+        .unwrap_or(0);
+    if utterances > MOST_REPEATS * most {
+        let expected = format!(
+            "at most {}: speakers of {source_name} have {most} or less",
+            MOST_REPEATS * most
+        );
+        return Err(Error::option(
+            "data.sampler.utterances",
+            expected,
+            utterances.to_string(),
+        ));
+    }
+    Ok(())
 }
 
 fn refuse_lone_utterances(population: &Population, source: &Path) -> Result<()> {

@@ -1,12 +1,19 @@
 //! How networks see features: loudness taken out, standardised, brought to one length by option. Training and
 //! extraction go through the same door.
 
+use std::path::Path;
+
 use clap::ValueEnum;
 use ndarray::{Array1, Array2, Axis};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_within};
 use crate::signal::stretch::stretch;
+
+/// Frames that an utterance may be stretched to: at 10 ms a frame some eleven minutes.
+const MOST_FRAMES: usize = 1 << 16;
+/// Bins that features may have.
+const MOST_BINS: usize = 1 << 16;
 
 /// What is done to an utterance's features before a network sees them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +35,16 @@ impl Default for ViewOptions {
             cmvn: Cmvn::Global,
             stretch_frames: 0,
         }
+    }
+}
+
+impl ViewOptions {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self) -> Result<()> {
+        check_within("view.stretch_frames", self.stretch_frames, 0..=MOST_FRAMES)
     }
 }
 
@@ -75,6 +92,38 @@ impl FeatureView {
             (view.mean, view.std) = moments.mean_std()?;
         }
         Ok(view)
+    }
+
+    /// Checks what was read from `path`: every value, and that there is one mean and one deviation a bin.
+    ///
+    /// # Errors
+    /// [`Error::Key`] naming the first that makes no sense.
+    pub fn check(&self, path: &Path) -> Result<()> {
+        let wrong = |key: &str, expected: String, found: String| {
+            Err(Error::key(path, format!("view.{key}"), expected, found))
+        };
+        let (bins, stds) = (self.mean.len(), self.std.len());
+        if !(1..=MOST_BINS).contains(&bins) {
+            return wrong("mean", format!("1 to {MOST_BINS} values"), bins.to_string());
+        }
+        if stds != bins {
+            return wrong(
+                "std",
+                format!("{bins} values, as many as view.mean has"),
+                stds.to_string(),
+            );
+        }
+        if let Some(mean) = self.mean.iter().find(|mean| !mean.is_finite()) {
+            return wrong("mean", "finite numbers".into(), mean.to_string());
+        }
+        if let Some(std) = self
+            .std
+            .iter()
+            .find(|std| !(std.is_finite() && **std > 0.0))
+        {
+            return wrong("std", "finite numbers above 0".into(), std.to_string());
+        }
+        self.options.check()
     }
 
     /// A view that changes nothing.
@@ -284,6 +333,51 @@ mod tests {
         let seen = view.apply(corpus[0].clone());
         let expected = (1.0 - 4.0) / 5f32.sqrt();
         assert!((seen[[0, 0]] - expected).abs() < 1e-5 && (seen[[0, 1]] - expected).abs() < 1e-5);
+    }
+
+    #[test]
+    fn numbers_that_make_no_sense_are_refused() {
+        let of = |mean: &[f32], std: &[f32]| {
+            let view = FeatureView {
+                mean: mean.to_vec(),
+                std: std.to_vec(),
+                ..FeatureView::identity(2)
+            };
+            (view
+                .check(Path::new("x.json"))
+                .map_err(|error| error.to_string()))
+            .err()
+        };
+        assert_eq!(of(&[0.0, 1.0], &[1.0, 2.0]), None);
+        for (mean, std, expected) in [
+            (
+                &[][..],
+                &[][..],
+                "x.json: view.mean: expected 1 to 65536 values, found 0",
+            ),
+            (
+                &[0.0, 1.0],
+                &[1.0],
+                "x.json: view.std: expected 2 values, as many as view.mean has, found 1",
+            ),
+            (
+                &[0.0, f32::NAN],
+                &[1.0, 1.0],
+                "x.json: view.mean: expected finite numbers, found NaN",
+            ),
+            (
+                &[0.0, 1.0],
+                &[1.0, 0.0],
+                "x.json: view.std: expected finite numbers above 0, found 0",
+            ),
+            (
+                &[0.0, 1.0],
+                &[1.0, f32::INFINITY],
+                "x.json: view.std: expected finite numbers above 0, found inf",
+            ),
+        ] {
+            assert_eq!(of(mean, std).as_deref(), Some(expected));
+        }
     }
 
     #[test]

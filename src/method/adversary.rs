@@ -12,7 +12,7 @@ use crate::nn::classifier::Answer;
 use crate::nn::{Classifier, ClassifierOptions, Mask, PairCritic};
 use crate::objective::adversarial::{Defeat, gradient_penalty, reverse_gradient};
 use crate::objective::classification::{accuracy, cross_entropy, mean_where};
-use crate::train::schedule::Ramp;
+use crate::train::schedule::{Ramp, check_steps, check_turns};
 use crate::train::{Clock, OptimiserOptions, Player, Scalars, update};
 
 /// What the critic reads, and what it says.
@@ -118,9 +118,10 @@ impl AdversaryOptions {
         let refuse = |key: &str, expected: &str, found: String| {
             Err(Error::option(format!("{name}.{key}"), expected, found))
         };
-        if self.play == Play::InTurns && self.critic_steps == 0 {
-            return refuse("critic_steps", "at least 1 in turns", "0".into());
+        if self.play == Play::InTurns {
+            check_turns(format!("{name}.critic_steps"), self.critic_steps)?;
         }
+        check_steps(format!("{name}.restart_every"), self.restart_every)?;
         if !(0.0..1.0).contains(&self.target_accuracy) {
             let found = self.target_accuracy.to_string();
             return refuse("target_accuracy", "0 <= x < 1", found);

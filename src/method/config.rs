@@ -11,9 +11,12 @@ use super::trunk::SpeechDannOptions;
 use crate::dataset::labels::Labels;
 use crate::dataset::sampler::SamplerOptions;
 use crate::dataset::view::ViewOptions;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_within};
 use crate::nn::device::DeviceChoice;
 use crate::train::TrainOptions;
+
+/// Frames that an utterance may have.
+const MOST_FRAMES: usize = 1 << 24;
 
 /// Everything that settles a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -115,6 +118,9 @@ impl DataOptions {
             let found = self.labelled.to_string();
             return Err(Error::option("data.labelled", "0 < x <= 1", found));
         }
+        check_within("data.crop_frames", self.crop_frames, 0..=MOST_FRAMES)?;
+        check_within("data.longest_frames", self.longest_frames, 0..=MOST_FRAMES)?;
+        self.sampler.check()?;
         if self.labels.are_strings() && self.crop_frames > 0 {
             let expected = format!(
                 "0 with labels of {}, which have no times to cut at",
@@ -150,6 +156,7 @@ impl Config {
     pub fn check(&self) -> Result<()> {
         self.train.check()?;
         self.data.check()?;
+        self.view.check()?;
         match &self.method {
             MethodOptions::Disentangle(options) => options.check(self.data.labels),
             MethodOptions::Fhvae(options) => options.check(),

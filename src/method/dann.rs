@@ -25,7 +25,7 @@ use crate::nn::image::recogniser::check_hidden;
 use crate::nn::layer::bf16_autocast;
 use crate::objective::adversarial::{Defeat, reverse_gradient};
 use crate::objective::classification::{accuracy, cross_entropy};
-use crate::train::schedule::{Decay, Schedule};
+use crate::train::schedule::{Decay, Schedule, check_turns};
 use crate::train::{Clock, Method, OptimiserKind, OptimiserOptions, Player, Scalars, update};
 
 /// The game, and the heads.
@@ -89,10 +89,7 @@ impl DannOptions {
                 return Err(Error::option(format!("{name}.{key}"), "0 or more", found));
             }
         }
-        if self.domain_steps == 0 {
-            let key = format!("{name}.domain_steps");
-            return Err(Error::option(key, "at least 1", "0"));
-        }
+        check_turns(format!("{name}.domain_steps"), self.domain_steps)?;
         check_hidden(&format!("{name}.domain_hidden"), &self.domain_hidden)?;
         self.optimiser.check(&format!("{name}.optimiser"))
     }

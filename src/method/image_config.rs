@@ -9,11 +9,12 @@ use super::dann::DannOptions;
 use super::infogan::InfoGanOptions;
 use super::triplegan::TripleGanOptions;
 use super::vaegan::VaeGanOptions;
-use crate::dataset::images::{ImageAugment, ImageOptions, ImageSource, Images};
-use crate::error::{Error, Result};
+use crate::dataset::images::{ImageAugment, ImageOptions, ImageSource, Images, MOST_SIDE};
+use crate::error::{Error, Result, check_within};
 use crate::nn::device::DeviceChoice;
 use crate::nn::image::RecogniserOptions;
 use crate::train::TrainOptions;
+use crate::train::experiment::Experiment;
 
 /// Everything that settles an image run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -110,7 +111,39 @@ pub struct ImageInventory {
     pub classes: i64,
 }
 
+/// Classes that a network may name.
+const MOST_CLASSES: i64 = 1 << 16;
+/// What training settles is kept here.
+pub const INVENTORY: &str = "inventory.json";
+
 impl ImageInventory {
+    /// Reads what the training of an experiment settled.
+    ///
+    /// # Errors
+    /// A missing or broken file; [`Error::Key`] for a shape or a number of classes that no networks can be built for.
+    pub fn read(experiment: &Experiment) -> Result<Self> {
+        let inventory: Self = experiment.read_json(INVENTORY)?;
+        let path = experiment.path().join(INVENTORY);
+        let ([channels, height, width], classes) = (inventory.shape, inventory.classes);
+        let sides = 1..=MOST_SIDE as i64;
+        if ![1, 3].contains(&channels) || !sides.contains(&height) || !sides.contains(&width) {
+            let expected = format!("1 or 3 channels, height and width from 1 to {MOST_SIDE}");
+            return Err(Error::key(
+                path,
+                "shape",
+                expected,
+                format!("{:?}", inventory.shape),
+            ));
+        }
+        match (0..=MOST_CLASSES).contains(&classes) {
+            true => Ok(inventory),
+            false => {
+                let expected = format!("0 to {MOST_CLASSES}");
+                Err(Error::key(path, "classes", expected, classes.to_string()))
+            }
+        }
+    }
+
     /// Refuses images of another shape; `name` is the option that they come from.
     ///
     /// # Errors
@@ -158,10 +191,18 @@ impl ImageConfig {
     /// [`Error::Option`] naming the key.
     pub fn check(&self) -> Result<()> {
         self.train.check()?;
+        self.view.check()?;
         self.data
             .augment
             .check()
             .map_err(|error| error.in_table("data"))?;
+        for (key, value, least) in [
+            ("batch", self.data.batch, 2),
+            ("labelled_batch", self.data.labelled_batch, 0),
+        ] {
+            check_within(format!("data.{key}"), value, least..=1 << 16)?;
+        }
+        check_within("data.labelled", self.data.labelled, 0..=u32::MAX as usize)?;
         let wrong = |key: &str, expected: &str, found: &str| {
             Err(Error::option(format!("data.{key}"), expected, found))
         };
@@ -206,5 +247,42 @@ impl ImageConfig {
             }
         }
         .map_err(|error| error.in_table("method"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_that_is_none_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let experiment = Experiment::create(dir.path(), &toml::Table::new(), false).unwrap();
+        let read = |shape: [i64; 3], classes| {
+            let inventory = ImageInventory { shape, classes };
+            experiment.write_json(INVENTORY, &inventory).unwrap();
+            (ImageInventory::read(&experiment).map_err(|error| error.to_string())).err()
+        };
+        assert_eq!(read([3, 32, 28], 10), None);
+        for (shape, classes, told) in [
+            (
+                [1, -1, 28],
+                10,
+                "shape: expected 1 or 3 channels, height and width from 1 to 4096, found [1, -1, 28]",
+            ),
+            ([1, 1 << 40, 28], 10, "found [1, 1099511627776, 28]"),
+            ([2, 28, 28], 10, "found [2, 28, 28]"),
+            (
+                [1, 28, 28],
+                1 << 40,
+                "classes: expected 0 to 65536, found 1099511627776",
+            ),
+        ] {
+            let error = read(shape, classes).unwrap();
+            assert!(
+                error.contains("inventory.json: ") && error.ends_with(told),
+                "{error}"
+            );
+        }
     }
 }

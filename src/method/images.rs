@@ -9,7 +9,7 @@ use super::autoencoder::Autoencoder;
 use super::bigan::BiGan;
 use super::classifier::ImageClassifier;
 use super::dann::Dann;
-use super::image_config::{ImageConfig, ImageInventory, ImageMethodOptions};
+use super::image_config::{INVENTORY, ImageConfig, ImageInventory, ImageMethodOptions};
 use super::infogan::InfoGan;
 use super::triplegan::TripleGan;
 use super::trunk::ImageTrunk;
@@ -19,11 +19,15 @@ use crate::dataset::images::{
     ImageAugment, ImageOptions, ImageSampler, ImageShape, ImageSource, Images, draw_labelled,
 };
 use crate::dataset::loader::Loader;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_within};
+use crate::io::atomic;
+use crate::nn::built;
 use crate::train::experiment::Experiment;
 use crate::train::trainer::{Batches, step_seed, train};
 use crate::train::{Method, checkpoint};
 
+/// Values of a batch of images.
+const MOST_VALUES: usize = 1 << 30;
 /// Images of a validation batch.
 const VALID_BATCH: usize = 500;
 
@@ -113,6 +117,7 @@ impl ImageModel {
 /// Everything that configuration, data, libtorch and disk can say, each with its place.
 pub fn train_images(config: &ImageConfig, exp: &Path, resume: bool) -> Result<()> {
     config.check()?;
+    atomic::try_folder(exp)?;
     let device = config.device.resolve()?;
     if config.train.threads > 0 {
         tch::set_num_threads(config.train.threads);
@@ -120,9 +125,9 @@ pub fn train_images(config: &ImageConfig, exp: &Path, resume: bool) -> Result<()
     let data = ImageData::open(config)?;
     config.check_method(&data.inventory)?;
     let experiment = Experiment::create(exp, config, resume)?;
-    experiment.write_json("inventory.json", &data.inventory)?;
+    experiment.write_json(INVENTORY, &data.inventory)?;
     tch::manual_seed(step_seed(config.seed, u64::MAX));
-    let mut model = ImageModel::new(config, &data.inventory, device);
+    let mut model = built(|| ImageModel::new(config, &data.inventory, device))?;
     let (options, seed) = (&config.train, config.seed);
     train(model.method(), &data, &experiment, options, seed)
 }
@@ -137,9 +142,11 @@ pub fn load_images(
     device: Device,
 ) -> Result<(ImageModel, ImageConfig, ImageInventory)> {
     let config: ImageConfig = experiment.config()?;
-    let inventory: ImageInventory = experiment.read_json("inventory.json")?;
+    config.check()?;
+    let inventory = ImageInventory::read(experiment)?;
+    config.check_method(&inventory)?;
     let weights = experiment.checkpoint(name)?;
-    let mut model = ImageModel::new(&config, &inventory, device);
+    let mut model = built(|| ImageModel::new(&config, &inventory, device))?;
     checkpoint::load_weights(&weights, &model.method().players())?;
     Ok((model, config, inventory))
 }
@@ -207,6 +214,8 @@ impl ImageData {
         // Told here, before anything is written.
         for draw in &this.draws {
             ImageSampler::new(draw.among.len(), draw.batch, 0)?;
+            let most = MOST_VALUES / shape.values();
+            check_within("data.batch", draw.batch, 2..=most)?;
         }
         Ok(this)
     }

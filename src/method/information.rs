@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::opponent::{Made, Opponent};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::nn::classifier::Answer;
 use crate::nn::{Classifier, ClassifierOptions};
 use crate::objective::information::{club, gaussian_log_density};
-use crate::train::schedule::Ramp;
+use crate::train::schedule::{Ramp, check_turns};
 use crate::train::{Clock, OptimiserOptions, Player, Scalars, update};
 
 /// The estimator and its weight.
@@ -46,11 +46,7 @@ impl InformationOptions {
         self.weight.check(&format!("{name}.weight"))?;
         self.network.check(&format!("{name}.network"))?;
         self.optimiser.check(&format!("{name}.optimiser"))?;
-        if self.steps == 0 {
-            let key = format!("{name}.steps");
-            return Err(Error::option(key, "at least 1", "0"));
-        }
-        Ok(())
+        check_turns(format!("{name}.steps"), self.steps)
     }
 }
 

@@ -22,6 +22,7 @@ pub mod prediction;
 pub mod realism;
 pub mod recogniser;
 pub mod regression;
+mod remarks;
 pub mod run;
 pub mod speech;
 pub mod strands;

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 use crate::error::{Error, Result};
 use crate::nn::layer::Conv1d;
 use crate::nn::recurrent::Recurrent;
-use crate::nn::{Mask, check_size};
+use crate::nn::{Mask, check_size, check_small};
 use crate::objective::invariance::Invariance;
 use crate::train::{OptimiserOptions, Player};
 
@@ -48,10 +48,8 @@ impl PredictionOptions {
                 return Err(Error::option(format!("{name}.{key}"), "more than 0", found));
             }
         }
-        for (key, value) in [("steps", self.steps), ("channels", self.channels)] {
-            check_size(format!("{name}.{key}"), value, 1)?;
-        }
-        Ok(())
+        check_small(format!("{name}.steps"), self.steps, 1)?;
+        check_size(format!("{name}.channels"), self.channels, 1)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::nn::classifier::Answer;
 use crate::nn::{Classifier, ClassifierOptions, Mask};
 use crate::objective::adversarial::{GanLoss, gradient_penalty};
-use crate::train::schedule::Ramp;
+use crate::train::schedule::{Ramp, check_turns};
 use crate::train::{Clock, OptimiserOptions, Player, Scalars, update};
 
 /// The discriminator and its game.
@@ -69,9 +69,7 @@ impl RealismOptions {
         let refuse = |key: &str, expected: &str, found: String| {
             Err(Error::option(format!("{name}.{key}"), expected, found))
         };
-        if self.steps == 0 {
-            return refuse("steps", "at least 1", "0".into());
-        }
+        check_turns(format!("{name}.steps"), self.steps)?;
         if !self.gradient_penalty.is_finite() || self.gradient_penalty < 0.0 {
             let found = self.gradient_penalty.to_string();
             return refuse("gradient_penalty", "0 or more", found);

@@ -84,10 +84,159 @@ fn read_with<C: Serialize + DeserializeOwned>(path: &Path, settings: &[String]) 
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::method::adversary::AdversaryOptions;
+    use crate::method::config::MethodOptions;
+    use crate::method::consistency::ConsistencyOptions;
     use crate::method::dann::DannOptions;
+    use crate::method::disentangle::DisentangleOptions;
+    use crate::method::image_config::ImageInventory;
     use crate::method::infogan::InfoGanOptions;
+    use crate::method::model::ModelOptions;
+    use crate::nn::phonetic_encoder::Body;
+    use crate::nn::{BottleneckOptions, PhoneticEncoderOptions};
+    use crate::objective::invariance::Invariance;
+    use crate::objective::speaker::SpeakerConstraint;
     use crate::train::OptimiserOptions;
+    use toml::Value;
+
+    /// The paths of all numbers in a value, and whether they are whole.
+    fn numbers(path: &str, value: &Value, found: &mut Vec<(String, bool)>) {
+        let below = |key: &str| match path {
+            "" => key.to_string(),
+            path => format!("{path}.{key}"),
+        };
+        match value {
+            Value::Integer(_) => found.push((path.to_string(), true)),
+            Value::Float(_) => found.push((path.to_string(), false)),
+            Value::Table(table) => {
+                (table.iter()).for_each(|(key, value)| numbers(&below(key), value, found));
+            }
+            Value::Array(list) => (list.iter().enumerate())
+                .for_each(|(place, value)| numbers(&below(&place.to_string()), value, found)),
+            _ => {}
+        }
+    }
+
+    /// Every number of `config` is refused where it is less than nothing, beyond reason or none; 0 is looked at.
+    fn refuses<C: Serialize + DeserializeOwned>(config: &C, check: impl Fn(&C) -> Result<()>) {
+        check(config).unwrap();
+        let mut found = Vec::new();
+        let value = Value::try_from(config).unwrap();
+        numbers("", &value, &mut found);
+        assert!(found.len() > 20, "{found:?}");
+        let told = |setting: &str| with_setting(config, setting).and_then(|config| check(&config));
+        for (path, whole) in found {
+            // What they are is held against the data.
+            if ["seed", "count", "first"]
+                .iter()
+                .any(|name| path.ends_with(name))
+            {
+                continue;
+            }
+            let wrong = match whole {
+                true => &["-1", "9223372036854775807", "4611686018427387904"][..],
+                false => &["-1.0", "nan", "inf", "-inf"],
+            };
+            for value in wrong {
+                let setting = format!("{path}={value}");
+                assert!(told(&setting).is_err(), "{setting} is accepted");
+            }
+            let _ = told(&format!("{path}=0"));
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_reason_are_refused_in_speech() {
+        let of = |method: &str| -> Config {
+            let labels = match method {
+                "recogniser" => "phones",
+                _ => "text",
+            };
+            let data =
+                format!("[data]\ntrain = 'x'\nlabels = '{labels}'\n[method]\nname = '{method}'\n");
+            toml::from_str(&data).unwrap()
+        };
+        for method in ["fhvae", "dann", "recogniser"] {
+            refuses(&of(method), Config::check);
+        }
+        let bottlenecks = [
+            BottleneckOptions::Scalar { levels: 5 },
+            BottleneckOptions::Vector {
+                codes: 8,
+                commitment: 0.25,
+                restart_below: 0.05,
+            },
+            BottleneckOptions::Variational {
+                weight: 1.0,
+                free_bits: 0.0,
+            },
+        ];
+        let constraints = [
+            SpeakerConstraint::SupervisedContrastive { temperature: 0.1 },
+            SpeakerConstraint::Triplet { margin: 0.1 },
+            SpeakerConstraint::AamSoftmax {
+                margin: 0.2,
+                scale: 30.0,
+            },
+        ];
+        for (bottleneck, speaker) in bottlenecks.into_iter().zip(constraints) {
+            let options = DisentangleOptions {
+                model: ModelOptions {
+                    phonetic_encoder: PhoneticEncoderOptions {
+                        bottleneck,
+                        body: Body::Conformer {
+                            layers: 2,
+                            heads: 4,
+                        },
+                        ..Default::default()
+                    },
+                    ..Default::default()
+                },
+                speaker,
+                consistency: ConsistencyOptions {
+                    alike: Invariance::Contrastive { temperature: 0.1 },
+                    ..Default::default()
+                },
+                adversaries: vec![AdversaryOptions::default()],
+                clustering: Some(Default::default()),
+                prediction: Some(Default::default()),
+                information: Some(Default::default()),
+                realism: Some(Default::default()),
+                ..Default::default()
+            };
+            let config = Config {
+                method: MethodOptions::Disentangle(Box::new(options)),
+                ..of("disentangle")
+            };
+            refuses(&config, Config::check);
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_reason_are_refused_in_images() {
+        let source = "{ kind = 'sprites', count = 9, seed = 0 }";
+        let inventory = ImageInventory {
+            shape: [1, 32, 32],
+            classes: 10,
+        };
+        for (method, more) in [
+            ("infogan", ""),
+            ("vaegan", ""),
+            ("bigan", ""),
+            ("autoencoder", ""),
+            ("triplegan", "labelled_batch = 4"),
+            ("classifier", ""),
+            ("dann", &format!("target = {source}")),
+        ] {
+            let text = format!("[data]\ntrain = {source}\n{more}\n[method]\nname = '{method}'\n");
+            let config: ImageConfig = toml::from_str(&text).unwrap();
+            refuses(&config, |config| {
+                config.check()?;
+                config.check_method(&inventory)
+            });
+        }
+    }
 
     #[test]
     fn what_an_optimisers_table_leaves_out_is_its_methods_own() {

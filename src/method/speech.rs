@@ -11,15 +11,18 @@ use super::dann::Dann;
 use super::disentangle::{Disentangle, DisentangleShape};
 use super::fhvae::Fhvae;
 use super::recogniser::Recogniser;
+use super::remarks::{self, RunData};
 use super::strands::Strands;
 use super::trunk::SpeechTrunk;
 use crate::dataset::batch::{Inventory, SpeechBatch, SpeechCorpus};
 use crate::dataset::labels::Labels;
 use crate::dataset::loader::Loader;
-use crate::dataset::sampler::{Population, Sampler, pack_by_length};
+use crate::dataset::sampler::{Sampler, pack_by_length};
 use crate::dataset::view::FeatureView;
 use crate::error::{Error, Result};
+use crate::io::atomic;
 use crate::io::message::message;
+use crate::nn::built;
 use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
 use crate::train::trainer::{Batches, step_seed, train};
@@ -27,6 +30,10 @@ use crate::train::{Method, Player, checkpoint};
 
 /// Frames of a validation batch.
 const VALID_FRAMES: usize = 8192;
+/// What training settles is kept here.
+const INVENTORY: &str = "inventory.json";
+/// Utterances of a training set, each of which may have a vector of its own in a network.
+const MOST_UTTERANCES: usize = 1 << 24;
 
 /// What training settled beside the weights, saved as `inventory.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,12 +47,33 @@ pub struct Settled {
     pub utterances: usize,
 }
 
+impl Settled {
+    /// Reads what the training of an experiment settled.
+    ///
+    /// # Errors
+    /// A missing or broken `inventory.json`; [`Error::Key`] for numbers that networks cannot be built for or fed with.
+    pub fn read(experiment: &Experiment) -> Result<Self> {
+        let settled: Self = experiment.read_json(INVENTORY)?;
+        let path = experiment.path().join(INVENTORY);
+        settled.view.check(&path)?;
+        match (1..=MOST_UTTERANCES).contains(&settled.utterances) {
+            true => Ok(settled),
+            false => {
+                let expected = format!("1 to {MOST_UTTERANCES}");
+                let found = settled.utterances.to_string();
+                Err(Error::key(path, "utterances", expected, found))
+            }
+        }
+    }
+}
+
 /// Trains what `config` describes in the folder `exp`.
 ///
 /// # Errors
 /// Everything that configuration, data, libtorch and disk can say, each with its place.
 pub fn train_speech(config: &Config, exp: &Path, resume: bool) -> Result<()> {
     config.check()?;
+    atomic::try_folder(exp)?;
     let device = config.device.resolve()?;
     if config.train.threads > 0 {
         tch::set_num_threads(config.train.threads);
@@ -59,13 +87,13 @@ pub fn train_speech(config: &Config, exp: &Path, resume: bool) -> Result<()> {
         check_bins(front_end, data.settled.view.bins())?;
     }
     let experiment = Experiment::create(exp, config, resume)?;
-    experiment.write_json("inventory.json", &data.settled)?;
+    experiment.write_json(INVENTORY, &data.settled)?;
     if let Some(front_end) = &front_end {
         experiment.write_toml("front_end.toml", front_end.options())?;
     }
     tch::manual_seed(step_seed(config.seed, u64::MAX));
     let (options, seed) = (&config.train, config.seed);
-    match &mut build(config, &data.settled, device)? {
+    match &mut built(|| build(config, &data.settled, device))?? {
         Built::Disentangle(method) => train(method.as_mut(), &data, &experiment, options, seed),
         Built::Fhvae(method) => train(method.as_mut(), &data, &experiment, options, seed),
         Built::Dann(method) => train(method.as_mut(), &data, &experiment, options, seed),
@@ -99,9 +127,10 @@ pub fn load(
     device: Device,
 ) -> Result<(Box<dyn Strands>, Settled)> {
     let config: Config = experiment.config()?;
-    let settled: Settled = experiment.read_json("inventory.json")?;
+    config.check()?;
+    let settled = Settled::read(experiment)?;
     let weights = experiment.checkpoint(name)?;
-    let model: Box<dyn Strands> = match build(&config, &settled, device)? {
+    let model: Box<dyn Strands> = match built(|| build(&config, &settled, device))?? {
         Built::Disentangle(mut method) => {
             restore(&weights, method.players())?;
             Box::new(method.into_model())
@@ -133,9 +162,10 @@ pub fn load_recogniser(
     device: Device,
 ) -> Result<(Recogniser, Labels, Settled)> {
     let config: Config = experiment.config()?;
-    let settled: Settled = experiment.read_json("inventory.json")?;
+    config.check()?;
+    let settled = Settled::read(experiment)?;
     let weights = experiment.checkpoint(name)?;
-    let Built::Recogniser(mut method) = build(&config, &settled, device)? else {
+    let Built::Recogniser(mut method) = built(|| build(&config, &settled, device))?? else {
         let (expected, found) = ("a recogniser (unbraid asr train)", "another method");
         return Err(Error::format(experiment.path(), expected, found));
     };
@@ -246,8 +276,16 @@ impl SpeechData {
         let view = FeatureView::fit(&config.view, bins, every)?;
         // Told here, before anything is written.
         let population = train.population(config.data.longest_frames);
-        tell_too_long(&train, &population, inventory.speakers.len());
-        Sampler::new(config.data.sampler, population, config.seed, train.path())?;
+        let (sampler, drawn) = (config.data.sampler, population.clone());
+        Sampler::new(sampler, drawn, config.seed, train.path())?;
+        let data = RunData {
+            train: &train,
+            valid: valid.as_ref(),
+            population: &population,
+            speakers: inventory.speakers.len(),
+            bins,
+        };
+        remarks::check(config, &data)?;
         Ok(Self {
             config: config.clone(),
             settled: Settled {
@@ -272,22 +310,6 @@ fn leave_out_silent(corpus: &mut SpeechCorpus) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// Says what `data.longest_frames` leaves out of training.
-fn tell_too_long(train: &SpeechCorpus, drawn: &Population, speakers: usize) {
-    let (utterances, silent) = (
-        train.drawn().len() - drawn.utterances.len(),
-        speakers - drawn.by_speaker.len(),
-    );
-    if utterances > 0 {
-        message(format_args!(
-            "{}: {utterances} of {} utterances are longer than data.longest_frames and are not learned from, which \
-             leaves {silent} of {speakers} speakers with less than two",
-            train.path().display(),
-            train.len()
-        ));
-    }
 }
 
 impl Batches<SpeechBatch> for SpeechData {

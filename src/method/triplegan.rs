@@ -29,6 +29,7 @@ use crate::nn::image::{Activation, ConditionedMlp, Extractor, Head, RecogniserOp
 use crate::nn::layer::bf16_autocast;
 use crate::objective::classification::{accuracy, cross_entropy};
 use crate::objective::information::{class_balance, entropy};
+use crate::train::schedule::check_steps;
 use crate::train::{Clock, Method, OptimiserOptions, Player, Scalars, update};
 
 /// Sizes and weights.
@@ -112,6 +113,8 @@ impl TripleGanOptions {
         self.classifier.check("method.classifier", shape)?;
         check_size("method.noise", self.noise, 1)?;
         check_size("method.game_steps", self.game_steps, 1)?;
+        check_steps("method.alone_steps", self.alone_steps)?;
+        check_steps("method.pairs_after", self.pairs_after)?;
         for (key, widths) in [
             ("generator_widths", &self.generator_widths),
             ("discriminator_widths", &self.discriminator_widths),

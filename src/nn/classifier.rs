@@ -7,7 +7,7 @@ use tch::{Tensor, nn::Path as VarPath};
 
 use super::layer::{BatchNorm, Conv1d, Linear};
 use super::pooling::statistics_and_max;
-use super::{Mask, check_size};
+use super::{Mask, check_size, check_small};
 use crate::error::{Error, Result};
 
 /// Size of a [`Classifier`].
@@ -47,7 +47,7 @@ impl ClassifierOptions {
     /// # Errors
     /// [`Error::Option`] naming the key.
     pub fn check(&self, name: &str) -> Result<()> {
-        check_size(format!("{name}.kernel"), self.kernel, 1)?;
+        check_small(format!("{name}.kernel"), self.kernel, 1)?;
         if self.kernel % 2 == 0 {
             return Err(Error::option(
                 format!("{name}.kernel"),
@@ -56,7 +56,7 @@ impl ClassifierOptions {
             ));
         }
         check_size(format!("{name}.channels"), self.channels, 1)?;
-        check_size(format!("{name}.layers"), self.layers, 0)?;
+        check_small(format!("{name}.layers"), self.layers, 0)?;
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(Error::option(
                 format!("{name}.dropout"),

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 use tch::nn::Path;
 
-use super::check_size;
 use super::layer::{Conv1d, Linear};
 use super::mask::Mask;
 use super::recurrent::Unroll;
+use super::{check_size, check_small};
 use crate::error::{Error, Result};
 
 /// Kind and size of a [`Decoder`].
@@ -77,23 +77,22 @@ impl DecoderOptions {
     /// # Errors
     /// [`Error::Option`] naming the key.
     pub fn check(&self) -> Result<()> {
-        let size = |key: &str, value, least| check_size(format!("decoder.{key}"), value, least);
         let refuse = |key: &str, expected: &str, found: i64| {
             let key = format!("decoder.{key}");
             Err(Error::option(key, expected, found.to_string()))
         };
         match self {
             Self::Conv(o) => {
-                size("channels", o.channels, 1)?;
-                size("kernel", o.kernel, 1)?;
-                size("layers", o.layers, 0)?;
+                check_size("decoder.channels", o.channels, 1)?;
+                check_small("decoder.kernel", o.kernel, 1)?;
+                check_small("decoder.layers", o.layers, 0)?;
                 if o.kernel % 2 == 0 {
                     return refuse("kernel", "an odd width", o.kernel);
                 }
             }
             Self::Recurrent(o) => {
-                size("channels", o.channels, 1)?;
-                size("layers", o.layers, 1)?;
+                check_size("decoder.channels", o.channels, 1)?;
+                check_small("decoder.layers", o.layers, 1)?;
                 if o.channels % 2 != 0 {
                     return refuse("channels", "an even number", o.channels);
                 }

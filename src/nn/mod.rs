@@ -37,17 +37,42 @@ pub use recogniser::{RecogniserNetwork, RecogniserNetworkOptions};
 pub use speaker_encoder::{SpeakerEncoder, SpeakerEncoderOptions};
 pub use stream::PhoneticStream;
 
+use crate::error::check_within;
+
 /// Checks a width or a count of a network. Beyond 65536 it is a slip of the pen, which would only fail inside libtorch.
 ///
 /// # Errors
 /// [`crate::Error::Option`] naming `key`.
 pub(crate) fn check_size(key: impl Into<String>, value: i64, least: i64) -> crate::Result<()> {
-    const MOST: i64 = 1 << 16;
-    if (least..=MOST).contains(&value) {
-        return Ok(());
-    }
-    let expected = format!("{least} to {MOST}");
-    Err(crate::Error::option(key, expected, value.to_string()))
+    check_within(key, value, least..=1 << 16)
+}
+
+/// Checks a number of layers or the width of a kernel, likewise.
+///
+/// # Errors
+/// [`crate::Error::Option`] naming `key`.
+pub(crate) fn check_small(key: impl Into<String>, value: i64, least: i64) -> crate::Result<()> {
+    check_within(key, value, least..=256)
+}
+
+/// Builds networks. Where there is no memory for them, libtorch throws, which tch makes a panic.
+///
+/// # Errors
+/// [`crate::Error::Option`] with what libtorch says.
+pub(crate) fn built<T>(build: impl FnOnce() -> T) -> crate::Result<T> {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let built = std::panic::catch_unwind(std::panic::AssertUnwindSafe(build));
+    std::panic::set_hook(hook);
+    built.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+        // What tch unwrapped is quoted, and a stack trace of C++ follows the first line.
+        let quoted = text
+            .split_once("Torch(\"")
+            .map_or(&text[..], |(_, quoted)| quoted);
+        let found = quoted.split("\\n").next().unwrap_or_default();
+        crate::Error::option("method", "networks that there is memory for", found)
+    })
 }
 
 impl From<tch::TchError> for crate::Error {
@@ -55,5 +80,25 @@ impl From<tch::TchError> for crate::Error {
         // libtorch appends a C++ stack trace; its first line says what was wrong.
         let text = error.to_string();
         crate::Error::Torch(text.lines().next().unwrap_or_default().to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind, Tensor};
+
+    use super::built;
+
+    #[test]
+    fn networks_beyond_all_memory_are_an_error() {
+        let size = [1 << 30, 1 << 20];
+        let error = built(|| Tensor::empty(size, (Kind::Float, Device::Cpu))).unwrap_err();
+        let told = error.to_string();
+        assert!(
+            told.starts_with("method: expected networks that there is memory for, found "),
+            "{told}"
+        );
+        assert_eq!(told.lines().count(), 1);
+        assert_eq!(built(|| 3).unwrap(), 3);
     }
 }

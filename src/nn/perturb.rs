@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use super::check_size;
 use crate::error::{Error, Result};
 
 /// How strongly; all zero leaves features as they are.
@@ -36,13 +37,7 @@ impl PerturbOptions {
             ("mask_bins", self.mask_bins),
             ("mask_frames", self.mask_frames),
         ] {
-            if value < 0 {
-                return Err(Error::option(
-                    format!("perturb.{key}"),
-                    "0 or more",
-                    value.to_string(),
-                ));
-            }
+            check_size(format!("perturb.{key}"), value, 0)?;
         }
         Ok(())
     }

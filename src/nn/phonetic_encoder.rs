@@ -5,11 +5,11 @@ use tch::Tensor;
 use tch::nn::Path;
 
 use super::bottleneck::{Bottleneck, BottleneckOptions};
-use super::check_size;
 use super::conformer::ConformerBlock;
 use super::layer::Conv1d;
 use super::mask::Mask;
 use super::recurrent::Recurrent;
+use super::{check_size, check_small};
 use crate::error::{Error, Result};
 
 /// Size and constraints of a [`PhoneticEncoder`].
@@ -97,7 +97,7 @@ impl PhoneticEncoderOptions {
             return refuse("subsampling", "1, 2, 4 or 8", self.subsampling.to_string());
         }
         let size = |name: &str, value| check_size(format!("phonetic_encoder.{name}"), value, 1);
-        size("kernel", self.kernel)?;
+        check_small("phonetic_encoder.kernel", self.kernel, 1)?;
         size("channels", self.channels)?;
         size("code_dim", self.code_dim)?;
         if self.kernel % 2 == 0 {
@@ -118,7 +118,7 @@ impl PhoneticEncoderOptions {
             Body::Recurrent { layers } => (layers, if self.causal { 1 } else { 2 }),
             Body::Conformer { layers, heads } => (layers, heads),
         };
-        check_size("phonetic_encoder.body.layers", layers, 0)?;
+        check_small("phonetic_encoder.body.layers", layers, 0)?;
         check_size("phonetic_encoder.body.heads", parts, 1)?;
         if self.channels % parts != 0 {
             let expected = format!("a multiple of {parts}, as phonetic_encoder.body asks");

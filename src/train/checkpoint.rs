@@ -28,6 +28,9 @@ pub struct State {
     pub best: Option<(u64, f64)>,
     /// The logged step since which the discriminator has been right in every answer.
     pub undefeated_since: Option<u64>,
+    /// Threads of libtorch that the last steps were computed with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u32>,
 }
 
 /// The folder name of a step.
@@ -77,6 +80,23 @@ fn write(experiment: &Path, players: &[&mut Player], mut state: State) -> Result
     Ok(path)
 }
 
+/// Points `last` and `best` at the checkpoints of a run that stands at `state`: a kill may have come before the links, or
+/// between them.
+///
+/// # Errors
+/// [`Error::Io`] naming the link.
+pub fn mend_links(experiment: &Path, state: &State) -> Result<()> {
+    let best = state.best.map(|(step, _)| ("best", step));
+    for (name, step) in best.into_iter().chain([("last", state.step)]) {
+        let folder = experiment.join(folder_name(step));
+        let leads_there = experiment.join(name).canonicalize().ok() == folder.canonicalize().ok();
+        if folder.exists() && !leads_there {
+            point(experiment, name, step)?;
+        }
+    }
+    Ok(())
+}
+
 /// `last` comes last: a run that is resumed from it finds its `best`.
 fn point_here(experiment: &Path, state: &State) -> Result<()> {
     if state.best.is_some_and(|(best, _)| best == state.step) {
@@ -111,7 +131,9 @@ pub fn prune(experiment: &Path, keep: usize, best: Option<u64>) -> Result<()> {
         .filter(|&step| Some(step) != best)
     {
         let path = experiment.join(folder_name(step));
-        std::fs::remove_dir_all(&path).map_err(Error::io(&path))?;
+        // Out of its name in one rename, so that a kill leaves no half of it for a checkpoint.
+        let going = Scratch::folder(experiment).map_err(Error::io(experiment))?;
+        std::fs::rename(&path, going.path().join("old")).map_err(Error::io(&path))?;
     }
     Ok(())
 }
@@ -170,7 +192,7 @@ pub fn read_state(folder: &Path) -> Result<State> {
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::Format`] for a broken file, [`Error::Key`] for a tensor that is missing, of
-/// another shape, or left over.
+/// another shape, left over, or not finite.
 pub fn load_weights(folder: &Path, players: &[&mut Player]) -> Result<()> {
     load(&folder.join("weights.safetensors"), &weights(players))
 }
@@ -258,7 +280,7 @@ fn to_safetensors(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
         .map_err(|e| Error::Torch(e.to_string()))
 }
 
-/// Copies a file's tensors into `targets`, whose names and shapes it has to match exactly.
+/// Copies a file's tensors, all of them finite, into `targets`, whose names and shapes it has to match exactly.
 fn load(path: &Path, targets: &[(String, Tensor)]) -> Result<()> {
     let bytes = inputs::bytes(path)?;
     let read = SafeTensors::deserialize(&bytes)
@@ -288,6 +310,9 @@ fn load(path: &Path, targets: &[(String, Tensor)]) -> Result<()> {
             .chunks_exact(4)
             .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
             .collect();
+        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+            return Err(Error::key(path, name, "finite numbers", value.to_string()));
+        }
         let source = Tensor::from_slice(&values).view(&shape[..]);
         no_grad(|| target.shallow_clone().copy_(&source));
     }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use toml::Value;
+use toml::{Table, Value};
 
 use super::checkpoint;
 use crate::error::{Error, Result};
 use crate::io::config::read_toml;
 use crate::io::lock::Lock;
+use crate::io::message::message;
 use crate::io::{atomic, json};
 
 /// An experiment's folder.
@@ -24,12 +25,14 @@ pub struct Experiment {
 
 impl Experiment {
     /// Makes a new experiment, or opens one to go on with under `resume`; `config` is saved, or held against
-    /// what was saved. An option that was not known yet when the run began has its default there. Nobody else can train in
-    /// the folder until the experiment is dropped.
+    /// what was saved. An option that was not known yet when the run began has its default there. What does not change
+    /// the steps that are done (`FREE`) may be another, and is saved then. Nobody else can train in the folder until the
+    /// experiment is dropped.
     ///
     /// # Errors
-    /// [`Error::Format`] when another process trains there; [`Error::Option`] when there is a checkpoint and `resume` is false; [`Error::Key`] for the first
-    /// configuration value that differs; [`Error::Io`] naming the folder.
+    /// [`Error::Format`] when another process trains there; [`Error::Option`] when there is a checkpoint and `resume` is
+    /// false; [`Error::Key`] for the first configuration value that differs, and for fewer steps than are done;
+    /// [`Error::Io`] naming the folder.
     pub fn create<C>(path: &Path, config: &C, resume: bool) -> Result<Self>
     where
         C: Serialize + DeserializeOwned,
@@ -41,30 +44,43 @@ impl Experiment {
         };
         let conf = path.join("conf.toml");
         let table = |config: &C| {
-            toml::Table::try_from(config)
+            Table::try_from(config)
                 .map_err(|e| Error::format(&conf, "a configuration", e.to_string()))
         };
         let resolved = table(config)?;
-        let started = !checkpoint::steps(path)?.is_empty();
-        if started && !resume {
+        let Some(done) = checkpoint::steps(path)?.into_iter().max() else {
+            atomic::write(&conf, resolved.to_string())?;
+            return Ok(experiment);
+        };
+        if !resume {
             return Err(Error::option(
                 format!("--exp {}", path.display()),
                 "a new folder (or --resume to go on with this one)",
                 "one with checkpoints",
             ));
         }
-        if started {
-            let saved = Value::Table(table(&read_toml(&conf)?)?);
-            let new = Value::Table(resolved);
-            if let Some((key, expected, found)) = first_difference("", Some(&saved), Some(&new)) {
-                return Err(Error::key(
-                    &conf,
-                    key,
-                    format!("{expected} (as the checkpoint was trained)"),
-                    found,
-                ));
+        let saved = table(&read_toml(&conf)?)?;
+        let as_trained = |key, expected: String, found| {
+            let expected = format!("{expected} (as the checkpoint was trained)");
+            Err(Error::key(&conf, key, expected, found))
+        };
+        let [old, new] = [&saved, &resolved].map(|table| Value::Table(without_free(table)));
+        if let Some((key, expected, found)) = first_difference("", Some(&old), Some(&new)) {
+            return as_trained(key, expected, found);
+        }
+        let [old, new] = [&saved, &resolved].map(steps_of);
+        if let Some(new) = new.filter(|&new| Some(new) != old) {
+            if new < done {
+                let expected = format!("at least {done}, which are done");
+                return Err(Error::key(&conf, "train.steps", expected, new.to_string()));
             }
-        } else {
+            let old = old.map_or("none".into(), |old| old.to_string());
+            message(format_args!(
+                "unbraid: {}: {new} steps in all, {old} before: schedules over all steps follow the new number",
+                path.display()
+            ));
+        }
+        if saved != resolved {
             atomic::write(&conf, resolved.to_string())?;
         }
         Ok(experiment)
@@ -114,6 +130,17 @@ impl Experiment {
         ))
     }
 
+    /// The files that a model with the weights of checkpoint `name` depends on; with its front-end, where it is asked for.
+    ///
+    /// # Errors
+    /// As [`Experiment::checkpoint`].
+    pub fn model_files(&self, name: &str, front_end: bool) -> Result<Vec<PathBuf>> {
+        let mut files = vec![self.checkpoint(name)?.join("weights.safetensors")];
+        files.extend(["conf.toml", "inventory.json"].map(|name| self.path.join(name)));
+        files.extend(front_end.then(|| self.path.join("front_end.toml")));
+        Ok(files)
+    }
+
     /// The configuration as it was resolved.
     ///
     /// # Errors
@@ -151,6 +178,29 @@ impl Experiment {
     pub fn read_json<V: DeserializeOwned>(&self, name: &str) -> Result<V> {
         json::read(self.path.join(name), "what the trainer saved")
     }
+}
+
+/// Keys of `[train]` that may be others when a run goes on.
+const FREE: [&str; 6] = [
+    "steps",
+    "log_every",
+    "checkpoint_every",
+    "checkpoint_minutes",
+    "keep",
+    "threads",
+];
+
+fn without_free(config: &Table) -> Table {
+    let mut config = config.clone();
+    if let Some(Value::Table(train)) = config.get_mut("train") {
+        FREE.iter().for_each(|key| drop(train.remove(*key)));
+    }
+    config
+}
+
+fn steps_of(config: &Table) -> Option<u64> {
+    let steps = config.get("train")?.get("steps")?.as_integer()?;
+    u64::try_from(steps).ok()
 }
 
 /// The first key, in order, whose values differ: key path, saved value, new value.
@@ -192,19 +242,35 @@ mod tests {
 
     #[test]
     fn the_difference_is_shown() {
-        let config: toml::Table = toml::from_str("seed = 1\n[train]\nsteps = 100\n").unwrap();
+        let config: Table = toml::from_str("seed = 1\n[train]\nvalidate_every = 100\n").unwrap();
         let dir = begun(&config);
         let error = Experiment::create(dir.path(), &config, false).unwrap_err();
         assert!(error.to_string().contains("--resume"), "{error}");
         Experiment::create(dir.path(), &config, true).unwrap();
-        let other: toml::Table = toml::from_str("seed = 1\n[train]\nsteps = 200\n").unwrap();
+        let other: Table = toml::from_str("seed = 1\n[train]\nvalidate_every = 200\n").unwrap();
         let error = Experiment::create(dir.path(), &other, true)
             .unwrap_err()
             .to_string();
         assert!(
-            error.ends_with("train.steps: expected 100 (as the checkpoint was trained), found 200"),
+            error.ends_with(
+                "train.validate_every: expected 100 (as the checkpoint was trained), found 200"
+            ),
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_steps_that_are_done_do_not_hang_on_may_change() {
+        let of = |train: &str| -> Table { toml::from_str(&format!("[train]\n{train}")).unwrap() };
+        let dir = begun(&of("steps = 20\nkeep = 2"));
+        for other in ["steps = 30\nkeep = 5", "steps = 10\nthreads = 3"] {
+            Experiment::create(dir.path(), &of(other), true).unwrap();
+            let saved: Table = read_toml(dir.path().join("conf.toml")).unwrap();
+            assert_eq!(saved, of(other));
+        }
+        let error = Experiment::create(dir.path(), &of("steps = 9"), true).unwrap_err();
+        let told = "conf.toml: train.steps: expected at least 10, which are done, found 9";
+        assert!(error.to_string().ends_with(told), "{error}");
     }
 
     #[test]

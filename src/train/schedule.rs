@@ -2,7 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_within};
+
+/// Steps that may be asked for. More would take a lifetime.
+pub const MOST_STEPS: u64 = 1_000_000_000;
+/// Steps of one player that another may wait for.
+const MOST_TURNS: usize = 1000;
+
+/// Checks a number of steps.
+///
+/// # Errors
+/// [`Error::Option`] naming `key`.
+pub fn check_steps(key: impl Into<String>, steps: u64) -> Result<()> {
+    check_within(key, steps, 0..=MOST_STEPS)
+}
+
+/// Checks how many steps a player takes while another takes one.
+///
+/// # Errors
+/// [`Error::Option`] naming `key`.
+pub fn check_turns(key: impl Into<String>, turns: usize) -> Result<()> {
+    check_within(key, turns, 1..=MOST_TURNS)
+}
 
 /// Shape of a learning rate after its warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -63,15 +84,8 @@ impl Schedule {
     /// # Errors
     /// [`Error::Option`] naming the key.
     pub fn check(&self, name: &str) -> Result<()> {
-        if !(0.0..=1.0).contains(&self.final_ratio) {
-            let found = self.final_ratio.to_string();
-            return Err(Error::option(
-                format!("{name}.final_ratio"),
-                "0 to 1",
-                found,
-            ));
-        }
-        Ok(())
+        check_steps(format!("{name}.warmup_steps"), self.warmup_steps)?;
+        check_within(format!("{name}.final_ratio"), self.final_ratio, 0.0..=1.0)
     }
 }
 
@@ -113,7 +127,8 @@ impl Ramp {
             let found = self.weight.to_string();
             return Err(Error::option(format!("{name}.weight"), "0 or more", found));
         }
-        Ok(())
+        check_steps(format!("{name}.start"), self.start)?;
+        check_steps(format!("{name}.length"), self.length)
     }
 }
 

@@ -11,7 +11,8 @@ use super::Player;
 use super::checkpoint;
 use super::experiment::Experiment;
 use super::log::{Log, LogLine};
-use crate::error::{Error, Result};
+use super::schedule::MOST_STEPS;
+use crate::error::{Error, Result, check_within};
 use crate::io::interrupt::StopSignal;
 use crate::io::message::message;
 use crate::io::scratch;
@@ -28,6 +29,8 @@ pub struct TrainOptions {
     pub validate_every: u64,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
+    /// Minutes after which there is a checkpoint at the latest, for runs whose steps take long; 0 leaves it to the steps.
+    pub checkpoint_minutes: f64,
     /// Checkpoints kept beside `best`.
     pub keep: usize,
     /// The validation term whose lowest value makes `best`.
@@ -48,6 +51,7 @@ impl Default for TrainOptions {
             log_every: 50,
             validate_every: 500,
             checkpoint_every: 500,
+            checkpoint_minutes: 10.0,
             keep: 2,
             select: "loss".into(),
             select_after: 0,
@@ -63,20 +67,23 @@ impl TrainOptions {
     /// # Errors
     /// [`Error::Option`] naming the key.
     pub fn check(&self) -> Result<()> {
-        for (key, value) in [
-            ("steps", self.steps),
-            ("log_every", self.log_every),
-            ("checkpoint_every", self.checkpoint_every),
+        for (key, value, least) in [
+            ("steps", self.steps, 1),
+            ("log_every", self.log_every, 1),
+            ("validate_every", self.validate_every, 0),
+            ("checkpoint_every", self.checkpoint_every, 1),
+            ("select_after", self.select_after, 0),
+            ("undefeated_steps", self.undefeated_steps, 0),
         ] {
-            if value == 0 {
-                return Err(Error::option(format!("train.{key}"), "at least 1", "0"));
-            }
+            check_within(format!("train.{key}"), value, least..=MOST_STEPS)?;
         }
-        if self.threads < 0 {
-            let found = self.threads.to_string();
-            return Err(Error::option("train.threads", "0 or more", found));
-        }
-        Ok(())
+        check_within(
+            "train.checkpoint_minutes",
+            self.checkpoint_minutes,
+            0.0..=1e6,
+        )?;
+        check_within("train.keep", self.keep, 0..=1_000_000)?;
+        check_within("train.threads", self.threads, 0..=1024)
     }
 }
 
@@ -185,6 +192,7 @@ pub fn train<M: Method + ?Sized>(
         }
     }
     bar.finish_and_clear();
+    checkpoint::mend_links(experiment.path(), &run.state)?;
     if let Some(wanted) = method.waits_for() {
         let exp = experiment.path().display();
         message(format_args!(
@@ -201,6 +209,8 @@ struct Run<'a> {
     log: Log,
     state: checkpoint::State,
     began: Instant,
+    /// When the last checkpoint was written.
+    saved: Instant,
 }
 
 impl<'a> Run<'a> {
@@ -210,18 +220,28 @@ impl<'a> Run<'a> {
         options: &'a TrainOptions,
     ) -> Result<Self> {
         let mut state = checkpoint::State::default();
+        let threads = tch::get_num_threads().unsigned_abs();
         scratch::sweep(experiment.path());
         if let Some(folder) = checkpoint::newest(experiment.path())? {
             state = checkpoint::restore(&folder, &mut method.players())?;
+            checkpoint::mend_links(experiment.path(), &state)?;
             let exp = experiment.path().display();
             message(format_args!("going on from step {} of {exp}", state.step));
+            if let Some(before) = state.threads.filter(|&before| before != threads) {
+                message(format_args!(
+                    "unbraid: {exp}: {threads} threads, {before} before: weights will not be the same bit for bit as \
+                     those of a run that was not stopped (train.threads = {before} keeps them the same)"
+                ));
+            }
         }
+        state.threads = Some(threads);
         Ok(Self {
             experiment,
             options,
             log: Log::open(experiment.path(), state.step)?,
             state,
             began: Instant::now(),
+            saved: Instant::now(),
         })
     }
 
@@ -239,7 +259,7 @@ impl<'a> Run<'a> {
         let (log, validate, save) = (
             due(self.options.log_every),
             due(self.options.validate_every),
-            due(self.options.checkpoint_every),
+            due(self.options.checkpoint_every) || self.is_late(),
         );
         if log || save {
             let values = scalars.read();
@@ -257,6 +277,12 @@ impl<'a> Run<'a> {
             self.save(method)?;
         }
         Ok(())
+    }
+
+    /// Whether the last checkpoint is too long ago.
+    fn is_late(&self) -> bool {
+        let minutes = self.options.checkpoint_minutes;
+        minutes > 0.0 && self.saved.elapsed().as_secs_f64() >= 60.0 * minutes
     }
 
     fn refuse_non_finite(&self, split: &str, values: &BTreeMap<String, f64>) -> Result<()> {
@@ -301,13 +327,21 @@ impl<'a> Run<'a> {
             0 => None,
             _ => batches.valid().next(),
         };
-        match first {
-            None => Ok(()),
-            Some(batch) => {
-                let terms = no_grad(|| method.validate(&batch?))?;
-                self.selected(&terms.read()).map(|_| ())
-            }
+        let Some(batch) = first else {
+            return Ok(());
+        };
+        let TrainOptions {
+            select_after,
+            steps,
+            ..
+        } = *self.options;
+        if select_after > steps {
+            message(format_args!(
+                "unbraid: train.select_after: {select_after}, but there are {steps} steps: no checkpoint will be the best"
+            ));
         }
+        let terms = no_grad(|| method.validate(&batch?))?;
+        self.selected(&terms.read()).map(|_| ())
     }
 
     fn selected(&self, terms: &BTreeMap<String, f64>) -> Result<f64> {
@@ -353,7 +387,8 @@ impl<'a> Run<'a> {
         Ok(improved)
     }
 
-    fn save<M: Method + ?Sized>(&self, method: &mut M) -> Result<()> {
+    fn save<M: Method + ?Sized>(&mut self, method: &mut M) -> Result<()> {
+        self.saved = Instant::now();
         let path = self.experiment.path();
         self.refuse_broken_weights(method)?;
         checkpoint::save(path, &mut method.players(), self.state.clone())?;

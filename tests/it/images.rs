@@ -224,7 +224,7 @@ fn what_does_not_fit_is_told_in_one_line() {
             "infogan",
             &["data", "batch"],
             1.into(),
-            "data.batch: expected at least 2, found 1",
+            "data.batch: expected 2 to 65536, found 1",
         ),
         (
             "infogan",

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::support::killed::killed_at;
 use crate::support::training::{
     RESUME, Running, TRAIN, assert_same, configure, edit, newest_step, outcome, workplace,
 };
@@ -129,17 +130,17 @@ fn a_wrong_configuration_is_told_in_one_line() {
         (
             "steps = 60",
             "steps = 0",
-            "train.steps: expected at least 1, found 0",
+            "train.steps: expected 1 to 1000000000, found 0",
         ),
         (
             "log_every = 4",
             "log_every = 0",
-            "train.log_every: expected at least 1",
+            "train.log_every: expected 1 to",
         ),
         (
             "threads = 1",
             "threads = -2",
-            "train.threads: expected 0 or more, found -2",
+            "train.threads: expected 0 to 1024, found -2",
         ),
         (
             "lr = 0.003",
@@ -154,7 +155,7 @@ fn a_wrong_configuration_is_told_in_one_line() {
         (
             "critic_steps = 2",
             "critic_steps = 0",
-            "method.adversaries.0.critic_steps: expected at least 1",
+            "method.adversaries.0.critic_steps: expected 1 to 1000",
         ),
         (
             "weight = 0.3",
@@ -265,12 +266,27 @@ fn a_wrong_configuration_is_told_in_one_line() {
         (
             "utterances = 3 }",
             "utterances = 1 }",
-            "data.sampler.utterances: expected at least 2, found 1",
+            "data.sampler.utterances: expected 2 to 65536, found 1",
+        ),
+        (
+            "utterances = 3 }",
+            "utterances = 500 }",
+            "data.sampler.utterances: expected at most 16: speakers of train have 4 or less, found 500",
+        ),
+        (
+            "speakers = 2, utterances = 3",
+            "speakers = 1, utterances = 3",
+            "data.sampler.speakers: expected at least 2 with a speaker adversary, which learns nothing from one, found 1",
+        ),
+        (
+            "label_weight = 0.5",
+            "label_weight = 0.5\nperturb = { mask_bins = 21 }",
+            "method.perturb.mask_bins: expected at most 20, the bins of the features, found 21",
         ),
         (
             "kind = \"speakers\", speakers = 2, utterances = 3",
             "kind = \"frames\", frames = 0",
-            "data.sampler.frames: expected at least 1",
+            "data.sampler.frames: expected 1 to",
         ),
         (
             "kind = \"speakers\", speakers = 2, utterances = 3",
@@ -305,6 +321,180 @@ fn a_wrong_configuration_is_told_in_one_line() {
     fs::write(dir.path().join("file"), "").unwrap();
     let onto_file = ["train", "--conf", "conf.toml", "--exp", "file"];
     assert!(fail(dir.path(), &onto_file, b"").contains("file: "));
+}
+
+/// Going on beyond the planned end, and what else may be another.
+#[test]
+fn a_run_goes_on_beyond_its_end() {
+    let dir = workplace(&[("steps = 60", "steps = 8")]);
+    let exp = dir.path().join("exp");
+    succeed(dir.path(), &TRAIN);
+    let longer = [&RESUME[..], &["--steps", "12", "--set", "train.keep=5"]].concat();
+    let output = unbraid(dir.path(), &longer);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{told}");
+    assert!(
+        told.contains("unbraid: exp: 12 steps in all, 8 before: schedules over all steps follow the new number\n"),
+        "{told}"
+    );
+    assert_eq!(newest_step(&exp), Some(12));
+    // Its networks learn at a constant rate: the outcome is that of a run of 12 steps.
+    let whole = ["train", "--conf=conf.toml", "--exp=whole", "--steps=12"];
+    succeed(dir.path(), &whole);
+    let weights =
+        |exp: &str| fs::read(dir.path().join(exp).join("last/weights.safetensors")).unwrap();
+    assert!(weights("exp") == weights("whole"));
+    let shorter = [&RESUME[..], &["--steps", "9", "--set", "train.keep=5"]].concat();
+    let error = fail(dir.path(), &shorter, b"");
+    assert!(
+        error.ends_with("train.steps: expected at least 12, which are done, found 9"),
+        "{error}"
+    );
+}
+
+/// Its weights may differ in the last bit.
+#[test]
+fn another_number_of_threads_is_told() {
+    let dir = workplace(&[("steps = 60", "steps = 4")]);
+    succeed(dir.path(), &TRAIN);
+    let state = dir.path().join("exp/last/state.json");
+    edit(&state, "\"threads\": 1", "\"threads\": 7");
+    let output = unbraid(dir.path(), &[&RESUME[..], &["--steps=8"]].concat());
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("unbraid: exp: 1 threads, 7 before: weights will not be the same"),
+        "{told}"
+    );
+    let output = unbraid(dir.path(), &[&RESUME[..], &["--steps=8"]].concat());
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!told.contains("threads"), "{told}");
+}
+
+/// A checkpoint that the clock asks for changes nothing of what is learned.
+#[test]
+fn checkpoints_by_time_change_nothing() {
+    let dir = workplace(&[
+        ("steps = 60", "steps = 16"),
+        ("threads = 1", "threads = 1\nkeep = 50"),
+    ]);
+    let exp = dir.path().join("exp");
+    succeed(
+        dir.path(),
+        &[&TRAIN[..], &["--set", "train.checkpoint_minutes=0"]].concat(),
+    );
+    let expected = outcome(&exp);
+    let steps = || {
+        names(&exp)
+            .iter()
+            .filter(|name| name.starts_with("step_"))
+            .count()
+    };
+    assert_eq!(steps(), 4);
+    fs::remove_dir_all(&exp).unwrap();
+    succeed(
+        dir.path(),
+        &[&TRAIN[..], &["--set", "train.checkpoint_minutes=0.00001"]].concat(),
+    );
+    assert_eq!(steps(), 16);
+    assert_same(&outcome(&exp), &expected);
+}
+
+/// A kill may come between a checkpoint and its links.
+#[test]
+fn links_are_mended() {
+    let dir = workplace(&[("steps = 60", "steps = 10")]);
+    let exp = dir.path().join("exp");
+    succeed(dir.path(), &TRAIN);
+    let expected = outcome(&exp);
+    for gone in [&["last"][..], &["best"], &["last", "best"]] {
+        gone.iter()
+            .for_each(|name| fs::remove_file(exp.join(name)).unwrap());
+        succeed(dir.path(), &RESUME);
+        assert_same(&outcome(&exp), &expected);
+    }
+}
+
+/// Nor does one while an old one is removed leave half of it.
+#[test]
+fn no_kill_leaves_half_a_checkpoint() {
+    let dir = workplace(&[
+        ("steps = 60", "steps = 3"),
+        ("validate_every = 10", "validate_every = 0"),
+        ("checkpoint_every = 7", "checkpoint_every = 1"),
+        ("threads = 1", "threads = 1\nkeep = 1"),
+    ]);
+    let exp = dir.path().join("exp");
+    let weights = || fs::read(exp.join("last/weights.safetensors")).unwrap();
+    succeed(dir.path(), &TRAIN);
+    let expected = weights();
+    // Removing one takes more changes than are passed over.
+    for change in (0..).step_by(3) {
+        let _ = fs::remove_dir_all(&exp);
+        let killed = killed_at(dir.path(), &TRAIN, change);
+        if !exp.exists() {
+            continue;
+        }
+        let steps = names(&exp)
+            .into_iter()
+            .filter(|name| name.starts_with("step_"));
+        for step in steps {
+            let files = ["optimiser.safetensors", "state.json", "weights.safetensors"];
+            assert_eq!(names(&exp.join(&step)), files, "{step}, change {change}");
+        }
+        if !killed {
+            assert!(change > 30, "{change}");
+            break;
+        }
+        if change % 4 == 0 {
+            succeed(dir.path(), &RESUME);
+            assert!(weights() == expected, "change {change}");
+        }
+    }
+}
+
+#[test]
+fn what_less_comes_of_than_was_asked_for_is_told() {
+    let dir = workplace(&[
+        ("steps = 60", "steps = 2"),
+        ("threads = 1", "threads = 1\nselect_after = 9"),
+        ("utterances = 3 }", "utterances = 5 }"),
+    ]);
+    let text = dir.path().join("valid/text");
+    edit(&text, "s00-u000 ", "s00-u000 another ");
+    edit(
+        &dir.path().join("valid/utt2spk"),
+        "s03-u001 s03\n",
+        "s03-u001 s09\n",
+    );
+    let output = unbraid(dir.path(), &TRAIN);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{told}");
+    for line in [
+        "unbraid: train.select_after: 9, but there are 2 steps: no checkpoint will be the best",
+        "unbraid: data.sampler.utterances: 5, but no speaker of train has more than 4: batches hold some several times",
+        "unbraid: valid: 1 of 8 utterances have speakers that data.train lacks: terms of speakers leave them out",
+        "unbraid: valid: 1 of 8 utterances have texts that data.train lacks: terms of texts leave them out",
+    ] {
+        assert!(told.lines().any(|found| found == line), "{line}: {told}");
+    }
+}
+
+#[test]
+fn one_speaker_is_not_taken_apart() {
+    let dir = workplace(&[]);
+    let of_one = |text: &str| -> String {
+        let lines = text.lines().filter(|line| line.starts_with("s00-"));
+        lines.map(|line| format!("{line}\n")).collect()
+    };
+    for table in ["utt2spk", "text", "feats.scp"] {
+        let path = dir.path().join("train").join(table);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, of_one(&text)).unwrap();
+    }
+    let sampler = "data.sampler={kind='utterances',batch=3}";
+    let error = fail(dir.path(), &[&TRAIN[..], &["--set", sampler]].concat(), b"");
+    let told = "train: expected at least 2 speakers, for something to be kept apart, found 1";
+    assert!(error.ends_with(told), "{error}");
 }
 
 /// What breaks a folder, and what is said then.

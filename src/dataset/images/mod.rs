@@ -12,7 +12,7 @@ pub mod sprites;
 pub use augment::ImageAugment;
 pub use labelled::draw_labelled;
 pub use sampler::ImageSampler;
-pub use source::{ImageOptions, ImageSource};
+pub use source::{ImageOptions, ImageSource, MOST_SIDE};
 pub use sprites::Ground;
 
 use crate::error::{Error, Result};

@@ -16,7 +16,7 @@ use crate::io::png::read_png;
 /// All images of a corpus, at most: they lie in memory.
 const MOST_BYTES: usize = 1 << 32;
 /// Height and width that can be asked for, at most.
-const MOST_SIDE: usize = 4096;
+pub const MOST_SIDE: usize = 4096;
 
 /// Where images come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,8 +6,8 @@ use tch::nn::Path;
 
 use super::{Activation, channels_last};
 use crate::error::{Error, Result};
-use crate::nn::check_size;
 use crate::nn::layer::{BatchNorm, Conv2d};
+use crate::nn::{check_size, check_small};
 
 /// One convolution and what follows it: normalisation, nonlinearity, maximum over 2 by 2, dropout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,13 +67,13 @@ impl ConvLayer {
     /// # Errors
     /// [`Error::Option`] naming the key.
     pub fn check(&self, name: &str) -> Result<()> {
+        check_size(format!("{name}.channels"), self.channels, 1)?;
         for (key, value, least) in [
-            ("channels", self.channels, 1),
             ("kernel", self.kernel, 1),
             ("stride", self.stride, 1),
             ("padding", self.padding, 0),
         ] {
-            check_size(format!("{name}.{key}"), value, least)?;
+            check_small(format!("{name}.{key}"), value, least)?;
         }
         match (0.0..1.0).contains(&self.dropout) {
             true => Ok(()),
@@ -174,7 +174,7 @@ pub fn check_layers(name: &str, input: [i64; 3], layers: &[ConvLayer]) -> Result
         let [_, height, width] = output_shape(input, &layers[..=number]);
         if height < 1 || width < 1 {
             let expected = format!("layers that leave something of {input:?}");
-            let found = format!("{height} x {width} after layer {number}");
+            let found = format!("nothing after layer {number}");
             return Err(Error::option(name, expected, found));
         }
     }
