@@ -1,18 +1,15 @@
 //! `unbraid probe`: what fresh probes read from frozen strands.
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
-use anyhow::bail;
 use clap::Args;
 
 use super::progress;
-use super::result_files::ResultFiles;
 use crate::dataset::DataDir;
 use crate::eval::grouping::Grouping;
 use crate::eval::probe::{Family, ProbeData, ProbeOptions, ProbeResult, Target, probe};
-use crate::io::atomic::AtomicFile;
-use crate::io::message::output;
+use crate::io::atomic::{self, AtomicFile};
 use crate::nn::device::DeviceChoice;
 use crate::report::table::Table;
 
@@ -107,6 +104,7 @@ fn parse_strand(text: &str) -> Result<StrandFiles, String> {
 /// # Errors
 /// What the library says.
 pub fn run(args: ProbeArgs) -> anyhow::Result<()> {
+    atomic::try_prefix(args.out.as_deref())?;
     let mut options = ProbeOptions {
         seeds: args.seeds,
         epochs: args.epochs,
@@ -119,28 +117,26 @@ pub fn run(args: ProbeArgs) -> anyhow::Result<()> {
     if !args.families.is_empty() {
         options.families = args.families.clone();
     }
-    if options.seeds == 0 {
-        bail!("--seeds: expected at least 1, found 0");
-    }
+    options.check()?;
     // Opened first: a folder that is not there should not cost a training.
     let curve = args.curve.as_ref().map(AtomicFile::create).transpose()?;
     let results = probe_all(&args, &options)?;
     let (table, by) = (table(&results), by_table(&results));
     if let Some(out) = &args.out {
-        let files = ResultFiles::new(out, &results, &table)?;
-        let files = match args.by[..] {
-            [] => files,
-            _ => files.with("by.tsv", by.to_tsv()),
-        };
-        files.write()?;
+        let json = serde_json::to_string_pretty(&results)?;
+        atomic::write(with_extension(out, "json"), json + "\n")?;
+        atomic::write(with_extension(out, "tsv"), table.to_tsv())?;
+        if !args.by.is_empty() {
+            atomic::write(with_extension(out, "by.tsv"), by.to_tsv())?;
+        }
     }
     if let Some(mut curve) = curve {
         curve.write_all(curves(&results).to_tsv().as_bytes())?;
         curve.commit()?;
     }
-    output(format_args!("{table}"))?;
+    write!(io::stdout(), "{table}")?;
     if !args.by.is_empty() {
-        output(format_args!("\n{by}"))?;
+        write!(io::stdout(), "\n{by}")?;
     }
     Ok(())
 }
@@ -175,6 +171,10 @@ fn probe_all(args: &ProbeArgs, options: &ProbeOptions) -> anyhow::Result<Vec<Pro
     }
     bar.finish_and_clear();
     Ok(results)
+}
+
+fn with_extension(prefix: &Path, extension: &str) -> PathBuf {
+    PathBuf::from(format!("{}.{extension}", prefix.display()))
 }
 
 /// Strings of phones are no classes, and have no bits.

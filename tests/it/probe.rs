@@ -446,7 +446,11 @@ fn what_is_wrong_is_told_in_one_line() {
         ),
         (
             &["train", "test", one, &good, "--seeds", "0"],
-            "--seeds: expected at least 1, found 0",
+            "seeds: expected 1 to 1000, found 0",
+        ),
+        (
+            &["train", "test", one, &good, "--seeds=18446744073709551615"],
+            "seeds: expected 1 to 1000, found 18446744073709551615",
         ),
         (
             &[
@@ -462,6 +466,12 @@ fn what_is_wrong_is_told_in_one_line() {
         let error = given(args);
         assert!(error.contains(expected), "{error}");
     }
+    let nowhere = ["probe", "none", "none", one, &good, "--out=no/such"];
+    let error = fail(at, &nowhere, b"");
+    assert!(
+        error.ends_with("no/such.json: No such file or directory (os error 2)"),
+        "{error}"
+    );
     fs::write(at.join("train/ali.scp"), "").unwrap();
     let error = given(&["train", "test", "--target=frames", &good]);
     assert!(error.contains("train/ali.scp: s00-u000"), "{error}");

@@ -17,9 +17,10 @@ use super::grouping::Grouping;
 use super::interval::{bootstrap, weighted_mean};
 use crate::dataset::batch::SpeechBatch;
 use crate::dataset::labels::{Labels, NO_LABEL};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_within};
 use crate::nn::classifier::Answer;
 use crate::nn::device::DeviceChoice;
+use crate::train::schedule::MOST_STEPS;
 use task::{Heard, Task};
 
 /// What a probe reads.
@@ -116,6 +117,21 @@ impl Default for ProbeOptions {
             curve: false,
             device: DeviceChoice::default(),
         }
+    }
+}
+
+impl ProbeOptions {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self) -> Result<()> {
+        check_within("seeds", self.seeds, 1..=1000)?;
+        check_within("epochs", self.epochs, 1..=1_000_000)?;
+        check_within("min_steps", self.min_steps, 0..=MOST_STEPS)?;
+        check_within("batch", self.batch, 1..=1 << 16)?;
+        check_within("crop_frames", self.crop_frames, 0..=1 << 24)?;
+        check_within("dev_share", self.dev_share, 0.0..=1.0)
     }
 }
 
@@ -228,6 +244,7 @@ pub fn probe(
     options: &ProbeOptions,
     mut progress: impl FnMut(&ProbeRun),
 ) -> Result<ProbeResult> {
+    options.check()?;
     let task = Task::open(target, data, options)?;
     let mut runs = Vec::new();
     let mut tests: Vec<(Family, Vec<Heard>)> = Vec::new();
