@@ -1,11 +1,13 @@
 //! `unbraid convert`: one recording's words with another's voice, to hear.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::bail;
 use clap::Args;
 
 use super::resynthesis::ResynthesisArgs;
 use crate::eval::convert::Converter;
+use crate::io::atomic;
 use crate::io::audio::{AudioOptions, read_audio, write_wav};
 use crate::io::kaldi::TableWriter;
 use crate::nn::device::DeviceChoice;
@@ -50,19 +52,23 @@ pub struct ConvertArgs {
 /// # Errors
 /// What the library says.
 pub fn run(args: ConvertArgs) -> anyhow::Result<()> {
+    if let Some(out) = &args.out {
+        check_name(out)?;
+        atomic::try_place(out)?;
+    }
+    let writer = args.feats.as_deref().map(TableWriter::create).transpose()?;
     let device = args.device.resolve()?;
     let experiment = Experiment::open(&args.exp)?;
     let converter = Converter::open(&experiment, &args.checkpoint, device)?;
-    let feats_of = |path| converter.feats(&read_audio(path, &AudioOptions::default())?);
-    let (source, voice) = (feats_of(&args.source)?, feats_of(&args.voice)?);
-    let feats = converter.convert(&source, &voice)?;
-    if let Some(target) = &args.feats {
+    let read = |path| converter.at_rate(&read_audio(path, &AudioOptions::default())?);
+    let (source, voice) = (read(&args.source)?, read(&args.voice)?);
+    let feats = converter.convert(&converter.feats(&source)?, &converter.feats(&voice)?)?;
+    if let Some(mut writer) = writer {
         let name = |path: &PathBuf| {
             path.file_stem()
                 .map(|name| name.to_string_lossy().into_owned())
         };
         let key = [&args.source, &args.voice].map(|path| name(path).unwrap_or_default());
-        let mut writer = TableWriter::create(target)?;
         writer.write(&key.join("-"), &feats)?;
         writer.finish()?;
     }
@@ -70,7 +76,18 @@ pub fn run(args: ConvertArgs) -> anyhow::Result<()> {
         let waveform = args
             .resynthesis
             .waveform(converter.front_end(), feats.view())?;
-        write_wav(out, &waveform)?;
+        write_wav(out, &converter.fitted(waveform, &source))?;
     }
     Ok(())
+}
+
+/// Refuses a name that asks for another format than the one that is written.
+fn check_name(out: &Path) -> anyhow::Result<()> {
+    match out.extension() {
+        Some(extension) if !extension.eq_ignore_ascii_case("wav") => bail!(
+            "--out: expected a name that ends in .wav, found {}",
+            out.display()
+        ),
+        _ => Ok(()),
+    }
 }

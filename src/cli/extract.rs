@@ -120,9 +120,10 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
         pool: args.pool,
     };
     let route = Route {
-        checkpoint: &encoder.path,
+        model: &encoder.files,
         source: &args.source,
         target: &args.target,
+        resample_hz: args.resample,
         speeds: &args.speeds,
         speakers: speakers.as_ref(),
         resume: args.resume,
@@ -148,8 +149,8 @@ struct Encoder {
     model: Box<dyn Strands>,
     view: FeatureView,
     strand: Strand,
-    /// Checkpoint or module.
-    path: PathBuf,
+    /// Files that make it.
+    files: Vec<PathBuf>,
     /// How audio becomes what the model reads, under --wav.
     audio: Option<Audio>,
 }
@@ -177,7 +178,7 @@ impl Encoder {
                     model,
                     view: settled.view,
                     strand,
-                    path: experiment.checkpoint(&args.checkpoint)?,
+                    files: experiment.model_files(&args.checkpoint, args.wav)?,
                     audio: match audio {
                         None => None,
                         Some(options) => Some(Audio::FrontEnd(FrontEnd::new(options)?)),
@@ -205,7 +206,7 @@ impl Encoder {
             view: module.view(),
             strand: module.metadata().strand,
             model: Box::new(module),
-            path,
+            files: vec![path],
             audio,
         })
     }
@@ -277,7 +278,7 @@ fn read_audio(
 }
 
 /// Says what failed.
-fn tell(result: Extracted, mut failures: Failures, source: &str) -> anyhow::Result<()> {
+pub(super) fn tell(result: Extracted, mut failures: Failures, source: &str) -> anyhow::Result<()> {
     failures.extend(&result.failed, source);
     let total = failures.count() + result.written;
     failures.into_result(total, "utterances")?;

@@ -37,7 +37,6 @@ mod plot;
 mod probe;
 mod progress;
 mod report;
-mod result_files;
 mod results;
 mod resynthesis;
 mod sample;

@@ -9,7 +9,6 @@ use clap_mangen::Man;
 
 use crate::error::Error;
 use crate::io::atomic;
-use crate::io::message::STDOUT;
 
 /// Print completions for a shell.
 #[derive(Debug, Args)]
@@ -41,8 +40,7 @@ pub struct ManArgs {
 pub fn completions(args: &CompletionsArgs, mut command: Command) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "unbraid", &mut script);
-    io::Write::write_all(&mut io::stdout(), &script).map_err(Error::io(STDOUT))?;
-    Ok(())
+    Ok(io::Write::write_all(&mut io::stdout(), &script)?)
 }
 
 /// Writes the pages of `command` and of all below it.

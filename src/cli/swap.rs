@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::extract::tell;
+use super::failures::Failures;
 use crate::eval::swap::{SwapOptions, swap};
 use crate::method::speech::load;
 use crate::nn::device::DeviceChoice;
@@ -52,7 +54,7 @@ pub fn run(args: SwapArgs) -> anyhow::Result<()> {
         voices: args.voices,
         seed: args.seed,
     };
-    swap(
+    let result = swap(
         model.as_ref(),
         &settled.view,
         device,
@@ -60,5 +62,9 @@ pub fn run(args: SwapArgs) -> anyhow::Result<()> {
         &args.out,
         options,
     )?;
-    Ok(())
+    tell(
+        result,
+        Failures::default(),
+        &args.data.display().to_string(),
+    )
 }

@@ -4,6 +4,7 @@
 use ndarray::Array2;
 use tch::Device;
 
+use super::extract::check_finite;
 use super::swap::lend;
 use crate::dataset::view::FeatureView;
 use crate::error::Result;
@@ -13,6 +14,9 @@ use crate::method::speech::load;
 use crate::signal::resample::resample;
 use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
+
+/// The largest sample of 16 bits.
+const FULL_SCALE: f64 = 32767.0 / 32768.0;
 
 /// A trained experiment that converts.
 #[derive(Debug)]
@@ -57,24 +61,39 @@ impl Converter {
         })
     }
 
-    /// Features of a sound, `[frames, bins]`.
+    /// Features `[frames, bins]` of a sound at the front-end's sample rate.
     ///
     /// # Errors
-    /// As [`resample`] and [`FrontEnd::compute`].
+    /// As [`FrontEnd::compute`].
     pub fn feats(&self, waveform: &Waveform) -> Result<Array2<f32>> {
-        let rate = self.front_end.sample_rate_hz() as u32;
-        let samples = resample(&waveform.samples, waveform.sample_rate_hz, rate)?;
-        self.front_end.compute(&samples)
+        self.front_end.compute(&waveform.samples)
+    }
+
+    /// `made` as long as `source` to the sample and as loud, as far as full scale allows. Both are at the front-end's rate;
+    /// frames need not fill a sound, and the features are not all of its loudness.
+    pub fn fitted(&self, mut made: Waveform, source: &Waveform) -> Waveform {
+        made.samples.resize(source.samples.len(), 0.0);
+        let power = |samples: &[f32]| samples.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
+        let (own, wanted) = (power(&made.samples), power(&source.samples));
+        let peak = made.samples.iter().fold(0f32, |most, x| most.max(x.abs()));
+        if own > 0.0 {
+            let gain = (wanted / own).sqrt().min(FULL_SCALE / f64::from(peak));
+            (made.samples.iter_mut())
+                .for_each(|sample| *sample = (f64::from(*sample) * gain) as f32);
+        }
+        made
     }
 
     /// The words of `source` with the voice of `voice`, features `[frames, bins]` both, brought back to the loudness and
     /// length of `source`.
     ///
     /// # Errors
-    /// As [`lend`].
+    /// As [`lend`]; [`crate::Error::Key`] for features that are not finite.
     pub fn convert(&self, source: &Array2<f32>, voice: &Array2<f32>) -> Result<Array2<f32>> {
         let seen = [source, voice].map(|feats| self.view.apply(feats.clone()));
         let lent = lend(self.model.as_ref(), self.device, &seen[0], &seen[1])?;
-        Ok(self.view.restore(lent, source))
+        let feats = self.view.restore(lent, source);
+        check_finite("SOURCE", &feats)?;
+        Ok(feats)
     }
 }

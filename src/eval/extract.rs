@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use clap::ValueEnum;
 use ndarray::{Array1, Array2, Axis, concatenate};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor, no_grad};
 
+use super::origin::Origin;
 use crate::dataset::sampler::pack_by_length;
 use crate::dataset::view::FeatureView;
 use crate::error::{Error, Result};
@@ -70,6 +70,9 @@ pub struct Extraction<'a> {
 /// An utterance, and its features `[frames, bins]` for each time that it was read: once, or at several speeds.
 pub type Readings = (String, Vec<Array2<f32>>);
 
+/// An utterance and what was taken out of it; a vector is a matrix of one row.
+type Taken = (String, Array2<f32>);
+
 /// An extraction under way.
 pub struct Session<'a> {
     extraction: Extraction<'a>,
@@ -119,7 +122,16 @@ impl Session<'_> {
             return Ok(());
         }
         self.held = 0;
-        let strands = self.extraction.extract(std::mem::take(&mut self.window))?;
+        let mut strands = Vec::new();
+        for found in self.extraction.extract(std::mem::take(&mut self.window))? {
+            match found {
+                Ok(strand) => strands.push(strand),
+                Err(error) => self.failed.push(error),
+            }
+        }
+        if strands.is_empty() {
+            return Ok(());
+        }
         let added = self.parts.add(&strands);
         if added.is_err() && self.parts.count == 0 {
             self.parts.remove();
@@ -152,51 +164,6 @@ pub struct Extracted {
     pub written: usize,
     /// One for every utterance that failed.
     pub failed: Vec<Error>,
-}
-
-/// Names the extraction whose parts lie in a folder.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Origin {
-    checkpoint: PathBuf,
-    /// Size of the checkpoint where it is a file, and when it was changed: a module may be written anew.
-    written: Option<(u64, SystemTime)>,
-    source: String,
-    /// Size of the file that the source names, where it names one, and when it was changed: a list written anew tells
-    /// of features made anew.
-    changed: Option<(u64, SystemTime)>,
-    strand: Strand,
-    pool: Pool,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    speeds: Vec<f64>,
-}
-
-/// What is said of parts whose note differs from that of the extraction that wants to go on with them.
-fn other_origin(folder: &Path, own: &str, found: &str) -> Error {
-    let read = |text| serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
-    let (own, found) = (read(own), read(found));
-    let mut keys = own.as_object().into_iter().flat_map(|own| own.keys());
-    match keys
-        .find(|key| own[*key] != found[*key])
-        .map(String::as_str)
-    {
-        Some("written") => Error::format(folder, "parts by the model as it is", "by an older one"),
-        Some("changed") => Error::format(folder, "parts of the list as it is", "of an older one"),
-        Some(key) => {
-            let expected = format!("parts with the {key} {}", own[key]);
-            Error::format(folder, expected, found[key].to_string())
-        }
-        None => Error::format(folder, "parts of this extraction", "those of another"),
-    }
-}
-
-fn changed(source: &str) -> Option<(u64, SystemTime)> {
-    let (_, file) = source.split_once(':')?;
-    written(Path::new(file))
-}
-
-fn written(file: &Path) -> Option<(u64, SystemTime)> {
-    let meta = std::fs::metadata(file).ok().filter(|meta| meta.is_file())?;
-    Some((meta.len(), meta.modified().ok()?))
 }
 
 /// Speakers by utterance, and the file that says so.
@@ -233,12 +200,14 @@ impl Speakers {
 /// From where to where.
 #[derive(Debug, Clone, Copy)]
 pub struct Route<'a> {
-    /// The checkpoint's folder or the module's file, which names the extraction.
-    pub checkpoint: &'a Path,
+    /// The files that the model is made of, which name the extraction: its weights and what stands beside them, or a module.
+    pub model: &'a [PathBuf],
     /// The read specifier, likewise.
     pub source: &'a str,
     /// The write specifier.
     pub target: &'a str,
+    /// The sample rate that audio is brought to, likewise.
+    pub resample_hz: Option<u32>,
     /// The speeds that each utterance is read at, likewise; none: once, as it is.
     pub speeds: &'a [f64],
     /// `utt2spk`, for means by speaker.
@@ -254,9 +223,10 @@ impl<'a> Extraction<'a> {
     /// at the end.
     ///
     /// # Errors
-    /// [`Error::Option`] for a wrong specifier; [`Error::Format`] when the parts are of another extraction.
+    /// [`Error::Option`] for a wrong specifier; [`Error::Key`] when the parts are of another extraction; what reading the
+    /// model's files says.
     pub fn start(self, route: Route<'a>) -> Result<Session<'a>> {
-        let parts = Parts::open(&self.origin(&route), &route)?;
+        let parts = Parts::open(&Origin::of(&self, &route)?, &route)?;
         Ok(Session {
             done: parts.keys()?,
             extraction: self,
@@ -268,23 +238,8 @@ impl<'a> Extraction<'a> {
         })
     }
 
-    fn origin(&self, route: &Route) -> Origin {
-        Origin {
-            checkpoint: route
-                .checkpoint
-                .canonicalize()
-                .unwrap_or_else(|_| route.checkpoint.to_path_buf()),
-            written: written(route.checkpoint),
-            source: route.source.to_string(),
-            changed: changed(route.source),
-            strand: self.strand,
-            pool: self.pool,
-            speeds: route.speeds.to_vec(),
-        }
-    }
-
-    /// The strand of every utterance of a window, in its order; a vector is a matrix of one row.
-    fn extract(&self, window: Vec<Readings>) -> Result<Vec<(String, Array2<f32>)>> {
+    /// The strand of every utterance of a window, in its order, or what is wrong with it.
+    fn extract(&self, window: Vec<Readings>) -> Result<Vec<Result<Taken>>> {
         let (keys, counts): (Vec<String>, Vec<usize>) = window
             .iter()
             .map(|(key, readings)| (key.clone(), readings.len()))
@@ -306,14 +261,13 @@ impl<'a> Extraction<'a> {
             }
         }
         let mut strands = strands.into_iter();
-        keys.into_iter()
-            .zip(counts)
-            .map(|(key, count)| {
-                let own = strands.by_ref().take(count).collect();
-                let joined = side_by_side(&key, own)?;
-                Ok((key, joined))
-            })
-            .collect()
+        let joined = keys.into_iter().zip(counts).map(|(key, count)| {
+            let own = strands.by_ref().take(count).collect();
+            let joined = side_by_side(&key, own)?;
+            check_finite(&key, &joined)?;
+            Ok((key, joined))
+        });
+        Ok(joined.collect())
     }
 
     fn forward(&self, batch: &[&Array2<f32>]) -> Result<Vec<Array2<f32>>> {
@@ -472,10 +426,7 @@ impl Parts {
         let note = folder.join("origin.json");
         let json = serde_json::to_string(origin).unwrap_or_default();
         match std::fs::read_to_string(&note) {
-            Ok(found) if found != json => {
-                return Err(other_origin(&folder, &json, &found));
-            }
-            Ok(_) => {}
+            Ok(found) => origin.check(&folder, &found)?,
             Err(_) => atomic::write(&note, json)?,
         }
         let mut parts = Self {
@@ -494,7 +445,7 @@ impl Parts {
         self.folder.join(format!("{index:06}.ark"))
     }
 
-    fn add(&mut self, strands: &[(String, Array2<f32>)]) -> Result<()> {
+    fn add(&mut self, strands: &[Taken]) -> Result<()> {
         let mut writer = TableWriter::<Array2<f32>>::create(&format!(
             "ark:{}",
             self.name(self.count).display()
@@ -507,10 +458,10 @@ impl Parts {
         Ok(())
     }
 
-    fn entries(&self) -> impl Iterator<Item = Result<(String, Array2<f32>)>> {
+    fn entries(&self) -> impl Iterator<Item = Result<Taken>> {
         let names: Vec<PathBuf> = (0..self.count).map(|index| self.name(index)).collect();
         names.into_iter().flat_map(|name| {
-            let entries: Box<dyn Iterator<Item = Result<(String, Array2<f32>)>>> =
+            let entries: Box<dyn Iterator<Item = Result<Taken>>> =
                 match TableReader::open(&format!("ark:{}", name.display())) {
                     Ok(reader) => Box::new(reader),
                     Err(error) => Box::new(std::iter::once(Err(error))),
@@ -544,6 +495,20 @@ pub(super) fn accept(key: &str, feats: &Array2<f32>, bins: usize) -> Result<()> 
     }
     match feats.iter().find(|value| !value.is_finite()) {
         Some(value) => refuse("finite features".into(), value.to_string()),
+        None => Ok(()),
+    }
+}
+
+/// Refuses what a network has made of utterance `key` where it is not finite, as of features beyond all measure.
+///
+/// # Errors
+/// [`Error::Key`] naming the utterance.
+pub fn check_finite(key: &str, made: &Array2<f32>) -> Result<()> {
+    match made.iter().find(|value| !value.is_finite()) {
+        Some(value) => {
+            let expected = "features of which the model makes finite numbers";
+            Err(Error::key("features", key, expected, value.to_string()))
+        }
         None => Ok(()),
     }
 }

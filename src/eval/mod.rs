@@ -12,6 +12,7 @@ pub mod images;
 pub mod interval;
 pub mod map;
 pub mod module;
+mod origin;
 pub mod probe;
 pub mod stream;
 pub mod swap;

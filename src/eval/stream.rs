@@ -3,7 +3,7 @@
 use ndarray::Array2;
 use tch::{Device, no_grad};
 
-use super::extract::{pad, rows};
+use super::extract::{check_finite, pad, rows};
 use crate::dataset::view::FeatureView;
 use crate::error::{Error, Result};
 use crate::method::Strands;
@@ -77,7 +77,7 @@ impl<'a> CodeStream<'a> {
     pub fn accept(&mut self, samples: &[f32]) -> Result<Array2<f32>> {
         let feats = self.frames.accept(samples)?;
         self.samples += samples.len();
-        Ok(self.encode(feats))
+        self.encode(feats)
     }
 
     /// Ends the sound; the codes that waited for that.
@@ -88,7 +88,7 @@ impl<'a> CodeStream<'a> {
         self.front_end.check_length(self.samples)?;
         let ended = std::mem::replace(&mut self.frames, self.front_end.stream());
         let feats = ended.finish()?;
-        Ok(self.encode(feats))
+        self.encode(feats)
     }
 
     /// Seconds from one code to the next. Code `i` stands for the frames from `i` times that on.
@@ -109,14 +109,16 @@ impl<'a> CodeStream<'a> {
         self.codes.grows()
     }
 
-    fn encode(&mut self, feats: Array2<f32>) -> Array2<f32> {
+    fn encode(&mut self, feats: Array2<f32>) -> Result<Array2<f32>> {
         let frames = feats.nrows() as i64;
         let seen = self.view.apply(feats);
-        no_grad(|| {
+        let codes = no_grad(|| {
             let seen = pad(&[&seen], frames).to(self.device);
             let codes = self.codes.push(&seen);
             let count = codes.size()[2];
             rows(&codes, &[count]).remove(0)
-        })
+        });
+        check_finite("the stream", &codes)?;
+        Ok(codes)
     }
 }

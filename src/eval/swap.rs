@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Tensor, no_grad};
 
-use super::extract::{pad, rows};
+use super::extract::{Extracted, check_finite, pad, rows};
 use crate::dataset::DataDir;
 use crate::dataset::view::FeatureView;
 use crate::error::{Error, Result};
@@ -39,7 +39,7 @@ struct Pair {
 /// `out`: `feats.scp` (features as the networks see them), `utt2spk` with the lent voice, `utt2src` with the
 /// voice that spoke, `text` where `data` has one. Utterances are named `VOICE-UTTERANCE`.
 ///
-/// Returns how many it wrote.
+/// What a network makes no finite numbers of is told in [`Extracted::failed`] and left out.
 ///
 /// # Errors
 /// What data and disk say; [`Error::Format`] for a directory with a single speaker.
@@ -50,7 +50,7 @@ pub fn swap(
     data: &Path,
     out: &Path,
     options: SwapOptions,
-) -> Result<usize> {
+) -> Result<Extracted> {
     let dir = DataDir::open(data)?;
     if dir.speakers().len() < 2 {
         return Err(Error::format(
@@ -83,13 +83,23 @@ pub fn swap(
         name("feats.ark"),
         name("feats.scp")
     ))?;
-    for pair in &pairs {
+    let (mut written, mut failed) = (Vec::new(), Vec::new());
+    for pair in pairs {
         let decoded = lend(model, device, &read(pair.source)?, &read(pair.voice)?)?;
-        writer.write(&key(&dir, pair), &decoded)?;
+        match check_finite(&key(&dir, &pair), &decoded) {
+            Err(error) => failed.push(error),
+            Ok(()) => {
+                writer.write(&key(&dir, &pair), &decoded)?;
+                written.push(pair);
+            }
+        }
     }
     writer.finish()?;
-    write_lists(&dir, &pairs, out)?;
-    Ok(pairs.len())
+    write_lists(&dir, &written, out)?;
+    Ok(Extracted {
+        written: written.len(),
+        failed,
+    })
 }
 
 /// The words of `source` with the voice of `voice`, features as the networks see them, `[frames, bins]`.

@@ -31,16 +31,16 @@ fn words_with_a_lent_voice_are_a_recording_of_the_same_length() {
     let both = args(&["--out=lent.wav", "--feats=ark,scp:lent.ark,lent.scp"]);
     let both = [&both[..], &[&audio[0], &audio[3]]].concat();
     succeed(dir.path(), &both);
-    let length = |path: &Path| {
-        read_audio(path, &AudioOptions::default())
-            .unwrap()
-            .duration_s()
+    let samples = |path: &Path| {
+        let waveform = read_audio(path, &AudioOptions::default()).unwrap();
+        waveform.samples
     };
-    let (own, lent) = (
-        length(Path::new(&audio[0])),
-        length(&dir.path().join("lent.wav")),
-    );
-    assert!(lent <= own && own - lent < 0.02, "{own} {lent}");
+    let own = samples(Path::new(&audio[0]));
+    let lent = samples(&dir.path().join("lent.wav"));
+    assert_eq!(lent.len(), own.len());
+    let power = |samples: &[f32]| samples.iter().map(|x| x * x).sum::<f32>();
+    let louder = power(&lent) / power(&own);
+    assert!((louder - 1.0).abs() < 0.01, "{louder}");
     assert_eq!(
         std::fs::read_to_string(dir.path().join("lent.scp"))
             .unwrap()
@@ -49,6 +49,12 @@ fn words_with_a_lent_voice_are_a_recording_of_the_same_length() {
         1
     );
 
+    let other = [&args(&["--out=x.mp3"])[..], &[&audio[0], &audio[3]]].concat();
+    let error = fail(dir.path(), &other, b"");
+    assert!(
+        error.ends_with("--out: expected a name that ends in .wav, found x.mp3"),
+        "{error}"
+    );
     put(&dir.path().join("text.wav"), "no audio");
     let broken = [&args(&["--out=x.wav"])[..], &["text.wav", &audio[0]]].concat();
     assert!(fail(dir.path(), &broken, b"").starts_with("unbraid: text.wav: "));

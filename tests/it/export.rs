@@ -295,6 +295,15 @@ fn a_module_that_is_none_of_ours_is_told_in_one_line() {
         Some(told.to_string())
     };
     altered(&plain, &at.join("dumb.pt"), dumb);
+    altered(
+        &plain,
+        &at.join("wide.pt"),
+        swapped("\"bins\": 40", "\"bins\": 4000000000000"),
+    );
+    let mut flipped = bytes.clone();
+    let place = bytes.len() / 2;
+    flipped[place] ^= 1;
+    fs::write(at.join("flipped.pt"), flipped).unwrap();
     let before = names(at);
     for (args, expected) in [
         (&["none.pt", FEATS][..], "none.pt: No such file"),
@@ -321,6 +330,14 @@ fn a_module_that_is_none_of_ours_is_told_in_one_line() {
         (
             &["dim.pt", FEATS],
             "dim.pt: expected 3 dimensions, the last 5, found [1, ",
+        ),
+        (
+            &["wide.pt", FEATS],
+            "wide.pt: unbraid.json: expected sizes of a module, found bins: expected 1 to 65536, found 4000000000000",
+        ),
+        (
+            &["flipped.pt", FEATS],
+            "found other bytes, by their checksum",
         ),
         (
             &["dumb.pt", "--wav", WAVS],
@@ -363,6 +380,22 @@ fn a_module_that_is_none_of_ours_is_told_in_one_line() {
     ];
     let error = String::from_utf8(unbraid(at, &args).stderr).unwrap();
     assert!(error.contains("cannot be used with"), "{error}");
+}
+
+/// libtorch ends the process where it cannot write: nothing of it goes to a disk.
+#[test]
+fn a_module_needs_no_room_but_its_own() {
+    let dir = trained();
+    let output = Command::new(env!("CARGO_BIN_EXE_unbraid"))
+        .env("OMP_NUM_THREADS", "1")
+        .env("TMPDIR", "/proc/none")
+        .args(["export", "--exp=exp", "--strand=phonetic", "z.pt"])
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    extract::<Array2<f32>>(dir.path(), &["--module=z.pt", FEATS]);
 }
 
 #[test]

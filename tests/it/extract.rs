@@ -200,21 +200,32 @@ fn killed_it_is_taken_up_and_ends_the_same() {
         "features",
         &["scp:many.scp", "ark,scp:z.ark,z.scp", "--resume"],
     );
-    assert!(other.contains("z.ark.parts: expected "), "{other}");
-    assert!(
-        other.contains("\"features\"") && other.contains("\"phonetic\""),
-        "{other}"
-    );
-    // A list written anew may tell of other features.
-    let list = fs::File::options()
+    let expected = "z.ark.parts: strand: expected parts of \"features\" (without --resume they are made anew), found \"phonetic\"";
+    assert!(other.ends_with(expected), "{other}");
+    // Features made anew under the same list.
+    let archive = fs::File::options()
         .append(true)
-        .open(at.join("many.scp"))
+        .open(at.join("train/feats.ark"))
         .unwrap();
-    let changed = list.metadata().unwrap().modified().unwrap();
-    list.set_modified(changed + Duration::from_secs(1)).unwrap();
+    let changed = archive.metadata().unwrap().modified().unwrap();
+    archive
+        .set_modified(changed + Duration::from_secs(1))
+        .unwrap();
     let anew = fail(at, &args, b"");
-    assert!(anew.contains("z.ark.parts: expected "), "{anew}");
-    list.set_modified(changed).unwrap();
+    assert!(anew.contains("z.ark.parts: inputs: expected "), "{anew}");
+    archive.set_modified(changed).unwrap();
+    // A model trained anew in the same folder.
+    let seed = ["train", "--conf=conf.toml", "--exp=other", "--seed=9"];
+    succeed(at, &seed);
+    let weights = at.join("exp/last/weights.safetensors");
+    let own = fs::read(&weights).unwrap();
+    fs::copy(at.join("other/last/weights.safetensors"), &weights).unwrap();
+    let trained = fail(at, &args, b"");
+    assert!(
+        trained.contains("z.ark.parts: model: expected "),
+        "{trained}"
+    );
+    fs::write(&weights, own).unwrap();
     succeed(at, &args);
     assert_eq!(
         fs::read(at.join("z.ark")).unwrap(),
@@ -246,6 +257,118 @@ fn an_utterance_that_fails_is_told_and_the_rest_goes_on() {
     assert_eq!(error.lines().count(), 4, "{error}");
     let codes = read::<Array2<f32>>(at, "z.ark");
     assert_eq!(codes.keys().collect::<Vec<_>>(), ["b-good"]);
+}
+
+/// Features beyond all measure, of which networks make NaN.
+#[test]
+fn what_networks_make_no_numbers_of_is_not_written() {
+    let dir = trained();
+    let at = dir.path();
+    let huge = format!("[ {} ]\n", ("3e38 -3e38 ".repeat(10) + "\n").repeat(5));
+    let both = format!("a-huge {huge}{}", text_archive("b-good", 5, 20));
+    fs::write(at.join("in.txt"), both).unwrap();
+    for strand in ["phonetic", "speaker", "reconstruction"] {
+        let args = extract(strand, &["ark:in.txt", "ark:z"]);
+        let output = unbraid(at, &args.iter().map(String::as_str).collect::<Vec<_>>());
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{strand} {error}");
+        let told = "a-huge: expected features of which the model makes finite numbers, found NaN";
+        assert!(error.contains(told), "{error}");
+        assert!(
+            error.contains("unbraid: 1 of 2 utterances failed"),
+            "{error}"
+        );
+        let written = fs::read(at.join("z")).unwrap();
+        assert!(written.starts_with(b"b-good "));
+    }
+    fs::write(at.join("one.txt"), format!("s00-u000 {huge}")).unwrap();
+    succeed(
+        at,
+        &["copy-feats", "ark:one.txt", "ark,scp:one.ark,one.scp"],
+    );
+    let list = fs::read_to_string(at.join("train/feats.scp")).unwrap();
+    let (_, others) = list.split_once('\n').unwrap();
+    let one = fs::read_to_string(at.join("one.scp")).unwrap();
+    fs::write(at.join("train/feats.scp"), one + others).unwrap();
+    let output = unbraid(at, &["swap", "--exp=exp", "--voices=1", "train", "swap"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    let told = "-s00-u000: expected features of which the model makes finite numbers, found NaN";
+    assert!(error.contains(told), "{error}");
+    assert!(error.contains(" of 16 utterances failed"), "{error}");
+    let written = fs::read_to_string(at.join("swap/utt2spk")).unwrap();
+    assert!(
+        !written.is_empty() && !written.contains("-s00-u000 "),
+        "{written}"
+    );
+    let of = "--strand=mel=train/feats.scp,train/feats.scp";
+    let probe = [
+        "probe",
+        "train",
+        "train",
+        "--target=speaker",
+        of,
+        "--epochs=1",
+        "--min-steps=1",
+        "--device=cpu",
+    ];
+    let error = String::from_utf8(unbraid(at, &probe).stderr).unwrap();
+    assert!(
+        error.ends_with("features of which a probe makes finite numbers, found others\n"),
+        "{error}"
+    );
+}
+
+/// What a broken disk or a hand makes of an experiment.
+#[test]
+fn numbers_that_are_none_are_not_used() {
+    let dir = trained();
+    let at = dir.path();
+    let feats = ["scp:train/feats.scp", "ark:z"];
+    let weights = at.join("exp/last/weights.safetensors");
+    let own = fs::read(&weights).unwrap();
+    let mut broken = own.clone();
+    let last = broken.len() - 4;
+    broken[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&weights, broken).unwrap();
+    let swap = ["swap", "--exp=exp", "train", "swap"];
+    for error in [refuse(at, "phonetic", &feats), fail(at, &swap, b"")] {
+        let told = "weights.safetensors: ";
+        assert!(
+            error.contains(told) && error.ends_with("expected finite numbers, found NaN"),
+            "{error}"
+        );
+    }
+    fs::write(&weights, own).unwrap();
+    let settled = at.join("exp/inventory.json");
+    let own = fs::read_to_string(&settled).unwrap();
+    let change = |change: fn(&mut serde_json::Value)| {
+        let mut value = serde_json::from_str(&own).unwrap();
+        change(&mut value);
+        fs::write(&settled, value.to_string()).unwrap();
+        refuse(at, "phonetic", &feats)
+    };
+    for (error, expected) in [
+        (
+            change(|v| v["view"]["std"][3] = 0.into()),
+            "view.std: expected finite numbers above 0, found 0",
+        ),
+        (
+            change(|v| v["view"]["std"] = vec![1; 19].into()),
+            "view.std: expected 20 values, as many as view.mean has, found 19",
+        ),
+        (
+            change(|v| v["view"]["options"]["stretch_frames"] = 1u64.rotate_right(2).into()),
+            "view.stretch_frames: expected 0 to 65536, found 4611686018427387904",
+        ),
+        (
+            change(|v| v["utterances"] = 0.into()),
+            "utterances: expected 1 to 16777216, found 0",
+        ),
+    ] {
+        assert!(error.ends_with(expected), "{error}");
+    }
+    assert!(!at.join("z").exists());
 }
 
 #[test]

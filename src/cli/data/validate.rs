@@ -1,12 +1,13 @@
 //! `unbraid data validate`.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
 
 use crate::dataset::validate::{ValidateOptions, validate};
-use crate::io::message::{message, output};
+use crate::io::message::message;
 
 /// Check a data directory and tell every breach with file and line.
 ///
@@ -58,7 +59,7 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
     }
     let folder = args.folder.display();
     match problems.len() {
-        0 => output(format_args!("{folder}: valid\n"))?,
+        0 => writeln!(io::stdout(), "{folder}: valid")?,
         1 => bail!("{folder}: 1 problem"),
         count => bail!("{folder}: {count} problems"),
     }

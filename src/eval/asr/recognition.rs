@@ -6,7 +6,7 @@ use tch::{Device, no_grad};
 
 use crate::dataset::sampler::pack_by_length;
 use crate::error::{Error, Result};
-use crate::eval::extract::{BATCH_FRAMES, WINDOW, accept, pad, rows};
+use crate::eval::extract::{BATCH_FRAMES, WINDOW, accept, check_finite, pad, rows};
 use crate::io::kaldi::TableReader;
 use crate::method::recogniser::Recogniser;
 use crate::method::speech::Settled;
@@ -83,13 +83,13 @@ impl Recognition<'_> {
             .unzip();
         let scores = self.scores(&seen);
         let utterances: Vec<_> = keys.into_iter().zip(&scores).zip(&seen).collect();
-        let found = utterances.into_par_iter().map(|((key, scores), feats)| {
-            let rows = scores.rows().into_iter();
+        let found = utterances.into_par_iter().map(|((key, all), feats)| {
+            let rows = all.rows().into_iter();
             let scores = Scores {
                 outputs: rows.filter_map(|row| row.to_slice()).collect(),
                 frames: feats.nrows(),
             };
-            let found = read(&key, &scores);
+            let found = check_finite(&key, all).and_then(|()| read(&key, &scores));
             (key, found)
         });
         found.collect()

@@ -61,11 +61,16 @@ pub fn settle(method: &InfoGan, train: &Images, device: Device) {
 /// `[items, dims]` as numbers.
 ///
 /// # Errors
-/// [`Error::Torch`] for a tensor of another shape.
+/// [`Error::Torch`] for a tensor of another shape; [`Error::Option`] for numbers that are not finite.
 pub fn numbers(tensor: &Tensor) -> Result<Array2<f32>> {
     let tensor = tensor.to_kind(Kind::Float).contiguous();
     let (rows, columns) = tensor.size2().map_err(Error::from)?;
     let values: Vec<f32> = tensor.flatten(0, -1).try_into().map_err(Error::from)?;
+    if let Some(place) = values.iter().position(|value| !value.is_finite()) {
+        let item = format!("item {}", place / columns as usize);
+        let found = values[place].to_string();
+        return Err(Error::option(item, "finite numbers of the network", found));
+    }
     Array2::from_shape_vec((rows as usize, columns as usize), values)
         .map_err(|error| Error::Torch(error.to_string()))
 }

@@ -1,12 +1,17 @@
 //! An encoder, the experiment's view and, by option, its front-end traced into one module; and the proof that the module
 //! gives at other lengths what the model gives.
 
-use std::path::Path;
+use std::io::Write;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+#[cfg(target_os = "linux")]
+use rustix::fs::{MemfdFlags, memfd_create};
 use tch::{CModule, Device, Kind, Tensor, no_grad};
 
 use super::archive::with_metadata;
@@ -14,7 +19,7 @@ use super::{FORMAT, Input, Metadata};
 use crate::dataset::view::FeatureView;
 use crate::error::{Error, Result};
 use crate::eval::extract::{Strand, rows};
-use crate::io::atomic;
+use crate::io::atomic::AtomicFile;
 use crate::method::Strands;
 use crate::nn::Mask;
 use crate::nn::front_end::TensorFrontEnd;
@@ -78,10 +83,9 @@ impl Export<'_> {
         let traced = self.input_of(length(TRACED))?;
         let expected = chain.run(&traced)?;
         let metadata = self.metadata(least, expected.size().last().copied().unwrap_or(0))?;
-        let folder = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
-        let draft = folder.path().join("module.pt");
-        trace(&chain, traced)?.save(&draft)?;
-        let bytes = with_metadata(&draft, &metadata)?;
+        // Tried before the work, and before libtorch writes: a disk that is full ends the process in there.
+        let mut file = AtomicFile::create(target)?;
+        let bytes = with_metadata(saved(&trace(&chain, traced)?)?, target, &metadata)?;
         let module = CModule::load_data(&mut &bytes[..])?;
         let lengths = TRIED.map(length).to_vec();
         let gap = self.stray(&module, &chain, &lengths)?;
@@ -89,7 +93,8 @@ impl Export<'_> {
             let expected = format!("a module within {TOLERANCE:e} of the model");
             return Err(Error::format(target, expected, format!("a gap of {gap:e}")));
         }
-        atomic::write(target, bytes)?;
+        file.write_all(&bytes).map_err(Error::io(target))?;
+        file.commit()?;
         Ok(Exported {
             metadata,
             gap,
@@ -236,6 +241,25 @@ fn trace(chain: &Chain, input: Tensor) -> Result<CModule> {
         None => Ok(module),
         Some(error) => Err(error),
     }
+}
+
+/// The bytes of a module. libtorch writes to a path alone, and ends the process where there is no room: it is given a file
+/// that lies in memory.
+#[cfg(target_os = "linux")]
+fn saved(module: &CModule) -> Result<Vec<u8>> {
+    let file = memfd_create("module.pt", MemfdFlags::CLOEXEC);
+    let file = file.map_err(|error| Error::io("memory")(error.into()))?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    module.save(&path)?;
+    std::fs::read(&path).map_err(Error::io(&path))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn saved(module: &CModule) -> Result<Vec<u8>> {
+    let folder = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
+    let path = folder.path().join("module.pt");
+    module.save(&path)?;
+    std::fs::read(&path).map_err(Error::io(&path))
 }
 
 /// The largest difference, relative to the largest value that is expected.

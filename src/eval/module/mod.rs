@@ -16,6 +16,7 @@ mod export;
 use serde::{Deserialize, Serialize};
 
 use super::extract::Strand;
+use crate::error::{Result, check_within};
 
 pub use encoder::EncoderModule;
 pub use export::{Export, Exported};
@@ -67,4 +68,18 @@ pub struct Metadata {
     pub frame_shift_s: Option<f64>,
     /// The front-end's options as TOML.
     pub front_end: Option<String>,
+}
+
+impl Metadata {
+    /// Checks the sizes that it claims.
+    ///
+    /// # Errors
+    /// [`crate::Error::Option`] naming the field.
+    fn check(&self) -> Result<()> {
+        const MOST: usize = 1 << 16;
+        check_within("bins", self.bins, 1..=MOST)?;
+        check_within("dim", self.dim, 1..=MOST)?;
+        check_within("least", self.least, 1..=1 << 24)?;
+        check_within("subsampling", self.subsampling.unwrap_or(1), 1..=8)
+    }
 }

@@ -368,9 +368,24 @@ impl Task {
             let batch = corpus.batch(&chosen, &self.view, 0, 0)?.to(self.device);
             let mask = Mask::new(&batch.lengths, self.device);
             let logits = no_grad(|| network.forward(&batch.feats, &mask, false));
+            refuse_non_finite(corpus, &chosen, &logits)?;
             take(&places, (&logits, &mask), &self.target.of(&batch))?;
         }
         Ok(())
+    }
+}
+
+/// Names the first of `utterances` of which a probe makes no finite numbers.
+fn refuse_non_finite(corpus: &SpeechCorpus, utterances: &[usize], logits: &Tensor) -> Result<()> {
+    let finite = logits.isfinite().flatten(1, -1).all_dim(1, false);
+    let finite = Vec::<bool>::try_from(finite)?;
+    match utterances.iter().zip(finite).find(|(_, finite)| !finite) {
+        None => Ok(()),
+        Some((&utterance, _)) => {
+            let expected = "features of which a probe makes finite numbers";
+            let (path, id) = (corpus.path(), &corpus.ids()[utterance]);
+            Err(Error::key(path, id, expected, "others"))
+        }
     }
 }
 
