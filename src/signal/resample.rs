@@ -36,7 +36,10 @@ pub fn resample(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Cow<'_, [f3
         return Ok(Cow::Borrowed(samples));
     }
     let mut output = Vec::with_capacity(resampler.length_of(samples.len() as u64) as usize);
-    resampler.push(samples, &mut output)?;
+    // In pieces, since a resampler keeps a copy of what it has not yet worked on.
+    for piece in samples.chunks(1 << 16) {
+        resampler.push(piece, &mut output)?;
+    }
     resampler.finish(&mut output)?;
     Ok(Cow::Owned(output))
 }

@@ -172,7 +172,7 @@ fn pitch_does_not_hold_the_samples() {
     assert!(more < 80_000, "{more} bytes a second: {peaks:?}");
 }
 
-/// Of an utterance its samples and those of one variation are held, and what resampling takes.
+/// Of an utterance its samples and those of one variation are held: 4 bytes of each of 8000 and 8889 a second.
 #[test]
 fn augmenting_takes_the_samples_few_times() {
     let args = [
@@ -191,13 +191,13 @@ fn augmenting_takes_the_samples_few_times() {
         fs::write(dir.path().join("d/utt2spk"), "r r\n").unwrap();
         fs::write(
             dir.path().join("aug.toml"),
-            "[speed]\nfactors = [1.0]\n[volume]\n",
+            "[speed]\nfactors = [0.9]\n[volume]\n",
         )
         .unwrap();
         peak(dir.path(), &args)
     });
     let more = peaks[1].saturating_sub(peaks[0]) / 1740;
-    assert!(more < 5 * 4 * 8000 / 2, "{more} bytes a second: {peaks:?}");
+    assert!(more < 90_000, "{more} bytes a second: {peaks:?}");
 }
 
 /// All results of a recording wait until it has proved whole: in one file, of which little is in memory.
