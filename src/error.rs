@@ -130,6 +130,13 @@ impl Error {
         }
     }
 
+    /// Whether it says that there is no room to write any more.
+    pub fn is_full_disk(&self) -> bool {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        let full = [FileTooLarge, QuotaExceeded, StorageFull];
+        matches!(self, Error::Io { cause, .. } if full.contains(&cause.kind()))
+    }
+
     /// The entry that it is about, where it is about one.
     pub fn entry(&self) -> Option<&str> {
         match self {

@@ -63,6 +63,8 @@
 //! `settled.view` is what features have to go through first. `examples/` has whole programs: codes of a recording, codes of a
 //! stream, an equal error rate, and a module in C++ without this crate.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 #[cfg(feature = "torch")]
 pub mod cli;
 pub mod dataset;

@@ -1,6 +1,5 @@
 //! `unbraid abx`: how well a strand tells phones or words apart, without any training.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -9,10 +8,10 @@ use serde::Serialize;
 
 use super::failures::listed;
 use super::progress;
+use super::result_files::ResultFiles;
 use crate::eval::abx::items::{PhoneOptions, Units, read_items};
 use crate::eval::abx::{AbxOptions, AbxResult, AbxScore, Item, abx};
-use crate::io::atomic;
-use crate::io::message::message;
+use crate::io::message::{message, output};
 use crate::report::table::Table;
 
 /// Tell how well strands tell phones or words apart: ABX errors within and across speakers.
@@ -113,7 +112,7 @@ fn parse_strand(text: &str) -> Result<(String, PathBuf), String> {
 /// # Errors
 /// What the library says.
 pub fn run(args: AbxArgs) -> anyhow::Result<()> {
-    atomic::try_prefix(args.out.as_deref())?;
+    ResultFiles::try_place(args.out.as_deref())?;
     let threads = rayon::ThreadPoolBuilder::new()
         .num_threads(args.threads.map_or(0, usize::from))
         .build()
@@ -132,11 +131,9 @@ pub fn run(args: AbxArgs) -> anyhow::Result<()> {
         .collect::<crate::Result<Vec<Report>>>()?;
     let table = table(&reports);
     if let Some(prefix) = &args.out {
-        let json = serde_json::to_string_pretty(&reports)?;
-        atomic::write(format!("{}.json", prefix.display()), json + "\n")?;
-        atomic::write(format!("{}.tsv", prefix.display()), table.to_tsv())?;
+        ResultFiles::new(prefix, &reports, &table)?.write()?;
     }
-    write!(io::stdout(), "{table}")?;
+    output(format_args!("{table}"))?;
     // The CTM is the same for all.
     if let (Some(ctm), Some(report)) = (&args.ctm, reports.first())
         && !report.without_phones.is_empty()
@@ -223,17 +220,16 @@ fn table(reports: &[Report]) -> Table {
 fn tell_cuts(report: &Report) -> anyhow::Result<()> {
     let (result, options) = (&report.result, &report.options);
     if result.groups_cut + result.voices_cut > 0 {
-        writeln!(
-            io::stdout(),
-            "{}: a part only: {} of {} groups cut to {} items, x from {} others for {} groups, by seed {}",
+        output(format_args!(
+            "{}: a part only: {} of {} groups cut to {} items, x from {} others for {} groups, by seed {}\n",
             report.strand,
             result.groups_cut,
             result.groups,
             options.most_items,
             options.most_voices,
             result.voices_cut,
-            options.seed,
-        )?;
+            options.seed
+        ))?;
     }
     Ok(())
 }

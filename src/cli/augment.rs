@@ -12,6 +12,7 @@ use crate::dataset::RecordingOptions;
 use crate::dataset::augment::{AugmentChain, AugmentJob, AugmentOptions, augment};
 use crate::io::audio::AudioOptions;
 use crate::io::config::read_toml;
+use crate::io::message::message;
 
 /// Vary the audio of a data directory: speed, rooms, noise, telephone, volume.
 ///
@@ -150,7 +151,9 @@ pub fn run(args: &AugmentArgs) -> anyhow::Result<()> {
     })?;
     progress.finish_and_clear();
     for name in &made.left_out {
-        eprintln!("unbraid: {name} is left out: it does not hold for the variations");
+        message(format_args!(
+            "unbraid: {name} is left out: it does not hold for the variations"
+        ));
     }
     failures.into_result(made.utterances, "utterances")
 }

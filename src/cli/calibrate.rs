@@ -1,6 +1,6 @@
 //! `unbraid calibrate`: scores to log-likelihood ratios.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::eval::backend::Calibration;
 use crate::eval::trials::{each_score, read_scored};
 use crate::io::atomic::{self, AtomicFile};
+use crate::io::message::output;
 
 /// Make scores log-likelihood ratios: a scale and an offset, learnt on trials whose answers are known.
 #[derive(Debug, Args)]
@@ -90,7 +91,7 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
     let calibration = Calibration::train(&detection, args.prior, &args.scores)?;
     calibration.write(&args.out)?;
     let Calibration { scale, offset, .. } = calibration;
-    writeln!(io::stdout(), "scale {scale:.4}, offset {offset:.4}")?;
+    output(format_args!("scale {scale:.4}, offset {offset:.4}\n"))?;
     tell(
         &detection
             .map(|score| calibration.apply(score))

@@ -1,16 +1,16 @@
 //! `unbraid evaluate`: a trained image method to its numbers.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::image_source::{FORMS, parse_named_source};
+use super::result_files::ResultFiles;
 use crate::dataset::images::{ImageSource, Images};
 use crate::error::{Error, Result};
 use crate::eval::images::evaluate::Evaluation;
 use crate::eval::images::score::Score;
-use crate::io::atomic;
+use crate::io::message::output;
 use crate::method::images::load_images;
 use crate::nn::device::DeviceChoice;
 use crate::report::scores::ScoreReport;
@@ -63,7 +63,7 @@ pub struct EvaluateArgs {
 /// # Errors
 /// What the library says.
 pub fn run(args: EvaluateArgs) -> anyhow::Result<()> {
-    atomic::try_prefix(args.out.as_deref())?;
+    ResultFiles::try_place(args.out.as_deref())?;
     let device = args.device.resolve()?;
     let experiment = Experiment::open(&args.exp)?;
     let (model, config, inventory) = load_images(&experiment, &args.checkpoint, device)?;
@@ -104,11 +104,9 @@ pub fn run(args: EvaluateArgs) -> anyhow::Result<()> {
             seed: config.seed,
             scores,
         };
-        let path = |ending: &str| format!("{}.{ending}", prefix.display());
-        atomic::write(path("json"), serde_json::to_string_pretty(&report)? + "\n")?;
-        atomic::write(path("tsv"), table.to_tsv())?;
+        ResultFiles::new(prefix, &report, &table)?.write()?;
     }
-    Ok(write!(io::stdout(), "{table}")?)
+    Ok(output(format_args!("{table}"))?)
 }
 
 fn table(scores: &[Score]) -> Table {

@@ -1,6 +1,5 @@
 //! `unbraid export`: an encoder as a TorchScript module.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -8,6 +7,7 @@ use tch::Device;
 
 use crate::eval::extract::Strand;
 use crate::eval::module::{Export, Exported, Input, Metadata};
+use crate::io::message::{message, output};
 use crate::method::speech::load;
 use crate::signal::FrontEndOptions;
 use crate::train::experiment::Experiment;
@@ -93,7 +93,9 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
     tell(&exported, args)?;
     let dithers = |options: &FrontEndOptions| options.without_dither() != *options;
     if args.front_end && front_end.as_ref().is_some_and(dithers) {
-        eprintln!("unbraid: the experiment's front-end dithers, the module's does not");
+        message(format_args!(
+            "unbraid: the experiment's front-end dithers, the module's does not"
+        ));
     }
     Ok(())
 }
@@ -112,13 +114,12 @@ fn tell(exported: &Exported, args: &ExportArgs) -> anyhow::Result<()> {
         Encoder::Speaker => format!("an embedding [1, {dim}]"),
     };
     let lengths: Vec<String> = exported.lengths.iter().map(usize::to_string).collect();
-    writeln!(
-        io::stdout(),
-        "{}: {takes} to {gives}; at {} {} within {:.1e} of the experiment",
+    output(format_args!(
+        "{}: {takes} to {gives}; at {} {} within {:.1e} of the experiment\n",
         args.target.display(),
         lengths.join(", "),
         input.unit(),
-        exported.gap,
-    )?;
+        exported.gap
+    ))?;
     Ok(())
 }

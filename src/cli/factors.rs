@@ -1,6 +1,5 @@
 //! `unbraid factors`: disentanglement scores of pooled strands against known factors.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -8,12 +7,13 @@ use clap::Args;
 use ndarray::{Array2, ArrayView1, Axis, concatenate};
 use serde::Serialize;
 
+use super::result_files::ResultFiles;
 use crate::dataset::DataDir;
 use crate::dataset::feats::Feats;
 use crate::error::{Error, Result};
 use crate::eval::factors::{Disentanglement, Factor, FactorOptions, factors};
 use crate::eval::grouping::Grouping;
-use crate::io::atomic;
+use crate::io::message::output;
 use crate::report::table::Table;
 
 /// Tell whether speaker, text and other known factors have dimensions of their own: MIG, SAP, DCI.
@@ -85,7 +85,7 @@ struct Report {
 /// # Errors
 /// What the library says.
 pub fn run(args: FactorsArgs) -> anyhow::Result<()> {
-    atomic::try_prefix(args.out.as_deref())?;
+    ResultFiles::try_place(args.out.as_deref())?;
     let threads = rayon::ThreadPoolBuilder::new()
         .num_threads(args.threads.map_or(0, usize::from))
         .build()
@@ -120,11 +120,9 @@ pub fn run(args: FactorsArgs) -> anyhow::Result<()> {
     };
     let table = table(&report);
     if let Some(prefix) = &args.out {
-        let json = serde_json::to_string_pretty(&report)?;
-        atomic::write(format!("{}.json", prefix.display()), json + "\n")?;
-        atomic::write(format!("{}.tsv", prefix.display()), table.to_tsv())?;
+        ResultFiles::new(prefix, &report, &table)?.write()?;
     }
-    write!(io::stdout(), "{table}{}", summary(&report.scores))?;
+    output(format_args!("{table}{}", summary(&report.scores)))?;
     Ok(())
 }
 

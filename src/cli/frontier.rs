@@ -1,13 +1,13 @@
 //! `unbraid frontier`: content kept against speaker left, over a sweep.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 
+use super::result_files::ResultFiles;
 use crate::error::Error;
 use crate::eval::probe::Target;
-use crate::io::atomic;
+use crate::io::message::output;
 use crate::report::frontier::{Cell, FrontierOptions, chart, frontier, table};
 use crate::report::summary::read_results;
 
@@ -73,7 +73,7 @@ fn parse(text: &str) -> Result<PointFiles, String> {
 /// # Errors
 /// What the library says.
 pub fn run(args: FrontierArgs) -> anyhow::Result<()> {
-    atomic::try_prefix(args.out.as_deref())?;
+    ResultFiles::try_place(args.out.as_deref())?;
     let mut cells = Vec::new();
     for point in args.points {
         let mut results = Vec::new();
@@ -98,14 +98,12 @@ pub fn run(args: FrontierArgs) -> anyhow::Result<()> {
     let points = frontier(&cells, &options)?;
     let table = table(&points, &options);
     if let Some(prefix) = &args.out {
-        let prefix = prefix.display();
-        let json = serde_json::to_string_pretty(&points)?;
-        atomic::write(format!("{prefix}.json"), json + "\n")?;
-        atomic::write(format!("{prefix}.tsv"), table.to_tsv())?;
-        atomic::write(format!("{prefix}.md"), table.to_markdown())?;
-        atomic::write(format!("{prefix}.svg"), chart(&points, &options).svg())?;
+        ResultFiles::new(prefix, &points, &table)?
+            .with("md", table.to_markdown())
+            .with("svg", chart(&points, &options).svg())
+            .write()?;
     }
-    write!(std::io::stdout(), "{table}")?;
+    output(format_args!("{table}"))?;
     Ok(())
 }
 

@@ -1,6 +1,5 @@
 //! `unbraid map`: vectors as a map in the plane, coloured by their class.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -12,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::eval::map::{Draw, LEAST_ITEMS, MOST_ITEMS, MapItems, MapMethod, TsneOptions, label};
 use crate::io::atomic;
 use crate::io::kaldi::{ReadFlags, ReadFrom, ReadSpecifier};
+use crate::io::message::output;
 use crate::report::picture::PictureForm;
 use crate::report::scatter::{Scatter, classes};
 
@@ -81,7 +81,7 @@ pub fn run(args: MapArgs) -> anyhow::Result<()> {
         scatter.subtitle,
         scatter.names.len()
     );
-    write!(io::stdout(), "{told}")?;
+    output(format_args!("{told}"))?;
     Ok(())
 }
 

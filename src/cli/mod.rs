@@ -37,6 +37,7 @@ mod plot;
 mod probe;
 mod progress;
 mod report;
+mod result_files;
 mod results;
 mod resynthesis;
 mod sample;

@@ -1,15 +1,17 @@
 //! `unbraid probe`: what fresh probes read from frozen strands.
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 
 use clap::Args;
 
 use super::progress;
+use super::result_files::ResultFiles;
 use crate::dataset::DataDir;
 use crate::eval::grouping::Grouping;
 use crate::eval::probe::{Family, ProbeData, ProbeOptions, ProbeResult, Target, probe};
-use crate::io::atomic::{self, AtomicFile};
+use crate::io::atomic::AtomicFile;
+use crate::io::message::output;
 use crate::nn::device::DeviceChoice;
 use crate::report::table::Table;
 
@@ -104,7 +106,7 @@ fn parse_strand(text: &str) -> Result<StrandFiles, String> {
 /// # Errors
 /// What the library says.
 pub fn run(args: ProbeArgs) -> anyhow::Result<()> {
-    atomic::try_prefix(args.out.as_deref())?;
+    ResultFiles::try_place(args.out.as_deref())?;
     let mut options = ProbeOptions {
         seeds: args.seeds,
         epochs: args.epochs,
@@ -123,20 +125,20 @@ pub fn run(args: ProbeArgs) -> anyhow::Result<()> {
     let results = probe_all(&args, &options)?;
     let (table, by) = (table(&results), by_table(&results));
     if let Some(out) = &args.out {
-        let json = serde_json::to_string_pretty(&results)?;
-        atomic::write(with_extension(out, "json"), json + "\n")?;
-        atomic::write(with_extension(out, "tsv"), table.to_tsv())?;
-        if !args.by.is_empty() {
-            atomic::write(with_extension(out, "by.tsv"), by.to_tsv())?;
-        }
+        let files = ResultFiles::new(out, &results, &table)?;
+        let files = match args.by[..] {
+            [] => files,
+            _ => files.with("by.tsv", by.to_tsv()),
+        };
+        files.write()?;
     }
     if let Some(mut curve) = curve {
         curve.write_all(curves(&results).to_tsv().as_bytes())?;
         curve.commit()?;
     }
-    write!(io::stdout(), "{table}")?;
+    output(format_args!("{table}"))?;
     if !args.by.is_empty() {
-        write!(io::stdout(), "\n{by}")?;
+        output(format_args!("\n{by}"))?;
     }
     Ok(())
 }
@@ -171,10 +173,6 @@ fn probe_all(args: &ProbeArgs, options: &ProbeOptions) -> anyhow::Result<Vec<Pro
     }
     bar.finish_and_clear();
     Ok(results)
-}
-
-fn with_extension(prefix: &Path, extension: &str) -> PathBuf {
-    PathBuf::from(format!("{}.{extension}", prefix.display()))
 }
 
 /// Strings of phones are no classes, and have no bits.

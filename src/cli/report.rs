@@ -1,6 +1,5 @@
 //! `unbraid report`: everything that is known of experiments as one page.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -11,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::eval::convert::Converter;
 use crate::eval::map::{Draw, LEAST_ITEMS, MOST_ITEMS};
 use crate::io::atomic;
+use crate::io::message::output;
 use crate::nn::device::DeviceChoice;
 use crate::report::experiment::{ExpFolder, Field, ListenOptions, MapsOptions, Report, TestSet};
 use crate::signal::ResynthesisOptions;
@@ -109,9 +109,9 @@ pub fn run(args: ReportArgs) -> anyhow::Result<()> {
     let sections: usize = page.chapters.iter().map(|c| c.sections.len()).sum();
     let size = html.len() as f64 / 1e6;
     let out = out.display();
-    writeln!(io::stdout(), "{out}: {sections} sections, {size:.1} MB")?;
+    output(format_args!("{out}: {sections} sections, {size:.1} MB\n"))?;
     for reason in &page.left_out {
-        writeln!(io::stdout(), "left out: {reason}")?;
+        output(format_args!("left out: {reason}\n"))?;
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! `unbraid results`: probes of several trainings in one table.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::io::atomic;
+use super::result_files::ResultFiles;
+use crate::io::message::output;
 use crate::report::summary::{read_results, summarise, table};
 
 /// Put the results of several trainings side by side.
@@ -46,7 +46,7 @@ fn parse(text: &str) -> Result<Runs, String> {
 /// # Errors
 /// What the library says.
 pub fn run(args: ResultsArgs) -> anyhow::Result<()> {
-    atomic::try_prefix(args.out.as_deref())?;
+    ResultFiles::try_place(args.out.as_deref())?;
     let mut rows = Vec::new();
     for runs in &args.runs {
         let results = runs
@@ -57,12 +57,11 @@ pub fn run(args: ResultsArgs) -> anyhow::Result<()> {
         rows.extend(summarise(&runs.name, &results));
     }
     let table = table(&rows);
-    write!(std::io::stdout(), "{table}")?;
+    output(format_args!("{table}"))?;
     if let Some(prefix) = &args.out {
-        let json = serde_json::to_string_pretty(&rows)?;
-        atomic::write(format!("{}.tsv", prefix.display()), table.to_tsv())?;
-        atomic::write(format!("{}.md", prefix.display()), table.to_markdown())?;
-        atomic::write(format!("{}.json", prefix.display()), json + "\n")?;
+        ResultFiles::new(prefix, &rows, &table)?
+            .with("md", table.to_markdown())
+            .write()?;
     }
     Ok(())
 }

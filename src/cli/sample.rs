@@ -1,6 +1,5 @@
 //! `unbraid sample`: a trained image method to pictures.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -9,6 +8,7 @@ use super::image_source::{FORMS, parse_named_source};
 use crate::dataset::images::ImageSource;
 use crate::eval::images::gallery::{Gallery, gallery};
 use crate::io::atomic;
+use crate::io::message::output;
 use crate::method::images::load_images;
 use crate::nn::device::DeviceChoice;
 use crate::report::grid::ImageGrid;
@@ -74,7 +74,7 @@ pub fn run(args: SampleArgs) -> anyhow::Result<()> {
             zoom: None,
         }
         .write(&path)?;
-        writeln!(io::stdout(), "{}", path.display())?;
+        output(format_args!("{}\n", path.display()))?;
     }
     Ok(())
 }

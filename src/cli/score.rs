@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::progress::counter;
 use super::verification::tell;
+use crate::cli::result_files::ResultFiles;
 use crate::error::{Error, Result};
 use crate::eval::backend::{
     Backend, Calibration, Cohort, Embeddings, EnrolmentTable, Models, SNorm, Tests, TrialScorer,
@@ -88,7 +89,7 @@ pub struct ScoreArgs {
 /// # Errors
 /// What the library says.
 pub fn run(args: ScoreArgs) -> anyhow::Result<()> {
-    atomic::try_prefix(args.out.as_deref())?;
+    ResultFiles::try_place(args.out.as_deref())?;
     args.det.iter().try_for_each(atomic::try_place)?;
     let threads = rayon::ThreadPoolBuilder::new()
         .num_threads(args.threads.map_or(0, usize::from))

@@ -1,11 +1,11 @@
 //! `unbraid scores`: evaluations of several trainings in one table.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::io::atomic;
+use super::result_files::ResultFiles;
+use crate::io::message::output;
 use crate::report::scores::{ScoreReport, score_table, summarise_scores};
 
 /// Put the evaluations of several trainings on images side by side.
@@ -39,7 +39,7 @@ fn parse(text: &str) -> Result<(String, Vec<PathBuf>), String> {
 /// # Errors
 /// What the library says.
 pub fn run(args: ScoresArgs) -> anyhow::Result<()> {
-    atomic::try_prefix(args.out.as_deref())?;
+    ResultFiles::try_place(args.out.as_deref())?;
     let mut summaries = Vec::new();
     for (name, files) in &args.runs {
         let reports = files.iter().map(|file| ScoreReport::read(file));
@@ -47,12 +47,11 @@ pub fn run(args: ScoresArgs) -> anyhow::Result<()> {
         summaries.extend(summarise_scores(name, &reports));
     }
     let table = score_table(&summaries);
-    write!(std::io::stdout(), "{table}")?;
+    output(format_args!("{table}"))?;
     if let Some(prefix) = &args.out {
-        let json = serde_json::to_string_pretty(&summaries)?;
-        atomic::write(format!("{}.tsv", prefix.display()), table.to_tsv())?;
-        atomic::write(format!("{}.md", prefix.display()), table.to_markdown())?;
-        atomic::write(format!("{}.json", prefix.display()), json + "\n")?;
+        ResultFiles::new(prefix, &summaries, &table)?
+            .with("md", table.to_markdown())
+            .write()?;
     }
     Ok(())
 }

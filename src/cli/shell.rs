@@ -9,6 +9,7 @@ use clap_mangen::Man;
 
 use crate::error::Error;
 use crate::io::atomic;
+use crate::io::message::STDOUT;
 
 /// Print completions for a shell.
 #[derive(Debug, Args)]
@@ -40,7 +41,8 @@ pub struct ManArgs {
 pub fn completions(args: &CompletionsArgs, mut command: Command) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "unbraid", &mut script);
-    Ok(io::Write::write_all(&mut io::stdout(), &script)?)
+    io::Write::write_all(&mut io::stdout(), &script).map_err(Error::io(STDOUT))?;
+    Ok(())
 }
 
 /// Writes the pages of `command` and of all below it.

@@ -7,8 +7,10 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use ndarray::Array2;
 
+use crate::error::Error;
 use crate::eval::stream::CodeStream;
 use crate::io::audio::{RawFormat, RawSamples};
+use crate::io::message::{STDOUT, message};
 use crate::method::speech::load;
 use crate::nn::device::DeviceChoice;
 use crate::signal::{FrontEnd, FrontEndOptions};
@@ -129,17 +131,17 @@ fn raw_head(stdin: &mut impl Read) -> anyhow::Result<Vec<u8>> {
 fn tell(stream: &CodeStream, args: &StreamArgs) {
     let latency = stream.latency();
     let ms = |seconds: f64| (seconds * 1e5).round() / 100.0;
-    eprintln!(
+    message(format_args!(
         "unbraid: latency {} ms: {} of a frame, {} between frames of a code; --chunk {} on top; a code every {} ms",
         ms(latency.total_s()),
         ms(latency.window_s),
         ms(latency.subsampling_s),
         args.chunk,
         ms(stream.code_shift_s()),
-    );
+    ));
     if stream.grows() {
-        eprintln!(
-            "unbraid: memory and the time of a code grow with the stream: attention looks back to its beginning"
+        message(
+            "unbraid: memory and the time of a code grow with the stream: attention looks back to its beginning",
         );
     }
 }
@@ -172,6 +174,7 @@ impl<W: Write> Sink<W> {
         if bytes.is_empty() {
             return Ok(());
         }
-        (self.to.write_all(&bytes).and_then(|()| self.to.flush())).context("standard output")
+        (self.to.write_all(&bytes).and_then(|()| self.to.flush())).map_err(Error::io(STDOUT))?;
+        Ok(())
     }
 }

@@ -1,10 +1,10 @@
 //! How well scores tell, as a table for people and as files.
 
-use std::io::{self, Write};
 use std::path::Path;
 
+use super::result_files::ResultFiles;
 use crate::eval::trials::Verification;
-use crate::io::atomic;
+use crate::io::message::output;
 use crate::report::table::Table;
 
 /// Prints the measures, those of log-likelihood ratios where the scores are `ratios`; with a prefix, writes PREFIX.json
@@ -15,11 +15,9 @@ use crate::report::table::Table;
 pub fn tell(found: &Verification, ratios: bool, out: Option<&Path>) -> anyhow::Result<()> {
     let table = table(found, ratios);
     if let Some(prefix) = out {
-        let json = serde_json::to_string_pretty(found)?;
-        atomic::write(format!("{}.json", prefix.display()), json + "\n")?;
-        atomic::write(format!("{}.tsv", prefix.display()), table.to_tsv())?;
+        ResultFiles::new(prefix, found, &table)?.write()?;
     }
-    write!(io::stdout(), "{table}")?;
+    output(format_args!("{table}"))?;
     Ok(())
 }
 

@@ -151,7 +151,7 @@ impl Recordings {
     /// few utterances are in memory at a time.
     ///
     /// # Errors
-    /// The first that `take` returns.
+    /// The first that `take` returns; [`Error::Io`] when the disk is full.
     pub fn for_each<T, E>(
         &self,
         options: &RecordingOptions,
@@ -160,6 +160,7 @@ impl Recordings {
     ) -> Result<(), E>
     where
         T: Send,
+        E: From<Error>,
     {
         self.for_each_stream(options, |blocks| work(blocks.read_to_end()?), take)
     }
@@ -172,7 +173,7 @@ impl Recordings {
     /// fail, whatever `work` has made of them.
     ///
     /// # Errors
-    /// The first that `take` returns.
+    /// The first that `take` returns; [`Error::Io`] when the disk is full.
     pub fn for_each_stream<T, E>(
         &self,
         options: &RecordingOptions,
@@ -181,6 +182,7 @@ impl Recordings {
     ) -> Result<(), E>
     where
         T: Send,
+        E: From<Error>,
     {
         let window = IN_FLIGHT * rayon::current_num_threads();
         rayon::in_place_scope(|scope| {
@@ -199,7 +201,11 @@ impl Recordings {
                 let results = await_result(&receiver);
                 under_way.extend(waiting.next().map(start));
                 for ((utterance, _), result) in recording.utterances.iter().zip(results) {
-                    take(utterance, result)?;
+                    match result {
+                        // All that follow would fail alike.
+                        Err(error) if error.is_full_disk() => return Err(error.into()),
+                        result => take(utterance, result)?,
+                    }
                 }
             }
             Ok(())
@@ -499,5 +505,20 @@ mod tests {
         assert!(error.ends_with(":1: expected a key and a file or 'command |', found 'a' alone"));
         let empty = Table::read(dir.path().join("empty")).unwrap();
         assert!(Recordings::new(&empty).is_err());
+    }
+
+    #[test]
+    fn a_full_disk_ends_the_work() {
+        let (_dir, recordings) = corpus("a r 0 0.5\nb r 0.5 1\n");
+        let full = |_| Err::<(), _>(Error::io("out")(std::io::ErrorKind::StorageFull.into()));
+        let mut seen = 0;
+        let taken = recordings
+            .unwrap()
+            .for_each(&RecordingOptions::default(), full, |_, _| {
+                seen += 1;
+                Ok::<(), Error>(())
+            });
+        assert!(taken.unwrap_err().is_full_disk());
+        assert_eq!(seen, 0);
     }
 }

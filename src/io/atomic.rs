@@ -245,16 +245,6 @@ pub fn try_place(path: impl AsRef<Path>) -> Result<()> {
     }
 }
 
-/// Likewise for files `PREFIX.json` and the like, where a prefix is given.
-///
-/// # Errors
-/// As [`AtomicFile::create`].
-pub fn try_prefix(prefix: Option<&Path>) -> Result<()> {
-    prefix.map_or(Ok(()), |prefix| {
-        try_place(format!("{}.json", prefix.display()))
-    })
-}
-
 /// Likewise for a folder, in which files may be made or which may be made itself. Nothing is made yet.
 ///
 /// # Errors
@@ -317,7 +307,7 @@ mod tests {
             let expected = format!("{}: Not a directory", folder.display());
             assert!(told(try_folder(folder)).starts_with(&expected));
         }
-        assert!(told(try_prefix(Some(&dir.path().join("b/c")))).contains("b/c.json: No such file"));
+        assert!(told(try_place(dir.path().join("b/c"))).contains("b/c: No such file"));
     }
 
     #[test]

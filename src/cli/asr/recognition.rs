@@ -1,6 +1,6 @@
 //! What commands share that run a recogniser over an archive and write lines.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -12,6 +12,7 @@ use crate::dataset::labels::Labels;
 use crate::error::{Error, Result};
 use crate::eval::asr::{Recognition, Scores};
 use crate::io::atomic::AtomicFile;
+use crate::io::message::output;
 use crate::method::recogniser::Recogniser;
 use crate::method::speech::{Settled, load_recogniser};
 use crate::nn::device::DeviceChoice;
@@ -96,7 +97,10 @@ impl RecognitionArgs {
         }
         file.commit()?;
         failures.into_result(failed.len() + written as usize, "utterances")?;
-        writeln!(io::stdout(), "{}: {written} utterances", self.out.display())?;
+        output(format_args!(
+            "{}: {written} utterances\n",
+            self.out.display()
+        ))?;
         Ok(())
     }
 }

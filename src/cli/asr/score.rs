@@ -1,16 +1,16 @@
 //! `unbraid asr score`: what was recognised against what was said.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
 
 use super::StringLabels;
+use crate::cli::result_files::ResultFiles;
 use crate::dataset::DataDir;
 use crate::eval::asr::{ErrorRate, Hypotheses, score::Comparison};
 use crate::eval::grouping::Grouping;
-use crate::io::atomic;
+use crate::io::message::output;
 use crate::report::table::Table;
 
 /// Tell the error rate of words, characters or phones.
@@ -66,7 +66,7 @@ struct Scores {
 /// # Errors
 /// What the library says.
 pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
-    atomic::try_prefix(args.out.as_deref())?;
+    ResultFiles::try_place(args.out.as_deref())?;
     let labels = args.labels.into();
     let dir = DataDir::open(&args.data)?;
     let own = Hypotheses::read(&args.hypotheses, &dir, labels)?;
@@ -86,11 +86,9 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
     };
     let table = table(&scores);
     if let Some(out) = &args.out {
-        let file = |extension: &str| format!("{}.{extension}", out.display());
-        atomic::write(file("json"), serde_json::to_string_pretty(&scores)? + "\n")?;
-        atomic::write(file("tsv"), table.to_tsv())?;
+        ResultFiles::new(out, &scores, &table)?.write()?;
     }
-    write!(io::stdout(), "{table}")?;
+    output(format_args!("{table}"))?;
     if let (Some(found), Some(other)) = (scores.against, &other) {
         let against = format!(
             "against {}: {:+.2} points, 95 % interval {:+.2}..{:+.2}, better in {:.1} % of draws",
@@ -100,7 +98,7 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
             found.interval.1,
             100.0 * found.better
         );
-        writeln!(io::stdout(), "\n{against}")?;
+        output(format_args!("\n{against}\n"))?;
     }
     Ok(())
 }

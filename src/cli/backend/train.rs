@@ -1,6 +1,5 @@
 //! `unbraid backend train`: embeddings and their speakers to a backend.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -11,6 +10,7 @@ use crate::eval::backend::{
     Backend, BackendOptions, Embeddings, LdaOptions, PldaOptions, ScoringKind, Training,
 };
 use crate::io::atomic;
+use crate::io::message::output;
 
 /// Learn to compare speaker embeddings from embeddings of known speakers.
 ///
@@ -134,7 +134,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let embeddings = Embeddings::read(&args.embeddings)?;
     let (backend, training) = Backend::train(&embeddings, &utt2spk, &options)?;
     backend.write(&args.out)?;
-    write!(io::stdout(), "{}", summary(&training))?;
+    output(format_args!("{}", summary(&training)))?;
     Ok(())
 }
 

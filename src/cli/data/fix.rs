@@ -1,12 +1,12 @@
 //! `unbraid data fix`.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::cli::failures::listed;
 use crate::dataset::fix::fix;
+use crate::io::message::output;
 
 /// Sort a data directory and cut it down to the utterances that all its files have.
 ///
@@ -29,10 +29,10 @@ pub fn run(args: &FixArgs) -> anyhow::Result<()> {
         let path = args.folder.join(&change.name);
         let lines = format!("{} lines, now {}", change.before, change.after);
         let dropped = dropped(&change.dropped);
-        writeln!(io::stdout(), "{}: {lines}{dropped}", path.display())?;
+        output(format_args!("{}: {lines}{dropped}\n", path.display()))?;
     }
     if changes.is_empty() {
-        writeln!(io::stdout(), "{}: nothing to fix", args.folder.display())?;
+        output(format_args!("{}: nothing to fix\n", args.folder.display()))?;
     }
     Ok(())
 }

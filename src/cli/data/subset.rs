@@ -1,12 +1,12 @@
 //! `unbraid data subset`.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::dataset::subset::{Pick, subset};
 use crate::error::Error;
+use crate::io::message::{message, output};
 
 /// Make a data directory of part of another.
 #[derive(Debug, Args)]
@@ -85,13 +85,13 @@ pub fn run(args: SubsetArgs) -> anyhow::Result<()> {
     };
     let taken = subset(&args.source, &args.target, &pick)?;
     let target = args.target.display();
-    writeln!(io::stdout(), "{target}: {} utterances", taken.utterances)?;
+    output(format_args!("{target}: {} utterances\n", taken.utterances))?;
     if taken.unknown > 0 {
         let source = args.source.display();
-        eprintln!(
+        message(format_args!(
             "unbraid: {} names of the list are not in {source}",
             taken.unknown
-        );
+        ));
     }
     Ok(())
 }

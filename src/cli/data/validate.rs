@@ -1,13 +1,12 @@
 //! `unbraid data validate`.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
 
 use crate::dataset::validate::{ValidateOptions, validate};
-use crate::io::message::message;
+use crate::io::message::{message, output};
 
 /// Check a data directory and tell every breach with file and line.
 ///
@@ -59,7 +58,7 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
     }
     let folder = args.folder.display();
     match problems.len() {
-        0 => writeln!(io::stdout(), "{folder}: valid")?,
+        0 => output(format_args!("{folder}: valid\n"))?,
         1 => bail!("{folder}: 1 problem"),
         count => bail!("{folder}: {count} problems"),
     }

@@ -1,6 +1,5 @@
 //! `unbraid units apply`: codes to units, as text and by frame.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,6 +11,7 @@ use super::text::{TextArgs, UnitText};
 use crate::cli::progress::counter;
 use crate::error::{Error, Result};
 use crate::eval::units::{Codebook, for_each_codes, spread};
+use crate::io::message::output;
 
 /// Write the units of every utterance.
 #[derive(Debug, Args)]
@@ -74,7 +74,7 @@ pub fn run(args: &ApplyArgs) -> anyhow::Result<()> {
         })?,
     }
     progress.finish_and_clear();
-    writeln!(io::stdout(), "{}", text.finish()?)?;
+    output(format_args!("{}\n", text.finish()?))?;
     Ok(())
 }
 

@@ -1,6 +1,5 @@
 //! `unbraid units score`: units against aligned phones, and against who speaks.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,6 +9,7 @@ use crate::cli::progress::counter;
 use crate::error::{Error, Result};
 use crate::eval::units::{JointCounts, UnitScores, middle_labels};
 use crate::io::kaldi::{ReadFlags, ReadFrom, ReadSpecifier, ScpTable, TableReader};
+use crate::io::message::output;
 use crate::report::table::Table;
 
 /// Tell how much units know of the phone of each frame, and of the speaker.
@@ -73,7 +73,7 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
     progress.finish_and_clear();
     let scores = of_phones.scores();
     let scores = scores.ok_or_else(|| Error::format(&args.units, "at least one unit", "none"))?;
-    write!(io::stdout(), "{}", table(&scores, of_speakers.scores()))?;
+    output(format_args!("{}", table(&scores, of_speakers.scores())))?;
     Ok(())
 }
 

@@ -1,6 +1,5 @@
 //! `unbraid units train`: codes to centroids.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -12,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::eval::units::{Kmeans, KmeansOptions, Sample, balanced_kmeans, for_each_codes, kmeans};
 use crate::io::atomic;
 use crate::io::kaldi::file_of;
+use crate::io::message::output;
 
 /// Find clusters of frames: k-means.
 #[derive(Debug, Args)]
@@ -97,11 +97,10 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
         Some(_) => balanced_kmeans(&items, &speakers, &options),
     })?;
     found.codebook.write(&args.out)?;
-    writeln!(
-        io::stdout(),
-        "{}",
+    output(format_args!(
+        "{}\n",
         summary(&args.out, &found, (items.nrows(), seen))
-    )?;
+    ))?;
     Ok(())
 }
 
