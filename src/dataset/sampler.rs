@@ -319,6 +319,27 @@ mod tests {
     }
 
     #[test]
+    fn batches_are_filled() {
+        let sampler = sampler(ALL[1]);
+        let frames = sampler.population.frames.clone();
+        let batches = sampler.draw(0, 0).batches.clone();
+        // Without padding 50 utterances of 10 to 32 frames need 11 batches; of like length, they need few more.
+        let least = frames.iter().sum::<usize>().div_ceil(100);
+        assert!(
+            (least..=least + 3).contains(&batches.len()),
+            "{} for {least}",
+            batches.len()
+        );
+        for options in [ALL[0], ALL[2]] {
+            let mut sampler = self::sampler(options);
+            assert!(
+                (0..6).all(|number| sampler.batch(number).len() == 8),
+                "{options:?}"
+            );
+        }
+    }
+
+    #[test]
     fn speakers_come_in_rows_of_different_utterances() {
         let mut sampler = sampler(ALL[2]);
         for number in 0..20 {

@@ -148,6 +148,53 @@ mod tests {
     }
 
     #[test]
+    fn every_option_leaves_its_trace_and_the_seed_decides() {
+        let alone = [
+            PerturbOptions {
+                warp: 0.2,
+                ..PerturbOptions::default()
+            },
+            PerturbOptions {
+                mask_bins: 6,
+                ..PerturbOptions::default()
+            },
+            PerturbOptions {
+                mask_frames: 6,
+                ..PerturbOptions::default()
+            },
+        ];
+        let feats =
+            Tensor::randn([1, 20, 15], (Kind::Float, Device::Cpu)).expand([4, -1, -1], false);
+        let apply = |options: &PerturbOptions, seed| {
+            tch::manual_seed(seed);
+            options.apply(&feats)
+        };
+        for options in &alone {
+            let found = apply(options, 1);
+            assert_ne!(found, feats, "{options:?}");
+            assert_eq!(found, apply(options, 1));
+            assert_ne!(found, apply(options, 2));
+            assert_ne!(
+                found.get(0),
+                found.get(1),
+                "each utterance has draws of its own"
+            );
+        }
+        let both = PerturbOptions {
+            mask_bins: 6,
+            mask_frames: 6,
+            ..PerturbOptions::default()
+        };
+        let masked = apply(&both, 1).eq(0.0);
+        let whole = |axis: i64| masked.all_dim(axis, false).any().int64_value(&[]) == 1;
+        assert!(whole(1) && whole(2), "a band of bins and a band of frames");
+        assert_eq!(
+            apply(&both, 1).where_self(&masked.logical_not(), &feats),
+            feats
+        );
+    }
+
+    #[test]
     fn nothing_asked_changes_nothing() {
         let feats = Tensor::randn([2, 5, 7], (Kind::Float, Device::Cpu));
         assert_eq!(PerturbOptions::default().apply(&feats), feats);

@@ -199,16 +199,20 @@ mod tests {
 
     #[test]
     fn classes_have_the_same_chance() {
-        let images = sprites(8000, 1, Ground::Black);
-        for (factor, (name, classes)) in images.factors.iter().zip(FACTORS) {
-            assert_eq!(factor.name, name);
+        const DRAWS: f64 = 4.0 * 8000.0;
+        let sets: Vec<Images> = (0..4)
+            .map(|seed| sprites(8000, seed, Ground::Black))
+            .collect();
+        for (factor, (name, classes)) in FACTORS.into_iter().enumerate() {
+            assert!(sets.iter().all(|set| set.factors[factor].name == name));
             for class in 0..classes {
-                let found = factor.classes.iter().filter(|&&c| c == class).count();
-                let (expected, deviation) = (8000 / classes, 20 * 5);
-                assert!(
-                    found.abs_diff(expected) < 2 * deviation,
-                    "{name} {class}: {found}"
-                );
+                let drawn = sets.iter().flat_map(|set| &set.factors[factor].classes);
+                let found = drawn.filter(|&&c| c == class).count() as f64;
+                // Within four standard deviations of a fair draw.
+                let chance = 1.0 / classes as f64;
+                let deviation = (DRAWS * chance * (1.0 - chance)).sqrt();
+                let off = (found - DRAWS * chance).abs();
+                assert!(off < 4.0 * deviation, "{name} {class}: {found}");
             }
         }
     }

@@ -159,6 +159,36 @@ mod tests {
     }
 
     #[test]
+    fn the_strength_fits_what_there_is_to_learn() {
+        let noise =
+            |i: usize, dim: usize| ((i * 7919 + dim * 613 + i * i * 31) % 997) as f64 / 997.0 - 0.5;
+        let labels: Vec<usize> = (0..200).map(|i| (i * 37 + i / 7) % 2).collect();
+        let of = |signal: f64| {
+            let place = |(i, dim)| {
+                3.0 * noise(i, dim)
+                    + if dim == 2 {
+                        signal * labels[i] as f64
+                    } else {
+                        0.0
+                    }
+            };
+            let x = Array2::from_shape_fn((200, 6), place);
+            (fit(&x, &labels, 2), x)
+        };
+        let (told, x) = of(6.0);
+        assert!(told.accuracy(&x, &labels) > 0.95);
+        let of_dim = |fit: &Fit, dim| fit.weights.row(dim).iter().map(|w| w.abs()).sum::<f64>();
+        assert!(
+            (0..6)
+                .filter(|&dim| dim != 2)
+                .all(|dim| of_dim(&told, dim) < 0.2 * of_dim(&told, 2))
+        );
+        // Where nothing is to be learned the strongest penalty is no worse than any other.
+        let (untold, x) = of(0.0);
+        assert!(untold.accuracy(&x, &labels) < 0.65);
+    }
+
+    #[test]
     fn the_eigenvalue_is_not_too_small() {
         let x = ndarray::array![[3.0, 0.0], [0.0, 1.0]];
         let found = greatest_eigenvalue(&x);
