@@ -351,12 +351,12 @@ fn what_is_wrong_is_told_in_one_line() {
         (
             good,
             &["--backend", "json", "ark:s.ark"],
-            "json: expected the backend that unbraid wrote, found",
+            "json:1: expected the backend that unbraid wrote, found",
         ),
         (
             good,
             &["--calibration", "json", "ark:s.ark"],
-            "json: expected the calibration that unbraid wrote",
+            "json:1: expected the calibration that unbraid wrote",
         ),
     ] {
         fs::write(at.join("trials"), trials).unwrap();
