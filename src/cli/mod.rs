@@ -12,6 +12,7 @@ mod backend;
 mod calibrate;
 mod compute_cmvn;
 mod compute_vad;
+mod config;
 mod convert;
 mod copy_feats;
 mod ctm_to_ali;
@@ -102,6 +103,7 @@ enum Command {
     Plot(plot::PlotArgs),
     Augment(augment::AugmentArgs),
     AugmentFeats(augment_feats::AugmentFeatsArgs),
+    Config(config::ConfigArgs),
     Train(train::TrainArgs),
     Extract(extract::ExtractArgs),
     Export(export::ExportArgs),
@@ -156,6 +158,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Plot(args) => plot::run(args),
         Command::Augment(args) => augment::run(&args),
         Command::AugmentFeats(args) => augment_feats::run(&args),
+        Command::Config(args) => config::run(args),
         Command::Train(args) => train::run(args),
         Command::Extract(args) => extract::run(args),
         Command::Export(args) => export::run(&args),

@@ -10,8 +10,8 @@ use super::config::Config;
 use super::image_config::ImageConfig;
 use super::images::train_images;
 use super::speech::train_speech;
-use crate::error::Result;
-use crate::io::config::{read_toml, with_setting};
+use crate::error::{Error, Result};
+use crate::io::config::{Document, with_setting};
 use crate::nn::device::DeviceChoice;
 use crate::train::TrainOptions;
 
@@ -41,18 +41,51 @@ impl Run {
     /// Reads a configuration, and changes what is to be changed.
     ///
     /// # Errors
-    /// As [`read_toml`] and [`with_setting`].
+    /// As [`Document::read`] and [`Run::of`].
     pub fn read(path: &Path, overrides: &Overrides) -> Result<Self> {
-        let table: Table = read_toml(path)?;
-        let source = table.get("data").and_then(|data| data.get("train"));
+        Self::of(&Document::read(path)?, overrides)
+    }
+
+    /// What a file describes, with the changes that are to be made.
+    ///
+    /// # Errors
+    /// As [`Document::options`] and [`with_setting`].
+    pub fn of(document: &Document, overrides: &Overrides) -> Result<Self> {
+        let data = document.table().get("data");
+        let source = data.and_then(|data| data.get("train"));
         if source.is_some_and(|source| source.is_table()) {
-            let mut config: ImageConfig = read_with(path, &overrides.settings)?;
+            let mut config: ImageConfig = options(document, &overrides.settings)?;
             overrides.settle(&mut config.seed, &mut config.train, &mut config.device);
             return Ok(Self::Images(Box::new(config)));
         }
-        let mut config: Config = read_with(path, &overrides.settings)?;
+        let mut config: Config = options(document, &overrides.settings)?;
         overrides.settle(&mut config.seed, &mut config.train, &mut config.device);
         Ok(Self::Speech(Box::new(config)))
+    }
+
+    /// Checks every value that can be checked without data.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Self::Speech(config) => config.check(),
+            Self::Images(config) => config.check(),
+        }
+    }
+
+    /// All options in TOML, as `conf.toml` of its experiment holds them.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for a value that TOML cannot hold.
+    pub fn resolved(&self) -> Result<Table> {
+        match self {
+            Self::Speech(config) => Table::try_from(config),
+            Self::Images(config) => Table::try_from(config),
+        }
+        .map_err(|error| {
+            Error::format("conf.toml", "options that TOML can hold", error.to_string())
+        })
     }
 
     /// Trains it in the folder `exp`.
@@ -76,8 +109,8 @@ impl Overrides {
     }
 }
 
-fn read_with<C: Serialize + DeserializeOwned>(path: &Path, settings: &[String]) -> Result<C> {
-    let config = read_toml(path)?;
+fn options<C: Serialize + DeserializeOwned>(document: &Document, settings: &[String]) -> Result<C> {
+    let config = document.options()?;
     let mut settings = settings.iter();
     settings.try_fold(config, |config, setting| with_setting(&config, setting))
 }

@@ -139,7 +139,7 @@ impl FrontEndOptions {
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let document = Document::read(path)?;
         match document.tag("kind")? {
-            Some(name) => document_of(&document, kind_named(&document, &name)?, None),
+            Some(name) => document_of(&document, kind_named(&document, name)?, None),
             None => Err(no_kind(&document, "none")),
         }
     }
@@ -156,7 +156,7 @@ impl FrontEndOptions {
     ) -> Result<Self> {
         let document = Document::read(path)?;
         match document.tag("kind")? {
-            Some(name) if kind_named(&document, &name)? != kind => {
+            Some(name) if kind_named(&document, name)? != kind => {
                 let expected = format!("\"{}\"", kind.name());
                 Err(Error::key(
                     document.path(),
@@ -240,7 +240,7 @@ fn document_of(
     kind: FrontEndKind,
     preset: Option<Preset>,
 ) -> Result<FrontEndOptions> {
-    let preset = match document.tag("preset")?.as_deref() {
+    let preset = match document.tag("preset")? {
         None => preset,
         Some("torchaudio") => Some(Preset::Torchaudio),
         Some(other) => {

@@ -1,0 +1,56 @@
+//! `unbraid config show`: a configuration as a run resolves it.
+
+use std::fmt::Write as _;
+use std::io::{Write as _, stdout};
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::io::config::Document;
+use crate::method::run::{Overrides, Run};
+
+/// Print a configuration with its base and all defaults, as the conf.toml of an experiment holds it.
+///
+/// A configuration may name another file, relative to its own folder: base = "base.toml". It then has the values of
+/// that file, except where it sets its own. Tables are merged key by key; a table of another kind (or name), and any
+/// array, replaces that of the base. A base may have a base.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  unbraid config show --conf conf/default.toml
+  unbraid config show --conf conf/default.toml --set train.steps=100 > conf/short.toml
+  diff <(unbraid config show --conf conf/a.toml) <(unbraid config show --conf conf/b.toml)")]
+pub struct ShowArgs {
+    /// Configuration, in TOML
+    #[arg(long, value_name = "FILE")]
+    conf: PathBuf,
+
+    /// One value instead of the configuration's, as in 'unbraid train'; may be given many times
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What is wrong with the configuration.
+pub fn run(args: ShowArgs) -> anyhow::Result<()> {
+    let document = Document::read(&args.conf)?;
+    let settings = args.settings;
+    let overrides = Overrides {
+        settings: settings.clone(),
+        ..Overrides::default()
+    };
+    let run = Run::of(&document, &overrides)?;
+    run.check()?;
+    let files: Vec<String> = document
+        .files()
+        .map(|file| file.display().to_string())
+        .collect();
+    let mut text = format!("# Resolved from {}", files.join(", over "));
+    for setting in settings {
+        write!(text, ", with --set '{setting}'")?;
+    }
+    let text = format!("{}.\n\n{}", text.replace('\n', " "), run.resolved()?);
+    Ok(stdout().write_all(text.as_bytes())?)
+}
