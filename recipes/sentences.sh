@@ -11,11 +11,12 @@ deal() {
   done
 }
 
-# wanted DIR: whether a configuration names it.
+# wanted DIR: whether a configuration, or its base, names it.
 wanted() {
-  local conf
+  local conf resolved
   for conf in $confs; do
-    if grep -q "\"$1" "conf/$conf.toml"; then return 0; fi
+    resolved=$(unbraid config show --conf "conf/$conf.toml")
+    if grep -q "\"$1" <<< "$resolved"; then return 0; fi
   done
   return 1
 }

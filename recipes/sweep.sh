@@ -89,7 +89,7 @@ run_cell() {
   exp=$out/$(named "$1" "$2")_$3
   log=$out/log/${exp##*/}.log
   # What is done under other options is run again, which the training refuses if it cannot be.
-  as="$(cksum < "conf/$1.toml") $2 ${pass[*]}"
+  as="$(unbraid config show --conf "conf/$1.toml" | cksum) $2 ${pass[*]}"
   # Held by the cell's commands too: what a killed sweep left running is waited for.
   exec 9>> "$log.lock"
   flock 9

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use crate::support::training::{RESUME, TRAIN, assert_same, outcome};
+use crate::support::training::{RESUME, TRAIN, assert_same, of_recipes, outcome};
 use crate::support::{fail, names, put, root, succeed};
 
 /// The configurations of a recipe and below, by their path there.
@@ -20,8 +20,7 @@ fn configurations(recipe: &str) -> Vec<(String, Table)> {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                let text = fs::read_to_string(&path).unwrap();
-                found.push((path.display().to_string(), toml::from_str(&text).unwrap()));
+                found.push((path.display().to_string(), of_recipes(&path)));
             }
         }
     }

@@ -9,6 +9,7 @@ use unbraid::io::audio::{AudioOptions, read_audio};
 use unbraid::io::kaldi::TableReader;
 
 use crate::support::speech::{CONF, FBANK, recordings, workplace};
+use crate::support::training::of_recipes;
 use crate::support::{fail, root, succeed, unbraid_with};
 
 /// An encoder of this body, causal, under a view that streams.
@@ -263,8 +264,7 @@ fn a_broken_stream_keeps_what_was_ready() {
 /// The recipe's configuration for streams is one.
 #[test]
 fn the_recipes_configuration_streams() {
-    let conf = root().join("recipes/mini/conf/causal.toml");
-    let mut conf: toml::Table = toml::from_str(&std::fs::read_to_string(conf).unwrap()).unwrap();
+    let mut conf = of_recipes("mini/conf/causal.toml");
     let small: toml::Table = toml::from_str(CONF).unwrap();
     for key in ["device", "data", "train"] {
         conf.insert(key.into(), small[key].clone());

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use unbraid::io::config::Document;
+
 use super::corpus::Corpus;
 
 /// What every test of training starts from: all networks, tiny; dropout, crops and averages on.
@@ -69,6 +71,13 @@ pub fn configure(folder: &Path, changes: &[(&str, &str)]) {
         .iter()
         .fold(CONF.to_string(), |conf, (old, new)| change(&conf, old, new));
     fs::write(folder.join("conf.toml"), conf).unwrap();
+}
+
+/// What a configuration of the recipes says, over its base; `path` is below `recipes/`.
+pub fn of_recipes(path: impl AsRef<Path>) -> toml::Table {
+    let path = super::root().join("recipes").join(path);
+    let document = Document::read(&path).unwrap_or_else(|error| panic!("{error}"));
+    document.table().clone()
 }
 
 fn change(text: &str, old: &str, new: &str) -> String {
