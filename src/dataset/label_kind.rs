@@ -1,5 +1,6 @@
 //! The kinds of labels, how a line says a string of them, and class numbers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The character between two words.
@@ -12,7 +13,7 @@ pub const NO_LABEL: i64 = -100;
 pub(super) const MOST_CLASSES: i32 = 1 << 16;
 
 /// The kind of labels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Labels {
     /// Nothing.

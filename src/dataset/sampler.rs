@@ -6,6 +6,7 @@ use std::path::Path;
 use rand::SeedableRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, check_within};
@@ -14,7 +15,7 @@ use crate::error::{Error, Result, check_within};
 const MOST_REPEATS: usize = 4;
 
 /// How batches are put together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum SamplerOptions {
     /// So many utterances, every one once an epoch.

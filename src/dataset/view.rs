@@ -5,6 +5,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use ndarray::{Array1, Array2, Axis};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, check_within};
@@ -16,7 +17,7 @@ const MOST_FRAMES: usize = 1 << 16;
 const MOST_BINS: usize = 1 << 16;
 
 /// What is done to an utterance's features before a network sees them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ViewOptions {
     /// Subtracts the utterance's mean over all bins and frames: its loudness, for log features.
@@ -49,7 +50,7 @@ impl ViewOptions {
 }
 
 /// Over what mean and deviation are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Cmvn {
     /// Features stay as they are.

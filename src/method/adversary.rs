@@ -1,6 +1,7 @@
 //! The speaker adversary of a phonetic encoder: a critic that learns to read the speaker from codes, and what the
 //! encoder is paid for keeping it from it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::nn::Path;
 use tch::{Device, Kind, Tensor, no_grad};
@@ -16,7 +17,7 @@ use crate::train::schedule::{Ramp, check_steps, check_turns};
 use crate::train::{Clock, OptimiserOptions, Player, Scalars, update};
 
 /// What the critic reads, and what it says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reads {
     /// A code sequence; which speaker? (Chou et al. 2018.) With `critic.layers = 0` it sees the statistics of the
@@ -30,7 +31,7 @@ pub enum Reads {
 }
 
 /// When critic and encoder learn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Play {
     /// One backward pass for both, the encoder's gradient reversed (Ganin et al. 2016).
@@ -40,7 +41,7 @@ pub enum Play {
 }
 
 /// The critic's loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CriticLoss {
     /// Over speakers, or over same and other.
@@ -51,7 +52,7 @@ pub enum CriticLoss {
 }
 
 /// One speaker critic and its game.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdversaryOptions {
     /// What the critic reads.

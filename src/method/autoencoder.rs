@@ -1,6 +1,7 @@
 //! The autoencoder beside which a BiGAN is judged: its encoder and generator, wired together and trained on the error of a
 //! pixel alone.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -11,7 +12,7 @@ use crate::nn::layer::bf16_autocast;
 use crate::train::{Clock, Method, OptimiserOptions, Player, Scalars, update};
 
 /// Sizes and the optimiser.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[derive(Default)]
 pub struct AutoencoderOptions {

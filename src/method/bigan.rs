@@ -11,6 +11,7 @@
 //! At its optimum `G` inverts `E`, though no reconstruction is ever asked for: that is what
 //! [`crate::eval::images`] looks at. `E` and `D` read the image as a vector; `D` reads the code at every layer.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::nn::Path;
 use tch::{Device, Kind, Tensor};
@@ -26,7 +27,7 @@ use crate::train::schedule::{Decay, Schedule};
 use crate::train::{Clock, Method, OptimiserOptions, Player, Scalars, update_each};
 
 /// Sizes and optimisers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BiGanOptions {
     /// Encoder and generator.
@@ -76,7 +77,7 @@ impl BiGanOptions {
 }
 
 /// An encoder and a generator of vectors, each the other's mirror.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CoderOptions {
     /// Values of the code, each in -1..1.

@@ -1,6 +1,7 @@
 //! A classifier of images trained on labels alone: the rows beside which adaptation and help from generated images are
 //! judged (source only, target-trained, the few labels alone), and the network whose features measure generated images.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
@@ -12,7 +13,7 @@ use crate::objective::classification::{accuracy, cross_entropy};
 use crate::train::{Clock, Method, OptimiserOptions, Player, Scalars, update};
 
 /// Sizes and the optimiser.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[derive(Default)]
 pub struct ClassifierMethodOptions {

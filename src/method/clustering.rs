@@ -3,6 +3,7 @@
 //! here the decoder lends one). Assignments use every cluster alike within each speaker, so that none can be a
 //! speaker's own.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::nn::{Path, init};
 use tch::{Device, Kind, Tensor, no_grad};
@@ -17,7 +18,7 @@ use crate::train::schedule::Ramp;
 use crate::train::{OptimiserOptions, Player, Scalars};
 
 /// What is assigned to a cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// A whole utterance, for words.
@@ -27,7 +28,7 @@ pub enum Unit {
 }
 
 /// Clusters and their weight.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClusteringOptions {
     /// What is assigned.

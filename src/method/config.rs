@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::disentangle::DisentangleOptions;
@@ -19,7 +20,7 @@ use crate::train::TrainOptions;
 const MOST_FRAMES: usize = 1 << 24;
 
 /// Everything that settles a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where all random numbers come from.
@@ -44,7 +45,7 @@ pub struct Config {
 }
 
 /// The methods.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "name", rename_all = "lowercase")]
 pub enum MethodOptions {
     /// Two encoders, one decoder, and what is set between them.
@@ -69,7 +70,7 @@ impl MethodOptions {
 }
 
 /// Data directories, and how batches are drawn from them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataOptions {
     /// Training data directory, with `feats.scp`.

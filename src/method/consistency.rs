@@ -1,5 +1,6 @@
 //! Codes that stand fast: under another voice, under decoding, and under perturbed input.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -11,7 +12,7 @@ use crate::objective::reconstruction::Reconstruction;
 use crate::train::Scalars;
 
 /// Weights of the terms; 0 leaves one out.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConsistencyOptions {
     /// Codes decoded with another speaker's embedding and encoded again are the same codes:

@@ -15,6 +15,7 @@
 
 use std::fmt::Debug;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Device, Tensor};
 
@@ -29,7 +30,7 @@ use crate::train::schedule::{Decay, Schedule, check_turns};
 use crate::train::{Clock, Method, OptimiserKind, OptimiserOptions, Player, Scalars, update};
 
 /// The game, and the heads.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DannOptions {
     /// How the head of domains is played against.

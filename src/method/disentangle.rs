@@ -11,6 +11,7 @@
 //! critic:             CE(speaker | C(z))
 //! ```
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
@@ -33,7 +34,7 @@ use crate::objective::speaker::{SpeakerConstraint, SpeakerHead};
 use crate::train::{Clock, Method, OptimiserOptions, Player, Scalars, update};
 
 /// Networks, weights of the terms, and how the adversaries play.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DisentangleOptions {
     /// Encoders and decoder.

@@ -11,6 +11,7 @@
 //! Departures: gated recurrent units instead of LSTMs; codes of overlapping segments, so that there is one every
 //! `hop_frames`; the speaker strand is the paper's estimate of m for an utterance that was not trained on.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::nn::{Init, Path};
 use tch::{Device, Kind, Tensor, no_grad};
@@ -25,7 +26,7 @@ use crate::objective::classification::cross_entropy;
 use crate::train::{Clock, Method, OptimiserOptions, Player, Scalars, update};
 
 /// Sizes and weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FhvaeOptions {
     /// Frames of a segment.

@@ -1,5 +1,6 @@
 //! The configuration of an image run, as its TOML file holds it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::autoencoder::AutoencoderOptions;
@@ -17,7 +18,7 @@ use crate::train::TrainOptions;
 use crate::train::experiment::Experiment;
 
 /// Everything that settles an image run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImageConfig {
     /// Where all random numbers come from.
@@ -42,7 +43,7 @@ pub struct ImageConfig {
 }
 
 /// Sets of images, and how batches are drawn from them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImageDataOptions {
     /// Training images; for an adaptation the source domain.
@@ -72,7 +73,7 @@ fn default_batch() -> usize {
 }
 
 /// The methods on images.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "name", rename_all = "lowercase")]
 pub enum ImageMethodOptions {
     /// Codes that a generator's images tell.
@@ -92,7 +93,7 @@ pub enum ImageMethodOptions {
 }
 
 /// DANN on images.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImageDannOptions {
     /// The trunk and the head of classes.

@@ -11,6 +11,7 @@
 //!
 //! `Q` belongs to the discriminator's player, so that its trunk cannot be left out of an optimiser.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::nn::Path;
 use tch::{Device, Kind, Tensor};
@@ -26,7 +27,7 @@ use crate::objective::classification::{accuracy, cross_entropy};
 use crate::train::{Clock, Method, OptimiserOptions, Player, Scalars, update};
 
 /// Codes, sizes and weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct InfoGanOptions {
     /// Values of noise, uniform in -1..1.

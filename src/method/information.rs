@@ -1,6 +1,7 @@
 //! An estimator of how much a code sequence tells of the speaker embedding, which the encoders bring down (CLUB, Cheng
 //! et al. 2020; as VQMIVC, Wang et al. 2021, has it between content and speaker).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -13,7 +14,7 @@ use crate::train::schedule::{Ramp, check_turns};
 use crate::train::{Clock, OptimiserOptions, Player, Scalars, update};
 
 /// The estimator and its weight.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct InformationOptions {
     /// Weight of the bound in the encoders' loss.

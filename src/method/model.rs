@@ -1,5 +1,6 @@
 //! What a disentangling method leaves behind: features to codes, features to an embedding, and back.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
@@ -17,7 +18,7 @@ use crate::nn::{
 use crate::train::{OptimiserOptions, Player};
 
 /// Sizes of the three networks.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelOptions {
     /// Features to codes.

@@ -1,6 +1,7 @@
 //! Codes that foretell the codes to come (contrastive predictive coding, van den Oord et al. 2018; within an utterance, as
 //! in VQ-CPC, van Niekerk et al. 2020): what they have in common with their neighbours is what they keep.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -12,7 +13,7 @@ use crate::objective::invariance::Invariance;
 use crate::train::{OptimiserOptions, Player};
 
 /// How far, and how much it counts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PredictionOptions {
     /// Weight of the term.

@@ -1,6 +1,7 @@
 //! A discriminator of real against converted features, which teaches the decoder what converted speech lacks
 //! (Chou et al. 2018, section 2.2; Kaneko and Kameoka 2018).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -13,7 +14,7 @@ use crate::train::schedule::{Ramp, check_turns};
 use crate::train::{Clock, OptimiserOptions, Player, Scalars, update};
 
 /// The discriminator and its game.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RealismOptions {
     /// The loss between discriminator and decoder.

@@ -1,6 +1,7 @@
 //! A recogniser: strings of labels out of features by connectionist temporal classification (Graves et al. 2006). It reads
 //! any features, so that they are compared under one recogniser.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -14,7 +15,7 @@ use crate::train::schedule::{Decay, Schedule};
 use crate::train::{Clock, Method, OptimiserOptions, Player, Scalars, update};
 
 /// The network, what it reads in training, and how it learns.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RecogniserOptions {
     /// The network.

@@ -16,6 +16,7 @@
 //! classes, as the paper states it; the authors' program takes the likeliest class in its place. The control is
 //! [`super::classifier`]: the same network on the same labels and nothing else.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::nn::Path;
 use tch::{Device, Kind, Tensor};
@@ -33,7 +34,7 @@ use crate::train::schedule::check_steps;
 use crate::train::{Clock, Method, OptimiserOptions, Player, Scalars, update};
 
 /// Sizes and weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TripleGanOptions {
     /// The classifier.

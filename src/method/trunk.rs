@@ -1,5 +1,6 @@
 //! What [`super::dann`] reads features from: images, or speech.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::nn::Path;
 use tch::{Device, Kind, Tensor};
@@ -57,7 +58,7 @@ impl Trunk for ImageTrunk {
 }
 
 /// DANN on speech: words are named, and the domain is the speaker.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SpeechDannOptions {
     /// The encoder, whose codes are the phonetic strand.

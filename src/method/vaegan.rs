@@ -17,6 +17,7 @@
 //! Departures: the decoder fools the discriminator (CE against `real`) where the paper ascends its loss; transposed
 //! convolutions of width 4 instead of 5; pixels are 0 to 1.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::nn::Path;
 use tch::{Device, Kind, Tensor};
@@ -33,7 +34,7 @@ use crate::train::{
 };
 
 /// What the discriminator tells apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Judge {
     /// There is none: a variational autoencoder.
@@ -46,7 +47,7 @@ pub enum Judge {
 }
 
 /// Where a reconstruction's error is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Measured {
     /// Between the discriminator's feature maps.
@@ -58,7 +59,7 @@ pub enum Measured {
 
 /// Holds a player back while the other one is far behind: the discriminator rests while one of its losses is below
 /// `equilibrium - margin`, the decoder while one is above `equilibrium + margin`; never both.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Gate {
     /// The cross-entropy of an undecided game, in nats.
@@ -77,7 +78,7 @@ impl Default for Gate {
 }
 
 /// Sizes and weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct VaeGanOptions {
     /// Values of the code.

@@ -1,5 +1,6 @@
 //! Phonetic codes without a trained encoder: what any trained one has to beat.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::nn::Path;
 use tch::{Kind, Tensor, no_grad};
@@ -10,7 +11,7 @@ use crate::dataset::labels::NO_LABEL;
 use crate::error::Result;
 
 /// What is done to the features, which then are the codes, one a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum BaselineOptions {
     /// Every bin gets mean 0 and variance 1 over its utterance.

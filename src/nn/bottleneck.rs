@@ -1,5 +1,6 @@
 //! What narrows codes down: nothing, few levels a value, a codebook, or noise.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::nn::{Init, Path};
 use tch::{Kind, Tensor, no_grad};
@@ -8,7 +9,7 @@ use super::mask::Mask;
 use crate::error::{Error, Result};
 
 /// The kind of bottleneck.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum BottleneckOptions {
     /// Codes as they are.

@@ -1,6 +1,7 @@
 //! Classifiers of sequences: the speaker critic, the label head that helps the phonetic strand, and the
 //! convolutional probe are one network at different places.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::nn::Path;
 use tch::{Tensor, nn::Path as VarPath};
@@ -11,7 +12,7 @@ use super::{Mask, check_size, check_small};
 use crate::error::{Error, Result};
 
 /// Size of a [`Classifier`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClassifierOptions {
     /// Width of the hidden layers.

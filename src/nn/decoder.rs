@@ -1,5 +1,6 @@
 //! The decoder: codes and a speaker embedding back to mel features.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 use tch::nn::Path;
@@ -11,7 +12,7 @@ use super::{check_size, check_small};
 use crate::error::{Error, Result};
 
 /// Kind and size of a [`Decoder`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum DecoderOptions {
     /// Convolutions over a sequence of codes.
@@ -21,7 +22,7 @@ pub enum DecoderOptions {
 }
 
 /// Size of a convolutional decoder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConvDecoderOptions {
     /// Width of the hidden layers.
@@ -36,7 +37,7 @@ pub struct ConvDecoderOptions {
 }
 
 /// Size of a recurrent decoder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RecurrentDecoderOptions {
     /// Units of a layer, half in each direction; even.

@@ -1,6 +1,7 @@
 //! Perturbs what the phonetic encoder reads in training, while the decoder still has to give back the original:
 //! vocal tracts of another length, and masks (SpecAugment, Park et al. 2019) that no single cue survives.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -8,7 +9,7 @@ use super::check_size;
 use crate::error::{Error, Result};
 
 /// How strongly; all zero leaves features as they are.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PerturbOptions {
     /// Largest relative warp of the mel axis: 0.1 reads bin `b` at `0.9 b` to `1.1 b`, as a vocal tract up to

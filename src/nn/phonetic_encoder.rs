@@ -1,5 +1,6 @@
 //! The phonetic encoder: mel features to a sequence of codes at a lower rate, or to one code a segment.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 use tch::nn::Path;
@@ -13,7 +14,7 @@ use super::{check_size, check_small};
 use crate::error::{Error, Result};
 
 /// Size and constraints of a [`PhoneticEncoder`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PhoneticEncoderOptions {
     /// Width of the hidden layers.
@@ -41,7 +42,7 @@ pub struct PhoneticEncoderOptions {
 }
 
 /// The layers at the codes' rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Body {
     /// Convolutions that add to what they were given.

@@ -1,5 +1,6 @@
 //! The network of a recogniser: features to scores of labels and of the blank between them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 use tch::nn::Path;
@@ -10,7 +11,7 @@ use super::phonetic_encoder::{Body, PhoneticEncoder, PhoneticEncoderOptions};
 use crate::error::{Error, Result};
 
 /// Size of a [`RecogniserNetwork`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RecogniserNetworkOptions {
     /// Width of all layers.

@@ -1,5 +1,6 @@
 //! The speaker encoder: mel features to one vector a voice.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::nn::Path;
 use tch::{Kind, Tensor};
@@ -15,7 +16,7 @@ use super::tdnn::Tdnn;
 use crate::error::{Error, Result};
 
 /// The layers that read frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Trunk {
     /// The x-vector's (Snyder et al. 2018).
@@ -29,7 +30,7 @@ pub enum Trunk {
 }
 
 /// Size of a [`SpeakerEncoder`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SpeakerEncoderOptions {
     /// The layers that read frames.

@@ -1,5 +1,6 @@
 //! What sets two networks against each other: a critic that learns, and a network that learns to defeat it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -14,7 +15,7 @@ pub fn reverse_gradient(x: &Tensor, weight: f64) -> Tensor {
 }
 
 /// What an encoder is after when it defeats a classifier in its own turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Defeat {
     /// The classifier's cross-entropy upwards, counted up to chance. Without the bound an encoder is paid for
@@ -51,7 +52,7 @@ impl Defeat {
 
 /// The loss between a critic that scores real against made samples and the network that makes them. Scores are
 /// logits of any shape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GanLoss {
     /// Cross-entropy, non-saturating for the generator (Goodfellow et al. 2014).

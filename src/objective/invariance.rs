@@ -1,5 +1,6 @@
 //! Codes that stay the same when the input is perturbed.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -10,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::nn::Mask;
 
 /// How the codes of two views of an utterance are held together.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Invariance {
     /// Mean absolute difference.

@@ -1,5 +1,6 @@
 //! The speaker constraint: embeddings of one speaker alike, of different speakers apart.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::nn::{Path, init};
 use tch::{Kind, Tensor};
@@ -11,7 +12,7 @@ use crate::nn::speaker_encoder::normalise;
 
 /// How speaker embeddings are held together and apart. All but [`SpeakerConstraint::AamSoftmax`] work on the pairs
 /// of a batch, so they want batches of several utterances a speaker.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum SpeakerConstraint {
     /// Supervised contrastive (Khosla et al. 2020, eq. 2): every other embedding of the batch is a candidate,

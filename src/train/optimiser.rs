@@ -1,5 +1,6 @@
 //! Gradient descent over one flat buffer: an update is a handful of kernels, and its state can be saved.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Kind, Tensor};
 
@@ -7,7 +8,7 @@ use super::schedule::Schedule;
 use crate::error::{Error, Result};
 
 /// The rule of an update.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OptimiserKind {
     /// Adam (Kingma and Ba 2015); weight decay joins the gradient.
@@ -22,8 +23,10 @@ pub enum OptimiserKind {
 }
 
 /// An optimiser and its course. What a file leaves out of its table is the default of the method that it belongs to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Written")]
+// Every key by itself may be left out, which is what `Written` is for.
+#[schemars(!from, default, deny_unknown_fields)]
 pub struct OptimiserOptions {
     /// The rule.
     pub kind: OptimiserKind,

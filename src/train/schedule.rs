@@ -1,5 +1,6 @@
 //! Numbers that change with the step: learning rates and adversarial weights.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, check_within};
@@ -26,7 +27,7 @@ pub fn check_turns(key: impl Into<String>, turns: usize) -> Result<()> {
 }
 
 /// Shape of a learning rate after its warm-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Decay {
     /// Stays at its full value.
@@ -41,7 +42,7 @@ pub enum Decay {
 }
 
 /// A learning rate's course, as a factor of its full value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Schedule {
     /// Steps of linear rise from 0.
@@ -90,7 +91,7 @@ impl Schedule {
 }
 
 /// A weight that is 0 at first, then rises linearly to its full value.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ramp {
     /// Full value.

@@ -1,11 +1,10 @@
 //! `unbraid config show`: a configuration as a run resolves it.
 
-use std::fmt::Write as _;
-use std::io::{Write as _, stdout};
 use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::error::Result;
 use crate::io::config::Document;
 use crate::method::run::{Overrides, Run};
 
@@ -30,27 +29,28 @@ pub struct ShowArgs {
     settings: Vec<String>,
 }
 
-/// Runs the command.
+/// The text of the configuration.
 ///
 /// # Errors
-/// What is wrong with the configuration.
-pub fn run(args: ShowArgs) -> anyhow::Result<()> {
+/// What is wrong with it.
+pub fn text(args: &ShowArgs) -> Result<String> {
     let document = Document::read(&args.conf)?;
-    let settings = args.settings;
     let overrides = Overrides {
-        settings: settings.clone(),
+        settings: args.settings.clone(),
         ..Overrides::default()
     };
     let run = Run::of(&document, &overrides)?;
     run.check()?;
-    let files: Vec<String> = document
-        .files()
+    let files: Vec<String> = (document.files())
         .map(|file| file.display().to_string())
         .collect();
-    let mut text = format!("# Resolved from {}", files.join(", over "));
-    for setting in settings {
-        write!(text, ", with --set '{setting}'")?;
+    let mut head = format!("# Resolved from {}", files.join(", over "));
+    for setting in &args.settings {
+        head += &format!(", with --set '{setting}'");
     }
-    let text = format!("{}.\n\n{}", text.replace('\n', " "), run.resolved()?);
-    Ok(stdout().write_all(text.as_bytes())?)
+    Ok(format!(
+        "{}.\n\n{}",
+        head.replace('\n', " "),
+        run.resolved()?
+    ))
 }

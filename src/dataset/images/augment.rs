@@ -2,6 +2,7 @@
 
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ImageShape;
@@ -12,7 +13,7 @@ const MOST_SHIFT: usize = 4096;
 
 /// What is drawn anew for each image, evenly between bounds; nothing by default. Geometry comes first, then contrast,
 /// then inversion.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImageAugment {
     /// Up to so many whole pixels to either side, and up or down.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fit::Fit;
@@ -19,7 +20,7 @@ const MOST_BYTES: usize = 1 << 32;
 pub const MOST_SIDE: usize = 4096;
 
 /// Where images come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ImageSource {
     /// Files as of MNIST ([`crate::io::idx`]).
@@ -48,7 +49,7 @@ pub enum ImageSource {
 }
 
 /// The images that are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImageOptions {
     /// Height and width in pixels, whatever the images' own ratio; 0 keeps their own.

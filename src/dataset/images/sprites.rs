@@ -9,6 +9,7 @@ use std::f64::consts::TAU;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ImageShape, Images, KnownFactor};
@@ -47,7 +48,7 @@ const SYMMETRIES: [f64; SHAPES] = [4.0, 2.0, 1.0];
 const POINTS: usize = 4;
 
 /// What shapes lie on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ground {
     /// Nothing.

@@ -1,5 +1,6 @@
 //! Convolutions one after another: images to feature maps.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 use tch::nn::Path;
@@ -10,7 +11,7 @@ use crate::nn::layer::{BatchNorm, Conv2d};
 use crate::nn::{check_size, check_small};
 
 /// One convolution and what follows it: normalisation, nonlinearity, maximum over 2 by 2, dropout.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConvLayer {
     /// Feature maps.

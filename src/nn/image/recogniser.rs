@@ -1,5 +1,6 @@
 //! Names of what images show: convolutions to a vector of features, and heads that read it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 use tch::nn::Path;
@@ -12,8 +13,9 @@ use crate::nn::layer::Linear;
 
 /// Sizes. The default is the network of Ganin et al. (2016) for digits, with batch normalisation and dropout of feature
 /// maps, which decide whether it adapts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "ImageClassifierOptions")]
 pub struct RecogniserOptions {
     /// Convolutions.
     pub layers: Vec<ConvLayer>,

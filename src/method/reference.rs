@@ -1,0 +1,217 @@
+//! Every key of a configuration in Markdown: its type, its default, and what its doc comment says.
+
+use serde_json::{Map, Value};
+
+use super::schema::{ROOTS, definitions};
+
+/// What stands before the tables.
+const HEAD: &str = "\
+# Configurations
+
+Every key that a configuration of `unbraid train` may have, as `unbraid config reference` prints it. `unbraid config
+show --conf FILE` prints all values of one.
+
+A configuration may be built on another: `base = \"FILE\"`, relative to its own folder. It has the values of its base
+where it sets none. Tables are merged key by key; a table whose `kind` (or `name`) is another than the base's replaces it,
+and so does a list. `--set KEY.PATH=VALUE` comes last.
+
+A default in braces names what differs from the defaults of that table.
+";
+
+/// The page.
+pub fn reference() -> String {
+    let definitions = definitions();
+    let mut page = Page {
+        definitions: &definitions,
+        sections: ROOTS.map(str::to_string).to_vec(),
+        text: HEAD.to_string(),
+    };
+    let mut at = 0;
+    while let Some(name) = page.sections.get(at).cloned() {
+        page.section(&name);
+        at += 1;
+    }
+    page.text
+}
+
+/// The page as far as it is written.
+struct Page<'a> {
+    definitions: &'a Map<String, Value>,
+    /// Names of the definitions that it has a section of, in their order; later ones are still to come.
+    sections: Vec<String>,
+    text: String,
+}
+
+impl Page<'_> {
+    fn line(&mut self, line: &str) {
+        self.text += line;
+        self.text.push('\n');
+    }
+
+    fn section(&mut self, name: &str) {
+        let schema = &self.definitions[name];
+        self.line(&format!("\n## {}\n", title(name)));
+        self.line(description(schema));
+        if schema.get("properties").is_some() {
+            self.table(schema);
+        }
+        for value in values(schema) {
+            let says = description(&value);
+            let colon = if says.is_empty() { "" } else { ": " };
+            match value.get("properties") {
+                None => self.line(&format!("- `{}`{colon}{says}", toml(&value["const"]))),
+                Some(_) => {
+                    let (key, kind) = tag(&value).unwrap_or_default();
+                    self.line(&format!("\n### `{key} = {}`\n\n{says}", toml(&kind)));
+                    self.table(&value);
+                }
+            }
+        }
+    }
+
+    /// The keys of a table, but for its tag.
+    fn table(&mut self, schema: &Value) {
+        let Some(properties) = schema["properties"].as_object() else {
+            return;
+        };
+        let keys = || {
+            properties
+                .iter()
+                .filter(|(_, key)| key.get("const").is_none())
+        };
+        if keys().next().is_none() {
+            return;
+        }
+        self.line("\n| key | type | default | |\n|---|---|---|---|");
+        for (key, schema_of) in keys() {
+            let needed = schema["required"].as_array();
+            let needed = needed.is_some_and(|names| names.iter().any(|name| name == key));
+            let default = match (schema_of.get("default"), needed) {
+                (Some(value), _) => format!("`{}`", self.differing(value, schema_of)),
+                (None, true) => "required".to_string(),
+                (None, false) => "none".to_string(),
+            };
+            let kind = self.kind(schema_of);
+            let says = description(schema_of).replace('|', "\\|");
+            self.line(&format!("| `{key}` | {kind} | {default} | {says} |"));
+        }
+    }
+
+    /// The type of a value, with a link to its section, which there will be.
+    fn kind(&mut self, schema: &Value) -> String {
+        if let Some(name) = referred(schema) {
+            if !self.sections.iter().any(|known| known == name) {
+                self.sections.push(name.to_string());
+            }
+            let title = title(name);
+            return format!("[{title}](#{})", title.to_lowercase().replace(' ', "-"));
+        }
+        match (&schema["type"], &schema["items"]) {
+            (_, Value::Object(_)) => format!("list of {}", self.kind(&schema["items"])),
+            (_, Value::Array(items)) => format!("list of {} numbers", items.len()),
+            (Value::String(kind), _) if schema["minimum"] == 0 => format!("{kind} from 0"),
+            (Value::String(kind), _) => kind.clone(),
+            _ => "value".to_string(),
+        }
+    }
+
+    /// A default, of a table the keys that its own defaults do not say.
+    fn differing(&self, value: &Value, schema: &Value) -> String {
+        let Value::Object(table) = value else {
+            return toml(value);
+        };
+        let own = referred(schema).map(|name| &self.definitions[name]);
+        let own = own.and_then(|own| variant(own, table));
+        let mut listed = Vec::new();
+        for (key, value) in table {
+            let of_key = own.as_ref().map(|own| &own["properties"][key]);
+            match of_key {
+                Some(schema) if schema.get("default") == Some(value) => {}
+                Some(schema) => listed.push(format!("{key} = {}", self.differing(value, schema))),
+                None => listed.push(format!("{key} = {}", toml(value))),
+            }
+        }
+        braced(&listed)
+    }
+}
+
+/// The table that a value is of, where there are several.
+fn variant(schema: &Value, table: &Map<String, Value>) -> Option<Value> {
+    if schema.get("properties").is_some() {
+        return Some(schema.clone());
+    }
+    let is_of = |one: &Value| tag(one).is_some_and(|(key, kind)| table.get(&key) == Some(&kind));
+    values(schema).into_iter().find(is_of)
+}
+
+/// The values that an enumeration has: constants, or tables of one constant key.
+fn values(schema: &Value) -> Vec<Value> {
+    let constant = |value: &Value| serde_json::json!({ "const": value });
+    let of = |schema: &Value| match schema["enum"].as_array() {
+        Some(names) => names.iter().map(constant).collect(),
+        None => vec![schema.clone()],
+    };
+    match (schema["oneOf"].as_array(), schema.get("enum")) {
+        (Some(list), _) => list.iter().flat_map(of).collect(),
+        (None, Some(_)) => of(schema),
+        (None, None) => Vec::new(),
+    }
+}
+
+/// The constant key of a table, and its value.
+fn tag(schema: &Value) -> Option<(String, Value)> {
+    let properties = schema["properties"].as_object()?;
+    let (key, value) = properties
+        .iter()
+        .find(|(_, key)| key.get("const").is_some())?;
+    Some((key.clone(), value["const"].clone()))
+}
+
+/// The definition that a schema is another name of.
+fn referred(schema: &Value) -> Option<&str> {
+    let inner = ["allOf", "anyOf"].iter().find_map(|key| schema[key].get(0));
+    let name = inner.unwrap_or(schema)["$ref"].as_str()?;
+    name.strip_prefix("#/definitions/")
+}
+
+fn description(schema: &Value) -> &str {
+    schema["description"].as_str().unwrap_or_default()
+}
+
+/// A struct's name in words: `PhoneticEncoderOptions`, Phonetic encoder.
+fn title(name: &str) -> String {
+    let name = match name {
+        "Config" => "SpeechConfiguration",
+        "ImageConfig" => "ImageConfiguration",
+        name => name.strip_suffix("Options").unwrap_or(name),
+    };
+    let mut title = String::new();
+    for (at, letter) in name.chars().enumerate() {
+        match letter.is_uppercase() && at > 0 {
+            true => title.extend([' ', letter.to_ascii_lowercase()]),
+            false => title.push(letter),
+        }
+    }
+    title
+}
+
+/// A value as TOML writes it in one line.
+fn toml(value: &Value) -> String {
+    match value {
+        Value::Object(table) => {
+            let keys: Vec<String> = (table.iter())
+                .map(|(key, value)| format!("{key} = {}", toml(value)))
+                .collect();
+            braced(&keys)
+        }
+        Value::Array(list) => format!("[{}]", list.iter().map(toml).collect::<Vec<_>>().join(", ")),
+        other => other.to_string(),
+    }
+}
+
+fn braced(keys: &[String]) -> String {
+    match keys {
+        [] => "{}".to_string(),
+        keys => format!("{{ {} }}", keys.join(", ")),
+    }
+}
