@@ -49,7 +49,7 @@ impl Experiment {
         };
         let resolved = table(config)?;
         let Some(done) = checkpoint::steps(path)?.into_iter().max() else {
-            atomic::write(&conf, resolved.to_string())?;
+            atomic::rewrite(&conf, resolved.to_string())?;
             return Ok(experiment);
         };
         if !resume {
@@ -81,7 +81,7 @@ impl Experiment {
             ));
         }
         if saved != resolved {
-            atomic::write(&conf, resolved.to_string())?;
+            atomic::rewrite(&conf, resolved.to_string())?;
         }
         Ok(experiment)
     }
@@ -157,7 +157,7 @@ impl Experiment {
         let path = self.path.join(name);
         let json = serde_json::to_string_pretty(value)
             .map_err(|e| Error::format(&path, "a value JSON can hold", e.to_string()))?;
-        atomic::write(path, json + "\n")
+        atomic::rewrite(path, json + "\n")
     }
 
     /// Saves options as `NAME` in TOML.
@@ -168,7 +168,7 @@ impl Experiment {
         let path = self.path.join(name);
         let text = toml::to_string(options)
             .map_err(|e| Error::format(&path, "options TOML can hold", e.to_string()))?;
-        atomic::write(path, text)
+        atomic::rewrite(path, text)
     }
 
     /// Reads a value saved by [`Experiment::write_json`].
