@@ -102,7 +102,7 @@ class Workplace:
             "backend train scp:s.scp --utt2spk train/utt2spk --lda-dim 2 --smoothing 0.5 --out plda.json",
             "calibrate train --trials trials --scores scores --out calibration.json",
         )
-        shutil.copytree(self.folder, PLACE / "whole", dirs_exist_ok=True)
+        self.keep()
         # Each command does its work where nothing is damaged.
         for words, _ in COMMANDS:
             self.made(words)
@@ -135,9 +135,14 @@ class Workplace:
             for utterance, _ in chosen:
                 shutil.copy(bundle / audio[utterance].split("/", 2)[-1], folder / f"{utterance}.flac")
 
+    def keep(self):
+        """What `restore` brings back, links as links."""
+        shutil.rmtree(PLACE / "whole", ignore_errors=True)
+        shutil.copytree(self.folder, PLACE / "whole", symlinks=True)
+
     def restore(self):
         shutil.rmtree(self.folder)
-        shutil.copytree(PLACE / "whole", self.folder)
+        shutil.copytree(PLACE / "whole", self.folder, symlinks=True)
 
 
 # Every command that reads a file, and the files that it reads.
@@ -222,7 +227,7 @@ class Findings:
 
     def add(self, place, words, why, error=b""):
         target = self.folder / str(self.count)
-        shutil.copytree(place.folder, target)
+        shutil.copytree(place.folder, target, symlinks=True)
         (target / "COMMAND").write_text(f"unbraid {words}\n{why}\n{error.decode(errors='replace')}\n")
         print(f"{target.relative_to(ROOT)}: unbraid {words}: {why}", flush=True)
         self.count += 1
@@ -280,7 +285,7 @@ def kill(place, draw, until, findings):
     order = ["NEW.ark", "OLD.ark"]
     for part, name in zip(("valid", "train"), order):
         place.made(f"copy-feats scp:{part}/feats.scp ark:{name}")
-    shutil.copytree(place.folder, PLACE / "whole", dirs_exist_ok=True)
+    place.keep()
     began = time.monotonic()
     place.made("train --conf conf.toml --exp straight")
     duration = time.monotonic() - began

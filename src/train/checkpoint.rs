@@ -108,9 +108,14 @@ fn point_here(experiment: &Path, state: &State) -> Result<()> {
 /// Makes `name` (`last`, `best`) a link to a step's folder, in one rename.
 ///
 /// # Errors
-/// [`Error::Io`] naming the link.
+/// [`Error::Io`] naming the link; [`Error::Format`] when a folder has its name.
 fn point(experiment: &Path, name: &str, step: u64) -> Result<()> {
     let link = experiment.join(name);
+    if link.is_dir() && !link.is_symlink() {
+        // Copies that follow links make folders of them.
+        let expected = "a link to a checkpoint, or nothing (it is made anew)";
+        return Err(Error::format(link, expected, "a folder"));
+    }
     Scratch::link(experiment, Path::new(&folder_name(step)))
         .and_then(|made| made.rename(&link))
         .map_err(Error::io(&link))?;
