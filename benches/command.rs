@@ -1,4 +1,4 @@
-//! `unbraid fbank` with all cores, from FLAC files to an archive, beside soundfile and torchaudio in as many processes
+//! `unbraid feats fbank` with all cores, from FLAC files to an archive, beside soundfile and torchaudio in as many processes
 //! (torchaudio 2.11 itself decodes no FLAC without torchcodec). Starting unbraid counts, starting Python does not.
 
 #[path = "harness/mod.rs"]
@@ -34,12 +34,15 @@ fn main() {
             .args(["fbank", "--set", "num_mel_bins=80", "--set", "dither=0"])
             .args([format!("scp:{scp}"), format!("ark:{ark}")])
             .status();
-        assert!(status.is_ok_and(|status| status.success()), "unbraid fbank");
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "unbraid feats fbank"
+        );
     };
     let peer = Peer::start(&["flac_to_ark", &scp, &cores.to_string()]).map(Peer::side);
     let mut report = Report::default();
     let what = format!(
-        "unbraid fbank, {} FLAC files, {cores} cores",
+        "unbraid feats fbank, {} FLAC files, {cores} cores",
         COPIES * speech::bundled().len()
     );
     report.compare(&what, "soundfile, torchaudio", ">= 5", here(ours), peer);

@@ -11,17 +11,17 @@ mkdir -p "$out"
 
 # frames PART: to standard output, standardised by the training set's frames of each speaker.
 frames() {
-  unbraid apply-cmvn --norm-vars --utt2spk "data/$1/utt2spk" "ark:$out/cmvn.ark" "ark:$out/mfcc_$1.ark" ark:- |
-    unbraid splice-feats --left-context $side --right-context $side ark:- ark:-
+  unbraid feats apply-cmvn --norm-vars --utt2spk "data/$1/utt2spk" "ark:$out/cmvn.ark" "ark:$out/mfcc_$1.ark" ark:- |
+    unbraid feats splice --left-context $side --right-context $side ark:- ark:-
 }
 
 for part in train dev; do
   mkdir -p "$out/$part"
   cp data/$part/{wav.scp,utt2spk,spk2utt,feats.scp} "$out/$part"
-  unbraid mfcc --resample 16000 --set dither=0.0 --set snip_edges=false "scp:data/$part/wav.scp" \
+  unbraid feats mfcc --resample 16000 --set dither=0.0 --set snip_edges=false "scp:data/$part/wav.scp" \
     "ark:$out/mfcc_$part.ark"
 done
-unbraid compute-cmvn --spk2utt data/train/spk2utt "ark:$out/mfcc_train.ark" "ark:$out/cmvn.ark"
+unbraid feats cmvn-stats --spk2utt data/train/spk2utt "ark:$out/mfcc_train.ark" "ark:$out/cmvn.ark"
 frames train | unbraid units train ark:- --utt2spk data/train/utt2spk --clusters $clusters --steps 20 --out "$out/units.ark"
 frames train | unbraid units apply ark:- --utt2spk data/train/utt2spk --model "$out/units.ark" --out "$out/units_train" \
   --frames "ark,scp:$out/train/ali.ark,$out/train/ali.scp"

@@ -1,5 +1,5 @@
 # Sourced after start.sh by recipes of images: all their stages. A recipe says with `tests_of CONF` which sets a run is
-# tested on, one a line, as `unbraid evaluate --test` takes them.
+# tested on, one a line, as `unbraid image evaluate --test` takes them.
 #
 # Stages: 0 prepare, 1 the classifier whose features measure samples, 2 train, 3 pictures, 4 evaluate, 5 results.
 
@@ -33,7 +33,7 @@ train_lenet() {
   if at 1 && [ ! -e $lenet/scores.json ]; then
     say "stage 1: train the classifier that measures samples"
     $cmd unbraid train --conf ../lenet/conf/default.toml --exp $lenet --resume "${train_options[@]}"
-    unbraid evaluate --exp $lenet --test "$mnist_test" --out $lenet/scores
+    unbraid image evaluate --exp $lenet --test "$mnist_test" --out $lenet/scores
   fi
 }
 
@@ -42,7 +42,7 @@ evaluate_one() {
   local tests=() test options=()
   while read -r test; do tests+=(--test "$test"); done < <(tests_of "$2")
   [ -z "${lenet:-}" ] || options+=(--lenet "$lenet")
-  unbraid evaluate --exp "$1" "${tests[@]}" "${options[@]}" --out "$1/scores"
+  unbraid image evaluate --exp "$1" "${tests[@]}" "${options[@]}" --out "$1/scores"
 }
 
 # pictures_of EXP CONF: what it makes, and maps of the vectors by which it knows images.
@@ -52,11 +52,11 @@ pictures_of() {
   mkdir -p "$1/pictures"
   while read -r test; do tests+=(--test "$test"); done < <(tests_of "$2")
   if [[ $(sed -n 's/^name = //p' "$1/conf.toml") != *@(dann|classifier)* ]]; then
-    unbraid sample --exp "$1" "${tests[@]:0:2}" --out "$1/pictures"
+    unbraid image sample --exp "$1" "${tests[@]:0:2}" --out "$1/pictures"
   fi
-  unbraid encode --exp "$1" "${tests[@]}" --tables "$1" "ark,scp:$1/codes.ark,$1/codes.scp"
-  unbraid map "$1/codes.scp" --labels "$1/text" --out "$1/pictures/classes.svg"
-  [ ${#tests[@]} -le 2 ] || unbraid map "$1/codes.scp" --labels "$1/utt2set" --out "$1/pictures/sets.svg"
+  unbraid image encode --exp "$1" "${tests[@]}" --tables "$1" "ark,scp:$1/codes.ark,$1/codes.scp"
+  unbraid plot map "$1/codes.scp" --labels "$1/text" --out "$1/pictures/classes.svg"
+  [ ${#tests[@]} -le 2 ] || unbraid plot map "$1/codes.scp" --labels "$1/utt2set" --out "$1/pictures/sets.svg"
 }
 
 # image_stages: all but the first two.
@@ -85,7 +85,7 @@ image_stages() {
       for seed in $seeds; do list+=,$out/${name}_$seed/scores.json; done
       runs+=("${name//=/ }=${list#,}")
     done
-    unbraid scores "${runs[@]}" --out $out/results
+    unbraid image results "${runs[@]}" --out $out/results
     write_reports
   fi
 }

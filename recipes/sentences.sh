@@ -27,9 +27,9 @@ speed_copies() {
   for speed in $speeds; do
     copy=data/train_speed$speed
     rm -rf $copy
-    unbraid augment --conf <(printf '[speed]\nfactors = [%s]\n' $speed) --prefix "speed${speed/./}_" --threads "$nj" \
+    unbraid data augment --conf <(printf '[speed]\nfactors = [%s]\n' $speed) --prefix "speed${speed/./}_" --threads "$nj" \
       data/train $copy
-    $cmd unbraid fbank --conf conf/fbank.toml --resample 16000 --threads "$nj" \
+    $cmd unbraid feats fbank --conf conf/fbank.toml --resample 16000 --threads "$nj" \
       "scp:$copy/wav.scp" "ark,scp:$copy/feats.ark,$copy/feats.scp"
     parts+=("$copy")
   done
@@ -41,7 +41,7 @@ speed_copies() {
 # frame_classes CTM: ali.scp of every set, copies of other speeds too, from the times of the phones.
 frame_classes() {
   local ctm=$1 dir=data/all copies=data/train_speed speed
-  unbraid ctm-to-ali --phones $dir/phones.txt "$ctm" $dir/feats.scp "ark,scp:$dir/ali.ark,$dir/ali.scp"
+  unbraid data alignment --phones $dir/phones.txt "$ctm" $dir/feats.scp "ark,scp:$dir/ali.ark,$dir/ali.scp"
   deal ali.scp
   [ -e $copies ] || return 0
   {
@@ -50,7 +50,7 @@ frame_classes() {
       awk -v copy="speed${speed/./}_1-" -v speed="$speed" '{ $1 = copy $1; $3 /= speed; $4 /= speed; print }' "$ctm"
     done
   } > $copies/phones.ctm
-  unbraid ctm-to-ali --phones $dir/phones.txt $copies/phones.ctm $copies/feats.scp "ark,scp:$copies/ali.ark,$copies/ali.scp"
+  unbraid data alignment --phones $dir/phones.txt $copies/phones.ctm $copies/feats.scp "ark,scp:$copies/ali.ark,$copies/ali.scp"
 }
 
 # embeds_of_speeds EXP SET...: EXP/speaker_speeds_SET.{ark,scp}, speaker embeddings of each utterance as it is, slower and
@@ -92,13 +92,13 @@ probe_strands() {
     unseen+=(--strand "$name=$dir/${name}_test.scp,$dir/${name}_test.scp")
     known+=(--strand "$name=$dir/${name}_train.scp,$dir/${name}_train_probe.scp")
   done
-  unbraid probe data/test_learn data/test_probe --target speaker "${unseen[@]}" "${probe_options[@]}" \
+  unbraid eval probe data/test_learn data/test_probe --target speaker "${unseen[@]}" "${probe_options[@]}" \
     "${groups[@]}" --curve "$dir/curve_speaker.tsv" --out "$dir/probe_speaker"
   mkdir -p "$dir/known"
-  unbraid probe data/train data/train_probe --target speaker "${known[@]}" "${probe_options[@]}" \
+  unbraid eval probe data/train data/train_probe --target speaker "${known[@]}" "${probe_options[@]}" \
     "${groups[@]}" --curve "$dir/known/curve_speaker.tsv" --out "$dir/known/probe_speaker"
   [ ! -e data/all/ali.scp ] ||
-    unbraid probe data/train data/test --target frames "${probe_options[@]}" "${groups[@]}" \
+    unbraid eval probe data/train data/test --target frames "${probe_options[@]}" "${groups[@]}" \
       --out "$dir/probe_phone" --strand "$first=$dir/${first}_train.scp,$dir/${first}_test.scp"
 }
 
@@ -110,7 +110,7 @@ fi
 if at 1; then
   say "stage 1: features"
   dir=data/all
-  $cmd unbraid fbank --conf conf/fbank.toml --resample 16000 --threads "$nj" \
+  $cmd unbraid feats fbank --conf conf/fbank.toml --resample 16000 --threads "$nj" \
     "scp:$dir/wav.scp" "ark,scp:$dir/feats.ark,$dir/feats.scp"
   deal feats.scp
   if wanted data/train_speed; then speed_copies; fi
@@ -137,7 +137,7 @@ if at 3; then
     extract_one "$exp" features test
     extract_mean "$exp" phonetic train_spk_dev test
     extract_mean "$exp" features train_spk_dev test
-    unbraid swap --exp "$exp" data/test_probe "$exp/swap"
+    unbraid eval conversion --exp "$exp" data/test_probe "$exp/swap"
   done
 fi
 
@@ -154,7 +154,7 @@ if at 4; then
     say "stage 4: probe and score $exp"
     probe_strands "$exp" phonetic speaker
     # Whose voice: told by probes of real features. The voice is the one that was lent.
-    unbraid probe data/test_learn "$exp/swap" --target speaker "${swap_options[@]}" --robust \
+    unbraid eval probe data/test_learn "$exp/swap" --target speaker "${swap_options[@]}" --robust \
       --strand "swap=$exp/features_test.scp,$exp/swap/feats.scp" --out "$exp/probe_swap"
     for part in train_spk_dev test; do
       for strand in speaker speaker_speeds; do

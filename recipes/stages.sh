@@ -81,7 +81,7 @@ verify() {
   local exp=$1 name=$2 scp=$3 part=$4
   shift 4
   echo "verification of the voices of $part, $name:"
-  unbraid score --trials "data/$part/trials" "$@" --out "$exp/eer_$name" --scores "$exp/scores_$name" "scp:$scp"
+  unbraid verify score --trials "data/$part/trials" "$@" --out "$exp/eer_$name" --scores "$exp/scores_$name" "scp:$scp"
 }
 
 # files_of FOLDER: the results of its probes, with commas between.
@@ -90,7 +90,7 @@ files_of() {
   (IFS=,; echo "${files[*]}")
 }
 
-# runs_of CONF SETTINGS FOLDER: NAME=FILES for `unbraid results`, of every seed; FOLDER is '.', or one in each run's
+# runs_of CONF SETTINGS FOLDER: NAME=FILES for `unbraid eval results`, of every seed; FOLDER is '.', or one in each run's
 # where it has more probes.
 runs_of() {
   local name seed list=
@@ -103,7 +103,7 @@ runs_of() {
 show_probes() {
   local conf runs=("log-mel=$(files_of "$out/log-mel_0/$1")")
   for conf in $confs; do runs+=("$(runs_of "$conf" "$set" "$1")"); done
-  unbraid results "${runs[@]}" --out "$out/$2"
+  unbraid eval results "${runs[@]}" --out "$out/$2"
 }
 
 show_results() {

@@ -157,10 +157,10 @@ for conf in $confs; do
     drawn+=("${curve//=/ }@${value#*=}=${runs[-1]#*=}")
   done < <(grid "$set")
 done
-unbraid results "${runs[@]}" --out "$out/$name"
+unbraid eval results "${runs[@]}" --out "$out/$name"
 say "table: $PWD/$out/$name.{tsv,md,json}"
 if [ "$picture" = true ]; then
   echo
-  unbraid frontier --parameter "${first%%=*}" --out "$out/${name}_frontier" "${drawn[@]}"
+  unbraid eval frontier --parameter "${first%%=*}" --out "$out/${name}_frontier" "${drawn[@]}"
   say "picture: $PWD/$out/${name}_frontier.svg"
 fi

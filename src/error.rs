@@ -73,19 +73,19 @@ const MAKERS: &[(&str, &str)] = &[
     ("spk2utt", "unbraid data fix DIR"),
     (
         "feats.scp",
-        "unbraid fbank scp:DIR/wav.scp ark,scp:DIR/feats.ark,DIR/feats.scp",
+        "unbraid feats fbank scp:DIR/wav.scp ark,scp:DIR/feats.ark,DIR/feats.scp",
     ),
     (
         "vad.scp",
-        "unbraid compute-vad scp:DIR/feats.scp ark,scp:DIR/vad.ark,DIR/vad.scp",
+        "unbraid feats vad scp:DIR/feats.scp ark,scp:DIR/vad.ark,DIR/vad.scp",
     ),
     (
         "cmvn.scp",
-        "unbraid compute-cmvn --spk2utt DIR/spk2utt scp:DIR/feats.scp ark,scp:DIR/cmvn.ark,DIR/cmvn.scp",
+        "unbraid feats cmvn-stats --spk2utt DIR/spk2utt scp:DIR/feats.scp ark,scp:DIR/cmvn.ark,DIR/cmvn.scp",
     ),
     (
         "ali.scp",
-        "unbraid ctm-to-ali --phones PHONES CTM DIR/feats.scp ark,scp:DIR/ali.ark,DIR/ali.scp",
+        "unbraid data alignment --phones PHONES CTM DIR/feats.scp ark,scp:DIR/ali.ark,DIR/ali.scp",
     ),
     ("conf.toml", "unbraid train --conf CONF --exp DIR"),
     ("inventory.json", "unbraid train --conf CONF --exp DIR"),
@@ -254,7 +254,7 @@ mod tests {
         let told = missing("data/x/feats.scp", io::ErrorKind::NotFound);
         assert!(
             told.starts_with("data/x/feats.scp: ")
-                && told.ends_with("make it with 'unbraid fbank scp:data/x/wav.scp ark,scp:data/x/feats.ark,data/x/feats.scp'"),
+                && told.ends_with("make it with 'unbraid feats fbank scp:data/x/wav.scp ark,scp:data/x/feats.ark,data/x/feats.scp'"),
             "{told}"
         );
         let told = missing("spk2utt", io::ErrorKind::NotFound);

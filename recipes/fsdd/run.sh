@@ -26,7 +26,7 @@ fi
 if at 1; then
   say "stage 1: features"
   for dir in data/train data/dev data/test; do
-    $cmd unbraid fbank --conf conf/fbank.toml --threads "$nj" \
+    $cmd unbraid feats fbank --conf conf/fbank.toml --threads "$nj" \
       "scp:$dir/wav.scp" "ark,scp:$dir/feats.ark,$dir/feats.scp"
   done
   touch data/ready
@@ -39,7 +39,7 @@ if at 3; then
   for exp in $(each_exp); do
     say "stage 3: extract $exp"
     for strand in phonetic speaker features; do extract_one "$exp" $strand train test; done
-    unbraid swap --exp "$exp" data/test "$exp/swap"
+    unbraid eval conversion --exp "$exp" data/test "$exp/swap"
   done
 fi
 
@@ -47,19 +47,19 @@ if at 4; then
   say "stage 4: probe log-mel"
   mkdir -p $out/log-mel_0
   [ -e $out/log-mel_0/probe.json ] ||
-    unbraid probe data/train data/test --target speaker --target text "${probe_options[@]}" \
+    unbraid eval probe data/train data/test --target speaker --target text "${probe_options[@]}" \
       --strand log-mel=data/train/feats.scp,data/test/feats.scp --out $out/log-mel_0/probe
-  unbraid abx data/test --strand log-mel=data/test/feats.scp --out $out/log-mel_0/abx
+  unbraid eval abx data/test --strand log-mel=data/test/feats.scp --out $out/log-mel_0/abx
   for exp in $(each_exp); do
     say "stage 4: probe $exp"
     # Beside the table: accuracy by speaker, and along the probes' training.
-    unbraid probe data/train data/test --target speaker --target text "${probe_options[@]}" --out "$exp/probe" \
+    unbraid eval probe data/train data/test --target speaker --target text "${probe_options[@]}" --out "$exp/probe" \
       --by speaker --curve "$exp/curve.tsv" \
       --strand "phonetic=$exp/phonetic_train.scp,$exp/phonetic_test.scp" \
       --strand "speaker=$exp/speaker_train.scp,$exp/speaker_test.scp"
-    unbraid abx data/test --strand "phonetic=$exp/phonetic_test.scp" --out "$exp/abx"
+    unbraid eval abx data/test --strand "phonetic=$exp/phonetic_test.scp" --out "$exp/abx"
     # Whose voice and which word: told by probes of real features. The voice is the one that was lent.
-    unbraid probe data/train "$exp/swap" --target speaker --target text "${swap_options[@]}" --robust \
+    unbraid eval probe data/train "$exp/swap" --target speaker --target text "${swap_options[@]}" --robust \
       --strand "swap=$exp/features_train.scp,$exp/swap/feats.scp" --out "$exp/probe_swap"
   done
 fi

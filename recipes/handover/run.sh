@@ -29,7 +29,7 @@ fi
 
 if at 1; then
   say "stage 1: features"
-  unbraid fbank --conf ../mini/conf/fbank.toml --threads "$nj" "scp:$data/wav.scp" "ark,scp:$data/feats.ark,$data/feats.scp"
+  unbraid feats fbank --conf ../mini/conf/fbank.toml --threads "$nj" "scp:$data/wav.scp" "ark,scp:$data/feats.ark,$data/feats.scp"
 fi
 
 if at 3; then

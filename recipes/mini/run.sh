@@ -20,9 +20,9 @@ probe_strands() {
   local dir=$1 first=$2 name voices=()
   shift
   for name in "$@"; do voices+=(--strand "$name=$dir/${name}_test.scp,$dir/${name}_test.scp"); done
-  unbraid probe data/test_learn data/test_probe --target speaker "${voices[@]}" "${probe_options[@]}" \
+  unbraid eval probe data/test_learn data/test_probe --target speaker "${voices[@]}" "${probe_options[@]}" \
     --out "$dir/probe_speaker"
-  unbraid probe data/train data/test --target frames "${probe_options[@]}" --out "$dir/probe_phone" \
+  unbraid eval probe data/train data/test --target frames "${probe_options[@]}" --out "$dir/probe_phone" \
     --strand "$first=$dir/${first}_train.scp,$dir/${first}_test.scp"
 }
 
@@ -35,8 +35,8 @@ if at 1; then
   say "stage 1: features and phones by frame"
   for part in train test; do
     dir=data/all_$part
-    $cmd unbraid fbank --conf conf/fbank.toml --threads "$nj" "scp:$dir/wav.scp" "ark,scp:$dir/feats.ark,$dir/feats.scp"
-    unbraid ctm-to-ali --phones "$bundle/phones.txt" --outside SIL "$bundle/$part/phones.ctm" "$dir/feats.scp" \
+    $cmd unbraid feats fbank --conf conf/fbank.toml --threads "$nj" "scp:$dir/wav.scp" "ark,scp:$dir/feats.ark,$dir/feats.scp"
+    unbraid data alignment --phones "$bundle/phones.txt" --outside SIL "$bundle/$part/phones.ctm" "$dir/feats.scp" \
       "ark,scp:$dir/ali.ark,$dir/ali.scp"
   done
   local/split.sh data
@@ -52,7 +52,7 @@ if at 3; then
     extract_one "$exp" speaker test
     extract_one "$exp" features test
     extract_mean "$exp" phonetic test
-    unbraid swap --exp "$exp" data/test_probe "$exp/swap"
+    unbraid eval conversion --exp "$exp" data/test_probe "$exp/swap"
   done
 fi
 
@@ -64,14 +64,14 @@ if at 4; then
     for part in train test; do cp "data/$part/feats.scp" "$mel/log-mel_$part.scp"; done
     probe_strands $mel log-mel
   fi
-  unbraid abx data/test --ctm "$bundle/test/phones.ctm" --without-context --strand log-mel=data/test/feats.scp --out $mel/abx
+  unbraid eval abx data/test --ctm "$bundle/test/phones.ctm" --without-context --strand log-mel=data/test/feats.scp --out $mel/abx
   for exp in $(each_exp); do
     say "stage 4: probe and score $exp"
     probe_strands "$exp" phonetic speaker
-    unbraid abx data/test --ctm "$bundle/test/phones.ctm" --without-context --frame-shift-ms 20 \
+    unbraid eval abx data/test --ctm "$bundle/test/phones.ctm" --without-context --frame-shift-ms 20 \
       --strand "phonetic=$exp/phonetic_test.scp" --out "$exp/abx"
     # Whose voice: told by probes of real features. The voice is the one that was lent.
-    unbraid probe data/test_learn "$exp/swap" --target speaker "${swap_options[@]}" --robust \
+    unbraid eval probe data/test_learn "$exp/swap" --target speaker "${swap_options[@]}" --robust \
       --strand "swap=$exp/features_test.scp,$exp/swap/feats.scp" --out "$exp/probe_swap"
     verify "$exp" speaker "$exp/speaker_test.scp" test
     verify "$exp" phonetic "$exp/mean_phonetic_test.scp" test

@@ -8,12 +8,12 @@ use clap::Args;
 use super::resynthesis::ResynthesisArgs;
 use crate::eval::convert::Converter;
 use crate::io::atomic;
-use crate::io::audio::{AudioOptions, read_audio, write_wav};
+use crate::io::audio::{AudioOptions, FORMATS, read_audio, write_wav};
 use crate::io::kaldi::TableWriter;
 use crate::nn::device::DeviceChoice;
 use crate::train::experiment::Experiment;
 
-/// Say one recording's words with another's voice.
+/// Convert a recording to another speaker's voice.
 ///
 /// The phonetic strand of SOURCE and the speaker strand of VOICE go through the decoder; the features that come out, brought
 /// back to SOURCE's loudness and length, become a WAV file by the Griffin-Lim algorithm, or, for a vocoder of your own, an
@@ -24,23 +24,23 @@ use crate::train::experiment::Experiment;
   unbraid convert --exp exp/default a.wav a.wav --out a_again.wav      # what decoding alone costs
   unbraid convert --exp exp/default a.wav b.wav --feats ark,scp:mel.ark,mel.scp")]
 pub struct ConvertArgs {
-    /// Whose words: audio of one channel.
+    #[arg(help = format!("Whose words: a recording of one channel; formats: {FORMATS}"))]
     source: PathBuf,
-    /// Whose voice.
+    /// Whose voice: a recording of the same formats
     voice: PathBuf,
-    /// Folder of the experiment.
+    /// Folder of the experiment
     #[arg(long, value_name = "DIR")]
     exp: PathBuf,
-    /// The WAV file.
+    /// The WAV file
     #[arg(long, value_name = "FILE", required_unless_present = "feats")]
     out: Option<PathBuf>,
-    /// Writes the features under the key SOURCE-VOICE (the files' names).
+    /// Write the features under the key SOURCE-VOICE (the files' names)
     #[arg(long, value_name = "WSPECIFIER")]
     feats: Option<String>,
-    /// Which checkpoint: last, best or step_000123.
+    /// Which checkpoint: last, best or step_000123
     #[arg(long, default_value = "last")]
     checkpoint: String,
-    /// Where tensors live.
+    /// Where tensors live
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
     #[command(flatten)]

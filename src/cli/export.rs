@@ -12,7 +12,7 @@ use crate::method::speech::load;
 use crate::signal::FrontEndOptions;
 use crate::train::experiment::Experiment;
 
-/// Write an encoder as a TorchScript module, which PyTorch and C++ with libtorch load without this program.
+/// Write an encoder as a TorchScript module for PyTorch and C++.
 ///
 /// The module takes one utterance of any length, and gives its phonetic codes [1, codes, code_dim] or its speaker embedding
 /// [1, embedding_dim]. Without --front-end it takes features [1, frames, bins] as the experiment's front-end makes them (what
@@ -38,19 +38,19 @@ In Python:
 
 In C++: examples/cpp/codes.cpp")]
 pub struct ExportArgs {
-    /// Folder of the experiment.
+    /// Folder of the experiment
     #[arg(long, value_name = "DIR")]
     exp: PathBuf,
-    /// Which encoder.
+    /// Which encoder
     #[arg(long)]
     strand: Encoder,
-    /// Which checkpoint: last, best or step_000123.
+    /// Which checkpoint: last, best or step_000123
     #[arg(long, default_value = "last")]
     checkpoint: String,
-    /// Take a waveform, through the front-end that training named (data.front_end).
+    /// Take a waveform, through the front-end that training named (data.front_end)
     #[arg(long)]
     front_end: bool,
-    /// Where to write.
+    /// Where to write
     #[arg(value_name = "FILE.pt")]
     target: PathBuf,
 }

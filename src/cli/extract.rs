@@ -24,9 +24,9 @@ use crate::signal::augment::{SpeedOptions, change_speed};
 use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
 
-/// Take a strand out of speech with a trained experiment or a module of `unbraid export`, as Kaldi archives.
+/// Write phonetic codes or speaker embeddings as Kaldi archives.
 ///
-/// Phonetic codes are one matrix an utterance, speaker embeddings one vector of length 1. An utterance that
+/// What encodes is a trained experiment or a module of `unbraid export`. Phonetic codes are one matrix an utterance, speaker embeddings one vector of length 1. An utterance that
 /// cannot be extracted is told in a line, the others go on, and the exit code is 1.
 ///
 /// Speaker embeddings that are read at several speeds (--wav --speeds 1,0.9,1.1) are a vector of as many parts, of length 1
@@ -39,51 +39,51 @@ use crate::train::experiment::Experiment;
     scp:data/test/feats.scp ark,scp:spk.ark,spk.scp
   unbraid extract --module phonetic.pt --wav scp:data/test/wav.scp ark,scp:z.ark,z.scp")]
 pub struct ExtractArgs {
-    /// Folder of the experiment.
+    /// Folder of the experiment
     #[arg(long, value_name = "DIR", required_unless_present = "module")]
     exp: Option<PathBuf>,
     /// A module that `unbraid export` wrote, in place of an experiment; it has its strand. A module is a program: run none
-    /// that you do not trust.
+    /// that you do not trust
     #[arg(long, value_name = "FILE.pt", conflicts_with_all = ["exp", "strand", "checkpoint"])]
     module: Option<PathBuf>,
-    /// What to take out.
+    /// What to take out
     #[arg(long, required_unless_present = "module")]
     strand: Option<Strand>,
-    /// Over what to average.
+    /// Over what to average
     #[arg(long, default_value = "none")]
     pool: Pool,
-    /// Speakers of the utterances, for --pool speaker.
+    /// Speakers of the utterances, for --pool speaker
     #[arg(long, value_name = "FILE", required_if_eq("pool", "speaker"))]
     utt2spk: Option<PathBuf>,
-    /// Which checkpoint: last, best or step_000123.
+    /// Which checkpoint: last, best or step_000123
     #[arg(long, default_value = "last")]
     checkpoint: String,
-    /// Take up what a killed extraction to the same place left.
+    /// Take up what a killed extraction to the same place left
     #[arg(long)]
     resume: bool,
     /// Read audio (scp:wav.scp) instead of features, through the front-end that training named (data.front_end) or that the
-    /// module has inside or tells of.
+    /// module has inside or tells of
     #[arg(long)]
     wav: bool,
-    /// With --wav, run the commands that wav.scp names as 'command |'.
+    /// With --wav, run the commands that wav.scp names as 'command |'
     #[arg(long, requires = "wav")]
     allow_pipes: bool,
     #[command(flatten)]
     pipe_limit: PipeLimit,
-    /// With --wav, brings recordings to this sample rate (Hz).
+    /// With --wav, bring recordings to this sample rate (Hz)
     #[arg(long, value_name = "HZ", requires = "wav", value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     resample: Option<u32>,
     /// With --wav, for speaker embeddings: reads each recording at these speeds, from 0.25 to 4, and lays the embeddings side
-    /// by side.
+    /// by side
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = speed, requires = "wav")]
     speeds: Vec<f64>,
-    /// Where tensors live.
+    /// Where tensors live
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
-    /// Features to read, as scp:FILE or ark:FILE.
+    /// Features to read, as scp:FILE or ark:FILE
     #[arg(value_name = "RSPEC")]
     source: String,
-    /// Where to write, as ark,scp:FILE,FILE or ark:FILE.
+    /// Where to write, as ark,scp:FILE,FILE or ark:FILE
     #[arg(value_name = "WSPEC")]
     target: String,
 }
@@ -214,7 +214,7 @@ impl Encoder {
 
 impl Audio {
     /// What the model reads of a recording at each of the speeds; of none, as it is. Another speed is rounded as the
-    /// files of `unbraid augment` are, which training heard: a slow one has nothing but that in its highest bands.
+    /// files of `unbraid data augment` are, which training heard: a slow one has nothing but that in its highest bands.
     fn read_at(&self, waveform: Waveform, speeds: &[f64]) -> crate::Result<Vec<Array2<f32>>> {
         if speeds.is_empty() {
             return Ok(vec![self.read(waveform)?]);

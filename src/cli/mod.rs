@@ -1,80 +1,53 @@
-//! The command line: one file per command, which parses, calls the library and prints.
+//! The command line: one file per command, which parses, calls the library and prints. Folders are groups of commands.
 
-mod abx;
-mod add_deltas;
-mod apply_cmvn;
-mod apply_cmvn_sliding;
+// Commands, and groups of them.
 mod asr;
-mod audio_map;
-mod augment;
-mod augment_feats;
-mod backend;
-mod calibrate;
-mod compute_cmvn;
-mod compute_vad;
 mod config;
 mod convert;
-mod copy_feats;
-mod ctm_to_ali;
 mod data;
-mod encode;
-mod evaluate;
+mod eval;
 mod export;
 mod extract;
-mod factors;
-mod failures;
-mod fbank;
-mod feature_map;
-mod features;
-mod frontier;
-mod griffin_lim;
-mod image_source;
-mod map;
-mod mel;
-mod mfcc;
-mod pipes;
-mod pitch;
+mod feats;
+mod image;
 mod plot;
-mod probe;
-mod progress;
 mod report;
-mod result_files;
-mod results;
-mod resynthesis;
-mod sample;
-mod score;
-mod scores;
-mod select_voiced_frames;
 mod shell;
-mod spectrogram;
-mod splice_feats;
 mod stream;
-mod stretch_feats;
-mod subsample_feats;
-mod swap;
 mod train;
 mod units;
-mod verification;
-mod vtln;
-mod whisper;
+mod verify;
 
-use clap::{CommandFactory, Parser, Subcommand};
+// What commands share.
+mod failures;
+mod old_names;
+mod pipes;
+mod progress;
+mod result_files;
+mod resynthesis;
 
-/// Takes speech apart into what was said and who said it.
+use std::env::args_os;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// Take speech apart into what was said and who said it.
 #[derive(Debug, Parser)]
 #[command(
     name = "unbraid",
     version,
     propagate_version = true,
     after_help = "\
-From sound to codes, and what they know:
+From recordings to codes, and what the codes hold:
   unbraid data validate --no-feats data/train
-  unbraid fbank --conf conf/fbank.toml scp:data/train/wav.scp ark,scp:data/train/feats.ark,data/train/feats.scp
+  unbraid feats fbank --conf conf/fbank.toml scp:data/train/wav.scp \\
+    ark,scp:data/train/feats.ark,data/train/feats.scp
   unbraid train --conf conf/default.toml --exp exp/default
-  unbraid extract --exp exp/default --strand phonetic scp:data/test/feats.scp ark,scp:z.ark,z.scp
-  unbraid probe data/train data/test --target speaker --strand phonetic=z_train.scp,z.scp
+  unbraid extract --exp exp/default --strand phonetic scp:data/test/feats.scp \\
+    ark,scp:z.ark,z.scp
+  unbraid eval probe data/train data/test --target speaker \\
+    --strand phonetic=z_train.scp,z.scp
 
-unbraid help COMMAND explains each, with examples; recipes/ has whole experiments."
+unbraid help COMMAND explains each, with examples. Whole experiments: recipes/"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -83,107 +56,88 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    CopyFeats(copy_feats::CopyFeatsArgs),
     Data(data::DataArgs),
-    Fbank(fbank::FbankArgs),
-    Mfcc(mfcc::MfccArgs),
-    Spectrogram(spectrogram::SpectrogramArgs),
-    Mel(mel::MelArgs),
-    Whisper(whisper::WhisperArgs),
-    ComputeCmvn(compute_cmvn::ComputeCmvnArgs),
-    ApplyCmvn(apply_cmvn::ApplyCmvnArgs),
-    ApplyCmvnSliding(apply_cmvn_sliding::ApplyCmvnSlidingArgs),
-    AddDeltas(add_deltas::AddDeltasArgs),
-    SpliceFeats(splice_feats::SpliceFeatsArgs),
-    StretchFeats(stretch_feats::StretchFeatsArgs),
-    SubsampleFeats(subsample_feats::SubsampleFeatsArgs),
-    ComputeVad(compute_vad::ComputeVadArgs),
-    SelectVoicedFrames(select_voiced_frames::SelectVoicedFramesArgs),
-    Pitch(pitch::PitchArgs),
-    Plot(plot::PlotArgs),
-    Augment(augment::AugmentArgs),
-    AugmentFeats(augment_feats::AugmentFeatsArgs),
-    Config(config::ConfigArgs),
-    Train(train::TrainArgs),
-    Extract(extract::ExtractArgs),
-    Export(export::ExportArgs),
-    Stream(stream::StreamArgs),
-    Evaluate(evaluate::EvaluateArgs),
-    Encode(encode::EncodeArgs),
-    Sample(sample::SampleArgs),
-    Scores(scores::ScoresArgs),
-    Probe(probe::ProbeArgs),
-    Abx(abx::AbxArgs),
-    Factors(factors::FactorsArgs),
+    Feats(feats::FeatsArgs),
     Units(units::UnitsArgs),
-    Asr(asr::AsrArgs),
-    Backend(backend::BackendArgs),
-    Score(score::ScoreArgs),
-    Calibrate(calibrate::CalibrateArgs),
-    Swap(swap::SwapArgs),
+    Train(train::TrainArgs),
+    Config(config::ConfigArgs),
+    Extract(extract::ExtractArgs),
     Convert(convert::ConvertArgs),
-    GriffinLim(griffin_lim::GriffinLimArgs),
-    Results(results::ResultsArgs),
-    Frontier(frontier::FrontierArgs),
-    Map(map::MapArgs),
+    Stream(stream::StreamArgs),
+    Export(export::ExportArgs),
+    Eval(eval::EvalArgs),
+    Verify(verify::VerifyArgs),
+    Asr(asr::AsrArgs),
+    Image(image::ImageArgs),
+    Plot(plot::PlotArgs),
     Report(report::ReportArgs),
-    CtmToAli(ctm_to_ali::CtmToAliArgs),
+    #[command(hide = true)]
     Completions(shell::CompletionsArgs),
+    #[command(hide = true)]
     Man(shell::ManArgs),
 }
+
+/// What `unbraid --help` shows, and under which headings.
+const HEADINGS: &[(&str, &[&str])] = &[
+    ("Data and features", &["data", "feats", "units"]),
+    (
+        "Train and use",
+        &["train", "config", "extract", "convert", "stream", "export"],
+    ),
+    ("Evaluate", &["eval", "verify", "asr"]),
+    ("Images", &["image"]),
+    ("Look", &["plot", "report"]),
+];
 
 /// Runs the command line of this process.
 ///
 /// # Errors
 /// Whatever the command says, with the places that it names.
 pub fn run() -> anyhow::Result<()> {
-    match Cli::parse().command {
-        Command::CopyFeats(args) => copy_feats::run(args),
+    let command = command();
+    let words = old_names::renew(args_os().collect(), &command);
+    let parsed = Cli::from_arg_matches(&command.get_matches_from(words));
+    match parsed.unwrap_or_else(|error| error.exit()).command {
         Command::Data(args) => data::run(args),
-        Command::Fbank(args) => fbank::run(&args),
-        Command::Mfcc(args) => mfcc::run(&args),
-        Command::Spectrogram(args) => spectrogram::run(&args),
-        Command::Mel(args) => mel::run(&args),
-        Command::Whisper(args) => whisper::run(&args),
-        Command::ComputeCmvn(args) => compute_cmvn::run(args),
-        Command::ApplyCmvn(args) => apply_cmvn::run(args),
-        Command::ApplyCmvnSliding(args) => apply_cmvn_sliding::run(args),
-        Command::AddDeltas(args) => add_deltas::run(args),
-        Command::SpliceFeats(args) => splice_feats::run(args),
-        Command::StretchFeats(args) => stretch_feats::run(args),
-        Command::SubsampleFeats(args) => subsample_feats::run(args),
-        Command::ComputeVad(args) => compute_vad::run(args),
-        Command::SelectVoicedFrames(args) => select_voiced_frames::run(args),
-        Command::Pitch(args) => pitch::run(args),
-        Command::Plot(args) => plot::run(args),
-        Command::Augment(args) => augment::run(&args),
-        Command::AugmentFeats(args) => augment_feats::run(&args),
-        Command::Config(args) => config::run(args),
-        Command::Train(args) => train::run(args),
-        Command::Extract(args) => extract::run(args),
-        Command::Export(args) => export::run(&args),
-        Command::Stream(args) => stream::run(&args),
-        Command::Evaluate(args) => evaluate::run(args),
-        Command::Encode(args) => encode::run(args),
-        Command::Sample(args) => sample::run(args),
-        Command::Scores(args) => scores::run(args),
-        Command::Probe(args) => probe::run(args),
-        Command::Abx(args) => abx::run(args),
-        Command::Factors(args) => factors::run(args),
+        Command::Feats(args) => feats::run(args),
         Command::Units(args) => units::run(args),
-        Command::Asr(args) => asr::run(args),
-        Command::Backend(args) => backend::run(args),
-        Command::Score(args) => score::run(args),
-        Command::Calibrate(args) => calibrate::run(args),
-        Command::Swap(args) => swap::run(args),
+        Command::Train(args) => train::run(args),
+        Command::Config(args) => config::run(args),
+        Command::Extract(args) => extract::run(args),
         Command::Convert(args) => convert::run(args),
-        Command::GriffinLim(args) => griffin_lim::run(args),
-        Command::Results(args) => results::run(args),
-        Command::Frontier(args) => frontier::run(args),
-        Command::Map(args) => map::run(args),
+        Command::Stream(args) => stream::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Eval(args) => eval::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Asr(args) => asr::run(args),
+        Command::Image(args) => image::run(args),
+        Command::Plot(args) => plot::run(args),
         Command::Report(args) => report::run(args),
-        Command::CtmToAli(args) => ctm_to_ali::run(args),
-        Command::Completions(args) => shell::completions(&args, Cli::command()),
-        Command::Man(args) => shell::man(&args, Cli::command()),
+        Command::Completions(args) => shell::completions(&args, self::command()),
+        Command::Man(args) => shell::man(&args, self::command()),
     }
+}
+
+/// All commands, with their options and their help.
+pub fn command() -> clap::Command {
+    let command = Cli::command();
+    let template = help_template(&command);
+    command.help_template(template)
+}
+
+/// clap's own, with [`HEADINGS`] over the commands, for which it has none.
+fn help_template(command: &clap::Command) -> String {
+    let style = command.get_styles();
+    let (header, literal) = (style.get_header(), style.get_literal());
+    let mut template = "{about-with-newline}\n{usage-heading} {usage}\n\n".to_string();
+    for (heading, names) in HEADINGS {
+        template += &format!("{header}{heading}:{header:#}\n");
+        for name in *names {
+            let about = command.find_subcommand(name).and_then(|c| c.get_about());
+            let about = about.cloned().unwrap_or_default();
+            template += &format!("  {literal}{name:<9}{literal:#}{about}\n");
+        }
+        template += "\n";
+    }
+    template + &format!("{header}Options:{header:#}\n{{options}}{{after-help}}")
 }

@@ -15,10 +15,10 @@ use crate::nn::device::DeviceChoice;
 use crate::report::experiment::{ExpFolder, Field, ListenOptions, MapsOptions, Report, TestSet};
 use crate::signal::ResynthesisOptions;
 
-/// Write everything that is known of an experiment as one page of HTML.
+/// Write all results of an experiment as one page of HTML.
 ///
 /// The page holds all it shows, pictures and sound too, and loads nothing: it can be sent, kept and printed. Numbers are
-/// those of the files that `probe`, `abx`, `score` and `evaluate` left in the experiment's folder; below each stands the
+/// those of the files that `eval probe`, `eval abx`, `verify score` and `image evaluate` left in the experiment's folder; below each stands the
 /// command that makes the same again. What has no file is left out, and told at the end.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -27,34 +27,34 @@ use crate::signal::ResynthesisOptions;
   unbraid report --exp recipes/mnist/infogan/exp/default_0
 
 What it looks for, in DIR as recipes leave it: conf.toml, inventory.json, last/state.json, log.jsonl, probe*.json,
-eer_*.json, abx.tsv, scores.json, scores_* (unbraid score --scores), phonetic_SET.scp and speaker_SET.scp, of which SET is
+eer_*.json, abx.tsv, scores.json, scores_* (unbraid verify score --scores), phonetic_SET.scp and speaker_SET.scp, of which SET is
 the name of DATADIR, codes.scp and text of images, pictures/*.png, front_end.toml; beside DIR, log-mel_0 (raw features under
 the same probes) and results.json. A file that is there and broken is an error.
 
 Paths in scp files are taken as they stand: run it where the recipe runs.")]
 pub struct ReportArgs {
-    /// Folder of an experiment; several are put side by side.
+    /// Folder of an experiment; several are put side by side
     #[arg(long = "exp", value_name = "DIR", required = true)]
     exps: Vec<PathBuf>,
-    /// Data directory that it was tested on: for maps, sound and DET curves.
+    /// Data directory that it was tested on: for maps, sound and DET curves
     #[arg(long, value_name = "DATADIR")]
     data: Option<PathBuf>,
-    /// The page; without, report.html in the first experiment's folder.
+    /// The page; without, report.html in the first experiment's folder
     #[arg(long, value_name = "FILE.html")]
     out: Option<PathBuf>,
-    /// Utterances to listen to, of two speakers; 0 for none. Sound is what takes most of the page.
+    /// Utterances to listen to, of two speakers; 0 for none. Sound is what takes most of the page
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=20))]
     utterances: u8,
-    /// Most points on a map; of more, as many are drawn evenly.
+    /// Most points on a map; of more, as many are drawn evenly
     #[arg(long, value_name = "N", default_value_t = 1000)]
     points: usize,
-    /// Draws the points, and the places at which t-SNE begins.
+    /// Seed of the choice of points, and of the places at which t-SNE begins
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Steps of the Griffin-Lim algorithm.
+    /// Steps of the Griffin-Lim algorithm
     #[arg(long, value_name = "N", default_value_t = ResynthesisOptions::default().iterations)]
     iterations: usize,
-    /// Where tensors live.
+    /// Where tensors live
     #[arg(long, default_value = "auto")]
     device: DeviceChoice,
     /// Run the commands that wav.scp names as 'command |'

@@ -1,4 +1,4 @@
-//! Features to waveforms: the options that `convert` and `griffin-lim` share.
+//! Features to waveforms: the options that `unbraid convert` and `unbraid feats waveform` share.
 
 use clap::Args;
 use ndarray::ArrayView2;
@@ -10,13 +10,13 @@ use crate::signal::{FrontEndOptions, Resynthesis, ResynthesisOptions};
 /// How a waveform is found behind features.
 #[derive(Debug, Args)]
 pub struct ResynthesisArgs {
-    /// Steps of the Griffin-Lim algorithm.
+    /// Steps of the Griffin-Lim algorithm
     #[arg(long, default_value_t = ResynthesisOptions::default().iterations)]
     iterations: usize,
-    /// Acceleration of its fast variant; 0 for the original.
+    /// Acceleration of its fast variant; 0 for the original
     #[arg(long, default_value_t = ResynthesisOptions::default().momentum)]
     momentum: f64,
-    /// Draws the first phases.
+    /// Seed of the first phases
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }

@@ -18,7 +18,7 @@ use crate::io::message::STDOUT;
   unbraid completions zsh > ~/.zfunc/_unbraid
   unbraid completions fish > ~/.config/fish/completions/unbraid.fish")]
 pub struct CompletionsArgs {
-    /// The shell.
+    /// The shell
     #[arg(value_enum)]
     shell: Shell,
 }
@@ -29,7 +29,7 @@ pub struct CompletionsArgs {
   unbraid man ~/.local/share/man/man1
   man unbraid-train")]
 pub struct ManArgs {
-    /// Folder of the pages.
+    /// Folder of the pages
     #[arg(value_name = "DIR")]
     out: PathBuf,
 }

@@ -16,7 +16,7 @@ use crate::nn::device::DeviceChoice;
 use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
 
-/// Encode sound as it comes: raw PCM of one channel on standard input, phonetic codes on standard output.
+/// Encode raw PCM from standard input to phonetic codes as it comes.
 ///
 /// The codes are those of `unbraid extract --wav`, within 1e-5 of the largest, however the sound is cut; each is written as
 /// soon as nothing to come can change it. The phonetic encoder has to be causal (phonetic_encoder.causal), and the view must
@@ -30,25 +30,25 @@ use crate::train::experiment::Experiment;
   arecord -q -t raw -f S16_LE -r 16000 -c 1 | unbraid stream --exp exp/causal --rate 16000 --format s16le
   sox talk.flac -t f32 - | unbraid stream --exp exp/causal --rate 16000 --format f32le --chunk 1000 --output f32 > codes.f32")]
 pub struct StreamArgs {
-    /// Folder of the experiment, whose training named its front-end (data.front_end).
+    /// Folder of the experiment, whose training named its front-end (data.front_end)
     #[arg(long, value_name = "DIR")]
     exp: PathBuf,
-    /// Which checkpoint: last, best or step_000123.
+    /// Which checkpoint: last, best or step_000123
     #[arg(long, default_value = "last")]
     checkpoint: String,
-    /// Sample rate of the sound in Hz: that of the front-end, since nothing is resampled.
+    /// Sample rate of the sound in Hz: that of the front-end, since nothing is resampled
     #[arg(long, value_name = "HZ")]
     rate: u32,
-    /// How samples lie in their bytes.
+    /// How samples lie in their bytes
     #[arg(long)]
     format: Format,
-    /// Milliseconds of sound that are gathered before they are computed: less for a short delay, more for long files.
+    /// Milliseconds of sound that are gathered before they are computed: less for a short delay, more for long files
     #[arg(long, value_name = "MS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=60_000))]
     chunk: u32,
-    /// What is written.
+    /// What is written
     #[arg(long, default_value = "text")]
     output: Output,
-    /// Where tensors live.
+    /// Where tensors live
     #[arg(long, default_value = "cpu")]
     device: DeviceChoice,
 }

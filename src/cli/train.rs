@@ -7,7 +7,7 @@ use clap::Args;
 use crate::method::run::{Overrides, Run};
 use crate::nn::device::DeviceChoice;
 
-/// Train the networks that a configuration describes, on speech or on images.
+/// Train what a configuration describes, on speech or on images.
 ///
 /// The experiment's folder gets conf.toml (as resolved), log.jsonl, TensorBoard events and checkpoints
 /// (step_000123, with links `last` and `best`). A run that was stopped by Ctrl-C, a signal or a power cut goes
@@ -27,25 +27,25 @@ use crate::nn::device::DeviceChoice;
 
 Exit codes: 0 done; 1 an error, told in one line; 130 or 143 stopped by SIGINT or SIGTERM, the run saved.")]
 pub struct TrainArgs {
-    /// Configuration, in TOML.
+    /// Configuration, in TOML
     #[arg(long, value_name = "FILE")]
     conf: PathBuf,
-    /// Folder of the experiment.
+    /// Folder of the experiment
     #[arg(long, value_name = "DIR")]
     exp: PathBuf,
-    /// Go on from the last checkpoint (from the start when there is none).
+    /// Go on from the last checkpoint (from the start when there is none)
     #[arg(long)]
     resume: bool,
-    /// Instead of what the configuration says of a key; may be given many times.
+    /// Instead of what the configuration says of a key; may be given many times
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
-    /// Instead of the configuration's seed.
+    /// Instead of the configuration's seed
     #[arg(long)]
     seed: Option<u64>,
-    /// Instead of the configuration's number of steps.
+    /// Instead of the configuration's number of steps
     #[arg(long)]
     steps: Option<u64>,
-    /// Instead of the configuration's device.
+    /// Instead of the configuration's device
     #[arg(long)]
     device: Option<DeviceChoice>,
 }

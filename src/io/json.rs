@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// The longest piece of a file that is quoted, in bytes.
 const LONGEST_QUOTE: usize = 24;
 
-/// Reads a file; `what` says what it should hold, as "results of unbraid probe".
+/// Reads a file; `what` says what it should hold, as "results of unbraid eval probe".
 ///
 /// # Errors
 /// [`Error::Io`] when it cannot be read; [`Error::Line`] for what is not UTF-8 and as [`parse`] says.

@@ -117,7 +117,7 @@ fn point(cell: &Cell, options: &FrontierOptions) -> Result<FrontierPoint> {
     })
 }
 
-/// The point of a method without a parameter, of the rows of its runs as `unbraid results` writes them.
+/// The point of a method without a parameter, of the rows of its runs as `unbraid eval results` writes them.
 ///
 /// # Errors
 /// [`Error::Option`] naming the method for probes that are missing.

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::eval::images::score::Score;
 use crate::io::json;
 
-/// What `unbraid evaluate --out` wrote of one training.
+/// What `unbraid image evaluate --out` wrote of one training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScoreReport {
@@ -28,7 +28,7 @@ impl ScoreReport {
     /// # Errors
     /// [`crate::Error::Io`] or [`crate::Error::Line`] naming the file.
     pub fn read(path: &Path) -> Result<Self> {
-        json::read(path, "what unbraid evaluate writes")
+        json::read(path, "what unbraid image evaluate writes")
     }
 }
 

@@ -25,12 +25,12 @@ pub struct SummaryRow {
     pub chance: f64,
 }
 
-/// Reads the JSON that `unbraid probe` wrote.
+/// Reads the JSON that `unbraid eval probe` wrote.
 ///
 /// # Errors
 /// [`crate::Error::Io`], or [`crate::Error::Line`] for another content.
 pub fn read_results(path: &Path) -> Result<Vec<ProbeResult>> {
-    json::read(path, "results of unbraid probe")
+    json::read(path, "results of unbraid eval probe")
 }
 
 /// Puts the results of runs of configuration `name` together, by strand and target.

@@ -6,6 +6,7 @@ mod audio;
 mod augment;
 mod backend;
 mod cmvn;
+mod commands;
 mod convert;
 mod copy_feats;
 mod data;

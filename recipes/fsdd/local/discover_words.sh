@@ -11,17 +11,17 @@ clusters=10
 mkdir -p "$out"
 
 rows() {
-  unbraid mfcc --set sample_frequency=8000.0 --set dither=0.0 --set snip_edges=false "scp:data/$1/wav.scp" "ark:$out/mfcc.ark"
-  unbraid stretch-feats --frames 16 "ark:$out/mfcc.ark" "ark:$out/long.ark"
-  unbraid splice-feats --left-context 8 --right-context 7 "ark:$out/long.ark" "ark:$out/beside.ark"
-  unbraid subsample-feats --n 16 --offset 8 "ark:$out/beside.ark" "ark,scp:$out/rows_$1.ark,$out/rows_$1.scp"
+  unbraid feats mfcc --set sample_frequency=8000.0 --set dither=0.0 --set snip_edges=false "scp:data/$1/wav.scp" "ark:$out/mfcc.ark"
+  unbraid feats stretch --frames 16 "ark:$out/mfcc.ark" "ark:$out/long.ark"
+  unbraid feats splice --left-context 8 --right-context 7 "ark:$out/long.ark" "ark:$out/beside.ark"
+  unbraid feats subsample --n 16 --offset 8 "ark:$out/beside.ark" "ark,scp:$out/rows_$1.ark,$out/rows_$1.scp"
   rm "$out"/{mfcc,long,beside}.ark
 }
 
 for part in train dev; do rows $part; done
-unbraid compute-cmvn --spk2utt data/train/spk2utt "scp:$out/rows_train.scp" "ark,scp:$out/cmvn.ark,$out/cmvn.scp"
+unbraid feats cmvn-stats --spk2utt data/train/spk2utt "scp:$out/rows_train.scp" "ark,scp:$out/cmvn.ark,$out/cmvn.scp"
 for part in train dev; do
-  unbraid apply-cmvn --norm-vars --utt2spk data/$part/utt2spk "scp:$out/cmvn.scp" "scp:$out/rows_$part.scp" \
+  unbraid feats apply-cmvn --norm-vars --utt2spk data/$part/utt2spk "scp:$out/cmvn.scp" "scp:$out/rows_$part.scp" \
     "ark,scp:$out/words_$part.ark,$out/words_$part.scp"
 done
 for part in train dev; do

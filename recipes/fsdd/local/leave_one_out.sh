@@ -62,7 +62,7 @@ for speaker in $(cut -d' ' -f1 data/train/spk2utt); do
     done
     strands+=(--strand "$strand=$at/${strand}_train.scp,$at/${strand}_test.scp")
   done
-  unbraid probe $data/train $data/test --target text "$@" --out "$at/probe" "${strands[@]}"
+  unbraid eval probe $data/train $data/test --target text "$@" --out "$at/probe" "${strands[@]}"
 done
 {
   printf 'left out\tlog-mel\tas seen\tphonetic\n'

@@ -12,7 +12,7 @@ use crate::dataset::strings::{StringTable, least_outputs};
 use crate::error::{Error, Result};
 use crate::eval::asr::{OutputTimes, best_path};
 
-/// Tell when the words, characters or phones of a transcript sound, as a CTM.
+/// Align the words, characters or phones of a transcript in time, as a CTM.
 ///
 /// Strings come from text, or from utt2phones for a recogniser of phones; the best path of the recogniser's scores through each
 /// says when (forced alignment). Connectionist temporal classification gives a label few outputs and the blank the rest: a label
@@ -23,7 +23,7 @@ use crate::eval::asr::{OutputTimes, best_path};
 Examples:
   unbraid asr train data/train --exp exp/asr --labels phones --subsampling 2 --cmvn utterance
   unbraid asr align scp:data/test/feats.scp data/test --exp exp/asr --out data/test/phones.ctm
-  unbraid ctm-to-ali --phones phones.txt data/test/phones.ctm data/test/feats.scp \\
+  unbraid data alignment --phones phones.txt data/test/phones.ctm data/test/feats.scp \\
     ark,scp:data/test/ali.ark,data/test/ali.scp
 
 Lines are 'utterance 1 start duration label', in seconds.")]

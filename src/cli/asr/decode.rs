@@ -9,7 +9,7 @@ use super::recognition::RecognitionArgs;
 use crate::dataset::labels::Labels;
 use crate::eval::asr::{Arpa, Language, Search, Spelling};
 
-/// Write what utterances say, in the form of Kaldi's text.
+/// Write the recognised words, characters or phones, in the form of Kaldi's text.
 ///
 /// Greedy without --beam: the best label of every frame. With it, a search over prefixes sums over the ways to say each string
 /// (Hannun et al. 2014). --lm adds a back-off model in ARPA's format, of words (of which characters are spelt) or of phones.

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::dataset::labels::Labels;
 
-/// Train small speech recognisers on any features, decode and align with them, and score what they say.
+/// Train small recognisers on any features, decode, align and score.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example, log-mel features against a phonetic strand under the same recogniser:

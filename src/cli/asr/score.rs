@@ -13,7 +13,7 @@ use crate::eval::grouping::Grouping;
 use crate::io::message::output;
 use crate::report::table::Table;
 
-/// Tell the error rate of words, characters or phones.
+/// Measure the error rate of words, characters or phones.
 ///
 /// Insertions, deletions and substitutions over the labels of the references, with a 95 % bootstrap interval over utterances
 /// (Bisani and Ney 2004). A reference may be empty: what was recognised there is inserted, as Kaldi's compute-wer counts.
@@ -47,7 +47,7 @@ pub struct ScoreArgs {
     #[arg(long, value_name = "HYP")]
     against: Option<PathBuf>,
 
-    /// Writes PREFIX.json and PREFIX.tsv
+    /// Write PREFIX.json and PREFIX.tsv
     #[arg(long, value_name = "PREFIX")]
     out: Option<PathBuf>,
 }

@@ -15,8 +15,7 @@ use crate::nn::RecogniserNetworkOptions;
 use crate::nn::device::DeviceChoice;
 use crate::train::TrainOptions;
 
-/// Train a recogniser: convolutions, two layers of gated recurrent units in both directions, and connectionist temporal
-/// classification, with masks over frames and bins.
+/// Train a recogniser: convolutions, bidirectional recurrent layers and CTC.
 ///
 /// Utterances in which nothing is said are left out, and that is told.
 ///

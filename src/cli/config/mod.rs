@@ -11,7 +11,7 @@ use crate::io::message::STDOUT;
 use crate::method::reference::reference;
 use crate::method::schema::schema;
 
-/// Show a configuration of `unbraid train` with all its values, and every key that there is.
+/// Show a configuration with all its values, and every key there is.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:

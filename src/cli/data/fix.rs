@@ -8,7 +8,7 @@ use crate::cli::failures::listed;
 use crate::dataset::fix::fix;
 use crate::io::message::output;
 
-/// Sort a data directory and cut it down to the utterances that all its files have.
+/// Sort a data directory, and keep the utterances that all its files have.
 ///
 /// Lines that make no sense, repeated keys, and utterances whose speaker or recording some file lacks are
 /// dropped, byte order marks and carriage returns taken away; spk2utt is made anew. Files that change are

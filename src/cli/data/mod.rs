@@ -1,5 +1,7 @@
-//! `unbraid data`: data directories checked, set right, divided, joined.
+//! `unbraid data`: data directories checked, set right, divided, joined, varied and aligned.
 
+mod alignment;
+mod augment;
 mod combine;
 mod fix;
 mod split;
@@ -8,7 +10,7 @@ mod validate;
 
 use clap::{Args, Subcommand};
 
-/// Check, fix, split, subset and combine Kaldi data directories.
+/// Check, change, join, augment and align Kaldi data directories.
 #[derive(Debug, Args)]
 pub struct DataArgs {
     #[command(subcommand)]
@@ -22,6 +24,8 @@ enum Command {
     Split(split::SplitArgs),
     Subset(subset::SubsetArgs),
     Combine(combine::CombineArgs),
+    Augment(augment::AugmentArgs),
+    Alignment(alignment::AlignmentArgs),
 }
 
 /// Runs the command.
@@ -35,5 +39,7 @@ pub fn run(args: DataArgs) -> anyhow::Result<()> {
         Command::Split(args) => split::run(&args),
         Command::Subset(args) => subset::run(args),
         Command::Combine(args) => combine::run(&args),
+        Command::Augment(args) => augment::run(&args),
+        Command::Alignment(args) => alignment::run(args),
     }
 }

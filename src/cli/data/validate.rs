@@ -8,7 +8,7 @@ use clap::Args;
 use crate::dataset::validate::{ValidateOptions, validate};
 use crate::io::message::{message, output};
 
-/// Check a data directory and tell every breach with file and line.
+/// Check a data directory, and name each fault by file and line.
 ///
 /// The rules are those of Kaldi's utils/validate_data_dir.sh: the files are there, without a byte order
 /// mark and with LF at the ends of lines; every line has its columns; keys stand once and in byte order
@@ -28,15 +28,15 @@ pub struct ValidateArgs {
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 
-    /// feats.scp may be missing
+    /// Accept a directory without feats.scp
     #[arg(long)]
     no_feats: bool,
 
-    /// wav.scp may be missing
+    /// Accept a directory without wav.scp
     #[arg(long)]
     no_wav: bool,
 
-    /// text may be missing
+    /// Accept a directory without text
     #[arg(long)]
     no_text: bool,
 

@@ -9,7 +9,7 @@ mod train;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
-/// Make discrete units of frozen codes, and measure what units know of phones and speakers.
+/// Make discrete units of phonetic codes, and score them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example, 100 units of a phonetic strand:

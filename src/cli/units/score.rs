@@ -12,7 +12,7 @@ use crate::io::kaldi::{ReadFlags, ReadFrom, ReadSpecifier, ScpTable, TableReader
 use crate::io::message::output;
 use crate::report::table::Table;
 
-/// Tell how much units know of the phone of each frame, and of the speaker.
+/// Measure what units share with the phone of each frame, and with the speaker.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -24,13 +24,13 @@ As HuBERT's units are measured (Hsu et al. 2021), by frame. Phone purity: accura
 that it meets most; chance is the most frequent phone's share. Cluster purity: the same with phones and units changed
 about. Bits: mutual information of phone and unit. PNMI: those bits over the entropy of the phones; 1 when units tell
 every phone. Phone purity, bits and PNMI grow with the number of units, and when frames are few for it: compare models of
-equal --clusters, on the same frames, and beside them units of raw features (unbraid mfcc).
+equal --clusters, on the same frames, and beside them units of raw features (unbraid feats mfcc).
 
 With --utt2spk also the mutual information of speaker and unit, in bits, of as many: what units should not know. It is of
 single frames; a string of units can tell more.
 
 Units are one a frame, as units apply --frames writes them, or any program: binary, or as text, 'utt 12 12 4 77' a line.
-Alignments come from forced alignment, by unbraid ctm-to-ali. Where units are slower, --subsampling N gives a unit the
+Alignments come from forced alignment, by unbraid data alignment. Where units are slower, --subsampling N gives a unit the
 label of the middle one of its N frames; lengths may differ by less than N.")]
 pub struct ScoreArgs {
     /// The units, integer vectors, one a frame, as scp:FILE or ark:FILE

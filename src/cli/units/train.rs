@@ -13,16 +13,16 @@ use crate::io::atomic;
 use crate::io::kaldi::file_of;
 use crate::io::message::output;
 
-/// Find clusters of frames: k-means.
+/// Cluster frames by k-means.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   unbraid units train scp:exp/a/phonetic_train.scp --clusters 100 --out exp/a/units.ark
   unbraid units train ark:mfcc.ark --clusters 100 --most 200000 --out mfcc_units.ark
 
-Words without labels: each recording of one word as one row (see unbraid stretch-feats), rows standardised by speaker:
-  unbraid compute-cmvn --spk2utt data/x/spk2utt scp:rows.scp ark,scp:cmvn.ark,cmvn.scp
-  unbraid apply-cmvn --norm-vars --utt2spk data/x/utt2spk scp:cmvn.scp scp:rows.scp ark,scp:words.ark,words.scp
+Words without labels: each recording of one word as one row (see unbraid feats stretch), rows standardised by speaker:
+  unbraid feats cmvn-stats --spk2utt data/x/spk2utt scp:rows.scp ark,scp:cmvn.ark,cmvn.scp
+  unbraid feats apply-cmvn --norm-vars --utt2spk data/x/utt2spk scp:cmvn.scp scp:rows.scp ark,scp:words.ark,words.scp
   unbraid units train scp:words.scp --utt2spk data/x/utt2spk --clusters 10 --starts 10 --out words.units
   unbraid units apply scp:words.scp --utt2spk data/x/utt2spk --model words.units --out words.txt
 
@@ -38,7 +38,7 @@ Units are then those of units apply --utt2spk: what lies nearest to a centroid m
 balance.
 
 The file is a Kaldi archive of one matrix [clusters, dims] under the key 'centroids'
-(unbraid copy-feats ark:units.ark ark,t:-). HuBERT (Hsu et al. 2021) took 100, then 500.")]
+(unbraid feats copy ark:units.ark ark,t:-). HuBERT (Hsu et al. 2021) took 100, then 500.")]
 pub struct TrainArgs {
     /// The codes, matrices [frames, dims], as scp:FILE or ark:FILE
     #[arg(value_name = "RSPEC")]
@@ -68,7 +68,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", default_value_t = KmeansOptions::default().starts)]
     starts: usize,
 
-    /// Draws frames and the starts
+    /// Seed of the choice of frames, and of the starts
     #[arg(long, default_value_t = KmeansOptions::default().seed)]
     seed: u64,
 

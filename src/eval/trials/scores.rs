@@ -50,7 +50,7 @@ pub fn each_score(path: &Path, mut each: impl FnMut(ScoreLine) -> Result<()>) ->
     Ok(())
 }
 
-/// Whether the first line of a file of scores tells of the first trial of a list, as `unbraid score` writes them.
+/// Whether the first line of a file of scores tells of the first trial of a list, as `unbraid verify score` writes them.
 ///
 /// # Errors
 /// As [`read_scored`]; [`Error::Format`] for a file without a line.
@@ -65,7 +65,7 @@ pub fn are_of(trials: &Path, scores: &Path) -> Result<bool> {
     Ok((trial.enrolment, trial.test) == (score.enrolment, score.test))
 }
 
-/// Puts scores together with the answers of their trials: line by line the same trials, as `unbraid score` writes them.
+/// Puts scores together with the answers of their trials: line by line the same trials, as `unbraid verify score` writes them.
 ///
 /// # Errors
 /// As [`TrialReader::next_block`] and [`each_score`]; [`Error::Line`] where the scores tell of another trial or end

@@ -154,6 +154,7 @@ fn describe(start: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::audio::FORMATS;
 
     #[test]
     fn what_is_not_read_is_named() {
@@ -176,6 +177,28 @@ mod tests {
             ),
         ] {
             assert_eq!(Kind::of(start), Err(found.to_string()));
+        }
+    }
+
+    #[test]
+    fn formats_name_every_kind() {
+        let kinds = [Kind::Riff, Kind::Aiff, Kind::Sphere, Kind::Au, Kind::Caf];
+        let codecs = [
+            Codec::Flac,
+            Codec::OggFlac,
+            Codec::OggVorbis,
+            Codec::Mp3,
+            Codec::Mp4,
+            Codec::Adts,
+        ];
+        let kinds = kinds.into_iter().chain(codecs.map(Kind::Compressed));
+        for name in kinds.map(Kind::name) {
+            let words = name.split([' ', '.', '(', ')']);
+            let filling = ["", "audio", "of", "an", "file", "in", "or"];
+            for word in words.filter(|word| !filling.contains(word)) {
+                let word = word.trim_end_matches("-LC").to_uppercase();
+                assert!(FORMATS.to_uppercase().contains(&word), "{word}");
+            }
         }
     }
 

@@ -46,6 +46,9 @@ pub use reader::AudioReader;
 pub use source::{AudioSource, Pipes};
 pub use wav::{wav_bytes, write_wav};
 
+/// The formats that are read, as help names them.
+pub const FORMATS: &str = "WAV (RF64, BW64), AIFF, SPHERE, AU, CAF, FLAC, Ogg (FLAC, Vorbis), MP3, MPEG-4 (AAC, ALAC), ADTS (AAC)";
+
 /// One channel of audio in memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Waveform {

@@ -1,4 +1,4 @@
-//! DET curves of the scores that `unbraid score --scores` left, against the trials of the data directory.
+//! DET curves of the scores that `unbraid verify score --scores` left, against the trials of the data directory.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use crate::report::page::{Figure, Grid, Html, command_line};
 pub fn section(exp: &ExpFolder, data: Option<&TestSet>) -> Result<Part> {
     let files = exp.files("", "scores_", "")?;
     if files.is_empty() {
-        return Part::left_out("needs scores_NAME, which unbraid score --scores writes");
+        return Part::left_out("needs scores_NAME, which unbraid verify score --scores writes");
     }
     let Some(data) = data else {
         return Part::left_out("needs --data, for its trials");

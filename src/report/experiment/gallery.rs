@@ -1,4 +1,4 @@
-//! What an image method makes: the PNG files that `unbraid sample` left in `pictures/`.
+//! What an image method makes: the PNG files that `unbraid image sample` left in `pictures/`.
 
 use super::Part;
 use super::folder::ExpFolder;
@@ -16,7 +16,7 @@ const MOST_BYTES: u64 = 2 << 20;
 pub fn section(exp: &ExpFolder) -> Result<Part> {
     let names = exp.files("pictures", "", ".png")?;
     if names.is_empty() {
-        return Part::left_out("needs pictures/*.png, which unbraid sample writes");
+        return Part::left_out("needs pictures/*.png, which unbraid image sample writes");
     }
     let mut html = Html::default();
     html.paragraph(

@@ -50,7 +50,7 @@ pub fn section(exp: &ExpFolder, data: Option<&TestSet>, options: MapsOptions) ->
                     "needs phonetic_{set}.scp or speaker_{set}.scp, which unbraid extract writes"
                 )
             }
-            _ => "needs codes.scp with text, which unbraid encode --tables writes".into(),
+            _ => "needs codes.scp with text, which unbraid image encode --tables writes".into(),
         });
     }
     let mut html = Html::default();

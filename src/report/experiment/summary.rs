@@ -240,7 +240,7 @@ fn row(file: &str, result: &ProbeResult, raw: Option<f64>) -> Vec<String> {
     ]
 }
 
-/// `unbraid results` of the same files.
+/// `unbraid eval results` of the same files.
 fn results_command(exp: &ExpFolder, files: &[String], baseline: &Baseline) -> Vec<String> {
     let list = |paths: Vec<String>| paths.join(",");
     let own = files.iter().map(|file| exp.path().join(file));
@@ -309,7 +309,7 @@ fn strip(result: &ProbeResult, raw: Option<f64>) -> Picture {
     }
 }
 
-/// What `unbraid score --out` tells of a list of trials; calibration is told only of scores that are ratios.
+/// What `unbraid verify score --out` tells of a list of trials; calibration is told only of scores that are ratios.
 #[derive(Debug, Deserialize)]
 struct Verified {
     targets: usize,
@@ -335,7 +335,8 @@ fn verification(exp: &ExpFolder, data: Option<&TestSet>, html: &mut Html) -> Res
     ];
     let mut table = Table::new(&header);
     for file in &files {
-        let found: Verified = json::read(exp.path().join(file), "what unbraid score writes")?;
+        let found: Verified =
+            json::read(exp.path().join(file), "what unbraid verify score writes")?;
         table.row(vec![
             name_of(file, "eer_", ".json").to_string(),
             format!("{:.2}", 100.0 * found.eer),
@@ -392,7 +393,7 @@ fn score_command(exp: &ExpFolder, data: Option<&TestSet>, file: &str) -> String 
     ])
 }
 
-/// The table of `unbraid abx`, below that of raw features.
+/// The table of `unbraid eval abx`, below that of raw features.
 fn abx(exp: &ExpFolder, data: Option<&TestSet>, html: &mut Html) -> Result<()> {
     let Some(path) = exp.file("abx.tsv") else {
         return Ok(());
@@ -408,7 +409,7 @@ fn abx(exp: &ExpFolder, data: Option<&TestSet>, html: &mut Html) -> Result<()> {
             let of = |name: &str| {
                 let column = header.iter().position(|column| *column == name);
                 column.and_then(|column| cells.get(column)).ok_or_else(|| {
-                    let expected = format!("a column '{name}', as unbraid abx writes");
+                    let expected = format!("a column '{name}', as unbraid eval abx writes");
                     Error::line(path, index + 2, expected, format!("'{line}'"))
                 })
             };
@@ -445,7 +446,7 @@ fn abx_command(exp: &ExpFolder, data: Option<&TestSet>) -> Result<String> {
     let set = data.map_or("test", TestSet::name);
     let mut words = vec!["unbraid".to_string(), "abx".into(), data_path(data)];
     let reports: Vec<Report> = match exp.file("abx.json") {
-        Some(path) => json::read(&path, "what unbraid abx writes")?,
+        Some(path) => json::read(&path, "what unbraid eval abx writes")?,
         None => Vec::new(),
     };
     if let Some(phones) = reports.iter().find_map(|report| report.phones.as_ref()) {
@@ -493,7 +494,7 @@ fn images(exp: &ExpFolder, html: &mut Html) -> Result<()> {
     Ok(())
 }
 
-/// As `unbraid evaluate` prints it.
+/// As `unbraid image evaluate` prints it.
 fn significant(value: f64) -> String {
     format!("{value:.4}")
 }

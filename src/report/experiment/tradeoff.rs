@@ -100,7 +100,7 @@ impl Methods {
     /// What the table of results beside an experiment tells, and the experiment by itself.
     fn add_siblings(&mut self, exp: &ExpFolder) -> Result<()> {
         if let Some(path) = exp.beside("", "results.json") {
-            let rows: Vec<SummaryRow> = json::read(&path, "what unbraid results writes")?;
+            let rows: Vec<SummaryRow> = json::read(&path, "what unbraid eval results writes")?;
             rows.into_iter().for_each(|row| self.add_row(row));
         }
         self.add_run(exp, exp.name())
@@ -202,7 +202,7 @@ fn marked(points: &[FrontierPoint], exps: &[&ExpFolder]) -> Vec<FrontierPoint> {
     marked.collect()
 }
 
-/// `unbraid frontier` of the folders that are there.
+/// `unbraid eval frontier` of the folders that are there.
 fn command(exps: &[&ExpFolder], points: &[FrontierPoint], options: &FrontierOptions) -> String {
     let content = format!("{:?}", options.content).to_lowercase();
     let mut words = vec![

@@ -264,7 +264,7 @@ mod tests {
         let words = ["unbraid", "map", "a b.scp", "it's", "", "scp:x/y.scp"];
         assert_eq!(
             command_line(words),
-            "unbraid map 'a b.scp' 'it'\\''s' '' scp:x/y.scp"
+            "unbraid plot map 'a b.scp' 'it'\\''s' '' scp:x/y.scp"
         );
     }
 

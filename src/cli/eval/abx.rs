@@ -1,0 +1,235 @@
+//! `unbraid eval abx`: how well a strand tells phones or words apart, without any training.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::cli::failures::listed;
+use crate::cli::progress;
+use crate::cli::result_files::ResultFiles;
+use crate::eval::abx::items::{PhoneOptions, Units, read_items};
+use crate::eval::abx::{AbxOptions, AbxResult, AbxScore, Item, abx};
+use crate::io::message::{message, output};
+use crate::report::table::Table;
+
+/// Measure how well codes separate phones or words: ABX errors within and across speakers.
+///
+/// a and x are items of one label, b is of another; an error is made when x lies nearer to b, half of one for a
+/// tie. Chance is 50 %. Within: a, b and x are of one speaker; across: x is of another. Distances are angles
+/// between frames, averaged along the path of dynamic time warping. Nothing is trained.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  words, whole utterances under their line in text:
+    unbraid eval abx data/test --strand log-mel=data/test/feats.scp --strand phonetic=exp/a/phonetic_test.scp
+  phones between the same neighbours, from codes at a quarter of the frame rate:
+    unbraid eval abx data/test --ctm phones.ctm --frame-shift-ms 40 --strand phonetic=exp/a/phonetic_test.scp
+  the speaker, which a phonetic strand should not tell (towards 50 %; within: one word, across: x says another):
+    unbraid eval abx data/test --on speaker --strand phonetic=exp/a/phonetic_test.scp
+
+Errors are averaged over contexts (and speakers of x), then speakers of a, then ordered pairs of labels. A phone's
+frames are those whose centres lie in it: from ceil(on/shift - 1/2) to floor(off/shift - 1/2), both counted.
+libri-light drops the last of them, so its errors differ (fastabx does so too when told to). Phones without a frame
+are left out and counted, utterances without phones are left out and named. A group is the items of one label, context and speaker; the caps below bound the
+work, and what they cut is told.")]
+pub struct AbxArgs {
+    /// Data directory: utt2spk, and text for words
+    data: PathBuf,
+    /// A strand: its name, and its feature list (matrices, or vectors as one frame)
+    #[arg(long = "strand", value_name = "NAME=SCP", required = true, value_parser = parse_strand)]
+    strands: Vec<(String, PathBuf)>,
+    /// Items are the phones of this CTM, 'utterance channel start duration phone' a line
+    #[arg(long, value_name = "FILE")]
+    ctm: Option<PathBuf>,
+    /// Phones meet whatever their neighbours are
+    #[arg(long, requires = "ctm")]
+    without_context: bool,
+    /// Phones that are no items, but may be neighbours
+    #[arg(long, value_name = "PHONE", requires = "ctm", default_value = "SIL")]
+    skip: Vec<String>,
+    /// Frame shift of the strands in milliseconds
+    #[arg(long, value_name = "MS", requires = "ctm", default_value_t = PhoneOptions::default().frame_shift_ms)]
+    frame_shift_ms: f64,
+    /// Centre of the first frame in milliseconds; half a shift when left out
+    #[arg(long, value_name = "MS", requires = "ctm")]
+    first_frame_ms: Option<f64>,
+    /// What has to be told apart
+    #[arg(long, value_name = "WHAT", default_value = "text")]
+    on: On,
+    /// Most items of a group; 0 takes all
+    #[arg(long, value_name = "N", default_value_t = AbxOptions::default().most_items)]
+    most_items: usize,
+    /// Most other speakers that x comes from, for a group of a; 0 takes all
+    #[arg(long, value_name = "N", default_value_t = AbxOptions::default().most_voices)]
+    most_voices: usize,
+    /// Seed of what is left out where a cap cuts
+    #[arg(long, default_value_t = AbxOptions::default().seed)]
+    seed: u64,
+    /// Threads; all cores when left out
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Write PREFIX.json (with every pair of labels) and PREFIX.tsv
+    #[arg(long, value_name = "PREFIX")]
+    out: Option<PathBuf>,
+}
+
+/// What has to be told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum On {
+    /// Phones or words; within and across speakers.
+    Text,
+    /// Speakers; within and across phones or words.
+    Speaker,
+}
+
+/// A strand's result and how it came about.
+#[derive(Debug, Serialize)]
+struct Report {
+    strand: String,
+    on: On,
+    options: AbxOptions,
+    phones: Option<PhoneOptions>,
+    too_short: usize,
+    /// Utterances that the CTM lacks
+    without_phones: Vec<String>,
+    #[serde(flatten)]
+    result: AbxResult,
+}
+
+fn parse_strand(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, scp)) if !name.is_empty() && !scp.is_empty() => {
+            Ok((name.to_string(), scp.into()))
+        }
+        _ => Err("expected NAME=SCP".into()),
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the library says.
+pub fn run(args: AbxArgs) -> anyhow::Result<()> {
+    ResultFiles::try_place(args.out.as_deref())?;
+    let threads = rayon::ThreadPoolBuilder::new()
+        .num_threads(args.threads.map_or(0, usize::from))
+        .build()
+        .context("cannot start threads")?;
+    let phones = args.ctm.as_ref().map(|ctm| PhoneOptions {
+        ctm: ctm.clone(),
+        frame_shift_ms: args.frame_shift_ms,
+        first_frame_ms: args.first_frame_ms,
+        in_context: !args.without_context,
+        skip: args.skip.clone(),
+    });
+    let reports = args
+        .strands
+        .iter()
+        .map(|strand| threads.install(|| one_strand(strand, &args, phones.as_ref())))
+        .collect::<crate::Result<Vec<Report>>>()?;
+    let table = table(&reports);
+    if let Some(prefix) = &args.out {
+        ResultFiles::new(prefix, &reports, &table)?.write()?;
+    }
+    output(format_args!("{table}"))?;
+    // The CTM is the same for all.
+    if let (Some(ctm), Some(report)) = (&args.ctm, reports.first())
+        && !report.without_phones.is_empty()
+    {
+        let left_out = &report.without_phones;
+        let (ctm, count, names) = (ctm.display(), left_out.len(), listed(left_out));
+        message(format_args!(
+            "unbraid: {ctm}: no phones of {count} utterances, which are left out: {names}"
+        ));
+    }
+    reports.iter().try_for_each(tell_cuts)
+}
+
+fn one_strand(
+    (name, scp): &(String, PathBuf),
+    args: &AbxArgs,
+    phones: Option<&PhoneOptions>,
+) -> crate::Result<Report> {
+    let units = phones.map_or(Units::Utterances, Units::Phones);
+    let read = read_items(&args.data, scp, units)?;
+    let mut items = read.items;
+    if args.on == On::Speaker {
+        for Item { label, voice, .. } in &mut items {
+            std::mem::swap(label, voice);
+        }
+    }
+    let options = AbxOptions {
+        most_items: args.most_items,
+        most_voices: args.most_voices,
+        seed: args.seed,
+    };
+    let bar = progress::bar(0, "groups");
+    let result = abx(&items, options, scp, |done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    Ok(Report {
+        strand: name.clone(),
+        on: args.on,
+        options,
+        phones: phones.cloned(),
+        too_short: read.too_short,
+        without_phones: read.without_phones,
+        result,
+    })
+}
+
+fn table(reports: &[Report]) -> Table {
+    let mut table = Table::new(&[
+        "strand",
+        "on",
+        "within %",
+        "across %",
+        "items",
+        "too short",
+        "cells within",
+        "triples within",
+        "cells across",
+        "triples across",
+    ]);
+    for report in reports {
+        let of = |score: &Option<AbxScore>, value: fn(&AbxScore) -> String| {
+            score.as_ref().map_or("-".to_string(), value)
+        };
+        let (within, across) = (&report.result.within, &report.result.across);
+        table.row(vec![
+            report.strand.clone(),
+            format!("{:?}", report.on).to_lowercase(),
+            of(within, |score| format!("{:.2}", 100.0 * score.error)),
+            of(across, |score| format!("{:.2}", 100.0 * score.error)),
+            report.result.items.to_string(),
+            report.too_short.to_string(),
+            of(within, |score| score.cells.to_string()),
+            of(within, |score| score.triples.to_string()),
+            of(across, |score| score.cells.to_string()),
+            of(across, |score| score.triples.to_string()),
+        ]);
+    }
+    table
+}
+
+/// A line for every strand of which not everything was compared.
+fn tell_cuts(report: &Report) -> anyhow::Result<()> {
+    let (result, options) = (&report.result, &report.options);
+    if result.groups_cut + result.voices_cut > 0 {
+        output(format_args!(
+            "{}: a part only: {} of {} groups cut to {} items, x from {} others for {} groups, by seed {}\n",
+            report.strand,
+            result.groups_cut,
+            result.groups,
+            options.most_items,
+            options.most_voices,
+            result.voices_cut,
+            options.seed
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! `unbraid eval frontier`: content kept against speaker left, over a sweep.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::result_files::ResultFiles;
+use crate::error::Error;
+use crate::eval::probe::Target;
+use crate::io::message::output;
+use crate::report::frontier::{Cell, FrontierOptions, chart, frontier, table};
+use crate::report::summary::read_results;
+
+/// Plot retained content against speaker leakage.
+///
+/// Every argument is a method, its value of what was swept, and the JSON files that `unbraid eval probe --out` wrote for
+/// its runs (seeds). Methods without a value (raw features, no adversary) are single points. The table has a row a
+/// point, mean ± standard deviation over runs; the picture a curve a method.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  unbraid eval frontier --parameter lambda --out exp/frontier log-mel=exp/log-mel_0/probe.json \\
+    in_turns@0.1=exp/a_0/probe.json,exp/a_1/probe.json in_turns@1=exp/b_0/probe.json,exp/b_1/probe.json")]
+pub struct FrontierArgs {
+    /// A method, its value, and its runs
+    #[arg(value_name = "NAME[@VALUE]=FILE[,FILE...]", required = true, value_parser = parse)]
+    points: Vec<PointFiles>,
+    /// The strand that is read; a method that was probed on one strand only is read by that
+    #[arg(long, default_value = "phonetic")]
+    strand: String,
+    /// What should be gone
+    #[arg(long, default_value = "speaker")]
+    leak: Target,
+    /// What should be kept; the only other target that was probed, if not given
+    #[arg(long)]
+    content: Option<Target>,
+    /// What was swept, for the table's head and the picture
+    #[arg(long, default_value = "value")]
+    parameter: String,
+    /// Write PREFIX.svg, PREFIX.tsv, PREFIX.md and PREFIX.json
+    #[arg(long, value_name = "PREFIX")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone)]
+struct PointFiles {
+    method: String,
+    value: Option<f64>,
+    files: Vec<PathBuf>,
+}
+
+fn parse(text: &str) -> Result<PointFiles, String> {
+    let form = "expected NAME[@VALUE]=FILE[,FILE...]";
+    let (name, files) = text.split_once('=').ok_or(form)?;
+    let (method, value) = match name.rsplit_once('@') {
+        None => (name, None),
+        Some((method, value)) => match value.parse::<f64>() {
+            Ok(number) if number.is_finite() => (method, Some(number)),
+            _ => return Err(format!("{form}, VALUE a number, found '{value}'")),
+        },
+    };
+    if method.is_empty() || files.is_empty() {
+        return Err(form.into());
+    }
+    Ok(PointFiles {
+        method: method.to_string(),
+        value,
+        files: files.split(',').map(PathBuf::from).collect(),
+    })
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the library says.
+pub fn run(args: FrontierArgs) -> anyhow::Result<()> {
+    ResultFiles::try_place(args.out.as_deref())?;
+    let mut cells = Vec::new();
+    for point in args.points {
+        let mut results = Vec::new();
+        for file in &point.files {
+            results.extend(read_results(file)?);
+        }
+        cells.push(Cell {
+            method: point.method,
+            value: point.value,
+            results,
+        });
+    }
+    let content = args
+        .content
+        .map_or_else(|| only_other(&cells, args.leak), Ok)?;
+    let options = FrontierOptions {
+        strand: args.strand,
+        leak: args.leak,
+        content,
+        parameter: args.parameter,
+    };
+    let points = frontier(&cells, &options)?;
+    let table = table(&points, &options);
+    if let Some(prefix) = &args.out {
+        ResultFiles::new(prefix, &points, &table)?
+            .with("md", table.to_markdown())
+            .with("svg", chart(&points, &options).svg())
+            .write()?;
+    }
+    output(format_args!("{table}"))?;
+    Ok(())
+}
+
+/// The target beside the leak, if all probes leave but one.
+fn only_other(cells: &[Cell], leak: Target) -> crate::Result<Target> {
+    let mut others: Vec<Target> = Vec::new();
+    for result in cells.iter().flat_map(|cell| &cell.results) {
+        if result.target != leak && !others.contains(&result.target) {
+            others.push(result.target);
+        }
+    }
+    match others[..] {
+        [only] => Ok(only),
+        _ => {
+            let found = format!("{others:?}").to_lowercase();
+            let expected = format!("one target beside {leak:?} in the files (or --content)");
+            Err(Error::option("--content", expected.to_lowercase(), found))
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! `unbraid eval probe`: what fresh probes read from frozen strands.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::progress;
+use crate::cli::result_files::ResultFiles;
+use crate::dataset::DataDir;
+use crate::eval::grouping::Grouping;
+use crate::eval::probe::{Family, ProbeData, ProbeOptions, ProbeResult, Target, probe};
+use crate::io::atomic::AtomicFile;
+use crate::io::message::output;
+use crate::nn::device::DeviceChoice;
+use crate::report::table::Table;
+
+/// Train probes on frozen codes and embeddings, and measure their accuracy.
+///
+/// For every strand and target a family of probes is trained: linear and MLP on mean and deviation over time,
+/// and a convolutional one on the sequence, each with several seeds; the best moment of each is chosen on a
+/// split of the training utterances. The strongest family on that split is reported, with its mean test
+/// accuracy, a 95 % bootstrap interval over test utterances and chance (the most frequent test class). Give the
+/// raw features as a strand too: a strand means little without them beside it.
+///
+/// Beside each accuracy stands what the probe knows of a label in bits: the entropy of the test labels less the
+/// probe's cross-entropy on them, a lower bound on the mutual information of strand and target (Barber and Agakov
+/// 2003). Its probabilities are calibrated by one temperature on the split of its own.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  unbraid eval probe data/train data/test --target speaker --target text \\
+    --strand log-mel=data/train/feats.scp,data/test/feats.scp \\
+    --strand phonetic=exp/a/train_z.scp,exp/a/test_z.scp --out exp/a/probe
+
+The speaker comes from utt2spk, a word from text, frame classes from ali.scp of each data directory. Strings of phones
+(utt2phones) are learned by CTC: their accuracy is one less the phone error rate of the best path.
+--by tells accuracy for groups of test utterances: by speaker, by text, or by a table of two columns keyed by speaker
+or utterance. Whole numbers below 130 are taken for ages and put together by decades, other numbers of more than ten
+values by quarters of the utterances. --curve shows whether longer training finds more.
+
+--out NAME writes NAME.json (every probe), NAME.tsv (the table) and, under --by, NAME.by.tsv.")]
+pub struct ProbeArgs {
+    /// Data directory to learn from
+    train: PathBuf,
+    /// Data directory to test on
+    test: PathBuf,
+    /// A strand: its name, and the feature lists of both directories
+    #[arg(long = "strand", value_name = "NAME=TRAIN_SCP,TEST_SCP", required = true, value_parser = parse_strand)]
+    strands: Vec<StrandFiles>,
+    /// What to read from it
+    #[arg(long = "target", required = true)]
+    targets: Vec<Target>,
+    /// Only these families
+    #[arg(long = "family", value_name = "FAMILY")]
+    families: Vec<Family>,
+    /// Seeds of each family
+    #[arg(long, default_value_t = ProbeOptions::default().seeds)]
+    seeds: u64,
+    /// Passes over the training utterances (but at least 1000 steps)
+    #[arg(long, default_value_t = ProbeOptions::default().epochs)]
+    epochs: u64,
+    /// Least number of training steps
+    #[arg(long, default_value_t = ProbeOptions::default().min_steps)]
+    min_steps: u64,
+    /// Train with masks and noise: for judging decoded features, which are smoother than real ones
+    #[arg(long)]
+    robust: bool,
+    /// Accuracy also by these groups of test utterances; may be given several times
+    #[arg(long, value_name = "speaker|text|FILE")]
+    by: Vec<String>,
+    /// Write accuracies as training goes on: strand, target, step, family, seed, dev, test
+    #[arg(long, value_name = "FILE")]
+    curve: Option<PathBuf>,
+    /// Where to train
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceChoice,
+    /// Write PREFIX.json and PREFIX.tsv, and PREFIX.by.tsv under --by
+    #[arg(long, value_name = "PREFIX")]
+    out: Option<PathBuf>,
+}
+
+/// `NAME=TRAIN_SCP,TEST_SCP`.
+#[derive(Debug, Clone)]
+struct StrandFiles {
+    name: String,
+    train: PathBuf,
+    test: PathBuf,
+}
+
+fn parse_strand(text: &str) -> Result<StrandFiles, String> {
+    let parsed = text
+        .split_once('=')
+        .and_then(|(name, files)| Some((name, files.split_once(',')?)));
+    match parsed {
+        Some((name, (train, test))) if !name.is_empty() => Ok(StrandFiles {
+            name: name.to_string(),
+            train: train.into(),
+            test: test.into(),
+        }),
+        _ => Err("expected NAME=TRAIN_SCP,TEST_SCP".into()),
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the library says.
+pub fn run(args: ProbeArgs) -> anyhow::Result<()> {
+    ResultFiles::try_place(args.out.as_deref())?;
+    let mut options = ProbeOptions {
+        seeds: args.seeds,
+        epochs: args.epochs,
+        min_steps: args.min_steps,
+        robust: args.robust,
+        curve: args.curve.is_some(),
+        device: args.device,
+        ..ProbeOptions::default()
+    };
+    if !args.families.is_empty() {
+        options.families = args.families.clone();
+    }
+    options.check()?;
+    // Opened first: a folder that is not there should not cost a training.
+    let curve = args.curve.as_ref().map(AtomicFile::create).transpose()?;
+    let results = probe_all(&args, &options)?;
+    let (table, by) = (table(&results), by_table(&results));
+    if let Some(out) = &args.out {
+        let files = ResultFiles::new(out, &results, &table)?;
+        let files = match args.by[..] {
+            [] => files,
+            _ => files.with("by.tsv", by.to_tsv()),
+        };
+        files.write()?;
+    }
+    if let Some(mut curve) = curve {
+        curve.write_all(curves(&results).to_tsv().as_bytes())?;
+        curve.commit()?;
+    }
+    output(format_args!("{table}"))?;
+    if !args.by.is_empty() {
+        output(format_args!("\n{by}"))?;
+    }
+    Ok(())
+}
+
+fn probe_all(args: &ProbeArgs, options: &ProbeOptions) -> anyhow::Result<Vec<ProbeResult>> {
+    let by = match args.by[..] {
+        [] => Vec::new(),
+        _ => {
+            let dir = DataDir::open(&args.test)?;
+            let read = |by: &String| Grouping::read(by, &dir);
+            args.by.iter().map(read).collect::<crate::Result<_>>()?
+        }
+    };
+    let count = args.strands.len() * args.targets.len() * options.families.len();
+    let bar = progress::bar(count as u64 * options.seeds, "probes");
+    let mut results = Vec::new();
+    for strand in &args.strands {
+        for &target in &args.targets {
+            let data = ProbeData {
+                train: (&args.train, &strand.train),
+                test: (&args.test, &strand.test),
+                by: &by,
+            };
+            results.push(probe(&strand.name, target, data, options, |run| {
+                bar.inc(1);
+                bar.set_message(format!(
+                    "{} {target:?}: {:?} {:.3}",
+                    strand.name, run.family, run.test
+                ));
+            })?);
+        }
+    }
+    bar.finish_and_clear();
+    Ok(results)
+}
+
+/// Strings of phones are no classes, and have no bits.
+fn bits(result: &ProbeResult, bits: f64) -> String {
+    match result.target {
+        Target::Phones => "-".into(),
+        _ => format!("{bits:.2}"),
+    }
+}
+
+fn table(results: &[ProbeResult]) -> Table {
+    let mut table = Table::new(&[
+        "strand",
+        "target",
+        "accuracy",
+        "seeds",
+        "95% interval",
+        "chance",
+        "bits",
+        "of",
+        "classes",
+        "probe",
+        "train",
+        "test",
+    ]);
+    for result in results {
+        table.row(vec![
+            result.strand.clone(),
+            lower(result.target),
+            format!("{:.3}", result.accuracy),
+            format!("{:.3}..{:.3}", result.range.0, result.range.1),
+            format!("{:.3}..{:.3}", result.interval.0, result.interval.1),
+            format!("{:.3}", result.chance),
+            bits(result, result.bits),
+            bits(result, result.entropy),
+            result.classes.to_string(),
+            lower(result.probe),
+            result.utterances.0.to_string(),
+            result.utterances.1.to_string(),
+        ]);
+    }
+    table
+}
+
+fn by_table(results: &[ProbeResult]) -> Table {
+    let mut table = Table::new(&[
+        "strand",
+        "target",
+        "by",
+        "group",
+        "accuracy",
+        "95% interval",
+        "utterances",
+    ]);
+    for result in results {
+        for group in &result.groups {
+            table.row(vec![
+                result.strand.clone(),
+                lower(result.target),
+                group.by.clone(),
+                group.value.clone(),
+                format!("{:.3}", group.accuracy),
+                format!("{:.3}..{:.3}", group.interval.0, group.interval.1),
+                group.utterances.to_string(),
+            ]);
+        }
+    }
+    table
+}
+
+fn curves(results: &[ProbeResult]) -> Table {
+    let mut table = Table::new(&["strand", "target", "step", "family", "seed", "dev", "test"]);
+    for result in results {
+        for run in &result.runs {
+            for point in &run.curve {
+                table.row(vec![
+                    result.strand.clone(),
+                    lower(result.target),
+                    point.step.to_string(),
+                    lower(run.family),
+                    run.seed.to_string(),
+                    format!("{:.4}", point.dev),
+                    format!("{:.4}", point.test),
+                ]);
+            }
+        }
+    }
+    table
+}
+
+fn lower(name: impl std::fmt::Debug) -> String {
+    format!("{name:?}").to_lowercase()
+}

@@ -1,0 +1,114 @@
+//! `unbraid feats augment`: features warped and masked.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use ndarray::Array2;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::progress::counter;
+use crate::error::Error;
+use crate::io::config::read_toml;
+use crate::io::kaldi::{ReadOptions, TableReader, TableWriter, WriteOptions};
+use crate::signal::augment::{
+    SpecAugmentOptions, VtlpOptions, happens, spec_augment, warp_vocal_tract,
+};
+
+/// Augment log mel features: warped vocal tract lengths, masks over time and frequency.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The configuration is TOML; what has a table is done, in this order, and what has
+no key has its default:
+
+  seed = 0
+  [vtlp]                       # frequencies times a factor between these
+  min = 0.9
+  max = 1.1
+  [spec_augment]
+  freq_masks = 2
+  freq_width = 27
+  time_masks = 2
+  time_width = 100
+
+The same seed gives the same features for the same keys in the same order.
+
+Example:
+  unbraid feats augment --conf masks.toml scp:data/train/feats.scp \\
+    ark,scp:masked.ark,masked.scp")]
+pub struct AugmentArgs {
+    /// Where to read from, as scp:feats.scp
+    #[arg(value_name = "RSPEC")]
+    from: String,
+
+    /// Where to write to, as ark,scp:masked.ark,masked.scp
+    #[arg(value_name = "WSPEC")]
+    to: String,
+
+    /// What is done
+    #[arg(long, value_name = "FILE")]
+    conf: PathBuf,
+
+    /// Run the commands that specifiers and lists name as 'command |' and '| command'
+    #[arg(long)]
+    allow_pipes: bool,
+}
+
+/// What is done to features; what has no table is not done.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct FeatAugmentOptions {
+    seed: u64,
+    vtlp: Option<VtlpOptions>,
+    spec_augment: Option<SpecAugmentOptions>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What is wrong with the configuration, the specifiers, the archive or the place to write to.
+pub fn run(args: &AugmentArgs) -> anyhow::Result<()> {
+    let options: FeatAugmentOptions = read_toml(&args.conf)?;
+    if let Some(vtlp) = &options.vtlp {
+        vtlp.check()?;
+    }
+    if let Some(masks) = &options.spec_augment {
+        masks.check()?;
+    }
+    if options.vtlp.is_none() && options.spec_augment.is_none() {
+        let expected = "a table: vtlp or spec_augment";
+        return Err(Error::format(&args.conf, expected, "none").into());
+    }
+    let allow_pipes = args.allow_pipes;
+    let reader = TableReader::<Array2<f32>>::open_with(&args.from, ReadOptions { allow_pipes })?;
+    let write = WriteOptions {
+        allow_pipes,
+        ..WriteOptions::default()
+    };
+    let mut writer = TableWriter::create_with(&args.to, write)?;
+    let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+    let progress = counter("utterances");
+    for entry in reader {
+        let (key, mut feats) = entry?;
+        vary(&mut feats, &options, &mut rng);
+        writer.write(&key, &feats)?;
+        progress.inc(1);
+    }
+    writer.finish()?;
+    progress.finish_and_clear();
+    Ok(())
+}
+
+fn vary(feats: &mut Array2<f32>, options: &FeatAugmentOptions, rng: &mut ChaCha8Rng) {
+    if let Some(vtlp) = &options.vtlp
+        && happens(vtlp.probability, rng)
+    {
+        warp_vocal_tract(feats, vtlp, vtlp.draw(rng));
+    }
+    if let Some(masks) = &options.spec_augment
+        && happens(masks.probability, rng)
+    {
+        spec_augment(feats, masks, rng);
+    }
+}

@@ -1,0 +1,116 @@
+//! Commands that make something of each utterance's features: the arguments and the loop that they share.
+
+use clap::Args;
+use ndarray::Array2;
+
+use crate::cli::failures::Failures;
+use crate::cli::progress::counter;
+use crate::error::Result;
+use crate::io::kaldi::{
+    Compression, KaldiObject, ReadFrom, ReadOptions, ReadSpecifier, TableReader, TableWriter,
+    WriteOptions,
+};
+
+/// From where to where.
+#[derive(Debug, Args)]
+pub struct FeatureArgs {
+    /// The features, as scp:feats.scp
+    #[arg(value_name = "RSPEC")]
+    from: String,
+
+    /// Where to write to, as ark,scp:out.ark,out.scp
+    #[arg(value_name = "WSPEC")]
+    to: String,
+
+    /// Write compressed, by Kaldi's own choice of form, with loss
+    #[arg(long)]
+    compress: bool,
+
+    /// Run the commands that specifiers and lists name as 'command |' and '| command'
+    #[arg(long)]
+    allow_pipes: bool,
+}
+
+impl FeatureArgs {
+    /// What reading may do, for other tables of the same command.
+    pub fn read_options(&self) -> ReadOptions {
+        ReadOptions {
+            allow_pipes: self.allow_pipes,
+        }
+    }
+
+    /// [`FeatureMap::run`] with these arguments.
+    ///
+    /// # Errors
+    /// As [`FeatureMap::run`].
+    pub fn map(
+        &self,
+        work: impl FnMut(&str, Array2<f32>) -> Result<Array2<f32>>,
+    ) -> anyhow::Result<()> {
+        let map = FeatureMap {
+            from: &self.from,
+            to: &self.to,
+            compress: self.compress,
+            allow_pipes: self.allow_pipes,
+        };
+        map.run(work)
+    }
+}
+
+/// A table of features, and what is made of each.
+#[derive(Debug, Clone, Copy)]
+pub struct FeatureMap<'a> {
+    /// Read specifier of the features
+    pub from: &'a str,
+    /// Write specifier of the results
+    pub to: &'a str,
+    /// Whether the results, matrices then, are written compressed.
+    pub compress: bool,
+    /// Whether commands may run.
+    pub allow_pipes: bool,
+}
+
+impl FeatureMap<'_> {
+    /// Writes `work` of each utterance. One that fails, or that a list names and that cannot be read, is told and
+    /// left out, and the others go on; an archive that breaks off ends it all.
+    ///
+    /// # Errors
+    /// What is wrong with archives, lists or the place to write to: then nothing is written. At the end the
+    /// utterances that failed; without one that succeeded nothing is written either.
+    pub fn run<T: KaldiObject>(
+        &self,
+        mut work: impl FnMut(&str, Array2<f32>) -> Result<T>,
+    ) -> anyhow::Result<()> {
+        let allow_pipes = self.allow_pipes;
+        let listed = matches!(ReadSpecifier::parse(self.from)?.from, ReadFrom::Scp(_));
+        let reader = TableReader::<Array2<f32>>::open_with(self.from, ReadOptions { allow_pipes })?;
+        let options = WriteOptions {
+            compression: self.compress.then_some(Compression::Auto),
+            allow_pipes,
+        };
+        let mut writer = TableWriter::create_with(self.to, options)?;
+        let progress = counter("utterances");
+        let mut failures = Failures::default();
+        let mut total = 0;
+        for entry in reader {
+            match entry {
+                Ok((utterance, feats)) => match work(&utterance, feats) {
+                    Ok(value) => writer.write(&utterance, &value)?,
+                    Err(error) => failures.add(&utterance, &error, &progress),
+                },
+                Err(error) if listed => {
+                    let key = error.entry().unwrap_or(self.from).to_string();
+                    failures.add(&key, &error, &progress);
+                }
+                Err(error) => return Err(error.into()),
+            }
+            total += 1;
+            progress.inc(1);
+        }
+        progress.finish_and_clear();
+        if failures.count() < total || total == 0 {
+            writer.finish()?;
+        }
+        failures.into_result(total, "utterances")
+    }
+}

@@ -1,0 +1,56 @@
+//! `unbraid feats mel`: audio to librosa's mel spectrograms.
+
+use clap::Args;
+
+use super::features::{self, FeatureArgs, KaldiArgs};
+use super::vtln::VtlnArgs;
+use crate::signal::FrontEndKind;
+
+/// Compute librosa's mel spectrograms from audio.
+///
+/// An utterance that fails is named and left out, the others are written, and the
+/// command fails at the end; with scp,p: it succeeds.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+RSPEC is scp:wav.scp, lines of an utterance and a sound file or, with
+--allow-pipes, 'command |'. WSPEC is as in feats copy.
+
+The configuration is TOML with the argument names of librosa's melspectrogram
+and power_to_db, as
+
+  kind = \"mel\"
+  sr = 16000.0
+  n_fft = 512
+  hop_length = 160
+  n_mels = 80
+  output = \"db\"          # power_to_db; \"linear\" without
+  top_db = 80.0
+  htk = false
+  norm = \"slaney\"        # or \"none\"
+  pad_mode = \"constant\"  # or \"reflect\" or \"edge\"
+
+Options left out have librosa's defaults: 22050 Hz, 128 bins of 2048 samples every
+512, power 2. ref = 0.0 stands for ref=np.max, top_db = 0.0 for top_db=None.
+
+--set KEY=VALUE, the value as TOML writes it, goes before the file.
+
+Examples:
+  unbraid feats mel --resample 22050 scp:data/mini/train/wav.scp ark,scp:mel.ark,feats.scp
+  unbraid feats mel --conf conf/mel.toml scp:data/x/wav.scp ark,scp:mel.ark,feats.scp")]
+pub struct MelArgs {
+    #[command(flatten)]
+    features: FeatureArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// As [`features::run`].
+pub fn run(args: &MelArgs) -> anyhow::Result<()> {
+    features::run(
+        FrontEndKind::Mel,
+        &args.features,
+        &KaldiArgs::default(),
+        &VtlnArgs::default(),
+    )
+}

@@ -1,0 +1,41 @@
+//! `unbraid feats subsample`: features to every n-th frame of them.
+
+use clap::Args;
+
+use super::feature_map::FeatureArgs;
+use crate::signal::subsample::Subsampler;
+
+/// Take every n-th frame, or repeat each n times, as Kaldi's subsample-feats.
+///
+/// An utterance that fails is named and left out, the others are written, and the command fails at the end.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unbraid feats subsample --n 3 scp:data/x/feats.scp ark,scp:sub.ark,sub.scp
+  unbraid feats subsample --n -2 scp:codes.scp ark:twice.ark   # each frame twice")]
+pub struct SubsampleArgs {
+    /// Take every N-th frame; below 0, give each frame -N times
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        allow_negative_numbers = true
+    )]
+    n: i64,
+
+    /// Begin at this frame, from 0
+    #[arg(long, value_name = "FRAME", default_value_t = 0)]
+    offset: usize,
+
+    #[command(flatten)]
+    features: FeatureArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Options without sense, and what [`super::feature_map::FeatureMap::run`] says.
+pub fn run(args: SubsampleArgs) -> anyhow::Result<()> {
+    let subsampler = Subsampler::new(args.n, args.offset)?;
+    (args.features).map(|_, feats| subsampler.compute(feats.view()))
+}

@@ -1,0 +1,77 @@
+//! `unbraid feats waveform`: features to waveforms.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use ndarray::Array2;
+
+use crate::cli::resynthesis::ResynthesisArgs;
+use crate::error::{Error, Result};
+use crate::io::atomic;
+use crate::io::audio::{Waveform, write_wav};
+use crate::io::kaldi::TableReader;
+use crate::signal::FrontEndOptions;
+
+/// Make waveforms of features that fbank, spectrogram or mel made, or a decoder.
+///
+/// The logarithm is taken back, a spectrum is found that the filters would turn into these energies, and a signal with that
+/// spectrum (Griffin and Lim 1984, in the fast variant of Perraudin et al. 2013). Writes DIR/UTTERANCE.wav and DIR/wav.scp.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  unbraid feats waveform --conf conf/fbank.toml scp:data/test/feats.scp wavs
+
+Cepstra, energy columns and features without their mean do not hold what it takes, and are refused.")]
+pub struct WaveformArgs {
+    /// The features, as scp:feats.scp
+    #[arg(value_name = "RSPEC")]
+    from: String,
+    /// Folder of the WAV files
+    #[arg(value_name = "DIR")]
+    out: PathBuf,
+    /// The front-end's options, in TOML, as the command that made the features reads them
+    #[arg(long, value_name = "FILE")]
+    conf: PathBuf,
+    #[command(flatten)]
+    resynthesis: ResynthesisArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the library says, and an utterance whose id is no file's name.
+pub fn run(args: WaveformArgs) -> anyhow::Result<()> {
+    let resynthesis = args.resynthesis.of(&FrontEndOptions::read(&args.conf)?)?;
+    atomic::create_dir_all(&args.out)?;
+    let mut list = String::new();
+    for entry in TableReader::<Array2<f32>>::open(&args.from)? {
+        let (key, feats) = entry?;
+        let path = args.out.join(file_name(&args.from, &key)?);
+        let samples = resynthesis
+            .waveform(feats.view())
+            .map_err(|error| match error {
+                Error::Option {
+                    expected, found, ..
+                } => Error::key(&args.from, &key, expected, found),
+                other => other,
+            })?;
+        let waveform = Waveform {
+            samples,
+            sample_rate_hz: resynthesis.sample_rate_hz() as u32,
+        };
+        write_wav(&path, &waveform)?;
+        list += &format!("{key} {}\n", path.display());
+    }
+    Ok(atomic::write(args.out.join("wav.scp"), list)?)
+}
+
+fn file_name(from: &str, key: &str) -> Result<String> {
+    match key.contains('/') || key.starts_with('.') {
+        true => Err(Error::key(
+            from,
+            key,
+            "an id that can be a file's name",
+            key,
+        )),
+        false => Ok(format!("{key}.wav")),
+    }
+}

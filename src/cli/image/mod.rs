@@ -1,0 +1,37 @@
+//! `unbraid image`: methods trained on images.
+
+mod encode;
+mod evaluate;
+mod results;
+mod sample;
+mod source;
+
+use clap::{Args, Subcommand};
+
+/// Evaluate what was trained on images, encode and sample with it.
+#[derive(Debug, Args)]
+pub struct ImageArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Evaluate(evaluate::EvaluateArgs),
+    Encode(encode::EncodeArgs),
+    Sample(sample::SampleArgs),
+    Results(results::ResultsArgs),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What is wrong with the experiment, with images or with options.
+pub fn run(args: ImageArgs) -> anyhow::Result<()> {
+    match args.command {
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Encode(args) => encode::run(args),
+        Command::Sample(args) => sample::run(args),
+        Command::Results(args) => results::run(args),
+    }
+}

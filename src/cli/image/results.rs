@@ -1,0 +1,57 @@
+//! `unbraid image results`: evaluations of several trainings in one table.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::result_files::ResultFiles;
+use crate::io::message::output;
+use crate::report::scores::{ScoreReport, score_table, summarise_scores};
+
+/// Put the evaluations of several trainings on images side by side.
+///
+/// Every argument is a configuration's name and the JSON files that `unbraid image evaluate --out` wrote for its runs (seeds).
+/// The table has a row a score: the median over runs, the least and the greatest, and what stands beside it.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  unbraid image results vae=exp/vae_0/scores.json,exp/vae_1/scores.json default=exp/default_0/scores.json --out exp/results")]
+pub struct ResultsArgs {
+    /// A configuration and its runs
+    #[arg(value_name = "NAME=FILE[,FILE...]", required = true, value_parser = parse)]
+    runs: Vec<(String, Vec<PathBuf>)>,
+    /// Write PREFIX.tsv, PREFIX.json and PREFIX.md
+    #[arg(long, value_name = "PREFIX")]
+    out: Option<PathBuf>,
+}
+
+fn parse(text: &str) -> Result<(String, Vec<PathBuf>), String> {
+    match text.split_once('=') {
+        Some((name, files)) if !name.is_empty() && !files.is_empty() => Ok((
+            name.to_string(),
+            files.split(',').map(PathBuf::from).collect(),
+        )),
+        _ => Err("expected NAME=FILE[,FILE...]".into()),
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the library says.
+pub fn run(args: ResultsArgs) -> anyhow::Result<()> {
+    ResultFiles::try_place(args.out.as_deref())?;
+    let mut summaries = Vec::new();
+    for (name, files) in &args.runs {
+        let reports = files.iter().map(|file| ScoreReport::read(file));
+        let reports = reports.collect::<crate::Result<Vec<_>>>()?;
+        summaries.extend(summarise_scores(name, &reports));
+    }
+    let table = score_table(&summaries);
+    output(format_args!("{table}"))?;
+    if let Some(prefix) = &args.out {
+        ResultFiles::new(prefix, &summaries, &table)?
+            .with("md", table.to_markdown())
+            .write()?;
+    }
+    Ok(())
+}

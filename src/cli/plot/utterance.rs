@@ -1,0 +1,245 @@
+//! `unbraid plot utterance`: an utterance to a picture.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use ndarray::{Array1, Array2};
+
+use crate::cli::pipes::PipeLimit;
+use crate::dataset::alignment::{FrameTimes, TimedPhone, read_ctm_names};
+use crate::dataset::{RecordingOptions, Recordings, Segments, Table};
+use crate::error::{Error, Result};
+use crate::io::atomic;
+use crate::io::audio::{AudioOptions, FORMATS, Waveform, read_audio};
+use crate::io::kaldi::{KaldiObject, ReadFrom, ReadOptions, ReadSpecifier, ScpTable, TableReader};
+use crate::report::picture::PictureForm;
+use crate::report::utterance::{FeatureTrack, PitchTrack, UtterancePlot};
+use crate::signal::pitch::{PitchComputer, PitchOptions};
+
+/// Draw an utterance: waveform and spectrogram, by choice features, pitch, voice activity and phones.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The sound is a file, or an utterance of wav.scp (cut by --segments if given).
+Features and voice activity are looked up under the name of the utterance, or
+of the file without its ending. The spectrogram has windows of 25 ms, lifted by
+6 dB an octave, and goes to 8 kHz at most; colours are levels below its peak.
+Names of phones that find no room are left out: --width gives more.
+
+Examples:
+  unbraid plot utterance --pitch --out hello.png hello.flac
+  unbraid plot utterance --wav scp:data/x/wav.scp --utt a-001 --feats scp:data/x/feats.scp \\
+    --vad scp:data/x/vad.scp --ctm data/x/phones.ctm --pitch --out a-001.svg")]
+pub struct UtteranceArgs {
+    #[arg(
+        value_name = "AUDIO",
+        help = format!("A recording; formats: {FORMATS}"),
+        required_unless_present = "wav",
+        conflicts_with = "wav"
+    )]
+    audio: Option<PathBuf>,
+
+    /// Recordings, as scp:data/x/wav.scp
+    #[arg(long, value_name = "RSPEC", requires = "utt")]
+    wav: Option<String>,
+
+    /// Which utterance
+    #[arg(long, value_name = "ID")]
+    utt: Option<String>,
+
+    /// Cut the recordings of --wav into utterances
+    #[arg(long, value_name = "FILE", requires = "wav")]
+    segments: Option<PathBuf>,
+
+    /// The channel to take of files that have several, from 0
+    #[arg(long, value_name = "N")]
+    channel: Option<usize>,
+
+    /// Show features, as scp:data/x/feats.scp
+    #[arg(long, value_name = "RSPEC")]
+    feats: Option<String>,
+
+    /// What a column of the features is
+    #[arg(
+        long,
+        value_name = "WORDS",
+        default_value = "mel bin",
+        requires = "feats"
+    )]
+    feats_label: String,
+
+    /// Show voice activity, as scp:data/x/vad.scp
+    #[arg(long, value_name = "RSPEC")]
+    vad: Option<String>,
+
+    /// Show phones: 'utterance channel start duration phone' lines
+    #[arg(long, value_name = "FILE")]
+    ctm: Option<PathBuf>,
+
+    /// Show pitch, found as `unbraid feats pitch` finds it
+    #[arg(long)]
+    pitch: bool,
+
+    /// Frame shift of features and voice activity in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 10.0)]
+    frame_shift: f64,
+
+    /// Centre of their first frame in milliseconds: half a shift with snip_edges = false, half a frame with true
+    #[arg(long, value_name = "MS", default_value_t = 5.0)]
+    first_frame: f64,
+
+    /// Pixels across; without, what the length asks for, 900 to 6000
+    #[arg(long, value_name = "PIXELS")]
+    width: Option<usize>,
+
+    /// Where to, a name that ends in .svg or .png
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+
+    /// Run the commands that specifiers and lists name as 'command |'
+    #[arg(long)]
+    allow_pipes: bool,
+
+    #[command(flatten)]
+    pipe_limit: PipeLimit,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What is wrong with the sound, with what is shown beside it, or with the place to write to.
+pub fn run(args: UtteranceArgs) -> anyhow::Result<()> {
+    atomic::try_place(&args.out)?;
+    let form = PictureForm::of(&args.out, "--out")?;
+    let times = times(&args)?;
+    let waveform = args.waveform()?;
+    let key = args.key();
+    let show = |spec: &Option<String>| spec.as_ref().map(|spec| args.find(spec, &key)).transpose();
+    let feats = show(&args.feats)?.map(|values: Array2<f32>| FeatureTrack {
+        values,
+        label: args.feats_label.clone(),
+    });
+    let voiced = (args.vad.as_ref())
+        .map(|spec| args.find::<Array1<f32>>(spec, &key))
+        .transpose()?;
+    let phones = (args.ctm.as_ref())
+        .map(|ctm| phones(ctm, &key))
+        .transpose()?;
+    let pitch = args.pitch.then(|| pitch(&waveform)).transpose()?;
+    let plot = UtterancePlot {
+        title: key,
+        waveform,
+        times,
+        feats,
+        voiced,
+        pitch,
+        phones,
+        width: args.width,
+    };
+    Ok(plot.picture()?.write(&args.out, form)?)
+}
+
+fn times(args: &UtteranceArgs) -> Result<FrameTimes> {
+    let (shift_ms, first_ms) = (args.frame_shift, args.first_frame);
+    let sound = |ms: f64| ms.is_finite() && ms >= 0.0;
+    if !(sound(shift_ms) && sound(first_ms) && shift_ms > 0.0) {
+        let found = format!("{shift_ms} and {first_ms}");
+        let expected = "milliseconds above 0";
+        return Err(Error::option(
+            "--frame-shift and --first-frame",
+            expected,
+            found,
+        ));
+    }
+    Ok(FrameTimes { shift_ms, first_ms })
+}
+
+impl UtteranceArgs {
+    /// The utterance's name: --utt, or the file's without its ending.
+    fn key(&self) -> String {
+        let stem = || {
+            let name = self.audio.as_deref().and_then(Path::file_stem);
+            name.map_or(String::new(), |name| name.to_string_lossy().into_owned())
+        };
+        self.utt.clone().unwrap_or_else(stem)
+    }
+
+    fn waveform(&self) -> Result<Waveform> {
+        let audio = AudioOptions::with_choice(self.channel);
+        let (Some(spec), Some(utterance)) = (&self.wav, &self.utt) else {
+            return read_audio(self.audio.as_deref().unwrap_or(Path::new("")), &audio);
+        };
+        let ReadFrom::Scp(path) = ReadSpecifier::parse(spec)?.from else {
+            let expected = "a list of audio files as scp:wav.scp";
+            return Err(Error::option(format!("'{spec}'"), expected, "an archive"));
+        };
+        let wav_scp = Table::read(path)?;
+        let recordings = match &self.segments {
+            Some(path) => Recordings::with_segments(&wav_scp, &Segments::read(path)?)?,
+            None => Recordings::new(&wav_scp)?,
+        };
+        let options = RecordingOptions {
+            audio,
+            pipes: self.pipe_limit.pipes(self.allow_pipes),
+            ..RecordingOptions::default()
+        };
+        let mut found = None;
+        recordings
+            .only(utterance)?
+            .for_each(&options, Ok, |_, waveform| {
+                found = Some(waveform?);
+                Ok::<(), Error>(())
+            })?;
+        found.ok_or_else(|| Error::key(spec, utterance, "audio of this utterance", "none"))
+    }
+
+    /// The object under `key` of a read specifier.
+    fn find<T: KaldiObject>(&self, spec: &str, key: &str) -> Result<T> {
+        let absent = || Error::key(spec, key, "an entry for this utterance", "none");
+        let allow_pipes = self.allow_pipes;
+        match ReadSpecifier::parse(spec)?.from {
+            ReadFrom::Scp(path) if !path.ends_with('|') && path != "-" => {
+                let table = ScpTable::<T>::open_with(&path, ReadOptions { allow_pipes })?;
+                match table.contains(key) {
+                    true => table.get(key),
+                    false => Err(absent()),
+                }
+            }
+            _ => {
+                for entry in TableReader::<T>::open_with(spec, ReadOptions { allow_pipes })? {
+                    let (found, value) = entry?;
+                    if found == key {
+                        return Ok(value);
+                    }
+                }
+                Err(absent())
+            }
+        }
+    }
+}
+
+fn phones(ctm: &Path, key: &str) -> Result<Vec<TimedPhone<String>>> {
+    let mut phones = read_ctm_names(ctm)?
+        .remove(key)
+        .ok_or_else(|| Error::key(ctm, key, "phones of this utterance", "none"))?;
+    phones.sort_by(|a, b| a.start.total_cmp(&b.start));
+    Ok(phones)
+}
+
+fn pitch(waveform: &Waveform) -> Result<PitchTrack> {
+    let options = PitchOptions {
+        sample_frequency: f64::from(waveform.sample_rate_hz),
+        snip_edges: false,
+        ..PitchOptions::default()
+    };
+    let computer = PitchComputer::new(&options)?;
+    computer.check_rate(waveform.sample_rate_hz)?;
+    computer.check_length(waveform.samples.len())?;
+    Ok(PitchTrack {
+        values: computer.compute(&waveform.samples),
+        times: FrameTimes {
+            shift_ms: options.frame_shift,
+            first_ms: options.frame_shift / 2.0,
+        },
+        range_hz: (options.min_f0, options.max_f0),
+    })
+}

@@ -1,0 +1,33 @@
+//! `unbraid verify backend`: what compares speaker embeddings, trained and adapted.
+
+mod adapt;
+mod train;
+
+use clap::{Args, Subcommand};
+
+use crate::eval::backend::use_one_thread;
+
+/// Train and adapt backends of speaker embeddings: LDA, length normalisation, PLDA.
+#[derive(Debug, Args)]
+pub struct BackendArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Train(train::TrainArgs),
+    Adapt(adapt::AdaptArgs),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What is wrong with embeddings, tables or options.
+pub fn run(args: BackendArgs) -> anyhow::Result<()> {
+    use_one_thread();
+    match args.command {
+        Command::Train(args) => train::run(&args),
+        Command::Adapt(args) => adapt::run(&args),
+    }
+}

@@ -1,0 +1,224 @@
+//! `unbraid verify score`: trials scored by cosine or by a backend; EER, detection cost, DET curve.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::verification::tell;
+use crate::cli::progress::counter;
+use crate::cli::result_files::ResultFiles;
+use crate::error::{Error, Result};
+use crate::eval::backend::{
+    Backend, Calibration, Cohort, Embeddings, EnrolmentTable, Models, SNorm, Tests, TrialScorer,
+    score_trials,
+};
+use crate::eval::trials::{ScoredTrials, TrialForm, TrialReader};
+use crate::io::atomic::{self, AtomicFile};
+use crate::report::det::det_picture;
+use crate::report::picture::PictureForm;
+
+/// Score speaker trials by cosine or by a trained backend: EER, minDCF and Cllr.
+///
+/// Trials are Kaldi's, `enrolment test target|nontarget` a line, or VoxCeleb's, `1|0 enrolment test`, as the first line
+/// says. Embeddings are vectors.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  unbraid verify score --trials data/test/trials --scores exp/a/scores --out exp/a/eer scp:exp/a/s.scp
+  unbraid verify score --trials data/test/trials scp:exp/a/spk.scp scp:exp/a/s.scp
+  unbraid verify score --trials data/test/trials --backend exp/a/plda.json --enrol data/enrol/spk2utt \\
+    scp:exp/a/s_enrol.scp scp:exp/a/s.scp
+  unbraid verify score --trials data/test/trials --cohort scp:exp/a/s_train.scp --top 300 --det exp/a/det.svg scp:exp/a/s.scp
+
+EER is the mean of miss and false alarm rates where they are closest; minDCF has costs of 1 and is divided by
+the cost of the better constant answer. Cllr, told of PLDA's scores and of calibrated ones (unbraid verify calibrate), is
+what they cost as natural log-likelihood ratios, in bits; minCllr is what they would cost under the best calibration; 1
+is what knowing nothing costs.
+
+--cohort: adaptive S-norm (Matejka et al. 2017): each side's scores against the --top most alike of a cohort of other
+speakers give mean and deviation. The cohort should be of the test's domain; means by speaker do well.
+
+The list is read block by block and scored on all cores. Scores of trials with answers take 8 bytes a trial for the
+measures; with --scores-only, or without answers ('enrolment test' lines), nothing is kept.")]
+pub struct ScoreArgs {
+    /// Trials file
+    #[arg(long, value_name = "FILE")]
+    trials: PathBuf,
+    /// What unbraid verify backend train wrote; cosines of the embeddings as they are without it
+    #[arg(long, value_name = "FILE")]
+    backend: Option<PathBuf>,
+    /// Models and their utterances, as spk2utt: trials then name models on the enrolment side
+    #[arg(long, visible_alias = "enroll", value_name = "FILE")]
+    enrol: Option<PathBuf>,
+    /// Embeddings of other speakers, by which scores are normalised
+    #[arg(long, value_name = "RSPEC")]
+    cohort: Option<String>,
+    /// How many of the cohort count, the most alike
+    #[arg(long, value_name = "N", requires = "cohort", default_value_t = 300)]
+    top: usize,
+    /// What unbraid verify calibrate train wrote, applied last
+    #[arg(long, value_name = "FILE")]
+    calibration: Option<PathBuf>,
+    /// Write 'enrolment test score' lines
+    #[arg(long, value_name = "FILE")]
+    scores: Option<PathBuf>,
+    /// Measure nothing, whatever the list holds: any number of trials in little memory
+    #[arg(long, requires = "scores", conflicts_with_all = ["out", "det"])]
+    scores_only: bool,
+    /// Write PREFIX.json and PREFIX.tsv
+    #[arg(long, value_name = "PREFIX")]
+    out: Option<PathBuf>,
+    /// Draw the DET curve, a name that ends in .svg or .png
+    #[arg(long, value_name = "FILE")]
+    det: Option<PathBuf>,
+    /// Threads; all cores when left out
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Embeddings of the enrolment side, as scp:FILE or ark:FILE
+    #[arg(value_name = "RSPEC")]
+    enrolment: String,
+    /// Embeddings of the test side; the same when left out
+    #[arg(value_name = "TEST_RSPEC")]
+    test: Option<String>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the library says.
+pub fn run(args: ScoreArgs) -> anyhow::Result<()> {
+    ResultFiles::try_place(args.out.as_deref())?;
+    args.det.iter().try_for_each(atomic::try_place)?;
+    let threads = rayon::ThreadPoolBuilder::new()
+        .num_threads(args.threads.map_or(0, usize::from))
+        .build()
+        .context("cannot start threads")?;
+    let form = args.det.as_deref();
+    let form = form
+        .map(|path| PictureForm::of(path, "--det"))
+        .transpose()?;
+    let measured = args.measured()?;
+    let calibration = args.calibration.as_deref().map(Calibration::read);
+    let calibration = calibration.transpose()?;
+    let sides = Sides::read(&args)?;
+    let norm = threads.install(|| sides.norm(&args))?;
+    let scorer = TrialScorer {
+        models: &sides.models,
+        tests: &sides.tests,
+        norm: norm.as_ref(),
+        calibration,
+    };
+    let scored = threads.install(|| score(&args, scorer, measured))?;
+    if !measured {
+        return Ok(());
+    }
+    let detection = threads.install(|| scored.detection(&args.trials))?;
+    let found = detection.verification();
+    if let (Some(path), Some(form)) = (&args.det, form) {
+        det_picture(
+            &args.trials.display().to_string(),
+            &detection.det_curve(),
+            found.eer,
+        )
+        .write(path, form)?;
+    }
+    tell(&found, sides.ratios(&args), args.out.as_deref())
+}
+
+impl ScoreArgs {
+    /// Whether the measures are to be told.
+    fn measured(&self) -> Result<bool> {
+        if self.scores_only {
+            return Ok(false);
+        }
+        if TrialReader::form(&self.trials)? != TrialForm::Unlabelled {
+            return Ok(true);
+        }
+        if self.scores.is_some() && self.out.is_none() && self.det.is_none() {
+            return Ok(false);
+        }
+        let expected = "trials with answers, to measure by (--scores alone needs none)";
+        Err(Error::format(
+            &self.trials,
+            expected,
+            "'enrolment test' lines",
+        ))
+    }
+}
+
+/// Both sides, and what compares them.
+struct Sides {
+    backend: Backend,
+    models: Models,
+    tests: Tests,
+}
+
+impl Sides {
+    fn read(args: &ScoreArgs) -> Result<Self> {
+        let enrolments = Embeddings::read(&args.enrolment)?;
+        let backend = match &args.backend {
+            Some(path) => Backend::read(path)?,
+            None => Backend::cosine(enrolments.dims()),
+        };
+        let table = args
+            .enrol
+            .as_deref()
+            .map(EnrolmentTable::read)
+            .transpose()?;
+        let models = backend.models(&enrolments, table.as_ref())?;
+        let tests = match &args.test {
+            None => backend.tests(&enrolments)?,
+            Some(specifier) => backend.tests(&Embeddings::read(specifier)?)?,
+        };
+        Ok(Self {
+            backend,
+            models,
+            tests,
+        })
+    }
+
+    /// Whether scores are log-likelihood ratios: those of PLDA that no cohort moves, and calibrated ones.
+    fn ratios(&self, args: &ScoreArgs) -> bool {
+        let of_plda = self.backend.plda().is_some() && args.cohort.is_none();
+        of_plda || args.calibration.is_some()
+    }
+
+    fn norm(&self, args: &ScoreArgs) -> Result<Option<SNorm>> {
+        let Some(specifier) = &args.cohort else {
+            return Ok(None);
+        };
+        let embeddings = Embeddings::read(specifier)?;
+        let models = self.backend.models(&embeddings, None)?;
+        let tests = self.backend.tests(&embeddings)?;
+        let cohort = Cohort {
+            models: &models,
+            tests: &tests,
+            top: args.top,
+        };
+        SNorm::new(&self.models, &self.tests, cohort).map(Some)
+    }
+}
+
+/// Scores the list; writes the scores, and keeps those that are to be measured.
+fn score(args: &ScoreArgs, scorer: TrialScorer, measured: bool) -> Result<ScoredTrials> {
+    let mut scored = ScoredTrials::default();
+    let mut out = args.scores.as_ref().map(AtomicFile::create).transpose()?;
+    let progress = counter("trials");
+    score_trials(&args.trials, scorer, |trial, score| {
+        if let (true, Some(target)) = (measured, trial.target) {
+            scored.push(score, target);
+        }
+        if let Some(out) = &mut out {
+            let path = out.path().to_path_buf();
+            writeln!(out, "{} {} {score:.6}", trial.enrolment, trial.test)
+                .map_err(Error::io(path))?;
+        }
+        progress.inc(1);
+        Ok(())
+    })?;
+    progress.finish_and_clear();
+    out.map_or(Ok(()), AtomicFile::commit)?;
+    Ok(scored)
+}
