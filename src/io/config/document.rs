@@ -187,7 +187,7 @@ fn merged(mut lower: Table, upper: Table) -> Table {
         (Some(lower), Some(upper)) => lower != upper,
         _ => false,
     };
-    if TAGS.iter().any(|tag| differ(tag)) {
+    if TAGS.iter().any(differ) {
         return upper;
     }
     for (key, value) in upper {
