@@ -21,6 +21,14 @@ use crate::nn::device::DeviceChoice;
   unbraid train --conf conf/default.toml --exp exp/default --resume --steps 6000
   unbraid train --conf conf/default.toml --exp exp/seed1 --seed 1
   unbraid train --conf conf/default.toml --exp exp/soft --set method.adversaries.0.lambda.weight=0.1
+  unbraid config show --conf conf/wide.toml
+
+A configuration may be built on another. With base = \"default.toml\" in it, conf/wide.toml holds only what it changes:
+
+  base = \"default.toml\"
+  method.model.phonetic_encoder.channels = 256
+
+'unbraid config show' prints all values of a configuration, 'unbraid config reference' every key that there is.
 
 --set takes a key's path and a value as TOML writes it: --set 'data.labels=\"text\"'. A table is replaced whole:
 --set 'data.sampler={kind=\"frames\",frames=4000}'. The resolved configuration is kept in DIR/conf.toml.

@@ -103,8 +103,8 @@ pub struct DataOptions {
     /// How batches are put together.
     #[serde(default = "default_sampler")]
     pub sampler: SamplerOptions,
-    /// Front-end of the features, a TOML with `kind` ([`crate::signal::FrontEndOptions`]) as `unbraid feats fbank` and the
-    /// like read it; it is kept with the run, so that `extract --wav` makes the same ones.
+    /// Front-end of the features, a TOML file with `kind`, as `unbraid feats fbank` and the like read it; it is kept with
+    /// the run, so that `extract --wav` makes the same ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub front_end: Option<PathBuf>,
 }

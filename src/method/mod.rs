@@ -19,6 +19,7 @@ pub mod label_help;
 pub mod model;
 pub mod opponent;
 pub mod prediction;
+mod range;
 pub mod realism;
 pub mod recogniser;
 pub mod reference;

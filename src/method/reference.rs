@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::range::Place;
 use super::schema::{ROOTS, definitions};
 
 /// What stands before the tables.
@@ -21,14 +22,15 @@ A default in braces names what differs from the defaults of that table.
 /// The page.
 pub fn reference() -> String {
     let definitions = definitions();
+    let roots = ROOTS.map(str::to_string).into_iter().zip(Place::roots());
     let mut page = Page {
         definitions: &definitions,
-        sections: ROOTS.map(str::to_string).to_vec(),
+        sections: roots.collect(),
         text: HEAD.to_string(),
     };
     let mut at = 0;
-    while let Some(name) = page.sections.get(at).cloned() {
-        page.section(&name);
+    while let Some((name, place)) = page.sections.get(at).cloned() {
+        page.section(&name, &place);
         at += 1;
     }
     page.text
@@ -37,8 +39,8 @@ pub fn reference() -> String {
 /// The page as far as it is written.
 struct Page<'a> {
     definitions: &'a Map<String, Value>,
-    /// Names of the definitions that it has a section of, in their order; later ones are still to come.
-    sections: Vec<String>,
+    /// The definitions that it has a section of, in their order, each where it stands first; later ones are still to come.
+    sections: Vec<(String, Place)>,
     text: String,
 }
 
@@ -48,12 +50,18 @@ impl Page<'_> {
         self.text.push('\n');
     }
 
-    fn section(&mut self, name: &str) {
+    fn section(&mut self, name: &str, place: &Place) {
         let schema = &self.definitions[name];
         self.line(&format!("\n## {}\n", title(name)));
         self.line(description(schema));
         if schema.get("properties").is_some() {
-            self.table(schema);
+            self.table(schema, place);
+        }
+        if values(schema)
+            .iter()
+            .any(|value| value.get("properties").is_none())
+        {
+            self.line("");
         }
         for value in values(schema) {
             let says = description(&value);
@@ -63,14 +71,14 @@ impl Page<'_> {
                 Some(_) => {
                     let (key, kind) = tag(&value).unwrap_or_default();
                     self.line(&format!("\n### `{key} = {}`\n\n{says}", toml(&kind)));
-                    self.table(&value);
+                    self.table(&value, &place.of_kind(&value));
                 }
             }
         }
     }
 
     /// The keys of a table, but for its tag.
-    fn table(&mut self, schema: &Value) {
+    fn table(&mut self, schema: &Value, place: &Place) {
         let Some(properties) = schema["properties"].as_object() else {
             return;
         };
@@ -82,7 +90,7 @@ impl Page<'_> {
         if keys().next().is_none() {
             return;
         }
-        self.line("\n| key | type | default | |\n|---|---|---|---|");
+        self.line("\n| key | type | range | default | meaning |\n|---|---|---|---|---|");
         for (key, schema_of) in keys() {
             let needed = schema["required"].as_array();
             let needed = needed.is_some_and(|names| names.iter().any(|name| name == key));
@@ -91,25 +99,36 @@ impl Page<'_> {
                 (None, true) => "required".to_string(),
                 (None, false) => "none".to_string(),
             };
-            let kind = self.kind(schema_of);
+            let inner = place.inside(key, schema_of["type"] == "array");
+            let kind = self.kind(schema_of, &inner);
+            let range = match kind.trim_start_matches("list of ").trim_end_matches('s') {
+                "integer" => inner.range(true),
+                "number" => inner.range(false),
+                _ => None,
+            };
+            let range = range.unwrap_or_default();
             let says = description(schema_of).replace('|', "\\|");
-            self.line(&format!("| `{key}` | {kind} | {default} | {says} |"));
+            self.line(&format!(
+                "| `{key}` | {kind} | {range} | {default} | {says} |"
+            ));
         }
     }
 
-    /// The type of a value, with a link to its section, which there will be.
-    fn kind(&mut self, schema: &Value) -> String {
+    /// The type of a value at a place, with a link to its section, which there will be.
+    fn kind(&mut self, schema: &Value, place: &Place) -> String {
         if let Some(name) = referred(schema) {
-            if !self.sections.iter().any(|known| known == name) {
-                self.sections.push(name.to_string());
+            if !self.sections.iter().any(|(known, _)| known == name) {
+                self.sections.push((name.to_string(), place.clone()));
             }
             let title = title(name);
             return format!("[{title}](#{})", title.to_lowercase().replace(' ', "-"));
         }
         match (&schema["type"], &schema["items"]) {
-            (_, Value::Object(_)) => format!("list of {}", self.kind(&schema["items"])),
-            (_, Value::Array(items)) => format!("list of {} numbers", items.len()),
-            (Value::String(kind), _) if schema["minimum"] == 0 => format!("{kind} from 0"),
+            (_, Value::Object(items)) => match items.get("type") {
+                Some(Value::String(kind)) => format!("list of {kind}s"),
+                _ => format!("list of {}", self.kind(&schema["items"], place)),
+            },
+            (_, Value::Array(items)) => format!("{} numbers", items.len()),
             (Value::String(kind), _) => kind.clone(),
             _ => "value".to_string(),
         }

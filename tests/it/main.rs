@@ -7,6 +7,7 @@ mod augment;
 mod backend;
 mod cmvn;
 mod commands;
+mod config;
 mod convert;
 mod copy_feats;
 mod data;

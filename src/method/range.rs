@@ -1,0 +1,135 @@
+//! Which numbers a key may have, from what its check says of one that is too large.
+
+use serde_json::Value as Json;
+use toml::{Table, Value};
+
+use super::config::Config;
+use super::image_config::{ImageConfig, ImageInventory};
+use crate::error::{Error, Result};
+
+/// A place in a configuration that has the tables on the way to it.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    config: Value,
+    /// Keys from the top, of lists the first place.
+    path: Vec<String>,
+}
+
+impl Place {
+    /// The top of a configuration of speech and of one of images.
+    pub fn roots() -> [Self; 2] {
+        let of = |text: &str| Self {
+            config: Value::Table(toml::from_str(text).unwrap_or_default()),
+            path: Vec::new(),
+        };
+        [
+            of("method.name = 'disentangle'\ndata = { train = 'x', labels = 'text' }"),
+            of(
+                "method.name = 'classifier'\ndata.train = { kind = 'sprites', count = 1, seed = 0 }",
+            ),
+        ]
+    }
+
+    /// The value of `key` in this table, or the first one of its list.
+    pub fn inside(&self, key: &str, is_list: bool) -> Self {
+        let mut place = self.clone();
+        place.path.push(key.to_string());
+        if is_list {
+            place.path.push("0".to_string());
+        }
+        place
+    }
+
+    /// The same with a table of one kind, whose schema this is.
+    pub fn of_kind(&self, schema: &Json) -> Self {
+        let mut table = Table::new();
+        let needed = schema["required"].as_array().into_iter().flatten();
+        for key in needed.filter_map(Json::as_str) {
+            let of_key = &schema["properties"][key];
+            let value = match (of_key["const"].as_str(), of_key["type"].as_str()) {
+                (Some(kind), _) => Value::from(kind),
+                (None, Some("integer")) => Value::from(2),
+                (None, Some("number")) => Value::from(0.5),
+                (None, _) => Value::from("x"),
+            };
+            table.insert(key.to_string(), value);
+        }
+        let mut place = self.clone();
+        // What a method asks of the data.
+        let data = match table.get("name").and_then(Value::as_str) {
+            Some("recogniser") => Some(("labels", Value::from("phones"))),
+            Some("triplegan") => Some(("labelled_batch", Value::from(2))),
+            _ => None,
+        };
+        if let Some((key, value)) = data {
+            put(&mut place.config, &["data".into(), key.into()], value);
+        }
+        put(&mut place.config, &place.path, Value::Table(table));
+        place
+    }
+
+    /// The range of the number here, where its check names one.
+    pub fn range(&self, is_whole: bool) -> Option<String> {
+        let large = match is_whole {
+            // What is larger than the type itself is no number to the check.
+            true => vec![Value::Integer(i64::MAX), Value::Integer(i32::MAX.into())],
+            false => vec![Value::Float(f64::INFINITY)],
+        };
+        large.into_iter().find_map(|value| self.refusal(value))
+    }
+
+    /// What is expected instead of `value` here.
+    fn refusal(&self, value: Value) -> Option<String> {
+        let mut config = self.config.clone();
+        put(&mut config, &self.path, value);
+        let name = |key: &str| key.trim_end_matches(".0").to_string();
+        match check(config) {
+            Err(Error::Option {
+                option, expected, ..
+            }) if name(&option) == name(&self.path.join(".")) => Some(expected),
+            _ => None,
+        }
+    }
+}
+
+/// Puts a value at the end of a path, and the tables and lists on the way that are missing.
+fn put(at: &mut Value, path: &[String], value: Value) {
+    let Some((key, rest)) = path.split_first() else {
+        *at = value;
+        return;
+    };
+    let empty = || Value::Table(Table::new());
+    let inner = match key.as_str() {
+        "0" => {
+            if !matches!(at, Value::Array(list) if !list.is_empty()) {
+                *at = Value::Array(vec![empty()]);
+            }
+            at.as_array_mut().and_then(|list| list.first_mut())
+        }
+        key => {
+            if !at.is_table() {
+                *at = empty();
+            }
+            at.as_table_mut()
+                .map(|table| table.entry(key).or_insert_with(empty))
+        }
+    };
+    if let Some(inner) = inner {
+        put(inner, rest, value);
+    }
+}
+
+/// Every check that needs no data.
+fn check(config: Value) -> Result<()> {
+    let nothing = |_| Error::option("", "", "");
+    if config["data"]["train"].is_table() {
+        let config: ImageConfig = config.try_into().map_err(nothing)?;
+        config.check()?;
+        return config.check_method(&ImageInventory {
+            shape: [1, 28, 28],
+            classes: 10,
+        });
+    }
+    let config: Config = config.try_into().map_err(nothing)?;
+    config.check()
+}
