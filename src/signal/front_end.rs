@@ -291,6 +291,26 @@ mod tests {
     }
 
     #[test]
+    fn a_base_is_of_the_same_kind_and_preset() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let base = "kind = \"fbank\"\npreset = \"torchaudio\"\nnum_mel_bins = 40\n";
+        std::fs::write(path("base.toml"), base).unwrap();
+        std::fs::write(path("own.toml"), "base = \"base.toml\"\ndither = 0.5\n").unwrap();
+        let whole = format!("{base}dither = 0.5\n");
+        let own = FrontEndOptions::read(path("own.toml")).unwrap();
+        assert_eq!(Ok(own), read(&whole, None));
+        std::fs::write(path("own.toml"), "base = \"base.toml\"\nditter = 0.5\n").unwrap();
+        let error = FrontEndOptions::read(path("own.toml"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("own.toml:2: ") && error.contains("ditter"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn what_is_written_comes_back() {
         for kind in FrontEndKind::ALL {
             let options = kind.defaults();
