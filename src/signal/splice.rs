@@ -1,5 +1,5 @@
 //! Each frame between its neighbours: `[frames, dim]` to `[frames, dim * (left + 1 + right)]`, as Kaldi's
-//! Kaldi's `splice-feats`.
+//! `splice-feats`.
 
 use ndarray::{Array2, ArrayView2};
 

@@ -1,4 +1,4 @@
-//! `unbraid abx` as a user runs it, held to fastabx on made utterances.
+//! `unbraid eval abx` as a user runs it, held to fastabx on made utterances.
 
 use std::fs;
 use std::path::Path;

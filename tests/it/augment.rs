@@ -1,4 +1,4 @@
-//! `unbraid augment` and `augment-feats` as a user runs them, on bundled speech, with made and with real noises.
+//! `unbraid data augment` and `augment-feats` as a user runs them, on bundled speech, with made and with real noises.
 
 use std::path::{Path, PathBuf};
 

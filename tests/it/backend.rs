@@ -1,4 +1,4 @@
-//! `unbraid backend` and `unbraid calibrate` as a user runs them; PLDA held to speechbrain's.
+//! `unbraid verify backend` and `unbraid verify calibrate` as a user runs them; PLDA held to speechbrain's.
 
 use std::fs;
 use std::path::Path;

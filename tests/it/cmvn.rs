@@ -1,4 +1,4 @@
-//! `unbraid compute-cmvn` and `apply-cmvn` as a user runs them.
+//! `unbraid feats cmvn-stats` and `apply-cmvn` as a user runs them.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `unbraid copy-feats` as a user runs it: streams, lists, pipes, and all that can be wrong.
+//! `unbraid feats copy` as a user runs it: streams, lists, pipes, and all that can be wrong.
 
 use std::fs;
 

@@ -518,7 +518,7 @@ train = { steps = 1, threads = 1 }
     assert!(told.contains("front_end.toml"), "{told}");
 }
 
-/// The parts are the embeddings of the recording itself and of the files that `unbraid augment` makes of it.
+/// The parts are the embeddings of the recording itself and of the files that `unbraid data augment` makes of it.
 fn embeddings_of_speeds_lie_side_by_side(path: &Path, wavs: &str) {
     let slow = ["augment", "--conf", "slow.toml", "--prefix", "slow_"];
     fs::write(path.join("slow.toml"), "[speed]\nfactors = [0.9]\n").unwrap();

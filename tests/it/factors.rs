@@ -1,4 +1,4 @@
-//! `unbraid factors` as a user runs it; its scores held to scikit-learn.
+//! `unbraid eval factors` as a user runs it; its scores held to scikit-learn.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `unbraid add-deltas`, `splice-feats`, `subsample-feats`, `stretch-feats`, `apply-cmvn-sliding`, `compute-vad`,
+//! `unbraid feats deltas`, `splice-feats`, `subsample-feats`, `stretch-feats`, `apply-cmvn-sliding`, `compute-vad`,
 //! `select-voiced-frames` and `apply-cmvn --reverse` as a user runs them, beside Kaldi's own code.
 
 use std::path::Path;

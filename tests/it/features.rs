@@ -1,4 +1,4 @@
-//! `unbraid fbank` and its siblings as a user runs them, on the bundled speech and on what is wrong.
+//! `unbraid feats fbank` and its siblings as a user runs them, on the bundled speech and on what is wrong.
 
 use std::path::{Path, PathBuf};
 

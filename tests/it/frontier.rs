@@ -1,11 +1,11 @@
-//! `unbraid frontier` and `unbraid train --set` as a user runs them.
+//! `unbraid eval frontier` and `unbraid train --set` as a user runs them.
 
 use std::fs;
 
 use crate::support::training::{TRAIN, workplace};
 use crate::support::{fail, names, put, succeed};
 
-/// What `unbraid probe --out` leaves, of one strand, with the targets given.
+/// What `unbraid eval probe --out` leaves, of one strand, with the targets given.
 fn probes(strand: &str, targets: &[(&str, f64)]) -> String {
     let result = |(target, accuracy): &(&str, f64)| {
         format!(
@@ -64,7 +64,7 @@ fn a_frontier_without_its_probes_is_refused() {
         (&["a=none.json"][..], "none.json: No such file"),
         (
             &["a=eer.json"],
-            "eer.json:1: expected results of unbraid probe, found map",
+            "eer.json:1: expected results of unbraid eval probe, found map",
         ),
         (
             &["a=speaker.json"],

@@ -1,4 +1,4 @@
-//! `unbraid map` as a user runs it.
+//! `unbraid plot map` as a user runs it.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `unbraid plot` as a user runs it.
+//! `unbraid plot utterance` as a user runs it.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `unbraid probe` as a user runs it, on strands that say everything or nothing of a speaker.
+//! `unbraid eval probe` as a user runs it, on strands that say everything or nothing of a speaker.
 
 use std::fs;
 use std::path::Path;

@@ -122,7 +122,7 @@ fn data(at: &Path) {
     }
 }
 
-/// What `unbraid probe` writes of both targets.
+/// What `unbraid eval probe` writes of both targets.
 fn probes(strand: &str, accuracy: f64) -> String {
     let result = |target: &str, chance: f64| {
         json!({
@@ -258,10 +258,10 @@ fn a_page_holds_everything_that_is_known() {
         "DET curve of speaker",
         "Phonetic strand by speaker: t-SNE",
         "Speaker strand by word: principal components",
-        "unbraid results log-mel=exp/log-mel_0/probe.json a=exp/a_0/probe.json",
-        "unbraid frontier --content text log-mel=exp/log-mel_0/probe.json a_0=exp/a_0/probe.json",
-        "unbraid map exp/a_0/phonetic_test.scp --labels data/test/text --method pca --most 1000 --seed 0",
-        "unbraid score --trials data/test/trials --out exp/a_0/eer_speaker scp:exp/a_0/speaker_test.scp",
+        "unbraid eval results log-mel=exp/log-mel_0/probe.json a=exp/a_0/probe.json",
+        "unbraid eval frontier --content text log-mel=exp/log-mel_0/probe.json a_0=exp/a_0/probe.json",
+        "unbraid plot map exp/a_0/phonetic_test.scp --labels data/test/text --method pca --most 1000 --seed 0",
+        "unbraid verify score --trials data/test/trials --out exp/a_0/eer_speaker scp:exp/a_0/speaker_test.scp",
         "unbraid convert --exp exp/a_0",
         "channels = 8",
         "num_mel_bins = 40",
@@ -343,7 +343,7 @@ fn raw_features_among_the_strands_stand_beside_the_others() {
     let none = "of which there are none: neither a strand of that name here nor ../log-mel_0";
     let (html, _) = page(at, &args);
     assert!(html.contains(none), "{html}");
-    // `unbraid probe --strand log-mel=feats.scp --strand phonetic=...` writes both into one file.
+    // `unbraid eval probe --strand log-mel=feats.scp --strand phonetic=...` writes both into one file.
     let both = [probes("log-mel", 0.987), probes("phonetic", 0.375)]
         .join(",")
         .replace("],[", ",");
@@ -366,17 +366,17 @@ fn a_broken_file_is_an_error_that_names_it() {
         (
             "exp/a_0/probe.json",
             b"{",
-            "expected results of unbraid probe",
+            "expected results of unbraid eval probe",
         ),
         (
             "exp/log-mel_0/probe.json",
             b"[1]",
-            "expected results of unbraid probe",
+            "expected results of unbraid eval probe",
         ),
         (
             "exp/a_0/eer_speaker.json",
             b"{\"eer\": 1}",
-            "expected what unbraid score writes",
+            "expected what unbraid verify score writes",
         ),
         (
             "exp/a_0/abx.tsv",
@@ -386,7 +386,7 @@ fn a_broken_file_is_an_error_that_names_it() {
         (
             "exp/a_0/scores.json",
             b"[]",
-            "expected what unbraid evaluate writes",
+            "expected what unbraid image evaluate writes",
         ),
         ("exp/a_0/scores_speaker", b"a b\n", "expected"),
         (
@@ -401,7 +401,7 @@ fn a_broken_file_is_an_error_that_names_it() {
         (
             "exp/results.json",
             b"{}",
-            "expected what unbraid results writes",
+            "expected what unbraid eval results writes",
         ),
         ("data/test/utt2spk", b"", "expected"),
     ];

@@ -1,4 +1,4 @@
-//! `unbraid score` as a user runs it, held to speechbrain's EER and minDCF.
+//! `unbraid verify score` as a user runs it, held to speechbrain's EER and minDCF.
 
 use std::fs;
 use std::path::Path;

@@ -72,6 +72,7 @@ pub fn section(exp: &ExpFolder, data: Option<&TestSet>) -> Result<Part> {
             .join(vectors.unwrap_or_else(|| "EMBEDDINGS.scp".into()));
         command_line([
             "unbraid",
+            "verify",
             "score",
             "--trials",
             &path(&trials),

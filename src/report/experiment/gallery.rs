@@ -42,7 +42,7 @@ pub fn section(exp: &ExpFolder) -> Result<Part> {
     let (folder, out) = (exp.path(), exp.path().join("pictures"));
     let paths = [folder.display().to_string(), out.display().to_string()];
     html.command(&command_line([
-        "unbraid", "sample", "--exp", &paths[0], "--test", "SET", "--out", &paths[1],
+        "unbraid", "image", "sample", "--exp", &paths[0], "--test", "SET", "--out", &paths[1],
     ]));
     Ok(Part::Shown(html))
 }

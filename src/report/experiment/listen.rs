@@ -263,7 +263,15 @@ impl Studio<'_> {
         let iterations = self.options.iterations.to_string();
         let (Some(source), Some(voice)) = (file(pair.source), file(pair.voice)) else {
             let list = format!("scp:{}", self.data.dir.path().join("wav.scp").display());
-            let mut words = vec!["unbraid", "plot", "--wav", &list, "--utt", pair.source];
+            let mut words = vec![
+                "unbraid",
+                "plot",
+                "utterance",
+                "--wav",
+                &list,
+                "--utt",
+                pair.source,
+            ];
             let segments = self.data.dir.path().join("segments").display().to_string();
             if self.data.dir.segments().is_some() {
                 words.extend(["--segments", &segments]);

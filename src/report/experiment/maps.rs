@@ -238,6 +238,7 @@ fn command(
     let out = format!("{}_{}_{name}.svg", strand.name, colouring.name);
     command_line([
         "unbraid",
+        "plot",
         "map",
         &strand.scp.display().to_string(),
         "--labels",

@@ -245,7 +245,7 @@ fn results_command(exp: &ExpFolder, files: &[String], baseline: &Baseline) -> Ve
     let list = |paths: Vec<String>| paths.join(",");
     let own = files.iter().map(|file| exp.path().join(file));
     let own = list(own.map(|path| path.display().to_string()).collect());
-    let mut words = vec!["unbraid".to_string(), "results".into()];
+    let mut words = vec!["unbraid".to_string(), "eval".into(), "results".into()];
     let raw = baseline
         .files
         .iter()
@@ -384,6 +384,7 @@ fn score_command(exp: &ExpFolder, data: Option<&TestSet>, file: &str) -> String 
     let path = |name: &str| exp.path().join(name).display().to_string();
     command_line([
         "unbraid",
+        "verify",
         "score",
         "--trials",
         &format!("{}/trials", data_path(data)),
@@ -444,7 +445,12 @@ fn abx_command(exp: &ExpFolder, data: Option<&TestSet>) -> Result<String> {
         in_context: bool,
     }
     let set = data.map_or("test", TestSet::name);
-    let mut words = vec!["unbraid".to_string(), "abx".into(), data_path(data)];
+    let mut words = vec![
+        "unbraid".to_string(),
+        "eval".into(),
+        "abx".into(),
+        data_path(data),
+    ];
     let reports: Vec<Report> = match exp.file("abx.json") {
         Some(path) => json::read(&path, "what unbraid eval abx writes")?,
         None => Vec::new(),
@@ -490,7 +496,7 @@ fn images(exp: &ExpFolder, html: &mut Html) -> Result<()> {
         &table,
     );
     let file = format!("{}={}", exp.configuration(), path.display());
-    html.command(&command_line(["unbraid", "scores", &file]));
+    html.command(&command_line(["unbraid", "image", "results", &file]));
     Ok(())
 }
 

@@ -207,6 +207,7 @@ fn command(exps: &[&ExpFolder], points: &[FrontierPoint], options: &FrontierOpti
     let content = format!("{:?}", options.content).to_lowercase();
     let mut words = vec![
         "unbraid".to_string(),
+        "eval".into(),
         "frontier".into(),
         "--content".into(),
         content,

@@ -261,7 +261,15 @@ mod tests {
 
     #[test]
     fn words_of_a_command_are_quoted_where_a_shell_would_read_them() {
-        let words = ["unbraid", "map", "a b.scp", "it's", "", "scp:x/y.scp"];
+        let words = [
+            "unbraid",
+            "plot",
+            "map",
+            "a b.scp",
+            "it's",
+            "",
+            "scp:x/y.scp",
+        ];
         assert_eq!(
             command_line(words),
             "unbraid plot map 'a b.scp' 'it'\\''s' '' scp:x/y.scp"
