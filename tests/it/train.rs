@@ -344,6 +344,9 @@ fn a_run_goes_on_beyond_its_end() {
     let weights =
         |exp: &str| fs::read(dir.path().join(exp).join("last/weights.safetensors")).unwrap();
     assert!(weights("exp") == weights("whole"));
+    // The experiment's own configuration may be the one that is given.
+    let own = ["train", "--conf=exp/conf.toml", "--exp=exp", "--resume"];
+    succeed(dir.path(), &[&own[..], &["--set=train.keep=6"]].concat());
     let shorter = [&RESUME[..], &["--steps", "9", "--set", "train.keep=5"]].concat();
     let error = fail(dir.path(), &shorter, b"");
     assert!(
