@@ -13,7 +13,7 @@ use crate::dataset::sampler::pack_by_length;
 use crate::dataset::view::FeatureView;
 use crate::error::{Error, Result};
 use crate::io::atomic;
-use crate::io::kaldi::{KaldiObject, TableReader, TableWriter, WriteSpecifier, WriteTo};
+use crate::io::kaldi::{KaldiObject, TableReader, TableWriter, WriteSpecifier, WriteTo, file_of};
 use crate::io::lines::read_table;
 use crate::io::lock::Lock;
 use crate::io::scratch::Scratch;
@@ -385,6 +385,18 @@ fn target_file(specifier: &str) -> Result<Option<String>> {
     })
 }
 
+/// Tries the places of an archive and its list before the work.
+fn try_target(specifier: &str) -> Result<()> {
+    let names = match WriteSpecifier::parse(specifier)?.to {
+        WriteTo::ArkScp(archive, list) => vec![archive, list],
+        WriteTo::Ark(file) | WriteTo::Scp(file) => vec![file],
+        // A prefix; its folder is tried by the first of the parts.
+        WriteTo::Foreign(..) => Vec::new(),
+    };
+    let mut files = names.iter().filter_map(|name| file_of(name));
+    files.try_for_each(atomic::try_place)
+}
+
 /// The folder of finished parts, `TARGET.parts`; a temporary one when the target is no file.
 struct Parts {
     folder: PathBuf,
@@ -415,6 +427,7 @@ impl Parts {
                 _temporary: Some(folder),
             });
         };
+        try_target(route.target)?;
         let folder = PathBuf::from(format!("{file}.parts"));
         let lock = Lock::take(Path::new(&file), PathBuf::from(format!("{file}.lock")))?;
         if !route.resume && folder.exists() {

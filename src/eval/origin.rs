@@ -1,7 +1,6 @@
 //! What the parts of an extraction depend on, so that a later run takes up its own and nobody else's.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,6 +10,7 @@ use serde_json::Value;
 
 use super::extract::{Extraction, Pool, Route, Strand};
 use crate::error::{Error, Result};
+use crate::io::inputs;
 use crate::io::kaldi::{ReadFrom, ReadSpecifier, file_of};
 use crate::io::lines::read_table;
 
@@ -91,7 +91,7 @@ fn inputs(source: &str) -> Result<String> {
 }
 
 fn add_content(digest: &mut DefaultHasher, path: &PathBuf) -> Result<()> {
-    let mut file = File::open(path).map_err(Error::io(path))?;
+    let mut file = inputs::open(path).map_err(Error::io(path))?;
     let mut block = vec![0; 1 << 20];
     loop {
         match file.read(&mut block).map_err(Error::io(path))? {
@@ -113,6 +113,8 @@ fn add_stamp(digest: &mut DefaultHasher, path: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use tch::{Device, Tensor};
 
     use super::*;

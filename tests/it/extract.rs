@@ -563,3 +563,21 @@ fn embeddings_of_speeds_lie_side_by_side(path: &Path, wavs: &str) {
     }
     assert!(!path.join("y.ark").exists());
 }
+
+#[test]
+fn a_place_that_cannot_be_written_is_found_before_the_work() {
+    let dir = trained();
+    let before = names(dir.path());
+    for (target, told) in [
+        ("ark,scp:z.ark,no/z.scp", "no/z.scp: No such file"),
+        ("ark:train", "train: is a directory"),
+        ("ark:train/feats.scp", "found a file that is read"),
+    ] {
+        let args = ["extract", "--exp=exp", "--strand=phonetic", "--device=cpu"];
+        let rest = ["scp:train/feats.scp", target];
+        let error = fail(dir.path(), &[&args[..], &rest].concat(), b"");
+        assert!(error.contains(told), "{error}");
+        assert_eq!(names(dir.path()), before, "{target}");
+    }
+    assert!(!dir.path().join("train/feats.scp.parts").exists());
+}
