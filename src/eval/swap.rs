@@ -94,8 +94,7 @@ pub fn swap(
             }
         }
     }
-    writer.finish()?;
-    write_lists(&dir, &written, out)?;
+    write_lists(&dir, &written, out, || writer.finish())?;
     Ok(Extracted {
         written: written.len(),
         failed,
@@ -162,7 +161,14 @@ fn speaker(dir: &DataDir, utterance: usize) -> &str {
     &dir.speakers()[dir.speaker_indices()[utterance] as usize]
 }
 
-fn write_lists(dir: &DataDir, pairs: &[Pair], out: &Path) -> Result<()> {
+/// Around what `finish` does to the archive `utt2spk` goes first and comes last, so that a folder with files of two runs is
+/// no data directory.
+fn write_lists(
+    dir: &DataDir,
+    pairs: &[Pair],
+    out: &Path,
+    finish: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     let (mut utt2spk, mut utt2src, mut text) = (String::new(), String::new(), String::new());
     for pair in pairs {
         let key = key(dir, pair);
@@ -173,10 +179,14 @@ fn write_lists(dir: &DataDir, pairs: &[Pair], out: &Path) -> Result<()> {
             let _ = writeln!(text, "{key} {words}");
         }
     }
-    atomic::write(out.join("utt2spk"), utt2spk)?;
+    let head = atomic::filled(&out.join("utt2spk"), utt2spk)?;
+    head.withdraw_older()?;
+    finish()?;
     atomic::write(out.join("utt2src"), utt2src)?;
-    if !text.is_empty() {
-        atomic::write(out.join("text"), text)?;
+    let words = atomic::filled(&out.join("text"), &text)?;
+    match text.is_empty() {
+        true => words.withdraw_older()?,
+        false => words.commit()?,
     }
-    Ok(())
+    head.commit()
 }

@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use super::inputs;
+use super::message::STDOUT_FILES;
 use super::scratch::Scratch;
 use crate::error::{Error, Result};
 
@@ -136,9 +137,7 @@ impl Target {
 fn standard_stream(path: &Path) -> io::Result<Option<File>> {
     let name = path.to_str().unwrap_or_default();
     let stream = match name {
-        "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1" => {
-            io::stdout().as_fd().try_clone_to_owned()
-        }
+        name if STDOUT_FILES.contains(&name) => io::stdout().as_fd().try_clone_to_owned(),
         "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2" => {
             io::stderr().as_fd().try_clone_to_owned()
         }

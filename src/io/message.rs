@@ -4,11 +4,15 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::Path;
 
 use crate::error::{Error, Result};
 
 /// How errors name standard output.
 pub const STDOUT: &str = "standard output";
+
+/// Its files.
+pub(super) const STDOUT_FILES: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
 /// Writes a line on standard error. One that cannot be written, since the reader is gone or the disk is full, is lost.
 pub fn message(text: impl Display) {
@@ -32,8 +36,12 @@ pub fn output(text: impl Display) -> Result<()> {
 
 /// Whether an error means that whoever read standard output wants no more of it, as `| head` does.
 pub fn reader_is_gone(error: &Error) -> bool {
+    let is_stdout = |path: &Path| {
+        let name = path.to_str().unwrap_or_default();
+        name == STDOUT || STDOUT_FILES.contains(&name)
+    };
     matches!(error, Error::Io { path, cause }
-        if path.as_os_str() == STDOUT && cause.kind() == io::ErrorKind::BrokenPipe)
+        if is_stdout(path) && cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn escaped_line(line: &str) -> String {

@@ -137,6 +137,31 @@ fn a_subset_over_an_older_one_is_never_of_both() {
 }
 
 #[test]
+fn decoded_features_are_never_with_the_tables_of_an_older_run() {
+    let dir = workplace(&[("steps = 60", "steps = 2")]);
+    let folder = dir.path();
+    succeed(folder, &TRAIN);
+    let swap = |voices| ["swap", "--device=cpu", "--exp=exp", voices, "valid", "s"];
+    let (old, new) = (swap("--voices=1"), swap("--voices=2"));
+    let keys = |table: &str| -> Option<Vec<String>> {
+        let text = fs::read_to_string(folder.join("s").join(table)).ok()?;
+        let key = |line: &str| line.split(' ').next().unwrap().to_string();
+        Some(text.lines().map(key).collect())
+    };
+    killed_everywhere(folder, &old, &new, |change| {
+        if let Some(utterances) = keys("utt2spk") {
+            for table in ["feats.scp", "utt2src", "text"] {
+                let mut found = keys(table).unwrap();
+                found.sort();
+                let mut expected = utterances.clone();
+                expected.sort();
+                assert_eq!(found, expected, "change {change}: a mixture with {table}");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_signal_removes_what_is_unfinished() {
     let dir = tempfile::tempdir().unwrap();
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
@@ -168,7 +193,11 @@ fn left_by_its_reader() -> Stdio {
 fn a_reader_that_leaves_ends_a_command_quietly() {
     let dir = tempfile::tempdir().unwrap();
     tables(dir.path());
-    for args in [&["copy-feats", "ark:old", "ark:-"][..], &["data", "--help"]] {
+    for args in [
+        &["copy-feats", "ark:old", "ark:-"][..],
+        &["copy-feats", "ark:old", "ark:/dev/stdout"],
+        &["data", "--help"],
+    ] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_unbraid"))
             .args(args)
             .current_dir(dir.path())
