@@ -121,9 +121,9 @@ impl DataFiles {
         self.0.insert("spk2utt".into(), entries);
     }
 
-    /// Writes the files as the folder `target`, which appears whole when it is new. In one that is there, `utt2spk` goes
-    /// first and comes last, so that a folder with files of both is no data directory; data files that do not belong to it
-    /// any more are removed.
+    /// Writes the files as the folder `target`, which appears whole when it is new. In one that is there, all data files go,
+    /// `utt2spk` first, before the new ones come, `utt2spk` last: no two files are ever of two runs, and what a kill leaves is
+    /// no data directory.
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be written.
@@ -141,21 +141,22 @@ impl DataFiles {
     }
 
     fn replace(&self, target: &Path) -> Result<()> {
-        let (head, others): (Vec<_>, Vec<_>) = self.0.iter().partition(|(name, _)| *name == HEAD);
-        let file = |name: &str, entries| atomic::filled(&target.join(name), render(entries));
-        let head = head.into_iter().map(|(name, entries)| file(name, entries));
-        let head = head.collect::<Result<Vec<AtomicFile>>>()?;
-        head.iter().try_for_each(AtomicFile::withdraw_older)?;
-        for (name, entries) in others {
-            file(name, entries)?.commit()?;
+        let (mut head, mut others) = (Vec::new(), Vec::new());
+        for (name, entries) in &self.0 {
+            let file = atomic::filled(&target.join(name), render(entries))?;
+            let part = if name == HEAD { &mut head } else { &mut others };
+            part.push(file);
         }
+        let mut older = head.iter().chain(&others);
+        older.try_for_each(AtomicFile::withdraw_older)?;
         for name in layout::files(target)? {
-            if name != HEAD && !self.0.contains_key(&name) {
-                let path = target.join(name);
-                std::fs::remove_file(&path).map_err(Error::io(&path))?;
-            }
+            let path = target.join(name);
+            std::fs::remove_file(&path).map_err(Error::io(&path))?;
         }
-        head.into_iter().try_for_each(AtomicFile::commit)
+        others
+            .into_iter()
+            .chain(head)
+            .try_for_each(AtomicFile::commit)
     }
 }
 
