@@ -197,7 +197,7 @@ pub fn write(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Result<()> {
     filled(path.as_ref(), content.as_ref())?.commit()
 }
 
-/// [`write`] in the place of a file that was read, which is mended.
+/// [`write()`] in the place of a file that was read, which is mended.
 ///
 /// # Errors
 /// As [`AtomicFile`].

@@ -42,7 +42,7 @@ impl InformationOptions {
     /// Checks every value; `name` is the table that holds them.
     ///
     /// # Errors
-    /// [`Error::Option`] naming the key.
+    /// [`crate::Error::Option`] naming the key.
     pub fn check(&self, name: &str) -> Result<()> {
         self.weight.check(&format!("{name}.weight"))?;
         self.network.check(&format!("{name}.network"))?;
