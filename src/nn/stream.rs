@@ -130,7 +130,8 @@ mod tests {
         }
     }
 
-    /// The largest gap between codes of pieces that `sizes` cut in turn, and codes of the whole.
+    /// The largest gap between codes of pieces that `sizes` cut in turn, and codes of the whole, as a share of the largest
+    /// code where that is above 1: single precision rounds by shares, and weights are drawn anew in each run.
     fn gap(options: &PhoneticEncoderOptions, frames: i64, sizes: &[i64]) -> f64 {
         options.check().unwrap();
         let store = VarStore::new(Device::Cpu);
@@ -153,7 +154,8 @@ mod tests {
             }
             let streamed = Tensor::cat(&parts, 2);
             assert_eq!(streamed.size(), whole.size());
-            (streamed - whole).abs().max().double_value(&[])
+            let largest = whole.abs().max().double_value(&[]);
+            (streamed - whole).abs().max().double_value(&[]) / largest.max(1.0)
         })
     }
 
