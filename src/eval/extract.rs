@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use ndarray::{Array1, Array2, Axis, concatenate};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use tch::{Device, Tensor, no_grad};
 
 use super::origin::Origin;
@@ -217,6 +218,20 @@ pub struct Route<'a> {
 }
 
 impl<'a> Extraction<'a> {
+    /// What else its parts depend on than model and inputs, by name.
+    fn options(&self, route: &Route) -> Map<String, Value> {
+        let options = [
+            ("strand", json!(self.strand)),
+            ("pool", json!(self.pool)),
+            ("resample_hz", json!(route.resample_hz)),
+            ("speeds", json!(route.speeds)),
+        ];
+        options
+            .map(|(name, value)| (name.to_string(), value))
+            .into_iter()
+            .collect()
+    }
+
     /// Opens the route's target.
     ///
     /// Work is kept in parts, each whole or not there, in the folder `TARGET.parts`; they become the target
@@ -226,7 +241,9 @@ impl<'a> Extraction<'a> {
     /// [`Error::Option`] for a wrong specifier; [`Error::Key`] when the parts are of another extraction; what reading the
     /// model's files says.
     pub fn start(self, route: Route<'a>) -> Result<Session<'a>> {
-        let parts = Parts::open(&Origin::of(&self, &route)?, &route)?;
+        let options = self.options(&route);
+        let origin = Origin::of(route.model, route.source, options)?;
+        let parts = Parts::open(&origin, &route)?;
         Ok(Session {
             done: parts.keys()?,
             extraction: self,

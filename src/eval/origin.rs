@@ -6,9 +6,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::extract::{Extraction, Pool, Route, Strand};
 use crate::error::{Error, Result};
 use crate::io::inputs;
 use crate::io::kaldi::{ReadFrom, ReadSpecifier, file_of};
@@ -22,28 +21,24 @@ pub(super) struct Origin {
     source: String,
     /// Digest of the list that the source names, and of the size and the time of the files that it names in turn.
     inputs: String,
-    strand: Strand,
-    pool: Pool,
-    resample_hz: Option<u32>,
-    speeds: Vec<f64>,
+    /// What is taken out, and how.
+    #[serde(flatten)]
+    options: Map<String, Value>,
 }
 
 impl Origin {
     /// # Errors
     /// [`Error::Io`] naming a file of the model or the list, where it cannot be read.
-    pub(super) fn of(extraction: &Extraction, route: &Route) -> Result<Self> {
+    pub(super) fn of(files: &[PathBuf], source: &str, options: Map<String, Value>) -> Result<Self> {
         let mut model = DefaultHasher::new();
-        for file in route.model {
+        for file in files {
             add_content(&mut model, file)?;
         }
         Ok(Self {
             model: format!("{:016x}", model.finish()),
-            source: route.source.to_string(),
-            inputs: inputs(route.source)?,
-            strand: extraction.strand,
-            pool: extraction.pool,
-            resample_hz: route.resample_hz,
-            speeds: route.speeds.to_vec(),
+            source: source.to_string(),
+            inputs: inputs(source)?,
+            options,
         })
     }
 
@@ -113,100 +108,58 @@ fn add_stamp(digest: &mut DefaultHasher, path: &Path) {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-
-    use tch::{Device, Tensor};
+    use serde_json::json;
 
     use super::*;
-    use crate::dataset::view::FeatureView;
-    use crate::method::Strands;
-    use crate::nn::Mask;
-
-    type Change = fn(&mut Extraction, &mut Route);
-
-    #[derive(Debug)]
-    struct Identity;
-
-    impl Strands for Identity {
-        fn codes(&self, feats: &Tensor, mask: &Mask) -> Result<(Tensor, Mask)> {
-            Ok((feats.shallow_clone(), mask.subsample(1)))
-        }
-
-        fn subsampling(&self) -> i64 {
-            1
-        }
-    }
 
     #[test]
     fn whatever_parts_depend_on_is_held_against_them() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         let put = |name: &str, content: &str| std::fs::write(at(name), content).unwrap();
+        let archive = at("a.ark");
+        let archive = archive.display();
         put("weights", "1");
         put("a.ark", "features");
         put(
             "list",
-            &format!(
-                "u1 {0}:3\nu2 {0}:9[0:1]\nu3 touch x |\n",
-                at("a.ark").display()
-            ),
+            &format!("u1 {archive}:3\nu2 {archive}:9[0:1]\nu3 touch x |\n"),
         );
-        let (model, view) = ([at("weights")], FeatureView::identity(2));
         let source = format!("scp:{}", at("list").display());
-        let of = |change: Change| {
-            let mut extraction = Extraction {
-                model: &Identity,
-                view: &view,
-                device: Device::Cpu,
-                strand: Strand::Phonetic,
-                pool: Pool::None,
-            };
-            let mut route = Route {
-                model: &model,
-                source: &source,
-                target: "ark:z",
-                resample_hz: None,
-                speeds: &[],
-                speakers: None,
-                resume: true,
-            };
-            change(&mut extraction, &mut route);
-            Origin::of(&extraction, &route).unwrap()
+        let of = |options: Value| {
+            let options = options.as_object().unwrap().clone();
+            Origin::of(&[at("weights")], &source, options).unwrap()
         };
-        let first = serde_json::to_string(&of(|_, _| {})).unwrap();
+        let plain = || of(json!({"strand": "phonetic", "speeds": []}));
+        let first = serde_json::to_string(&plain()).unwrap();
         let differs = |origin: &Origin| match origin.check(Path::new("z.parts"), &first) {
             Err(Error::Key { key, .. }) => Some(key),
             _ => None,
         };
-        assert_eq!(differs(&of(|_, _| {})), None);
-        let options: [(&str, Change); 4] = [
-            ("strand", |extraction, _| {
-                extraction.strand = Strand::Features
-            }),
-            ("pool", |extraction, _| extraction.pool = Pool::Utterance),
-            ("resample_hz", |_, route| route.resample_hz = Some(8000)),
-            ("speeds", |_, route| route.speeds = &[1.0, 0.9]),
-        ];
-        for (key, change) in options {
-            assert_eq!(differs(&of(change)).as_deref(), Some(key));
+        assert_eq!(differs(&plain()), None);
+        for (options, key) in [
+            (json!({"strand": "features", "speeds": []}), "strand"),
+            (
+                json!({"strand": "phonetic", "speeds": [1.0, 0.9]}),
+                "speeds",
+            ),
+            (json!({"strand": "phonetic"}), "speeds"),
+        ] {
+            assert_eq!(differs(&of(options)).as_deref(), Some(key));
         }
         for (file, content, key) in [
             ("weights", "2", "model"),
-            (
-                "list",
-                &format!("u1 {}:3\n", at("a.ark").display()),
-                "inputs",
-            ),
+            ("list", &format!("u1 {archive}:3\n"), "inputs"),
             ("a.ark", "other features", "inputs"),
         ] {
             let before = std::fs::read(at(file)).unwrap();
             let changed = std::fs::metadata(at(file)).unwrap().modified().unwrap();
             put(file, content);
-            assert_eq!(differs(&of(|_, _| {})).as_deref(), Some(key), "{file}");
+            assert_eq!(differs(&plain()).as_deref(), Some(key), "{file}");
             std::fs::write(at(file), before).unwrap();
-            let restored = File::options().append(true).open(at(file)).unwrap();
+            let restored = std::fs::File::options().append(true).open(at(file)).unwrap();
             restored.set_modified(changed).unwrap();
-            assert_eq!(differs(&of(|_, _| {})), None);
+            assert_eq!(differs(&plain()), None);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::input::Input;
 use super::location::{self, Location};
+use super::matrix;
 use super::object::{self, KaldiObject};
 use super::range::Range;
 use crate::error::{Error, Result};
@@ -97,7 +98,7 @@ impl OpenFiles {
             return Ok(());
         }
         let size = self.with_input(key, place, 64, |input| match input.peek()? {
-            Some(0) => object::binary_size(input),
+            Some(0) => binary_size(input),
             Some(_) => Ok(1),
             None => Err(input.fault("an object", "the end of the file")),
         })?;
@@ -153,4 +154,21 @@ impl Read for Positioned {
         self.offset += count as u64;
         Ok(count)
     }
+}
+
+/// Reads the header of a binary object of any kind, from `\0B` on: the bytes of all of it.
+fn binary_size(input: &mut Input) -> Result<u64> {
+    object::binary_mark(input)?;
+    if input.peek()? == Some(4) {
+        let count = input.tagged_i32("the length of an integer vector")?;
+        return Ok(7 + 5 * input.count(count, "a length from 0")? as u64);
+    }
+    let token = input.token("a matrix or a vector")?;
+    let width = match token.as_str() {
+        "FV" => 4,
+        "DV" => 8,
+        token => return matrix::read_sizes(token, input).map(|header| header.size()),
+    };
+    let count = input.tagged_i32("a dimension")?;
+    Ok(10 + width * input.count(count, "a dimension from 0")? as u64)
 }

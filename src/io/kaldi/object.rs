@@ -2,7 +2,6 @@
 
 use super::compressed::Compression;
 use super::input::Input;
-use super::matrix;
 use super::mismatch::Mismatch;
 use super::range::Range;
 use crate::error::Result;
@@ -75,23 +74,6 @@ pub(super) fn kind_of(token: &str) -> String {
         "FV" | "DV" => "a vector".into(),
         other => format!("an object of type '{other}'"),
     }
-}
-
-/// Reads the header of a binary object of any kind, from `\0B` on: the bytes of all of it.
-pub(super) fn binary_size(input: &mut Input) -> Result<u64> {
-    binary_mark(input)?;
-    if input.peek()? == Some(4) {
-        let count = input.tagged_i32("the length of an integer vector")?;
-        return Ok(7 + 5 * input.count(count, "a length from 0")? as u64);
-    }
-    let token = input.token("a matrix or a vector")?;
-    let width = match token.as_str() {
-        "FV" => 4,
-        "DV" => 8,
-        token => return matrix::read_sizes(token, input).map(|header| header.size()),
-    };
-    let count = input.tagged_i32("a dimension")?;
-    Ok(10 + width * input.count(count, "a dimension from 0")? as u64)
 }
 
 /// Leaves `\0B` behind.
