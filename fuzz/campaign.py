@@ -83,7 +83,7 @@ class Workplace:
         shutil.copy(ROOT / "recipes/mini/conf/fbank.toml", self.folder / "fbank.toml")
         self.data()
         for part in ("train", "valid"):
-            self.made(f"fbank --conf fbank.toml scp:{part}/wav.scp ark,scp:{part}/feats.ark,{part}/feats.scp")
+            self.made(f"feats fbank --conf fbank.toml scp:{part}/wav.scp ark,scp:{part}/feats.ark,{part}/feats.scp")
         extract = "extract --device cpu --exp exp"
         self.made(
             "train --conf conf.toml --exp exp",
@@ -92,15 +92,15 @@ class Workplace:
             "export --exp exp --strand phonetic phonetic.pt",
             "units train scp:z.scp --clusters 3 --out units.ark",
             "units apply scp:z.scp --model units.ark --out units.txt",
-            "compute-cmvn --spk2utt train/spk2utt scp:train/feats.scp ark:cmvn.ark",
+            "feats cmvn-stats --spk2utt train/spk2utt scp:train/feats.scp ark:cmvn.ark",
         )
         pairs = [line.split() for line in (self.folder / "train/utt2spk").read_text().splitlines()]
         kind = lambda a, b: "target" if a[1] == b[1] else "nontarget"
         write("trials", "".join(f"{a[0]} {b[0]} {kind(a, b)}\n" for a in pairs for b in pairs if a < b))
         self.made(
-            "score --trials trials --scores scores scp:s.scp",
-            "backend train scp:s.scp --utt2spk train/utt2spk --lda-dim 2 --smoothing 0.5 --out plda.json",
-            "calibrate train --trials trials --scores scores --out calibration.json",
+            "verify score --trials trials --scores scores scp:s.scp",
+            "verify backend train scp:s.scp --utt2spk train/utt2spk --lda-dim 2 --smoothing 0.5 --out plda.json",
+            "verify calibrate train --trials trials --scores scores --out calibration.json",
         )
         self.keep()
         # Each command does its work where nothing is damaged.
@@ -151,24 +151,24 @@ COMMANDS = [
     ("data validate --no-feats train", ["train/utt2spk", "train/text", "train/wav.scp", "train/spk2utt"]),
     ("data fix valid", ["valid/utt2spk", "valid/text"]),
     ("data subset --first 2 train sub", ["train/utt2spk", "train/wav.scp"]),
-    ("fbank --conf fbank.toml scp:train/wav.scp ark,t:out", ["fbank.toml", "train/wav.scp", "train/@.flac"]),
-    ("pitch scp:train/wav.scp ark,t:out", ["train/@.flac"]),
-    ("copy-feats scp:train/feats.scp ark,t:out", ["train/feats.scp", "train/feats.ark"]),
-    ("apply-cmvn --utt2spk train/utt2spk ark:cmvn.ark scp:train/feats.scp ark,t:out", ["cmvn.ark", "train/feats.ark"]),
+    ("feats fbank --conf fbank.toml scp:train/wav.scp ark,t:out", ["fbank.toml", "train/wav.scp", "train/@.flac"]),
+    ("feats pitch scp:train/wav.scp ark,t:out", ["train/@.flac"]),
+    ("feats copy scp:train/feats.scp ark,t:out", ["train/feats.scp", "train/feats.ark"]),
+    ("feats apply-cmvn --utt2spk train/utt2spk ark:cmvn.ark scp:train/feats.scp ark,t:out", ["cmvn.ark", "train/feats.ark"]),
     ("train --conf conf.toml --exp new --set train.steps=2", ["conf.toml", "train/feats.scp", "train/feats.ark", "train/utt2spk", "train/text"]),
     ("train --conf conf.toml --exp exp --resume", ["exp/last/state.json", "exp/last/weights.safetensors", "exp/last/optimiser.safetensors", "exp/inventory.json", "exp/log.jsonl", "exp/conf.toml"]),
     (f"{EXTRACT} phonetic scp:train/feats.scp ark,t:out", ["exp/last/weights.safetensors", "exp/inventory.json", "exp/conf.toml", "train/feats.ark"]),
     (f"{EXTRACT} speaker --wav scp:train/wav.scp ark,t:out", ["exp/front_end.toml", "train/@.flac"]),
     ("extract --device cpu --module phonetic.pt scp:train/feats.scp ark,t:out", ["phonetic.pt"]),
-    ("swap --device cpu --exp exp train out", ["exp/last/weights.safetensors", "train/feats.scp"]),
-    ("probe train valid --target speaker --strand x=train/feats.scp,valid/feats.scp --epochs 1 --min-steps 1 --seeds 1", ["valid/feats.ark", "valid/utt2spk"]),
-    ("abx train --strand z=z.scp", ["z.ark", "z.scp", "train/text", "train/utt2spk"]),
+    ("eval conversion --device cpu --exp exp train out", ["exp/last/weights.safetensors", "train/feats.scp"]),
+    ("eval probe train valid --target speaker --strand x=train/feats.scp,valid/feats.scp --epochs 1 --min-steps 1 --seeds 1", ["valid/feats.ark", "valid/utt2spk"]),
+    ("eval abx train --strand z=z.scp", ["z.ark", "z.scp", "train/text", "train/utt2spk"]),
     ("units apply scp:z.scp --model units.ark --out out", ["units.ark", "z.ark"]),
-    ("score --trials trials --scores out scp:s.scp", ["trials", "s.ark", "s.scp"]),
-    ("score --trials trials --backend plda.json --scores out scp:s.scp", ["plda.json", "s.ark"]),
-    ("calibrate apply --calibration calibration.json --scores scores --out out", ["calibration.json", "scores"]),
-    ("backend train scp:s.scp --utt2spk train/utt2spk --lda-dim 2 --smoothing 0.5 --out out", ["s.ark", "train/utt2spk"]),
-    ("map --method pca --labels train/text --out out.svg z.scp", ["z.ark", "train/text"]),
+    ("verify score --trials trials --scores out scp:s.scp", ["trials", "s.ark", "s.scp"]),
+    ("verify score --trials trials --backend plda.json --scores out scp:s.scp", ["plda.json", "s.ark"]),
+    ("verify calibrate apply --calibration calibration.json --scores scores --out out", ["calibration.json", "scores"]),
+    ("verify backend train scp:s.scp --utt2spk train/utt2spk --lda-dim 2 --smoothing 0.5 --out out", ["s.ark", "train/utt2spk"]),
+    ("plot map --method pca --labels train/text --out out.svg z.scp", ["z.ark", "train/text"]),
     ("report --exp exp --out out.html", ["exp/log.jsonl", "exp/conf.toml", "exp/inventory.json"]),
 ]
 
@@ -254,8 +254,8 @@ def mutate(place, draw, until, findings):
 
 # What is written, and what reads it.
 WRITERS = [
-    ("copy-feats ark:NEW.ark ark,scp:out.ark,out.scp", "copy-feats ark:OLD.ark ark,scp:out.ark,out.scp", "copy-feats scp:out.scp ark,t:-"),
-    (f"{EXTRACT} phonetic scp:valid/feats.scp ark,scp:out.ark,out.scp", f"{EXTRACT} phonetic scp:train/feats.scp ark,scp:out.ark,out.scp", "copy-feats scp:out.scp ark,t:-"),
+    ("feats copy ark:NEW.ark ark,scp:out.ark,out.scp", "feats copy ark:OLD.ark ark,scp:out.ark,out.scp", "feats copy scp:out.scp ark,t:-"),
+    (f"{EXTRACT} phonetic scp:valid/feats.scp ark,scp:out.ark,out.scp", f"{EXTRACT} phonetic scp:train/feats.scp ark,scp:out.ark,out.scp", "feats copy scp:out.scp ark,t:-"),
     ("data subset --first 3 train out", "data subset --per-spk 1 train out", "data validate --no-feats out"),
 ]
 
@@ -284,7 +284,7 @@ def kill(place, draw, until, findings):
     runs = 0
     order = ["NEW.ark", "OLD.ark"]
     for part, name in zip(("valid", "train"), order):
-        place.made(f"copy-feats scp:{part}/feats.scp ark:{name}")
+        place.made(f"feats copy scp:{part}/feats.scp ark:{name}")
     place.keep()
     began = time.monotonic()
     place.made("train --conf conf.toml --exp straight")
