@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # fuzz/run.sh [SECONDS [TARGET...]]: runs the fuzz targets, SECONDS each (60 by default), two at a time. It needs Rust and a
-# C++ compiler alone. What is found lies in fuzz/found afterwards and makes the exit code 1.
+# C++ compiler alone. SEED (1 by default) begins the draws: the same one goes the same way. What is found lies in fuzz/found afterwards and makes the exit code 1.
 set -euo pipefail
 
 cd "$(dirname "$0")"
@@ -24,7 +24,7 @@ fuzz() {
   case $target in
     audio | headers) cp ../tests/audio_files/*.* "$corpus" ;;
   esac
-  if "$program/$target" "$corpus" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=16384 \
+  if "$program/$target" "$corpus" -seed="${SEED:-1}" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=16384 \
     -artifact_prefix="found/$target-" >"found/$target.log" 2>&1; then
     grep -E '^#[0-9]+.*DONE' "found/$target.log" | sed "s/^/$target: /"
   else

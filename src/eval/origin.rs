@@ -157,7 +157,10 @@ mod tests {
             put(file, content);
             assert_eq!(differs(&plain()).as_deref(), Some(key), "{file}");
             std::fs::write(at(file), before).unwrap();
-            let restored = std::fs::File::options().append(true).open(at(file)).unwrap();
+            let restored = std::fs::File::options()
+                .append(true)
+                .open(at(file))
+                .unwrap();
             restored.set_modified(changed).unwrap();
             assert_eq!(differs(&plain()), None);
         }

@@ -184,6 +184,9 @@ fn read_key(stream: &mut dyn BufRead, path: &Path, first: bool) -> Result<Option
     if first {
         key.drain(..key.len() - lines::without_mark(&key).len());
     }
+    if key.is_empty() || lines::without_mark(&key).len() < key.len() {
+        return Err(Error::format(path, "a key", "a byte order mark"));
+    }
     String::from_utf8(key)
         .map(Some)
         .map_err(|_| Error::format(path, "a key in UTF-8", "other bytes"))
@@ -466,6 +469,17 @@ mod tests {
             read,
             [("a".to_string(), vec![1, 2]), ("b".to_string(), vec![3])]
         );
+        for bytes in [
+            &b"\xef\xbb\xbf\xef\xbb\xbfa 1\n"[..],
+            b"\xef\xbb\xbf 1\n",
+            b"a 1\n\xef\xbb\xbfb 1\n",
+        ] {
+            let error = read_bytes::<Vec<i32>>(bytes, "").unwrap_err().to_string();
+            assert!(
+                error.ends_with("expected a key, found a byte order mark"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -264,8 +264,9 @@ fn write_foreign<T: KaldiObject>(table: &mut ForeignTable, key: &str, value: &T)
 }
 
 fn check_key(key: &str, path: &Path) -> Result<()> {
-    if key.is_empty() || key.contains(|c: char| c.is_ascii_whitespace() || c == '\0') {
-        let expected = "a key without white space";
+    let odd = |c: char| c.is_ascii_whitespace() || c == '\0';
+    if key.is_empty() || key.contains(odd) || key.starts_with('\u{feff}') {
+        let expected = "a key without white space or a byte order mark";
         return Err(Error::key(path, key, expected, format!("{key:?}")));
     }
     Ok(())
