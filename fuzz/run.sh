@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # fuzz/run.sh [SECONDS [TARGET...]]: runs the fuzz targets, SECONDS each (60 by default), two at a time. It needs Rust and a
-# C++ compiler alone. SEED (1 by default) begins the draws: the same one goes the same way. What is found lies in fuzz/found afterwards and makes the exit code 1.
+# C++ compiler alone. SEED (1 by default) begins the draws: the same one goes the same way. What is found lies in fuzz/found
+# afterwards and makes the exit code 1.
 set -euo pipefail
 
 cd "$(dirname "$0")"
