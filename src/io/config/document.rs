@@ -220,30 +220,14 @@ fn no_toml(path: &Path, text: &str, error: &toml::de::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::config::made::{Inner, Run};
     use crate::io::config::read_toml;
-    use serde::{Deserialize, Serialize};
+    use serde::Deserialize;
 
     #[derive(Debug, Default, Deserialize)]
     #[serde(default, deny_unknown_fields)]
     struct Options {
         bins: usize,
-    }
-
-    #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    struct Run {
-        name: String,
-        rate: f64,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        folder: Option<String>,
-        inner: Inner,
-    }
-
-    #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    struct Inner {
-        steps: u64,
-        also: u64,
     }
 
     fn read(content: &[u8]) -> Result<Options> {

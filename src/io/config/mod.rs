@@ -20,3 +20,26 @@ pub use setting::with_setting;
 pub fn read_toml<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<T> {
     Document::read(path)?.options()
 }
+
+/// Options that tests of files and of single settings share.
+#[cfg(test)]
+mod made {
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    pub(super) struct Run {
+        pub(super) name: String,
+        pub(super) rate: f64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub(super) folder: Option<String>,
+        pub(super) inner: Inner,
+    }
+
+    #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    pub(super) struct Inner {
+        pub(super) steps: u64,
+        pub(super) also: u64,
+    }
+}

@@ -88,24 +88,7 @@ pub(super) fn inside<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut Valu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
-
-    #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    struct Run {
-        name: String,
-        rate: f64,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        folder: Option<String>,
-        inner: Inner,
-    }
-
-    #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-    #[serde(default, deny_unknown_fields)]
-    struct Inner {
-        steps: u64,
-        also: u64,
-    }
+    use crate::io::config::made::{Inner, Run};
 
     #[test]
     fn a_setting_takes_its_place_and_no_other() {
