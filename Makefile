@@ -57,7 +57,7 @@ recipes: build
 	@if [ -n "$$UNBRAID_CORPORA" ]; \
 	then set -ex; for recipe in fsdd speechocean762; \
 	do recipes/run.sh $$recipe --corpus "$$UNBRAID_CORPORA/$$recipe" --quick true; done; \
-	recipes/run.sh speechocean762 --confs "full/phones discovered" --stage 1 --stop-stage 1; \
+	recipes/run.sh speechocean762 --confs "full/phones_aligned pseudo_labels" --stage 1 --stop-stage 1; \
 	for recipe in infogan dann; do recipes/run.sh mnist/$$recipe --corpus "$$UNBRAID_CORPORA" --quick true; done; \
 	else echo 'skipped: recipes/fsdd, recipes/speechocean762, recipes/mnist: UNBRAID_CORPORA is not set' >&2; fi
 

@@ -31,7 +31,7 @@ fn main() {
     ];
     let peer = Peer::start(&args).map(Peer::side);
     let mut report = Report::default();
-    let batched = &["--exp", "exp", "--strand", "phonetic"];
+    let batched = &["--exp", "exp", "--output", "phonetic"];
     let what = format!("unbraid extract, {utterances} utterances, {cores} cores");
     report.compare(
         &what,
@@ -101,7 +101,7 @@ fn prepare(at: &Path) -> usize {
     unbraid(at, &[&run[..], &settings].concat());
     unbraid(
         at,
-        &["export", "--exp", "exp", "--strand", "phonetic", "z.pt"],
+        &["export", "--exp", "exp", "--output", "phonetic", "z.pt"],
     );
     count
 }

@@ -8,8 +8,8 @@ use harness::{Peer, Report, here};
 use tch::{Device, Kind, Tensor};
 use unbraid::dataset::image_batch::ImageBatch;
 use unbraid::method::dann::{Dann, DannOptions};
-use unbraid::method::infogan::{InfoGan, InfoGanOptions};
-use unbraid::method::trunk::ImageTrunk;
+use unbraid::method::dann_backbone::ImageBackbone;
+use unbraid::method::image::infogan::{InfoGan, InfoGanOptions};
 use unbraid::nn::image::RecogniserOptions;
 use unbraid::train::{Clock, Method};
 
@@ -55,7 +55,7 @@ fn main() {
     );
     let build = |path: tch::nn::Path| {
         let options = RecogniserOptions::default();
-        ImageTrunk::new(&path, [3, 28, 28], &options, Device::Cpu)
+        ImageBackbone::new(&path, [3, 28, 28], &options, Device::Cpu)
     };
     let hidden = RecogniserOptions::default().hidden;
     let named = (&hidden[..], 10);

@@ -12,10 +12,12 @@ use unbraid::train::experiment::Experiment;
 
 /// Codes `[codes, code_dim]`.
 pub fn codes(exp: &Path, audio: &Path) -> unbraid::Result<Tensor> {
-    let (model, settled) = load(&Experiment::open(exp)?, "last", Device::Cpu)?;
+    let (model, info) = load(&Experiment::open(exp)?, "last", Device::Cpu)?;
     let front_end = FrontEnd::new(FrontEndOptions::read(exp.join("front_end.toml"))?)?;
     let waveform = read_audio(audio, &AudioOptions::default())?;
-    let seen = settled.view.apply(front_end.compute_waveform(&waveform)?);
+    let seen = info
+        .normalisation
+        .apply(front_end.compute_waveform(&waveform)?);
     let (frames, bins) = (seen.nrows() as i64, seen.ncols() as i64);
     let values: Vec<f32> = seen.into_iter().collect();
     let feats = Tensor::from_slice(&values).reshape([1, frames, bins]);

@@ -1,4 +1,4 @@
-//! Speaker embeddings, as `unbraid extract --strand speaker` writes them, and a list of trials to an equal error rate:
+//! Speaker embeddings, as `unbraid extract --output speaker` writes them, and a list of trials to an equal error rate:
 //! `cargo run --release --example score_trials -- scp:speaker.scp trials`
 
 use std::collections::HashMap;

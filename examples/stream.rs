@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ndarray::{Array2, Axis, concatenate};
 use tch::Device;
-use unbraid::eval::stream::CodeStream;
+use unbraid::inference::stream::CodeStream;
 use unbraid::io::audio::{AudioOptions, read_audio};
 use unbraid::method::speech::load;
 use unbraid::signal::{FrontEnd, FrontEndOptions};
@@ -13,11 +13,11 @@ use unbraid::train::experiment::Experiment;
 
 /// Codes `[codes, code_dim]`; each piece of them is told as it is ready.
 pub fn codes(exp: &Path, audio: &Path) -> unbraid::Result<Array2<f32>> {
-    let (model, settled) = load(&Experiment::open(exp)?, "last", Device::Cpu)?;
+    let (model, info) = load(&Experiment::open(exp)?, "last", Device::Cpu)?;
     let front_end = FrontEnd::new(FrontEndOptions::read(exp.join("front_end.toml"))?)?;
     let waveform = read_audio(audio, &AudioOptions::default())?;
     front_end.check_rate(waveform.sample_rate_hz)?;
-    let mut stream = CodeStream::new(model.as_ref(), &settled.view, &front_end, Device::Cpu)?;
+    let mut stream = CodeStream::new(model.as_ref(), &info.normalisation, &front_end, Device::Cpu)?;
     let mut ready = Vec::new();
     for piece in waveform
         .samples

@@ -59,7 +59,7 @@ embeds_of_speeds() {
   local exp=$1 part
   shift
   for part in "$@"; do
-    $cmd unbraid extract --exp "$exp" --strand speaker --wav --resample 16000 --speeds "1,${speeds// /,}" --resume \
+    $cmd unbraid extract --exp "$exp" --output speaker --wav --resample 16000 --speeds "1,${speeds// /,}" --resume \
       "scp:data/$part/wav.scp" "ark,scp:$exp/speaker_speeds_$part.ark,$exp/speaker_speeds_$part.scp"
   done
 }
@@ -80,17 +80,17 @@ align_phones() {
   echo "$at" > $dir/aligned_by
 }
 
-# probe_strands DIR STRAND...: whose voice, among the unseen voices and (in known/) among those of training, from
-# utterances that neither the networks nor the probes learned from. Of the first strand also the phone of each frame, where
+# probe_representations DIR REPRESENTATION...: whose speaker, among the unseen speakers and (in known/) among those of training, from
+# utterances that neither the networks nor the probes learned from. Of the first representation also the phone of each frame, where
 # the corpus tells phones. Beside each table: accuracy by gender and age, where they are known, and along the probes'
 # training.
-probe_strands() {
+probe_representations() {
   local dir=$1 first=$2 name table unseen=() known=() groups=()
   shift
   for table in data/all/spk2gender data/all/spk2age; do [ ! -e $table ] || groups+=(--by $table); done
   for name in "$@"; do
-    unseen+=(--strand "$name=$dir/${name}_test.scp,$dir/${name}_test.scp")
-    known+=(--strand "$name=$dir/${name}_train.scp,$dir/${name}_train_probe.scp")
+    unseen+=(--representation "$name=$dir/${name}_test.scp,$dir/${name}_test.scp")
+    known+=(--representation "$name=$dir/${name}_train.scp,$dir/${name}_train_probe.scp")
   done
   unbraid eval probe data/test_learn data/test_probe --target speaker "${unseen[@]}" "${probe_options[@]}" \
     "${groups[@]}" --curve "$dir/curve_speaker.tsv" --out "$dir/probe_speaker"
@@ -99,7 +99,7 @@ probe_strands() {
     "${groups[@]}" --curve "$dir/known/curve_speaker.tsv" --out "$dir/known/probe_speaker"
   [ ! -e data/all/ali.scp ] ||
     unbraid eval probe data/train data/test --target frames "${probe_options[@]}" "${groups[@]}" \
-      --out "$dir/probe_phone" --strand "$first=$dir/${first}_train.scp,$dir/${first}_test.scp"
+      --out "$dir/probe_phone" --representation "$first=$dir/${first}_train.scp,$dir/${first}_test.scp"
 }
 
 if at 0; then
@@ -114,9 +114,9 @@ if at 1; then
     "scp:$dir/wav.scp" "ark,scp:$dir/feats.ark,$dir/feats.scp"
   deal feats.scp
   if wanted data/train_speed; then speed_copies; fi
-  if wanted data/discovered; then
+  if wanted data/pseudo_labels; then
     say "stage 1: classes of frames"
-    ../discover_units.sh data/discovered
+    ../pseudo_labels.sh data/pseudo_labels
   fi
   [ ! -e $dir/phones.ctm ] || frame_classes $dir/phones.ctm
   rm -f $dir/aligned_by
@@ -137,7 +137,7 @@ if at 3; then
     extract_one "$exp" features test
     extract_mean "$exp" phonetic train_spk_dev test
     extract_mean "$exp" features train_spk_dev test
-    unbraid eval conversion --exp "$exp" data/test_probe "$exp/swap"
+    unbraid eval conversion --exp "$exp" data/test_probe "$exp/conversion"
   done
 fi
 
@@ -148,19 +148,19 @@ if at 4; then
     say "stage 4: probe log-mel"
     mkdir -p $mel
     for part in train train_probe test; do cp "data/$part/feats.scp" "$mel/log-mel_$part.scp"; done
-    probe_strands $mel log-mel
+    probe_representations $mel log-mel
   fi
   for exp in $(each_exp); do
     say "stage 4: probe and score $exp"
-    probe_strands "$exp" phonetic speaker
+    probe_representations "$exp" phonetic speaker
     # Whose voice: told by probes of real features. The voice is the one that was lent.
-    unbraid eval probe data/test_learn "$exp/swap" --target speaker "${swap_options[@]}" --robust \
-      --strand "swap=$exp/features_test.scp,$exp/swap/feats.scp" --out "$exp/probe_swap"
+    unbraid eval probe data/test_learn "$exp/conversion" --target speaker "${conversion_options[@]}" --robust \
+      --representation "conversion=$exp/features_test.scp,$exp/conversion/feats.scp" --out "$exp/probe_conversion"
     for part in train_spk_dev test; do
-      for strand in speaker speaker_speeds; do
-        verify "$exp" ${strand}_$part "$exp/${strand}_$part.scp" $part
-        verify "$exp" ${strand}_snorm_$part "$exp/${strand}_$part.scp" $part \
-          --cohort "scp:$exp/${strand}_train.scp" --top 100
+      for representation in speaker speaker_speeds; do
+        verify "$exp" ${representation}_$part "$exp/${representation}_$part.scp" $part
+        verify "$exp" ${representation}_snorm_$part "$exp/${representation}_$part.scp" $part \
+          --cohort "scp:$exp/${representation}_train.scp" --top 100
       done
       verify "$exp" phonetic_$part "$exp/mean_phonetic_$part.scp" $part
       verify "$exp" features_$part "$exp/mean_features_$part.scp" $part
@@ -170,8 +170,8 @@ fi
 
 if at 5; then
   say "stage 5: results"
-  echo "voices of training, on utterances that were not learned from:"
+  echo "speakers of training, on utterances that were not learned from:"
   show_probes known results_known
-  echo "unseen voices:"
+  echo "unseen speakers:"
   show_results
 fi

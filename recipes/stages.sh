@@ -6,13 +6,13 @@ say() { echo "$(date +%H:%M:%S) $*" >&2; }
 out=exp
 train_options=()
 probe_options=(--seeds "$probe_seeds")
-swap_options=(--seeds 1)
+conversion_options=(--seeds 1)
 if [ "$quick" = true ]; then
   out=exp/quick
   [ "$stage" -gt 0 ] || rm -rf $out
   train_options=(--steps 20)
   probe_options=(--seeds 1 --epochs 1 --min-steps 20)
-  swap_options=("${probe_options[@]}")
+  conversion_options=("${probe_options[@]}")
   # Threads that wait for each other on busy cores would cost more than these few steps.
   export OMP_NUM_THREADS=1
 fi
@@ -56,31 +56,31 @@ train_all() {
   done
 }
 
-# extract_one EXP STRAND SET...: EXP/STRAND_SET.{ark,scp}
+# extract_one EXP REPRESENTATION SET...: EXP/STRAND_SET.{ark,scp}
 extract_one() {
-  local exp=$1 strand=$2 part
+  local exp=$1 representation=$2 part
   shift 2
   for part in "$@"; do
-    $cmd unbraid extract --exp "$exp" --strand "$strand" --resume \
-      "scp:data/$part/feats.scp" "ark,scp:$exp/${strand}_$part.ark,$exp/${strand}_$part.scp"
+    $cmd unbraid extract --exp "$exp" --output "$representation" --resume \
+      "scp:data/$part/feats.scp" "ark,scp:$exp/${representation}_$part.ark,$exp/${representation}_$part.scp"
   done
 }
 
-# extract_mean EXP STRAND SET...: EXP/mean_STRAND_SET.{ark,scp}, a vector an utterance
+# extract_mean EXP REPRESENTATION SET...: EXP/mean_STRAND_SET.{ark,scp}, a vector an utterance
 extract_mean() {
-  local exp=$1 strand=$2 part
+  local exp=$1 representation=$2 part
   shift 2
   for part in "$@"; do
-    $cmd unbraid extract --exp "$exp" --strand "$strand" --pool utterance --resume \
-      "scp:data/$part/feats.scp" "ark,scp:$exp/mean_${strand}_$part.ark,$exp/mean_${strand}_$part.scp"
+    $cmd unbraid extract --exp "$exp" --output "$representation" --pool utterance --resume \
+      "scp:data/$part/feats.scp" "ark,scp:$exp/mean_${representation}_$part.ark,$exp/mean_${representation}_$part.scp"
   done
 }
 
-# verify EXP NAME SCP SET [SCORE OPTION...]: trials of unseen voices, EXP/eer_NAME.{json,tsv} and EXP/scores_NAME
+# verify EXP NAME SCP SET [SCORE OPTION...]: trials of unseen speakers, EXP/eer_NAME.{json,tsv} and EXP/scores_NAME
 verify() {
   local exp=$1 name=$2 scp=$3 part=$4
   shift 4
-  echo "verification of the voices of $part, $name:"
+  echo "verification of the speakers of $part, $name:"
   unbraid verify score --trials "data/$part/trials" "$@" --out "$exp/eer_$name" --scores "$exp/scores_$name" "scp:$scp"
 }
 

@@ -5,7 +5,7 @@
 #
 # recipes/sweep.sh RECIPE --set "KEY=V1,V2,..." [options] [-- options of the recipe]
 #   --set LIST         "KEY=V1,V2,... KEY=...": the grid; curves are drawn along the first key, whose values are numbers
-#   --confs LIST       configurations that take part (at_once in_turns)
+#   --confs LIST       configurations that take part (gradient_reversal alternating)
 #   --points LIST      configurations that run as they are, single points of the picture (none)
 #   --seeds LIST       seeds of each cell (0)
 #   --jobs N           cells at the same time (1)
@@ -20,7 +20,7 @@ set -euo pipefail
 recipes=$(cd "$(dirname "$0")" && pwd)
 called_from=$PWD
 set=
-confs="at_once in_turns"
+confs="gradient_reversal alternating"
 points=
 seeds=0
 jobs=1

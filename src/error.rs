@@ -44,10 +44,10 @@ pub enum Error {
         found: String,
     },
     /// A loss ran away.
-    #[error("step {step}: {player}: {term} is {value}, expected a finite number")]
+    #[error("step {step}: {trainable}: {term} is {value}, expected a finite number")]
     NonFinite {
         step: u64,
-        player: String,
+        trainable: String,
         term: String,
         value: f64,
     },
@@ -56,7 +56,7 @@ pub enum Error {
         "step {step}: discriminator: right in every answer since step {since}, expected a game that both can win; the last \
          checkpoint is kept"
     )]
-    Undefeated { step: u64, since: u64 },
+    DiscriminatorStalled { step: u64, since: u64 },
     /// libtorch refused an operation.
     #[error("libtorch: {0}")]
     Torch(String),
@@ -148,7 +148,7 @@ impl Error {
     /// An [`Error::Option`] of a key of a configuration's table, named from the top of the file as `--set` takes it. One
     /// that names the table, or is named from the top, stays as it is.
     pub fn in_table(self, table: &str) -> Error {
-        const TOP: [&str; 4] = ["data.", "view.", "method.", "train."];
+        const TOP: [&str; 4] = ["data.", "normalisation.", "method.", "train."];
         match self {
             Error::Option {
                 option,

@@ -1,7 +1,7 @@
 //! unbraid takes speech apart into what was said and who said it.
 //!
-//! The floors, from the ground up; a module uses only the ones above it in this list:
-//! [`error`], [`io`], [`signal`], [`dataset`], `nn`, `objective`, `train`, `method`, `eval`, `report`, `cli`.
+//! The layers, from the bottom up; a module uses only those before it in this list:
+//! [`error`], [`io`], [`signal`], [`dataset`], `nn`, `objective`, `train`, `method`, `inference`, `eval`, `report`, `cli`.
 //!
 //! Networks, and what is built on them, need libtorch and come with the feature `torch`, which is on by default.
 //! Without it the crate is the first four floors, audio, Kaldi archives, front-ends and data directories, and of
@@ -42,25 +42,25 @@
 //! # }
 //! ```
 //!
-//! Both strands of an utterance, from its features `[1, bins, frames]`:
+//! Both representations of an utterance, from its features `[1, bins, frames]`:
 //!
 #![cfg_attr(feature = "torch", doc = "```no_run")]
 #![cfg_attr(not(feature = "torch"), doc = "```ignore")]
-//! # fn strands(feats: tch::Tensor) -> unbraid::Result<()> {
+//! # fn representations(feats: tch::Tensor) -> unbraid::Result<()> {
 //! use std::path::Path;
 //! use tch::{Device, no_grad};
 //! use unbraid::{method::speech::load, nn::Mask, train::experiment::Experiment};
 //!
-//! let (model, settled) = load(&Experiment::open(Path::new("exp/default"))?, "last", Device::Cpu)?;
+//! let (model, info) = load(&Experiment::open(Path::new("exp/default"))?, "last", Device::Cpu)?;
 //! let mask = Mask::new(&[feats.size()[2]], Device::Cpu);
 //! let (codes, _) = no_grad(|| model.codes(&feats, &mask))?; // [1, code_dim, codes]
 //! let embedding = no_grad(|| model.embeds(&feats, &mask))?; // [1, embedding_dim], of length 1
-//! # let _ = (codes, embedding, settled);
+//! # let _ = (codes, embedding, info);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! `settled.view` is what features have to go through first. `examples/` has whole programs: codes of a recording, codes of a
+//! `info.normalisation` is what features have to go through first. `examples/` has whole programs: codes of a recording, codes of a
 //! stream, an equal error rate, and a module in C++ without this crate.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -71,6 +71,8 @@ pub mod dataset;
 pub mod error;
 #[cfg(feature = "torch")]
 pub mod eval;
+#[cfg(feature = "torch")]
+pub mod inference;
 pub mod io;
 #[cfg(feature = "torch")]
 pub mod method;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The Free Spoken Digit Dataset: 6 speakers, 10 digits, 3000 recordings. Trains, extracts both strands, probes
+# The Free Spoken Digit Dataset: 6 speakers, 10 digits, 3000 recordings. Trains, extracts both representations, probes
 # them afresh on unseen takes and prints one table.
 #
 # recipes/fsdd/run.sh [options]
@@ -30,7 +30,7 @@ if at 1; then
       "scp:$dir/wav.scp" "ark,scp:$dir/feats.ark,$dir/feats.scp"
   done
   touch data/ready
-  if [[ " $confs " == *" discovered "* ]]; then local/discover_words.sh data/discovered; fi
+  if [[ " $confs " == *" pseudo_labels "* ]]; then local/pseudo_labels.sh data/pseudo_labels; fi
 fi
 
 if at 2; then train_all; fi
@@ -38,8 +38,8 @@ if at 2; then train_all; fi
 if at 3; then
   for exp in $(each_exp); do
     say "stage 3: extract $exp"
-    for strand in phonetic speaker features; do extract_one "$exp" $strand train test; done
-    unbraid eval conversion --exp "$exp" data/test "$exp/swap"
+    for representation in phonetic speaker features; do extract_one "$exp" $representation train test; done
+    unbraid eval conversion --exp "$exp" data/test "$exp/conversion"
   done
 fi
 
@@ -48,19 +48,19 @@ if at 4; then
   mkdir -p $out/log-mel_0
   [ -e $out/log-mel_0/probe.json ] ||
     unbraid eval probe data/train data/test --target speaker --target text "${probe_options[@]}" \
-      --strand log-mel=data/train/feats.scp,data/test/feats.scp --out $out/log-mel_0/probe
-  unbraid eval abx data/test --strand log-mel=data/test/feats.scp --out $out/log-mel_0/abx
+      --representation log-mel=data/train/feats.scp,data/test/feats.scp --out $out/log-mel_0/probe
+  unbraid eval abx data/test --representation log-mel=data/test/feats.scp --out $out/log-mel_0/abx
   for exp in $(each_exp); do
     say "stage 4: probe $exp"
     # Beside the table: accuracy by speaker, and along the probes' training.
     unbraid eval probe data/train data/test --target speaker --target text "${probe_options[@]}" --out "$exp/probe" \
       --by speaker --curve "$exp/curve.tsv" \
-      --strand "phonetic=$exp/phonetic_train.scp,$exp/phonetic_test.scp" \
-      --strand "speaker=$exp/speaker_train.scp,$exp/speaker_test.scp"
-    unbraid eval abx data/test --strand "phonetic=$exp/phonetic_test.scp" --out "$exp/abx"
+      --representation "phonetic=$exp/phonetic_train.scp,$exp/phonetic_test.scp" \
+      --representation "speaker=$exp/speaker_train.scp,$exp/speaker_test.scp"
+    unbraid eval abx data/test --representation "phonetic=$exp/phonetic_test.scp" --out "$exp/abx"
     # Whose voice and which word: told by probes of real features. The voice is the one that was lent.
-    unbraid eval probe data/train "$exp/swap" --target speaker --target text "${swap_options[@]}" --robust \
-      --strand "swap=$exp/features_train.scp,$exp/swap/feats.scp" --out "$exp/probe_swap"
+    unbraid eval probe data/train "$exp/conversion" --target speaker --target text "${conversion_options[@]}" --robust \
+      --representation "conversion=$exp/features_train.scp,$exp/conversion/feats.scp" --out "$exp/probe_conversion"
   done
 fi
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What is handed over, as its readers see it: both strands of recipes/mini's experiment in every form, read by the packages
+# What is handed over, as its readers see it: both representations of recipes/mini's experiment in every form, read by the packages
 # of PyPI that people use, and held to each other number by number.
 #
 # recipes/handover/run.sh [options]
@@ -36,12 +36,12 @@ if at 3; then
   say "stage 3: write"
   for form in "ark,scp:$out/phonetic.ark,$out/phonetic.scp" "npy:$out/phonetic" \
     "safetensors:$out/phonetic.safetensors" "parquet:$out/phonetic.parquet"; do
-    unbraid extract --exp "$exp" --strand phonetic "scp:$data/feats.scp" "$form"
+    unbraid extract --exp "$exp" --output phonetic "scp:$data/feats.scp" "$form"
   done
-  unbraid extract --exp "$exp" --strand speaker "scp:$data/feats.scp" "ark,scp:$out/speaker.ark,$out/speaker.scp"
-  for strand in phonetic speaker; do
-    unbraid export --exp "$exp" --strand $strand $out/$strand.pt
-    unbraid export --exp "$exp" --strand $strand --front-end $out/${strand}_wav.pt
+  unbraid extract --exp "$exp" --output speaker "scp:$data/feats.scp" "ark,scp:$out/speaker.ark,$out/speaker.scp"
+  for representation in phonetic speaker; do
+    unbraid export --exp "$exp" --output $representation $out/$representation.pt
+    unbraid export --exp "$exp" --output $representation --front-end $out/${representation}_wav.pt
   done
 fi
 

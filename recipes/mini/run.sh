@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Bundled synthetic speech: 24 voices to train on, 8 unseen ones. Trains, extracts both strands of the unseen
-# voices, probes them afresh and prints one table. Needs no download.
+# Bundled synthetic speech: 24 speakers to train on, 8 unseen ones. Trains, extracts both representations of the unseen
+# speakers, probes them afresh and prints one table. Needs no download.
 #
 # recipes/mini/run.sh [options]
 #
@@ -11,19 +11,19 @@ bundle=$root/data/mini
 # So few sentences are soon learned.
 if [ "$quick" = false ]; then
   probe_options+=(--min-steps 300)
-  swap_options+=(--min-steps 300)
+  conversion_options+=(--min-steps 300)
 fi
 
-# probe_strands DIR STRAND...: voices from utterances of the unseen voices; phones, of the first strand (which is by
-# frame), from the training voices.
-probe_strands() {
-  local dir=$1 first=$2 name voices=()
+# probe_representations DIR REPRESENTATION...: speakers from utterances of the unseen speakers; phones, of the first representation (which is by
+# frame), from the training speakers.
+probe_representations() {
+  local dir=$1 first=$2 name representations=()
   shift
-  for name in "$@"; do voices+=(--strand "$name=$dir/${name}_test.scp,$dir/${name}_test.scp"); done
-  unbraid eval probe data/test_learn data/test_probe --target speaker "${voices[@]}" "${probe_options[@]}" \
+  for name in "$@"; do representations+=(--representation "$name=$dir/${name}_test.scp,$dir/${name}_test.scp"); done
+  unbraid eval probe data/test_learn data/test_probe --target speaker "${representations[@]}" "${probe_options[@]}" \
     --out "$dir/probe_speaker"
   unbraid eval probe data/train data/test --target frames "${probe_options[@]}" --out "$dir/probe_phone" \
-    --strand "$first=$dir/${first}_train.scp,$dir/${first}_test.scp"
+    --representation "$first=$dir/${first}_train.scp,$dir/${first}_test.scp"
 }
 
 if at 0; then
@@ -52,7 +52,7 @@ if at 3; then
     extract_one "$exp" speaker test
     extract_one "$exp" features test
     extract_mean "$exp" phonetic test
-    unbraid eval conversion --exp "$exp" data/test_probe "$exp/swap"
+    unbraid eval conversion --exp "$exp" data/test_probe "$exp/conversion"
   done
 fi
 
@@ -62,17 +62,17 @@ if at 4; then
     say "stage 4: probe log-mel"
     mkdir -p $mel
     for part in train test; do cp "data/$part/feats.scp" "$mel/log-mel_$part.scp"; done
-    probe_strands $mel log-mel
+    probe_representations $mel log-mel
   fi
-  unbraid eval abx data/test --ctm "$bundle/test/phones.ctm" --without-context --strand log-mel=data/test/feats.scp --out $mel/abx
+  unbraid eval abx data/test --ctm "$bundle/test/phones.ctm" --without-context --representation log-mel=data/test/feats.scp --out $mel/abx
   for exp in $(each_exp); do
     say "stage 4: probe and score $exp"
-    probe_strands "$exp" phonetic speaker
+    probe_representations "$exp" phonetic speaker
     unbraid eval abx data/test --ctm "$bundle/test/phones.ctm" --without-context --frame-shift-ms 20 \
-      --strand "phonetic=$exp/phonetic_test.scp" --out "$exp/abx"
+      --representation "phonetic=$exp/phonetic_test.scp" --out "$exp/abx"
     # Whose voice: told by probes of real features. The voice is the one that was lent.
-    unbraid eval probe data/test_learn "$exp/swap" --target speaker "${swap_options[@]}" --robust \
-      --strand "swap=$exp/features_test.scp,$exp/swap/feats.scp" --out "$exp/probe_swap"
+    unbraid eval probe data/test_learn "$exp/conversion" --target speaker "${conversion_options[@]}" --robust \
+      --representation "conversion=$exp/features_test.scp,$exp/conversion/feats.scp" --out "$exp/probe_conversion"
     verify "$exp" speaker "$exp/speaker_test.scp" test
     verify "$exp" phonetic "$exp/mean_phonetic_test.scp" test
   done

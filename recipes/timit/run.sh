@@ -9,7 +9,7 @@ set -euo pipefail
 called_from=$PWD
 cd "$(dirname "$0")"
 corpus=
-confs=discovered
+confs=pseudo_labels
 . ../start.sh
 
 prepare_corpus() {

@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::Args;
 
 use super::resynthesis::ResynthesisArgs;
-use crate::eval::convert::Converter;
+use crate::inference::convert::Converter;
 use crate::io::atomic;
 use crate::io::audio::{AudioOptions, FORMATS, read_audio, write_wav};
 use crate::io::kaldi::TableWriter;
@@ -15,7 +15,7 @@ use crate::train::experiment::Experiment;
 
 /// Convert a recording to another speaker's voice.
 ///
-/// The phonetic strand of SOURCE and the speaker strand of VOICE go through the decoder; the features that come out, brought
+/// The phonetic representation of SOURCE and the speaker representation of VOICE go through the decoder; the features that come out, brought
 /// back to SOURCE's loudness and length, become a WAV file by the Griffin-Lim algorithm, or, for a vocoder of your own, an
 /// archive of features. The front-end is the one that the experiment was trained with (data.front_end).
 #[derive(Debug, Args)]

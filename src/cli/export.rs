@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use tch::Device;
 
-use crate::eval::extract::Strand;
-use crate::eval::module::{Export, Exported, Input, Metadata};
+use crate::inference::extract::Representation;
+use crate::inference::module::{Export, Exported, Input, Metadata};
 use crate::io::message::{message, output};
 use crate::method::speech::load;
 use crate::signal::FrontEndOptions;
@@ -16,7 +16,7 @@ use crate::train::experiment::Experiment;
 ///
 /// The module takes one utterance of any length, and gives its phonetic codes [1, codes, code_dim] or its speaker embedding
 /// [1, embedding_dim]. Without --front-end it takes features [1, frames, bins] as the experiment's front-end makes them (what
-/// the experiment does to them, the view, is inside); with it, a waveform [1, samples] of the front-end's sample rate, as
+/// the experiment does to them, the normalisation, is inside); with it, a waveform [1, samples] of the front-end's sample rate, as
 /// 32-bit floats with full scale at 1 (16-bit samples divided by 32768, as soundfile and torchaudio load them), whatever
 /// full_scale the front-end works on. A front-end inside adds no dither and works in double precision, where `extract --wav`
 /// works in single: codes differ by about 1e-6 of the largest, and by up to 1e-4 where bins lie far below the loudest of their
@@ -25,11 +25,11 @@ use crate::train::experiment::Experiment;
 /// Before the file appears, the module is run at lengths other than the traced one; one that strays from the experiment by
 /// more than 1e-5 of the largest value is not written. `unbraid extract --module` runs it over a corpus.
 ///
-/// What it is stands in the extra file unbraid.json: format, strand, input, least (the fewest frames or samples), bins, dim,
+/// What it is stands in the extra file unbraid.json: format, representation, input, least (the fewest frames or samples), bins, dim,
 /// subsampling, sample_rate_hz, frame_shift_s, front_end.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  unbraid export --exp exp/default --strand phonetic --front-end phonetic.pt
+  unbraid export --exp exp/default --output phonetic --front-end phonetic.pt
 
 In Python:
   extra = {'unbraid.json': ''}
@@ -42,8 +42,8 @@ pub struct ExportArgs {
     #[arg(long, value_name = "DIR")]
     exp: PathBuf,
     /// Which encoder
-    #[arg(long)]
-    strand: Encoder,
+    #[arg(long, alias = "strand")]
+    output: Encoder,
     /// Which checkpoint: last, best or step_000123
     #[arg(long, default_value = "last")]
     checkpoint: String,
@@ -70,7 +70,7 @@ enum Encoder {
 /// What the library says.
 pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let experiment = Experiment::open(&args.exp)?;
-    let (model, settled) = load(&experiment, &args.checkpoint, Device::Cpu)?;
+    let (model, info) = load(&experiment, &args.checkpoint, Device::Cpu)?;
     let known = args.exp.join("front_end.toml");
     let front_end = match known.exists() {
         true => Some(FrontEndOptions::read(known)?),
@@ -78,10 +78,10 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
     };
     let export = Export {
         model: model.as_ref(),
-        view: &settled.view,
-        strand: match args.strand {
-            Encoder::Phonetic => Strand::Phonetic,
-            Encoder::Speaker => Strand::Speaker,
+        normalisation: &info.normalisation,
+        representation: match args.output {
+            Encoder::Phonetic => Representation::Phonetic,
+            Encoder::Speaker => Representation::Speaker,
         },
         front_end: front_end.as_ref(),
         input: match args.front_end {
@@ -109,7 +109,7 @@ fn tell(exported: &Exported, args: &ExportArgs) -> anyhow::Result<()> {
         Input::Features => format!("features [1, frames, {bins}]"),
         Input::Waveform => "a waveform [1, samples]".to_string(),
     };
-    let gives = match args.strand {
+    let gives = match args.output {
         Encoder::Phonetic => format!("codes [1, codes, {dim}]"),
         Encoder::Speaker => format!("an embedding [1, {dim}]"),
     };

@@ -1,4 +1,4 @@
-//! `unbraid extract`: strands out of a trained experiment.
+//! `unbraid extract`: representations out of a trained experiment.
 
 use std::path::PathBuf;
 
@@ -11,13 +11,15 @@ use super::failures::Failures;
 use super::pipes::PipeLimit;
 use super::progress::counter;
 use crate::dataset::Table;
+use crate::dataset::normalisation::Normalisation;
 use crate::dataset::recordings::{RecordingOptions, Recordings};
-use crate::dataset::view::FeatureView;
-use crate::eval::extract::{Extracted, Extraction, Pool, Route, Session, Speakers, Strand};
-use crate::eval::module::{EncoderModule, Input};
+use crate::inference::extract::{
+    ExtractPaths, Extracted, Extraction, Pool, Representation, Session, Speakers,
+};
+use crate::inference::module::{EncoderModule, Input};
 use crate::io::audio::Waveform;
 use crate::io::kaldi::{ReadFrom, ReadSpecifier, TableReader};
-use crate::method::Strands;
+use crate::method::DisentangledModel;
 use crate::method::speech::load;
 use crate::nn::device::DeviceChoice;
 use crate::signal::augment::{SpeedOptions, change_speed};
@@ -33,22 +35,22 @@ use crate::train::experiment::Experiment;
 /// again. They tell speakers apart better than those of one speed, at as many times the cost.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  unbraid extract --exp exp/default --strand phonetic scp:data/test/feats.scp ark,scp:z.ark,z.scp
-  unbraid extract --exp exp/default --strand phonetic --wav scp:data/test/wav.scp ark,scp:z.ark,z.scp
-  unbraid extract --exp exp/default --strand speaker --pool speaker --utt2spk data/test/utt2spk \\
+  unbraid extract --exp exp/default --output phonetic scp:data/test/feats.scp ark,scp:z.ark,z.scp
+  unbraid extract --exp exp/default --output phonetic --wav scp:data/test/wav.scp ark,scp:z.ark,z.scp
+  unbraid extract --exp exp/default --output speaker --pool speaker --utt2spk data/test/utt2spk \\
     scp:data/test/feats.scp ark,scp:spk.ark,spk.scp
   unbraid extract --module phonetic.pt --wav scp:data/test/wav.scp ark,scp:z.ark,z.scp")]
 pub struct ExtractArgs {
     /// Folder of the experiment
     #[arg(long, value_name = "DIR", required_unless_present = "module")]
     exp: Option<PathBuf>,
-    /// A module that `unbraid export` wrote, in place of an experiment; it has its strand. A module is a program: run none
+    /// A module that `unbraid export` wrote, in place of an experiment; it has its representation. A module is a program: run none
     /// that you do not trust
-    #[arg(long, value_name = "FILE.pt", conflicts_with_all = ["exp", "strand", "checkpoint"])]
+    #[arg(long, value_name = "FILE.pt", conflicts_with_all = ["exp", "output", "checkpoint"])]
     module: Option<PathBuf>,
     /// What to take out
-    #[arg(long, required_unless_present = "module")]
-    strand: Option<Strand>,
+    #[arg(long, alias = "strand", required_unless_present = "module")]
+    output: Option<Representation>,
     /// Over what to average
     #[arg(long, default_value = "none")]
     pool: Pool,
@@ -105,8 +107,8 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
     }
     let device = args.device.resolve()?;
     let encoder = Encoder::open(&args, device)?;
-    if !args.speeds.is_empty() && encoder.strand != Strand::Speaker {
-        bail!("--speeds: expected the speaker strand, found another");
+    if !args.speeds.is_empty() && encoder.representation != Representation::Speaker {
+        bail!("--speeds: expected the speaker representation, found another");
     }
     let speakers = match &args.utt2spk {
         None => None,
@@ -114,12 +116,12 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
     };
     let extraction = Extraction {
         model: encoder.model.as_ref(),
-        view: &encoder.view,
+        normalisation: &encoder.normalisation,
         device,
-        strand: encoder.strand,
+        representation: encoder.representation,
         pool: args.pool,
     };
-    let route = Route {
+    let route = ExtractPaths {
         model: &encoder.files,
         source: &args.source,
         target: &args.target,
@@ -146,9 +148,9 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
 
 /// What does the work.
 struct Encoder {
-    model: Box<dyn Strands>,
-    view: FeatureView,
-    strand: Strand,
+    model: Box<dyn DisentangledModel>,
+    normalisation: Normalisation,
+    representation: Representation,
     /// Files that make it.
     files: Vec<PathBuf>,
     /// How audio becomes what the model reads, under --wav.
@@ -165,19 +167,19 @@ enum Audio {
 
 impl Encoder {
     fn open(args: &ExtractArgs, device: Device) -> anyhow::Result<Self> {
-        match (&args.module, &args.exp, args.strand) {
+        match (&args.module, &args.exp, args.output) {
             (Some(path), ..) => Self::of_module(path.clone(), args.wav, device),
-            (None, Some(exp), Some(strand)) => {
+            (None, Some(exp), Some(representation)) => {
                 let experiment = Experiment::open(exp)?;
-                let (model, settled) = load(&experiment, &args.checkpoint, device)?;
+                let (model, info) = load(&experiment, &args.checkpoint, device)?;
                 let audio = match args.wav {
                     false => None,
                     true => Some(FrontEndOptions::read(exp.join("front_end.toml"))?),
                 };
                 Ok(Self {
                     model,
-                    view: settled.view,
-                    strand,
+                    normalisation: info.normalisation,
+                    representation,
                     files: experiment.model_files(&args.checkpoint, args.wav)?,
                     audio: match audio {
                         None => None,
@@ -185,7 +187,7 @@ impl Encoder {
                     },
                 })
             }
-            _ => unreachable!("clap asks for --exp and --strand where there is no --module"),
+            _ => unreachable!("clap asks for --exp and --output where there is no --module"),
         }
     }
 
@@ -203,8 +205,8 @@ impl Encoder {
             }
         };
         Ok(Self {
-            view: module.view(),
-            strand: module.metadata().strand,
+            normalisation: module.view(),
+            representation: module.metadata().representation,
             model: Box::new(module),
             files: vec![path],
             audio,

@@ -42,10 +42,10 @@ From recordings to codes, and what the codes hold:
   unbraid feats fbank --conf conf/fbank.toml scp:data/train/wav.scp \\
     ark,scp:data/train/feats.ark,data/train/feats.scp
   unbraid train --conf conf/default.toml --exp exp/default
-  unbraid extract --exp exp/default --strand phonetic scp:data/test/feats.scp \\
+  unbraid extract --exp exp/default --output phonetic scp:data/test/feats.scp \\
     ark,scp:z.ark,z.scp
   unbraid eval probe data/train data/test --target speaker \\
-    --strand phonetic=z_train.scp,z.scp
+    --output phonetic=z_train.scp,z.scp
 
 unbraid help COMMAND explains each, with examples. Whole experiments: recipes/"
 )]

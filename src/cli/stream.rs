@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use ndarray::Array2;
 
 use crate::error::Error;
-use crate::eval::stream::CodeStream;
+use crate::inference::stream::CodeStream;
 use crate::io::audio::{RawFormat, RawSamples};
 use crate::io::message::{STDOUT, message};
 use crate::method::speech::load;
@@ -19,8 +19,8 @@ use crate::train::experiment::Experiment;
 /// Encode raw PCM from standard input to phonetic codes as it comes.
 ///
 /// The codes are those of `unbraid extract --wav`, within 1e-5 of the largest, however the sound is cut; each is written as
-/// soon as nothing to come can change it. The phonetic encoder has to be causal (phonetic_encoder.causal), and the view must
-/// not need a whole utterance (view.loudness = false, view.cmvn = "global" or "none"), as in recipes/mini/conf/causal.toml.
+/// soon as nothing to come can change it. The phonetic encoder has to be causal (phonetic_encoder.causal), and the normalisation must
+/// not need a whole utterance (normalisation.subtract_utterance_mean = false, normalisation.cmvn = "global" or "none"), as in recipes/mini/conf/causal.toml.
 ///
 /// Latency: a sound is heard by a code at most one frame (25 ms) and the frames between two codes (10 ms for one code in
 /// two frames) after it came, and --chunk later where pieces are gathered; the numbers of the experiment are told on
@@ -78,7 +78,7 @@ enum Output {
 pub fn run(args: &StreamArgs) -> anyhow::Result<()> {
     let device = args.device.resolve()?;
     let experiment = Experiment::open(&args.exp)?;
-    let (model, settled) = load(&experiment, &args.checkpoint, device)?;
+    let (model, info) = load(&experiment, &args.checkpoint, device)?;
     let front_end = FrontEnd::new(FrontEndOptions::read(args.exp.join("front_end.toml"))?)?;
     let rate_hz = front_end.sample_rate_hz();
     if f64::from(args.rate) != rate_hz {
@@ -87,7 +87,7 @@ pub fn run(args: &StreamArgs) -> anyhow::Result<()> {
             args.rate
         );
     }
-    let mut stream = CodeStream::new(model.as_ref(), &settled.view, &front_end, device)?;
+    let mut stream = CodeStream::new(model.as_ref(), &info.normalisation, &front_end, device)?;
     tell(&stream, args);
     let format = match args.format {
         Format::S16le => RawFormat::S16le,

@@ -30,7 +30,7 @@ A configuration may be built on another. With base = \"default.toml\" in it, con
 
 'unbraid config show' prints all values of a configuration, 'unbraid config reference' every key that there is.
 
---set takes a key's path and a value as TOML writes it: --set 'data.labels=\"text\"'. A table is replaced whole:
+--set takes a key's path and a value as TOML writes it: --set 'data.labels=\"utterance_class\"'. A table is replaced whole:
 --set 'data.sampler={kind=\"frames\",frames=4000}'. The resolved configuration is kept in DIR/conf.toml.
 
 Exit codes: 0 done; 1 an error, in one line; 129, 130 or 143 stopped by SIGHUP, SIGINT or SIGTERM, the run saved.")]

@@ -12,8 +12,8 @@ use tch::{Device, Kind, Tensor};
 use super::datadir::DataDir;
 use super::feats::Feats;
 use super::labels::{LabelTable, Labels, NO_LABEL, numbers, stretch_labels};
+use super::normalisation::Normalisation;
 use super::sampler::Population;
-use super::view::FeatureView;
 use crate::error::{Error, Result};
 
 /// Utterances side by side.
@@ -27,7 +27,7 @@ pub struct SpeechBatch {
     pub utterances: Vec<i64>,
     /// Speakers `[batch]`; [`NO_LABEL`] for one outside the inventory.
     pub speakers: Tensor,
-    /// `[batch]` for [`Labels::Text`], `[batch, frames]` for [`Labels::Frames`], `[batch, longest]` for
+    /// `[batch]` for [`Labels::UtteranceClass`], `[batch, frames]` for [`Labels::Alignment`], `[batch, longest]` for
     /// strings ([`Labels::are_strings`]).
     pub labels: Option<Tensor>,
 }
@@ -119,13 +119,13 @@ impl SpeechCorpus {
         &self.speakers
     }
 
-    /// Word number of each utterance, under [`Labels::Text`].
+    /// Word number of each utterance, under [`Labels::UtteranceClass`].
     pub fn words(&self) -> Option<&[i64]> {
         self.labels.words()
     }
 
     /// Refuses strings of labels that are too long for their utterances at one code in `subsampling` frames, of as many
-    /// frames as each has, or of `stretched` where a view makes all as long (0: it does not).
+    /// frames as each has, or of `stretched` where a normalisation makes all as long (0: it does not).
     ///
     /// # Errors
     /// [`Error::Key`] naming the first such utterance.
@@ -249,7 +249,7 @@ impl SpeechCorpus {
         self.feats.checked(&self.ids[utterance], bins)
     }
 
-    /// Reads utterances side by side as `view` shows them. Longer ones than `crop` frames (0 takes all) lose
+    /// Reads utterances side by side as `normalisation` shows them. Longer ones than `crop` frames (0 takes all) lose
     /// what lies outside a window whose place `crop_seed` draws.
     ///
     /// # Errors
@@ -257,18 +257,18 @@ impl SpeechCorpus {
     pub fn batch(
         &self,
         utterances: &[usize],
-        view: &FeatureView,
+        normalisation: &Normalisation,
         crop: usize,
         crop_seed: u64,
     ) -> Result<SpeechBatch> {
         let mut rng = ChaCha8Rng::seed_from_u64(crop_seed);
         let mut rows = Vec::with_capacity(utterances.len());
         for &utterance in utterances {
-            let feats = self.raw(utterance, view.bins())?;
+            let feats = self.raw(utterance, normalisation.bins())?;
             let mut labels = self
                 .labels
                 .of(utterance, &self.ids[utterance], feats.nrows())?;
-            let feats = view.apply(feats);
+            let feats = normalisation.apply(feats);
             let (start, length) = window(feats.nrows(), crop, &mut rng);
             if self.labels.by_frame() {
                 labels = stretch_labels(labels, feats.nrows())[start..start + length].to_vec();
@@ -278,7 +278,7 @@ impl SpeechCorpus {
                 labels,
             ));
         }
-        Ok(self.stack(utterances, rows, view.bins()))
+        Ok(self.stack(utterances, rows, normalisation.bins()))
     }
 
     fn stack(

@@ -14,45 +14,48 @@ pub(super) const MOST_CLASSES: i32 = 1 << 16;
 
 /// The kind of labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Labels {
     /// Nothing.
     #[default]
     None,
     /// One class an utterance: its line in `text`.
-    Text,
+    UtteranceClass,
     /// One class a frame: its number in `ali.scp`, an archive of int32 vectors.
-    Frames,
+    Alignment,
     /// A string of phones an utterance, without times: its line in `utt2phones`.
-    Phones,
+    PhoneSequence,
     /// A string of words: its line in `text`.
-    Words,
+    WordSequence,
     /// A string of characters: its line in `text`, with [`SPACE`] between words.
-    Characters,
+    CharacterSequence,
 }
 
 impl Labels {
     /// Whether an utterance has a string of them without times, to be learned by CTC.
     pub fn are_strings(self) -> bool {
-        matches!(self, Self::Phones | Self::Words | Self::Characters)
+        matches!(
+            self,
+            Self::PhoneSequence | Self::WordSequence | Self::CharacterSequence
+        )
     }
 
     /// What they are called where a string of them is meant.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "labels",
-            Self::Text => "text",
-            Self::Frames => "frames",
-            Self::Phones => "phones",
-            Self::Words => "words",
-            Self::Characters => "characters",
+            Self::UtteranceClass => "utterance_class",
+            Self::Alignment => "alignment",
+            Self::PhoneSequence => "phones",
+            Self::WordSequence => "words",
+            Self::CharacterSequence => "characters",
         }
     }
 
     /// The string that a line of a data directory's table says.
     pub fn split(self, line: &str) -> Vec<String> {
         let words = line.split_whitespace();
-        if self != Self::Characters {
+        if self != Self::CharacterSequence {
             return words.map(str::to_string).collect();
         }
         let mut string = Vec::new();
@@ -67,7 +70,7 @@ impl Labels {
 
     /// A string as a line: the reverse of [`Labels::split`].
     pub fn join(self, string: &[&str]) -> String {
-        if self != Self::Characters {
+        if self != Self::CharacterSequence {
             return string.join(" ");
         }
         let spaced = string.iter().map(|&c| if c == SPACE { " " } else { c });
@@ -94,14 +97,14 @@ mod tests {
     #[test]
     fn a_line_is_split_and_joined() {
         let line = "to  be";
-        assert_eq!(Labels::Words.split(line), ["to", "be"]);
-        let characters = Labels::Characters.split(line);
+        assert_eq!(Labels::WordSequence.split(line), ["to", "be"]);
+        let characters = Labels::CharacterSequence.split(line);
         assert_eq!(characters, ["t", "o", SPACE, "b", "e"]);
         let said: Vec<&str> = characters.iter().map(String::as_str).collect();
-        assert_eq!(Labels::Characters.join(&said), "to be");
+        assert_eq!(Labels::CharacterSequence.join(&said), "to be");
         // What a recogniser says may begin with a space or say two.
         assert_eq!(
-            Labels::Characters.join(&[SPACE, "a", SPACE, SPACE, "b"]),
+            Labels::CharacterSequence.join(&[SPACE, "a", SPACE, SPACE, "b"]),
             "a b"
         );
     }

@@ -1,4 +1,4 @@
-//! What the phonetic strand may be told, and is probed and recognised for: words, phones by frame, strings of phones, words
+//! What the phonetic representation may be told, and is probed and recognised for: words, phones by frame, strings of phones, words
 //! or characters.
 
 use std::collections::BTreeSet;
@@ -25,16 +25,16 @@ impl Labels {
         let ids = dir.utterances();
         let names: BTreeSet<String> = match self {
             Self::None => BTreeSet::new(),
-            Self::Text => {
+            Self::UtteranceClass => {
                 let texts = ids.iter().map(|id| text_of(dir, id).map(str::to_string));
                 texts.collect::<Result<_>>()?
             }
-            Self::Frames => {
+            Self::Alignment => {
                 let alignment = ScpTable::open(dir.path().join("ali.scp"))?;
                 let classes = 0..frame_classes(&alignment, ids)?;
                 classes.map(|class| format!("{class:04}")).collect()
             }
-            Self::Phones | Self::Words | Self::Characters => {
+            Self::PhoneSequence | Self::WordSequence | Self::CharacterSequence => {
                 let strings = StringTable::open(dir, self)?;
                 let mut names = BTreeSet::new();
                 for id in ids {
@@ -72,13 +72,13 @@ impl LabelTable {
         let ids = dir.utterances();
         let source = match labels {
             Labels::None => Source::None,
-            Labels::Text => {
+            Labels::UtteranceClass => {
                 let texts = ids.iter().map(|id| text_of(dir, id));
                 let texts = texts.collect::<Result<Vec<_>>>()?;
                 Source::Words(numbers(texts.into_iter(), names))
             }
-            Labels::Frames => Source::Frames(Alignment::open(dir.path(), ids, names.len())?),
-            Labels::Phones | Labels::Words | Labels::Characters => {
+            Labels::Alignment => Source::Frames(Alignment::open(dir.path(), ids, names.len())?),
+            Labels::PhoneSequence | Labels::WordSequence | Labels::CharacterSequence => {
                 Source::Strings(Strings::open(dir, labels, ids, names)?)
             }
         };
@@ -99,7 +99,7 @@ impl LabelTable {
         utterances.into_iter().for_each(|u| self.told[u] = true);
     }
 
-    /// The word of each utterance, under [`Labels::Text`].
+    /// The word of each utterance, under [`Labels::UtteranceClass`].
     pub fn words(&self) -> Option<&[i64]> {
         match &self.source {
             Source::Words(words) => Some(words),
@@ -224,7 +224,7 @@ fn frame_classes(alignment: &ScpTable<Vec<i32>>, ids: &[String]) -> Result<i32> 
     Ok(classes)
 }
 
-/// Labels beside features that a view stretched.
+/// Labels beside features that a normalisation stretched.
 pub fn stretch_labels(labels: Vec<i64>, target: usize) -> Vec<i64> {
     if labels.len() == target {
         return labels;

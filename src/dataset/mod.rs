@@ -18,6 +18,7 @@ pub mod label_kind;
 pub mod labels;
 pub mod layout;
 pub mod loader;
+pub mod normalisation;
 pub mod recordings;
 mod rows;
 pub mod sampler;
@@ -27,7 +28,6 @@ pub mod strings;
 pub mod subset;
 pub mod table;
 pub mod validate;
-pub mod view;
 
 pub use blocks::UtteranceBlocks;
 pub use datadir::DataDir;

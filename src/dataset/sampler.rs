@@ -203,7 +203,7 @@ fn draw_with_refill(from: &[usize], count: usize, rng: &mut ChaCha8Rng) -> Vec<u
 
 fn check(options: SamplerOptions, population: &Population, source: &Path) -> Result<()> {
     if population.utterances.is_empty() {
-        let expected = "utterances (of at most data.longest_frames, where it is set)";
+        let expected = "utterances (of at most data.max_frames, where it is set)";
         return Err(Error::format(source, expected, "none"));
     }
     options.check()?;

@@ -22,7 +22,7 @@ impl StringTable {
     /// As [`Table::read`].
     pub fn open(dir: &DataDir, kind: Labels) -> Result<Self> {
         let name = match kind {
-            Labels::Phones => "utt2phones",
+            Labels::PhoneSequence => "utt2phones",
             _ => "text",
         };
         let table = Table::read(dir.path().join(name))?;

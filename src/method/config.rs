@@ -1,20 +1,22 @@
 //! A run's configuration: one TOML file, every table beside the code that it configures.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::dann_backbone::SpeechDannOptions;
 use super::disentangle::DisentangleOptions;
 use super::fhvae::FhvaeOptions;
+use super::old_keys::document;
 use super::recogniser::RecogniserOptions;
-use super::trunk::SpeechDannOptions;
 use crate::dataset::labels::Labels;
+use crate::dataset::normalisation::NormalisationOptions;
 use crate::dataset::sampler::SamplerOptions;
-use crate::dataset::view::ViewOptions;
 use crate::error::{Error, Result, check_within};
 use crate::nn::device::DeviceChoice;
 use crate::train::TrainOptions;
+use crate::train::experiment::Configuration;
 
 /// Frames that an utterance may have.
 const MOST_FRAMES: usize = 1 << 24;
@@ -36,7 +38,7 @@ pub struct Config {
     pub data: DataOptions,
     /// How networks see it.
     #[serde(default)]
-    pub view: ViewOptions,
+    pub normalisation: NormalisationOptions,
     /// The method and its options.
     pub method: MethodOptions,
     /// How long, and what is left behind.
@@ -84,7 +86,7 @@ pub struct DataOptions {
     /// Likewise for `valid`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_feats: Option<PathBuf>,
-    /// What the phonetic strand is told.
+    /// What the phonetic representation is told.
     #[serde(default)]
     pub labels: Labels,
     /// Speakers whose labels are told; all where none is named.
@@ -99,7 +101,7 @@ pub struct DataOptions {
     /// Utterances of more frames are not learned from, so that a single one does not make its batch long; 0 takes
     /// all.
     #[serde(default)]
-    pub longest_frames: usize,
+    pub max_frames: usize,
     /// How batches are put together.
     #[serde(default = "default_sampler")]
     pub sampler: SamplerOptions,
@@ -120,7 +122,7 @@ impl DataOptions {
             return Err(Error::option("data.labelled", "0 < x <= 1", found));
         }
         check_within("data.crop_frames", self.crop_frames, 0..=MOST_FRAMES)?;
-        check_within("data.longest_frames", self.longest_frames, 0..=MOST_FRAMES)?;
+        check_within("data.max_frames", self.max_frames, 0..=MOST_FRAMES)?;
         self.sampler.check()?;
         if self.labels.are_strings() && self.crop_frames > 0 {
             let expected = format!(
@@ -149,6 +151,12 @@ fn default_sampler() -> SamplerOptions {
     }
 }
 
+impl Configuration for Config {
+    fn read(path: &Path) -> Result<Self> {
+        document(path)?.options()
+    }
+}
+
 impl Config {
     /// Checks every value that can be checked without data.
     ///
@@ -157,7 +165,7 @@ impl Config {
     pub fn check(&self) -> Result<()> {
         self.train.check()?;
         self.data.check()?;
-        self.view.check()?;
+        self.normalisation.check()?;
         match &self.method {
             MethodOptions::Disentangle(options) => options.check(self.data.labels),
             MethodOptions::Fhvae(options) => options.check(),

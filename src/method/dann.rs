@@ -1,16 +1,16 @@
 //! DANN (Ganin, Ustinova, Ajakan, Germain, Larochelle, Laviolette, Marchand and Lempitsky 2016): features that name classes and do
 //! not tell domains, so that labels of one domain (the source) serve in another one (the target) that has none.
 //!
-//! With `F` the trunk, `Y` the head of classes, `D` the head of domains, `p` the share of training done:
+//! With `F` the backbone, `Y` the head of classes, `D` the head of domains, `p` the share of training done:
 //!
 //! ```text
 //! lambda(p) = weight (2 / (1 + exp(-steepness p)) - 1)                                       (section 5.2.2)
-//! at once:    F, Y and D minimise  CE(Y(F(x)), y) + CE(D(R(F(x))), d)    R turns slopes by -lambda    (eq. 9, 13)
+//! at once:    F, Y and D minimise  CE(Y(F(x)), y) + CE(D(R(F(x))), d)    R turns gradients by -lambda    (eq. 9, 13)
 //! in turns:   D minimises          CE(D(F(x)), d), F(x) standing still
 //!             F and Y minimise     CE(Y(F(x)), y) + lambda * what defeats D
 //! ```
 //!
-//! Labels count where there are any; domains everywhere. What a batch is, and what `F` is, is the [`Trunk`]'s matter:
+//! Labels count where there are any; domains everywhere. What a batch is, and what `F` is, is the [`Backbone`]'s matter:
 //! images and speech go the same way.
 
 use std::fmt::Debug;
@@ -19,27 +19,27 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::{Device, Tensor};
 
-use super::adversary::Play;
+use super::disentangle::speaker_adversary::AdversaryUpdate;
 use crate::error::{Error, Result};
 use crate::nn::image::Head;
-use crate::nn::image::recogniser::check_hidden;
+use crate::nn::image::classifier::check_hidden;
 use crate::nn::layer::bf16_autocast;
-use crate::objective::adversarial::{Defeat, reverse_gradient};
+use crate::objective::adversarial::{EncoderLoss, reverse_gradient};
 use crate::objective::classification::{accuracy, cross_entropy};
-use crate::train::schedule::{Decay, Schedule, check_turns};
-use crate::train::{Clock, Method, OptimiserKind, OptimiserOptions, Player, Scalars, update};
+use crate::train::schedule::{Decay, Schedule, check_inner_steps};
+use crate::train::{Clock, Method, OptimiserKind, OptimiserOptions, Scalars, Trainable, update};
 
 /// The game, and the heads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DannOptions {
     /// How the head of domains is played against.
-    pub play: Play,
-    /// What the trunk is after, in turns.
-    pub defeat: Defeat,
+    pub update: AdversaryUpdate,
+    /// What the backbone is after, in turns.
+    pub encoder_loss: EncoderLoss,
     /// Steps of the head of domains a step of the others, in turns.
-    pub domain_steps: usize,
-    /// Full weight of the game.
+    pub inner_steps: usize,
+    /// Full weight of the adversary.
     pub weight: f64,
     /// How fast it rises.
     pub steepness: f64,
@@ -57,9 +57,9 @@ fn own_optimiser<'de, D: Deserializer<'de>>(written: D) -> Result<OptimiserOptio
 impl Default for DannOptions {
     fn default() -> Self {
         Self {
-            play: Play::AtOnce,
-            defeat: Defeat::Flipped,
-            domain_steps: 1,
+            update: AdversaryUpdate::GradientReversal,
+            encoder_loss: EncoderLoss::FlippedLabels,
+            inner_steps: 1,
             weight: 1.0,
             steepness: 10.0,
             domain_hidden: vec![100],
@@ -69,7 +69,7 @@ impl Default for DannOptions {
                 beta1: 0.9,
                 clip_norm: 0.0,
                 schedule: Schedule {
-                    decay: Decay::Annealed,
+                    decay: Decay::InversePower,
                     ..Schedule::default()
                 },
                 ..OptimiserOptions::default()
@@ -90,7 +90,7 @@ impl DannOptions {
                 return Err(Error::option(format!("{name}.{key}"), "0 or more", found));
             }
         }
-        check_turns(format!("{name}.domain_steps"), self.domain_steps)?;
+        check_inner_steps(format!("{name}.inner_steps"), self.inner_steps)?;
         check_hidden(&format!("{name}.domain_hidden"), &self.domain_hidden)?;
         self.optimiser.check(&format!("{name}.optimiser"))
     }
@@ -102,7 +102,7 @@ impl DannOptions {
 }
 
 /// What features are read from, and how.
-pub trait Trunk: Debug {
+pub trait Backbone: Debug {
     /// What it reads.
     type Batch;
     /// Values of a vector of features.
@@ -120,19 +120,19 @@ pub trait Trunk: Debug {
 #[derive(Debug)]
 pub struct Dann<T> {
     options: DannOptions,
-    trunk: T,
+    backbone: T,
     label: Head,
     domain: Head,
-    extractor: Player,
-    label_head: Player,
-    domain_head: Player,
+    extractor: Trainable,
+    label_head: Trainable,
+    domain_head: Trainable,
     bf16: bool,
 }
 
 const DOMAINS: i64 = 2;
 
-impl<T: Trunk> Dann<T> {
-    /// Fresh heads on a trunk that `build` makes; that of `classes` has hidden layers of the widths `hidden`.
+impl<T: Backbone> Dann<T> {
+    /// Fresh heads on a backbone that `build` makes; that of `classes` has hidden layers of the widths `hidden`.
     pub fn new(
         options: &DannOptions,
         (hidden, classes): (&[i64], i64),
@@ -141,17 +141,17 @@ impl<T: Trunk> Dann<T> {
         build: impl FnOnce(tch::nn::Path) -> T,
     ) -> Self {
         let optimiser = &options.optimiser;
-        let (extractor, trunk) = Player::new("extractor", device, optimiser, build);
-        let dims = trunk.dims();
-        let (label_head, label) = Player::new("label_head", device, optimiser, |path| {
+        let (extractor, backbone) = Trainable::new("extractor", device, optimiser, build);
+        let dims = backbone.dims();
+        let (label_head, label) = Trainable::new("label_head", device, optimiser, |path| {
             Head::new(&path, dims, hidden, classes)
         });
-        let (domain_head, domain) = Player::new("domain_head", device, optimiser, |path| {
+        let (domain_head, domain) = Trainable::new("domain_head", device, optimiser, |path| {
             Head::new(&path, dims, &options.domain_hidden, DOMAINS)
         });
         Self {
             options: options.clone(),
-            trunk,
+            backbone,
             label,
             domain,
             extractor,
@@ -161,9 +161,9 @@ impl<T: Trunk> Dann<T> {
         }
     }
 
-    /// The trunk.
-    pub fn trunk(&self) -> &T {
-        &self.trunk
+    /// The backbone.
+    pub fn backbone(&self) -> &T {
+        &self.backbone
     }
 
     /// Logits of classes `[batch, classes]` from features.
@@ -188,8 +188,8 @@ impl<T: Trunk> Dann<T> {
     }
 
     fn at_once(&mut self, batch: &T::Batch, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
-        let (labels, domains) = self.trunk.told(batch);
-        let features = self.trunk.features(batch, true);
+        let (labels, domains) = self.backbone.told(batch);
+        let features = self.backbone.features(batch, true);
         let reversed = reverse_gradient(&features, self.options.lambda(clock));
         let loss = self.label_loss(&features, &labels, scalars)
             + self.domain_loss(&reversed, &domains, scalars);
@@ -205,15 +205,15 @@ impl<T: Trunk> Dann<T> {
     }
 
     fn in_turns(&mut self, batch: &T::Batch, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
-        let (labels, domains) = self.trunk.told(batch);
-        let features = self.trunk.features(batch, true);
-        for _ in 0..self.options.domain_steps {
+        let (labels, domains) = self.backbone.told(batch);
+        let features = self.backbone.features(batch, true);
+        for _ in 0..self.options.inner_steps {
             let loss = self.domain_loss(&features.detach(), &domains, scalars);
-            let updates = clock.total * self.options.domain_steps as u64;
+            let updates = clock.total * self.options.inner_steps as u64;
             update(&mut [&mut self.domain_head], &loss, updates)?;
         }
         let answer = self.domain.forward(&features, true);
-        let game = self.options.defeat.loss(&answer, &domains) * self.options.lambda(clock);
+        let game = self.options.encoder_loss.loss(&answer, &domains) * self.options.lambda(clock);
         let loss = self.label_loss(&features, &labels, scalars) + game;
         update(
             &mut [&mut self.extractor, &mut self.label_head],
@@ -223,10 +223,10 @@ impl<T: Trunk> Dann<T> {
     }
 }
 
-impl<T: Trunk> Method for Dann<T> {
+impl<T: Backbone> Method for Dann<T> {
     type Batch = T::Batch;
 
-    fn players(&mut self) -> Vec<&mut Player> {
+    fn trainables(&mut self) -> Vec<&mut Trainable> {
         vec![
             &mut self.extractor,
             &mut self.label_head,
@@ -238,9 +238,11 @@ impl<T: Trunk> Method for Dann<T> {
         bf16_autocast(self.bf16, || {
             let mut scalars = Scalars::default();
             for batch in batches {
-                match self.options.play {
-                    Play::AtOnce => self.at_once(batch, clock, &mut scalars)?,
-                    Play::InTurns => self.in_turns(batch, clock, &mut scalars)?,
+                match self.options.update {
+                    AdversaryUpdate::GradientReversal => {
+                        self.at_once(batch, clock, &mut scalars)?
+                    }
+                    AdversaryUpdate::Alternating => self.in_turns(batch, clock, &mut scalars)?,
                 }
             }
             Ok(scalars)
@@ -250,8 +252,8 @@ impl<T: Trunk> Method for Dann<T> {
     fn validate(&self, batch: &T::Batch) -> Result<Scalars> {
         bf16_autocast(self.bf16, || {
             let mut scalars = Scalars::default();
-            let labels = self.trunk.known(batch);
-            let logits = self.classify(&self.trunk.features(batch, false));
+            let labels = self.backbone.known(batch);
+            let logits = self.classify(&self.backbone.features(batch, false));
             scalars.add("loss", &cross_entropy(&logits, &labels, 0.0));
             scalars.add("label/accuracy", &accuracy(&logits, &labels));
             Ok(scalars)

@@ -9,21 +9,21 @@
 //! ```
 //!
 //! Departures: gated recurrent units instead of LSTMs; codes of overlapping segments, so that there is one every
-//! `hop_frames`; the speaker strand is the paper's estimate of m for an utterance that was not trained on.
+//! `hop_frames`; the speaker representation is the paper's estimate of m for an utterance that was not trained on.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::nn::{Init, Path};
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::strands::Strands;
+use super::trained::DisentangledModel;
 use crate::dataset::batch::SpeechBatch;
 use crate::error::{Error, Result};
 use crate::nn::layer::{Linear, bf16_autocast};
 use crate::nn::recurrent::Recurrent;
 use crate::nn::{Mask, check_size};
 use crate::objective::classification::cross_entropy;
-use crate::train::{Clock, Method, OptimiserOptions, Player, Scalars, update};
+use crate::train::{Clock, Method, OptimiserOptions, Scalars, Trainable, update};
 
 /// Sizes and weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,9 +35,9 @@ pub struct FhvaeOptions {
     pub hop_frames: i64,
     /// Units of the recurrent layers.
     pub channels: i64,
-    /// Values of z1, the phonetic strand.
+    /// Values of z1, the phonetic representation.
     pub code_dim: i64,
-    /// Values of z2, the speaker strand.
+    /// Values of z2, the speaker representation.
     pub embedding_dim: i64,
     /// Weight alpha of naming the utterance.
     pub discriminative_weight: f64,
@@ -163,7 +163,7 @@ impl Generator {
 #[derive(Debug)]
 pub struct Fhvae {
     options: FhvaeOptions,
-    players: Vec<Player>,
+    trainables: Vec<Trainable>,
     z1: Posterior,
     z2: Posterior,
     generator: Generator,
@@ -183,21 +183,21 @@ impl Fhvae {
     ) -> Self {
         let (channels, code_dim, dim) = (options.channels, options.code_dim, options.embedding_dim);
         let optimiser = &options.optimiser;
-        let (phonetic, z1) = Player::new("phonetic_encoder", device, optimiser, |path| {
+        let (phonetic, z1) = Trainable::new("phonetic_encoder", device, optimiser, |path| {
             Posterior::new(path, bins + dim, channels, code_dim)
         });
-        let (speaker, z2) = Player::new("speaker_encoder", device, optimiser, |path| {
+        let (speaker, z2) = Trainable::new("speaker_encoder", device, optimiser, |path| {
             Posterior::new(path, bins, channels, dim)
         });
-        let (decoder, generator) = Player::new("decoder", device, optimiser, |path| {
+        let (decoder, generator) = Trainable::new("decoder", device, optimiser, |path| {
             Generator::new(path, code_dim + dim, channels, bins)
         });
-        let (table, means) = Player::new("utterance_means", device, optimiser, |path: Path| {
+        let (table, means) = Trainable::new("utterance_means", device, optimiser, |path: Path| {
             path.var("means", &[utterances, dim], Init::Const(0.0))
         });
         Self {
             options: options.clone(),
-            players: vec![phonetic, speaker, decoder, table],
+            trainables: vec![phonetic, speaker, decoder, table],
             z1,
             z2,
             generator,
@@ -314,8 +314,8 @@ fn divergence(
 impl Method for Fhvae {
     type Batch = SpeechBatch;
 
-    fn players(&mut self) -> Vec<&mut Player> {
-        self.players.iter_mut().collect()
+    fn trainables(&mut self) -> Vec<&mut Trainable> {
+        self.trainables.iter_mut().collect()
     }
 
     fn step(&mut self, batches: &[SpeechBatch], clock: &Clock) -> Result<Scalars> {
@@ -337,8 +337,8 @@ impl Method for Fhvae {
                 let per = 1.0 / (x.size()[1] * x.size()[2]) as f64;
                 let loss = bound + named * (self.options.discriminative_weight * per);
                 scalars.add("loss", &loss);
-                let mut players: Vec<&mut Player> = self.players.iter_mut().collect();
-                update(&mut players, &loss, clock.total)?;
+                let mut trainables: Vec<&mut Trainable> = self.trainables.iter_mut().collect();
+                update(&mut trainables, &loss, clock.total)?;
             }
             Ok(scalars)
         })
@@ -358,7 +358,7 @@ impl Method for Fhvae {
     }
 }
 
-impl Strands for Fhvae {
+impl DisentangledModel for Fhvae {
     /// Each code is of the segment around its own frames.
     fn codes(&self, feats: &Tensor, mask: &Mask) -> Result<(Tensor, Mask)> {
         let (length, hop) = (self.options.segment_frames, self.options.hop_frames);

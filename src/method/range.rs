@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 use toml::{Table, Value};
 
 use super::config::Config;
-use super::image_config::{ImageConfig, ImageInventory};
+use super::image::config::{ImageConfig, ImageInventory};
 use crate::error::{Error, Result};
 
 /// A place in a configuration that has the tables on the way to it.
@@ -23,7 +23,7 @@ impl Place {
             path: Vec::new(),
         };
         [
-            of("method.name = 'disentangle'\ndata = { train = 'x', labels = 'text' }"),
+            of("method.name = 'disentangle'\ndata = { train = 'x', labels = 'utterance_class' }"),
             of(
                 "method.name = 'classifier'\ndata.train = { kind = 'sprites', count = 1, seed = 0 }",
             ),

@@ -12,7 +12,7 @@ use crate::nn::layer::bf16_autocast;
 use crate::nn::{Mask, PerturbOptions, RecogniserNetwork, RecogniserNetworkOptions};
 use crate::objective::ctc::ctc;
 use crate::train::schedule::{Decay, Schedule};
-use crate::train::{Clock, Method, OptimiserOptions, Player, Scalars, update};
+use crate::train::{Clock, Method, OptimiserOptions, Scalars, Trainable, update};
 
 /// The network, what it reads in training, and how it learns.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,7 +41,7 @@ impl Default for RecogniserOptions {
             mask_outputs: 4,
             optimiser: OptimiserOptions {
                 lr: 2e-3,
-                average: 0.98,
+                ema_decay: 0.98,
                 schedule: Schedule {
                     warmup_steps: 50,
                     decay: Decay::Cosine,
@@ -79,7 +79,7 @@ impl RecogniserOptions {
 /// The method.
 #[derive(Debug)]
 pub struct Recogniser {
-    player: Player,
+    trainable: Trainable,
     network: RecogniserNetwork,
     masks: PerturbOptions,
     subsampling: i64,
@@ -95,16 +95,17 @@ impl Recogniser {
         device: Device,
         bf16: bool,
     ) -> Self {
-        let (player, network) = Player::new("recogniser", device, &options.optimiser, |path| {
-            RecogniserNetwork::new(&path, bins, labels + 1, &options.network)
-        });
+        let (trainable, network) =
+            Trainable::new("recogniser", device, &options.optimiser, |path| {
+                RecogniserNetwork::new(&path, bins, labels + 1, &options.network)
+            });
         let masks = PerturbOptions {
             warp: 0.0,
             mask_bins: (options.mask_share * bins as f64).round() as i64,
             mask_frames: options.mask_outputs * options.network.subsampling,
         };
         Self {
-            player,
+            trainable,
             network,
             masks,
             subsampling: options.network.subsampling,
@@ -140,8 +141,8 @@ impl Recogniser {
 impl Method for Recogniser {
     type Batch = SpeechBatch;
 
-    fn players(&mut self) -> Vec<&mut Player> {
-        vec![&mut self.player]
+    fn trainables(&mut self) -> Vec<&mut Trainable> {
+        vec![&mut self.trainable]
     }
 
     fn step(&mut self, batches: &[SpeechBatch], clock: &Clock) -> Result<Scalars> {
@@ -150,7 +151,7 @@ impl Method for Recogniser {
             for batch in batches {
                 if let Some(loss) = self.loss(batch, true) {
                     scalars.add("loss", &loss);
-                    update(&mut [&mut self.player], &loss, clock.total)?;
+                    update(&mut [&mut self.trainable], &loss, clock.total)?;
                 }
             }
             Ok(scalars)

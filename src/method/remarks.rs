@@ -68,14 +68,14 @@ fn check_disentangle(
     }
 }
 
-/// Says what `data.longest_frames` leaves out of training.
+/// Says what `data.max_frames` leaves out of training.
 fn tell_left_out(data: &RunData) {
     let (all, drawn) = (data.train.len(), data.population);
     let utterances = data.train.drawn().len() - drawn.utterances.len();
     let silent = data.speakers - drawn.by_speaker.len();
     if utterances > 0 {
         message(format_args!(
-            "{}: {utterances} of {all} utterances are longer than data.longest_frames and are not learned from, which \
+            "{}: {utterances} of {all} utterances are longer than data.max_frames and are not learned from, which \
              leaves {silent} of {} speakers with less than two",
             data.train.path().display(),
             data.speakers,

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use toml::Table;
+use toml::{Table, Value};
 
 use super::config::Config;
-use super::image_config::ImageConfig;
-use super::images::train_images;
+use super::image::config::ImageConfig;
+use super::image::train::train_images;
+use super::old_keys::{self, OLD_KEYS};
 use super::speech::train_speech;
 use crate::error::{Error, Result};
 use crate::io::config::{Document, with_setting};
@@ -43,17 +44,15 @@ impl Run {
     /// # Errors
     /// As [`Document::read`] and [`Run::of`].
     pub fn read(path: &Path, overrides: &Overrides) -> Result<Self> {
-        Self::of(&Document::read(path)?, overrides)
+        Self::of(&old_keys::document(path)?, overrides)
     }
 
-    /// What a file describes, with the changes that are to be made.
+    /// What a file that [`old_keys::document`] read describes, with the changes that are to be made.
     ///
     /// # Errors
     /// As [`Document::options`] and [`with_setting`].
     pub fn of(document: &Document, overrides: &Overrides) -> Result<Self> {
-        let data = document.table().get("data");
-        let source = data.and_then(|data| data.get("train"));
-        if source.is_some_and(|source| source.is_table()) {
+        if is_of_images(document.table()) {
             let mut config: ImageConfig = options(document, &overrides.settings)?;
             overrides.settle(&mut config.seed, &mut config.train, &mut config.device);
             return Ok(Self::Images(Box::new(config)));
@@ -100,6 +99,19 @@ impl Run {
     }
 }
 
+/// Whether the method is one on images. `dann` is one on both: images are a table in `data.train`, speech is a path.
+fn is_of_images(table: &Table) -> bool {
+    let method = table.get("method").and_then(|method| method.get("name"));
+    match method.and_then(Value::as_str) {
+        Some("infogan" | "vaegan" | "bigan" | "autoencoder" | "triplegan" | "classifier") => true,
+        Some("disentangle" | "fhvae" | "recogniser") => false,
+        _ => {
+            let source = table.get("data").and_then(|data| data.get("train"));
+            source.is_some_and(Value::is_table)
+        }
+    }
+}
+
 impl Overrides {
     /// Puts what is said in the place of what was read.
     fn settle(&self, seed: &mut u64, train: &mut TrainOptions, device: &mut DeviceChoice) {
@@ -111,22 +123,31 @@ impl Overrides {
 
 fn options<C: Serialize + DeserializeOwned>(document: &Document, settings: &[String]) -> Result<C> {
     let config = document.options()?;
-    let mut settings = settings.iter();
-    settings.try_fold(config, |config, setting| with_setting(&config, setting))
+    let method = document
+        .table()
+        .get("method")
+        .and_then(|method| method.get("name"));
+    let method = method.and_then(Value::as_str).unwrap_or_default();
+    let mut settings = settings
+        .iter()
+        .filter_map(|setting| old_keys::setting(setting, method));
+    settings.try_fold(config, |config, setting| {
+        with_setting(&config, &setting, OLD_KEYS)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::method::adversary::AdversaryOptions;
     use crate::method::config::MethodOptions;
-    use crate::method::consistency::ConsistencyOptions;
     use crate::method::dann::DannOptions;
     use crate::method::disentangle::DisentangleOptions;
-    use crate::method::image_config::ImageInventory;
-    use crate::method::infogan::InfoGanOptions;
-    use crate::method::model::ModelOptions;
-    use crate::nn::phonetic_encoder::Body;
+    use crate::method::disentangle::consistency::ConsistencyOptions;
+    use crate::method::disentangle::model::ModelOptions;
+    use crate::method::disentangle::speaker_adversary::SpeakerAdversaryOptions;
+    use crate::method::image::config::ImageInventory;
+    use crate::method::image::infogan::InfoGanOptions;
+    use crate::nn::phonetic_encoder::Backbone;
     use crate::nn::{BottleneckOptions, PhoneticEncoderOptions};
     use crate::objective::invariance::Invariance;
     use crate::objective::speaker::SpeakerConstraint;
@@ -158,7 +179,8 @@ mod tests {
         let value = Value::try_from(config).unwrap();
         numbers("", &value, &mut found);
         assert!(found.len() > 20, "{found:?}");
-        let told = |setting: &str| with_setting(config, setting).and_then(|config| check(&config));
+        let told =
+            |setting: &str| with_setting(config, setting, &[]).and_then(|config| check(&config));
         for (path, whole) in found {
             // What they are is held against the data.
             if ["seed", "count", "first"]
@@ -183,8 +205,8 @@ mod tests {
     fn numbers_beyond_reason_are_refused_in_speech() {
         let of = |method: &str| -> Config {
             let labels = match method {
-                "recogniser" => "phones",
-                _ => "text",
+                "recogniser" => "phone_sequence",
+                _ => "utterance_class",
             };
             let data =
                 format!("[data]\ntrain = 'x'\nlabels = '{labels}'\n[method]\nname = '{method}'\n");
@@ -194,13 +216,13 @@ mod tests {
             refuses(&of(method), Config::check);
         }
         let bottlenecks = [
-            BottleneckOptions::Scalar { levels: 5 },
-            BottleneckOptions::Vector {
+            BottleneckOptions::Fsq { levels: 5 },
+            BottleneckOptions::Vq {
                 codes: 8,
                 commitment: 0.25,
                 restart_below: 0.05,
             },
-            BottleneckOptions::Variational {
+            BottleneckOptions::Vae {
                 weight: 1.0,
                 free_bits: 0.0,
             },
@@ -218,7 +240,7 @@ mod tests {
                 model: ModelOptions {
                     phonetic_encoder: PhoneticEncoderOptions {
                         bottleneck,
-                        body: Body::Conformer {
+                        backbone: Backbone::Conformer {
                             layers: 2,
                             heads: 4,
                         },
@@ -228,14 +250,14 @@ mod tests {
                 },
                 speaker,
                 consistency: ConsistencyOptions {
-                    alike: Invariance::Contrastive { temperature: 0.1 },
+                    similarity: Invariance::Contrastive { temperature: 0.1 },
                     ..Default::default()
                 },
-                adversaries: vec![AdversaryOptions::default()],
+                adversaries: vec![SpeakerAdversaryOptions::default()],
                 clustering: Some(Default::default()),
-                prediction: Some(Default::default()),
-                information: Some(Default::default()),
-                realism: Some(Default::default()),
+                cpc: Some(Default::default()),
+                mutual_information: Some(Default::default()),
+                conversion_discriminator: Some(Default::default()),
                 ..Default::default()
             };
             let config = Config {
@@ -289,10 +311,11 @@ mod tests {
             gan.discriminator_optimiser,
             expected(own.discriminator_optimiser)
         );
-        let critic: AdversaryOptions = toml::from_str(&format!("[optimiser]\n{written}")).unwrap();
+        let critic: SpeakerAdversaryOptions =
+            toml::from_str(&format!("[optimiser]\n{written}")).unwrap();
         assert_eq!(
             critic.optimiser,
-            expected(AdversaryOptions::default().optimiser)
+            expected(SpeakerAdversaryOptions::default().optimiser)
         );
         let plain: OptimiserOptions = toml::from_str(written).unwrap();
         assert_eq!(plain, expected(OptimiserOptions::default()));

@@ -4,7 +4,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::config::Config;
-use super::image_config::ImageConfig;
+use super::image::config::ImageConfig;
 
 /// The definitions of a configuration of speech and of one of images.
 pub const ROOTS: [&str; 2] = ["Config", "ImageConfig"];

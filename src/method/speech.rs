@@ -1,4 +1,4 @@
-//! A speech run: the corpora, the view and the inventory around a method.
+//! A speech run: the corpora, the normalisation and the inventory around a method.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,17 +8,17 @@ use tch::Device;
 
 use super::config::{Config, MethodOptions};
 use super::dann::Dann;
+use super::dann_backbone::SpeechBackbone;
 use super::disentangle::{Disentangle, DisentangleShape};
 use super::fhvae::Fhvae;
 use super::recogniser::Recogniser;
 use super::remarks::{self, RunData};
-use super::strands::Strands;
-use super::trunk::SpeechTrunk;
+use super::trained::DisentangledModel;
 use crate::dataset::batch::{Inventory, SpeechBatch, SpeechCorpus};
 use crate::dataset::labels::Labels;
 use crate::dataset::loader::Loader;
+use crate::dataset::normalisation::Normalisation;
 use crate::dataset::sampler::{Sampler, pack_by_length};
-use crate::dataset::view::FeatureView;
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::message::message;
@@ -26,7 +26,7 @@ use crate::nn::built;
 use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
 use crate::train::trainer::{Batches, step_seed, train};
-use crate::train::{Method, Player, checkpoint};
+use crate::train::{Method, Trainable, checkpoint};
 
 /// Frames of a validation batch.
 const VALID_FRAMES: usize = 8192;
@@ -35,32 +35,32 @@ const INVENTORY: &str = "inventory.json";
 /// Utterances of a training set, each of which may have a vector of its own in a network.
 const MOST_UTTERANCES: usize = 1 << 24;
 
-/// What training settled beside the weights, saved as `inventory.json`.
+/// What training info beside the weights, saved as `inventory.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Settled {
+pub struct ModelInfo {
     /// Names behind class numbers.
     pub inventory: Inventory,
     /// How networks see features.
-    pub view: FeatureView,
+    pub normalisation: Normalisation,
     /// Utterances of the training set.
     pub utterances: usize,
 }
 
-impl Settled {
-    /// Reads what the training of an experiment settled.
+impl ModelInfo {
+    /// Reads what the training of an experiment info.
     ///
     /// # Errors
     /// A missing or broken `inventory.json`; [`Error::Key`] for numbers that networks cannot be built for or fed with.
     pub fn read(experiment: &Experiment) -> Result<Self> {
-        let settled: Self = experiment.read_json(INVENTORY)?;
+        let info: Self = experiment.read_json(INVENTORY)?;
         let path = experiment.path().join(INVENTORY);
-        settled.view.check(&path)?;
-        match (1..=MOST_UTTERANCES).contains(&settled.utterances) {
-            true => Ok(settled),
+        info.normalisation.check(&path)?;
+        match (1..=MOST_UTTERANCES).contains(&info.utterances) {
+            true => Ok(info),
             false => {
                 let expected = format!("1 to {MOST_UTTERANCES}");
-                let found = settled.utterances.to_string();
+                let found = info.utterances.to_string();
                 Err(Error::key(path, "utterances", expected, found))
             }
         }
@@ -84,16 +84,16 @@ pub fn train_speech(config: &Config, exp: &Path, resume: bool) -> Result<()> {
     };
     let data = SpeechData::open(config)?;
     if let Some(front_end) = &front_end {
-        check_bins(front_end, data.settled.view.bins())?;
+        check_bins(front_end, data.info.normalisation.bins())?;
     }
     let experiment = Experiment::create(exp, config, resume)?;
-    experiment.write_json(INVENTORY, &data.settled)?;
+    experiment.write_json(INVENTORY, &data.info)?;
     if let Some(front_end) = &front_end {
         experiment.write_toml("front_end.toml", front_end.options())?;
     }
     tch::manual_seed(step_seed(config.seed, u64::MAX));
     let (options, seed) = (&config.train, config.seed);
-    match &mut built(|| build(config, &data.settled, device))?? {
+    match &mut built(|| build(config, &data.info, device))?? {
         Built::Disentangle(method) => train(method.as_mut(), &data, &experiment, options, seed),
         Built::Fhvae(method) => train(method.as_mut(), &data, &experiment, options, seed),
         Built::Dann(method) => train(method.as_mut(), &data, &experiment, options, seed),
@@ -125,31 +125,31 @@ pub fn load(
     experiment: &Experiment,
     name: &str,
     device: Device,
-) -> Result<(Box<dyn Strands>, Settled)> {
+) -> Result<(Box<dyn DisentangledModel>, ModelInfo)> {
     let config: Config = experiment.config()?;
     config.check()?;
-    let settled = Settled::read(experiment)?;
+    let info = ModelInfo::read(experiment)?;
     let weights = experiment.checkpoint(name)?;
-    let model: Box<dyn Strands> = match built(|| build(&config, &settled, device))?? {
+    let model: Box<dyn DisentangledModel> = match built(|| build(&config, &info, device))?? {
         Built::Disentangle(mut method) => {
-            restore(&weights, method.players())?;
+            restore(&weights, method.trainables())?;
             Box::new(method.into_model())
         }
         Built::Fhvae(mut method) => {
-            restore(&weights, method.players())?;
+            restore(&weights, method.trainables())?;
             method
         }
         Built::Dann(mut method) => {
-            restore(&weights, method.players())?;
+            restore(&weights, method.trainables())?;
             method
         }
         Built::Recogniser(_) => {
-            let expected = "a method with a phonetic strand";
+            let expected = "a method with a phonetic representation";
             let found = "a recogniser, which unbraid asr decodes with";
             return Err(Error::format(experiment.path(), expected, found));
         }
     };
-    Ok((model, settled))
+    Ok((model, info))
 }
 
 /// The recogniser of an experiment, with the weights of checkpoint `name`, and the kind of its labels.
@@ -160,23 +160,23 @@ pub fn load_recogniser(
     experiment: &Experiment,
     name: &str,
     device: Device,
-) -> Result<(Recogniser, Labels, Settled)> {
+) -> Result<(Recogniser, Labels, ModelInfo)> {
     let config: Config = experiment.config()?;
     config.check()?;
-    let settled = Settled::read(experiment)?;
+    let info = ModelInfo::read(experiment)?;
     let weights = experiment.checkpoint(name)?;
-    let Built::Recogniser(mut method) = built(|| build(&config, &settled, device))?? else {
+    let Built::Recogniser(mut method) = built(|| build(&config, &info, device))?? else {
         let (expected, found) = ("a recogniser (unbraid asr train)", "another method");
         return Err(Error::format(experiment.path(), expected, found));
     };
-    restore(&weights, method.players())?;
-    Ok((*method, config.data.labels, settled))
+    restore(&weights, method.trainables())?;
+    Ok((*method, config.data.labels, info))
 }
 
-/// Gives players the weights of a checkpoint, for good.
-fn restore(weights: &Path, players: Vec<&mut Player>) -> Result<()> {
-    checkpoint::load_weights(weights, &players)?;
-    players.into_iter().for_each(Player::freeze);
+/// Gives trainables the weights of a checkpoint, for good.
+fn restore(weights: &Path, trainables: Vec<&mut Trainable>) -> Result<()> {
+    checkpoint::load_weights(weights, &trainables)?;
+    trainables.into_iter().for_each(Trainable::freeze);
     Ok(())
 }
 
@@ -184,18 +184,18 @@ fn restore(weights: &Path, players: Vec<&mut Player>) -> Result<()> {
 enum Built {
     Disentangle(Box<Disentangle>),
     Fhvae(Box<Fhvae>),
-    Dann(Box<Dann<SpeechTrunk>>),
+    Dann(Box<Dann<SpeechBackbone>>),
     Recogniser(Box<Recogniser>),
 }
 
-fn build(config: &Config, settled: &Settled, device: Device) -> Result<Built> {
-    let bins = settled.view.bins() as i64;
+fn build(config: &Config, info: &ModelInfo, device: Device) -> Result<Built> {
+    let bins = info.normalisation.bins() as i64;
     Ok(match &config.method {
         MethodOptions::Disentangle(options) => {
             let shape = DisentangleShape {
                 bins,
-                speakers: settled.inventory.speakers.len() as i64,
-                labels: (config.data.labels, settled.inventory.labels.len() as i64),
+                speakers: info.inventory.speakers.len() as i64,
+                labels: (config.data.labels, info.inventory.labels.len() as i64),
             };
             Built::Disentangle(Box::new(Disentangle::new(
                 options,
@@ -205,20 +205,20 @@ fn build(config: &Config, settled: &Settled, device: Device) -> Result<Built> {
             )))
         }
         MethodOptions::Fhvae(options) => {
-            let shape = (bins, settled.utterances as i64);
+            let shape = (bins, info.utterances as i64);
             Built::Fhvae(Box::new(Fhvae::new(options, shape, device, config.bf16)))
         }
         MethodOptions::Dann(options) => {
-            let domains = options.domains(&settled.inventory.speakers)?;
-            let game = &options.game;
-            let named = (&options.hidden[..], settled.inventory.labels.len() as i64);
+            let domains = options.domains(&info.inventory.speakers)?;
+            let game = &options.adversary;
+            let named = (&options.hidden[..], info.inventory.labels.len() as i64);
             let encoder = &options.phonetic_encoder;
             let build =
-                |path: tch::nn::Path| SpeechTrunk::new(path, bins, encoder, &domains, device);
+                |path: tch::nn::Path| SpeechBackbone::new(path, bins, encoder, &domains, device);
             Built::Dann(Box::new(Dann::new(game, named, device, config.bf16, build)))
         }
         MethodOptions::Recogniser(options) => {
-            let shape = (bins, settled.inventory.labels.len() as i64);
+            let shape = (bins, info.inventory.labels.len() as i64);
             Built::Recogniser(Box::new(Recogniser::new(
                 options,
                 shape,
@@ -242,7 +242,7 @@ fn open_corpus(
 /// The corpora of a run.
 struct SpeechData {
     config: Config,
-    settled: Settled,
+    info: ModelInfo,
     train: Arc<SpeechCorpus>,
     valid: Option<SpeechCorpus>,
 }
@@ -265,7 +265,7 @@ impl SpeechData {
         }
         if let Some(subsampling) = config.method.subsampling() {
             for corpus in valid.iter().chain([&train]) {
-                corpus.refuse_crowded(subsampling, config.view.stretch_frames)?;
+                corpus.refuse_crowded(subsampling, config.normalisation.fixed_frames)?;
             }
         }
         if let MethodOptions::Dann(options) = &config.method {
@@ -273,9 +273,9 @@ impl SpeechData {
         }
         let bins = train.bins()?;
         let every = (0..train.len()).map(|utterance| train.raw(utterance, bins));
-        let view = FeatureView::fit(&config.view, bins, every)?;
+        let normalisation = Normalisation::fit(&config.normalisation, bins, every)?;
         // Told here, before anything is written.
-        let population = train.population(config.data.longest_frames);
+        let population = train.population(config.data.max_frames);
         let (sampler, drawn) = (config.data.sampler, population.clone());
         Sampler::new(sampler, drawn, config.seed, train.path())?;
         let data = RunData {
@@ -288,9 +288,9 @@ impl SpeechData {
         remarks::check(config, &data)?;
         Ok(Self {
             config: config.clone(),
-            settled: Settled {
+            info: ModelInfo {
                 inventory,
-                view,
+                normalisation,
                 utterances: train.len(),
             },
             train: Arc::new(train),
@@ -315,11 +315,11 @@ fn leave_out_silent(corpus: &mut SpeechCorpus) -> Result<()> {
 impl Batches<SpeechBatch> for SpeechData {
     fn train(&self, first: u64) -> Box<dyn Iterator<Item = Result<SpeechBatch>> + '_> {
         let corpus = Arc::clone(&self.train);
-        let view = self.settled.view.clone();
+        let normalisation = self.info.normalisation.clone();
         let (crop, seed) = (self.config.data.crop_frames, self.config.seed);
         let sampler = Sampler::new(
             self.config.data.sampler,
-            corpus.population(self.config.data.longest_frames),
+            corpus.population(self.config.data.max_frames),
             seed,
             corpus.path(),
         );
@@ -329,7 +329,7 @@ impl Batches<SpeechBatch> for SpeechData {
         };
         Box::new(Loader::spawn(first, move |number| {
             let crop_seed = step_seed(seed, number) as u64;
-            corpus.batch(&sampler.batch(number), &view, crop, crop_seed)
+            corpus.batch(&sampler.batch(number), &normalisation, crop, crop_seed)
         }))
     }
 
@@ -341,7 +341,7 @@ impl Batches<SpeechBatch> for SpeechData {
         Box::new(
             batches
                 .into_iter()
-                .map(|batch| corpus.batch(&batch, &self.settled.view, 0, 0)),
+                .map(|batch| corpus.batch(&batch, &self.info.normalisation, 0, 0)),
         )
     }
 }

@@ -17,12 +17,12 @@ pub enum BottleneckOptions {
     None,
     /// Finite scalar quantisation (Mentzer et al. 2023): every value of a code is one of `levels` even steps, so that
     /// a code has `code_dim * log2(levels)` bits; gradients pass straight through the rounding.
-    Scalar {
+    Fsq {
         /// Steps over [-1, 1], at least 2.
         levels: i64,
     },
     /// Vector quantisation (van den Oord et al. 2017): a code is one of `codes` vectors, `log2(codes)` bits.
-    Vector {
+    Vq {
         /// Size of the codebook, at least 2.
         codes: i64,
         /// Weight of the encoder's commitment to its vector (eq. 3).
@@ -33,7 +33,7 @@ pub enum BottleneckOptions {
         restart_below: f64,
     },
     /// Gaussian codes held near N(0, 1) (Kingma and Welling 2014); extraction takes their mean.
-    Variational {
+    Vae {
         /// Weight of the divergence, which is a mean over frames and a sum over values, in nats.
         weight: f64,
         /// Bits a value may carry at no cost (Kingma et al. 2016, appendix C.8).
@@ -53,7 +53,7 @@ fn default_restart_below() -> f64 {
 impl BottleneckOptions {
     /// Whether it asks for a term of the loss.
     pub fn costs(&self) -> bool {
-        matches!(self, Self::Vector { .. } | Self::Variational { .. })
+        matches!(self, Self::Vq { .. } | Self::Vae { .. })
     }
 
     /// Checks every value; `name` is the table that holds them.
@@ -66,8 +66,8 @@ impl BottleneckOptions {
         };
         let (wholes, reals) = match self {
             Self::None => (None, vec![]),
-            Self::Scalar { levels } => (Some(("levels", levels)), vec![]),
-            Self::Vector {
+            Self::Fsq { levels } => (Some(("levels", levels)), vec![]),
+            Self::Vq {
                 codes,
                 commitment,
                 restart_below,
@@ -75,7 +75,7 @@ impl BottleneckOptions {
                 Some(("codes", codes)),
                 vec![("commitment", commitment), ("restart_below", restart_below)],
             ),
-            Self::Variational { weight, free_bits } => {
+            Self::Vae { weight, free_bits } => {
                 (None, vec![("weight", weight), ("free_bits", free_bits)])
             }
         };
@@ -91,7 +91,7 @@ impl BottleneckOptions {
     /// Channels that a bottleneck of this kind reads for codes of `code_dim`.
     pub fn inputs(self, code_dim: i64) -> i64 {
         match self {
-            Self::Variational { .. } => 2 * code_dim,
+            Self::Vae { .. } => 2 * code_dim,
             _ => code_dim,
         }
     }
@@ -119,7 +119,7 @@ impl Bottleneck {
     /// For codes of `code_dim`.
     pub fn new(path: Path, code_dim: i64, options: BottleneckOptions) -> Self {
         let codebook = match options {
-            BottleneckOptions::Vector { codes, .. } => {
+            BottleneckOptions::Vq { codes, .. } => {
                 Some(Codebook::new(path / "codebook", codes, code_dim))
             }
             _ => None,
@@ -130,11 +130,11 @@ impl Bottleneck {
     /// `[batch, inputs, codes]` to codes. `train` draws noise and keeps account of a codebook's use.
     pub fn forward(&self, x: &Tensor, mask: &Mask, train: bool) -> Squeezed {
         match (self.options, &self.codebook) {
-            (BottleneckOptions::Scalar { levels }, _) => Squeezed::free(quantise(x, levels)),
-            (BottleneckOptions::Variational { weight, free_bits }, _) => {
+            (BottleneckOptions::Fsq { levels }, _) => Squeezed::free(quantise(x, levels)),
+            (BottleneckOptions::Vae { weight, free_bits }, _) => {
                 variational(x, mask, train, weight, free_bits)
             }
-            (BottleneckOptions::Vector { commitment, .. }, Some(codebook)) => {
+            (BottleneckOptions::Vq { commitment, .. }, Some(codebook)) => {
                 codebook.forward(x, mask, train, commitment)
             }
             _ => Squeezed::free(x.shallow_clone()),
@@ -145,16 +145,16 @@ impl Bottleneck {
     /// train, at any length and without its cost.
     pub fn codes(&self, x: &Tensor) -> Tensor {
         match (self.options, &self.codebook) {
-            (BottleneckOptions::Scalar { levels }, _) => quantise(x, levels),
-            (BottleneckOptions::Variational { .. }, _) => x.chunk(2, 1).swap_remove(0),
-            (BottleneckOptions::Vector { .. }, Some(codebook)) => codebook.chosen(x).2,
+            (BottleneckOptions::Fsq { levels }, _) => quantise(x, levels),
+            (BottleneckOptions::Vae { .. }, _) => x.chunk(2, 1).swap_remove(0),
+            (BottleneckOptions::Vq { .. }, Some(codebook)) => codebook.chosen(x).2,
             _ => x.shallow_clone(),
         }
     }
 
     /// Begins the codebook's unused vectors anew. Once a step, before anything of the step is computed.
-    pub fn tend(&self) {
-        if let (BottleneckOptions::Vector { restart_below, .. }, Some(codebook)) =
+    pub fn before_step(&self) {
+        if let (BottleneckOptions::Vq { restart_below, .. }, Some(codebook)) =
             (self.options, &self.codebook)
         {
             codebook.restart(restart_below);
@@ -304,7 +304,7 @@ mod tests {
     const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
 
     fn vector(codes: i64) -> BottleneckOptions {
-        BottleneckOptions::Vector {
+        BottleneckOptions::Vq {
             codes,
             commitment: 0.25,
             restart_below: 0.05,
@@ -357,7 +357,7 @@ mod tests {
         let batch = || Tensor::randn([2, 4, 50], CPU) + 20.0;
         let mut used = 0.0;
         for _ in 0..100 {
-            bottleneck.tend();
+            bottleneck.before_step();
             let found = bottleneck.forward(&batch(), &mask, true);
             used = found.perplexity.unwrap().double_value(&[]);
         }

@@ -1,4 +1,4 @@
-//! Classifiers of sequences: the speaker critic, the label head that helps the phonetic strand, and the
+//! Classifiers of sequences: the speaker critic, the label head that helps the phonetic representation, and the
 //! convolutional probe are one network at different places.
 
 use schemars::JsonSchema;

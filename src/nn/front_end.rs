@@ -1,16 +1,17 @@
 //! A front-end as operations of libtorch, for modules that go where this library is not: the chain of
-//! [`crate::signal`], step by step, from the same recipe. It works in double precision, without dither.
+//! [`crate::signal`], step by step, from the same plan. It works in double precision, without dither.
 
 use tch::{Kind, Tensor};
 
 use crate::error::Result;
-use crate::signal::frames::{Ends, FrameGrid};
-use crate::signal::{Energy, FrontEndOptions, Layout, Recipe, Scale, Whole};
+use crate::signal::FrontEndOptions;
+use crate::signal::front_end::frames::{Ends, FrameGrid};
+use crate::signal::front_end::plan::{Energy, FrontEndPlan, Layout, Scale, Whole};
 
 /// What [`crate::signal::FrontEnd::compute`] does, but for dither. No number of samples is fixed in it, so that it can
 /// be traced.
 pub struct TensorFrontEnd {
-    recipe: Recipe,
+    plan: FrontEndPlan,
     /// Samples that frames want before and behind the signal; below 0, samples that they leave out.
     beyond: [i64; 2],
     /// `[length]`.
@@ -27,46 +28,46 @@ impl TensorFrontEnd {
     /// # Errors
     /// [`crate::Error::Option`] naming an option that is out of its range.
     pub fn new(options: &FrontEndOptions) -> Result<Self> {
-        let recipe = options.recipe()?;
+        let plan = options.plan()?;
         Ok(Self {
-            beyond: beyond(&recipe.grid),
-            window: Tensor::from_slice(&recipe.cut.window),
-            filters: filters(&recipe),
-            transform: recipe.transform.as_ref().map(|rows| {
+            beyond: beyond(&plan.grid),
+            window: Tensor::from_slice(&plan.cut.window),
+            filters: filters(&plan),
+            transform: plan.transform.as_ref().map(|rows| {
                 let rows: Vec<Tensor> = rows.iter().map(|row| Tensor::from_slice(row)).collect();
                 Tensor::stack(&rows, 1)
             }),
-            recipe,
+            plan,
         })
     }
 
     /// The fewest samples that it takes: what it mirrors at the ends has to be there.
     pub fn least_samples(&self) -> usize {
-        let grid = &self.recipe.grid;
+        let grid = &self.plan.grid;
         let mirrored = match grid.ends {
             Ends::Mirror => self.beyond.map(|samples| samples.max(0)),
             Ends::Reflect => self.beyond.map(|samples| samples.max(0) + 1),
             Ends::Snip | Ends::Zeros | Ends::Edge => [0; 2],
         };
         let least = grid.least_samples().max(mirrored[0] as usize);
-        (least.max(mirrored[1] as usize)).saturating_sub(self.recipe.padding)
+        (least.max(mirrored[1] as usize)).saturating_sub(self.plan.padding)
     }
 
     /// Samples from one frame to the next.
     pub fn frame_shift_samples(&self) -> usize {
-        self.recipe.grid.shift
+        self.plan.grid.shift
     }
 
     /// Samples `[1, samples]` with full scale 1 to features `[1, frames, bins]`.
     pub fn forward(&self, samples: &Tensor) -> Tensor {
         let (frames, log_energies) = self.cut(samples);
-        let spectrum = frames.fft_rfft(self.recipe.fft_length as i64, -1, "backward");
+        let spectrum = frames.fft_rfft(self.plan.fft_length as i64, -1, "backward");
         let power =
             spectrum
                 .view_as_real()
                 .square()
                 .sum_dim_intlist(&[-1i64][..], false, Kind::Double);
-        let mut values = match self.recipe.exponent {
+        let mut values = match self.plan.exponent {
             2.0 => power,
             exponent => power.pow_tensor_scalar(exponent / 2.0),
         };
@@ -77,23 +78,23 @@ impl TensorFrontEnd {
             floor,
             factor,
             offset,
-        } = self.recipe.scale
+        } = self.plan.scale
         {
             values = values.clamp_min(floor).log() * factor - offset;
         }
         if let Some(transform) = &self.transform {
             values = values.matmul(transform);
         }
-        let feats = arrange(&self.recipe.layout, values, log_energies);
-        finish(self.recipe.whole, feats.to_kind(Kind::Float))
+        let feats = arrange(&self.plan.layout, values, log_energies);
+        finish(self.plan.whole, feats.to_kind(Kind::Float))
     }
 
     /// The windowed frames `[1, frames, length]` and, where they are wanted, their log energies `[1, frames, 1]`.
     fn cut(&self, samples: &Tensor) -> (Tensor, Option<Tensor>) {
-        let (grid, cut) = (&self.recipe.grid, &self.recipe.cut);
+        let (grid, cut) = (&self.plan.grid, &self.plan.cut);
         let length = grid.length as i64;
         let signal = samples.to_kind(Kind::Double) * cut.gain;
-        let signal = signal.constant_pad_nd([0, self.recipe.padding as i64]);
+        let signal = signal.constant_pad_nd([0, self.plan.padding as i64]);
         // Nothing is changed in place: neighbouring frames share samples.
         let frames = extend(&signal, grid.ends, self.beyond).unfold(1, length, grid.shift as i64);
         let centred = match cut.remove_mean {
@@ -115,7 +116,7 @@ impl TensorFrontEnd {
 impl std::fmt::Debug for TensorFrontEnd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         (f.debug_struct("TensorFrontEnd")
-            .field("grid", &self.recipe.grid))
+            .field("grid", &self.plan.grid))
         .finish_non_exhaustive()
     }
 }
@@ -167,9 +168,9 @@ fn log_energy(frames: &Tensor, energy: Energy, windowed: bool) -> Option<Tensor>
 }
 
 /// Weights of the filters, `[FFT bins, filters]`.
-fn filters(recipe: &Recipe) -> Option<Tensor> {
-    let filters = recipe.filters.as_ref()?;
-    let bins = recipe.fft_length / 2 + 1;
+fn filters(plan: &FrontEndPlan) -> Option<Tensor> {
+    let filters = plan.filters.as_ref()?;
+    let bins = plan.fft_length / 2 + 1;
     let mut weights = vec![0f64; filters.n_mels() * bins];
     for (filter, row) in weights.chunks_exact_mut(bins).enumerate() {
         for weight in filters.weights_for_mel(filter) {

@@ -24,7 +24,7 @@ pub struct PhoneticEncoderOptions {
     /// Frames per code: 1, 2, 4 or 8 (10, 20, 40 or 80 ms at a 10 ms shift).
     pub subsampling: i64,
     /// What follows at the codes' rate.
-    pub body: Body,
+    pub backbone: Backbone,
     /// Values per code.
     pub code_dim: i64,
     /// Instance normalisation (without scale and shift) after every convolution: drops what is constant over an
@@ -44,7 +44,7 @@ pub struct PhoneticEncoderOptions {
 /// The layers at the codes' rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Body {
+pub enum Backbone {
     /// Convolutions that add to what they were given.
     Conv {
         /// How many.
@@ -70,7 +70,7 @@ impl Default for PhoneticEncoderOptions {
             channels: 96,
             kernel: 5,
             subsampling: 4,
-            body: Body::Conv { layers: 2 },
+            backbone: Backbone::Conv { layers: 2 },
             code_dim: 32,
             instance_norm: true,
             code_norm: false,
@@ -109,20 +109,20 @@ impl PhoneticEncoderOptions {
                 "false where instance_norm, code_norm or pool look at the whole utterance";
             return refuse("causal", expected, "true".into());
         }
-        self.check_body()?;
+        self.check_backbone()?;
         self.bottleneck.check("phonetic_encoder.bottleneck")
     }
 
-    fn check_body(&self) -> Result<()> {
-        let (layers, parts) = match self.body {
-            Body::Conv { layers } => (layers, 1),
-            Body::Recurrent { layers } => (layers, if self.causal { 1 } else { 2 }),
-            Body::Conformer { layers, heads } => (layers, heads),
+    fn check_backbone(&self) -> Result<()> {
+        let (layers, parts) = match self.backbone {
+            Backbone::Conv { layers } => (layers, 1),
+            Backbone::Recurrent { layers } => (layers, if self.causal { 1 } else { 2 }),
+            Backbone::Conformer { layers, heads } => (layers, heads),
         };
-        check_small("phonetic_encoder.body.layers", layers, 0)?;
-        check_size("phonetic_encoder.body.heads", parts, 1)?;
+        check_small("phonetic_encoder.backbone.layers", layers, 0)?;
+        check_size("phonetic_encoder.backbone.heads", parts, 1)?;
         if self.channels % parts != 0 {
-            let expected = format!("a multiple of {parts}, as phonetic_encoder.body asks");
+            let expected = format!("a multiple of {parts}, as phonetic_encoder.backbone asks");
             let found = self.channels.to_string();
             return Err(Error::option("phonetic_encoder.channels", expected, found));
         }
@@ -131,7 +131,7 @@ impl PhoneticEncoderOptions {
 }
 
 /// Convolutions over time, each followed by a rectifier and, by option, instance normalisation, whose strides bring
-/// the frame rate down; the body; a last layer of width one that narrows to the code; and the bottleneck.
+/// the frame rate down; the backbone; a last layer of width one that narrows to the code; and the bottleneck.
 #[derive(Debug)]
 pub struct PhoneticEncoder {
     pub(super) convs: Vec<(Conv1d, i64)>,
@@ -141,7 +141,7 @@ pub struct PhoneticEncoder {
     options: PhoneticEncoderOptions,
 }
 
-/// The body's layers.
+/// The backbone's layers.
 #[derive(Debug)]
 pub(super) enum Layers {
     Conv,
@@ -167,7 +167,7 @@ impl PhoneticEncoder {
     pub fn new(path: Path, input_dim: i64, options: &PhoneticEncoderOptions) -> Self {
         let mut strides = vec![1];
         strides.extend(std::iter::repeat_n(2, options.subsampling.ilog2() as usize));
-        if let Body::Conv { layers } = options.body {
+        if let Backbone::Conv { layers } = options.backbone {
             strides.extend(std::iter::repeat_n(1, layers as usize));
         }
         let convs = strides
@@ -244,9 +244,9 @@ impl PhoneticEncoder {
         (codes, mask)
     }
 
-    /// Once a training step, before anything of the step is computed: see [`Bottleneck::tend`].
-    pub fn tend(&self) {
-        self.bottleneck.tend();
+    /// Once a training step, before anything of the step is computed: see [`Bottleneck::before_step`].
+    pub fn before_step(&self) {
+        self.bottleneck.before_step();
     }
 
     fn convolve(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask) {
@@ -275,16 +275,16 @@ pub(super) fn adds(index: usize, stride: i64) -> bool {
 impl Layers {
     fn new(path: &Path, options: &PhoneticEncoderOptions) -> Self {
         let (channels, causal) = (options.channels, options.causal);
-        match options.body {
-            Body::Conv { .. } => Self::Conv,
-            Body::Recurrent { layers } => Self::Recurrent(Recurrent::new(
+        match options.backbone {
+            Backbone::Conv { .. } => Self::Conv,
+            Backbone::Recurrent { layers } => Self::Recurrent(Recurrent::new(
                 path / "gru",
                 channels,
                 channels,
                 layers,
                 causal,
             )),
-            Body::Conformer { layers, heads } => {
+            Backbone::Conformer { layers, heads } => {
                 let blocks = (0..layers).map(|index| {
                     let path = path / format!("block{index}");
                     ConformerBlock::new(path, channels, heads, options.kernel, causal)
@@ -308,10 +308,10 @@ mod tests {
     use super::*;
     use tch::{Device, Kind, nn::VarStore};
 
-    const BODIES: [Body; 3] = [
-        Body::Conv { layers: 2 },
-        Body::Recurrent { layers: 1 },
-        Body::Conformer {
+    const BACKBONES: [Backbone; 3] = [
+        Backbone::Conv { layers: 2 },
+        Backbone::Recurrent { layers: 1 },
+        Backbone::Conformer {
             layers: 1,
             heads: 4,
         },
@@ -327,11 +327,11 @@ mod tests {
 
     #[test]
     fn shapes_follow_the_options() {
-        for body in BODIES {
+        for backbone in BACKBONES {
             for subsampling in [1, 2, 4, 8] {
                 let options = PhoneticEncoderOptions {
                     subsampling,
-                    body,
+                    backbone,
                     ..Default::default()
                 };
                 let (_store, encoder) = encoder(&options);
@@ -346,9 +346,9 @@ mod tests {
 
     #[test]
     fn a_batch_gives_what_one_alone_gives() {
-        for (body, pool) in BODIES.into_iter().flat_map(|b| [(b, false), (b, true)]) {
+        for (backbone, pool) in BACKBONES.into_iter().flat_map(|b| [(b, false), (b, true)]) {
             let options = PhoneticEncoderOptions {
-                body,
+                backbone,
                 pool,
                 ..Default::default()
             };
@@ -362,15 +362,15 @@ mod tests {
             assert_eq!(many.mask.lengths(), lengths);
             let own = many.codes.narrow(0, 0, 1).narrow(2, 0, lengths[0]);
             let gap = (alone.codes - own).abs().max();
-            assert!(gap.double_value(&[]) < 1e-4, "{body:?} {pool}");
+            assert!(gap.double_value(&[]) < 1e-4, "{backbone:?} {pool}");
         }
     }
 
     #[test]
     fn a_causal_encoder_does_not_see_what_comes() {
-        for body in BODIES {
+        for backbone in BACKBONES {
             let options = PhoneticEncoderOptions {
-                body,
+                backbone,
                 causal: true,
                 instance_norm: false,
                 ..Default::default()
@@ -384,9 +384,9 @@ mod tests {
             // Code 5 begins at frame 20.
             assert!(
                 gap.narrow(2, 0, 6).abs().max().double_value(&[]) < 1e-5,
-                "{body:?}"
+                "{backbone:?}"
             );
-            assert!(gap.abs().max().double_value(&[]) > 1e-3, "{body:?}");
+            assert!(gap.abs().max().double_value(&[]) > 1e-3, "{backbone:?}");
         }
     }
 
@@ -397,7 +397,7 @@ mod tests {
             ..Default::default()
         };
         let heads = PhoneticEncoderOptions {
-            body: Body::Conformer {
+            backbone: Backbone::Conformer {
                 layers: 1,
                 heads: 5,
             },

@@ -7,7 +7,7 @@ use tch::nn::Path;
 
 use super::layer::Conv1d;
 use super::mask::Mask;
-use super::phonetic_encoder::{Body, PhoneticEncoder, PhoneticEncoderOptions};
+use super::phonetic_encoder::{Backbone, PhoneticEncoder, PhoneticEncoderOptions};
 use crate::error::{Error, Result};
 
 /// Size of a [`RecogniserNetwork`].
@@ -21,7 +21,7 @@ pub struct RecogniserNetworkOptions {
     /// Frames an output: 1, 2, 4 or 8.
     pub subsampling: i64,
     /// What follows at the outputs' rate.
-    pub body: Body,
+    pub backbone: Backbone,
     /// Chance of dropping a value before the last layer in training.
     pub dropout: f64,
 }
@@ -32,7 +32,7 @@ impl Default for RecogniserNetworkOptions {
             channels: 128,
             kernel: 5,
             subsampling: 1,
-            body: Body::Recurrent { layers: 2 },
+            backbone: Backbone::Recurrent { layers: 2 },
             dropout: 0.3,
         }
     }
@@ -68,7 +68,7 @@ impl RecogniserNetworkOptions {
             channels: self.channels,
             kernel: self.kernel,
             subsampling: self.subsampling,
-            body: self.body,
+            backbone: self.backbone,
             code_dim: self.channels,
             // The mean over time tells short words apart.
             instance_norm: false,
@@ -77,7 +77,7 @@ impl RecogniserNetworkOptions {
     }
 }
 
-/// Strided convolutions and a body, as a phonetic encoder has them, and a layer of width one.
+/// Strided convolutions and a backbone, as a phonetic encoder has them, and a layer of width one.
 #[derive(Debug)]
 pub struct RecogniserNetwork {
     encoder: PhoneticEncoder,

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 /// The layers that read frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Trunk {
+pub enum SpeakerBackbone {
     /// The x-vector's (Snyder et al. 2018).
     #[default]
     Tdnn,
@@ -34,7 +34,7 @@ pub enum Trunk {
 #[serde(default, deny_unknown_fields)]
 pub struct SpeakerEncoderOptions {
     /// The layers that read frames.
-    pub trunk: Trunk,
+    pub backbone: SpeakerBackbone,
     /// Their width.
     pub channels: i64,
     /// Values of the learned embedding, which has length 1.
@@ -47,7 +47,7 @@ pub struct SpeakerEncoderOptions {
     /// heard in two or three seconds, and no two steps see the same.
     pub crop_frames: i64,
     /// Length of the utterance's own mean and deviation of every bin, each standardised over utterances, which are joined
-    /// to the embedding (of length 1 before, and again after); 0 joins nothing. A trunk that learns from a hundred voices
+    /// to the embedding (of length 1 before, and again after); 0 joins nothing. A backbone that learns from a hundred voices
     /// drops what does not tell these apart. They tell a recording's session as much as its voice.
     pub input_statistics: f64,
 }
@@ -55,7 +55,7 @@ pub struct SpeakerEncoderOptions {
 impl Default for SpeakerEncoderOptions {
     fn default() -> Self {
         Self {
-            trunk: Trunk::Tdnn,
+            backbone: SpeakerBackbone::Tdnn,
             channels: 96,
             embedding_dim: 64,
             embedding_levels: 0,
@@ -81,7 +81,7 @@ impl SpeakerEncoderOptions {
         size("embedding_dim", self.embedding_dim, 1)?;
         size("embedding_levels", self.embedding_levels, 0)?;
         size("crop_frames", self.crop_frames, 0)?;
-        if self.trunk == Trunk::Ecapa && self.channels % 8 != 0 {
+        if self.backbone == SpeakerBackbone::Ecapa && self.channels % 8 != 0 {
             return refuse("channels", "a multiple of 8 for ecapa", self.channels);
         }
         if !(self.input_statistics.is_finite() && self.input_statistics >= 0.0) {
@@ -110,10 +110,10 @@ impl SpeakerEncoderOptions {
     }
 }
 
-/// A trunk over frames, attentive statistics pooling, and a linear map to an embedding of length 1.
+/// A backbone over frames, attentive statistics pooling, and a linear map to an embedding of length 1.
 #[derive(Debug)]
 pub struct SpeakerEncoder {
-    trunk: Layers,
+    backbone: Layers,
     pooling: AttentiveStatsPooling,
     norm: BatchNorm,
     embedding: Linear,
@@ -133,20 +133,20 @@ impl SpeakerEncoder {
     /// For features of `input_dim` bins.
     pub fn new(path: Path, input_dim: i64, options: &SpeakerEncoderOptions) -> Self {
         let channels = options.channels;
-        let (trunk, width) = match options.trunk {
-            Trunk::Tdnn => (
+        let (backbone, width) = match options.backbone {
+            SpeakerBackbone::Tdnn => (
                 Layers::Tdnn(Tdnn::new(&path, input_dim, channels)),
                 channels,
             ),
-            Trunk::Ecapa => {
-                let trunk = Ecapa::new(&path / "ecapa", input_dim, channels);
-                let width = trunk.outputs();
-                (Layers::Ecapa(trunk), width)
+            SpeakerBackbone::Ecapa => {
+                let backbone = Ecapa::new(&path / "ecapa", input_dim, channels);
+                let width = backbone.outputs();
+                (Layers::Ecapa(backbone), width)
             }
-            Trunk::Resnet => {
-                let trunk = ResNet::new(&path / "resnet", input_dim, channels);
-                let width = trunk.outputs();
-                (Layers::Resnet(trunk), width)
+            SpeakerBackbone::Resnet => {
+                let backbone = ResNet::new(&path / "resnet", input_dim, channels);
+                let width = backbone.outputs();
+                (Layers::Resnet(backbone), width)
             }
         };
         let statistics = (options.input_statistics > 0.0).then(|| InputStatistics {
@@ -154,7 +154,7 @@ impl SpeakerEncoder {
             length: options.input_statistics,
         });
         Self {
-            trunk,
+            backbone,
             pooling: AttentiveStatsPooling::new(&path / "pooling", width, (channels / 2).max(1)),
             norm: BatchNorm::new(&path / "norm", 2 * width),
             statistics,
@@ -176,7 +176,7 @@ impl SpeakerEncoder {
     fn embed(&self, feats: Tensor, mask: &Mask, train: bool) -> Tensor {
         let feats = mask.apply(feats);
         let statistics = (self.statistics.as_ref()).map(|s| s.read(&feats, mask, train));
-        let pooled = match &self.trunk {
+        let pooled = match &self.backbone {
             Layers::Tdnn(tdnn) => self
                 .pooling
                 .forward(&tdnn.forward(feats, mask, train), mask),
@@ -232,16 +232,20 @@ mod tests {
 
     #[test]
     fn embeddings_have_length_one_and_ignore_padding() {
-        for trunk in [Trunk::Tdnn, Trunk::Ecapa, Trunk::Resnet] {
-            embeds_alike(trunk, 0.0);
+        for backbone in [
+            SpeakerBackbone::Tdnn,
+            SpeakerBackbone::Ecapa,
+            SpeakerBackbone::Resnet,
+        ] {
+            embeds_alike(backbone, 0.0);
         }
-        embeds_alike(Trunk::Tdnn, 0.5);
+        embeds_alike(SpeakerBackbone::Tdnn, 0.5);
     }
 
-    fn embeds_alike(trunk: Trunk, input_statistics: f64) {
+    fn embeds_alike(backbone: SpeakerBackbone, input_statistics: f64) {
         let store = VarStore::new(Device::Cpu);
         let options = SpeakerEncoderOptions {
-            trunk,
+            backbone,
             channels: 16,
             input_statistics,
             ..Default::default()
@@ -255,7 +259,7 @@ mod tests {
         let many = encoder.forward(&batch, &Mask::new(&[30, 45], Device::Cpu), false);
         assert_eq!(many.size(), [2, options.outputs(40)]);
         let gap = (alone - many.narrow(0, 0, 1)).abs().max().double_value(&[]);
-        assert!(gap < 1e-5, "{trunk:?} {gap}");
+        assert!(gap < 1e-5, "{backbone:?} {gap}");
         let lengths = (&many * &many).sum_dim_intlist(&[1i64][..], false, Kind::Float);
         assert!((lengths - 1.0).abs().max().double_value(&[]) < 1e-5);
     }

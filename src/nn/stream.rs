@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 pub struct PhoneticStream<'a> {
     encoder: &'a PhoneticEncoder,
     convs: Vec<ConvState>,
-    body: BodyState,
+    backbone: BodyState,
 }
 
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl PhoneticEncoder {
 
 impl<'a> PhoneticStream<'a> {
     fn new(encoder: &'a PhoneticEncoder) -> Self {
-        let body = match &encoder.layers {
+        let backbone = match &encoder.layers {
             Layers::Conv => BodyState::Conv,
             Layers::Recurrent(_) => BodyState::Recurrent(RecurrentState::default()),
             Layers::Conformer(blocks) => {
@@ -53,7 +53,7 @@ impl<'a> PhoneticStream<'a> {
         Self {
             encoder,
             convs: encoder.convs.iter().map(|_| ConvState::default()).collect(),
-            body,
+            backbone,
         }
     }
 
@@ -72,7 +72,7 @@ impl<'a> PhoneticStream<'a> {
         if x.size()[2] == 0 {
             return self.none(&x);
         }
-        x = match (&self.encoder.layers, &mut self.body) {
+        x = match (&self.encoder.layers, &mut self.backbone) {
             (Layers::Recurrent(recurrent), BodyState::Recurrent(state)) => {
                 recurrent.step(&x, state)
             }
@@ -91,7 +91,7 @@ impl<'a> PhoneticStream<'a> {
 
     /// Whether its memory grows with the stream, as attention's does, which looks back to the beginning.
     pub fn grows(&self) -> bool {
-        matches!(&self.body, BodyState::Conformer(states) if !states.is_empty())
+        matches!(&self.backbone, BodyState::Conformer(states) if !states.is_empty())
     }
 
     fn none(&self, x: &Tensor) -> Tensor {
@@ -103,27 +103,27 @@ impl<'a> PhoneticStream<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::phonetic_encoder::Body;
+    use crate::nn::phonetic_encoder::Backbone;
     use crate::nn::{BottleneckOptions, Mask, PhoneticEncoderOptions};
     use tch::nn::VarStore;
     use tch::{Device, no_grad};
 
     const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
-    const BODIES: [Body; 3] = [
-        Body::Conv { layers: 2 },
-        Body::Recurrent { layers: 2 },
-        Body::Conformer {
+    const BACKBONES: [Backbone; 3] = [
+        Backbone::Conv { layers: 2 },
+        Backbone::Recurrent { layers: 2 },
+        Backbone::Conformer {
             layers: 2,
             heads: 4,
         },
     ];
 
-    fn causal(body: Body, subsampling: i64, kernel: i64) -> PhoneticEncoderOptions {
+    fn causal(backbone: Backbone, subsampling: i64, kernel: i64) -> PhoneticEncoderOptions {
         PhoneticEncoderOptions {
             channels: 16,
             kernel,
             subsampling,
-            body,
+            backbone,
             instance_norm: false,
             causal: true,
             ..Default::default()
@@ -161,11 +161,11 @@ mod tests {
 
     #[test]
     fn any_cut_gives_what_the_whole_gives() {
-        for body in BODIES {
+        for backbone in BACKBONES {
             for (subsampling, kernel) in [(1, 5), (2, 3), (4, 5), (8, 1)] {
                 for sizes in [&[1][..], &[3, 0, 8], &[40]] {
-                    let found = gap(&causal(body, subsampling, kernel), 77, sizes);
-                    assert!(found < 1e-5, "{body:?} {subsampling} {kernel}: {found}");
+                    let found = gap(&causal(backbone, subsampling, kernel), 77, sizes);
+                    assert!(found < 1e-5, "{backbone:?} {subsampling} {kernel}: {found}");
                 }
             }
         }
@@ -173,19 +173,19 @@ mod tests {
 
     #[test]
     fn bottlenecks_stream() {
-        let vector = BottleneckOptions::Vector {
+        let vector = BottleneckOptions::Vq {
             codes: 8,
             commitment: 0.25,
             restart_below: 0.05,
         };
-        let variational = BottleneckOptions::Variational {
+        let variational = BottleneckOptions::Vae {
             weight: 1.0,
             free_bits: 0.0,
         };
         for bottleneck in [vector, variational] {
             let options = PhoneticEncoderOptions {
                 bottleneck,
-                ..causal(BODIES[0], 4, 5)
+                ..causal(BACKBONES[0], 4, 5)
             };
             assert!(gap(&options, 50, &[3]) < 1e-5, "{bottleneck:?}");
         }
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn a_stream_keeps_little() {
         let store = VarStore::new(Device::Cpu);
-        let encoder = PhoneticEncoder::new(store.root(), 7, &causal(BODIES[1], 4, 5));
+        let encoder = PhoneticEncoder::new(store.root(), 7, &causal(BACKBONES[1], 4, 5));
         let mut stream = encoder.stream().unwrap();
         for frames in [100, 3, 50] {
             let _ = stream.push(&Tensor::zeros([1, 7, frames], CPU));

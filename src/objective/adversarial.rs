@@ -1,4 +1,4 @@
-//! What sets two networks against each other: a critic that learns, and a network that learns to defeat it.
+//! What sets two networks against each other: a critic that learns, and a network that learns to encoder_loss it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,30 +17,30 @@ pub fn reverse_gradient(x: &Tensor, weight: f64) -> Tensor {
 /// What an encoder is after when it defeats a classifier in its own turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Defeat {
+pub enum EncoderLoss {
     /// The classifier's cross-entropy upwards, counted up to chance. Without the bound an encoder is paid for
     /// fooling the classifier into confident error, and the ascent never ends; at `ln(classes)` it knows nothing,
     /// which is all that is asked.
     #[default]
-    Reversed,
+    NegatedCe,
     /// The classifier's answer towards uniform (domain confusion, Tzeng et al. 2015, eq. 4).
-    Confusion,
+    Uniform,
     /// The classifier's answer towards another class: the next one (for two classes the flipped label of
     /// Goodfellow et al. 2014, section 3).
-    Flipped,
+    FlippedLabels,
 }
 
-impl Defeat {
+impl EncoderLoss {
     /// What the encoder minimises: of logits `[batch, classes]` or `[batch, classes, frames]` against `[batch]` or
     /// `[batch, frames]`, where [`NO_LABEL`] does not count.
     pub fn loss(self, logits: &Tensor, targets: &Tensor) -> Tensor {
         let classes = logits.size()[1];
         match self {
-            Self::Reversed => cross_entropy(logits, targets, 0.0)
+            Self::NegatedCe => cross_entropy(logits, targets, 0.0)
                 .clamp_max((classes as f64).ln())
                 .neg(),
-            Self::Confusion => spread(logits, targets),
-            Self::Flipped => {
+            Self::Uniform => spread(logits, targets),
+            Self::FlippedLabels => {
                 let next = (targets + 1).remainder(classes);
                 let counts = targets.ne(NO_LABEL);
                 let other = next.where_self(&counts, &targets.full_like(NO_LABEL));
@@ -145,25 +145,32 @@ mod tests {
 
     #[test]
     fn every_defeat_takes_confidence_away() {
-        for defeat in [Defeat::Reversed, Defeat::Confusion, Defeat::Flipped] {
+        for encoder_loss in [
+            EncoderLoss::NegatedCe,
+            EncoderLoss::Uniform,
+            EncoderLoss::FlippedLabels,
+        ] {
             let (logits, targets) = answer(2.0);
-            defeat.loss(&logits, &targets).backward();
-            assert!(logits.grad().double_value(&[0, 0]) > 0.0, "{defeat:?}");
+            encoder_loss.loss(&logits, &targets).backward();
+            assert!(
+                logits.grad().double_value(&[0, 0]) > 0.0,
+                "{encoder_loss:?}"
+            );
         }
     }
 
     #[test]
     fn only_flipping_pays_for_confident_error() {
-        for (defeat, sign) in [
-            (Defeat::Reversed, 0.0),
-            (Defeat::Confusion, -1.0),
-            (Defeat::Flipped, 1.0),
+        for (encoder_loss, sign) in [
+            (EncoderLoss::NegatedCe, 0.0),
+            (EncoderLoss::Uniform, -1.0),
+            (EncoderLoss::FlippedLabels, 1.0),
         ] {
             let (logits, targets) = answer(-2.0);
-            defeat.loss(&logits, &targets).backward();
+            encoder_loss.loss(&logits, &targets).backward();
             let slope = logits.grad().double_value(&[0, 0]);
             let turned = if slope == 0.0 { 0.0 } else { slope.signum() };
-            assert_eq!(turned, sign, "{defeat:?}");
+            assert_eq!(turned, sign, "{encoder_loss:?}");
         }
     }
 
@@ -172,9 +179,13 @@ mod tests {
         let logits = Tensor::from_slice(&[3f32, 9.0, 0.0, 1.0]).reshape([1, 2, 2]);
         let targets = Tensor::from_slice(&[0, NO_LABEL]).reshape([1, 2]);
         let (alone, own) = (logits.narrow(2, 0, 1), targets.narrow(1, 0, 1));
-        for defeat in [Defeat::Reversed, Defeat::Confusion, Defeat::Flipped] {
-            let gap = defeat.loss(&logits, &targets) - defeat.loss(&alone, &own);
-            assert!(gap.abs().double_value(&[]) < 1e-6, "{defeat:?}");
+        for encoder_loss in [
+            EncoderLoss::NegatedCe,
+            EncoderLoss::Uniform,
+            EncoderLoss::FlippedLabels,
+        ] {
+            let gap = encoder_loss.loss(&logits, &targets) - encoder_loss.loss(&alone, &own);
+            assert!(gap.abs().double_value(&[]) < 1e-6, "{encoder_loss:?}");
         }
     }
 

@@ -11,10 +11,10 @@ use crate::eval::probe::{ProbeResult, Target};
 /// What is laid against what.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FrontierOptions {
-    /// The strand that is read; a method that has only one other (raw features) is read by that.
-    pub strand: String,
+    /// The representation that is read; a method that has only one other (raw features) is read by that.
+    pub representation: String,
     /// What should be gone.
-    pub leak: Target,
+    pub leakage: Target,
     /// What should be kept.
     pub content: Target,
     /// What changes along a curve, for people.
@@ -39,13 +39,13 @@ pub struct FrontierPoint {
     pub method: String,
     /// Its place on the curve.
     pub value: Option<f64>,
-    /// The strand that was read.
-    pub strand: String,
-    /// Accuracies of the leak's probes, a run each.
-    pub leak: Vec<f64>,
+    /// The representation that was read.
+    pub representation: String,
+    /// Accuracies of the leakage's probes, a run each.
+    pub leakage: Vec<f64>,
     /// Accuracies of the content's.
     pub content: Vec<f64>,
-    /// Chance of leak and content.
+    /// Chance of leakage and content.
     pub chance: (f64, f64),
 }
 
@@ -91,7 +91,7 @@ pub fn check_chance(
 ) -> Result<()> {
     let Some(first) = first else { return Ok(()) };
     let alike = |target, a: f64, b: f64| (a - b).abs() <= same_chance(target);
-    if alike(options.leak, first.chance.0, point.chance.0)
+    if alike(options.leakage, first.chance.0, point.chance.0)
         && alike(options.content, first.chance.1, point.chance.1)
     {
         return Ok(());
@@ -126,29 +126,34 @@ pub fn point_of_rows(
     rows: &[SummaryRow],
     options: &FrontierOptions,
 ) -> Result<FrontierPoint> {
-    let mut strands: Vec<&str> = rows.iter().map(|row| row.strand.as_str()).collect();
-    strands.sort_unstable();
-    strands.dedup();
-    let strand = match &strands[..] {
+    let mut representations: Vec<&str> =
+        rows.iter().map(|row| row.representation.as_str()).collect();
+    representations.sort_unstable();
+    representations.dedup();
+    let representation = match &representations[..] {
         [only] => only,
-        _ => options.strand.as_str(),
+        _ => options.representation.as_str(),
     };
     let row = |target: Target| -> Result<&SummaryRow> {
-        let own = |row: &&SummaryRow| row.strand == strand && row.target == target;
+        let own = |row: &&SummaryRow| row.representation == representation && row.target == target;
         rows.iter().find(own).ok_or_else(|| {
             let target = format!("{target:?}").to_lowercase();
-            let expected = format!("a probe of {target} on strand '{strand}'");
-            Error::option(method, expected, format!("strands {strands:?} without one"))
+            let expected = format!("a probe of {target} on representation '{representation}'");
+            Error::option(
+                method,
+                expected,
+                format!("representations {representations:?} without one"),
+            )
         })
     };
-    let (leak, content) = (row(options.leak)?, row(options.content)?);
+    let (leakage, content) = (row(options.leakage)?, row(options.content)?);
     Ok(FrontierPoint {
         method: method.to_string(),
         value: None,
-        strand: strand.to_string(),
-        leak: leak.accuracies.clone(),
+        representation: representation.to_string(),
+        leakage: leakage.accuracies.clone(),
         content: content.accuracies.clone(),
-        chance: (leak.chance, content.chance),
+        chance: (leakage.chance, content.chance),
     })
 }
 
@@ -162,8 +167,8 @@ pub fn table(points: &[FrontierPoint], options: &FrontierOptions) -> Table {
     let mut table = Table::new(&[
         "method",
         &options.parameter,
-        "strand",
-        &column(options.leak, chance.0),
+        "representation",
+        &column(options.leakage, chance.0),
         &column(options.content, chance.1),
         "runs",
     ]);
@@ -171,28 +176,35 @@ pub fn table(points: &[FrontierPoint], options: &FrontierOptions) -> Table {
         table.row(vec![
             point.method.clone(),
             point.value.map_or("-".into(), |value| value.to_string()),
-            point.strand.clone(),
-            spread(&point.leak),
+            point.representation.clone(),
+            spread(&point.leakage),
             spread(&point.content),
-            point.leak.len().max(point.content.len()).to_string(),
+            point.leakage.len().max(point.content.len()).to_string(),
         ]);
     }
     table
 }
 
-/// The picture: the leak to the right, content upwards, so that the upper left corner is where to be.
+/// The picture: the leakage to the right, content upwards, so that the upper left corner is where to be.
 pub fn chart(points: &[FrontierPoint], options: &FrontierOptions) -> Chart {
     let chance = points.first().map_or((0.0, 0.0), |point| point.chance);
     let axis = |target: Target, what: &str, chance: f64| Axis {
-        label: format!("{target:?} {what} in the {} strand", options.strand).to_lowercase(),
+        label: format!(
+            "{target:?} {what} in the {} representation",
+            options.representation
+        )
+        .to_lowercase(),
         chance,
     };
     let mut curves: Vec<Curve> = Vec::new();
     for point in points {
-        let (leak, content) = (mean_deviation(&point.leak), mean_deviation(&point.content));
+        let (leakage, content) = (
+            mean_deviation(&point.leakage),
+            mean_deviation(&point.content),
+        );
         let drawn = Point {
-            at: (leak.0, content.0),
-            spread: (leak.1, content.1),
+            at: (leakage.0, content.0),
+            spread: (leakage.1, content.1),
             label: point.value.map_or(String::new(), |value| value.to_string()),
         };
         match curves.iter_mut().find(|curve| curve.name == point.method) {
@@ -213,7 +225,7 @@ pub fn chart(points: &[FrontierPoint], options: &FrontierOptions) -> Chart {
                 false => String::new(),
             },
         ],
-        x: axis(options.leak, "left", chance.0),
+        x: axis(options.leakage, "left", chance.0),
         y: axis(options.content, "kept", chance.1),
         curves,
     }
@@ -224,33 +236,33 @@ mod tests {
     use super::*;
     use crate::eval::probe::Family;
 
-    fn result(strand: &str, target: Target, accuracy: f64, chance: f64) -> ProbeResult {
+    fn result(representation: &str, target: Target, accuracy: f64, chance: f64) -> ProbeResult {
         let json = serde_json::json!({
-            "strand": strand, "target": target, "probe": Family::Linear, "accuracy": accuracy,
+            "representation": representation, "target": target, "probe": Family::Linear, "accuracy": accuracy,
             "range": [accuracy, accuracy], "interval": [accuracy, accuracy], "chance": chance, "classes": 4,
             "utterances": [8, 8], "runs": [],
         });
         serde_json::from_value(json).unwrap()
     }
 
-    fn cell(method: &str, value: Option<f64>, strand: &str, leaks: &[f64]) -> Cell {
-        let both = |&leak: &f64| {
+    fn cell(method: &str, value: Option<f64>, representation: &str, leakages: &[f64]) -> Cell {
+        let both = |&leakage: &f64| {
             [
-                result(strand, Target::Speaker, leak, 0.25),
-                result(strand, Target::Text, 0.9, 0.5),
+                result(representation, Target::Speaker, leakage, 0.25),
+                result(representation, Target::Text, 0.9, 0.5),
             ]
         };
         Cell {
             method: method.into(),
             value,
-            results: leaks.iter().flat_map(both).collect(),
+            results: leakages.iter().flat_map(both).collect(),
         }
     }
 
     fn options() -> FrontierOptions {
         FrontierOptions {
-            strand: "phonetic".into(),
-            leak: Target::Speaker,
+            representation: "phonetic".into(),
+            leakage: Target::Speaker,
             content: Target::Text,
             parameter: "lambda".into(),
         }
@@ -266,7 +278,7 @@ mod tests {
         let points = frontier(&cells, &options()).unwrap();
         assert_eq!(
             table(&points, &options()).to_tsv(),
-            "method\tlambda\tstrand\tspeaker (chance 0.250)\ttext (chance 0.500)\truns\n\
+            "method\tlambda\trepresentation\tspeaker (chance 0.250)\ttext (chance 0.500)\truns\n\
              log-mel\t-\tlog-mel\t0.990\t0.900\t1\n\
              turns\t0.1\tphonetic\t0.800\t0.900\t1\n\
              turns\t1\tphonetic\t0.400 ± 0.141\t0.900 ± 0.000\t2\n"
@@ -284,7 +296,9 @@ mod tests {
         two.results.push(result("y", Target::Speaker, 0.5, 0.25));
         let error = frontier(&[two], &options()).unwrap_err().to_string();
         assert!(
-            error.starts_with("a: expected a probe of speaker on strand 'phonetic', found strands"),
+            error.starts_with(
+                "a: expected a probe of speaker on representation 'phonetic', found representations"
+            ),
             "{error}"
         );
         let mut other = cell("b", Some(0.3), "phonetic", &[0.5]);

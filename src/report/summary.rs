@@ -1,4 +1,4 @@
-//! Results of several trainings side by side: a row a strand, a column a target, mean and spread over runs.
+//! Results of several trainings side by side: a row a representation, a column a target, mean and spread over runs.
 
 use clap::ValueEnum;
 use std::path::Path;
@@ -10,13 +10,13 @@ use crate::error::Result;
 use crate::eval::probe::{ProbeResult, Target};
 use crate::io::json;
 
-/// A strand over several runs.
+/// A representation over several runs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SummaryRow {
     /// Name of the configuration.
     pub name: String,
-    /// Name of the strand.
-    pub strand: String,
+    /// Name of the representation.
+    pub representation: String,
     /// What was read.
     pub target: Target,
     /// Accuracy of every run.
@@ -33,17 +33,18 @@ pub fn read_results(path: &Path) -> Result<Vec<ProbeResult>> {
     json::read(path, "results of unbraid eval probe")
 }
 
-/// Puts the results of runs of configuration `name` together, by strand and target.
+/// Puts the results of runs of configuration `name` together, by representation and target.
 pub fn summarise(name: &str, runs: &[Vec<ProbeResult>]) -> Vec<SummaryRow> {
     let mut rows: Vec<SummaryRow> = Vec::new();
     for result in runs.iter().flatten() {
-        let same =
-            |row: &&mut SummaryRow| row.strand == result.strand && row.target == result.target;
+        let same = |row: &&mut SummaryRow| {
+            row.representation == result.representation && row.target == result.target
+        };
         match rows.iter_mut().find(same) {
             Some(row) => row.accuracies.push(result.accuracy),
             None => rows.push(SummaryRow {
                 name: name.to_string(),
-                strand: result.strand.clone(),
+                representation: result.representation.clone(),
                 target: result.target,
                 accuracies: vec![result.accuracy],
                 chance: result.chance,
@@ -53,14 +54,14 @@ pub fn summarise(name: &str, runs: &[Vec<ProbeResult>]) -> Vec<SummaryRow> {
     rows
 }
 
-/// One line a configuration and strand, one column a target, with chance in the column's head.
+/// One line a configuration and representation, one column a target, with chance in the column's head.
 pub fn table(rows: &[SummaryRow]) -> Table {
     let targets: Vec<Target> = Target::value_variants()
         .iter()
         .copied()
         .filter(|target| rows.iter().any(|row| row.target == *target))
         .collect();
-    let mut header = vec!["configuration".to_string(), "strand".to_string()];
+    let mut header = vec!["configuration".to_string(), "representation".to_string()];
     for target in &targets {
         let chance = rows
             .iter()
@@ -75,16 +76,17 @@ pub fn table(rows: &[SummaryRow]) -> Table {
     let mut table = Table::new(&header.iter().map(String::as_str).collect::<Vec<_>>());
     let mut lines: Vec<(&str, &str)> = Vec::new();
     for row in rows {
-        if !lines.contains(&(&row.name, &row.strand)) {
-            lines.push((&row.name, &row.strand));
+        if !lines.contains(&(&row.name, &row.representation)) {
+            lines.push((&row.name, &row.representation));
         }
     }
-    for (name, strand) in lines {
+    for (name, representation) in lines {
         let own = |target: Target| {
-            rows.iter()
-                .find(|row| row.name == name && row.strand == strand && row.target == target)
+            rows.iter().find(|row| {
+                row.name == name && row.representation == representation && row.target == target
+            })
         };
-        let mut cells = vec![name.to_string(), strand.to_string()];
+        let mut cells = vec![name.to_string(), representation.to_string()];
         cells.extend(
             targets
                 .iter()
@@ -128,7 +130,7 @@ mod tests {
     fn runs_become_mean_and_deviation() {
         let row = |name: &str, target, accuracies: &[f64]| SummaryRow {
             name: name.into(),
-            strand: "z".into(),
+            representation: "z".into(),
             target,
             accuracies: accuracies.to_vec(),
             chance: 0.1,
@@ -140,7 +142,7 @@ mod tests {
         let tsv = table(&rows).to_tsv();
         assert_eq!(
             tsv,
-            "configuration\tstrand\ttext (chance 0.100)\truns\na\tz\t0.850 ± 0.071\t2\nb\tz\t0.500\t1\n"
+            "configuration\trepresentation\ttext (chance 0.100)\truns\na\tz\t0.850 ± 0.071\t2\nb\tz\t0.500\t1\n"
         );
     }
 }

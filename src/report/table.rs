@@ -82,13 +82,16 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let mut table = Table::new(&["strand", "x"]);
+        let mut table = Table::new(&["representation", "x"]);
         table.row(vec!["log-mel".into(), "1".into()]);
-        assert_eq!(table.to_string(), "strand   x\n-------  -\nlog-mel  1\n");
-        assert_eq!(table.to_tsv(), "strand\tx\nlog-mel\t1\n");
+        assert_eq!(
+            table.to_string(),
+            "representation  x\n--------------  -\nlog-mel         1\n"
+        );
+        assert_eq!(table.to_tsv(), "representation\tx\nlog-mel\t1\n");
         assert_eq!(
             table.to_markdown(),
-            "| strand | x |\n|---|---|\n| log-mel | 1 |\n"
+            "| representation | x |\n|---|---|\n| log-mel | 1 |\n"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Features with their slopes over time behind them: `[frames, dim]` to `[frames, dim * (order + 1)]`, as
+//! Features with their gradients over time behind them: `[frames, dim]` to `[frames, dim * (order + 1)]`, as
 //! Kaldi's `add-deltas`.
 
 use ndarray::{Array2, ArrayView2};

@@ -26,12 +26,12 @@ pub trait FeatureStream {
 /// # Errors
 /// As [`FeatureStream`] has them.
 pub fn whole(mut stream: impl FeatureStream, feats: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
-    let settled = stream.push(feats)?;
+    let info = stream.push(feats)?;
     let last = stream.finish()?;
-    if settled.nrows() == 0 {
+    if info.nrows() == 0 {
         return Ok(last);
     }
-    Ok(concatenate(Axis(0), &[settled.view(), last.view()])
+    Ok(concatenate(Axis(0), &[info.view(), last.view()])
         .expect("one stream gives one number of columns"))
 }
 

@@ -10,7 +10,7 @@ use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::Player;
+use super::Trainable;
 use crate::error::{Error, Result};
 use crate::io::inputs;
 use crate::io::scratch::Scratch;
@@ -22,12 +22,13 @@ use crate::io::{atomic, json};
 pub struct State {
     /// Steps done; the sampler's position and every step's random numbers follow from it and the seed.
     pub step: u64,
-    /// Updates of each player, by name.
+    /// Updates of each trainable, by name.
     pub updates: BTreeMap<String, u64>,
     /// Best validation so far: step and value.
     pub best: Option<(u64, f64)>,
     /// The logged step since which the discriminator has been right in every answer.
-    pub undefeated_since: Option<u64>,
+    #[serde(alias = "undefeated_since")]
+    pub stalled_since: Option<u64>,
     /// Threads of libtorch that the last steps were computed with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<u32>,
@@ -38,27 +39,31 @@ pub fn folder_name(step: u64) -> String {
     format!("step_{step:06}")
 }
 
-/// Saves `players` under `experiment`, the numbers of `state` beside them (their updates are counted here), and points
+/// Saves `trainables` under `experiment`, the numbers of `state` beside them (their updates are counted here), and points
 /// `best`, where it is this step, and `last` at the result.
 ///
 /// # Errors
 /// [`Error::Io`] naming the file, as when the disk is full; the checkpoints before it stay whole.
-pub fn save(experiment: &Path, players: &mut [&mut Player], state: State) -> Result<PathBuf> {
+pub fn save(experiment: &Path, trainables: &mut [&mut Trainable], state: State) -> Result<PathBuf> {
     // `weights` holds what extraction uses: averages, where the run keeps them.
-    players.iter_mut().for_each(|player| player.swap_average());
-    let saved = write(experiment, players, state);
-    players.iter_mut().for_each(|player| player.swap_average());
+    trainables
+        .iter_mut()
+        .for_each(|trainable| trainable.swap_average());
+    let saved = write(experiment, trainables, state);
+    trainables
+        .iter_mut()
+        .for_each(|trainable| trainable.swap_average());
     saved
 }
 
-fn write(experiment: &Path, players: &[&mut Player], mut state: State) -> Result<PathBuf> {
+fn write(experiment: &Path, trainables: &[&mut Trainable], mut state: State) -> Result<PathBuf> {
     let path = experiment.join(folder_name(state.step));
     if path.exists() {
         // Killed before `last` pointed here, and come by again: what is there is whole.
         point_here(experiment, &state)?;
         return Ok(path);
     }
-    state.updates = players
+    state.updates = trainables
         .iter()
         .map(|p| (p.name().to_string(), p.optimiser().updates()))
         .collect();
@@ -66,8 +71,11 @@ fn write(experiment: &Path, players: &[&mut Player], mut state: State) -> Result
     let json = serde_json::to_string_pretty(&state)
         .map_err(|e| Error::format(path.join("state.json"), "numbers", e.to_string()))?;
     for (name, content) in [
-        ("weights.safetensors", to_safetensors(&weights(players))?),
-        ("optimiser.safetensors", to_safetensors(&moments(players))?),
+        ("weights.safetensors", to_safetensors(&weights(trainables))?),
+        (
+            "optimiser.safetensors",
+            to_safetensors(&moments(trainables))?,
+        ),
         ("state.json", (json + "\n").into_bytes()),
     ] {
         // An error names the file as it would have been called.
@@ -193,62 +201,65 @@ pub fn read_state(folder: &Path) -> Result<State> {
     json::read(path, "a checkpoint's state")
 }
 
-/// Fills `players` with the weights of a checkpoint folder (averages, where the run kept them).
+/// Fills `trainables` with the weights of a checkpoint folder (averages, where the run kept them).
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::Format`] for a broken file, [`Error::Key`] for a tensor that is missing, of
 /// another shape, left over, or not finite.
-pub fn load_weights(folder: &Path, players: &[&mut Player]) -> Result<()> {
-    load(&folder.join("weights.safetensors"), &weights(players))
+pub fn load_weights(folder: &Path, trainables: &[&mut Trainable]) -> Result<()> {
+    load(&folder.join("weights.safetensors"), &weights(trainables))
 }
 
-/// Fills `players` with everything of a checkpoint folder, to go on training.
+/// Fills `trainables` with everything of a checkpoint folder, to go on training.
 ///
 /// # Errors
 /// As [`load_weights`].
-pub fn restore(folder: &Path, players: &mut [&mut Player]) -> Result<State> {
+pub fn restore(folder: &Path, trainables: &mut [&mut Trainable]) -> Result<State> {
     let state = read_state(folder)?;
-    load_weights(folder, players)?;
-    load(&folder.join("optimiser.safetensors"), &moments(players))?;
-    for player in players {
-        let updates = state.updates.get(player.name()).ok_or_else(|| {
+    load_weights(folder, trainables)?;
+    load(&folder.join("optimiser.safetensors"), &moments(trainables))?;
+    for trainable in trainables {
+        let updates = state.updates.get(trainable.name()).ok_or_else(|| {
             Error::key(
                 folder.join("state.json"),
-                player.name(),
+                trainable.name(),
                 "its number of updates",
                 "none",
             )
         })?;
-        player.optimiser_mut().set_updates(*updates);
-        player.swap_average();
+        trainable.optimiser_mut().set_updates(*updates);
+        trainable.swap_average();
     }
     Ok(state)
 }
 
-/// `player/variable` for every weight and buffer.
-fn weights(players: &[&mut Player]) -> Vec<(String, Tensor)> {
-    let name = |player: &Player, name: &str| format!("{}/{name}", player.name());
-    players
+/// `trainable/variable` for every weight and buffer.
+fn weights(trainables: &[&mut Trainable]) -> Vec<(String, Tensor)> {
+    let name = |trainable: &Trainable, name: &str| format!("{}/{name}", trainable.name());
+    trainables
         .iter()
-        .flat_map(|player| {
-            player
+        .flat_map(|trainable| {
+            trainable
                 .tensors()
-                .map(|(variable, tensor)| (name(player, variable), tensor.detach()))
+                .map(|(variable, tensor)| (name(trainable, variable), tensor.detach()))
                 .collect::<Vec<_>>()
         })
         .collect()
 }
 
-/// `player/first`, `player/second`; and, where averages stand in the weights' place, the plain weights.
-fn moments(players: &[&mut Player]) -> Vec<(String, Tensor)> {
+/// `trainable/first`, `trainable/second`; and, where averages stand in the weights' place, the plain weights.
+fn moments(trainables: &[&mut Trainable]) -> Vec<(String, Tensor)> {
     let mut tensors = Vec::new();
-    for player in players {
-        for (name, tensor) in player.optimiser().moments() {
-            tensors.push((format!("{}/{name}", player.name()), tensor.shallow_clone()));
-        }
-        if let Some(swapped_out) = player.average() {
+    for trainable in trainables {
+        for (name, tensor) in trainable.optimiser().moments() {
             tensors.push((
-                format!("{}/weights", player.name()),
+                format!("{}/{name}", trainable.name()),
+                tensor.shallow_clone(),
+            ));
+        }
+        if let Some(swapped_out) = trainable.average() {
+            tensors.push((
+                format!("{}/weights", trainable.name()),
                 swapped_out.shallow_clone(),
             ));
         }

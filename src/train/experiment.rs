@@ -10,10 +10,18 @@ use toml::{Table, Value};
 
 use super::checkpoint;
 use crate::error::{Error, Result};
-use crate::io::config::read_toml;
 use crate::io::lock::Lock;
 use crate::io::message::message;
 use crate::io::{atomic, json};
+
+/// What configures a run.
+pub trait Configuration: Serialize + DeserializeOwned {
+    /// Reads a file of any version.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Line`] naming the file.
+    fn read(path: &Path) -> Result<Self>;
+}
 
 /// An experiment's folder.
 #[derive(Debug, Clone)]
@@ -33,10 +41,7 @@ impl Experiment {
     /// [`Error::Format`] when another process trains there; [`Error::Option`] when there is a checkpoint and `resume` is
     /// false; [`Error::Key`] for the first configuration value that differs, and for fewer steps than are done;
     /// [`Error::Io`] naming the folder.
-    pub fn create<C>(path: &Path, config: &C, resume: bool) -> Result<Self>
-    where
-        C: Serialize + DeserializeOwned,
-    {
+    pub fn create<C: Configuration>(path: &Path, config: &C, resume: bool) -> Result<Self> {
         atomic::create_dir_all(path)?;
         let experiment = Self {
             path: path.to_path_buf(),
@@ -59,7 +64,7 @@ impl Experiment {
                 "one with checkpoints",
             ));
         }
-        let saved = table(&read_toml(&conf)?)?;
+        let saved = table(&C::read(&conf)?)?;
         let as_trained = |key, expected: String, found| {
             let expected = format!("{expected} (as the checkpoint was trained)");
             Err(Error::key(&conf, key, expected, found))
@@ -145,8 +150,8 @@ impl Experiment {
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Format`] naming `conf.toml`.
-    pub fn config<C: DeserializeOwned>(&self) -> Result<C> {
-        read_toml(self.path.join("conf.toml"))
+    pub fn config<C: Configuration>(&self) -> Result<C> {
+        C::read(&self.path.join("conf.toml"))
     }
 
     /// Saves a value as `NAME` in JSON.
@@ -186,7 +191,7 @@ const FREE: [&str; 6] = [
     "log_every",
     "checkpoint_every",
     "checkpoint_minutes",
-    "keep",
+    "keep_checkpoints",
     "threads",
 ];
 
@@ -230,10 +235,23 @@ fn first_difference(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::config::read_toml;
     use crate::train::trainer::TrainOptions;
 
+    impl Configuration for Table {
+        fn read(path: &Path) -> Result<Self> {
+            read_toml(path)
+        }
+    }
+
+    impl Configuration for TrainOptions {
+        fn read(path: &Path) -> Result<Self> {
+            read_toml(path)
+        }
+    }
+
     /// An experiment of one checkpoint.
-    fn begun(config: &(impl Serialize + DeserializeOwned)) -> tempfile::TempDir {
+    fn begun(config: &impl Configuration) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         Experiment::create(dir.path(), config, false).unwrap();
         std::fs::create_dir(dir.path().join("step_000010")).unwrap();
@@ -262,8 +280,11 @@ mod tests {
     #[test]
     fn what_steps_that_are_done_do_not_hang_on_may_change() {
         let of = |train: &str| -> Table { toml::from_str(&format!("[train]\n{train}")).unwrap() };
-        let dir = begun(&of("steps = 20\nkeep = 2"));
-        for other in ["steps = 30\nkeep = 5", "steps = 10\nthreads = 3"] {
+        let dir = begun(&of("steps = 20\nkeep_checkpoints = 2"));
+        for other in [
+            "steps = 30\nkeep_checkpoints = 5",
+            "steps = 10\nthreads = 3",
+        ] {
             Experiment::create(dir.path(), &of(other), true).unwrap();
             let saved: Table = read_toml(dir.path().join("conf.toml")).unwrap();
             assert_eq!(saved, of(other));
@@ -279,15 +300,15 @@ mod tests {
         let dir = begun(&options);
         let conf = dir.path().join("conf.toml");
         let mut saved: toml::Table = read_toml(&conf).unwrap();
-        saved.remove("undefeated_steps").unwrap();
+        saved.remove("validate_every").unwrap();
         std::fs::write(&conf, saved.to_string()).unwrap();
         Experiment::create(dir.path(), &options, true).unwrap();
         let other = TrainOptions {
-            undefeated_steps: 7,
+            validate_every: 7,
             ..options
         };
         let error = Experiment::create(dir.path(), &other, true).unwrap_err();
-        let told = "undefeated_steps: expected 2000 (as the checkpoint was trained), found 7";
+        let told = "validate_every: expected 500 (as the checkpoint was trained), found 7";
         assert!(error.to_string().ends_with(told), "{error}");
     }
 }

@@ -1,15 +1,15 @@
-//! The training core: players, their optimisers and schedules, the trainer's loop, checkpoints and logs.
+//! The training core: trainables, their optimisers and schedules, the trainer's loop, checkpoints and logs.
 
 pub mod checkpoint;
 pub mod events;
 pub mod experiment;
 pub mod log;
 pub mod optimiser;
-pub mod player;
 pub mod schedule;
+pub mod trainable;
 pub mod trainer;
 
 pub use optimiser::{OptimiserKind, OptimiserOptions};
-pub use player::{Player, update, update_each};
 pub use schedule::Schedule;
+pub use trainable::{Trainable, update, update_each};
 pub use trainer::{Clock, Method, Scalars, TrainOptions, train};

@@ -24,8 +24,8 @@ pub enum OptimiserKind {
 
 /// An optimiser and its course. What a file leaves out of its table is the default of the method that it belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(from = "Written")]
-// Every key by itself may be left out, which is what `Written` is for.
+#[serde(from = "PartialOptions")]
+// Every key by itself may be left out, which is what `PartialOptions` is for.
 #[schemars(!from, default, deny_unknown_fields)]
 pub struct OptimiserOptions {
     /// The rule.
@@ -40,10 +40,10 @@ pub struct OptimiserOptions {
     pub eps: f64,
     /// Weight decay.
     pub weight_decay: f64,
-    /// Longest gradient (2-norm over the player); 0 leaves it.
+    /// Longest gradient (2-norm over the trainable); 0 leaves it.
     pub clip_norm: f64,
     /// Decay of the moving average of the weights that validation and extraction use; 0 keeps none.
-    pub average: f64,
+    pub ema_decay: f64,
     /// Course of the learning rate.
     pub schedule: Schedule,
 }
@@ -58,7 +58,7 @@ impl Default for OptimiserOptions {
             eps: 1e-8,
             weight_decay: 0.0,
             clip_norm: 5.0,
-            average: 0.0,
+            ema_decay: 0.0,
             schedule: Schedule::default(),
         }
     }
@@ -67,7 +67,7 @@ impl Default for OptimiserOptions {
 /// [`OptimiserOptions`] as a file holds them: any of them.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Written {
+struct PartialOptions {
     kind: Option<OptimiserKind>,
     lr: Option<f64>,
     beta1: Option<f64>,
@@ -75,11 +75,11 @@ struct Written {
     eps: Option<f64>,
     weight_decay: Option<f64>,
     clip_norm: Option<f64>,
-    average: Option<f64>,
+    ema_decay: Option<f64>,
     schedule: Option<Schedule>,
 }
 
-impl Written {
+impl PartialOptions {
     fn over(self, base: OptimiserOptions) -> OptimiserOptions {
         OptimiserOptions {
             kind: self.kind.unwrap_or(base.kind),
@@ -89,14 +89,14 @@ impl Written {
             eps: self.eps.unwrap_or(base.eps),
             weight_decay: self.weight_decay.unwrap_or(base.weight_decay),
             clip_norm: self.clip_norm.unwrap_or(base.clip_norm),
-            average: self.average.unwrap_or(base.average),
+            ema_decay: self.ema_decay.unwrap_or(base.ema_decay),
             schedule: self.schedule.unwrap_or(base.schedule),
         }
     }
 }
 
-impl From<Written> for OptimiserOptions {
-    fn from(written: Written) -> Self {
+impl From<PartialOptions> for OptimiserOptions {
+    fn from(written: PartialOptions) -> Self {
         written.over(Self::default())
     }
 }
@@ -107,7 +107,7 @@ impl OptimiserOptions {
     /// # Errors
     /// An unknown key, or a value of another type.
     pub fn over<'de, D: Deserializer<'de>>(base: Self, written: D) -> Result<Self, D::Error> {
-        Ok(Written::deserialize(written)?.over(base))
+        Ok(PartialOptions::deserialize(written)?.over(base))
     }
 
     /// Checks every value; `name` is the table that holds them.
@@ -133,7 +133,7 @@ impl OptimiserOptions {
         for (key, value) in [
             ("beta1", self.beta1),
             ("beta2", self.beta2),
-            ("average", self.average),
+            ("ema_decay", self.ema_decay),
         ] {
             if !(0.0..1.0).contains(&value) {
                 return Err(Error::option(
@@ -147,7 +147,7 @@ impl OptimiserOptions {
     }
 }
 
-/// Moments over a player's flat parameters, and how many updates they have seen.
+/// Moments over a trainable's flat parameters, and how many updates they have seen.
 #[derive(Debug)]
 pub struct Optimiser {
     options: OptimiserOptions,

@@ -7,7 +7,7 @@ use crate::error::{Error, Result, check_within};
 
 /// Steps that may be asked for. More would take a lifetime.
 pub const MOST_STEPS: u64 = 1_000_000_000;
-/// Steps of one player that another may wait for.
+/// Steps of one trainable that another may wait for.
 const MOST_TURNS: usize = 1000;
 
 /// Checks a number of steps.
@@ -18,17 +18,17 @@ pub fn check_steps(key: impl Into<String>, steps: u64) -> Result<()> {
     check_within(key, steps, 0..=MOST_STEPS)
 }
 
-/// Checks how many steps a player takes while another takes one.
+/// Checks how many steps a trainable takes while another takes one.
 ///
 /// # Errors
 /// [`Error::Option`] naming `key`.
-pub fn check_turns(key: impl Into<String>, turns: usize) -> Result<()> {
+pub fn check_inner_steps(key: impl Into<String>, turns: usize) -> Result<()> {
     check_within(key, turns, 1..=MOST_TURNS)
 }
 
 /// Shape of a learning rate after its warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Decay {
     /// Stays at its full value.
     #[default]
@@ -36,9 +36,9 @@ pub enum Decay {
     /// Half a cosine down to `final_ratio` (Loshchilov and Hutter 2017).
     Cosine,
     /// `1 / (1 + 10 p)^0.75` at the share `p` of the way (Ganin et al. 2016, section 5.2.2).
-    Annealed,
+    InversePower,
     /// Full for the first half of the way, then a straight line down to `final_ratio`.
-    Late,
+    LinearSecondHalf,
 }
 
 /// A learning rate's course, as a factor of its full value.
@@ -75,8 +75,8 @@ impl Schedule {
         match self.decay {
             Decay::Constant => 1.0,
             Decay::Cosine => down_to_final(0.5 * (1.0 + (std::f64::consts::PI * at).cos())),
-            Decay::Annealed => (1.0 + 10.0 * at).powf(-0.75),
-            Decay::Late => down_to_final((2.0 - 2.0 * at).min(1.0)),
+            Decay::InversePower => (1.0 + 10.0 * at).powf(-0.75),
+            Decay::LinearSecondHalf => down_to_final((2.0 - 2.0 * at).min(1.0)),
         }
     }
 
@@ -157,9 +157,9 @@ mod tests {
             final_ratio: 0.2,
             ..Schedule::default()
         };
-        let annealed = of(Decay::Annealed).factor(50, 100);
+        let annealed = of(Decay::InversePower).factor(50, 100);
         assert!((annealed - 6f64.powf(-0.75)).abs() < 1e-12);
-        let late = of(Decay::Late);
+        let late = of(Decay::LinearSecondHalf);
         for (done, expected) in [(0, 1.0), (50, 1.0), (75, 0.6), (100, 0.2)] {
             assert!((late.factor(done, 100) - expected).abs() < 1e-12);
         }

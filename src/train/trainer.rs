@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Tensor, no_grad};
 
-use super::Player;
+use super::Trainable;
 use super::checkpoint;
 use super::experiment::Experiment;
 use super::log::{Log, LogLine};
@@ -33,14 +33,11 @@ pub struct TrainOptions {
     /// Minutes after which there is a checkpoint at the latest, for runs whose steps take long; 0 leaves it to the steps.
     pub checkpoint_minutes: f64,
     /// Checkpoints kept beside `best`.
-    pub keep: usize,
+    pub keep_checkpoints: usize,
     /// The validation term whose lowest value makes `best`.
     pub select: String,
     /// First step that may become `best`: before a ramp has ended the loss flatters.
     pub select_after: u64,
-    /// Steps after which a discriminator that has been right in every answer ends the run: its opponent learns nothing
-    /// any more. Looked at where the log is written; 0 never ends it.
-    pub undefeated_steps: u64,
     /// Threads of libtorch; 0 takes all cores. Runs are the same bit for bit under the same number.
     pub threads: i32,
 }
@@ -53,10 +50,9 @@ impl Default for TrainOptions {
             validate_every: 500,
             checkpoint_every: 500,
             checkpoint_minutes: 10.0,
-            keep: 2,
+            keep_checkpoints: 2,
             select: "loss".into(),
             select_after: 0,
-            undefeated_steps: 2000,
             threads: 0,
         }
     }
@@ -74,7 +70,6 @@ impl TrainOptions {
             ("validate_every", self.validate_every, 0),
             ("checkpoint_every", self.checkpoint_every, 1),
             ("select_after", self.select_after, 0),
-            ("undefeated_steps", self.undefeated_steps, 0),
         ] {
             check_within(format!("train.{key}"), value, least..=MOST_STEPS)?;
         }
@@ -83,13 +78,17 @@ impl TrainOptions {
             self.checkpoint_minutes,
             0.0..=1e6,
         )?;
-        check_within("train.keep", self.keep, 0..=1_000_000)?;
+        check_within(
+            "train.keep_checkpoints",
+            self.keep_checkpoints,
+            0..=1_000_000,
+        )?;
         check_within("train.threads", self.threads, 0..=1024)
     }
 }
 
 /// The term that says how often a discriminator is right, in 0..1.
-const UNDEFEATED: &str = "discriminator/accuracy";
+const DISCRIMINATOR_ACCURACY: &str = "discriminator/accuracy";
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,19 +99,35 @@ pub struct Clock {
     pub total: u64,
 }
 
-/// Named scalars of one step, on the device until they are logged. A name is `player/term`, or a term alone.
+/// Named scalars of one step, on the device until they are logged. A name is `trainable/term`, or a term alone.
 #[derive(Debug, Default)]
-pub struct Scalars(Vec<(String, Tensor)>);
+pub struct Scalars {
+    terms: Vec<(String, Tensor)>,
+    incomplete: Option<String>,
+    patience: u64,
+}
 
 impl Scalars {
     /// Adds a term.
     pub fn add(&mut self, name: impl Into<String>, value: &Tensor) {
-        self.0.push((name.into(), value.detach()));
+        self.terms.push((name.into(), value.detach()));
+    }
+
+    /// Adds the share of right answers of a discriminator. The run ends once it has been 1 for `patience` steps, since
+    /// the generator then has no gradient to learn from; 0 never ends it.
+    pub fn add_discriminator_accuracy(&mut self, accuracy: &Tensor, patience: u64) {
+        self.add(DISCRIMINATOR_ACCURACY, accuracy);
+        self.patience = patience;
+    }
+
+    /// Says that the loss still lacks terms, and `why`. No checkpoint becomes `best` meanwhile.
+    pub fn set_incomplete(&mut self, why: String) {
+        self.incomplete = Some(why);
     }
 
     /// The terms by name, of terms added twice the later one.
     pub fn read(&self) -> BTreeMap<String, f64> {
-        self.0
+        self.terms
             .iter()
             .map(|(name, value)| (name.clone(), value.double_value(&[])))
             .collect()
@@ -123,8 +138,8 @@ impl Scalars {
 pub trait Method {
     /// What it learns from.
     type Batch;
-    /// The players in a fixed order with stable names: what a checkpoint holds.
-    fn players(&mut self) -> Vec<&mut Player>;
+    /// The trainables in a fixed order with stable names: what a checkpoint holds.
+    fn trainables(&mut self) -> Vec<&mut Trainable>;
     /// Batches that one step takes; a method in turns gives each turn data of its own.
     fn batches_per_step(&self) -> usize {
         1
@@ -139,11 +154,6 @@ pub trait Method {
     /// # Errors
     /// What libtorch refuses.
     fn validate(&self, batch: &Self::Batch) -> Result<Scalars>;
-    /// What training still waits for before all of it is at work. Until then its loss lacks terms, and no checkpoint is
-    /// the best one; a run that ends so is told.
-    fn waits_for(&self) -> Option<String> {
-        None
-    }
 }
 
 /// The data of a run: training batches from batch number `first` on, and the validation batches anew each time.
@@ -182,6 +192,7 @@ pub fn train<M: Method + ?Sized>(
         tch::manual_seed(step_seed(seed, run.state.step));
         let scalars = method.step(&step_batches, &clock)?;
         run.state.step += 1;
+        run.incomplete.clone_from(&scalars.incomplete);
         bar.inc(1);
         run.after_step(method, batches, &scalars, &bar)?;
         if let Some(signal) = stop.received() {
@@ -194,10 +205,10 @@ pub fn train<M: Method + ?Sized>(
     }
     bar.finish_and_clear();
     checkpoint::mend_links(experiment.path(), &run.state)?;
-    if let Some(wanted) = method.waits_for() {
+    if let Some(why) = &run.incomplete {
         let exp = experiment.path().display();
         message(format_args!(
-            "unbraid: {exp}: the run ended waiting for {wanted}"
+            "unbraid: {exp}: the loss lacked terms to the end: {why}"
         ));
     }
     Ok(())
@@ -212,6 +223,8 @@ struct Run<'a> {
     began: Instant,
     /// When the last checkpoint was written.
     saved: Instant,
+    /// Why the loss of the last step lacks terms.
+    incomplete: Option<String>,
 }
 
 impl<'a> Run<'a> {
@@ -224,7 +237,7 @@ impl<'a> Run<'a> {
         let threads = tch::get_num_threads().unsigned_abs();
         scratch::sweep(experiment.path());
         if let Some(folder) = checkpoint::newest(experiment.path())? {
-            state = checkpoint::restore(&folder, &mut method.players())?;
+            state = checkpoint::restore(&folder, &mut method.trainables())?;
             checkpoint::mend_links(experiment.path(), &state)?;
             let exp = experiment.path().display();
             message(format_args!("going on from step {} of {exp}", state.step));
@@ -243,6 +256,7 @@ impl<'a> Run<'a> {
             state,
             began: Instant::now(),
             saved: Instant::now(),
+            incomplete: None,
         })
     }
 
@@ -266,7 +280,7 @@ impl<'a> Run<'a> {
             let values = scalars.read();
             self.refuse_non_finite("train", &values)?;
             if log {
-                self.refuse_undefeated(&values)?;
+                self.refuse_stalled(&values, scalars.patience)?;
             }
             bar.set_message(brief(&values));
             if log {
@@ -290,10 +304,10 @@ impl<'a> Run<'a> {
         match values.iter().find(|(_, value)| !value.is_finite()) {
             None => Ok(()),
             Some((name, &value)) => {
-                let (player, term) = name.split_once('/').unwrap_or(("all players", name));
+                let (trainable, term) = name.split_once('/').unwrap_or(("all trainables", name));
                 Err(Error::NonFinite {
                     step: self.state.step,
-                    player: player.to_string(),
+                    trainable: trainable.to_string(),
                     term: format!("{split} {term}"),
                     value,
                 })
@@ -301,16 +315,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn refuse_undefeated(&mut self, values: &BTreeMap<String, f64>) -> Result<()> {
-        let right = values.get(UNDEFEATED).copied().unwrap_or(0.0);
-        if right < 1.0 || self.options.undefeated_steps == 0 {
-            self.state.undefeated_since = None;
+    fn refuse_stalled(&mut self, values: &BTreeMap<String, f64>, patience: u64) -> Result<()> {
+        let right = values.get(DISCRIMINATOR_ACCURACY).copied().unwrap_or(0.0);
+        if right < 1.0 || patience == 0 {
+            self.state.stalled_since = None;
             return Ok(());
         }
-        let since = *self.state.undefeated_since.get_or_insert(self.state.step);
-        match self.state.step - since < self.options.undefeated_steps {
+        let since = *self.state.stalled_since.get_or_insert(self.state.step);
+        match self.state.step - since < patience {
             true => Ok(()),
-            false => Err(Error::Undefeated {
+            false => Err(Error::DiscriminatorStalled {
                 step: self.state.step,
                 since,
             }),
@@ -363,9 +377,15 @@ impl<'a> Run<'a> {
         batches: &impl Batches<M::Batch>,
         bar: &ProgressBar,
     ) -> Result<bool> {
-        method.players().into_iter().for_each(Player::swap_average);
+        method
+            .trainables()
+            .into_iter()
+            .for_each(Trainable::swap_average);
         let means = no_grad(|| mean_terms(method, batches));
-        method.players().into_iter().for_each(Player::swap_average);
+        method
+            .trainables()
+            .into_iter()
+            .for_each(Trainable::swap_average);
         let means = means?;
         if means.is_empty() {
             return Ok(false);
@@ -380,8 +400,8 @@ impl<'a> Run<'a> {
         let value = self.selected(&means)?;
         self.write("valid", means)?;
         let better = self.state.best.is_none_or(|(_, best)| value < best);
-        let whole = method.waits_for().is_none() && self.state.step >= self.options.select_after;
-        let improved = better && whole;
+        let counts = self.incomplete.is_none() && self.state.step >= self.options.select_after;
+        let improved = better && counts;
         if improved {
             self.state.best = Some((self.state.step, value));
         }
@@ -392,23 +412,23 @@ impl<'a> Run<'a> {
         self.saved = Instant::now();
         let path = self.experiment.path();
         self.refuse_broken_weights(method)?;
-        checkpoint::save(path, &mut method.players(), self.state.clone())?;
+        checkpoint::save(path, &mut method.trainables(), self.state.clone())?;
         let best = self.state.best.map(|(step, _)| step);
-        checkpoint::prune(path, self.options.keep, best)
+        checkpoint::prune(path, self.options.keep_checkpoints, best)
     }
 
     /// The last update may have broken what a loss before it still found whole.
     fn refuse_broken_weights<M: Method + ?Sized>(&self, method: &mut M) -> Result<()> {
         let broken = method
-            .players()
+            .trainables()
             .into_iter()
-            .find(|player| player.flat().isfinite().all().int64_value(&[]) == 0)
-            .map(|player| player.name().to_string());
+            .find(|trainable| trainable.flat().isfinite().all().int64_value(&[]) == 0)
+            .map(|trainable| trainable.name().to_string());
         match broken {
             None => Ok(()),
-            Some(player) => Err(Error::NonFinite {
+            Some(trainable) => Err(Error::NonFinite {
                 step: self.state.step,
-                player,
+                trainable,
                 term: "one of the weights".into(),
                 value: f64::NAN,
             }),

@@ -74,7 +74,14 @@ fn folder(case: &Golden) -> tempfile::TempDir {
 }
 
 fn report(dir: &Path, args: &[&str]) -> Value {
-    let fixed = ["abx", ".", "--strand", "made=feats.scp", "--out", "abx"];
+    let fixed = [
+        "abx",
+        ".",
+        "--representation",
+        "made=feats.scp",
+        "--out",
+        "abx",
+    ];
     succeed(dir, &[&fixed, args].concat());
     let json = fs::read_to_string(dir.join("abx.json")).unwrap();
     let reports: Value = serde_json::from_str(&json).unwrap();
@@ -83,7 +90,7 @@ fn report(dir: &Path, args: &[&str]) -> Value {
 
 #[test]
 fn errors_are_those_of_fastabx() {
-    let all = ["--most-items", "0", "--most-voices", "0"];
+    let all = ["--max-items", "0", "--max-speakers", "0"];
     for case in golden() {
         let dir = folder(&case);
         let ctm = ["--ctm", "phones.ctm"];
@@ -91,7 +98,7 @@ fn errors_are_those_of_fastabx() {
             (&case.context, &ctm[..]),
             (&case.any, &["--ctm", "phones.ctm", "--without-context"]),
             (&case.words, &[]),
-            (&case.speakers, &["--on", "speaker"]),
+            (&case.speakers, &["--discriminate", "speaker"]),
         ] {
             let found = report(dir.path(), &[&all, args].concat());
             for (ours, theirs) in [
@@ -114,12 +121,12 @@ fn a_part_is_told_and_the_threads_do_not_matter() {
     let args = [
         "abx",
         ".",
-        "--strand",
+        "--representation",
         "made=feats.scp",
-        "--most-items",
+        "--max-items",
         "1",
     ];
-    let more = ["--most-voices", "2", "--seed", "3", "--threads"];
+    let more = ["--max-speakers", "2", "--seed", "3", "--threads"];
     let one = succeed(dir.path(), &[&args[..], &more, &["1"]].concat());
     assert_eq!(
         one,
@@ -130,7 +137,10 @@ fn a_part_is_told_and_the_threads_do_not_matter() {
     assert_eq!(text.lines().last().unwrap(), expected);
     // One item a group has nothing to meet in its own voice.
     assert!(
-        text.lines().nth(2).unwrap().starts_with("made    text  -"),
+        text.lines()
+            .nth(2)
+            .unwrap()
+            .starts_with("made            text  -"),
         "{text}"
     );
 }
@@ -153,7 +163,7 @@ fn utterances_without_phones_are_named_and_left_out() {
     let args = [
         "abx",
         ".",
-        "--strand",
+        "--representation",
         "made=feats.scp",
         "--ctm",
         "phones.ctm",
@@ -211,17 +221,20 @@ fn what_is_wrong_is_told_in_one_line() {
     fs::create_dir(at.join("mute")).unwrap();
     fs::write(at.join("mute/utt2spk"), lone).unwrap();
     let before = names(at);
-    let made = "--strand=made=feats.scp";
+    let made = "--representation=made=feats.scp";
     for (args, expected) in [
         (&["none", made][..], "none/utt2spk: No such file"),
-        (&[".", "--strand=x=none.scp"], "none.scp: No such file"),
         (
-            &[".", "--strand=x=short.scp"],
+            &[".", "--representation=x=none.scp"],
+            "none.scp: No such file",
+        ),
+        (
+            &[".", "--representation=x=short.scp"],
             "short.scp: s0-0: expected a line for this key, found none",
         ),
         (
             &["lone", made],
-            "feats.scp: expected two labels in one context of a voice",
+            "feats.scp: expected two labels in one context of a speaker",
         ),
         (
             &["mute", made],
@@ -258,7 +271,7 @@ fn what_is_wrong_is_told_in_one_line() {
     }
     for args in [
         &["--without-context"][..],
-        &["--strand", "feats.scp"],
+        &["--representation", "feats.scp"],
         &["--threads", "0"],
     ] {
         let output = unbraid(at, &[&["abx", ".", made], args].concat());

@@ -73,7 +73,7 @@ fn a_recogniser_learns_what_is_said() {
     );
     assert_eq!(error_rate(folder, "mute"), 100.0);
     let args = ["asr", "score", "test", "greedy", "--labels", "phones"];
-    let more = ["--by", "speaker", "--against", "mute"];
+    let more = ["--by", "speaker", "--compare-to", "mute"];
     let told = String::from_utf8(succeed(folder, &[&args[..], &more].concat())).unwrap();
     assert!(told.contains("speaker  s00"), "{told}");
     assert!(
@@ -150,19 +150,26 @@ fn what_was_said_is_found_in_time() {
     keys.dedup();
     assert_eq!(keys.len(), 13);
     for (more, expected) in [
-        (["--frame-shift", "0"], "--frame-shift, --reach: expected"),
-        (["--reach", "nan"], "--frame-shift, --reach: expected"),
+        (
+            ["--frame-shift-ms", "0"],
+            "--frame-shift-ms, --max-extension-ms: expected",
+        ),
+        (
+            ["--max-extension-ms", "nan"],
+            "--frame-shift-ms, --max-extension-ms: expected",
+        ),
         (["--checkpoint", "best"], "a checkpoint 'best'"),
     ] {
         let error = fail(folder, &[&align[..], &more].concat(), b"");
         assert!(error.contains(expected), "{more:?}: {error}");
     }
-    let settled = fs::read_to_string(folder.join("exp/inventory.json")).unwrap();
-    let stretched = settled.replacen("\"stretch_frames\": 0", "\"stretch_frames\": 20", 1);
-    assert_ne!(settled, stretched);
+    let info = fs::read_to_string(folder.join("exp/inventory.json")).unwrap();
+    let stretched = info.replacen("\"fixed_frames\": 0", "\"fixed_frames\": 20", 1);
+    assert_ne!(info, stretched);
     fs::write(folder.join("exp/inventory.json"), stretched).unwrap();
     let error = fail(folder, &align, b"");
-    let expected = "view.stretch_frames: expected 0 for a recogniser that tells times, found 20";
+    let expected =
+        "normalisation.fixed_frames: expected 0 for a recogniser that tells times, found 20";
     assert!(error.contains(expected), "{error}");
 }
 
@@ -270,7 +277,7 @@ fn what_is_wrong_is_told_in_a_line() {
         "{error}"
     );
     assert!(!folder.join("hyp").exists());
-    let of_strands = ["extract", "--exp", "exp", "--strand", "phonetic"];
+    let of_strands = ["extract", "--exp", "exp", "--output", "phonetic"];
     let tables = ["scp:test/feats.scp", "ark:z.ark"];
     let error = fail(folder, &[&of_strands[..], &tables].concat(), b"");
     assert!(

@@ -244,7 +244,7 @@ fn features_are_masked() {
     );
 }
 
-/// Rooms and street noise that were really recorded.
+/// Cells and street noise that were really recorded.
 #[test]
 fn real_noises_and_rooms() {
     let Some(corpora) = std::env::var_os("UNBRAID_CORPORA").map(PathBuf::from) else {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use toml::Table;
+use unbraid::method::old_keys::document;
 use unbraid::method::run::{Overrides, Run};
 
 use crate::support::training::{TRAIN, of_recipes, workplace};
@@ -93,7 +94,7 @@ fn the_reference_is_that_of_the_program() {
     for row in [
         "| `levels` | integer | 2 to ",
         "| `kind` | [Optimiser kind](#optimiser-kind) |  | `\"adam\"` | The rule. |",
-        "| `play` | [Play](#play) |  | `\"in_turns\"` |",
+        "| `play` | [AdversaryUpdate](#play) |  | `\"alternating\"` |",
     ] {
         assert!(printed.contains(row), "{row}");
     }
@@ -373,7 +374,7 @@ fn configurations_of_yesterday_still_train() {
         put(&dir.path().join(format!("{name}.toml")), text);
     }
     for (name, recipe) in [
-        ("speech", "speechocean762/conf/phones.toml"),
+        ("speech", "speechocean762/conf/phones_aligned.toml"),
         ("images", "mnist/triplegan/conf/default.toml"),
     ] {
         let today = root().join("recipes").join(recipe).display().to_string();
@@ -381,7 +382,11 @@ fn configurations_of_yesterday_still_train() {
         assert_eq!(yesterday, shown(dir.path(), &today, &[]).1, "{name}");
     }
     let resolved: Table = toml::from_str(&shown(dir.path(), "recogniser.toml", &[]).1).unwrap();
-    for (table, old) in toml::from_str::<Table>(RECOGNISER).unwrap() {
+    for (table, old) in document(&dir.path().join("recogniser.toml"))
+        .unwrap()
+        .table()
+        .clone()
+    {
         match old {
             toml::Value::Table(keys) => {
                 for (key, value) in keys {
@@ -390,5 +395,85 @@ fn configurations_of_yesterday_still_train() {
             }
             value => assert_eq!(resolved[&table], value, "{table}"),
         }
+    }
+}
+
+/// Every configuration of the recipes as it was before keys, values and files were renamed
+/// (`tests/golden/before_renaming`) resolves to what the recipe has today.
+#[test]
+fn configurations_of_before_the_renaming_mean_what_they_meant() {
+    let old = root().join("tests/golden/before_renaming");
+    let mut names = Vec::new();
+    files_below(&old, &mut names);
+    let resolved = |path: PathBuf| {
+        let (_, text) = shown(&root(), path.to_str().unwrap(), &[]);
+        text.replace("data/discovered/", "data/pseudo_labels/")
+    };
+    let mut compared = 0;
+    for path in names {
+        let name = path.strip_prefix(&old).unwrap().to_str().unwrap();
+        if name.ends_with("base.toml") {
+            continue;
+        }
+        let today = [
+            ("at_once.toml", "gradient_reversal.toml"),
+            ("in_turns.toml", "alternating.toml"),
+            ("discovered.toml", "pseudo_labels.toml"),
+            ("phones.toml", "phones_aligned.toml"),
+            ("strings.toml", "phones_ctc.toml"),
+        ];
+        let today = today.iter().fold(name.to_string(), |name, (old, new)| {
+            name.replace(&format!("/{old}"), &format!("/{new}"))
+        });
+        assert_eq!(
+            resolved(path.clone()),
+            resolved(root().join("recipes").join(today)),
+            "{name}"
+        );
+        compared += 1;
+    }
+    assert!(compared > 70, "{compared}");
+}
+
+fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => files_below(&path, found),
+            false => found.push(path),
+        }
+    }
+}
+
+/// Settings and flags of before the renaming do what they did.
+#[test]
+fn settings_of_before_the_renaming_mean_what_they_meant() {
+    let conf = "recipes/mini/conf/default.toml";
+    for (old, new) in [
+        (
+            "method.adversaries.0.play=\"at_once\"",
+            "method.adversaries.0.update=\"gradient_reversal\"",
+        ),
+        (
+            "method.adversaries=[{critic_steps=2}]",
+            "method.adversaries=[{inner_steps=2}]",
+        ),
+        (
+            "view.loudness=false",
+            "normalisation.subtract_utterance_mean=false",
+        ),
+        (
+            "method.optimiser.average=0.5",
+            "method.optimiser.ema_decay=0.5",
+        ),
+        ("data.labels=\"frames\"", "data.labels=\"alignment\""),
+        ("train.keep=7", "train.keep_checkpoints=7"),
+        ("train.undefeated_steps=7", "seed=0"),
+    ] {
+        let [old, new] = [old, new].map(|setting| {
+            let (_, text) = shown(&root(), conf, &["--set", setting]);
+            text
+        });
+        assert_eq!(old, new);
     }
 }

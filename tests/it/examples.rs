@@ -23,14 +23,14 @@ fn they_give_what_the_commands_give() {
             "code_dim = 4",
             "code_dim = 4, causal = true, instance_norm = false",
         )
-        .replace("[method]", "[view]\nloudness = false\n[method]");
+        .replace("[method]", "[normalisation]\nloudness = false\n[method]");
     let dir = workplace(FBANK, &causal);
     let at = dir.path();
     let wavs = "scp:data/wav.scp";
     let extract = ["extract", "--exp=exp", "--device=cpu", "--wav", wavs];
     let with = |more: &[&'static str]| succeed(at, &[&extract[..], more].concat());
-    with(&["ark:z.ark", "--strand=phonetic"]);
-    with(&["ark:s.ark", "--strand=speaker"]);
+    with(&["ark:z.ark", "--output=phonetic"]);
+    with(&["ark:s.ark", "--output=speaker"]);
 
     let table = format!("ark:{}", at.join("z.ark").display());
     for entry in TableReader::<Array2<f32>>::open(&table).unwrap() {

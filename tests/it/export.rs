@@ -21,10 +21,10 @@ fn trained() -> tempfile::TempDir {
     workplace(FBANK, CONF)
 }
 
-/// Exports a strand, with the front-end or without.
-fn export(dir: &Path, strand: &str, front_end: bool) -> String {
-    let name = format!("{strand}{}.pt", if front_end { "_wav" } else { "" });
-    let mut args = vec!["export", "--exp=exp", "--strand", strand, &name];
+/// Exports a representation, with the front-end or without.
+fn export(dir: &Path, representation: &str, front_end: bool) -> String {
+    let name = format!("{representation}{}.pt", if front_end { "_wav" } else { "" });
+    let mut args = vec!["export", "--exp=exp", "--output", representation, &name];
     args.extend(front_end.then_some("--front-end"));
     succeed(dir, &args);
     name
@@ -64,7 +64,7 @@ fn a_module_extracts_what_its_experiment_does() {
     let dir = trained();
     let at = dir.path();
     let (plain, wav) = (export(at, "phonetic", false), export(at, "phonetic", true));
-    let experiment = ["--exp=exp", "--strand=phonetic"];
+    let experiment = ["--exp=exp", "--output=phonetic"];
     let expected = extract::<Array2<f32>>(at, &[&experiment[..], &[FEATS]].concat());
     for (bound, args) in [
         (NEAR, &["--module", &plain, FEATS][..]),
@@ -80,7 +80,7 @@ fn a_module_extracts_what_its_experiment_does() {
     }
     let (plain, wav) = (export(at, "speaker", false), export(at, "speaker", true));
     let pool = ["--pool=speaker", "--utt2spk=data/utt2spk"];
-    let experiment = ["--exp=exp", "--strand=speaker"];
+    let experiment = ["--exp=exp", "--output=speaker"];
     let expected = extract::<Array1<f32>>(at, &[&experiment[..], &pool, &[FEATS]].concat());
     for (bound, args) in [
         (NEAR, &["--module", &plain, FEATS][..]),
@@ -138,11 +138,14 @@ fn pytorch_gives_what_extract_gives() {
         .map(|entry| entry.unwrap())
         .map(|(key, feats)| (key, values(&feats)))
         .collect();
-    for strand in ["phonetic", "speaker"] {
-        let (plain, wav) = (export(at, strand, false), export(at, strand, true));
-        let experiment = ["--exp=exp", "--strand", strand, FEATS];
-        let expected = strands(at, strand, &experiment);
-        let inside = strands(at, strand, &["--module", &wav, "--wav", WAVS]);
+    for representation in ["phonetic", "speaker"] {
+        let (plain, wav) = (
+            export(at, representation, false),
+            export(at, representation, true),
+        );
+        let experiment = ["--exp=exp", "--output", representation, FEATS];
+        let expected = representations(at, representation, &experiment);
+        let inside = representations(at, representation, &["--module", &wav, "--wav", WAVS]);
         for (module, inputs, holds) in [
             (plain, &feats, &[(NEAR, &expected)][..]),
             (
@@ -161,9 +164,9 @@ fn pytorch_gives_what_extract_gives() {
     }
 }
 
-/// What `unbraid extract` gives of a strand, one value after another.
-fn strands(dir: &Path, strand: &str, args: &[&str]) -> BTreeMap<String, Vec<f32>> {
-    match strand {
+/// What `unbraid extract` gives of a representation, one value after another.
+fn representations(dir: &Path, representation: &str, args: &[&str]) -> BTreeMap<String, Vec<f32>> {
+    match representation {
         "phonetic" => (extract::<Array2<f32>>(dir, args).into_iter())
             .map(|(key, codes)| (key, values(&codes)))
             .collect(),
@@ -389,7 +392,7 @@ fn a_module_needs_no_room_but_its_own() {
     let output = Command::new(env!("CARGO_BIN_EXE_unbraid"))
         .env("OMP_NUM_THREADS", "1")
         .env("TMPDIR", "/proc/none")
-        .args(["export", "--exp=exp", "--strand=phonetic", "z.pt"])
+        .args(["export", "--exp=exp", "--output=phonetic", "z.pt"])
         .current_dir(dir.path())
         .output()
         .unwrap();
@@ -406,14 +409,14 @@ fn what_cannot_be_exported_is_named() {
     let args = [
         "export",
         "--exp=exp",
-        "--strand=phonetic",
+        "--output=phonetic",
         "--front-end",
         "z.pt",
     ];
     let error = fail(at, &args, b"");
     let expected = "--front-end: expected an experiment whose data.front_end names one, found none";
     assert!(error.ends_with(expected), "{error}");
-    let args = ["export", "--exp=exp", "--strand=phonetic", "no/z.pt"];
+    let args = ["export", "--exp=exp", "--output=phonetic", "no/z.pt"];
     assert!(fail(at, &args, b"").contains("no/z.pt: No such file"));
     assert_eq!(names(at), before);
 }

@@ -18,9 +18,15 @@ fn trained() -> tempfile::TempDir {
     dir
 }
 
-fn extract(strand: &str, rest: &[&str]) -> Vec<String> {
+fn extract(representation: &str, rest: &[&str]) -> Vec<String> {
     let fixed = [
-        "extract", "--exp", "exp", "--device", "cpu", "--strand", strand,
+        "extract",
+        "--exp",
+        "exp",
+        "--device",
+        "cpu",
+        "--output",
+        representation,
     ];
     fixed
         .iter()
@@ -29,13 +35,13 @@ fn extract(strand: &str, rest: &[&str]) -> Vec<String> {
         .collect()
 }
 
-fn run(dir: &Path, strand: &str, rest: &[&str]) -> Vec<u8> {
-    let args = extract(strand, rest);
+fn run(dir: &Path, representation: &str, rest: &[&str]) -> Vec<u8> {
+    let args = extract(representation, rest);
     succeed(dir, &args.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-fn refuse(dir: &Path, strand: &str, rest: &[&str]) -> String {
-    let args = extract(strand, rest);
+fn refuse(dir: &Path, representation: &str, rest: &[&str]) -> String {
+    let args = extract(representation, rest);
     fail(
         dir,
         &args.iter().map(String::as_str).collect::<Vec<_>>(),
@@ -88,23 +94,27 @@ fn an_utterance_gives_the_same_in_a_batch_and_alone() {
     let all = short.clone() + &fs::read_to_string(at.join("all.scp")).unwrap();
     fs::write(at.join("all.scp"), all).unwrap();
     list(at, "two.scp", |line, _| line == 2);
-    for strand in ["phonetic", "reconstruction", "features"] {
-        run(at, strand, &["scp:all.scp", "ark:all.out"]);
+    for representation in ["phonetic", "reconstruction", "features"] {
+        run(at, representation, &["scp:all.scp", "ark:all.out"]);
         let together = read::<Array2<f32>>(at, "all.out");
         assert_eq!(together.len(), 17);
         for alone in ["one.scp", "two.scp"] {
-            run(at, strand, &[&format!("scp:{alone}"), "ark:alone.out"]);
+            run(
+                at,
+                representation,
+                &[&format!("scp:{alone}"), "ark:alone.out"],
+            );
             for (key, alone) in read::<Array2<f32>>(at, "alone.out") {
-                assert_eq!(together[&key].dim(), alone.dim(), "{strand} {key}");
+                assert_eq!(together[&key].dim(), alone.dim(), "{representation} {key}");
                 let gap = (&together[&key] - &alone).mapv(f32::abs);
                 let gap = gap.iter().fold(0f32, |a, &b| a.max(b));
                 // Decoded codes have gone through instance normalisation, which enlarges what rounding leaves.
-                let bound = if strand == "reconstruction" {
+                let bound = if representation == "reconstruction" {
                     1e-4
                 } else {
                     1e-5
                 };
-                assert!(gap < bound, "{strand} {key}: {gap}");
+                assert!(gap < bound, "{representation} {key}: {gap}");
             }
         }
     }
@@ -200,7 +210,7 @@ fn killed_it_is_taken_up_and_ends_the_same() {
         "features",
         &["scp:many.scp", "ark,scp:z.ark,z.scp", "--resume"],
     );
-    let expected = "z.ark.parts: strand: expected parts of \"features\" (without --resume they are made anew), found \"phonetic\"";
+    let expected = "z.ark.parts: representation: expected parts of \"features\" (without --resume they are made anew), found \"phonetic\"";
     assert!(other.ends_with(expected), "{other}");
     // Features made anew under the same list.
     let archive = fs::File::options()
@@ -267,11 +277,11 @@ fn what_networks_make_no_numbers_of_is_not_written() {
     let huge = format!("[ {} ]\n", ("3e38 -3e38 ".repeat(10) + "\n").repeat(5));
     let both = format!("a-huge {huge}{}", text_archive("b-good", 5, 20));
     fs::write(at.join("in.txt"), both).unwrap();
-    for strand in ["phonetic", "speaker", "reconstruction"] {
-        let args = extract(strand, &["ark:in.txt", "ark:z"]);
+    for representation in ["phonetic", "speaker", "reconstruction"] {
+        let args = extract(representation, &["ark:in.txt", "ark:z"]);
         let output = unbraid(at, &args.iter().map(String::as_str).collect::<Vec<_>>());
         let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{strand} {error}");
+        assert_eq!(output.status.code(), Some(1), "{representation} {error}");
         let told = "a-huge: expected features of which the model makes finite numbers, found NaN";
         assert!(error.contains(told), "{error}");
         assert!(
@@ -301,7 +311,7 @@ fn what_networks_make_no_numbers_of_is_not_written() {
         !written.is_empty() && !written.contains("-s00-u000 "),
         "{written}"
     );
-    let of = "--strand=mel=train/feats.scp,train/feats.scp";
+    let of = "--representation=mel=train/feats.scp,train/feats.scp";
     let probe = [
         "probe",
         "train",
@@ -340,26 +350,26 @@ fn numbers_that_are_none_are_not_used() {
         );
     }
     fs::write(&weights, own).unwrap();
-    let settled = at.join("exp/inventory.json");
-    let own = fs::read_to_string(&settled).unwrap();
+    let info = at.join("exp/inventory.json");
+    let own = fs::read_to_string(&info).unwrap();
     let change = |change: fn(&mut serde_json::Value)| {
         let mut value = serde_json::from_str(&own).unwrap();
         change(&mut value);
-        fs::write(&settled, value.to_string()).unwrap();
+        fs::write(&info, value.to_string()).unwrap();
         refuse(at, "phonetic", &feats)
     };
     for (error, expected) in [
         (
-            change(|v| v["view"]["std"][3] = 0.into()),
-            "view.std: expected finite numbers above 0, found 0",
+            change(|v| v["normalisation"]["std"][3] = 0.into()),
+            "normalisation.std: expected finite numbers above 0, found 0",
         ),
         (
-            change(|v| v["view"]["std"] = vec![1; 19].into()),
-            "view.std: expected 20 values, as many as view.mean has, found 19",
+            change(|v| v["normalisation"]["std"] = vec![1; 19].into()),
+            "normalisation.std: expected 20 values, as many as normalisation.mean has, found 19",
         ),
         (
-            change(|v| v["view"]["options"]["stretch_frames"] = 1u64.rotate_right(2).into()),
-            "view.stretch_frames: expected 0 to 65536, found 4611686018427387904",
+            change(|v| v["normalisation"]["options"]["fixed_frames"] = 1u64.rotate_right(2).into()),
+            "normalisation.fixed_frames: expected 0 to 65536, found 4611686018427387904",
         ),
         (
             change(|v| v["utterances"] = 0.into()),
@@ -406,7 +416,7 @@ fn what_is_wrong_is_told_in_one_line() {
         assert!(error.contains(expected), "{error}");
         assert_eq!(names(at), before, "{error}");
     }
-    let other = ["extract", "--exp", "none", "--strand", "speaker", feats, to];
+    let other = ["extract", "--exp", "none", "--output", "speaker", feats, to];
     let error = fail(at, &other, b"");
     assert!(
         error.contains("none: expected an experiment's folder"),
@@ -453,7 +463,7 @@ fn audio_gives_what_its_features_give() {
     fs::write(path.join("mfcc.toml"), "kind = \"mfcc\"\n").unwrap();
     let conf = r#"device = "cpu"
 data = { train = "train", front_end = "fbank.toml", crop_frames = 40, sampler = { kind = "speakers", speakers = 2, utterances = 2 } }
-method = { name = "disentangle", adversaries = [{ critic_steps = 1 }] }
+method = { name = "disentangle", adversaries = [{ inner_steps = 1 }] }
 train = { steps = 1, threads = 1 }
 "#;
     fs::write(path.join("conf.toml"), conf).unwrap();
@@ -544,7 +554,7 @@ fn embeddings_of_speeds_lie_side_by_side(path: &Path, wavs: &str) {
         "phonetic",
         &["--wav", "--speeds=0.9", wavs, "ark:y.ark"],
     );
-    let message = "unbraid: --speeds: expected the speaker strand";
+    let message = "unbraid: --speeds: expected the speaker representation";
     assert!(told.starts_with(message), "{told}");
     for (options, message) in [
         (
@@ -573,7 +583,7 @@ fn a_place_that_cannot_be_written_is_found_before_the_work() {
         ("ark:train", "train: is a directory"),
         ("ark:train/feats.scp", "found a file that is read"),
     ] {
-        let args = ["extract", "--exp=exp", "--strand=phonetic", "--device=cpu"];
+        let args = ["extract", "--exp=exp", "--output=phonetic", "--device=cpu"];
         let rest = ["scp:train/feats.scp", target];
         let error = fail(dir.path(), &[&args[..], &rest].concat(), b"");
         assert!(error.contains(told), "{error}");

@@ -86,7 +86,7 @@ fn write<T: KaldiObject>(dir: &Path, name: &str, make: impl Fn(usize) -> T) {
     writer.finish().unwrap();
 }
 
-/// A strand `z` of frames that tells the word, and one `s` of vectors that tells the speaker.
+/// A representation `z` of frames that tells the word, and one `s` of vectors that tells the speaker.
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let [speakers, words] = classes();
@@ -119,15 +119,30 @@ fn folder() -> tempfile::TempDir {
 fn each_factor_lies_in_its_own_strand() {
     let dir = folder();
     let args = [
-        "factors", ".", "--factor", "speaker", "--factor", "text", "--factor", "spk2age",
-        "--strand", "z=z.scp", "--strand", "s=s.scp", "--out", "f",
+        "factors",
+        ".",
+        "--factor",
+        "speaker",
+        "--factor",
+        "text",
+        "--factor",
+        "spk2age",
+        "--representation",
+        "z=z.scp",
+        "--representation",
+        "s=s.scp",
+        "--out",
+        "f",
     ];
     let text = String::from_utf8(succeed(dir.path(), &args)).unwrap();
     assert_eq!(text.lines().count(), 6, "{text}");
     let json = fs::read_to_string(dir.path().join("f.json")).unwrap();
     let found: Value = serde_json::from_str(&json).unwrap();
-    let share =
-        |strand: usize, factor: usize| found["strands"][strand]["shares"][factor].as_f64().unwrap();
+    let share = |representation: usize, factor: usize| {
+        found["representations"][representation]["shares"][factor]
+            .as_f64()
+            .unwrap()
+    };
     // Speaker, text, age.
     assert!(
         share(1, 0) > 0.95 && share(0, 1) > 0.95 && share(1, 2) > 0.95,
@@ -160,14 +175,14 @@ fn what_is_wrong_is_told_in_one_line() {
         Array1::from(vec![1.0, if item == 5 { f32::NAN } else { 0.0 }])
     });
     let before = names(at);
-    let z = "--strand=z=z.scp";
+    let z = "--representation=z=z.scp";
     for (args, expected) in [
         (
             &["none", z, "--factor=speaker"][..],
             "none/utt2spk: No such file",
         ),
         (
-            &[".", "--strand=z=none", "--factor=speaker"],
+            &[".", "--representation=z=none", "--factor=speaker"],
             "none: No such file",
         ),
         (&[".", z, "--factor=gone"], "gone: No such file"),
@@ -180,7 +195,7 @@ fn what_is_wrong_is_told_in_one_line() {
             "few: u120: expected a line for this utterance or for its speaker 's2', found none",
         ),
         (
-            &[".", "--strand=n=nan.scp", "--factor=speaker"],
+            &[".", "--representation=n=nan.scp", "--factor=speaker"],
             "nan.scp: u005: expected finite features, found NaN",
         ),
         (
@@ -194,7 +209,14 @@ fn what_is_wrong_is_told_in_one_line() {
     }
     let unnamed = unbraid(
         at,
-        &["factors", ".", "--strand", "z.scp", "--factor", "speaker"],
+        &[
+            "factors",
+            ".",
+            "--representation",
+            "z.scp",
+            "--factor",
+            "speaker",
+        ],
     );
     assert_eq!(unnamed.status.code(), Some(2));
 }

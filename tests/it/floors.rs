@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up.
-const FLOORS: [&str; 11] = [
+const FLOORS: [&str; 12] = [
     "error",
     "io",
     "signal",
@@ -14,6 +14,7 @@ const FLOORS: [&str; 11] = [
     "objective",
     "train",
     "method",
+    "inference",
     "eval",
     "report",
     "cli",

@@ -5,11 +5,11 @@ use std::fs;
 use crate::support::training::{TRAIN, workplace};
 use crate::support::{fail, names, put, succeed};
 
-/// What `unbraid eval probe --out` leaves, of one strand, with the targets given.
-fn probes(strand: &str, targets: &[(&str, f64)]) -> String {
+/// What `unbraid eval probe --out` leaves, of one representation, with the targets given.
+fn probes(representation: &str, targets: &[(&str, f64)]) -> String {
     let result = |(target, accuracy): &(&str, f64)| {
         format!(
-            r#"{{"strand": "{strand}", "target": "{target}", "probe": "linear", "accuracy": {accuracy},
+            r#"{{"representation": "{representation}", "target": "{target}", "probe": "linear", "accuracy": {accuracy},
             "range": [0, 1], "interval": [0, 1], "chance": 0.25, "classes": 4, "utterances": [8, 8], "runs": []}}"#
         )
     };
@@ -20,12 +20,12 @@ fn probes(strand: &str, targets: &[(&str, f64)]) -> String {
 #[test]
 fn a_frontier_is_a_table_and_a_picture() {
     let dir = tempfile::tempdir().unwrap();
-    for (name, strand, leak) in [
+    for (name, representation, leak) in [
         ("mel", "log-mel", 1.0),
         ("a", "phonetic", 0.5),
         ("b", "phonetic", 0.3),
     ] {
-        let results = probes(strand, &[("speaker", leak), ("text", 0.9)]);
+        let results = probes(representation, &[("speaker", leak), ("text", 0.9)]);
         put(&dir.path().join(format!("{name}.json")), results);
     }
     let args = [
@@ -73,7 +73,7 @@ fn a_frontier_without_its_probes_is_refused() {
         (&["a=many.json"], "found [text, frames]"),
         (
             &["--content", "text", "a=speaker.json"],
-            "a: expected a probe of text on strand 'phonetic'",
+            "a: expected a probe of text on representation 'phonetic'",
         ),
     ] {
         let args = [&["frontier", "--out", "f"], args].concat();
@@ -105,12 +105,12 @@ fn a_setting_of_the_command_line_is_kept_with_the_run() {
         "--set",
         "method.adversaries.0.lambda.weight=0.7",
         "--set",
-        "data.labels=\"frames\"",
+        "data.labels=\"alignment\"",
     ];
     succeed(dir.path(), &[&TRAIN[..], &settings].concat());
     let kept = fs::read_to_string(dir.path().join("exp/conf.toml")).unwrap();
     assert!(
-        kept.contains("weight = 0.7") && kept.contains("labels = \"frames\""),
+        kept.contains("weight = 0.7") && kept.contains("labels = \"alignment\""),
         "{kept}"
     );
     for (setting, message) in [

@@ -58,7 +58,7 @@ fn cut_down(mut conf: Table) -> Table {
     }
     let method = conf["method"].as_table_mut().unwrap();
     for (key, value) in method.iter_mut() {
-        if key == "alone_steps" || key == "pairs_after" {
+        if key == "pretrain_steps" || key == "pairs_after" {
             *value = 1.into();
         }
         narrow(value);
@@ -155,7 +155,12 @@ fn every_method_tells_its_numbers_and_draws() {
             "class, by an independent classifier",
             vec!["samples.png"],
         ),
-        ("dann", "mnistm/at_once", "domain by a linear probe", vec![]),
+        (
+            "dann",
+            "mnistm/gradient_reversal",
+            "domain by a linear probe",
+            vec![],
+        ),
     ] {
         let dir = trained(&of_recipe(&format!("mnist/{recipe}"), name));
         let mut args = vec![
@@ -251,7 +256,7 @@ fn what_does_not_fit_is_told_in_one_line() {
         ),
         (
             "vaegan",
-            &["method", "judge"],
+            &["method", "discriminator"],
             "none".into(),
             "method.reconstruction: ",
         ),
@@ -277,9 +282,9 @@ fn what_does_not_fit_is_told_in_one_line() {
         ),
         (
             "triplegan",
-            &["method", "game_weight"],
+            &["method", "gan_weight"],
             Value::Float(f64::NAN),
-            "method.game_weight: ",
+            "method.gan_weight: ",
         ),
         (
             "lenet",
@@ -332,7 +337,7 @@ fn what_does_not_fit_is_told_in_one_line() {
         assert!(error.contains(told), "{recipe} {path:?}: {error}");
         assert!(!dir.path().join("exp").exists(), "{recipe} {path:?}");
     }
-    let mut conf = of_recipe("mnist/dann", "mnistm/at_once");
+    let mut conf = of_recipe("mnist/dann", "mnistm/gradient_reversal");
     conf["data"].as_table_mut().unwrap().remove("target");
     let dir = tempfile::tempdir().unwrap();
     put(&dir.path().join("conf.toml"), conf.to_string());
@@ -400,7 +405,7 @@ fn the_other_kind_of_experiment_is_refused() {
     let args = [
         "extract",
         "--exp=exp",
-        "--strand=phonetic",
+        "--output=phonetic",
         "scp:feats.scp",
         "ark:out.ark",
     ];

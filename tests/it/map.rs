@@ -107,7 +107,7 @@ fn of_many_some_are_drawn() {
     let dir = folder();
     let at = dir.path();
     for input in ["v.scp", "ark:v.ark"] {
-        let told = succeed(at, &map(input, "a.svg", &["--most", "12"]));
+        let told = succeed(at, &map(input, "a.svg", &["--max-points", "12"]));
         let told = String::from_utf8(told).unwrap();
         assert_eq!(told, "a.svg: 12 of 30 utterances, t-SNE, 3 labels\n");
     }
@@ -161,7 +161,7 @@ fn what_is_wrong_is_told_in_one_line() {
             "few.scp: expected at least 5 utterances, found 4",
         ),
         (
-            map("v.scp", "a.svg", &["--most", "4"]),
+            map("v.scp", "a.svg", &["--max-points", "4"]),
             "--most: expected 5 to 5000, found 4",
         ),
         (
@@ -197,7 +197,7 @@ fn one_label_is_enough() {
     let at = dir.path();
     let lines = (0..ITEMS).map(|item| format!("{} all of them\n", id(item)));
     fs::write(at.join("utt2spk"), lines.collect::<String>()).unwrap();
-    succeed(at, &map("v.scp", "a.svg", &["--most", "5"]));
+    succeed(at, &map("v.scp", "a.svg", &["--max-points", "5"]));
     let svg = fs::read_to_string(at.join("a.svg")).unwrap();
     assert!(svg.contains(">all of them<"));
 }

@@ -75,7 +75,7 @@ fn memory_does_not_follow_the_corpus() {
             "extract",
             "--exp",
             "exp",
-            "--strand",
+            "--output",
             "phonetic",
             "--device",
             "cpu",

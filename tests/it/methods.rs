@@ -1,4 +1,4 @@
-//! Every method, as the recipes configure it: it trains, is taken up again to the same bytes, and gives both strands.
+//! Every method, as the recipes configure it: it trains, is taken up again to the same bytes, and gives both representations.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,7 +41,7 @@ fn cut_down(mut conf: toml::Table) -> String {
     data.insert("sampler".into(), Value::Table(sampler));
     // Nothing is found in four steps, and what waits would not play.
     let method = conf["method"].as_table_mut().unwrap();
-    method.remove("wait_for_labels");
+    method.remove("adversary_start_below_label_loss");
     let train: toml::Table = toml::from_str(
         "steps = 4\ncheckpoint_every = 2\nkeep = 4\nlog_every = 1\nvalidate_every = 2\nthreads = 1",
     )
@@ -60,26 +60,39 @@ fn trains_and_resumes(recipe: &str) {
 
 fn resumes_to_the_same(conf: &str) {
     let dir = resumed(conf);
-    for strand in ["phonetic", "speaker", "reconstruction"] {
-        succeed(dir.path(), &extraction(strand));
+    for representation in ["phonetic", "speaker", "reconstruction"] {
+        succeed(dir.path(), &extraction(representation));
     }
     // The command itself holds a module against the experiment, at several lengths.
-    for strand in ["phonetic", "speaker"] {
+    for representation in ["phonetic", "speaker"] {
         succeed(
             dir.path(),
-            &["export", "--exp=exp", "--strand", strand, "module.pt"],
+            &[
+                "export",
+                "--exp=exp",
+                "--output",
+                representation,
+                "module.pt",
+            ],
         );
     }
 }
 
-fn extraction(strand: &'static str) -> [&'static str; 6] {
-    let target = match strand {
+fn extraction(representation: &'static str) -> [&'static str; 6] {
+    let target = match representation {
         "phonetic" => "ark:phonetic.ark",
         "speaker" => "ark:speaker.ark",
         _ => "ark:reconstruction.ark",
     };
     let source = "scp:valid/feats.scp";
-    ["extract", "--exp=exp", "--strand", strand, source, target]
+    [
+        "extract",
+        "--exp=exp",
+        "--output",
+        representation,
+        source,
+        target,
+    ]
 }
 
 fn resumed(conf: &str) -> tempfile::TempDir {
@@ -119,23 +132,26 @@ fn clusters_resume_with_their_queue() {
     }
 }
 
-/// The words of one speaker are not told; what is learned is a phonetic strand alone.
+/// The words of one speaker are not told; what is learned is a phonetic representation alone.
 #[test]
 fn dann_adapts_to_a_speaker() {
-    for play in ["at_once", "in_turns"] {
+    for play in ["gradient_reversal", "alternating"] {
         let conf = of_recipes(format!("fsdd/conf/dann/{play}.toml"));
         let conf = cut_down(conf).replace("\"george\"", "\"s01\"");
         let dir = resumed(&conf);
         succeed(dir.path(), &extraction("phonetic"));
-        for strand in ["speaker", "reconstruction"] {
-            let error = fail(dir.path(), &extraction(strand), b"");
-            assert!(error.contains("the phonetic strand alone"), "{error}");
+        for representation in ["speaker", "reconstruction"] {
+            let error = fail(dir.path(), &extraction(representation), b"");
+            assert!(
+                error.contains("the phonetic representation alone"),
+                "{error}"
+            );
         }
-        let export = ["export", "--exp=exp", "z.pt", "--strand"];
+        let export = ["export", "--exp=exp", "z.pt", "--output"];
         succeed(dir.path(), &[&export[..], &["phonetic"]].concat());
         let error = fail(dir.path(), &[&export[..], &["speaker"]].concat(), b"");
         assert!(
-            error.contains("expected a method with a speaker strand"),
+            error.contains("expected a method with a speaker representation"),
             "{error}"
         );
         for (from, to, told) in [
@@ -150,7 +166,7 @@ fn dann_adapts_to_a_speaker() {
                 "method.target_speakers: expected some of",
             ),
             (
-                "labels = \"text\"",
+                "labels = \"utterance_class\"",
                 "labels = \"none\"",
                 "data.labels: expected \"text\"",
             ),
@@ -236,10 +252,7 @@ fn what_disturbs_waits_for_the_labels() {
                 &format!("[method.consistency]\nswap = {weight}\n[method.optimiser]"),
             ),
             // Reversed, the cross-entropy of a critic at chance pays nothing.
-            (
-                "critic_steps = 2",
-                "critic_steps = 2\ndefeat = \"confusion\"",
-            ),
+            ("inner_steps = 2", "inner_steps = 2\ndefeat = \"confusion\""),
             ("steps = 60", "steps = 14\nkeep = 9"),
         ]);
         let output = unbraid(dir.path(), &TRAIN);
@@ -277,8 +290,8 @@ fn what_disturbs_waits_for_the_labels() {
 fn a_few_phone_strings_help() {
     let dir = workplace(&[
         (
-            "labels = \"text\"\ncrop_frames = 20",
-            "labels = \"phones\"\nlabelled = 0.5",
+            "labels = \"utterance_class\"\ncrop_frames = 20",
+            "labels = \"phone_sequence\"\nlabelled = 0.5",
         ),
         ("steps = 60", "steps = 10"),
     ]);
@@ -307,12 +320,12 @@ fn a_few_phone_strings_help() {
     );
 }
 
-/// Utterances beyond `longest_frames` are told; where they are all, nothing is trained.
+/// Utterances beyond `max_frames` are told; where they are all, nothing is trained.
 #[test]
 fn what_is_too_long_is_told() {
     let dir = workplace(&[("steps = 60", "steps = 2")]);
     let longest = |frames: &str| {
-        let setting = format!("data.longest_frames={frames}");
+        let setting = format!("data.max_frames={frames}");
         let args = [&TRAIN[..], &["--set", &setting]].concat();
         let output = unbraid(dir.path(), &args);
         let told = String::from_utf8(output.stderr).unwrap();
@@ -320,10 +333,10 @@ fn what_is_too_long_is_told() {
     };
     let (trained, told) = longest("1");
     assert!(
-        !trained && told.contains("of at most data.longest_frames"),
+        !trained && told.contains("of at most data.max_frames"),
         "{told}"
     );
     assert!(!dir.path().join("exp").exists());
     let (trained, told) = longest("100000");
-    assert!(trained && !told.contains("longest_frames"), "{told}");
+    assert!(trained && !told.contains("max_frames"), "{told}");
 }

@@ -62,7 +62,7 @@ fn assert_agrees(python: &Path, options: &PitchOptions, waveforms: &[Waveform]) 
     oracle(python, dir.path(), "pitch.py", &args);
 }
 
-/// Without noise on the slopes, which Kaldi draws by its own.
+/// Without noise on the gradients, which Kaldi draws by its own.
 fn options(rate_hz: u32) -> PitchOptions {
     PitchOptions {
         sample_frequency: f64::from(rate_hz),

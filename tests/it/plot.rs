@@ -210,8 +210,8 @@ fn what_does_not_fit_is_told_in_one_line_and_nothing_written() {
             "width: expected 300 to 20000 pixels, found 7",
         ),
         (
-            &[&file[..], &["--frame-shift", "0"]].concat(),
-            "--frame-shift and --first-frame: expected milliseconds above 0",
+            &[&file[..], &["--frame-shift-ms", "0"]].concat(),
+            "--frame-shift-ms and --first-frame: expected milliseconds above 0",
         ),
     ] {
         let error = fail(dir.path(), &[&["plot"], args].concat(), b"");

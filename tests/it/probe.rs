@@ -1,4 +1,4 @@
-//! `unbraid eval probe` as a user runs it, on strands that say everything or nothing of a speaker.
+//! `unbraid eval probe` as a user runs it, on representations that say everything or nothing of a speaker.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,7 @@ const TEST: Corpus = Corpus {
     ..TRAIN
 };
 
-/// What an utterance's strand is, from its speaker, its frame classes and noise.
+/// What an utterance's representation is, from its speaker, its frame classes and noise.
 type Make<T> = fn(usize, &[i32], &mut ChaCha8Rng) -> T;
 
 /// A folder with the data directories `train` and `test`.
@@ -37,8 +37,8 @@ fn workplace() -> tempfile::TempDir {
     dir
 }
 
-/// Writes a strand of both sets; the argument that names it.
-fn strand<T: KaldiObject>(dir: &Path, name: &str, make: Make<T>) -> String {
+/// Writes a representation of both sets; the argument that names it.
+fn representation<T: KaldiObject>(dir: &Path, name: &str, make: Make<T>) -> String {
     for (set, corpus) in [("train", TRAIN), ("test", TEST)] {
         let path = dir.join(format!("{name}.{set}")).display().to_string();
         let table = format!("ark,scp:{path}.ark,{path}.scp");
@@ -90,15 +90,19 @@ fn vector(speaker: usize, _: &[i32], rng: &mut ChaCha8Rng) -> Array1<f32> {
 /// Little training, for data that asks for little.
 const SHORT: [&str; 6] = ["--seeds", "2", "--epochs", "1", "--min-steps", "60"];
 
-fn probe(dir: &Path, strands: &[&str], targets: &[&str]) -> Vec<ProbeResult> {
+fn probe(dir: &Path, representations: &[&str], targets: &[&str]) -> Vec<ProbeResult> {
     let mut args = vec!["probe", "train", "test", "--out", "result"];
     args.extend(SHORT);
-    args.extend(strands.iter().flat_map(|strand| ["--strand", strand]));
+    args.extend(
+        representations
+            .iter()
+            .flat_map(|representation| ["--output", representation]),
+    );
     args.extend(targets.iter().flat_map(|target| ["--target", target]));
     let table = String::from_utf8(succeed(dir, &args)).unwrap();
     assert_eq!(
         table.lines().count(),
-        2 + strands.len() * targets.len(),
+        2 + representations.len() * targets.len(),
         "{table}"
     );
     let json = fs::read_to_string(dir.join("result.json")).unwrap();
@@ -108,8 +112,8 @@ fn probe(dir: &Path, strands: &[&str], targets: &[&str]) -> Vec<ProbeResult> {
 #[test]
 fn a_strand_says_all_or_nothing_of_the_speaker() {
     let dir = workplace();
-    let all = strand(dir.path(), "all", spoken);
-    let nothing = strand(dir.path(), "nothing", silent);
+    let all = representation(dir.path(), "all", spoken);
+    let nothing = representation(dir.path(), "nothing", silent);
     let results = probe(dir.path(), &[&all, &nothing], &["speaker"]);
     assert!(results[0].accuracy > 0.98, "{:?}", results[0]);
     let blind = &results[1];
@@ -127,13 +131,13 @@ fn a_strand_says_all_or_nothing_of_the_speaker() {
 #[test]
 fn codes_at_a_quarter_of_the_rate_and_vectors_are_read() {
     let dir = workplace();
-    let codes = strand(dir.path(), "codes", coded);
+    let codes = representation(dir.path(), "codes", coded);
     let results = probe(dir.path(), &[&codes], &["frames", "text"]);
     assert!(results[0].accuracy > 0.98, "{:?}", results[0]);
     assert_eq!(results[0].classes, CLASSES);
     // The word is the order of the classes.
     assert!(results[1].accuracy > 0.9, "{:?}", results[1]);
-    let vectors = strand(dir.path(), "vectors", vector);
+    let vectors = representation(dir.path(), "vectors", vector);
     let results = probe(dir.path(), &[&vectors], &["speaker"]);
     assert!(results[0].accuracy > 0.98, "{:?}", results[0]);
     // Neither has a vector time to convolve over.
@@ -144,11 +148,11 @@ fn codes_at_a_quarter_of_the_rate_and_vectors_are_read() {
 #[test]
 fn strings_of_phones_are_read_without_times() {
     let dir = workplace();
-    let strands = [
-        strand(dir.path(), "coded", coded),
-        strand(dir.path(), "silent", silent),
+    let representations = [
+        representation(dir.path(), "coded", coded),
+        representation(dir.path(), "silent", silent),
     ];
-    let names: Vec<&str> = strands.iter().map(String::as_str).collect();
+    let names: Vec<&str> = representations.iter().map(String::as_str).collect();
     let found = probe(dir.path(), &names, &["phones"]);
     let [clear, none] = &found[..] else {
         panic!("{found:?}")
@@ -177,7 +181,10 @@ fn strings_of_phones_are_read_without_times() {
         "--by=speaker",
         "--out=silent",
     ];
-    succeed(dir.path(), &[&args[..], &["--strand", names[0]]].concat());
+    succeed(
+        dir.path(),
+        &[&args[..], &["--representation", names[0]]].concat(),
+    );
     let found = read_results(&dir.path().join("silent.json")).unwrap();
     assert!(
         found[0].accuracy > 0.5 && found[0].interval.0.is_finite(),
@@ -213,7 +220,7 @@ fn strings_of_phones_are_read_without_times() {
             "train",
             "test",
             "--target=phones",
-            "--strand",
+            "--representation",
             names[0],
         ];
         let error = fail(dir.path(), &args, b"");
@@ -227,8 +234,8 @@ fn strings_of_phones_are_read_without_times() {
 #[test]
 fn bits_are_between_none_and_all() {
     let dir = workplace();
-    let all = strand(dir.path(), "all", spoken);
-    let nothing = strand(dir.path(), "nothing", silent);
+    let all = representation(dir.path(), "all", spoken);
+    let nothing = representation(dir.path(), "nothing", silent);
     let results = probe(dir.path(), &[&all, &nothing], &["speaker"]);
     for result in &results {
         assert!((result.entropy - 2.0).abs() < 1e-9, "{result:?}");
@@ -250,8 +257,8 @@ fn bits_are_between_none_and_all() {
 fn groups_and_the_curve_are_told() {
     let dir = workplace();
     let at = dir.path();
-    // The strand knows two of the four speakers.
-    let half = strand(at, "half", |speaker, classes, rng| {
+    // The representation knows two of the four speakers.
+    let half = representation(at, "half", |speaker, classes, rng| {
         if speaker < 2 {
             spoken(speaker, classes, rng)
         } else {
@@ -271,7 +278,7 @@ fn groups_and_the_curve_are_told() {
             "speaker",
             "--curve",
             "curve.tsv",
-            "--strand",
+            "--representation",
             &half,
         ],
         &SHORT,
@@ -314,7 +321,15 @@ fn groups_and_the_curve_are_told() {
         .collect();
     assert_eq!(
         lines[0],
-        ["strand", "target", "step", "family", "seed", "dev", "test"]
+        [
+            "representation",
+            "target",
+            "step",
+            "family",
+            "seed",
+            "dev",
+            "test"
+        ]
     );
     // Two steps an epoch, 60 steps, a look every epoch; three families of two seeds.
     assert_eq!(lines.len(), 1 + 6 * 30);
@@ -335,18 +350,18 @@ fn groups_and_the_curve_are_told() {
 #[test]
 fn the_same_command_says_the_same() {
     let dir = workplace();
-    let strand = strand(dir.path(), "all", spoken);
-    let first = probe(dir.path(), &[&strand], &["speaker"]);
-    assert_eq!(first, probe(dir.path(), &[&strand], &["speaker"]));
+    let representation = representation(dir.path(), "all", spoken);
+    let first = probe(dir.path(), &[&representation], &["speaker"]);
+    assert_eq!(first, probe(dir.path(), &[&representation], &["speaker"]));
 }
 
 #[test]
 fn what_is_wrong_is_told_in_one_line() {
     let dir = workplace();
     let at = dir.path();
-    let good = strand(at, "all", spoken);
-    strand(at, "vectors", vector);
-    strand(at, "nan", |speaker, classes, rng| {
+    let good = representation(at, "all", spoken);
+    representation(at, "vectors", vector);
+    representation(at, "nan", |speaker, classes, rng| {
         spoken(speaker, classes, rng) * f32::NAN
     });
     let set = |name: &str, change: &dyn Fn(String) -> String| {
@@ -387,15 +402,20 @@ fn what_is_wrong_is_told_in_one_line() {
         assert_eq!(names(at), before, "{error}");
         error
     };
-    let good = format!("--strand={good}");
-    let swapped = "--strand=x=all.test.scp,all.train.scp";
+    let good = format!("--representation={good}");
+    let swapped = "--representation=x=all.test.scp,all.train.scp";
     for (args, expected) in [
         (
             &["train", "none", one, &good][..],
             "none/utt2spk: No such file",
         ),
         (
-            &["train", "test", one, "--strand=x=none.scp,all.test.scp"],
+            &[
+                "train",
+                "test",
+                one,
+                "--representation=x=none.scp,all.test.scp",
+            ],
             "none.scp: No such file",
         ),
         (
@@ -411,7 +431,12 @@ fn what_is_wrong_is_told_in_one_line() {
             "unheard: s03-u000: expected a text of train, found another",
         ),
         (
-            &["one", "test", one, "--strand=x=all.test.scp,all.test.scp"],
+            &[
+                "one",
+                "test",
+                one,
+                "--representation=x=all.test.scp,all.test.scp",
+            ],
             "one: expected at least 2 classes to tell apart, found 1",
         ),
         (
@@ -419,7 +444,7 @@ fn what_is_wrong_is_told_in_one_line() {
                 "train",
                 "test",
                 one,
-                "--strand=x=nan.train.scp,nan.test.scp",
+                "--representation=x=nan.train.scp,nan.test.scp",
             ],
             ": expected finite features, found NaN",
         ),
@@ -428,7 +453,7 @@ fn what_is_wrong_is_told_in_one_line() {
                 "train",
                 "test",
                 one,
-                "--strand=x=all.train.scp,vectors.test.scp",
+                "--representation=x=all.train.scp,vectors.test.scp",
             ],
             "vectors.test.scp: expected matrices, as all.train.scp lists, found vectors",
         ),
@@ -458,7 +483,7 @@ fn what_is_wrong_is_told_in_one_line() {
                 "test",
                 one,
                 "--family=cnn",
-                "--strand=x=vectors.train.scp,vectors.test.scp",
+                "--representation=x=vectors.train.scp,vectors.test.scp",
             ],
             "probe families: expected one that fits the features",
         ),
@@ -481,7 +506,7 @@ fn what_is_wrong_is_told_in_one_line() {
 #[test]
 fn a_reader_that_leaves_is_no_error() {
     let dir = workplace();
-    let strand = strand(dir.path(), "all", spoken);
+    let representation = representation(dir.path(), "all", spoken);
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let child = Command::new(env!("CARGO_BIN_EXE_unbraid"))
@@ -496,8 +521,8 @@ fn a_reader_that_leaves_is_no_error() {
             "1",
             "--min-steps",
             "2",
-            "--strand",
-            &strand,
+            "--representation",
+            &representation,
         ])
         .current_dir(dir.path())
         .stdout(writer)

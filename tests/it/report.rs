@@ -46,15 +46,16 @@ fn workplace() -> tempfile::TempDir {
         &["fbank", "--conf=fbank.toml", "scp:data/test/wav.scp", feats],
     );
     succeed(at, &["train", "--conf=conf.toml", "--exp=exp/a_0"]);
-    for strand in ["phonetic", "speaker"] {
-        let to = format!("ark,scp:exp/a_0/{strand}_test.ark,exp/a_0/{strand}_test.scp");
-        let strand = format!("--strand={strand}");
+    for representation in ["phonetic", "speaker"] {
+        let to =
+            format!("ark,scp:exp/a_0/{representation}_test.ark,exp/a_0/{representation}_test.scp");
+        let representation = format!("--representation={representation}");
         succeed(
             at,
             &[
                 "extract",
                 "--exp=exp/a_0",
-                &strand,
+                &representation,
                 "scp:data/test/feats.scp",
                 &to,
             ],
@@ -78,8 +79,10 @@ fn workplace() -> tempfile::TempDir {
         &at.join("exp/log-mel_0/probe.json"),
         probes("log-mel", 0.987),
     );
-    let abx = |strand: &str| {
-        format!("strand\ton\twithin %\tacross %\titems\n{strand}\ttext\t12.34\t23.45\t6\n")
+    let abx = |representation: &str| {
+        format!(
+            "representation\ton\twithin %\tacross %\titems\n{representation}\ttext\t12.34\t23.45\t6\n"
+        )
     };
     put(&at.join("exp/a_0/abx.tsv"), abx("phonetic"));
     put(&at.join("exp/log-mel_0/abx.tsv"), abx("log-mel"));
@@ -123,10 +126,10 @@ fn data(at: &Path) {
 }
 
 /// What `unbraid eval probe` writes of both targets.
-fn probes(strand: &str, accuracy: f64) -> String {
+fn probes(representation: &str, accuracy: f64) -> String {
     let result = |target: &str, chance: f64| {
         json!({
-            "strand": strand, "target": target, "probe": "mlp", "accuracy": accuracy, "range": [accuracy, accuracy],
+            "representation": representation, "target": target, "probe": "mlp", "accuracy": accuracy, "range": [accuracy, accuracy],
             "interval": [accuracy - 0.05, accuracy + 0.01], "chance": chance, "bits": 0.5, "entropy": 1.0, "classes": 2,
             "utterances": [60, 6], "runs": [],
         })
@@ -256,8 +259,8 @@ fn a_page_holds_everything_that_is_known() {
         "log-mel (raw)",
         "a_0 (this run)",
         "DET curve of speaker",
-        "Phonetic strand by speaker: t-SNE",
-        "Speaker strand by word: principal components",
+        "Phonetic representation by speaker: t-SNE",
+        "Speaker representation by word: principal components",
         "unbraid eval results log-mel=exp/log-mel_0/probe.json a=exp/a_0/probe.json",
         "unbraid eval frontier --content text log-mel=exp/log-mel_0/probe.json a_0=exp/a_0/probe.json",
         "unbraid plot map exp/a_0/phonetic_test.scp --labels data/test/text --method pca --most 1000 --seed 0",
@@ -271,7 +274,7 @@ fn a_page_holds_everything_that_is_known() {
     // Three utterances, each in five forms.
     assert_eq!(html.matches("<audio ").count(), 15);
     assert_eq!(html.matches("data:audio/wav;base64,UklGR").count(), 15);
-    // Two strands, two labels, two methods, six utterances.
+    // Two representations, two labels, two methods, six utterances.
     assert_eq!(html.matches("<g class=\"hinted\">").count(), 48);
     assert!(html.contains("&lt;img/src=x&gt;&amp;&quot;'"));
     assert!(html.contains("&lt;/svg&gt;&lt;script&gt;alert(0)"));
@@ -340,17 +343,18 @@ fn raw_features_among_the_strands_stand_beside_the_others() {
     );
     put(&at.join("exp/b/probe.json"), probes("phonetic", 0.375));
     let args = ["report", "--exp=exp/b"];
-    let none = "of which there are none: neither a strand of that name here nor ../log-mel_0";
+    let none =
+        "of which there are none: neither a representation of that name here nor ../log-mel_0";
     let (html, _) = page(at, &args);
     assert!(html.contains(none), "{html}");
-    // `unbraid eval probe --strand log-mel=feats.scp --strand phonetic=...` writes both into one file.
+    // `unbraid eval probe --representation log-mel=feats.scp --output phonetic=...` writes both into one file.
     let both = [probes("log-mel", 0.987), probes("phonetic", 0.375)]
         .join(",")
         .replace("],[", ",");
     put(&at.join("exp/b/probe.json"), both);
     let (html, _) = page(at, &args);
     assert!(!html.contains(none), "{html}");
-    // In its own two rows and beside both strands.
+    // In its own two rows and beside both representations.
     assert_eq!(
         html.matches("<td class=\"number\">0.987</td>").count(),
         6,
@@ -380,7 +384,7 @@ fn a_broken_file_is_an_error_that_names_it() {
         ),
         (
             "exp/a_0/abx.tsv",
-            b"strand\ton\nx\ty\n",
+            b"representation\ton\nx\ty\n",
             "expected a column 'within %'",
         ),
         (
@@ -474,7 +478,7 @@ fn wrong_options_are_refused() {
     }
 }
 
-/// An image run has scores with baselines and its pictures, and no strands.
+/// An image run has scores with baselines and its pictures, and no representations.
 #[test]
 fn images_have_their_pictures_and_scores() {
     let dir = tempfile::tempdir().unwrap();

@@ -12,12 +12,12 @@ use crate::support::speech::{CONF, FBANK, recordings, workplace};
 use crate::support::training::of_recipes;
 use crate::support::{fail, root, succeed, unbraid_with};
 
-/// An encoder of this body, causal, under a view that streams.
+/// An encoder of this body, causal, under a normalisation that streams.
 fn causal(body: &str) -> String {
-    let model = format!("code_dim = 4, causal = true, instance_norm = false, body = {body}");
+    let model = format!("code_dim = 4, causal = true, instance_norm = false, backbone = {body}");
     CONF.replace("code_dim = 4", &model)
         .replace("embedding_dim = 4", "embedding_dim = 4, trunk = 'tdnn'")
-        .replace("[method]", "[view]\nloudness = false\n[method]")
+        .replace("[method]", "[normalisation]\nloudness = false\n[method]")
         .replacen(
             "code_dim = 4, causal",
             "code_dim = 4, subsampling = 4, causal",
@@ -33,7 +33,7 @@ const BODIES: [&str; 3] = [
 
 /// The first recording's samples as 16-bit PCM, and its codes out of `unbraid extract --wav`.
 fn first(dir: &Path) -> (Vec<u8>, Array2<f32>) {
-    let args = "extract --exp=exp --device=cpu --strand=phonetic --wav scp:data/wav.scp ark:z.ark";
+    let args = "extract --exp=exp --device=cpu --output=phonetic --wav scp:data/wav.scp ark:z.ark";
     succeed(dir, &args.split(' ').collect::<Vec<_>>());
     let table = format!("ark:{}", dir.join("z.ark").display());
     let mut reader = TableReader::<Array2<f32>>::open(&table).unwrap();
@@ -190,18 +190,27 @@ fn what_does_not_stream_is_told_in_one_line() {
         ),
         (
             FBANK.into(),
-            plain.replace("loudness = false", "loudness = true"),
-            "view.loudness: expected false for a stream",
+            plain.replace(
+                "subtract_utterance_mean = false",
+                "subtract_utterance_mean = true",
+            ),
+            "normalisation.subtract_utterance_mean: expected false for a stream",
         ),
         (
             FBANK.into(),
-            plain.replace("loudness = false", "loudness = false\ncmvn = 'utterance'"),
-            "view.cmvn: expected \"global\" or \"none\" for a stream",
+            plain.replace(
+                "subtract_utterance_mean = false",
+                "subtract_utterance_mean = false\ncmvn = 'utterance'",
+            ),
+            "normalisation.cmvn: expected \"global\" or \"none\" for a stream",
         ),
         (
             FBANK.into(),
-            plain.replace("loudness = false", "loudness = false\nstretch_frames = 50"),
-            "view.stretch_frames: expected 0 for a stream",
+            plain.replace(
+                "subtract_utterance_mean = false",
+                "subtract_utterance_mean = false\nstretch_frames = 50",
+            ),
+            "normalisation.fixed_frames: expected 0 for a stream",
         ),
         (
             FBANK.to_string() + "subtract_mean = true\n",

@@ -37,11 +37,11 @@ if at 3; then
 fi
 if at 4; then
   for exp in $out/log-mel_0 $(each_exp); do
-    strand=phonetic=$exp/phonetic_train.scp,$exp/phonetic_valid.scp
-    [ $exp != $out/log-mel_0 ] || strand=log-mel=data/train/feats.scp,data/valid/feats.scp
+    representation=phonetic=$exp/phonetic_train.scp,$exp/phonetic_valid.scp
+    [ $exp != $out/log-mel_0 ] || representation=log-mel=data/train/feats.scp,data/valid/feats.scp
     mkdir -p $exp
     unbraid probe data/train data/valid --target speaker --target text "${probe_options[@]}" --family linear \
-      --strand $strand --out $exp/probe
+      --representation $representation --out $exp/probe
   done
 fi
 if at 5; then show_results; fi
@@ -59,11 +59,14 @@ impl Recipes {
         let tiny = dir.path().join("recipes/tiny");
         put(&tiny.join("run.sh"), TINY);
         fs::set_permissions(tiny.join("run.sh"), fs::Permissions::from_mode(0o755)).unwrap();
-        let (before, game) = CONF.split_once("[[method.adversaries]]").unwrap();
-        let (_, train) = game.split_once("[train]").unwrap();
+        let (before, adversary) = CONF.split_once("[[method.adversaries]]").unwrap();
+        let (_, train) = adversary.split_once("[train]").unwrap();
         for (name, conf) in [
-            ("in_turns", CONF.to_string()),
-            ("at_once", CONF.replace("\"in_turns\"", "\"at_once\"")),
+            ("alternating", CONF.to_string()),
+            (
+                "gradient_reversal",
+                CONF.replace("\"alternating\"", "\"gradient_reversal\""),
+            ),
             ("alone", format!("{before}[train]{train}")),
         ] {
             let conf = conf
@@ -114,7 +117,7 @@ const GRID: [&str; 14] = [
     "--set",
     "method.adversaries.0.lambda.weight=0.1,0.3 method.optimiser.lr=1e-3",
     "--confs",
-    "at_once in_turns",
+    "gradient_reversal alternating",
     "--points",
     "alone",
     "--seeds",
@@ -148,7 +151,7 @@ fn a_sweep_that_was_killed_is_taken_up() {
     // SAFETY: the child is not yet waited for, so the number is its own.
     unsafe { libc::kill(sweep.id() as libc::pid_t, libc::SIGTERM) };
     assert_eq!(sweep.wait().unwrap().code(), Some(143));
-    let last = "in_turns+adversaries.0.lambda.weight=0.3+optimiser.lr=1e-3_0";
+    let last = "alternating+adversaries.0.lambda.weight=0.3+optimiser.lr=1e-3_0";
     assert!(!done(last), "it was killed too late to show anything");
 
     let (success, table, error) = recipes.run("sweep.sh", &GRID);
@@ -158,7 +161,10 @@ fn a_sweep_that_was_killed_is_taken_up() {
     let tsv = fs::read_to_string(recipes.exp("sweep.tsv")).unwrap();
     assert_eq!(tsv.lines().count(), 1 + 1 + 1 + 2 * 2, "{tsv}");
     let points = fs::read_to_string(recipes.exp("sweep_frontier.tsv")).unwrap();
-    for curve in ["at_once+optimiser.lr 1e-3", "in_turns+optimiser.lr 1e-3"] {
+    for curve in [
+        "gradient_reversal+optimiser.lr 1e-3",
+        "alternating+optimiser.lr 1e-3",
+    ] {
         for value in ["0.1", "0.3"] {
             let start = format!("{curve}\t{value}\tphonetic\t");
             assert!(
@@ -171,12 +177,12 @@ fn a_sweep_that_was_killed_is_taken_up() {
     for label in [
         "log-mel",
         "alone",
-        "at_once+optimiser.lr 1e-3",
-        "in_turns+optimiser.lr 1e-3",
+        "gradient_reversal+optimiser.lr 1e-3",
+        "alternating+optimiser.lr 1e-3",
     ] {
         assert!(svg.contains(&format!(">{label}</text>")), "{label}: {svg}");
     }
-    assert!(table.contains("in_turns+optimiser.lr 1e-3"), "{table}");
+    assert!(table.contains("alternating+optimiser.lr 1e-3"), "{table}");
 
     // A third time there is nothing to do; a changed configuration is told.
     let (success, _, error) = recipes.run("sweep.sh", &GRID);
@@ -231,7 +237,7 @@ fn a_sweep_that_makes_no_sense_is_refused() {
         "--set",
         "method.lamda=1",
         "--confs",
-        "at_once",
+        "gradient_reversal",
         "--quick",
         "true",
     ];

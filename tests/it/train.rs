@@ -12,7 +12,7 @@ use crate::support::training::{
 };
 use crate::support::{fail, names, oracle, python, succeed, unbraid};
 
-const AT_ONCE: (&str, &str) = ("play = \"in_turns\"", "play = \"at_once\"");
+const AT_ONCE: (&str, &str) = ("play = \"alternating\"", "play = \"gradient_reversal\"");
 
 #[test]
 fn killed_in_turns_it_ends_as_if_never_stopped() {
@@ -21,7 +21,10 @@ fn killed_in_turns_it_ends_as_if_never_stopped() {
 
 #[test]
 fn killed_at_once_it_ends_as_if_never_stopped() {
-    killed_at_many_moments(&[AT_ONCE, ("labels = \"text\"", "labels = \"frames\"")]);
+    killed_at_many_moments(&[
+        AT_ONCE,
+        ("labels = \"utterance_class\"", "labels = \"alignment\""),
+    ]);
 }
 
 /// SIGKILL as soon as a checkpoint of so many steps is there and some milliseconds later: in a step, in a
@@ -80,8 +83,8 @@ fn a_run_does_not_go_on_under_another_configuration() {
             "method.optimiser.lr: expected 0.003 (as the checkpoint was trained), found 0.004",
         ),
         (
-            ("critic_steps = 2", "critic_steps = 3"),
-            "method.adversaries.0.critic_steps: expected 2",
+            ("inner_steps = 2", "inner_steps = 3"),
+            "method.adversaries.0.inner_steps: expected 2",
         ),
         (
             ("valid = \"valid\"", "valid = \"train\""),
@@ -113,7 +116,7 @@ fn a_wrong_configuration_is_told_in_one_line() {
             "unknown field `learning_rate`",
         ),
         (
-            "critic_steps = 2",
+            "inner_steps = 2",
             "critic_step = 2",
             "unknown field `critic_step`",
         ),
@@ -148,14 +151,14 @@ fn a_wrong_configuration_is_told_in_one_line() {
             "optimiser.lr: expected 0 or more, found NaN",
         ),
         (
-            "average = 0.9",
+            "ema_decay = 0.9",
             "average = 1.0",
             "optimiser.average: expected 0 <= x < 1",
         ),
         (
-            "critic_steps = 2",
-            "critic_steps = 0",
-            "method.adversaries.0.critic_steps: expected 1 to 1000",
+            "inner_steps = 2",
+            "inner_steps = 0",
+            "method.adversaries.0.inner_steps: expected 1 to 1000",
         ),
         (
             "weight = 0.3",
@@ -165,7 +168,7 @@ fn a_wrong_configuration_is_told_in_one_line() {
         (
             "dropout = 0.3",
             "dropout = 1.0",
-            "method.adversaries.0.critic.dropout: expected 0 <= p < 1",
+            "method.adversaries.0.classifier.dropout: expected 0 <= p < 1",
         ),
         (
             "code_dim = 4",
@@ -195,12 +198,12 @@ fn a_wrong_configuration_is_told_in_one_line() {
         (
             "label_weight = 0.5",
             "label_weight = 0.5\nwait_for_labels = -1",
-            "wait_for_labels: expected 0 or more",
+            "adversary_start_below_label_loss: expected 0 or more",
         ),
         (
             "label_weight = 0.5",
             "label_weight = 0\nwait_for_labels = 2",
-            "wait_for_labels: expected 0 where label_weight is, found 2",
+            "adversary_start_below_label_loss: expected 0 where label_weight is, found 2",
         ),
         (
             "label_weight = 0.5",
@@ -208,13 +211,13 @@ fn a_wrong_configuration_is_told_in_one_line() {
             "speaker.temperature: expected more than 0, found 0",
         ),
         (
-            "labels = \"text\"",
-            "labels = \"phones\"",
+            "labels = \"utterance_class\"",
+            "labels = \"phone_sequence\"",
             "data.crop_frames: expected 0 with labels of phones",
         ),
         (
-            "labels = \"text\"",
-            "labels = \"text\"\nlabelled = 0.0",
+            "labels = \"utterance_class\"",
+            "labels = \"utterance_class\"\nlabelled = 0.0",
             "data.labelled: expected 0 < x <= 1, found 0",
         ),
         (
@@ -228,23 +231,23 @@ fn a_wrong_configuration_is_told_in_one_line() {
             "decoder.kind: expected \"recurrent\" for pooled codes",
         ),
         (
-            "play = \"in_turns\"",
+            "play = \"alternating\"",
             "loss = \"wasserstein\"",
             "method.adversaries.0.reads: expected \"pairs\" with a Wasserstein critic",
         ),
         (
-            "labels = \"text\"",
+            "labels = \"utterance_class\"",
             "labels = \"none\"",
             "label_weight: expected data.labels of text, frames, phones",
         ),
         (
-            "labels = \"text\"",
+            "labels = \"utterance_class\"",
             "labels = \"sentences\"",
             "unknown variant `sentences`",
         ),
         (
-            "labels = \"text\"",
-            "labels = \"text\"\nlabelled_speakers = [\"s99\"]",
+            "labels = \"utterance_class\"",
+            "labels = \"utterance_class\"\nlabelled_speakers = [\"s99\"]",
             "data.labelled_speakers: expected speakers of train, found s99",
         ),
         (
@@ -254,7 +257,7 @@ fn a_wrong_configuration_is_told_in_one_line() {
         ),
         ("name = \"disentangle\"", "", "missing field `name`"),
         (
-            "play = \"in_turns\"",
+            "play = \"alternating\"",
             "play = \"chess\"",
             "unknown variant `chess`",
         ),
@@ -329,7 +332,11 @@ fn a_run_goes_on_beyond_its_end() {
     let dir = workplace(&[("steps = 60", "steps = 8")]);
     let exp = dir.path().join("exp");
     succeed(dir.path(), &TRAIN);
-    let longer = [&RESUME[..], &["--steps", "12", "--set", "train.keep=5"]].concat();
+    let longer = [
+        &RESUME[..],
+        &["--steps", "12", "--set", "train.keep_checkpoints=5"],
+    ]
+    .concat();
     let output = unbraid(dir.path(), &longer);
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{told}");
@@ -346,8 +353,15 @@ fn a_run_goes_on_beyond_its_end() {
     assert!(weights("exp") == weights("whole"));
     // The experiment's own configuration may be the one that is given.
     let own = ["train", "--conf=exp/conf.toml", "--exp=exp", "--resume"];
-    succeed(dir.path(), &[&own[..], &["--set=train.keep=6"]].concat());
-    let shorter = [&RESUME[..], &["--steps", "9", "--set", "train.keep=5"]].concat();
+    succeed(
+        dir.path(),
+        &[&own[..], &["--set=train.keep_checkpoints=6"]].concat(),
+    );
+    let shorter = [
+        &RESUME[..],
+        &["--steps", "9", "--set", "train.keep_checkpoints=5"],
+    ]
+    .concat();
     let error = fail(dir.path(), &shorter, b"");
     assert!(
         error.ends_with("train.steps: expected at least 12, which are done, found 9"),
@@ -622,7 +636,10 @@ fn wrong_data_is_told_in_one_line() {
     ];
     for (labels, break_it, expected) in breaches {
         let labels = format!("labels = \"{labels}\"");
-        let dir = workplace(&[("labels = \"text\"", &labels), ("steps = 60", "steps = 8")]);
+        let dir = workplace(&[
+            ("labels = \"utterance_class\"", &labels),
+            ("steps = 60", "steps = 8"),
+        ]);
         break_it(dir.path());
         let error = fail(dir.path(), &TRAIN, b"");
         assert!(error.contains(expected), "{error}");

@@ -98,7 +98,7 @@ fn clusters_of_phones_know_all_of_them() {
         "{told}"
     );
     assert!(
-        told.contains(" steps, settled; mean squared distance "),
+        told.contains(" steps, info; mean squared distance "),
         "{told}"
     );
     apply(at, "scp:z.scp", "u.ark");

@@ -16,9 +16,9 @@ for speaker in $(cut -d' ' -f1 data/train/spk2utt); do
   echo "$speaker" > "$dir/target"
   [ -e "$dir/test/feats.scp" ] || unbraid data subset --spk-list "$dir/target" data/test "$dir/test"
   row=$speaker
-  for name in source at_once in_turns; do
+  for name in source gradient_reversal alternating; do
     exp=$out/${speaker}_$name conf=$name options=()
-    [ $name != source ] || { conf=at_once; options=(--set method.game.weight=0.0); }
+    [ $name != source ] || { conf=gradient_reversal; options=(--set method.adversary.weight=0.0); }
     unbraid train --conf "conf/dann/$conf.toml" --exp "$exp" --seed "$seed" --resume "${options[@]}" \
       --set "method.target_speakers=[\"$speaker\"]" --set "data.valid=\"$dir/test\"" "$@"
     row+=$'\t'$(last_accuracy "$exp")

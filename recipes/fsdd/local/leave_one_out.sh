@@ -54,15 +54,15 @@ for speaker in $(cut -d' ' -f1 data/train/spk2utt); do
   data=data/without/$speaker at=$out/$speaker
   unbraid train --conf "conf/$conf.toml" --exp "$exp" --seed "$seed" --resume "${options[@]}"
   mkdir -p "$at"
-  strands=(--strand "log-mel=$data/train/feats.scp,$data/test/feats.scp")
-  for strand in features phonetic; do
+  representations=(--representation "log-mel=$data/train/feats.scp,$data/test/feats.scp")
+  for representation in features phonetic; do
     for part in train test; do
-      unbraid extract --exp "$exp" --strand $strand --resume \
-        "scp:$data/$part/feats.scp" "ark,scp:$at/${strand}_$part.ark,$at/${strand}_$part.scp"
+      unbraid extract --exp "$exp" --output $representation --resume \
+        "scp:$data/$part/feats.scp" "ark,scp:$at/${representation}_$part.ark,$at/${representation}_$part.scp"
     done
-    strands+=(--strand "$strand=$at/${strand}_train.scp,$at/${strand}_test.scp")
+    representations+=(--representation "$representation=$at/${representation}_train.scp,$at/${representation}_test.scp")
   done
-  unbraid eval probe $data/train $data/test --target text "$@" --out "$at/probe" "${strands[@]}"
+  unbraid eval probe $data/train $data/test --target text "$@" --out "$at/probe" "${representations[@]}"
 done
 {
   printf 'left out\tlog-mel\tas seen\tphonetic\n'

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # split.sh DATA: all_train and all_test, with their features, to the sets of the recipe. The last two training
-# sentences of every voice are kept to choose settings (dev). The unseen voices speak 10 sentences each: probes
+# sentences of every voice are kept to choose settings (dev). The unseen speakers speak 10 sentences each: probes
 # of them learn from 6 (test_learn) and are tested on 4 (test_probe), which no training voice speaks.
 set -eu
 export LC_ALL=C

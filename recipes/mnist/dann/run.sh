@@ -11,7 +11,7 @@ called_from=$PWD
 cd "$(dirname "$0")"
 corpus=
 pairs=mnistm
-confs="at_once in_turns source target"
+confs="gradient_reversal alternating source target"
 . ../../start.sh
 . ../../images.sh
 names=$confs confs=

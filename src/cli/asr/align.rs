@@ -35,12 +35,12 @@ pub struct AlignArgs {
     data: PathBuf,
 
     /// Frame shift of the features in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 10.0)]
-    frame_shift: f64,
+    #[arg(long, alias = "frame-shift", value_name = "MS", default_value_t = 10.0)]
+    frame_shift_ms: f64,
 
     /// How far a label reaches into the blanks beside it, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 80.0)]
-    reach: f64,
+    #[arg(long, alias = "reach", value_name = "MS", default_value_t = 80.0)]
+    max_extension_ms: f64,
 }
 
 /// Runs the command.
@@ -48,30 +48,32 @@ pub struct AlignArgs {
 /// # Errors
 /// What the library says; and when utterances failed.
 pub fn run(args: &AlignArgs) -> anyhow::Result<()> {
-    if !(args.frame_shift > 0.0 && args.reach >= 0.0 && (args.frame_shift + args.reach).is_finite())
+    if !(args.frame_shift_ms > 0.0
+        && args.max_extension_ms >= 0.0
+        && (args.frame_shift_ms + args.max_extension_ms).is_finite())
     {
-        let (shift, reach) = (args.frame_shift, args.reach);
+        let (shift, reach) = (args.frame_shift_ms, args.max_extension_ms);
         bail!(
-            "--frame-shift, --reach: expected milliseconds above 0, and from 0, found {shift} and {reach}"
+            "--frame-shift-ms, --max-extension-ms: expected milliseconds above 0, and from 0, found {shift} and {reach}"
         );
     }
     let loaded = args.recognition.load()?;
-    let view = loaded.settled.view.options();
-    if view.stretch_frames > 0 {
+    let normalisation = loaded.info.normalisation.options();
+    if normalisation.fixed_frames > 0 {
         let expected = "0 for a recogniser that tells times";
         return Err(Error::option(
-            "view.stretch_frames",
+            "normalisation.fixed_frames",
             expected,
-            view.stretch_frames.to_string(),
+            normalisation.fixed_frames.to_string(),
         )
         .into());
     }
     let strings = StringTable::open(&DataDir::open(&args.data)?, loaded.labels)?;
-    let names = &loaded.settled.inventory.labels;
+    let names = &loaded.info.inventory.labels;
     let times = OutputTimes {
-        frame_shift: args.frame_shift,
+        frame_shift: args.frame_shift_ms,
         subsampling: loaded.recogniser.subsampling() as f64,
-        reach: args.reach,
+        reach: args.max_extension_ms,
     };
     args.recognition.write_each(&loaded, |utterance, scores| {
         let said = strings.of(utterance)?;

@@ -55,7 +55,7 @@ pub struct DecodeArgs {
 /// What the library says; and when utterances failed.
 pub fn run(args: &DecodeArgs) -> anyhow::Result<()> {
     let loaded = args.recognition.load()?;
-    let names = &loaded.settled.inventory.labels;
+    let names = &loaded.info.inventory.labels;
     let search = search(args, loaded.labels, names)?;
     args.recognition.write_each(&loaded, |utterance, scores| {
         let string = search.string(&scores.outputs);
@@ -81,7 +81,7 @@ fn search(args: &DecodeArgs, labels: Labels, names: &[String]) -> anyhow::Result
         None => None,
         Some(path) => {
             let spelling = match labels {
-                Labels::Characters => Spelling::Characters,
+                Labels::CharacterSequence => Spelling::Characters,
                 _ => Spelling::Words,
             };
             let weights = (args.lm_weight, args.word_bonus);

@@ -13,12 +13,12 @@ use crate::dataset::labels::Labels;
 /// Train small recognisers on any features, decode, align and score.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example, log-mel features against a phonetic strand under the same recogniser:
+Example, log-mel features against a phonetic representation under the same recogniser:
   unbraid asr train data/train --exp exp/asr_mel --subsampling 4
   unbraid asr train data/train exp/a/phonetic_train.scp --exp exp/asr_z --subsampling 1
   unbraid asr decode scp:data/test/feats.scp --exp exp/asr_mel --out exp/asr_mel/hyp
   unbraid asr decode scp:exp/a/phonetic_test.scp --exp exp/asr_z --out exp/asr_z/hyp
-  unbraid asr score data/test exp/asr_z/hyp --by speaker --against exp/asr_mel/hyp
+  unbraid asr score data/test exp/asr_z/hyp --by speaker --compare-to exp/asr_mel/hyp
 
 A fair comparison gives both the same utterances, steps and outputs a second: --subsampling
 makes up for codes that are slower than features.")]
@@ -62,9 +62,9 @@ enum StringLabels {
 impl From<StringLabels> for Labels {
     fn from(labels: StringLabels) -> Self {
         match labels {
-            StringLabels::Words => Self::Words,
-            StringLabels::Characters => Self::Characters,
-            StringLabels::Phones => Self::Phones,
+            StringLabels::Words => Self::WordSequence,
+            StringLabels::Characters => Self::CharacterSequence,
+            StringLabels::Phones => Self::PhoneSequence,
         }
     }
 }

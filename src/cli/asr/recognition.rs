@@ -14,7 +14,7 @@ use crate::eval::asr::{Recognition, Scores};
 use crate::io::atomic::AtomicFile;
 use crate::io::message::output;
 use crate::method::recogniser::Recogniser;
-use crate::method::speech::{Settled, load_recogniser};
+use crate::method::speech::{ModelInfo, load_recogniser};
 use crate::nn::device::DeviceChoice;
 use crate::train::experiment::Experiment;
 
@@ -49,18 +49,18 @@ pub(super) struct Loaded {
     /// What its strings are made of.
     pub(super) labels: Labels,
     /// How it sees features, and the names of its labels.
-    pub(super) settled: Settled,
+    pub(super) info: ModelInfo,
 }
 
 impl RecognitionArgs {
     pub(super) fn load(&self) -> Result<Loaded> {
         let experiment = Experiment::open(&self.exp)?;
         let device = self.device.resolve()?;
-        let (recogniser, labels, settled) = load_recogniser(&experiment, &self.checkpoint, device)?;
+        let (recogniser, labels, info) = load_recogniser(&experiment, &self.checkpoint, device)?;
         Ok(Loaded {
             recogniser,
             labels,
-            settled,
+            info,
         })
     }
 
@@ -76,7 +76,7 @@ impl RecognitionArgs {
     ) -> anyhow::Result<()> {
         let recognition = Recognition {
             recogniser: &loaded.recogniser,
-            settled: &loaded.settled,
+            info: &loaded.info,
             device: self.device.resolve()?,
         };
         let mut file = AtomicFile::create(&self.out)?;

@@ -23,9 +23,9 @@ use crate::report::table::Table;
 Examples:
   unbraid asr score data/test exp/asr_z/hyp --by speaker --out exp/asr_z/wer
   unbraid asr score data/test exp/asr_z/hyp --labels characters
-  unbraid asr score data/test exp/asr_z/hyp --against exp/asr_mel/hyp
+  unbraid asr score data/test exp/asr_z/hyp --compare-to exp/asr_mel/hyp
 
---against draws the same utterances for both and tells the difference in points, its interval,
+--compare-to draws the same utterances for both and tells the difference in points, its interval,
 and the share of draws in which the first is the better.")]
 pub struct ScoreArgs {
     /// Data directory with text, or utt2phones for phones
@@ -44,8 +44,8 @@ pub struct ScoreArgs {
     by: Vec<String>,
 
     /// Another recognition of the same utterances
-    #[arg(long, value_name = "HYP")]
-    against: Option<PathBuf>,
+    #[arg(long, alias = "against", value_name = "HYP")]
+    compare_to: Option<PathBuf>,
 
     /// Write PREFIX.json and PREFIX.tsv
     #[arg(long, value_name = "PREFIX")]
@@ -75,7 +75,7 @@ pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
         rates.extend(own.by(&Grouping::read(by, &dir)?));
     }
     let other = args
-        .against
+        .compare_to
         .as_ref()
         .map(|path| Hypotheses::read(path, &dir, labels));
     let other = other.transpose()?;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::StringLabels;
+use crate::dataset::normalisation::{Cmvn, NormalisationOptions};
 use crate::dataset::sampler::SamplerOptions;
-use crate::dataset::view::{Cmvn, ViewOptions};
 use crate::method::Config;
 use crate::method::config::{DataOptions, MethodOptions};
 use crate::method::recogniser::RecogniserOptions;
@@ -107,15 +107,15 @@ fn config(args: TrainArgs) -> Config {
             labelled_speakers: Vec::new(),
             labelled: 1.0,
             crop_frames: 0,
-            longest_frames: 0,
+            max_frames: 0,
             sampler: SamplerOptions::Utterances { batch: args.batch },
             front_end: None,
         },
-        view: ViewOptions {
+        normalisation: NormalisationOptions {
             // Features need not be logarithms.
-            loudness: false,
+            subtract_utterance_mean: false,
             cmvn: args.cmvn,
-            stretch_frames: 0,
+            fixed_frames: 0,
         },
         method: MethodOptions::Recogniser(RecogniserOptions {
             network,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::error::Result;
-use crate::io::config::Document;
+use crate::method::old_keys::document;
 use crate::method::run::{Overrides, Run};
 
 /// Print a configuration with its base and all defaults, as the conf.toml of an experiment holds it.
@@ -34,7 +34,7 @@ pub struct ShowArgs {
 /// # Errors
 /// What is wrong with it.
 pub fn text(args: &ShowArgs) -> Result<String> {
-    let document = Document::read(&args.conf)?;
+    let document = document(&args.conf)?;
     let overrides = Overrides {
         settings: args.settings.clone(),
         ..Overrides::default()

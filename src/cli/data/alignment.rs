@@ -28,11 +28,11 @@ pub struct AlignmentArgs {
     #[arg(long, value_name = "PHONE", default_value = "sil")]
     outside: String,
     /// Frame shift of the features in milliseconds
-    #[arg(long, default_value_t = 10.0)]
-    frame_shift: f64,
+    #[arg(long, alias = "frame-shift", default_value_t = 10.0)]
+    frame_shift_ms: f64,
     /// Centre of the first frame in milliseconds: half a shift with snip_edges = false, half a frame with true
-    #[arg(long, default_value_t = 5.0)]
-    first_frame: f64,
+    #[arg(long, alias = "first-frame", default_value_t = 5.0)]
+    first_frame_ms: f64,
     /// 'utterance channel start duration phone' lines
     ctm: PathBuf,
     /// Features whose frames get classes
@@ -52,18 +52,18 @@ pub fn run(args: AlignmentArgs) -> anyhow::Result<()> {
     let outside = *symbols
         .get(&args.outside)
         .ok_or_else(|| Error::key(&args.phones, &args.outside, "a class for --outside", "none"))?;
-    if !(args.frame_shift > 0.0 && args.first_frame >= 0.0) {
-        let found = format!("{} and {}", args.frame_shift, args.first_frame);
+    if !(args.frame_shift_ms > 0.0 && args.first_frame_ms >= 0.0) {
+        let found = format!("{} and {}", args.frame_shift_ms, args.first_frame_ms);
         return Err(Error::option(
-            "--frame-shift and --first-frame",
+            "--frame-shift-ms and --first-frame-ms",
             "milliseconds above 0",
             found,
         )
         .into());
     }
     let times = FrameTimes {
-        shift_ms: args.frame_shift,
-        first_ms: args.first_frame,
+        shift_ms: args.frame_shift_ms,
+        first_ms: args.first_frame_ms,
     };
     let phones = read_ctm(&args.ctm, &symbols)?;
     let feats = ScpTable::<Array2<f32>>::open(&args.feats_scp)?;

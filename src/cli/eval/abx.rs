@@ -1,4 +1,4 @@
-//! `unbraid eval abx`: how well a strand tells phones or words apart, without any training.
+//! `unbraid eval abx`: how well a representation tells phones or words apart, without any training.
 
 use std::path::PathBuf;
 
@@ -22,11 +22,11 @@ use crate::report::table::Table;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   words, whole utterances under their line in text:
-    unbraid eval abx data/test --strand log-mel=data/test/feats.scp --strand phonetic=exp/a/phonetic_test.scp
+    unbraid eval abx data/test --representation log-mel=data/test/feats.scp --representation phonetic=exp/a/phonetic_test.scp
   phones between the same neighbours, from codes at a quarter of the frame rate:
-    unbraid eval abx data/test --ctm phones.ctm --frame-shift-ms 40 --strand phonetic=exp/a/phonetic_test.scp
-  the speaker, which a phonetic strand should not tell (towards 50 %; within: one word, across: x says another):
-    unbraid eval abx data/test --on speaker --strand phonetic=exp/a/phonetic_test.scp
+    unbraid eval abx data/test --ctm phones.ctm --frame-shift-ms 40 --representation phonetic=exp/a/phonetic_test.scp
+  the speaker, which a phonetic representation should not tell (towards 50 %; within: one word, across: x says another):
+    unbraid eval abx data/test --discriminate speaker --representation phonetic=exp/a/phonetic_test.scp
 
 Errors are averaged over contexts (and speakers of x), then speakers of a, then ordered pairs of labels. A phone's
 frames are those whose centres lie in it: from ceil(on/shift - 1/2) to floor(off/shift - 1/2), both counted.
@@ -36,9 +36,9 @@ work, and what they cut is told.")]
 pub struct AbxArgs {
     /// Data directory: utt2spk, and text for words
     data: PathBuf,
-    /// A strand: its name, and its feature list (matrices, or vectors as one frame)
-    #[arg(long = "strand", value_name = "NAME=SCP", required = true, value_parser = parse_strand)]
-    strands: Vec<(String, PathBuf)>,
+    /// A representation: its name, and its feature list (matrices, or vectors as one frame)
+    #[arg(long = "representation", alias = "strand", value_name = "NAME=SCP", required = true, value_parser = parse_representation)]
+    representations: Vec<(String, PathBuf)>,
     /// Items are the phones of this CTM, 'utterance channel start duration phone' a line
     #[arg(long, value_name = "FILE")]
     ctm: Option<PathBuf>,
@@ -48,21 +48,21 @@ pub struct AbxArgs {
     /// Phones that are no items, but may be neighbours
     #[arg(long, value_name = "PHONE", requires = "ctm", default_value = "SIL")]
     skip: Vec<String>,
-    /// Frame shift of the strands in milliseconds
+    /// Frame shift of the representations in milliseconds
     #[arg(long, value_name = "MS", requires = "ctm", default_value_t = PhoneOptions::default().frame_shift_ms)]
     frame_shift_ms: f64,
     /// Centre of the first frame in milliseconds; half a shift when left out
     #[arg(long, value_name = "MS", requires = "ctm")]
     first_frame_ms: Option<f64>,
     /// What has to be told apart
-    #[arg(long, value_name = "WHAT", default_value = "text")]
-    on: On,
+    #[arg(long, alias = "on", value_name = "WHAT", default_value = "text")]
+    discriminate: On,
     /// Most items of a group; 0 takes all
-    #[arg(long, value_name = "N", default_value_t = AbxOptions::default().most_items)]
-    most_items: usize,
+    #[arg(long, alias = "most-items", value_name = "N", default_value_t = AbxOptions::default().max_items)]
+    max_items: usize,
     /// Most other speakers that x comes from, for a group of a; 0 takes all
-    #[arg(long, value_name = "N", default_value_t = AbxOptions::default().most_voices)]
-    most_voices: usize,
+    #[arg(long, alias = "most-voices", value_name = "N", default_value_t = AbxOptions::default().max_speakers)]
+    max_speakers: usize,
     /// Seed of what is left out where a cap cuts
     #[arg(long, default_value_t = AbxOptions::default().seed)]
     seed: u64,
@@ -84,10 +84,10 @@ enum On {
     Speaker,
 }
 
-/// A strand's result and how it came about.
+/// A representation's result and how it came about.
 #[derive(Debug, Serialize)]
 struct Report {
-    strand: String,
+    representation: String,
     on: On,
     options: AbxOptions,
     phones: Option<PhoneOptions>,
@@ -98,7 +98,7 @@ struct Report {
     result: AbxResult,
 }
 
-fn parse_strand(text: &str) -> Result<(String, PathBuf), String> {
+fn parse_representation(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, scp)) if !name.is_empty() && !scp.is_empty() => {
             Ok((name.to_string(), scp.into()))
@@ -125,9 +125,11 @@ pub fn run(args: AbxArgs) -> anyhow::Result<()> {
         skip: args.skip.clone(),
     });
     let reports = args
-        .strands
+        .representations
         .iter()
-        .map(|strand| threads.install(|| one_strand(strand, &args, phones.as_ref())))
+        .map(|representation| {
+            threads.install(|| one_strand(representation, &args, phones.as_ref()))
+        })
         .collect::<crate::Result<Vec<Report>>>()?;
     let table = table(&reports);
     if let Some(prefix) = &args.out {
@@ -155,14 +157,14 @@ fn one_strand(
     let units = phones.map_or(Units::Utterances, Units::Phones);
     let read = read_items(&args.data, scp, units)?;
     let mut items = read.items;
-    if args.on == On::Speaker {
-        for Item { label, voice, .. } in &mut items {
-            std::mem::swap(label, voice);
+    if args.discriminate == On::Speaker {
+        for Item { label, speaker, .. } in &mut items {
+            std::mem::swap(label, speaker);
         }
     }
     let options = AbxOptions {
-        most_items: args.most_items,
-        most_voices: args.most_voices,
+        max_items: args.max_items,
+        max_speakers: args.max_speakers,
         seed: args.seed,
     };
     let bar = progress::bar(0, "groups");
@@ -172,8 +174,8 @@ fn one_strand(
     })?;
     bar.finish_and_clear();
     Ok(Report {
-        strand: name.clone(),
-        on: args.on,
+        representation: name.clone(),
+        on: args.discriminate,
         options,
         phones: phones.cloned(),
         too_short: read.too_short,
@@ -184,7 +186,7 @@ fn one_strand(
 
 fn table(reports: &[Report]) -> Table {
     let mut table = Table::new(&[
-        "strand",
+        "representation",
         "on",
         "within %",
         "across %",
@@ -201,7 +203,7 @@ fn table(reports: &[Report]) -> Table {
         };
         let (within, across) = (&report.result.within, &report.result.across);
         table.row(vec![
-            report.strand.clone(),
+            report.representation.clone(),
             format!("{:?}", report.on).to_lowercase(),
             of(within, |score| format!("{:.2}", 100.0 * score.error)),
             of(across, |score| format!("{:.2}", 100.0 * score.error)),
@@ -216,17 +218,17 @@ fn table(reports: &[Report]) -> Table {
     table
 }
 
-/// A line for every strand of which not everything was compared.
+/// A line for every representation of which not everything was compared.
 fn tell_cuts(report: &Report) -> anyhow::Result<()> {
     let (result, options) = (&report.result, &report.options);
     if result.groups_cut + result.voices_cut > 0 {
         output(format_args!(
             "{}: a part only: {} of {} groups cut to {} items, x from {} others for {} groups, by seed {}\n",
-            report.strand,
+            report.representation,
             result.groups_cut,
             result.groups,
-            options.most_items,
-            options.most_voices,
+            options.max_items,
+            options.max_speakers,
             result.voices_cut,
             options.seed
         ))?;

@@ -6,28 +6,28 @@ use clap::Args;
 
 use crate::cli::extract::tell;
 use crate::cli::failures::Failures;
-use crate::eval::swap::{SwapOptions, swap};
+use crate::inference::conversion::{SwapOptions, swap};
 use crate::method::speech::load;
 use crate::nn::device::DeviceChoice;
 use crate::train::experiment::Experiment;
 
 /// Decode utterances with other speakers' embeddings, for the conversion check.
 ///
-/// Writes a data directory of features as the networks see them (as `extract --strand features` gives them):
+/// Writes a data directory of features as the networks see them (as `extract --representation features` gives them):
 /// its utt2spk names the lent voice, its utt2src the voice that spoke. A probe trained on real features says
 /// whose voice and which words came out.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   unbraid eval conversion --exp exp/default data/test exp/default/swap
   unbraid eval probe data/train exp/default/swap --target speaker --target text --robust \\
-    --strand swap=exp/default/features_train.scp,exp/default/swap/feats.scp")]
+    --representation swap=exp/default/features_train.scp,exp/default/swap/feats.scp")]
 pub struct ConversionArgs {
     /// Folder of the experiment
     #[arg(long, value_name = "DIR")]
     exp: PathBuf,
     /// Other speakers for each utterance
-    #[arg(long, default_value_t = 2)]
-    voices: usize,
+    #[arg(long, alias = "voices", default_value_t = 2)]
+    num_target_speakers: usize,
     /// Seed of the choice of voices and of the utterances that lend them
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -49,14 +49,14 @@ pub struct ConversionArgs {
 /// What the library says.
 pub fn run(args: ConversionArgs) -> anyhow::Result<()> {
     let device = args.device.resolve()?;
-    let (model, settled) = load(&Experiment::open(&args.exp)?, &args.checkpoint, device)?;
+    let (model, info) = load(&Experiment::open(&args.exp)?, &args.checkpoint, device)?;
     let options = SwapOptions {
-        voices: args.voices,
+        target_speakers: args.num_target_speakers,
         seed: args.seed,
     };
     let result = swap(
         model.as_ref(),
-        &settled.view,
+        &info.normalisation,
         device,
         &args.data,
         &args.out,

@@ -1,4 +1,4 @@
-//! `unbraid eval factors`: disentanglement scores of pooled strands against known factors.
+//! `unbraid eval factors`: disentanglement scores of pooled representations against known factors.
 
 use std::path::{Path, PathBuf};
 
@@ -18,13 +18,13 @@ use crate::report::table::Table;
 
 /// Measure whether speaker, text and other factors have dimensions of their own: MIG, SAP, DCI.
 ///
-/// Strands are averaged over time (vectors are taken as they are) and put side by side; that is the representation.
+/// DisentangledModel are averaged over time (vectors are taken as they are) and put side by side; that is the representation.
 /// For each factor: the mutual information gap (Chen et al. 2018), SAP (Kumar et al. 2018), accuracy and
-/// completeness of DCI (Eastwood and Williams 2018), and the share of its importance in each strand.
+/// completeness of DCI (Eastwood and Williams 2018), and the share of its importance in each representation.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   unbraid eval factors data/test --factor speaker --factor text --factor data/test/spk2gender \\
-    --strand phonetic=exp/a/phonetic_test.scp --strand speaker=exp/a/speaker_test.scp --out exp/a/factors
+    --representation phonetic=exp/a/phonetic_test.scp --representation speaker=exp/a/speaker_test.scp --out exp/a/factors
 
 MIG: gap between the two dimensions that know most of the factor, over its entropy; dimensions are cut into --bins of
 equal width. SAP: gap in test accuracy between the two dimensions that tell most alone, by a linear support vector
@@ -35,9 +35,9 @@ ten values by quarters of the utterances.")]
 pub struct FactorsArgs {
     /// Data directory
     data: PathBuf,
-    /// A strand: its name, and its feature list (matrices or vectors). Several make one representation
-    #[arg(long = "strand", value_name = "NAME=SCP", required = true, value_parser = parse_strand)]
-    strands: Vec<(String, PathBuf)>,
+    /// A representation: its name, and its feature list (matrices or vectors). Several make one representation
+    #[arg(long = "representation", alias = "strand", value_name = "NAME=SCP", required = true, value_parser = parse_representation)]
+    representations: Vec<(String, PathBuf)>,
     /// What is known: speaker, text, or a table of two columns keyed by speaker or utterance
     #[arg(long = "factor", value_name = "speaker|text|FILE", required = true)]
     factors: Vec<String>,
@@ -55,7 +55,7 @@ pub struct FactorsArgs {
     out: Option<PathBuf>,
 }
 
-fn parse_strand(text: &str) -> std::result::Result<(String, PathBuf), String> {
+fn parse_representation(text: &str) -> std::result::Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, scp)) if !name.is_empty() && !scp.is_empty() => {
             Ok((name.to_string(), scp.into()))
@@ -64,10 +64,10 @@ fn parse_strand(text: &str) -> std::result::Result<(String, PathBuf), String> {
     }
 }
 
-/// A strand's place among the dimensions, and by factor what lies in it.
+/// A representation's place among the dimensions, and by factor what lies in it.
 #[derive(Debug, Serialize)]
 struct StrandShare {
-    strand: String,
+    representation: String,
     dims: usize,
     shares: Vec<f64>,
 }
@@ -75,7 +75,7 @@ struct StrandShare {
 #[derive(Debug, Serialize)]
 struct Report {
     options: FactorOptions,
-    strands: Vec<StrandShare>,
+    representations: Vec<StrandShare>,
     #[serde(flatten)]
     scores: Disentanglement,
 }
@@ -102,7 +102,7 @@ pub fn run(args: FactorsArgs) -> anyhow::Result<()> {
         })
         .collect::<Result<Vec<_>>>()?;
     let pooled = args
-        .strands
+        .representations
         .iter()
         .map(|(_, scp)| pool(&dir, scp))
         .collect::<Result<Vec<_>>>()?;
@@ -114,7 +114,7 @@ pub fn run(args: FactorsArgs) -> anyhow::Result<()> {
     };
     let scores = threads.install(|| factors(&vectors, &known, options))?;
     let report = Report {
-        strands: strand_shares(&args.strands, &pooled, &scores),
+        representations: strand_shares(&args.representations, &pooled, &scores),
         options,
         scores,
     };
@@ -149,19 +149,19 @@ fn pool(dir: &DataDir, scp: &Path) -> Result<Array2<f64>> {
 }
 
 fn strand_shares(
-    strands: &[(String, PathBuf)],
+    representations: &[(String, PathBuf)],
     pooled: &[Array2<f64>],
     scores: &Disentanglement,
 ) -> Vec<StrandShare> {
     let mut first = 0;
-    strands
+    representations
         .iter()
         .zip(pooled)
         .map(|((name, _), pooled)| {
             let dims = first..first + pooled.ncols();
             first = dims.end;
             StrandShare {
-                strand: name.clone(),
+                representation: name.clone(),
                 dims: dims.len(),
                 shares: scores
                     .factors
@@ -186,8 +186,10 @@ fn table(report: &Report) -> Table {
     ]
     .map(String::from)
     .to_vec();
-    let strands = report.strands.iter();
-    header.extend(strands.map(|share| format!("in {} ({})", share.strand, share.dims)));
+    let representations = report.representations.iter();
+    header.extend(
+        representations.map(|share| format!("in {} ({})", share.representation, share.dims)),
+    );
     let mut table = Table::new(&header.iter().map(String::as_str).collect::<Vec<_>>());
     for (number, factor) in report.scores.factors.iter().enumerate() {
         let mut row = vec![
@@ -202,7 +204,10 @@ fn table(report: &Report) -> Table {
             factor.chance,
             factor.completeness,
         ];
-        let shares = report.strands.iter().map(|share| share.shares[number]);
+        let shares = report
+            .representations
+            .iter()
+            .map(|share| share.shares[number]);
         row.extend(
             scores
                 .into_iter()

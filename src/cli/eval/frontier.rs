@@ -24,12 +24,12 @@ pub struct FrontierArgs {
     /// A method, its value, and its runs
     #[arg(value_name = "NAME[@VALUE]=FILE[,FILE...]", required = true, value_parser = parse)]
     points: Vec<PointFiles>,
-    /// The strand that is read; a method that was probed on one strand only is read by that
-    #[arg(long, default_value = "phonetic")]
-    strand: String,
+    /// The representation that is read; a method that was probed on one representation only is read by that
+    #[arg(long, alias = "strand", default_value = "phonetic")]
+    representation: String,
     /// What should be gone
-    #[arg(long, default_value = "speaker")]
-    leak: Target,
+    #[arg(long, alias = "leak", default_value = "speaker")]
+    leakage_target: Target,
     /// What should be kept; the only other target that was probed, if not given
     #[arg(long)]
     content: Option<Target>,
@@ -88,10 +88,10 @@ pub fn run(args: FrontierArgs) -> anyhow::Result<()> {
     }
     let content = args
         .content
-        .map_or_else(|| only_other(&cells, args.leak), Ok)?;
+        .map_or_else(|| only_other(&cells, args.leakage_target), Ok)?;
     let options = FrontierOptions {
-        strand: args.strand,
-        leak: args.leak,
+        representation: args.representation,
+        leakage: args.leakage_target,
         content,
         parameter: args.parameter,
     };
@@ -107,11 +107,11 @@ pub fn run(args: FrontierArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The target beside the leak, if all probes leave but one.
-fn only_other(cells: &[Cell], leak: Target) -> crate::Result<Target> {
+/// The target beside the leakage, if all probes leave but one.
+fn only_other(cells: &[Cell], leakage: Target) -> crate::Result<Target> {
     let mut others: Vec<Target> = Vec::new();
     for result in cells.iter().flat_map(|cell| &cell.results) {
-        if result.target != leak && !others.contains(&result.target) {
+        if result.target != leakage && !others.contains(&result.target) {
             others.push(result.target);
         }
     }
@@ -119,7 +119,7 @@ fn only_other(cells: &[Cell], leak: Target) -> crate::Result<Target> {
         [only] => Ok(only),
         _ => {
             let found = format!("{others:?}").to_lowercase();
-            let expected = format!("one target beside {leak:?} in the files (or --content)");
+            let expected = format!("one target beside {leakage:?} in the files (or --content)");
             Err(Error::option("--content", expected.to_lowercase(), found))
         }
     }

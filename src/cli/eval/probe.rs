@@ -1,4 +1,4 @@
-//! `unbraid eval probe`: what fresh probes read from frozen strands.
+//! `unbraid eval probe`: what fresh probes read from frozen representations.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -17,20 +17,20 @@ use crate::report::table::Table;
 
 /// Train probes on frozen codes and embeddings, and measure their accuracy.
 ///
-/// For every strand and target a family of probes is trained: linear and MLP on mean and deviation over time,
+/// For every representation and target a family of probes is trained: linear and MLP on mean and deviation over time,
 /// and a convolutional one on the sequence, each with several seeds; the best moment of each is chosen on a
 /// split of the training utterances. The strongest family on that split is reported, with its mean test
 /// accuracy, a 95 % bootstrap interval over test utterances and chance (the most frequent test class). Give the
-/// raw features as a strand too: a strand means little without them beside it.
+/// raw features as a representation too: a representation means little without them beside it.
 ///
 /// Beside each accuracy stands what the probe knows of a label in bits: the entropy of the test labels less the
-/// probe's cross-entropy on them, a lower bound on the mutual information of strand and target (Barber and Agakov
+/// probe's cross-entropy on them, a lower bound on the mutual information of representation and target (Barber and Agakov
 /// 2003). Its probabilities are calibrated by one temperature on the split of its own.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   unbraid eval probe data/train data/test --target speaker --target text \\
-    --strand log-mel=data/train/feats.scp,data/test/feats.scp \\
-    --strand phonetic=exp/a/train_z.scp,exp/a/test_z.scp --out exp/a/probe
+    --representation log-mel=data/train/feats.scp,data/test/feats.scp \\
+    --representation phonetic=exp/a/train_z.scp,exp/a/test_z.scp --out exp/a/probe
 
 The speaker comes from utt2spk, a word from text, frame classes from ali.scp of each data directory. Strings of phones
 (utt2phones) are learned by CTC: their accuracy is one less the phone error rate of the best path.
@@ -44,9 +44,9 @@ pub struct ProbeArgs {
     train: PathBuf,
     /// Data directory to test on
     test: PathBuf,
-    /// A strand: its name, and the feature lists of both directories
-    #[arg(long = "strand", value_name = "NAME=TRAIN_SCP,TEST_SCP", required = true, value_parser = parse_strand)]
-    strands: Vec<StrandFiles>,
+    /// A representation: its name, and the feature lists of both directories
+    #[arg(long = "representation", alias = "strand", value_name = "NAME=TRAIN_SCP,TEST_SCP", required = true, value_parser = parse_representation)]
+    representations: Vec<RepresentationFiles>,
     /// What to read from it
     #[arg(long = "target", required = true)]
     targets: Vec<Target>,
@@ -68,7 +68,7 @@ pub struct ProbeArgs {
     /// Accuracy also by these groups of test utterances; may be given several times
     #[arg(long, value_name = "speaker|text|FILE")]
     by: Vec<String>,
-    /// Write accuracies as training goes on: strand, target, step, family, seed, dev, test
+    /// Write accuracies as training goes on: representation, target, step, family, seed, dev, test
     #[arg(long, value_name = "FILE")]
     curve: Option<PathBuf>,
     /// Where to train
@@ -81,18 +81,18 @@ pub struct ProbeArgs {
 
 /// `NAME=TRAIN_SCP,TEST_SCP`.
 #[derive(Debug, Clone)]
-struct StrandFiles {
+struct RepresentationFiles {
     name: String,
     train: PathBuf,
     test: PathBuf,
 }
 
-fn parse_strand(text: &str) -> Result<StrandFiles, String> {
+fn parse_representation(text: &str) -> Result<RepresentationFiles, String> {
     let parsed = text
         .split_once('=')
         .and_then(|(name, files)| Some((name, files.split_once(',')?)));
     match parsed {
-        Some((name, (train, test))) if !name.is_empty() => Ok(StrandFiles {
+        Some((name, (train, test))) if !name.is_empty() => Ok(RepresentationFiles {
             name: name.to_string(),
             train: train.into(),
             test: test.into(),
@@ -152,21 +152,21 @@ fn probe_all(args: &ProbeArgs, options: &ProbeOptions) -> anyhow::Result<Vec<Pro
             args.by.iter().map(read).collect::<crate::Result<_>>()?
         }
     };
-    let count = args.strands.len() * args.targets.len() * options.families.len();
+    let count = args.representations.len() * args.targets.len() * options.families.len();
     let bar = progress::bar(count as u64 * options.seeds, "probes");
     let mut results = Vec::new();
-    for strand in &args.strands {
+    for representation in &args.representations {
         for &target in &args.targets {
             let data = ProbeData {
-                train: (&args.train, &strand.train),
-                test: (&args.test, &strand.test),
+                train: (&args.train, &representation.train),
+                test: (&args.test, &representation.test),
                 by: &by,
             };
-            results.push(probe(&strand.name, target, data, options, |run| {
+            results.push(probe(&representation.name, target, data, options, |run| {
                 bar.inc(1);
                 bar.set_message(format!(
                     "{} {target:?}: {:?} {:.3}",
-                    strand.name, run.family, run.test
+                    representation.name, run.family, run.test
                 ));
             })?);
         }
@@ -185,7 +185,7 @@ fn bits(result: &ProbeResult, bits: f64) -> String {
 
 fn table(results: &[ProbeResult]) -> Table {
     let mut table = Table::new(&[
-        "strand",
+        "representation",
         "target",
         "accuracy",
         "seeds",
@@ -200,7 +200,7 @@ fn table(results: &[ProbeResult]) -> Table {
     ]);
     for result in results {
         table.row(vec![
-            result.strand.clone(),
+            result.representation.clone(),
             lower(result.target),
             format!("{:.3}", result.accuracy),
             format!("{:.3}..{:.3}", result.range.0, result.range.1),
@@ -219,7 +219,7 @@ fn table(results: &[ProbeResult]) -> Table {
 
 fn by_table(results: &[ProbeResult]) -> Table {
     let mut table = Table::new(&[
-        "strand",
+        "representation",
         "target",
         "by",
         "group",
@@ -230,7 +230,7 @@ fn by_table(results: &[ProbeResult]) -> Table {
     for result in results {
         for group in &result.groups {
             table.row(vec![
-                result.strand.clone(),
+                result.representation.clone(),
                 lower(result.target),
                 group.by.clone(),
                 group.value.clone(),
@@ -244,12 +244,20 @@ fn by_table(results: &[ProbeResult]) -> Table {
 }
 
 fn curves(results: &[ProbeResult]) -> Table {
-    let mut table = Table::new(&["strand", "target", "step", "family", "seed", "dev", "test"]);
+    let mut table = Table::new(&[
+        "representation",
+        "target",
+        "step",
+        "family",
+        "seed",
+        "dev",
+        "test",
+    ]);
     for result in results {
         for run in &result.runs {
             for point in &run.curve {
                 table.row(vec![
-                    result.strand.clone(),
+                    result.representation.clone(),
                     lower(result.target),
                     point.step.to_string(),
                     lower(run.family),

@@ -11,7 +11,7 @@ use crate::report::summary::{read_results, summarise, table};
 /// Put the probe results of several trainings side by side.
 ///
 /// Every argument is a configuration's name and the JSON files that `unbraid eval probe --out` wrote for its runs
-/// (seeds). The table has a row a strand and a column a target: mean ± standard deviation over runs.
+/// (seeds). The table has a row a representation and a column a target: mean ± standard deviation over runs.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   unbraid eval results autoencoder=exp/ae_0/probe.json,exp/ae_1/probe.json default=exp/default_0/probe.json \\

@@ -1,11 +1,11 @@
-//! `unbraid feats deltas`: features to features and their slopes.
+//! `unbraid feats deltas`: features to features and their gradients.
 
 use clap::Args;
 
 use super::feature_map::FeatureArgs;
 use crate::signal::deltas::{DeltaOptions, Deltas};
 
-/// Add the slopes of features over time behind them, as Kaldi's add-deltas.
+/// Add the gradients of features over time behind them, as Kaldi's add-deltas.
 ///
 /// An utterance that fails is named and left out, the others are written, and the command fails at the end.
 #[derive(Debug, Args)]

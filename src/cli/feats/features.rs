@@ -113,7 +113,7 @@ fn options(
         (None, None) => kind.defaults(),
     };
     for setting in &args.settings {
-        options = with_setting(&options, setting)?;
+        options = with_setting(&options, setting, &[])?;
     }
     Ok(options)
 }

@@ -10,7 +10,7 @@ use crate::dataset::images::{ImageSource, Images};
 use crate::eval::images::forward::{numbers, of_images, settle};
 use crate::io::atomic;
 use crate::io::kaldi::TableWriter;
-use crate::method::images::{ImageModel, load_images};
+use crate::method::image::train::{ImageModel, load_images};
 use crate::nn::device::DeviceChoice;
 use crate::train::experiment::Experiment;
 

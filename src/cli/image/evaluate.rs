@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::eval::images::evaluate::Evaluation;
 use crate::eval::images::score::Score;
 use crate::io::message::output;
-use crate::method::images::load_images;
+use crate::method::image::train::load_images;
 use crate::nn::device::DeviceChoice;
 use crate::report::scores::ScoreReport;
 use crate::report::table::Table;

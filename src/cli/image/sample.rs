@@ -9,7 +9,7 @@ use crate::dataset::images::ImageSource;
 use crate::eval::images::gallery::{Gallery, gallery};
 use crate::io::atomic;
 use crate::io::message::output;
-use crate::method::images::load_images;
+use crate::method::image::train::load_images;
 use crate::nn::device::DeviceChoice;
 use crate::report::grid::ImageGrid;
 use crate::train::experiment::Experiment;

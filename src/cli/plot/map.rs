@@ -50,8 +50,8 @@ pub struct MapArgs {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Most utterances; of more, as many are drawn
-    #[arg(long, value_name = "N", default_value_t = 2000)]
-    most: usize,
+    #[arg(long, alias = "most", value_name = "N", default_value_t = 2000)]
+    max_points: usize,
     /// Threads; all cores when left out
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
@@ -103,20 +103,24 @@ impl MapArgs {
             MapMethod::Tsne => MOST_ITEMS,
             MapMethod::Pca => usize::MAX,
         };
-        if (LEAST_ITEMS..=most).contains(&self.most) {
+        if (LEAST_ITEMS..=most).contains(&self.max_points) {
             return Ok(());
         }
         let expected = match self.method {
             MapMethod::Tsne => format!("{LEAST_ITEMS} to {most}"),
             MapMethod::Pca => format!("at least {LEAST_ITEMS}"),
         };
-        Err(Error::option("--most", expected, self.most.to_string()))
+        Err(Error::option(
+            "--max-points",
+            expected,
+            self.max_points.to_string(),
+        ))
     }
 
     /// Every utterance, drawn or not, has to have a label.
     fn items(&self, labels: &Table) -> Result<MapItems> {
         let draw = Draw {
-            most: self.most,
+            most: self.max_points,
             seed: self.seed,
         };
         let mut check = |id: &str| label(labels, id).map(drop);

@@ -80,12 +80,12 @@ pub struct UtteranceArgs {
     pitch: bool,
 
     /// Frame shift of features and voice activity in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 10.0)]
-    frame_shift: f64,
+    #[arg(long, alias = "frame-shift", value_name = "MS", default_value_t = 10.0)]
+    frame_shift_ms: f64,
 
     /// Centre of their first frame in milliseconds: half a shift with snip_edges = false, half a frame with true
-    #[arg(long, value_name = "MS", default_value_t = 5.0)]
-    first_frame: f64,
+    #[arg(long, alias = "first-frame", value_name = "MS", default_value_t = 5.0)]
+    first_frame_ms: f64,
 
     /// Pixels across; without, what the length asks for, 900 to 6000
     #[arg(long, value_name = "PIXELS")]
@@ -139,13 +139,13 @@ pub fn run(args: UtteranceArgs) -> anyhow::Result<()> {
 }
 
 fn times(args: &UtteranceArgs) -> Result<FrameTimes> {
-    let (shift_ms, first_ms) = (args.frame_shift, args.first_frame);
+    let (shift_ms, first_ms) = (args.frame_shift_ms, args.first_frame_ms);
     let sound = |ms: f64| ms.is_finite() && ms >= 0.0;
     if !(sound(shift_ms) && sound(first_ms) && shift_ms > 0.0) {
         let found = format!("{shift_ms} and {first_ms}");
         let expected = "milliseconds above 0";
         return Err(Error::option(
-            "--frame-shift and --first-frame",
+            "--frame-shift-ms and --first-frame-ms",
             expected,
             found,
         ));

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 /// Make discrete units of phonetic codes, and score them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example, 100 units of a phonetic strand:
+Example, 100 units of a phonetic representation:
   unbraid units train scp:exp/a/phonetic_train.scp --clusters 100 --out exp/a/units.ark
   unbraid units apply scp:exp/a/phonetic_test.scp --model exp/a/units.ark --out exp/a/units.txt \
     --frames ark:exp/a/units_test.ark

@@ -18,18 +18,18 @@ use crate::io::message::output;
 #[command(after_help = "\
 Examples:
   unbraid units train scp:exp/a/phonetic_train.scp --clusters 100 --out exp/a/units.ark
-  unbraid units train ark:mfcc.ark --clusters 100 --most 200000 --out mfcc_units.ark
+  unbraid units train ark:mfcc.ark --clusters 100 --max-frames 200000 --out mfcc_units.ark
 
 Words without labels: each recording of one word as one row (see unbraid feats stretch), rows standardised by speaker:
   unbraid feats cmvn-stats --spk2utt data/x/spk2utt scp:rows.scp ark,scp:cmvn.ark,cmvn.scp
   unbraid feats apply-cmvn --norm-vars --utt2spk data/x/utt2spk scp:cmvn.scp scp:rows.scp ark,scp:words.ark,words.scp
-  unbraid units train scp:words.scp --utt2spk data/x/utt2spk --clusters 10 --starts 10 --out words.units
+  unbraid units train scp:words.scp --utt2spk data/x/utt2spk --clusters 10 --n-init 10 --out words.units
   unbraid units apply scp:words.scp --utt2spk data/x/utt2spk --model words.units --out words.txt
 
 The start is k-means++ (Arthur and Vassilvitskii 2007): far-apart frames, drawn by --seed. Then every frame goes to the
 nearest centroid by Euclidean distance, and centroids to the mean of their frames, until no frame changes; a cluster
 that lost its frames begins anew at the frame farthest from its centroid. Of few clusters, several
---starts find better ones. Equal codes, options and seeds give equal bytes. Dimensions count as they are: scale them
+--n-init find better ones. Equal codes, options and seeds give equal bytes. Dimensions count as they are: scale them
 first where some are much wider than others.
 
 With --utt2spk the frames of each speaker are spread over all clusters alike (optimal transport with entropy, as Spin,
@@ -57,16 +57,16 @@ pub struct TrainArgs {
     out: String,
 
     /// Most frames held in memory and learnt from; of more, as many are drawn
-    #[arg(long, value_name = "N", default_value_t = 500_000)]
-    most: usize,
+    #[arg(long, alias = "most", value_name = "N", default_value_t = 500_000)]
+    max_frames: usize,
 
     /// Most steps
     #[arg(long, value_name = "N", default_value_t = KmeansOptions::default().steps)]
     steps: usize,
 
     /// Beginnings, of which the one that ends nearest to the frames is kept
-    #[arg(long, value_name = "N", default_value_t = KmeansOptions::default().starts)]
-    starts: usize,
+    #[arg(long, alias = "starts", value_name = "N", default_value_t = KmeansOptions::default().n_init)]
+    n_init: usize,
 
     /// Seed of the choice of frames, and of the starts
     #[arg(long, default_value_t = KmeansOptions::default().seed)]
@@ -89,7 +89,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     let options = KmeansOptions {
         clusters: args.clusters,
         steps: args.steps,
-        starts: args.starts,
+        n_init: args.n_init,
         seed: args.seed,
     };
     let found = pool.install(|| match &args.utt2spk {
@@ -106,11 +106,15 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
 
 impl TrainArgs {
     fn sample(&self) -> Result<Sample> {
-        if self.most < self.clusters {
+        if self.max_frames < self.clusters {
             let expected = format!("at least the {} of --clusters", self.clusters);
-            return Err(Error::option("--most", expected, self.most.to_string()));
+            return Err(Error::option(
+                "--max-frames",
+                expected,
+                self.max_frames.to_string(),
+            ));
         }
-        let mut sample = Sample::new(self.most, self.seed);
+        let mut sample = Sample::new(self.max_frames, self.seed);
         let mut speakers = self.utt2spk.as_deref().map(Speakers::read).transpose()?;
         let progress = counter("utterances");
         for_each_codes(&self.codes, None, |id, frames| {
@@ -130,9 +134,9 @@ fn summary(out: &str, found: &Kmeans, (frames, seen): (usize, usize)) -> String 
         true => String::new(),
         false => format!(" of {seen}"),
     };
-    let end = match found.settled {
-        true => "settled",
-        false => "not settled (--steps)",
+    let end = match found.info {
+        true => "info",
+        false => "not info (--steps)",
     };
     format!(
         "{out}: {} units of {} values from {frames}{of} frames; {} steps, {end}; mean squared distance {:.4}",

@@ -68,12 +68,16 @@ impl ImageOptions {
     pub fn check(&self) -> Result<()> {
         if self.size > MOST_SIDE {
             let expected = format!("at most {MOST_SIDE}");
-            return Err(Error::option("view.size", expected, self.size.to_string()));
+            return Err(Error::option(
+                "normalisation.size",
+                expected,
+                self.size.to_string(),
+            ));
         }
         match self.channels {
             0 | 1 | 3 => Ok(()),
             other => Err(Error::option(
-                "view.channels",
+                "normalisation.channels",
                 "0, 1 or 3",
                 other.to_string(),
             )),
@@ -249,7 +253,11 @@ fn taken(count: usize, options: &ImageOptions, what: &str) -> Result<usize> {
         first if first <= count => Ok(first),
         first => {
             let expected = format!("at most {count}, the {what}");
-            Err(Error::option("view.first", expected, first.to_string()))
+            Err(Error::option(
+                "normalisation.first",
+                expected,
+                first.to_string(),
+            ))
         }
     }
 }
@@ -356,7 +364,10 @@ mod tests {
         let images = source("grey", None).open(&ImageOptions::default()).unwrap();
         assert_eq!((images.labels, images.classes), (None, 0));
         let five = ImageOptions { first: 5, ..two };
-        assert!(refused(&all, five).starts_with("view.first: expected at most 4, the images of"));
+        assert!(
+            refused(&all, five)
+                .starts_with("normalisation.first: expected at most 4, the images of")
+        );
         let text = refused(&source("grey", Some("three")), two);
         assert!(text.contains("three: expected [4], a label for each image of"));
         let text = refused(&source("labels", None), two);
@@ -464,8 +475,8 @@ mod tests {
             refused(&sprites(usize::MAX), none).starts_with("data: expected images of at most")
         );
         assert!(refused(&sprites(1000), with(4096, 3)).starts_with("data: expected images of at"));
-        assert!(refused(&sprites(1), with(4097, 0)).starts_with("view.size: "));
-        assert!(refused(&sprites(1), with(0, 2)).starts_with("view.channels: "));
+        assert!(refused(&sprites(1), with(4097, 0)).starts_with("normalisation.size: "));
+        assert!(refused(&sprites(1), with(0, 2)).starts_with("normalisation.channels: "));
     }
 
     #[test]

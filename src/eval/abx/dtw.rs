@@ -38,8 +38,8 @@ impl Stack {
     pub(super) fn of<'a>(items: impl Iterator<Item = &'a Directions>) -> Self {
         let views: Vec<ArrayView2<f64>> = items.map(|item| item.0.view()).collect();
         let mut bounds = vec![0];
-        for view in &views {
-            bounds.push(bounds[bounds.len() - 1] + view.nrows());
+        for normalisation in &views {
+            bounds.push(bounds[bounds.len() - 1] + normalisation.nrows());
         }
         Self {
             frames: concatenate(Axis(0), &views).unwrap_or_default(),

@@ -94,8 +94,12 @@ pub fn read_items(data: &Path, feats_scp: &Path, units: Units) -> Result<Items> 
         if frames.is_empty() {
             return Err(Error::key(feats_scp, id, "at least one frame", "none"));
         }
-        let voice = dir.speaker_of(id).unwrap_or_default();
-        let utterance = Utterance { id, voice, frames };
+        let speaker = dir.speaker_of(id).unwrap_or_default();
+        let utterance = Utterance {
+            id,
+            speaker,
+            frames,
+        };
         match &phones {
             None => found.items.push(whole(utterance, &dir)?),
             Some((options, phones)) => found.add_phones(&utterance, &phones[id], options)?,
@@ -130,7 +134,7 @@ fn check(options: &PhoneOptions) -> Result<()> {
 
 struct Utterance<'a> {
     id: &'a str,
-    voice: &'a str,
+    speaker: &'a str,
     frames: ndarray::Array2<f32>,
 }
 
@@ -141,7 +145,7 @@ fn whole(utterance: Utterance, dir: &DataDir) -> Result<Item> {
     Ok(Item {
         label: label.to_string(),
         context: String::new(),
-        voice: utterance.voice.to_string(),
+        speaker: utterance.speaker.to_string(),
         feats: utterance.frames,
     })
 }
@@ -175,7 +179,7 @@ impl Items {
                     true => neighbours.join(" "),
                     false => String::new(),
                 },
-                voice: utterance.voice.to_string(),
+                speaker: utterance.speaker.to_string(),
                 feats: utterance.frames.slice(s![first..=last, ..]).to_owned(),
             });
         }
@@ -224,7 +228,7 @@ mod tests {
     fn frames_whose_centres_lie_in_the_phone() {
         let utterance = Utterance {
             id: "u",
-            voice: "s",
+            speaker: "s",
             frames: ndarray::Array2::zeros((10, 1)),
         };
         let options = PhoneOptions::default();

@@ -1,13 +1,13 @@
 //! ABX discrimination (Schatz et al. 2013): of two items a and x of one label and one b of another, how often
-//! does x lie nearer to b? Labelled sequences of frames go in, error rates within and across voices come out.
+//! does x lie nearer to b? Labelled sequences of frames go in, error rates within and across speakers come out.
 //!
-//! Items are put in rooms of one context and one voice. In a cell, a and b are of one room; x is of a's label
-//! and context, of the same room (within) or of that of another voice (across). Errors are averaged over
-//! contexts, then voices, then pairs of labels, as by libri-light and fastabx.
+//! Items are put in conditions of one context and one speaker. In a cell, a and b are of one condition; x is of a's label
+//! and context, of the same condition (within) or of that of another speaker (across). Errors are averaged over
+//! contexts, then speakers, then pairs of labels, as by libri-light and fastabx.
 
+mod conditions;
 mod dtw;
 pub mod items;
-mod rooms;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,8 +17,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use conditions::{Conditions, Task};
 use dtw::{Directions, Stack};
-use rooms::{Rooms, Task};
 
 /// A stretch of frames under its labels.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub struct Item {
     /// What surrounds it; only items of one context meet.
     pub context: String,
     /// Who says it.
-    pub voice: String,
+    pub speaker: String,
     /// `[frames, dim]`, at least one frame of finite numbers.
     pub feats: Array2<f32>,
 }
@@ -37,10 +37,10 @@ pub struct Item {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AbxOptions {
-    /// Most items of one label, context and voice; 0 takes all.
-    pub most_items: usize,
-    /// Most other voices that x comes from for one label, context and voice of a; 0 takes all.
-    pub most_voices: usize,
+    /// Most items of one label, context and speaker; 0 takes all.
+    pub max_items: usize,
+    /// Most other speakers that x comes from for one label, context and speaker of a; 0 takes all.
+    pub max_speakers: usize,
     /// Chooses where there are more.
     pub seed: u64,
 }
@@ -48,8 +48,8 @@ pub struct AbxOptions {
 impl Default for AbxOptions {
     fn default() -> Self {
         Self {
-            most_items: 50,
-            most_voices: 20,
+            max_items: 50,
+            max_speakers: 20,
             seed: 0,
         }
     }
@@ -73,7 +73,7 @@ pub struct PairScore {
 pub struct AbxScore {
     /// P(d(a, x) > d(b, x)) and half of P(d(a, x) = d(b, x)): 0.5 is chance.
     pub error: f64,
-    /// Cells: pairs of labels in a context, with the voice of a and b and that of x.
+    /// Cells: pairs of labels in a context, with the speaker of a and b and that of x.
     pub cells: u64,
     /// Triples compared.
     pub triples: u64,
@@ -84,21 +84,21 @@ pub struct AbxScore {
 /// What [`abx`] found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AbxResult {
-    /// a, b and x of one voice; none where no voice says a label twice in a context.
+    /// a, b and x of one speaker; none where no speaker says a label twice in a context.
     pub within: Option<AbxScore>,
-    /// x of another voice than a and b; none where no context is met by two voices.
+    /// x of another speaker than a and b; none where no context is met by two speakers.
     pub across: Option<AbxScore>,
     /// Items given.
     pub items: usize,
-    /// Groups of items of one label, context and voice.
+    /// Groups of items of one label, context and speaker.
     pub groups: usize,
-    /// Those of them that lost items to [`AbxOptions::most_items`].
+    /// Those of them that lost items to [`AbxOptions::max_items`].
     pub groups_cut: usize,
-    /// Groups of a that lost voices of x to [`AbxOptions::most_voices`].
+    /// Groups of a that lost speakers of x to [`AbxOptions::max_speakers`].
     pub voices_cut: usize,
 }
 
-/// Rooms and labels worked on at once; between them, cells are summed up, which bounds the memory.
+/// Conditions and labels worked on at once; between them, cells are summed up, which bounds the memory.
 const CHUNK: usize = 1024;
 
 /// The ABX errors of items; `source` is named in errors, `progress` is told how many of how many are done.
@@ -113,8 +113,8 @@ pub fn abx(
     mut progress: impl FnMut(usize, usize),
 ) -> Result<AbxResult> {
     check_dimensions(items, source)?;
-    let rooms = Rooms::of(items, options);
-    let plan = rooms.tasks(options);
+    let conditions = Conditions::of(items, options);
+    let plan = conditions.tasks(options);
     let directions: Vec<Directions> = items
         .par_iter()
         .map(|item| Directions::of(&item.feats))
@@ -123,27 +123,27 @@ pub fn abx(
     for (done, chunk) in plan.tasks.chunks(CHUNK).enumerate() {
         let cells: Vec<Vec<Cell>> = chunk
             .par_iter()
-            .map(|task| score(task, &rooms, &directions))
+            .map(|task| score(task, &conditions, &directions))
             .collect();
         for cell in cells.iter().flatten() {
-            sums[usize::from(cell.across)].add(cell, rooms.has_contexts());
+            sums[usize::from(cell.across)].add(cell, conditions.has_contexts());
         }
         progress(
             (done * CHUNK + chunk.len()).min(plan.tasks.len()),
             plan.tasks.len(),
         );
     }
-    let [within, across] = sums.map(|sums| sums.finish(&rooms));
+    let [within, across] = sums.map(|sums| sums.finish(&conditions));
     if within.is_none() && across.is_none() {
-        let expected = "two labels in one context of a voice, and one of them once more";
+        let expected = "two labels in one context of a speaker, and one of them once more";
         return Err(Error::format(source, expected, "no such items"));
     }
     Ok(AbxResult {
         within,
         across,
         items: items.len(),
-        groups: rooms.groups(),
-        groups_cut: rooms.groups_cut(),
+        groups: conditions.groups(),
+        groups_cut: conditions.groups_cut(),
         voices_cut: plan.voices_cut,
     })
 }
@@ -168,17 +168,17 @@ struct Cell {
     a: u32,
     b: u32,
     /// Voice of a and b.
-    voice: u32,
+    speaker: u32,
     across: bool,
     error: f64,
     triples: u64,
 }
 
-/// All cells of one label a in one room.
-fn score(task: &Task, rooms: &Rooms, directions: &[Directions]) -> Vec<Cell> {
-    let room = &rooms.rooms[task.room];
-    let own = &room.groups[&task.label];
-    let stacks: Vec<(u32, Stack)> = room
+/// All cells of one label a in one condition.
+fn score(task: &Task, conditions: &Conditions, directions: &[Directions]) -> Vec<Cell> {
+    let condition = &conditions.conditions[task.condition];
+    let own = &condition.groups[&task.label];
+    let stacks: Vec<(u32, Stack)> = condition
         .groups
         .iter()
         .map(|(&label, group)| {
@@ -189,8 +189,8 @@ fn score(task: &Task, rooms: &Rooms, directions: &[Directions]) -> Vec<Cell> {
         })
         .collect();
     let mut cells = Vec::new();
-    for &(across, other) in &task.x_rooms {
-        let xs = &rooms.rooms[other].groups[&task.label];
+    for &(across, other) in &task.x_conditions {
+        let xs = &conditions.conditions[other].groups[&task.label];
         // By label, by x, the distances to its items.
         let distances: Vec<(u32, Vec<Vec<f32>>)> = stacks
             .iter()
@@ -215,7 +215,7 @@ fn score(task: &Task, rooms: &Rooms, directions: &[Directions]) -> Vec<Cell> {
             cells.push(Cell {
                 a: task.label,
                 b: *label,
-                voice: room.voice,
+                speaker: condition.speaker,
                 across,
                 error: halves as f64 / 2.0 / triples as f64,
                 triples,
@@ -249,33 +249,36 @@ fn half_errors(to_a: &[f32], to_b: &[f32]) -> u64 {
 /// Sums of errors of cells.
 #[derive(Debug, Default)]
 struct Sums {
-    /// By labels of a and b, then by voice of a: sum and count.
+    /// By labels of a and b, then by speaker of a: sum and count.
     by_pair: BTreeMap<(u32, u32), BTreeMap<u32, (f64, u64)>>,
     triples: u64,
 }
 
 impl Sums {
-    /// With contexts, cells are averaged over contexts and voices of x first, then over voices; without them over
-    /// all voices at once, as the references do.
+    /// With contexts, cells are averaged over contexts and speakers of x first, then over speakers; without them over
+    /// all speakers at once, as the references do.
     fn add(&mut self, cell: &Cell, contexts: bool) {
-        let voice = if contexts { cell.voice } else { 0 };
-        let voices = self.by_pair.entry((cell.a, cell.b)).or_default();
-        let (sum, count) = voices.entry(voice).or_default();
+        let speaker = if contexts { cell.speaker } else { 0 };
+        let speakers = self.by_pair.entry((cell.a, cell.b)).or_default();
+        let (sum, count) = speakers.entry(speaker).or_default();
         *sum += cell.error;
         *count += 1;
         self.triples += cell.triples;
     }
 
-    fn finish(self, rooms: &Rooms) -> Option<AbxScore> {
+    fn finish(self, conditions: &Conditions) -> Option<AbxScore> {
         let pairs: Vec<PairScore> = self
             .by_pair
             .iter()
-            .map(|(&(a, b), voices)| PairScore {
-                a: rooms.label(a).to_string(),
-                b: rooms.label(b).to_string(),
-                error: voices.values().map(|(sum, n)| sum / *n as f64).sum::<f64>()
-                    / voices.len() as f64,
-                cells: voices.values().map(|(_, n)| n).sum(),
+            .map(|(&(a, b), speakers)| PairScore {
+                a: conditions.label(a).to_string(),
+                b: conditions.label(b).to_string(),
+                error: speakers
+                    .values()
+                    .map(|(sum, n)| sum / *n as f64)
+                    .sum::<f64>()
+                    / speakers.len() as f64,
+                cells: speakers.values().map(|(_, n)| n).sum(),
             })
             .collect();
         (!pairs.is_empty()).then(|| AbxScore {
@@ -291,12 +294,12 @@ impl Sums {
 mod tests {
     use super::*;
 
-    fn item(label: &str, voice: &str, degrees: f32) -> Item {
+    fn item(label: &str, speaker: &str, degrees: f32) -> Item {
         let (sin, cos) = degrees.to_radians().sin_cos();
         Item {
             label: label.into(),
             context: String::new(),
-            voice: voice.into(),
+            speaker: speaker.into(),
             feats: ndarray::array![[cos, sin]],
         }
     }
@@ -349,12 +352,12 @@ mod tests {
     fn what_is_cut_is_counted_and_the_seed_decides() {
         let items: Vec<Item> = (0..40)
             .map(|n| {
-                let (label, voice) = (["a", "b"][n % 2], ["s", "t", "u", "v"][n % 4]);
-                item(label, voice, (n * n * 37 % 179) as f32)
+                let (label, speaker) = (["a", "b"][n % 2], ["s", "t", "u", "v"][n % 4]);
+                item(label, speaker, (n * n * 37 % 179) as f32)
             })
             .chain((0..40).map(|n| {
-                let (label, voice) = (["b", "a"][n % 2], ["s", "t", "u", "v"][n % 4]);
-                item(label, voice, (n * n * 53 % 173) as f32)
+                let (label, speaker) = (["b", "a"][n % 2], ["s", "t", "u", "v"][n % 4]);
+                item(label, speaker, (n * n * 53 % 173) as f32)
             }))
             .collect();
         let all = run(&items, AbxOptions::default()).unwrap();
@@ -362,8 +365,8 @@ mod tests {
         assert_eq!(all.across.as_ref().unwrap().cells, 24);
         let cut = |seed| {
             let options = AbxOptions {
-                most_items: 4,
-                most_voices: 1,
+                max_items: 4,
+                max_speakers: 1,
                 seed,
             };
             run(&items, options).unwrap()

@@ -6,10 +6,10 @@ use tch::{Device, no_grad};
 
 use crate::dataset::sampler::pack_by_length;
 use crate::error::{Error, Result};
-use crate::eval::extract::{BATCH_FRAMES, WINDOW, accept, check_finite, pad, rows};
+use crate::inference::extract::{BATCH_FRAMES, WINDOW, accept, check_finite, pad, rows};
 use crate::io::kaldi::TableReader;
 use crate::method::recogniser::Recogniser;
-use crate::method::speech::Settled;
+use crate::method::speech::ModelInfo;
 use crate::nn::Mask;
 
 /// A trained recogniser.
@@ -18,7 +18,7 @@ pub struct Recognition<'a> {
     /// The recogniser.
     pub recogniser: &'a Recogniser,
     /// How it sees features, and the names of its labels.
-    pub settled: &'a Settled,
+    pub info: &'a ModelInfo,
     /// Where it lives.
     pub device: Device,
 }
@@ -46,7 +46,7 @@ impl Recognition<'_> {
         mut take: impl FnMut(&str, T) -> Result<()>,
     ) -> Result<Vec<Error>> {
         let (mut window, mut failed) = (Vec::new(), Vec::new());
-        let bins = self.settled.view.bins();
+        let bins = self.info.normalisation.bins();
         let mut hear =
             |window: Vec<(String, Array2<f32>)>, failed: &mut Vec<Error>| -> Result<()> {
                 for (key, found) in self.window(window, &read) {
@@ -79,7 +79,7 @@ impl Recognition<'_> {
     ) -> Vec<(String, Result<T>)> {
         let (keys, seen): (Vec<String>, Vec<Array2<f32>>) = window
             .into_iter()
-            .map(|(key, feats)| (key, self.settled.view.apply(feats)))
+            .map(|(key, feats)| (key, self.info.normalisation.apply(feats)))
             .unzip();
         let scores = self.scores(&seen);
         let utterances: Vec<_> = keys.into_iter().zip(&scores).zip(&seen).collect();

@@ -193,7 +193,7 @@ mod tests {
         let folder = folder();
         let dir = DataDir::open(folder.path()).unwrap();
         let read = |name: &str, labels| Hypotheses::read(&folder.path().join(name), &dir, labels);
-        let words = read("hyp", Labels::Words).unwrap();
+        let words = read("hyp", Labels::WordSequence).unwrap();
         let all = words.rate();
         assert!((all.percent.unwrap() - 100.0 * 2.0 / 6.0).abs() < 1e-9);
         assert_eq!((all.edits.deletions, all.edits.substitutions), (1, 1));
@@ -205,9 +205,9 @@ mod tests {
             .collect();
         assert_eq!(by, [33.0, 33.0]);
         // "one two" and "two": four characters deleted of seven; "two" and "three": h, r, e, e for w, o.
-        let characters = read("hyp", Labels::Characters).unwrap().rate();
+        let characters = read("hyp", Labels::CharacterSequence).unwrap().rate();
         assert_eq!(characters.edits.count(), 4 + 4);
-        let worse = read("worse", Labels::Words).unwrap();
+        let worse = read("worse", Labels::WordSequence).unwrap();
         let found = words.against(&worse).unwrap();
         assert!((found.difference + 100.0 * 4.0 / 6.0).abs() < 1e-9);
         assert!(found.better > 0.9 && found.interval.1 < 0.0, "{found:?}");
@@ -221,8 +221,9 @@ mod tests {
         write("right", "a-1 one two\na-2 three\nb-1\n");
         write("hyp", "a-1 one two\na-2 three\nb-1 four five\n");
         let dir = DataDir::open(folder.path()).unwrap();
-        let read =
-            |name: &str| Hypotheses::read(&folder.path().join(name), &dir, Labels::Words).unwrap();
+        let read = |name: &str| {
+            Hypotheses::read(&folder.path().join(name), &dir, Labels::WordSequence).unwrap()
+        };
         let (right, hyp) = (read("right"), read("hyp"));
         assert_eq!(right.rate().percent, Some(0.0));
         let rate = hyp.rate();
@@ -245,7 +246,8 @@ mod tests {
         );
         write("text", "a-1\na-2\nb-1\n");
         let dir = DataDir::open(folder.path()).unwrap();
-        let silent = Hypotheses::read(&folder.path().join("hyp"), &dir, Labels::Words).unwrap();
+        let silent =
+            Hypotheses::read(&folder.path().join("hyp"), &dir, Labels::WordSequence).unwrap();
         assert_eq!(
             (silent.rate().percent, silent.against(&silent)),
             (None, None)
@@ -265,10 +267,10 @@ mod tests {
             ),
         ] {
             fs::write(&hyp, text).unwrap();
-            let error = Hypotheses::read(&hyp, &dir, Labels::Words).unwrap_err();
+            let error = Hypotheses::read(&hyp, &dir, Labels::WordSequence).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");
         }
-        let error = Hypotheses::read(&hyp, &dir, Labels::Phones).unwrap_err();
+        let error = Hypotheses::read(&hyp, &dir, Labels::PhoneSequence).unwrap_err();
         assert!(error.to_string().contains("utt2phones"), "{error}");
     }
 }

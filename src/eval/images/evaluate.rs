@@ -11,14 +11,14 @@ use super::score::Score;
 use super::{Labelled, linear};
 use crate::dataset::images::Images;
 use crate::error::{Error, Result};
-use crate::method::bigan::Coders;
 use crate::method::dann::Dann;
-use crate::method::image_config::{ImageConfig, ImageInventory};
-use crate::method::images::ImageModel;
-use crate::method::infogan::InfoGan;
-use crate::method::triplegan::TripleGan;
-use crate::method::trunk::ImageTrunk;
-use crate::method::vaegan::VaeGan;
+use crate::method::dann_backbone::ImageBackbone;
+use crate::method::image::bigan::Coders;
+use crate::method::image::config::{ImageConfig, ImageInventory};
+use crate::method::image::infogan::InfoGan;
+use crate::method::image::train::ImageModel;
+use crate::method::image::triplegan::TripleGan;
+use crate::method::image::vaegan::VaeGan;
 use crate::objective::information::category_bound;
 
 /// A trained method and what it is held against.
@@ -103,7 +103,7 @@ impl Evaluation<'_> {
     }
 
     fn infogan(&self, method: &InfoGan, set: &str, test: &Images) -> Result<Vec<Score>> {
-        // By statistics of the generated images alone, as in training; those of real ones are settled below.
+        // By statistics of the generated images alone, as in training; those of real ones are info below.
         let made_of = of_draws(SAMPLES, |count| {
             let latent = method.draw(count);
             let answer = method.judge(&method.generate(&latent, false), true);
@@ -255,8 +255,8 @@ impl Evaluation<'_> {
 
     /// Accuracy of every set; and of the first two, whether a fresh linear probe tells their features apart, beside their
     /// pixels.
-    fn dann(&self, method: &Dann<ImageTrunk>) -> Result<Vec<Score>> {
-        let features = |images: &Tensor| method.trunk().of(images, false);
+    fn dann(&self, method: &Dann<ImageBackbone>) -> Result<Vec<Score>> {
+        let features = |images: &Tensor| method.backbone().of(images, false);
         let mut scores = Vec::new();
         for (set, test) in self.tests {
             let classify = |images: &Tensor| method.classify(&features(images));

@@ -5,7 +5,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::dataset::images::Images;
 use crate::error::{Error, Result};
-use crate::method::infogan::InfoGan;
+use crate::method::image::infogan::InfoGan;
 
 /// Images at a time.
 const BATCH: usize = 500;

@@ -7,9 +7,9 @@ use tch::{Device, Kind, Tensor, no_grad};
 use super::forward::tensor_of;
 use crate::dataset::images::Images;
 use crate::error::{Error, Result};
-use crate::method::bigan::Coders;
-use crate::method::images::ImageModel;
-use crate::method::infogan::{InfoGan, Latent};
+use crate::method::image::bigan::Coders;
+use crate::method::image::infogan::{InfoGan, Latent};
+use crate::method::image::train::ImageModel;
 
 /// Images in rows of so many.
 #[derive(Debug)]

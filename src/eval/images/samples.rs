@@ -9,7 +9,7 @@ use super::kid::{KidOptions, kid};
 use super::score::Score;
 use crate::dataset::images::Images;
 use crate::error::{Error, Result};
-use crate::method::classifier::ImageClassifier;
+use crate::method::image::classifier::ImageClassifier;
 
 /// Images of each side.
 pub const SAMPLES: usize = 10_000;

@@ -1,5 +1,5 @@
 //! Probabilities that can be believed: a probe's logits, calibrated on a split of its own, and how the labels are
-//! spread. Together they bound the information that a strand holds on a target.
+//! spread. Together they bound the information that a representation holds on a target.
 
 use tch::{Kind, Tensor};
 

@@ -1,4 +1,4 @@
-//! Probes trained afresh on frozen features: what can be read from a strand, by the strongest reader of a
+//! Probes trained afresh on frozen features: what can be read from a representation, by the strongest reader of a
 //! family (a linear and an MLP probe on statistics, a convolutional one on sequences), each tuned on a split of
 //! its own and trained to the end. An adversary's own accuracy proves nothing; a probe's does.
 
@@ -21,7 +21,7 @@ use crate::error::{Error, Result, check_within};
 use crate::nn::classifier::Answer;
 use crate::nn::device::DeviceChoice;
 use crate::train::schedule::MOST_STEPS;
-use task::{Heard, Task};
+use task::{ProbeBatch, Task};
 
 /// What a probe reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -42,9 +42,9 @@ impl Target {
     fn labels(self) -> Labels {
         match self {
             Target::Speaker => Labels::None,
-            Target::Text => Labels::Text,
-            Target::Frames => Labels::Frames,
-            Target::Phones => Labels::Phones,
+            Target::Text => Labels::UtteranceClass,
+            Target::Frames => Labels::Alignment,
+            Target::Phones => Labels::PhoneSequence,
         }
     }
 
@@ -170,11 +170,12 @@ pub struct ProbeRun {
     pub curve: Vec<CurvePoint>,
 }
 
-/// What a strand tells of a target.
+/// What a representation tells of a target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProbeResult {
-    /// Name of the strand.
-    pub strand: String,
+    /// Name of the representation.
+    #[serde(alias = "strand")]
+    pub representation: String,
     /// What was read.
     pub target: Target,
     /// Family of the strongest probe on its own split.
@@ -188,7 +189,7 @@ pub struct ProbeResult {
     /// Accuracy of always naming the most frequent class of the test set; 0 for strings of phones.
     pub chance: f64,
     /// What the probe knows of a label, in bits: the entropy of the labels less the probe's cross-entropy, mean over
-    /// seeds, at least 0. A lower bound on the mutual information of strand and target (Barber and Agakov 2003).
+    /// seeds, at least 0. A lower bound on the mutual information of representation and target (Barber and Agakov 2003).
     #[serde(default)]
     pub bits: f64,
     /// Entropy of the test labels in bits: the most that there is to know. 0 for strings of phones, which are not
@@ -238,7 +239,7 @@ pub struct ProbeData<'a> {
 /// What the data says; [`Error::Key`] for a test label that training does not know; [`Error::Format`] when
 /// there is a single class.
 pub fn probe(
-    strand: &str,
+    representation: &str,
     target: Target,
     data: ProbeData,
     options: &ProbeOptions,
@@ -247,7 +248,7 @@ pub fn probe(
     options.check()?;
     let task = Task::open(target, data, options)?;
     let mut runs = Vec::new();
-    let mut tests: Vec<(Family, Vec<Heard>)> = Vec::new();
+    let mut tests: Vec<(Family, Vec<ProbeBatch>)> = Vec::new();
     for &family in &options.families {
         if family == Family::Cnn && task.train.holds_vectors() {
             continue; // A vector has no time to convolve over; the MLP is its strong probe.
@@ -259,14 +260,14 @@ pub fn probe(
             tests.push((family, test));
         }
     }
-    summarise((strand, data.by), &task, runs, &tests)
+    summarise((representation, data.by), &task, runs, &tests)
 }
 
 fn summarise(
-    (strand, groupings): (&str, &[Grouping]),
+    (representation, groupings): (&str, &[Grouping]),
     task: &Task,
     runs: Vec<ProbeRun>,
-    tests: &[(Family, Vec<Heard>)],
+    tests: &[(Family, Vec<ProbeBatch>)],
 ) -> Result<ProbeResult> {
     let mean = |family: Family, value: fn(&ProbeRun) -> f64| {
         let own = runs.iter().filter(|run| run.family == family);
@@ -283,7 +284,7 @@ fn summarise(
             .map(|run| run.test)
     };
     // Every utterance's mean over seeds, so that the interval is of what is reported.
-    let chosen: Vec<&Vec<Heard>> = tests
+    let chosen: Vec<&Vec<ProbeBatch>> = tests
         .iter()
         .filter(|(family, _)| *family == strongest)
         .map(|(_, test)| test)
@@ -295,12 +296,12 @@ fn summarise(
         })
         .collect();
     if by_utterance.iter().all(|(_, labels)| *labels == 0.0) {
-        let expected = format!("{strand}: test utterances with labels");
+        let expected = format!("{representation}: test utterances with labels");
         return Err(Error::option("--target", expected, "none"));
     }
     let spread = task.spread()?;
     Ok(ProbeResult {
-        strand: strand.to_string(),
+        representation: representation.to_string(),
         target: task.target,
         probe: strongest,
         accuracy: mean(strongest, |run| run.test),

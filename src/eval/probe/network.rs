@@ -12,7 +12,7 @@ use crate::train::OptimiserOptions;
 use crate::train::optimiser::OptimiserKind;
 use crate::train::schedule::{Decay, Schedule};
 
-/// The rate and decay of each family, the same for every strand: a convex problem bears a high rate, the deep ones
+/// The rate and decay of each family, the same for every representation: a convex problem bears a high rate, the deep ones
 /// want decay.
 pub(super) fn optimiser(family: Family, total: u64) -> OptimiserOptions {
     let (lr, weight_decay) = match family {

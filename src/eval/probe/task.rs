@@ -14,8 +14,8 @@ use super::{CurvePoint, Family, ProbeData, ProbeOptions, ProbeRun, Target};
 use crate::dataset::batch::{Inventory, SpeechBatch, SpeechCorpus};
 use crate::dataset::labels::NO_LABEL;
 use crate::dataset::loader::Loader;
+use crate::dataset::normalisation::Normalisation;
 use crate::dataset::sampler::{Population, Sampler, SamplerOptions, pack_by_length};
-use crate::dataset::view::FeatureView;
 use crate::error::{Error, Result};
 use crate::eval::edits::{collapse, edits};
 use crate::eval::interval::weighted_mean;
@@ -23,11 +23,11 @@ use crate::nn::{Mask, PerturbOptions};
 use crate::objective::classification::cross_entropy;
 use crate::objective::ctc::ctc;
 use crate::train::trainer::step_seed;
-use crate::train::{Player, update};
+use crate::train::{Trainable, update};
 
 /// What a probe reads from one utterance.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Heard {
+pub(super) struct ProbeBatch {
     /// Labels named rightly; of strings, labels less edits.
     pub(super) right: f64,
     /// Labels.
@@ -41,7 +41,7 @@ pub(super) struct Task {
     pub(super) target: Target,
     pub(super) train: Arc<SpeechCorpus>,
     pub(super) test: SpeechCorpus,
-    view: FeatureView,
+    normalisation: Normalisation,
     pub(super) classes: i64,
     device: Device,
 }
@@ -86,7 +86,7 @@ impl Task {
         }
         let task = Self {
             target,
-            view: FeatureView::identity(train.bins()?),
+            normalisation: Normalisation::identity(train.bins()?),
             train: Arc::new(train),
             test,
             classes: classes as i64,
@@ -127,7 +127,7 @@ impl Task {
         let mut counts = vec![0f64; self.classes as usize];
         let all: Vec<usize> = (0..self.test.len()).collect();
         for chunk in all.chunks(64) {
-            let batch = self.test.batch(chunk, &self.view, 0, 0)?;
+            let batch = self.test.batch(chunk, &self.normalisation, 0, 0)?;
             let labels: Vec<i64> = Vec::try_from(self.target.of(&batch).reshape([-1]))?;
             for label in labels.into_iter().filter(|&label| label != NO_LABEL) {
                 if let Some(count) = counts.get_mut(label as usize) {
@@ -144,7 +144,7 @@ impl Task {
         family: Family,
         seed: u64,
         options: &ProbeOptions,
-    ) -> Result<(ProbeRun, Vec<Heard>)> {
+    ) -> Result<(ProbeRun, Vec<ProbeBatch>)> {
         tch::manual_seed(step_seed(seed, family as u64));
         let (learn, dev) = self.split(seed, options.dev_share);
         let steps_an_epoch = learn.len().div_ceil(options.batch) as u64;
@@ -152,9 +152,9 @@ impl Task {
             .epochs
             .max(options.min_steps.div_ceil(steps_an_epoch));
         let total = epochs * steps_an_epoch;
-        let (mut player, network) =
-            Player::new("probe", self.device, &optimiser(family, total), |path| {
-                let dim = self.view.bins() as i64;
+        let (mut trainable, network) =
+            Trainable::new("probe", self.device, &optimiser(family, total), |path| {
+                let dim = self.normalisation.bins() as i64;
                 let blank = i64::from(self.target == Target::Phones);
                 Network::new(path, family, dim, self.classes + blank, self.target)
             });
@@ -164,12 +164,12 @@ impl Task {
         for epoch in 1..=epochs {
             for _ in 0..steps_an_epoch {
                 let Some(batch) = batches.next() else { break };
-                self.learn(&network, &mut player, &batch?, (total, options.robust))?;
+                self.learn(&network, &mut trainable, &batch?, (total, options.robust))?;
             }
             // Looking more often than some twenty times would only cost time.
             if epoch % (epochs / 20).max(1) == 0 || epoch == epochs {
                 let dev = accuracy(&self.hear(&network, &self.train, &dev, &Calibration::NONE)?);
-                best.offer(dev, epoch, &player);
+                best.offer(dev, epoch, &trainable);
                 if options.curve {
                     let test = self.hear_test(&network, &Calibration::NONE)?;
                     let step = epoch * steps_an_epoch;
@@ -178,7 +178,7 @@ impl Task {
                 }
             }
         }
-        best.restore(&player);
+        best.restore(&trainable);
         let calibration = self.calibrate(&network, &dev)?;
         let test = self.hear_test(&network, &calibration)?;
         let run = ProbeRun {
@@ -198,7 +198,7 @@ impl Task {
     fn learn(
         &self,
         network: &Network,
-        player: &mut Player,
+        trainable: &mut Trainable,
         batch: &SpeechBatch,
         (total, robust): (u64, bool),
     ) -> Result<()> {
@@ -215,7 +215,7 @@ impl Task {
             Target::Phones => ctc(&logits, &mask, &targets),
             _ => cross_entropy(&logits, &targets, 0.1),
         };
-        update(&mut [player], &loss, total)?;
+        update(&mut [trainable], &loss, total)?;
         Ok(())
     }
 
@@ -247,9 +247,9 @@ impl Task {
             batch: options.batch,
         };
         let mut sampler = Sampler::new(draw, population, seed, self.train.path())?;
-        let (corpus, view, crop) = (
+        let (corpus, normalisation, crop) = (
             Arc::clone(&self.train),
-            self.view.clone(),
+            self.normalisation.clone(),
             // Strings of phones have no times to cut at.
             match self.target {
                 Target::Phones => 0,
@@ -262,11 +262,11 @@ impl Task {
                 .into_iter()
                 .map(|i| learn[i])
                 .collect();
-            corpus.batch(&batch, &view, crop, step_seed(seed, number) as u64)
+            corpus.batch(&batch, &normalisation, crop, step_seed(seed, number) as u64)
         }))
     }
 
-    fn hear_test(&self, network: &Network, calibration: &Calibration) -> Result<Vec<Heard>> {
+    fn hear_test(&self, network: &Network, calibration: &Calibration) -> Result<Vec<ProbeBatch>> {
         let everything: Vec<usize> = (0..self.test.len()).collect();
         self.hear(network, &self.test, &everything, calibration)
     }
@@ -278,8 +278,8 @@ impl Task {
         corpus: &SpeechCorpus,
         utterances: &[usize],
         calibration: &Calibration,
-    ) -> Result<Vec<Heard>> {
-        let mut found = vec![Heard::default(); utterances.len()];
+    ) -> Result<Vec<ProbeBatch>> {
+        let mut found = vec![ProbeBatch::default(); utterances.len()];
         self.each_batch(
             network,
             corpus,
@@ -299,7 +299,7 @@ impl Task {
                 let (right, counted) = (sums(&right)?, sums(&targets.ne(NO_LABEL))?);
                 let nats = sums(&nats)?;
                 for (index, &place) in places.iter().enumerate() {
-                    found[place] = Heard {
+                    found[place] = ProbeBatch {
                         right: right[index],
                         counted: counted[index],
                         nats: nats[index],
@@ -312,7 +312,7 @@ impl Task {
     }
 
     /// How much of each string of phones the best path says.
-    fn strings(&self, logits: &Tensor, mask: &Mask, targets: &Tensor) -> Result<Vec<Heard>> {
+    fn strings(&self, logits: &Tensor, mask: &Mask, targets: &Tensor) -> Result<Vec<ProbeBatch>> {
         let paths = Vec::<Vec<i64>>::try_from(logits.argmax(1, false))?;
         let strings = Vec::<Vec<i64>>::try_from(targets)?;
         let heard = paths.iter().zip(mask.lengths()).zip(&strings);
@@ -320,7 +320,7 @@ impl Task {
             let said = collapse(&path[..frames as usize], self.classes);
             let string: Vec<i64> = string.iter().copied().filter(|&p| p != NO_LABEL).collect();
             let edits = edits(&string, &said).count() as f64;
-            Heard {
+            ProbeBatch {
                 right: string.len() as f64 - edits,
                 counted: string.len() as f64,
                 nats: 0.0,
@@ -365,7 +365,9 @@ impl Task {
         let lengths: Vec<usize> = utterances.iter().map(|&u| frames[u]).collect();
         for places in pack_by_length((0..utterances.len()).collect(), &lengths, 8192) {
             let chosen: Vec<usize> = places.iter().map(|&place| utterances[place]).collect();
-            let batch = corpus.batch(&chosen, &self.view, 0, 0)?.to(self.device);
+            let batch = corpus
+                .batch(&chosen, &self.normalisation, 0, 0)?
+                .to(self.device);
             let mask = Mask::new(&batch.lengths, self.device);
             let logits = no_grad(|| network.forward(&batch.feats, &mask, false));
             refuse_non_finite(corpus, &chosen, &logits)?;
@@ -389,7 +391,7 @@ fn refuse_non_finite(corpus: &SpeechCorpus, utterances: &[usize], logits: &Tenso
     }
 }
 
-fn accuracy(heard: &[Heard]) -> f64 {
+fn accuracy(heard: &[ProbeBatch]) -> f64 {
     weighted_mean(heard.iter().map(|heard| (heard.right, heard.counted)))
 }
 
@@ -424,21 +426,21 @@ struct Best {
 }
 
 impl Best {
-    fn offer(&mut self, accuracy: f64, epoch: u64, player: &Player) {
+    fn offer(&mut self, accuracy: f64, epoch: u64, trainable: &Trainable) {
         // Of equals the later one, which has learned more.
         if self.tensors.is_empty() || accuracy >= self.accuracy {
             self.accuracy = accuracy;
             self.epoch = epoch;
-            self.tensors = player
+            self.tensors = trainable
                 .tensors()
                 .map(|(_, tensor)| tensor.detach().copy())
                 .collect();
         }
     }
 
-    fn restore(&self, player: &Player) {
+    fn restore(&self, trainable: &Trainable) {
         no_grad(|| {
-            for ((_, tensor), kept) in player.tensors().zip(&self.tensors) {
+            for ((_, tensor), kept) in trainable.tensors().zip(&self.tensors) {
                 tensor.shallow_clone().copy_(kept);
             }
         });

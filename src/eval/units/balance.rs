@@ -169,7 +169,7 @@ mod tests {
     fn options(clusters: usize) -> KmeansOptions {
         KmeansOptions {
             clusters,
-            starts: 5,
+            n_init: 5,
             ..KmeansOptions::default()
         }
     }

@@ -17,7 +17,7 @@ pub struct KmeansOptions {
     /// Most of Lloyd's steps, at least 1.
     pub steps: usize,
     /// Beginnings, at least 1, of which the one that ends nearest to the items is kept.
-    pub starts: usize,
+    pub n_init: usize,
     /// Draws where they begin.
     pub seed: u64,
 }
@@ -27,7 +27,7 @@ impl Default for KmeansOptions {
         Self {
             clusters: 100,
             steps: 100,
-            starts: 1,
+            n_init: 1,
             seed: 0,
         }
     }
@@ -43,7 +43,7 @@ pub struct Kmeans {
     /// Steps taken.
     pub steps: usize,
     /// Whether the last of them changed no assignment.
-    pub settled: bool,
+    pub info: bool,
     /// Mean squared distance of an item to its centroid.
     pub distortion: f64,
 }
@@ -97,7 +97,7 @@ pub(super) fn best_of_starts(
         dims: items.ncols(),
     };
     let mut best: Option<Kmeans> = None;
-    for number in 0..options.starts {
+    for number in 0..options.n_init {
         let found = settle(&items, items.start(options, number)?, options.steps, &step);
         let nearer = |best: &Kmeans| found.distortion < best.distortion;
         if best.as_ref().is_none_or(nearer) {
@@ -114,11 +114,11 @@ fn settle(
     step: impl Fn(&Items, &Codebook) -> Step,
 ) -> Kmeans {
     let mut book = Codebook::new(start);
-    let (mut units, mut steps, mut settled) = (Vec::new(), 0, false);
-    while steps < most_steps && !settled {
+    let (mut units, mut steps, mut info) = (Vec::new(), 0, false);
+    while steps < most_steps && !info {
         let now = step(items, &book);
-        settled = now.units == units;
-        if !settled {
+        info = now.units == units;
+        if !info {
             book = Codebook::new(now.centroids);
             units = now.units;
         }
@@ -131,7 +131,7 @@ fn settle(
         codebook,
         units: last.units,
         steps,
-        settled,
+        info,
         distortion: last.distortion,
     }
 }
@@ -143,7 +143,7 @@ fn check(items: &Array2<f32>, options: &KmeansOptions) -> Result<()> {
         let found = options.clusters.to_string();
         return Err(Error::option("--clusters", expected, found));
     }
-    for (name, value) in [("--steps", options.steps), ("--starts", options.starts)] {
+    for (name, value) in [("--steps", options.steps), ("--n_init", options.n_init)] {
         if value == 0 {
             return Err(Error::option(name, "at least 1", "0"));
         }
@@ -288,7 +288,7 @@ mod tests {
     fn groups_far_apart_become_clusters() {
         let items = groups(8, 400);
         let found = kmeans(&items, &options(8)).unwrap();
-        assert!(found.settled && found.steps < 20);
+        assert!(found.info && found.steps < 20);
         // Variance of a uniform draw of width 2 is 1/3, five times.
         assert!((found.distortion - 5.0 / 3.0).abs() < 0.05, "{found:?}");
         let units = found.codebook.nearest(items.view());
@@ -332,9 +332,9 @@ mod tests {
     #[test]
     fn of_several_starts_the_best_is_kept() {
         let items = groups(10, 60);
-        let with = |starts: usize| {
+        let with = |n_init: usize| {
             let options = KmeansOptions {
-                starts,
+                n_init,
                 ..options(12)
             };
             kmeans(&items, &options).unwrap()

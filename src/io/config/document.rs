@@ -8,6 +8,7 @@ use toml::de::DeTable;
 use toml::{Table, Value};
 
 use super::place::{culprit, place_of};
+use super::renamed::{Renamed, todays_table};
 use crate::error::{Error, Result};
 use crate::io::lines::{line_of, read_text};
 
@@ -24,6 +25,7 @@ pub struct Document {
     /// The file, its base, the base of that one, and so on.
     layers: Vec<Layer>,
     table: Table,
+    renamed: &'static [Renamed],
 }
 
 /// One file of a document.
@@ -40,14 +42,30 @@ impl Document {
     /// [`Error::Io`] when the file cannot be read; [`Error::Line`] for what is not TOML, and for a base that is no string,
     /// cannot be read or leads back to itself.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        Self::read_renamed(path, &[])
+    }
+
+    /// The same, with today's names for keys that `renamed` knows by earlier ones.
+    ///
+    /// # Errors
+    /// As [`Document::read`].
+    pub fn read_renamed(path: impl AsRef<Path>, renamed: &'static [Renamed]) -> Result<Self> {
         let (layer, table) = Layer::read(path.as_ref())?;
         let (mut layers, mut tables) = (vec![layer], vec![table]);
         while let Some((layer, table)) = base_of(&layers, tables.last_mut())? {
             layers.push(layer);
             tables.push(table);
         }
-        let table = tables.into_iter().rev().reduce(merged).unwrap_or_default();
-        Ok(Self { layers, table })
+        let todays = tables
+            .into_iter()
+            .rev()
+            .map(|table| todays_table("", table, renamed));
+        let table = todays.reduce(merged).unwrap_or_default();
+        Ok(Self {
+            layers,
+            table,
+            renamed,
+        })
     }
 
     /// The file.
@@ -63,6 +81,11 @@ impl Document {
     /// What they say together.
     pub fn table(&self) -> &Table {
         &self.table
+    }
+
+    /// The same, to change.
+    pub fn table_mut(&mut self) -> &mut Table {
+        &mut self.table
     }
 
     /// The string that `key` stands for, if the file has it.
@@ -121,7 +144,10 @@ impl Document {
             true => message,
             false => format!("{}: {message}", keys.join(".")),
         };
-        let places = self.layers.iter().map(|layer| (layer, layer.place(&keys)));
+        let places = self
+            .layers
+            .iter()
+            .map(|layer| (layer, layer.place(&keys, self.renamed)));
         let deeper = |a: (_, (usize, usize)), b: (_, (usize, usize))| match b.1.0 > a.1.0 {
             true => b,
             false => a,
@@ -141,8 +167,8 @@ impl Layer {
     }
 
     /// How many keys of a path stand here, and the byte at which the last of these does.
-    fn place(&self, keys: &[String]) -> (usize, usize) {
-        DeTable::parse(&self.text).map_or((0, 0), |table| place_of(table.get_ref(), keys))
+    fn place(&self, keys: &[String], renamed: &[Renamed]) -> (usize, usize) {
+        DeTable::parse(&self.text).map_or((0, 0), |table| place_of(table.get_ref(), keys, renamed))
     }
 
     /// What is wrong at the byte `offset`.
@@ -159,7 +185,7 @@ fn base_of(layers: &[Layer], table: Option<&mut Table>) -> Result<Option<(Layer,
         return Ok(None);
     };
     let wrong = |expected: &str, found: String| {
-        let (_, offset) = layer.place(&[BASE.to_string()]);
+        let (_, offset) = layer.place(&[BASE.to_string()], &[]);
         Err(layer.wrong(offset, expected, found))
     };
     let Value::String(name) = &value else {

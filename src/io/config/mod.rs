@@ -2,6 +2,7 @@
 
 mod document;
 mod place;
+mod renamed;
 mod setting;
 
 use std::path::Path;
@@ -11,6 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::error::Result;
 
 pub use document::Document;
+pub use renamed::Renamed;
 pub use setting::with_setting;
 
 /// Reads options from a file, over its base, whose keys all have to be known ones.

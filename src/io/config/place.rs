@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
+use super::renamed::{Renamed, names_of};
 use super::setting::inside;
 
 /// The path of the key that `table` cannot be read as a `T` for, which `message` says: the deepest one without which
@@ -98,13 +99,13 @@ fn without(table: &Table, path: &[String]) -> (Table, Option<Value>) {
 }
 
 /// How many keys of a path stand in `table`, and the byte at which the last of these does.
-pub(super) fn place_of(table: &DeTable, path: &[String]) -> (usize, usize) {
-    let mut offset = 0;
+pub(super) fn place_of(table: &DeTable, path: &[String], renamed: &[Renamed]) -> (usize, usize) {
+    let (mut offset, mut parent) = (0, "");
     let mut value: Option<&DeValue> = None;
     for (depth, key) in path.iter().enumerate() {
         let found = match value {
-            None => of_table(table, key),
-            Some(DeValue::Table(table)) => of_table(table, key),
+            None => of_table(table, names_of(parent, key, renamed)),
+            Some(DeValue::Table(table)) => of_table(table, names_of(parent, key, renamed)),
             Some(DeValue::Array(list)) => (key.parse().ok())
                 .and_then(|at: usize| list.get(at))
                 .map(|inner| (inner.span().start, inner.get_ref())),
@@ -114,12 +115,18 @@ pub(super) fn place_of(table: &DeTable, path: &[String]) -> (usize, usize) {
             Some((start, inner)) => (offset, value) = (start, Some(inner)),
             None => return (depth, offset),
         }
+        if key.parse::<usize>().is_err() {
+            parent = key;
+        }
     }
     (path.len(), offset)
 }
 
-/// The byte of a key, and its value.
-fn of_table<'a, 'i>(table: &'a DeTable<'i>, key: &str) -> Option<(usize, &'a DeValue<'i>)> {
-    let (key, inner) = table.get_key_value(key)?;
+/// The byte of a key, which may have any of `names`, and its value.
+fn of_table<'a, 'i>(
+    table: &'a DeTable<'i>,
+    mut names: impl Iterator<Item = impl AsRef<str>>,
+) -> Option<(usize, &'a DeValue<'i>)> {
+    let (key, inner) = names.find_map(|name| table.get_key_value(name.as_ref()))?;
     Some((key.span().start, inner.get_ref()))
 }

@@ -4,14 +4,19 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
+use super::renamed::{Renamed, todays_setting};
 use crate::error::{Error, Result};
 
 /// `options` with one value instead of its own: `KEY.PATH=VALUE`, the value in TOML's syntax. A table that is set is
-/// replaced whole.
+/// replaced whole. A key may have a name that `renamed` knows.
 ///
 /// # Errors
 /// [`Error::Option`] naming the setting: no such form, no TOML value, an unknown key, or a value of another type.
-pub fn with_setting<T: Serialize + DeserializeOwned>(options: &T, setting: &str) -> Result<T> {
+pub fn with_setting<T: Serialize + DeserializeOwned>(
+    options: &T,
+    setting: &str,
+    renamed: &[Renamed],
+) -> Result<T> {
     let wrong = |expected: &str, found: &str| {
         let found = found.trim().replace('\n', "; ");
         Error::option(format!("--set {setting}"), expected, found)
@@ -33,6 +38,8 @@ pub fn with_setting<T: Serialize + DeserializeOwned>(options: &T, setting: &str)
         let expected = "a TOML value behind '=' (a string in quotes, as key=\"value\")";
         wrong(expected, &format!("'{text}'"))
     })?;
+    let (keys, value) = todays_setting(&keys, value, renamed);
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let mut table = Table::try_from(options)
         .map_err(|error| wrong("options that TOML can hold", &error.to_string()))?;
     set_value(&mut table, &keys, value).map_err(|key| {
@@ -97,7 +104,7 @@ mod tests {
             ..Run::default()
         };
         let run = expected.clone();
-        let set = |setting: &str| with_setting(&run, setting).unwrap();
+        let set = |setting: &str| with_setting(&run, setting, &[]).unwrap();
         expected.inner.steps = 5;
         assert_eq!(set("inner.steps=5"), expected);
         expected.inner = Inner { steps: 5, also: 0 };
@@ -124,7 +131,7 @@ mod tests {
             ("rate=1\nname = \"b\"", "expected a TOML value"),
             ("rate=", "expected a TOML value"),
         ] {
-            let error = with_setting(&Run::default(), setting).unwrap_err();
+            let error = with_setting(&Run::default(), setting, &[]).unwrap_err();
             let error = error.to_string();
             assert!(error.starts_with("--set "), "{error}");
             assert!(error.contains(found), "{error}");

@@ -1,14 +1,14 @@
 //! Networks of images `[batch, channels, height, width]`: convolutions that make them smaller, transposed ones that make
 //! them from vectors, and maps of vectors.
 
+pub mod classifier;
 pub mod conv_net;
 pub mod mlp;
-pub mod recogniser;
 pub mod up_net;
 
+pub use classifier::{Extractor, Head, ImageClassifierOptions};
 pub use conv_net::{ConvLayer, ConvNet};
 pub use mlp::{ConditionedMlp, Mlp};
-pub use recogniser::{Extractor, Head, RecogniserOptions};
 pub use up_net::UpNet;
 
 use tch::Tensor;

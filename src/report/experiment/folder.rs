@@ -6,8 +6,8 @@ use toml::Value;
 
 use crate::dataset::DataDir;
 use crate::error::{Error, Result};
-use crate::io::config::read_toml;
 use crate::io::lines;
+use crate::method::old_keys::document;
 use crate::train::experiment::Experiment;
 
 /// Raw features through the same probes, as recipes name their folder.
@@ -37,7 +37,7 @@ impl ExpFolder {
     /// [`Error::Format`] for a folder without `conf.toml`, or whose `conf.toml` is no configuration.
     pub fn open(path: &Path) -> Result<Self> {
         let experiment = Experiment::open(path)?;
-        let config = read_toml(path.join("conf.toml"))?;
+        let config = document(&path.join("conf.toml"))?.table().clone();
         let whole = path.canonicalize().map_err(Error::io(path))?;
         let name = whole.file_name().unwrap_or(whole.as_os_str());
         Ok(Self {
@@ -173,7 +173,7 @@ impl TestSet {
         })
     }
 
-    /// The folder's own name, which the files of its strands end with: `test`.
+    /// The folder's own name, which the files of its representations end with: `test`.
     pub fn name(&self) -> &str {
         &self.name
     }

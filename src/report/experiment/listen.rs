@@ -6,7 +6,7 @@ use super::Part;
 use super::folder::{ExpFolder, TestSet};
 use crate::dataset::{RecordingOptions, Recordings, UtteranceBlocks};
 use crate::error::{Error, Result};
-use crate::eval::convert::Converter;
+use crate::inference::convert::Converter;
 use crate::io::audio::{AudioSource, Pipes, Waveform, wav_bytes};
 use crate::report::page::{Clip, Grid, Html, command_line};
 use crate::report::utterance::SpectrogramPlot;
@@ -124,7 +124,7 @@ struct Studio<'a> {
 }
 
 /// The sounds of a pair.
-struct Heard {
+struct Judged {
     /// Named in the order of the page.
     clips: Vec<(String, Waveform)>,
     /// Whether a recording went on.
@@ -164,7 +164,7 @@ impl Studio<'_> {
         Ok(Part::Shown(html))
     }
 
-    fn hear(&self, pair: &Pair) -> Result<Heard> {
+    fn hear(&self, pair: &Pair) -> Result<Judged> {
         let (source, cut) = self.record(pair.source)?;
         let (lender, lender_cut) = self.record(pair.voice)?;
         let (own, lent) = (
@@ -181,7 +181,7 @@ impl Studio<'_> {
         let again = sound(&self.converter.convert(&own, &own)?)?;
         let swapped = sound(&self.converter.convert(&own, &lent)?)?;
         let speaker = self.data.dir.speaker_of(pair.voice).unwrap_or("?");
-        Ok(Heard {
+        Ok(Judged {
             clips: vec![
                 ("Recording".into(), source),
                 ("Through features and back".into(), through),
@@ -214,7 +214,7 @@ impl Studio<'_> {
         Ok((self.converter.at_rate(&waveform)?, cut))
     }
 
-    fn add(&self, pair: &Pair, heard: &Heard, html: &mut Html) -> Result<()> {
+    fn add(&self, pair: &Pair, heard: &Judged, html: &mut Html) -> Result<()> {
         let dir = &self.data.dir;
         let words = dir.text(pair.source).map(|words| format!(": “{words}”"));
         let speaker = dir.speaker_of(pair.source).unwrap_or("?");

@@ -1,4 +1,4 @@
-//! Maps of both strands by speaker and by word, or of an image method's codes by class and by set.
+//! Maps of both representations by speaker and by word, or of an image method's codes by class and by set.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub struct MapsOptions {
 }
 
 /// Vectors that are mapped.
-struct Strand {
+struct Representation {
     name: &'static str,
     scp: PathBuf,
 }
@@ -37,12 +37,12 @@ struct Colouring {
 /// # Errors
 /// As [`MapItems::of_list`], [`label`] and [`MapMethod::map`].
 pub fn section(exp: &ExpFolder, data: Option<&TestSet>, options: MapsOptions) -> Result<Part> {
-    let (strands, colourings) = match (exp.field(), data) {
+    let (representations, colourings) = match (exp.field(), data) {
         (Field::Images, _) => of_images(exp)?,
         (Field::Speech, Some(data)) => of_speech(exp, data)?,
         (Field::Speech, None) => return Part::left_out("needs --data, for who says what"),
     };
-    if strands.is_empty() {
+    if representations.is_empty() {
         return Part::left_out(match (exp.field(), data) {
             (Field::Speech, Some(data)) => {
                 let set = data.name();
@@ -55,8 +55,8 @@ pub fn section(exp: &ExpFolder, data: Option<&TestSet>, options: MapsOptions) ->
     }
     let mut html = Html::default();
     let mut told = false;
-    for strand in &strands {
-        told |= add_strand(strand, &colourings, options, &mut html)?;
+    for representation in &representations {
+        told |= add_strand(representation, &colourings, options, &mut html)?;
     }
     match told {
         true => Ok(Part::Shown(html)),
@@ -66,11 +66,11 @@ pub fn section(exp: &ExpFolder, data: Option<&TestSet>, options: MapsOptions) ->
     }
 }
 
-fn of_speech(exp: &ExpFolder, data: &TestSet) -> Result<(Vec<Strand>, Vec<Colouring>)> {
+fn of_speech(exp: &ExpFolder, data: &TestSet) -> Result<(Vec<Representation>, Vec<Colouring>)> {
     let named = ["phonetic", "speaker"].map(|name| (name, format!("{name}_{}.scp", data.name())));
     let there = named.into_iter().filter_map(|(name, file)| {
         let scp = exp.file(&file)?;
-        Some(Strand { name, scp })
+        Some(Representation { name, scp })
     });
     let mut colourings = Vec::new();
     if let Some(labels) = data.dir.table("utt2spk")? {
@@ -88,7 +88,7 @@ fn of_speech(exp: &ExpFolder, data: &TestSet) -> Result<(Vec<Strand>, Vec<Colour
     Ok((there.collect(), colourings))
 }
 
-fn of_images(exp: &ExpFolder) -> Result<(Vec<Strand>, Vec<Colouring>)> {
+fn of_images(exp: &ExpFolder) -> Result<(Vec<Representation>, Vec<Colouring>)> {
     let mut colourings = Vec::new();
     for (name, file) in [("class", "text"), ("set", "utt2set")] {
         if let Some(path) = exp.file(file) {
@@ -99,22 +99,29 @@ fn of_images(exp: &ExpFolder) -> Result<(Vec<Strand>, Vec<Colouring>)> {
     let codes = exp.file("codes.scp").filter(|_| !colourings.is_empty());
     let name = "codes";
     Ok((
-        codes.map(|scp| Strand { name, scp }).into_iter().collect(),
+        codes
+            .map(|scp| Representation { name, scp })
+            .into_iter()
+            .collect(),
         colourings,
     ))
 }
 
-/// Both maps of a strand by every label that can be shown; whether there was one.
+/// Both maps of a representation by every label that can be shown; whether there was one.
 fn add_strand(
-    strand: &Strand,
+    representation: &Representation,
     colourings: &[Colouring],
     options: MapsOptions,
     html: &mut Html,
 ) -> Result<bool> {
-    if ScpTable::<Array2<f32>>::open(&strand.scp)?.keys().len() < LEAST_ITEMS {
+    if ScpTable::<Array2<f32>>::open(&representation.scp)?
+        .keys()
+        .len()
+        < LEAST_ITEMS
+    {
         return Ok(false);
     }
-    let items = MapItems::of_list(&strand.scp, options.draw, &mut |_| Ok(()))?;
+    let items = MapItems::of_list(&representation.scp, options.draw, &mut |_| Ok(()))?;
     let mut shown = Vec::new();
     for colouring in colourings {
         let labels = items.ids.iter().map(|id| label(&colouring.labels, id));
@@ -127,7 +134,7 @@ fn add_strand(
     if shown.is_empty() {
         return Ok(false);
     }
-    html.words("h3", &title(strand.name));
+    html.words("h3", &title(representation.name));
     let of = match items.ids.len() == items.all {
         true => format!("All {} of the list", items.all),
         false => format!(
@@ -139,7 +146,7 @@ fn add_strand(
     };
     html.note(&format!(
         "{of}; {} averaged over time. t-SNE keeps neighbours together: how far groups lie apart means little in it.",
-        match strand.name {
+        match representation.name {
             "phonetic" => "codes",
             _ => "vectors",
         }
@@ -157,7 +164,7 @@ fn add_strand(
             for (colouring, classes, names) in &shown {
                 let caption = format!(
                     "{} by {}: {}",
-                    title(strand.name),
+                    title(representation.name),
                     colouring.name,
                     method.name()
                 );
@@ -193,20 +200,23 @@ fn add_strand(
         commands.extend(
             shown
                 .iter()
-                .map(|(colouring, ..)| command(strand, colouring, method, options)),
+                .map(|(colouring, ..)| command(representation, colouring, method, options)),
         );
     }
     html.command(&commands.join("\n"));
     Ok(true)
 }
 
-fn title(strand: &str) -> String {
-    match strand {
+fn title(representation: &str) -> String {
+    match representation {
         "codes" => "Codes".into(),
         _ => {
-            let mut letters = strand.chars();
+            let mut letters = representation.chars();
             let first = letters.next().into_iter().flat_map(char::to_uppercase);
-            format!("{} strand", first.chain(letters).collect::<String>())
+            format!(
+                "{} representation",
+                first.chain(letters).collect::<String>()
+            )
         }
     }
 }
@@ -226,7 +236,7 @@ fn hints(items: &MapItems, colourings: &[Colouring]) -> Result<Vec<String>> {
 }
 
 fn command(
-    strand: &Strand,
+    representation: &Representation,
     colouring: &Colouring,
     method: MapMethod,
     options: MapsOptions,
@@ -235,12 +245,12 @@ fn command(
         MapMethod::Pca => "pca",
         MapMethod::Tsne => "tsne",
     };
-    let out = format!("{}_{}_{name}.svg", strand.name, colouring.name);
+    let out = format!("{}_{}_{name}.svg", representation.name, colouring.name);
     command_line([
         "unbraid",
         "plot",
         "map",
-        &strand.scp.display().to_string(),
+        &representation.scp.display().to_string(),
         "--labels",
         &colouring.labels.path().display().to_string(),
         "--method",

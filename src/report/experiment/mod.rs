@@ -17,7 +17,7 @@ pub use maps::MapsOptions;
 
 use super::page::{Chapter, Html, Page, Section};
 use crate::error::Result;
-use crate::eval::convert::Converter;
+use crate::inference::convert::Converter;
 
 /// What goes on the page.
 #[derive(Debug)]

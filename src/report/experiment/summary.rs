@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::eval::probe::{ProbeResult, Target};
 use crate::io::json;
 use crate::io::lines::read_text;
-use crate::method::speech::Settled;
+use crate::method::speech::ModelInfo;
 use crate::report::page::{Cell, Html, command_line};
 use crate::report::picture::{Colour, Picture, Shape};
 use crate::report::scores::ScoreReport;
@@ -52,9 +52,9 @@ fn facts(exp: &ExpFolder, data: Option<&TestSet>) -> Result<Vec<(String, String)
         (Field::Speech, Some(train)) => {
             told("Trained on", train.as_str().unwrap_or("?").to_string());
             if exp.file("inventory.json").is_some() {
-                let settled: Settled = exp.experiment().read_json("inventory.json")?;
-                let speakers = settled.inventory.speakers.len();
-                let size = format!("{} utterances, {speakers} speakers", settled.utterances);
+                let info: ModelInfo = exp.experiment().read_json("inventory.json")?;
+                let speakers = info.inventory.speakers.len();
+                let size = format!("{} utterances, {speakers} speakers", info.utterances);
                 told("Training set", size);
             }
             if let Some(data) = data {
@@ -89,7 +89,7 @@ fn steps(exp: &ExpFolder) -> Result<Vec<(&'static str, String)>> {
     Ok(told)
 }
 
-/// What stands between the strands of `disentangle`, as its configuration says.
+/// What stands between the representations of `disentangle`, as its configuration says.
 fn between(exp: &ExpFolder) -> Vec<(&'static str, String)> {
     let mut told = Vec::new();
     let words = |value: &toml::Value, key: &str| {
@@ -150,7 +150,7 @@ fn probes(exp: &ExpFolder, html: &mut Html) -> Result<()> {
     html.table_of(
         "Accuracy of the strongest probe on test utterances",
         &[
-            "strand",
+            "representation",
             "reads",
             "0 to 100 %",
             "accuracy",
@@ -167,7 +167,7 @@ fn probes(exp: &ExpFolder, html: &mut Html) -> Result<()> {
         "In the pictures a disc is the accuracy on a bar of its interval, a thin line is chance, and a diamond is what the \
          same probes read from raw features ({BASELINE}){}. Bits are what a probe knows of a label, of its entropy.",
         match baseline.files.is_empty() && baseline.own.is_empty() {
-            true => ", of which there are none: neither a strand of that name here nor ../log-mel_0",
+            true => ", of which there are none: neither a representation of that name here nor ../log-mel_0",
             false => "",
         }
     ));
@@ -182,7 +182,7 @@ fn with_strip((texts, strip): &(Vec<String>, Picture)) -> Vec<Cell<'_>> {
     cells
 }
 
-/// Results of raw features by the name of their file: of the experiment beside that has them, and of strands of that name
+/// Results of raw features by the name of their file: of the experiment beside that has them, and of representations of that name
 /// among the experiment's own.
 struct Baseline {
     files: Vec<(String, Vec<ProbeResult>)>,
@@ -199,7 +199,7 @@ impl Baseline {
         for name in names {
             own.extend(read_results(&exp.path().join(name))?);
         }
-        own.retain(|result| result.strand == BASELINE);
+        own.retain(|result| result.representation == BASELINE);
         Ok(Self {
             files: files.collect::<Result<_>>()?,
             own,
@@ -223,12 +223,12 @@ fn row(file: &str, result: &ProbeResult, raw: Option<f64>) -> Vec<String> {
         false => "-".into(),
     };
     // Of recipes with two sets of voices, those that training knew.
-    let strand = match file.strip_prefix("known/") {
-        Some(_) => format!("{} (known voices)", result.strand),
-        None => result.strand.clone(),
+    let representation = match file.strip_prefix("known/") {
+        Some(_) => format!("{} (known voices)", result.representation),
+        None => result.representation.clone(),
     };
     vec![
-        strand,
+        representation,
         format!("{:?}", result.target).to_lowercase(),
         format!("{:.3}", result.accuracy),
         format!("{:.3} - {:.3}", result.interval.0, result.interval.1),
@@ -370,7 +370,7 @@ fn data_path(data: Option<&TestSet>) -> String {
     })
 }
 
-/// As recipes score: the vectors of a strand, or the means of its matrices.
+/// As recipes score: the vectors of a representation, or the means of its matrices.
 fn score_command(exp: &ExpFolder, data: Option<&TestSet>, file: &str) -> String {
     let name = name_of(file, "eer_", ".json");
     let set = data.map_or("test", TestSet::name);
@@ -400,7 +400,14 @@ fn abx(exp: &ExpFolder, data: Option<&TestSet>, html: &mut Html) -> Result<()> {
         return Ok(());
     };
     let raw = exp.of_baseline("abx.tsv");
-    let mut table = Table::new(&["strand", "on", "within %", "across %", "chance %", "items"]);
+    let mut table = Table::new(&[
+        "representation",
+        "on",
+        "within %",
+        "across %",
+        "chance %",
+        "items",
+    ]);
     for path in raw.iter().chain([&path]) {
         let text = read_text(path)?;
         let mut lines = text.lines();
@@ -415,7 +422,7 @@ fn abx(exp: &ExpFolder, data: Option<&TestSet>, html: &mut Html) -> Result<()> {
                 })
             };
             let mut row = Vec::new();
-            for name in ["strand", "on", "within %", "across %"] {
+            for name in ["representation", "on", "within %", "across %"] {
                 row.push(of(name)?.to_string());
             }
             row.extend(["50".to_string(), of("items")?.to_string()]);
@@ -435,7 +442,7 @@ fn abx(exp: &ExpFolder, data: Option<&TestSet>, html: &mut Html) -> Result<()> {
 fn abx_command(exp: &ExpFolder, data: Option<&TestSet>) -> Result<String> {
     #[derive(Deserialize)]
     struct Report {
-        strand: String,
+        representation: String,
         phones: Option<Phones>,
     }
     #[derive(Deserialize)]
@@ -463,10 +470,12 @@ fn abx_command(exp: &ExpFolder, data: Option<&TestSet>) -> Result<String> {
         }
     }
     for report in &reports {
-        let scp = exp.path().join(format!("{}_{set}.scp", report.strand));
+        let scp = exp
+            .path()
+            .join(format!("{}_{set}.scp", report.representation));
         words.extend([
-            "--strand".into(),
-            format!("{}={}", report.strand, scp.display()),
+            "--representation".into(),
+            format!("{}={}", report.representation, scp.display()),
         ]);
     }
     words.extend(["--out".into(), exp.path().join("abx").display().to_string()]);

@@ -36,7 +36,7 @@ pub fn section(exps: &[ExpFolder]) -> Result<Part> {
     }
     let Some(options) = methods.options() else {
         return Part::left_out(
-            "needs probes of speaker and of content (text, frames or phones) on the phonetic strand: probe*.json",
+            "needs probes of speaker and of content (text, frames or phones) on the phonetic representation: probe*.json",
         );
     };
     let mut points = methods.points(&options)?;
@@ -79,7 +79,7 @@ impl Methods {
         let of = self.of(&row.name.clone());
         if !of
             .iter()
-            .any(|known| known.strand == row.strand && known.target == row.target)
+            .any(|known| known.representation == row.representation && known.target == row.target)
         {
             of.push(row);
         }
@@ -114,8 +114,9 @@ impl Methods {
         }
         for row in summarise(name, &[results]) {
             let own = self.of(name);
-            let same =
-                |known: &&mut SummaryRow| known.strand == row.strand && known.target == row.target;
+            let same = |known: &&mut SummaryRow| {
+                known.representation == row.representation && known.target == row.target
+            };
             match own.iter_mut().find(same) {
                 Some(known) => known.accuracies.extend(row.accuracies),
                 None => own.push(row),
@@ -158,8 +159,8 @@ impl Methods {
 
 fn options(content: Target) -> FrontierOptions {
     FrontierOptions {
-        strand: "phonetic".into(),
-        leak: Target::Speaker,
+        representation: "phonetic".into(),
+        leakage: Target::Speaker,
         content,
         parameter: "value".into(),
     }
@@ -169,7 +170,7 @@ fn options(content: Target) -> FrontierOptions {
 fn drop_twin(points: &mut Vec<FrontierPoint>, exp: &ExpFolder) {
     let of = |name: &str| points.iter().find(|point| point.method == name).cloned();
     if let (Some(own), Some(twin)) = (of(exp.name()), of(&exp.configuration()))
-        && (&own.leak, &own.content) == (&twin.leak, &twin.content)
+        && (&own.leakage, &own.content) == (&twin.leakage, &twin.content)
         && own.method != twin.method
     {
         points.retain(|point| point.method != twin.method);

@@ -1,11 +1,11 @@
-//! Training curves: a panel a value of `log.jsonl`, by player.
+//! Training curves: a panel a value of `log.jsonl`, by trainable.
 
 use std::collections::BTreeMap;
 
 use super::Part;
 use super::folder::{ExpFolder, Field};
 use crate::error::Result;
-use crate::method::speech::Settled;
+use crate::method::speech::ModelInfo;
 use crate::report::curves::{Panel, keys};
 use crate::report::page::{Figure, Grid, Html, command_line};
 use crate::train::log::{LogLine, read};
@@ -74,9 +74,9 @@ impl Chances {
     fn read(exp: &ExpFolder) -> Result<Self> {
         let (mut speakers, mut labels) = (0, 0);
         if exp.field() == Field::Speech && exp.file("inventory.json").is_some() {
-            let settled: Settled = exp.experiment().read_json("inventory.json")?;
-            speakers = settled.inventory.speakers.len();
-            labels = settled.inventory.labels.len();
+            let info: ModelInfo = exp.experiment().read_json("inventory.json")?;
+            speakers = info.inventory.speakers.len();
+            labels = info.inventory.labels.len();
         }
         let critics = exp.value(&["method", "adversaries"]);
         let critics = critics.and_then(|all| all.as_array()).into_iter().flatten();
@@ -92,10 +92,10 @@ impl Chances {
 
     /// Of a value of the log, where all classes are about as frequent: one in their number, or its logarithm.
     fn of(&self, name: &str) -> Option<f64> {
-        let (player, term) = name.split_once('/')?;
-        let classes = match player.strip_prefix("speaker_critic") {
+        let (trainable, term) = name.split_once('/')?;
+        let classes = match trainable.strip_prefix("speaker_adversary") {
             Some(rest) => {
-                // The first has no number, the second is speaker_critic_2.
+                // The first has no number, the second is speaker_adversary_2.
                 let number = rest
                     .strip_prefix('_')
                     .map_or(Ok(1), str::parse::<usize>)
@@ -105,7 +105,7 @@ impl Chances {
                     false => self.speakers,
                 }
             }
-            None if player == "label_head" => self.labels,
+            None if trainable == "label_head" => self.labels,
             None => 0,
         };
         match term {
@@ -117,17 +117,17 @@ impl Chances {
     }
 }
 
-/// A panel a value, player after player, what is of the whole method first.
+/// A panel a value, trainable after trainable, what is of the whole method first.
 fn panels(lines: &[LogLine]) -> BTreeMap<(bool, &str), Panel> {
     let steps = lines.iter().map(|line| line.step).max().unwrap_or(0) as f64;
     let mut panels: BTreeMap<(bool, &str), Panel> = BTreeMap::new();
     for line in lines {
         for (name, &value) in &line.values {
-            let (player, term) = name.split_once('/').unwrap_or(("method", name));
+            let (trainable, term) = name.split_once('/').unwrap_or(("method", name));
             let own = panels.entry((name.contains('/'), name));
             let panel = own.or_insert_with(|| Panel {
                 title: term.replace('_', " "),
-                subtitle: player.replace('_', " "),
+                subtitle: trainable.replace('_', " "),
                 train: Vec::new(),
                 valid: Vec::new(),
                 steps,
@@ -176,11 +176,11 @@ mod tests {
             of_pairs: vec![false, true],
         };
         for (name, expected) in [
-            ("speaker_critic/accuracy", Some(0.125)),
-            ("speaker_critic/cross_entropy", Some(8f64.ln())),
-            ("speaker_critic_2/accuracy", Some(0.5)),
-            ("speaker_critic_3/accuracy", None),
-            ("speaker_critic/score_gap", None),
+            ("speaker_adversary/accuracy", Some(0.125)),
+            ("speaker_adversary/cross_entropy", Some(8f64.ln())),
+            ("speaker_adversary_2/accuracy", Some(0.5)),
+            ("speaker_adversary_3/accuracy", None),
+            ("speaker_adversary/score_gap", None),
             ("label_head/accuracy", Some(0.25)),
             ("decoder/accuracy", None),
             ("loss", None),

@@ -126,7 +126,7 @@ impl PitchOptions {
 
     /// Samples at `resample_frequency` in so many milliseconds, cut off as Kaldi does.
     fn samples(&self, name: &str, ms: f64) -> Result<usize> {
-        super::frames::ms_to_samples(name, ms, self.resample_frequency, 1)
+        super::front_end::frames::ms_to_samples(name, ms, self.resample_frequency, 1)
     }
 }
 

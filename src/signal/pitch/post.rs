@@ -115,7 +115,7 @@ impl PitchPostOptions {
             columns.push(self.normalised(pitch, &log_pitch) * self.pitch_scale);
         }
         if self.add_delta_pitch {
-            columns.push(self.slopes(&log_pitch) * self.delta_pitch_scale);
+            columns.push(self.gradients_of(&log_pitch) * self.delta_pitch_scale);
         }
         if self.add_raw_log_pitch {
             columns.push(log_pitch);
@@ -147,20 +147,21 @@ impl PitchPostOptions {
         })
     }
 
-    fn slopes(&self, log_pitch: &Array1<f64>) -> Array1<f64> {
+    fn gradients_of(&self, log_pitch: &Array1<f64>) -> Array1<f64> {
         let deltas = Deltas::new(DeltaOptions {
             order: 1,
             window: self.delta_window,
         });
         let column = log_pitch.mapv(|x| x as f32).insert_axis(Axis(1));
-        let slopes = deltas.and_then(|deltas| match column.nrows() {
+        let gradients_of = deltas.and_then(|deltas| match column.nrows() {
             0 => Ok(Array2::zeros((0, 2))),
             _ => deltas.compute(column.view()),
         });
-        let slopes = slopes.expect("the window was checked, and logs of pitches are finite");
+        let gradients_of =
+            gradients_of.expect("the window was checked, and logs of pitches are finite");
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let deviation = self.delta_pitch_noise_stddev;
-        slopes.slice(s![.., 1]).mapv(|slope| {
+        gradients_of.slice(s![.., 1]).mapv(|slope| {
             let noise = match deviation > 0.0 {
                 true => deviation * gaussian(&mut rng),
                 false => 0.0,

@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
 use super::ResynthesisOptions;
-use crate::signal::frames::FrameGrid;
+use crate::signal::front_end::frames::FrameGrid;
 
 /// Frames, their window and their FFT.
 pub struct GriffinLim {

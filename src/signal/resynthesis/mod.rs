@@ -9,7 +9,7 @@ use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use super::front_end::FrontEndOptions;
-use super::pipeline::{Recipe, Scale, Whole};
+use super::front_end::plan::{FrontEndPlan, Scale, Whole};
 use crate::error::{Error, Result};
 use filters::FilterInverse;
 use griffin_lim::GriffinLim;
@@ -61,21 +61,21 @@ impl Resynthesis {
     /// front-end's options and the options here are refused for.
     pub fn new(front_end: &FrontEndOptions, options: ResynthesisOptions) -> Result<Self> {
         options.check()?;
-        let recipe = front_end.recipe()?;
-        check_recipe(front_end, &recipe)?;
+        let plan = front_end.plan()?;
+        check_recipe(front_end, &plan)?;
         Ok(Self {
             options,
-            columns: recipe.layout.columns,
-            scale: recipe.scale,
-            exponent: recipe.exponent,
-            filters: recipe
+            columns: plan.layout.columns,
+            scale: plan.scale,
+            exponent: plan.exponent,
+            filters: plan
                 .filters
                 .as_ref()
                 .map(|filters| FilterInverse::new(filters, options.filter_iterations)),
-            griffin_lim: GriffinLim::new(recipe.grid, recipe.fft_length, &recipe.cut.window),
-            gain: recipe.cut.gain,
-            preemphasis: recipe.cut.preemphasis,
-            rate_hz: recipe.rate_hz,
+            griffin_lim: GriffinLim::new(plan.grid, plan.fft_length, &plan.cut.window),
+            gain: plan.cut.gain,
+            preemphasis: plan.cut.preemphasis,
+            rate_hz: plan.rate_hz,
         })
     }
 
@@ -139,20 +139,20 @@ impl ResynthesisOptions {
     }
 }
 
-fn check_recipe(front_end: &FrontEndOptions, recipe: &Recipe) -> Result<()> {
+fn check_recipe(front_end: &FrontEndOptions, plan: &FrontEndPlan) -> Result<()> {
     let expected = "a front-end that can be undone: filters or a spectrum, without an energy column, cosine transform or \
                     mean taken off";
     let name = front_end.kind().name();
-    let found = match recipe {
-        Recipe {
+    let found = match plan {
+        FrontEndPlan {
             transform: Some(_), ..
         } => format!("{name}, which has a cosine transform"),
-        Recipe {
+        FrontEndPlan {
             whole: Whole::Nothing | Whole::Floor { .. },
             layout,
             ..
         } if layout.energy.is_none() => return Ok(()),
-        Recipe { layout, .. } if layout.energy.is_some() => {
+        FrontEndPlan { layout, .. } if layout.energy.is_some() => {
             format!("{name} with an energy column")
         }
         _ => format!("{name}, which changes values by the whole recording"),

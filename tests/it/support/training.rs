@@ -16,7 +16,7 @@ device = "cpu"
 [data]
 train = "train"
 valid = "valid"
-labels = "text"
+labels = "utterance_class"
 crop_frames = 20
 sampler = { kind = "speakers", speakers = 2, utterances = 3 }
 
@@ -32,16 +32,16 @@ decoder = { kind = "conv", channels = 8 }
 
 [method.optimiser]
 lr = 0.003
-average = 0.9
+ema_decay = 0.9
 
 [[method.adversaries]]
-play = "in_turns"
-critic_steps = 2
+update = "alternating"
+inner_steps = 2
 lambda = { weight = 0.3, start = 5, length = 10 }
-critic = { channels = 8, dropout = 0.3 }
+classifier = { channels = 8, dropout = 0.3 }
 
 [method.adversaries.optimiser]
-average = 0.5
+ema_decay = 0.5
 
 [train]
 steps = 60

@@ -1,0 +1,414 @@
+//! How networks see features: subtract_utterance_mean taken out, standardised, brought to one length by option. Training and
+//! extraction go through the same door.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use ndarray::{Array1, Array2, Axis};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result, check_within};
+use crate::signal::stretch::stretch;
+
+/// Frames that an utterance may be stretched to: at 10 ms a frame some eleven minutes.
+const MOST_FRAMES: usize = 1 << 16;
+/// Bins that features may have.
+const MOST_BINS: usize = 1 << 16;
+
+/// What is done to an utterance's features before a network sees them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NormalisationOptions {
+    /// Subtracts the utterance's mean over all bins and frames: its subtract_utterance_mean, for log features.
+    pub subtract_utterance_mean: bool,
+    /// Standardises every bin.
+    pub cmvn: Cmvn,
+    /// Stretches every utterance to this many frames by linear interpolation; 0 keeps lengths. For single
+    /// words, whose duration would tell the speaker.
+    pub fixed_frames: usize,
+}
+
+impl Default for NormalisationOptions {
+    fn default() -> Self {
+        Self {
+            subtract_utterance_mean: true,
+            cmvn: Cmvn::Global,
+            fixed_frames: 0,
+        }
+    }
+}
+
+impl NormalisationOptions {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self) -> Result<()> {
+        check_within(
+            "normalisation.fixed_frames",
+            self.fixed_frames,
+            0..=MOST_FRAMES,
+        )
+    }
+}
+
+/// Over what mean and deviation are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Cmvn {
+    /// Features stay as they are.
+    None,
+    /// Each utterance by its own statistics: also a cheap way to drop the speaker.
+    Utterance,
+    /// All utterances by those of the training set.
+    Global,
+}
+
+/// [`NormalisationOptions`] with the numbers that training info.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Normalisation {
+    options: NormalisationOptions,
+    mean: Vec<f32>,
+    std: Vec<f32>,
+}
+
+impl Normalisation {
+    /// A normalisation for features of `bins`, with global statistics over `corpus` where the options ask for them.
+    ///
+    /// # Errors
+    /// Whatever the corpus says, and [`Error::Format`] for one without frames.
+    pub fn fit(
+        options: &NormalisationOptions,
+        bins: usize,
+        corpus: impl Iterator<Item = Result<Array2<f32>>>,
+    ) -> Result<Self> {
+        let mut normalisation = Self {
+            options: options.clone(),
+            mean: vec![0.0; bins],
+            std: vec![1.0; bins],
+        };
+        if options.cmvn == Cmvn::Global {
+            let mut moments = Moments::new(bins);
+            for feats in corpus {
+                moments.add(&normalisation.level(feats?));
+            }
+            (normalisation.mean, normalisation.std) = moments.mean_std()?;
+        }
+        Ok(normalisation)
+    }
+
+    /// Checks what was read from `path`: every value, and that there is one mean and one deviation a bin.
+    ///
+    /// # Errors
+    /// [`Error::Key`] naming the first that makes no sense.
+    pub fn check(&self, path: &Path) -> Result<()> {
+        let wrong = |key: &str, expected: String, found: String| {
+            Err(Error::key(
+                path,
+                format!("normalisation.{key}"),
+                expected,
+                found,
+            ))
+        };
+        let (bins, stds) = (self.mean.len(), self.std.len());
+        if !(1..=MOST_BINS).contains(&bins) {
+            return wrong("mean", format!("1 to {MOST_BINS} values"), bins.to_string());
+        }
+        if stds != bins {
+            return wrong(
+                "std",
+                format!("{bins} values, as many as normalisation.mean has"),
+                stds.to_string(),
+            );
+        }
+        if let Some(mean) = self.mean.iter().find(|mean| !mean.is_finite()) {
+            return wrong("mean", "finite numbers".into(), mean.to_string());
+        }
+        if let Some(std) = self
+            .std
+            .iter()
+            .find(|std| !(std.is_finite() && **std > 0.0))
+        {
+            return wrong("std", "finite numbers above 0".into(), std.to_string());
+        }
+        self.options.check()
+    }
+
+    /// A normalisation that changes nothing.
+    pub fn identity(bins: usize) -> Self {
+        Self {
+            options: NormalisationOptions {
+                subtract_utterance_mean: false,
+                cmvn: Cmvn::None,
+                fixed_frames: 0,
+            },
+            mean: vec![0.0; bins],
+            std: vec![1.0; bins],
+        }
+    }
+
+    /// Bins of the features that it takes.
+    pub fn bins(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// The options.
+    pub fn options(&self) -> &NormalisationOptions {
+        &self.options
+    }
+
+    /// Mean and deviation of every bin that [`Cmvn::Global`] standardises by.
+    pub fn statistics(&self) -> (&[f32], &[f32]) {
+        (&self.mean, &self.std)
+    }
+
+    /// Refuses what has to have seen a whole utterance before its first frame can be given.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check_streams(&self) -> Result<()> {
+        let NormalisationOptions {
+            subtract_utterance_mean,
+            cmvn,
+            fixed_frames,
+        } = self.options;
+        let whole = "for a stream: it is of a whole utterance";
+        let refuse = |key: &str, expected: &str, found: String| {
+            let expected = format!("{expected} {whole}");
+            Err(Error::option(
+                format!("normalisation.{key}"),
+                expected,
+                found,
+            ))
+        };
+        if subtract_utterance_mean {
+            return refuse("subtract_utterance_mean", "false", "true".into());
+        }
+        if cmvn == Cmvn::Utterance {
+            return refuse("cmvn", "\"global\" or \"none\"", "\"utterance\"".into());
+        }
+        match fixed_frames {
+            0 => Ok(()),
+            frames => refuse("fixed_frames", "0", frames.to_string()),
+        }
+    }
+
+    /// `[frames, bins]` to what the networks see, `[frames, bins]` or `[fixed_frames, bins]`.
+    pub fn apply(&self, feats: Array2<f32>) -> Array2<f32> {
+        let mut feats = self.level(feats);
+        match self.options.cmvn {
+            Cmvn::None => {}
+            Cmvn::Global => {
+                let (mean, std) = (
+                    Array1::from(self.mean.clone()),
+                    Array1::from(self.std.clone()),
+                );
+                feats = (feats - &mean) / &std;
+            }
+            Cmvn::Utterance => {
+                let (mean, std) = own_statistics(&feats);
+                feats = (feats - &mean) / &std;
+            }
+        }
+        match self.options.fixed_frames {
+            0 => feats,
+            frames => stretch(feats.view(), frames),
+        }
+    }
+
+    /// What networks have made, as [`Normalisation::apply`] gives it, back to features as they were: of the length, the
+    /// subtract_utterance_mean and, where these are an utterance's own, the mean and deviation of `like`, `[frames, bins]`.
+    pub fn restore(&self, seen: Array2<f32>, like: &Array2<f32>) -> Array2<f32> {
+        let mut feats = match self.options.fixed_frames {
+            0 => seen,
+            _ => stretch(seen.view(), like.nrows()),
+        };
+        let subtract_utterance_mean = match self.options.subtract_utterance_mean {
+            true => subtract_utterance_mean(like),
+            false => 0.0,
+        };
+        match self.options.cmvn {
+            Cmvn::None => {}
+            Cmvn::Global => {
+                let (mean, std) = (
+                    Array1::from(self.mean.clone()),
+                    Array1::from(self.std.clone()),
+                );
+                feats = feats * &std + &mean;
+            }
+            Cmvn::Utterance => {
+                let (mean, std) = own_statistics(like);
+                feats = feats * &std + &(mean - subtract_utterance_mean);
+            }
+        }
+        feats + subtract_utterance_mean
+    }
+
+    fn level(&self, mut feats: Array2<f32>) -> Array2<f32> {
+        if self.options.subtract_utterance_mean {
+            let mean = subtract_utterance_mean(&feats);
+            feats -= mean;
+        }
+        feats
+    }
+}
+
+/// Mean over all bins and frames.
+fn subtract_utterance_mean(feats: &Array2<f32>) -> f32 {
+    (feats.iter().map(|&x| f64::from(x)).sum::<f64>() / feats.len().max(1) as f64) as f32
+}
+
+/// Mean and deviation of every bin of an utterance, `[bins]` each.
+fn own_statistics(feats: &Array2<f32>) -> (Array1<f32>, Array1<f32>) {
+    let feats = feats.mapv(f64::from);
+    let mean = feats.mean_axis(Axis(0)).unwrap_or_default();
+    let std = feats.std_axis(Axis(0), 0.0);
+    (mean.mapv(|m| m as f32), std.mapv(|s| s.max(1e-5) as f32))
+}
+
+/// Sums for mean and deviation per bin, in f64.
+#[derive(Debug)]
+struct Moments {
+    count: f64,
+    sum: Array1<f64>,
+    squares: Array1<f64>,
+}
+
+impl Moments {
+    fn new(bins: usize) -> Self {
+        Self {
+            count: 0.0,
+            sum: Array1::zeros(bins),
+            squares: Array1::zeros(bins),
+        }
+    }
+
+    fn add(&mut self, feats: &Array2<f32>) {
+        for row in feats.rows() {
+            let row = row.mapv(f64::from);
+            self.sum += &row;
+            self.squares += &(&row * &row);
+        }
+        self.count += feats.nrows() as f64;
+    }
+
+    fn mean_std(&self) -> Result<(Vec<f32>, Vec<f32>)> {
+        if self.count == 0.0 {
+            return Err(Error::option(
+                "training data",
+                "features with frames",
+                "none",
+            ));
+        }
+        let mean = &self.sum / self.count;
+        let variance = &self.squares / self.count - &mean * &mean;
+        let std = variance.mapv(|v| v.max(1e-10).sqrt() as f32);
+        Ok((mean.mapv(|m| m as f32).to_vec(), std.to_vec()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn what_was_seen_comes_back() {
+        let feats = Array2::from_shape_fn((9, 4), |(t, b)| (t * 3 + b * b) as f32 * 0.3 - 2.0);
+        for cmvn in [Cmvn::None, Cmvn::Utterance, Cmvn::Global] {
+            for (subtract_utterance_mean, fixed_frames) in [(true, 0), (false, 0), (true, 9)] {
+                let options = NormalisationOptions {
+                    subtract_utterance_mean,
+                    cmvn,
+                    fixed_frames,
+                };
+                let other = feats.mapv(|x| x * 2.0 + 1.0);
+                let normalisation =
+                    Normalisation::fit(&options, 4, std::iter::once(Ok(other))).unwrap();
+                let back = normalisation.restore(normalisation.apply(feats.clone()), &feats);
+                let gap = (&back - &feats).mapv(f32::abs);
+                assert!(gap.iter().all(|&gap| gap < 1e-4), "{options:?} {gap}");
+            }
+        }
+    }
+
+    #[test]
+    fn global_statistics_standardise_the_corpus() {
+        let corpus = [
+            array![[1f32, 10.0], [3.0, 30.0]],
+            array![[5.0, 50.0], [7.0, 70.0]],
+        ];
+        let options = NormalisationOptions {
+            subtract_utterance_mean: false,
+            ..Default::default()
+        };
+        let normalisation =
+            Normalisation::fit(&options, 2, corpus.iter().cloned().map(Ok)).unwrap();
+        let seen = normalisation.apply(corpus[0].clone());
+        let expected = (1.0 - 4.0) / 5f32.sqrt();
+        assert!((seen[[0, 0]] - expected).abs() < 1e-5 && (seen[[0, 1]] - expected).abs() < 1e-5);
+    }
+
+    #[test]
+    fn numbers_that_make_no_sense_are_refused() {
+        let of = |mean: &[f32], std: &[f32]| {
+            let normalisation = Normalisation {
+                mean: mean.to_vec(),
+                std: std.to_vec(),
+                ..Normalisation::identity(2)
+            };
+            (normalisation
+                .check(Path::new("x.json"))
+                .map_err(|error| error.to_string()))
+            .err()
+        };
+        assert_eq!(of(&[0.0, 1.0], &[1.0, 2.0]), None);
+        for (mean, std, expected) in [
+            (
+                &[][..],
+                &[][..],
+                "x.json: normalisation.mean: expected 1 to 65536 values, found 0",
+            ),
+            (
+                &[0.0, 1.0],
+                &[1.0],
+                "x.json: normalisation.std: expected 2 values, as many as normalisation.mean has, found 1",
+            ),
+            (
+                &[0.0, f32::NAN],
+                &[1.0, 1.0],
+                "x.json: normalisation.mean: expected finite numbers, found NaN",
+            ),
+            (
+                &[0.0, 1.0],
+                &[1.0, 0.0],
+                "x.json: normalisation.std: expected finite numbers above 0, found 0",
+            ),
+            (
+                &[0.0, 1.0],
+                &[1.0, f32::INFINITY],
+                "x.json: normalisation.std: expected finite numbers above 0, found inf",
+            ),
+        ] {
+            assert_eq!(of(mean, std).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn loudness_does_not_pass() {
+        let normalisation = Normalisation::fit(
+            &NormalisationOptions {
+                cmvn: Cmvn::None,
+                ..Default::default()
+            },
+            2,
+            std::iter::empty(),
+        )
+        .unwrap();
+        let quiet = array![[1f32, 2.0], [4.0, 3.0]];
+        let gap = normalisation.apply(quiet.clone()) - normalisation.apply(quiet + 7.0);
+        assert!(gap.iter().all(|g| g.abs() < 1e-5));
+    }
+}

@@ -1,0 +1,582 @@
+//! DisentangledModel out of a trained experiment: codes by frame, embeddings by utterance, means by speaker.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use ndarray::{Array1, Array2, Axis, concatenate};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tch::{Device, Tensor, no_grad};
+
+use super::origin::Origin;
+use crate::dataset::normalisation::Normalisation;
+use crate::dataset::sampler::pack_by_length;
+use crate::error::{Error, Result};
+use crate::io::atomic;
+use crate::io::kaldi::{KaldiObject, TableReader, TableWriter, WriteSpecifier, WriteTo, file_of};
+use crate::io::lines::read_table;
+use crate::io::lock::Lock;
+use crate::io::scratch::Scratch;
+use crate::method::DisentangledModel;
+use crate::nn::Mask;
+
+/// What is taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Representation {
+    /// The phonetic encoder's codes: a matrix `[codes, code_dim]`.
+    Phonetic,
+    /// The speaker encoder's embedding: a vector `[embedding_dim]` of length 1.
+    Speaker,
+    /// What the encoders read (levelled, standardised, stretched features): a matrix `[frames, bins]`.
+    Features,
+    /// Features decoded from both representations of the utterance: a matrix `[frames, bins]`.
+    Reconstruction,
+}
+
+/// Over what the representation is averaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Pool {
+    /// As it comes.
+    None,
+    /// One vector an utterance: the mean over its frames.
+    Utterance,
+    /// One vector a speaker: the mean over the utterances' vectors.
+    Speaker,
+}
+
+/// Utterances held at once, out of which batches of like length are made; and values, since waveforms are long.
+pub(crate) const WINDOW: usize = 512;
+const WINDOW_VALUES: usize = 1 << 25;
+/// Frames of a batch, padding counted.
+pub(crate) const BATCH_FRAMES: usize = 8192;
+
+/// An extraction that can be taken up again.
+#[derive(Debug)]
+pub struct Extraction<'a> {
+    /// The trained networks.
+    pub model: &'a dyn DisentangledModel,
+    /// How they see features.
+    pub normalisation: &'a Normalisation,
+    /// Where they live.
+    pub device: Device,
+    /// What is taken out.
+    pub representation: Representation,
+    /// Over what it is averaged.
+    pub pool: Pool,
+}
+
+/// An utterance, and its features `[frames, bins]` for each time that it was read: once, or at several speeds.
+pub type Readings = (String, Vec<Array2<f32>>);
+
+/// An utterance and what was taken out of it; a vector is a matrix of one row.
+type Taken = (String, Array2<f32>);
+
+/// An extraction under way.
+pub struct Session<'a> {
+    extraction: Extraction<'a>,
+    route: ExtractPaths<'a>,
+    parts: Parts,
+    done: HashSet<String>,
+    window: Vec<Readings>,
+    /// Values in the window.
+    held: usize,
+    failed: Vec<Error>,
+}
+
+impl Session<'_> {
+    /// Takes one utterance; of several readings the representations are laid side by side, scaled so that embeddings keep
+    /// their length of 1. One that could not be read or does not fit is told in [`Extracted::failed`], and the
+    /// rest goes on.
+    ///
+    /// # Errors
+    /// What the target's disk says; [`Error::Key`] for an utterance without a speaker.
+    pub fn take(&mut self, entry: Result<Readings>) -> Result<()> {
+        if let (Ok((key, _)), Some(speakers)) = (&entry, self.route.speakers) {
+            speakers.of(key)?;
+        }
+        let bins = self.extraction.normalisation.bins();
+        match entry.and_then(|(key, readings)| {
+            let fit = readings
+                .iter()
+                .try_for_each(|feats| accept(&key, feats, bins));
+            fit.map(|()| (key, readings))
+        }) {
+            Ok((key, _)) if self.done.contains(&key) => {}
+            Ok((key, readings)) => {
+                self.held += readings.iter().map(Array2::len).sum::<usize>();
+                self.window.push((key, readings));
+            }
+            Err(error) => self.failed.push(error),
+        }
+        if self.window.len() == WINDOW || self.held > WINDOW_VALUES {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.window.is_empty() {
+            return Ok(());
+        }
+        self.held = 0;
+        let mut representations = Vec::new();
+        for found in self.extraction.extract(std::mem::take(&mut self.window))? {
+            match found {
+                Ok(representation) => representations.push(representation),
+                Err(error) => self.failed.push(error),
+            }
+        }
+        if representations.is_empty() {
+            return Ok(());
+        }
+        let added = self.parts.add(&representations);
+        if added.is_err() && self.parts.count == 0 {
+            self.parts.remove();
+        }
+        added
+    }
+
+    /// Writes the target; when every utterance failed, none.
+    ///
+    /// # Errors
+    /// What the target's disk says; nothing half-written is left under its name.
+    pub fn finish(mut self) -> Result<Extracted> {
+        self.flush()?;
+        let written = match self.parts.count {
+            0 => 0,
+            _ => self.extraction.assemble(&self.parts, &self.route)?,
+        };
+        self.parts.remove();
+        Ok(Extracted {
+            written,
+            failed: self.failed,
+        })
+    }
+}
+
+/// What became of an extraction.
+#[derive(Debug, Default)]
+pub struct Extracted {
+    /// Utterances written, those of an earlier run among them.
+    pub written: usize,
+    /// One for every utterance that failed.
+    pub failed: Vec<Error>,
+}
+
+/// Speakers by utterance, and the file that says so.
+#[derive(Debug)]
+pub struct Speakers {
+    path: PathBuf,
+    by_utterance: HashMap<String, String>,
+}
+
+impl Speakers {
+    /// Reads `utt2spk`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Line`] naming the file.
+    pub fn read(path: &Path) -> Result<Self> {
+        let entries = read_table(path)?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            by_utterance: entries.into_iter().map(|e| (e.key, e.value)).collect(),
+        })
+    }
+
+    fn of(&self, utterance: &str) -> Result<&str> {
+        self.by_utterance
+            .get(utterance)
+            .map(String::as_str)
+            .ok_or_else(|| {
+                let expected = "a speaker for this utterance";
+                Error::key(&self.path, utterance, expected, "none")
+            })
+    }
+}
+
+/// From where to where.
+#[derive(Debug, Clone, Copy)]
+pub struct ExtractPaths<'a> {
+    /// The files that the model is made of, which name the extraction: its weights and what stands beside them, or a module.
+    pub model: &'a [PathBuf],
+    /// The read specifier, likewise.
+    pub source: &'a str,
+    /// The write specifier.
+    pub target: &'a str,
+    /// The sample rate that audio is brought to, likewise.
+    pub resample_hz: Option<u32>,
+    /// The speeds that each utterance is read at, likewise; none: once, as it is.
+    pub speeds: &'a [f64],
+    /// `utt2spk`, for means by speaker.
+    pub speakers: Option<&'a Speakers>,
+    /// Whether to take up what a killed run left.
+    pub resume: bool,
+}
+
+impl<'a> Extraction<'a> {
+    /// What else its parts depend on than model and inputs, by name.
+    fn options(&self, route: &ExtractPaths) -> Map<String, Value> {
+        let options = [
+            ("representation", json!(self.representation)),
+            ("pool", json!(self.pool)),
+            ("resample_hz", json!(route.resample_hz)),
+            ("speeds", json!(route.speeds)),
+        ];
+        options
+            .map(|(name, value)| (name.to_string(), value))
+            .into_iter()
+            .collect()
+    }
+
+    /// Opens the route's target.
+    ///
+    /// Work is kept in parts, each whole or not there, in the folder `TARGET.parts`; they become the target
+    /// at the end.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a wrong specifier; [`Error::Key`] when the parts are of another extraction; what reading the
+    /// model's files says.
+    pub fn start(self, route: ExtractPaths<'a>) -> Result<Session<'a>> {
+        let options = self.options(&route);
+        let origin = Origin::of(route.model, route.source, options)?;
+        let parts = Parts::open(&origin, &route)?;
+        Ok(Session {
+            done: parts.keys()?,
+            extraction: self,
+            route,
+            parts,
+            window: Vec::new(),
+            held: 0,
+            failed: Vec::new(),
+        })
+    }
+
+    /// The representation of every utterance of a window, in its order, or what is wrong with it.
+    fn extract(&self, window: Vec<Readings>) -> Result<Vec<Result<Taken>>> {
+        let (keys, counts): (Vec<String>, Vec<usize>) = window
+            .iter()
+            .map(|(key, readings)| (key.clone(), readings.len()))
+            .unzip();
+        let readings = window.into_iter().flat_map(|(_, readings)| readings);
+        let seen: Vec<Array2<f32>> = readings
+            .map(|feats| self.normalisation.apply(feats))
+            .collect();
+        let frames: Vec<usize> = seen.iter().map(|feats| feats.nrows()).collect();
+        let mut representations = vec![Array2::zeros((0, 0)); seen.len()];
+        for places in pack_by_length((0..seen.len()).collect(), &frames, BATCH_FRAMES) {
+            let batch: Vec<&Array2<f32>> = places.iter().map(|&place| &seen[place]).collect();
+            for (place, representation) in places.iter().zip(self.forward(&batch)?) {
+                representations[*place] = match self.pool {
+                    Pool::None => representation,
+                    Pool::Utterance | Pool::Speaker => representation
+                        .mean_axis(Axis(0))
+                        .unwrap_or_default()
+                        .insert_axis(Axis(0)),
+                };
+            }
+        }
+        let mut representations = representations.into_iter();
+        let joined = keys.into_iter().zip(counts).map(|(key, count)| {
+            let own = representations.by_ref().take(count).collect();
+            let joined = side_by_side(&key, own)?;
+            check_finite(&key, &joined)?;
+            Ok((key, joined))
+        });
+        Ok(joined.collect())
+    }
+
+    fn forward(&self, batch: &[&Array2<f32>]) -> Result<Vec<Array2<f32>>> {
+        let lengths: Vec<i64> = batch.iter().map(|feats| feats.nrows() as i64).collect();
+        let mask = Mask::new(&lengths, self.device);
+        let feats = pad(batch, mask.frames()).to(self.device);
+        let model = self.model;
+        no_grad(|| {
+            Ok(match self.representation {
+                Representation::Features => rows(&feats, &lengths),
+                Representation::Speaker => {
+                    let embeds = model.embeds(&feats, &mask)?.unsqueeze(2);
+                    rows(&embeds, &vec![1; lengths.len()])
+                }
+                Representation::Phonetic => {
+                    let (codes, code_mask) = model.codes(&feats, &mask)?;
+                    rows(&codes, code_mask.lengths())
+                }
+                Representation::Reconstruction => {
+                    let (codes, _) = model.codes(&feats, &mask)?;
+                    let embeds = model.embeds(&feats, &mask)?;
+                    rows(&model.decode(&codes, &embeds, &mask)?, &lengths)
+                }
+            })
+        })
+    }
+
+    /// Writes the parts as one table.
+    fn assemble(&self, parts: &Parts, route: &ExtractPaths) -> Result<usize> {
+        if self.pool == Pool::Speaker {
+            return speaker_means(parts, route);
+        }
+        if self.pool == Pool::Utterance || self.representation == Representation::Speaker {
+            return copy(
+                parts,
+                TableWriter::<Array1<f32>>::create(route.target)?,
+                |matrix| matrix.row(0).to_owned(),
+            );
+        }
+        copy(
+            parts,
+            TableWriter::<Array2<f32>>::create(route.target)?,
+            |matrix| matrix,
+        )
+    }
+}
+
+/// The representations of an utterance's readings beside each other; rows of length 1 give rows of length 1.
+///
+/// # Errors
+/// [`Error::Key`] for matrices of different lengths, as codes of different speeds are.
+fn side_by_side(key: &str, mut representations: Vec<Array2<f32>>) -> Result<Array2<f32>> {
+    if representations.len() == 1 {
+        return Ok(representations.remove(0));
+    }
+    let views: Vec<_> = representations.iter().map(Array2::view).collect();
+    let joined = concatenate(Axis(1), &views).map_err(|error| {
+        let expected = "readings that give as many rows each";
+        Error::key("features", key, expected, error.to_string())
+    })?;
+    Ok(joined / (representations.len() as f32).sqrt())
+}
+
+fn copy<T: KaldiObject>(
+    parts: &Parts,
+    mut writer: TableWriter<T>,
+    shape: impl Fn(Array2<f32>) -> T,
+) -> Result<usize> {
+    let mut written = 0;
+    for entry in parts.entries() {
+        let (key, matrix) = entry?;
+        writer.write(&key, &shape(matrix))?;
+        written += 1;
+    }
+    writer.finish()?;
+    Ok(written)
+}
+
+fn speaker_means(parts: &Parts, route: &ExtractPaths) -> Result<usize> {
+    let speakers = route
+        .speakers
+        .ok_or_else(|| Error::option("--pool speaker", "--utt2spk FILE beside it", "none"))?;
+    let mut sums: BTreeMap<&str, (Array1<f64>, f64)> = BTreeMap::new();
+    for entry in parts.entries() {
+        let (key, vector) = entry?;
+        let speaker = speakers.of(&key)?;
+        let vector = vector.row(0).mapv(f64::from);
+        let (sum, count) = sums
+            .entry(speaker)
+            .or_insert_with(|| (Array1::zeros(vector.len()), 0.0));
+        *sum += &vector;
+        *count += 1.0;
+    }
+    let mut writer = TableWriter::<Array1<f32>>::create(route.target)?;
+    for (speaker, (sum, count)) in &sums {
+        writer.write(speaker, &sum.mapv(|value| (value / count) as f32))?;
+    }
+    writer.finish()?;
+    Ok(sums.len())
+}
+
+/// The file that a write specifier names first; none for standard output, pipes and devices.
+fn target_file(specifier: &str) -> Result<Option<String>> {
+    Ok(match WriteSpecifier::parse(specifier)?.to {
+        WriteTo::Ark(file) | WriteTo::ArkScp(file, _)
+            if file == "-" || file.is_empty() || file.starts_with('|') =>
+        {
+            None
+        }
+        WriteTo::Ark(file) | WriteTo::ArkScp(file, _) | WriteTo::Foreign(_, file) => {
+            let is_other = std::fs::metadata(&file).is_ok_and(|found| !found.is_file());
+            (!is_other).then_some(file)
+        }
+        WriteTo::Scp(_) => None,
+    })
+}
+
+/// Tries the places of an archive and its list before the work.
+fn try_target(specifier: &str) -> Result<()> {
+    let names = match WriteSpecifier::parse(specifier)?.to {
+        WriteTo::ArkScp(archive, list) => vec![archive, list],
+        WriteTo::Ark(file) | WriteTo::Scp(file) => vec![file],
+        // A prefix; its folder is tried by the first of the parts.
+        WriteTo::Foreign(..) => Vec::new(),
+    };
+    let mut files = names.iter().filter_map(|name| file_of(name));
+    files.try_for_each(atomic::try_place)
+}
+
+/// The folder of finished parts, `TARGET.parts`; a temporary one when the target is no file.
+struct Parts {
+    folder: PathBuf,
+    count: usize,
+    /// Nobody else extracts to the same target meanwhile.
+    _lock: Option<Lock>,
+    _temporary: Option<Scratch>,
+}
+
+impl Drop for Parts {
+    /// A folder without parts has nothing to take up.
+    fn drop(&mut self) {
+        if self.count == 0 {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+impl Parts {
+    fn open(origin: &Origin, route: &ExtractPaths) -> Result<Self> {
+        let Some(file) = target_file(route.target)? else {
+            let temporary = std::env::temp_dir();
+            let folder = Scratch::folder(&temporary).map_err(Error::io(&temporary))?;
+            return Ok(Self {
+                folder: folder.path().to_path_buf(),
+                count: 0,
+                _lock: None,
+                _temporary: Some(folder),
+            });
+        };
+        try_target(route.target)?;
+        let folder = PathBuf::from(format!("{file}.parts"));
+        let lock = Lock::take(Path::new(&file), PathBuf::from(format!("{file}.lock")))?;
+        if !route.resume && folder.exists() {
+            std::fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
+        }
+        if !folder.exists() {
+            std::fs::create_dir(&folder).map_err(Error::io(&folder))?;
+        }
+        let note = folder.join("origin.json");
+        let json = serde_json::to_string(origin).unwrap_or_default();
+        match std::fs::read_to_string(&note) {
+            Ok(found) => origin.check(&folder, &found)?,
+            Err(_) => atomic::write(&note, json)?,
+        }
+        let mut parts = Self {
+            folder,
+            count: 0,
+            _lock: Some(lock),
+            _temporary: None,
+        };
+        while parts.name(parts.count).exists() {
+            parts.count += 1;
+        }
+        Ok(parts)
+    }
+
+    fn name(&self, index: usize) -> PathBuf {
+        self.folder.join(format!("{index:06}.ark"))
+    }
+
+    fn add(&mut self, representations: &[Taken]) -> Result<()> {
+        let mut writer = TableWriter::<Array2<f32>>::create(&format!(
+            "ark:{}",
+            self.name(self.count).display()
+        ))?;
+        for (key, representation) in representations {
+            writer.write(key, representation)?;
+        }
+        writer.finish()?;
+        self.count += 1;
+        Ok(())
+    }
+
+    fn entries(&self) -> impl Iterator<Item = Result<Taken>> {
+        let names: Vec<PathBuf> = (0..self.count).map(|index| self.name(index)).collect();
+        names.into_iter().flat_map(|name| {
+            let entries: Box<dyn Iterator<Item = Result<Taken>>> =
+                match TableReader::open(&format!("ark:{}", name.display())) {
+                    Ok(reader) => Box::new(reader),
+                    Err(error) => Box::new(std::iter::once(Err(error))),
+                };
+            entries
+        })
+    }
+
+    fn keys(&self) -> Result<HashSet<String>> {
+        self.entries().map(|entry| Ok(entry?.0)).collect()
+    }
+
+    fn remove(&self) {
+        // What is left over would only be taken for the parts of a later run, which checks their origin.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Whether a network for features of `bins` can read them.
+///
+/// # Errors
+/// [`Error::Key`] saying what is wrong with the features of utterance `key`.
+pub(crate) fn accept(key: &str, feats: &Array2<f32>, bins: usize) -> Result<()> {
+    let refuse =
+        |expected: String, found: String| Err(Error::key("features", key, expected, found));
+    if feats.ncols() != bins {
+        return refuse(format!("{bins} bins"), feats.ncols().to_string());
+    }
+    if feats.nrows() == 0 {
+        return refuse("at least one frame".into(), "none".into());
+    }
+    match feats.iter().find(|value| !value.is_finite()) {
+        Some(value) => refuse("finite features".into(), value.to_string()),
+        None => Ok(()),
+    }
+}
+
+/// Refuses what a network has made of utterance `key` where it is not finite, as of features beyond all measure.
+///
+/// # Errors
+/// [`Error::Key`] naming the utterance.
+pub fn check_finite(key: &str, made: &Array2<f32>) -> Result<()> {
+    match made.iter().find(|value| !value.is_finite()) {
+        Some(value) => {
+            let expected = "features of which the model makes finite numbers";
+            Err(Error::key("features", key, expected, value.to_string()))
+        }
+        None => Ok(()),
+    }
+}
+
+/// `[batch, bins, frames]` with zeros behind each end.
+pub(crate) fn pad(batch: &[&Array2<f32>], frames: i64) -> Tensor {
+    let rows: Vec<Tensor> = batch
+        .iter()
+        .map(|feats| {
+            let (length, bins) = feats.dim();
+            let flat: Vec<f32> = feats.iter().copied().collect();
+            Tensor::from_slice(&flat)
+                .reshape([length as i64, bins as i64])
+                .tr()
+                .constant_pad_nd([0, frames - length as i64])
+        })
+        .collect();
+    Tensor::stack(&rows, 0)
+}
+
+/// The first `lengths` frames of each of `[batch, dim, frames]`, as `[frames, dim]`.
+pub(crate) fn rows(batch: &Tensor, lengths: &[i64]) -> Vec<Array2<f32>> {
+    let dim = batch.size()[1];
+    lengths
+        .iter()
+        .enumerate()
+        .map(|(index, &length)| {
+            let one = batch
+                .get(index as i64)
+                .narrow(1, 0, length)
+                .tr()
+                .contiguous();
+            let mut values = vec![0f32; (length * dim) as usize];
+            let count = values.len();
+            one.to(Device::Cpu).copy_data(&mut values, count);
+            Array2::from_shape_vec((length as usize, dim as usize), values).unwrap_or_default()
+        })
+        .collect()
+}

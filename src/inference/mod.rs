@@ -1,0 +1,8 @@
+//! Trained models at work: extraction, streams of codes, exported modules, voice conversion.
+
+pub mod conversion;
+pub mod convert;
+pub mod extract;
+pub mod module;
+mod origin;
+pub mod stream;

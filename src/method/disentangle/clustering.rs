@@ -1,0 +1,247 @@
+//! Clusters in place of labels: two views of an utterance, the second in another speaker's voice, each predict the
+//! cluster that the other was assigned to (Spin, Chang et al. 2023, where the voice is altered by signal processing;
+//! here the decoder lends one). Assignments use every cluster alike within each speaker, so that none can be a
+//! speaker's own.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tch::nn::{Path, init};
+use tch::{Device, Kind, Tensor, no_grad};
+
+use super::adversary::StepContext;
+use crate::error::{Error, Result};
+use crate::nn::classifier::Answer;
+use crate::nn::speaker_encoder::normalise;
+use crate::nn::{Classifier, ClassifierOptions, Mask, check_size};
+use crate::objective::clustering::{assigned_cross_entropy, balanced_assignments};
+use crate::train::schedule::Ramp;
+use crate::train::{OptimiserOptions, Scalars, Trainable};
+
+/// What is assigned to a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// A whole utterance, for words.
+    Utterance,
+    /// Every code, for sentences.
+    Code,
+}
+
+/// Clusters and their weight.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClusteringOptions {
+    /// What is assigned.
+    pub unit: Unit,
+    /// Weight of the term; it begins late, since the second view wants a decoder that has learned.
+    pub weight: Ramp,
+    /// How many clusters.
+    pub clusters: i64,
+    /// Divides the cosines of predictions.
+    pub temperature: f64,
+    /// Regularisation of the assignments: the smaller, the harder they are.
+    pub epsilon: f64,
+    /// Items of earlier batches that take part in the balance; 0 leaves it to the batch.
+    pub queue: i64,
+    /// The network from codes to the space of the clusters.
+    pub network: ClassifierOptions,
+    /// Dimension of that space.
+    pub dim: i64,
+}
+
+impl Default for ClusteringOptions {
+    fn default() -> Self {
+        Self {
+            unit: Unit::Utterance,
+            weight: Ramp::default(),
+            clusters: 32,
+            temperature: 0.1,
+            epsilon: 0.05,
+            queue: 512,
+            network: ClassifierOptions::default(),
+            dim: 64,
+        }
+    }
+}
+
+impl ClusteringOptions {
+    /// Checks every value; `name` is the table that holds them.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self, name: &str) -> Result<()> {
+        self.weight.check(&format!("{name}.weight"))?;
+        self.network.check(&format!("{name}.network"))?;
+        for (key, value) in [("temperature", self.temperature), ("epsilon", self.epsilon)] {
+            if !value.is_finite() || value <= 0.0 {
+                let found = value.to_string();
+                return Err(Error::option(format!("{name}.{key}"), "more than 0", found));
+            }
+        }
+        check_size(format!("{name}.clusters"), self.clusters, 2)?;
+        check_size(format!("{name}.dim"), self.dim, 1)?;
+        check_size(format!("{name}.queue"), self.queue, 0)
+    }
+}
+
+/// The network and the clusters, with their trainable.
+#[derive(Debug)]
+pub struct Clustering {
+    options: ClusteringOptions,
+    trainable: Trainable,
+    network: Classifier,
+    /// Directions of the clusters, `[clusters, dim]`.
+    centres: Tensor,
+    /// The last items `[queue, dim]`, and their speakers `[queue]`, -1 for none yet; saved with the weights.
+    queue: (Tensor, Tensor),
+}
+
+impl Clustering {
+    /// Of codes of `code_dim`.
+    pub fn new(
+        options: &ClusteringOptions,
+        code_dim: i64,
+        optimiser: &OptimiserOptions,
+        device: Device,
+    ) -> Self {
+        let answer = match options.unit {
+            Unit::Utterance => Answer::Sequence,
+            Unit::Code => Answer::Frames,
+        };
+        let (trainable, (network, centres, queue)) =
+            Trainable::new("clustering", device, optimiser, |path: Path| {
+                let network = Classifier::new(
+                    &path / "network",
+                    code_dim,
+                    options.dim,
+                    answer,
+                    &options.network,
+                );
+                let spread = init::Init::Randn {
+                    mean: 0.0,
+                    stdev: 1.0,
+                };
+                let centres = path.var("centres", &[options.clusters, options.dim], spread);
+                let items = path.zeros_no_train("queue", &[options.queue, options.dim]);
+                let speakers = path.zeros_no_train("queue_speakers", &[options.queue]);
+                let _ = speakers.shallow_clone().fill_(-1.0);
+                (network, centres, (items, speakers))
+            });
+        Self {
+            options: options.clone(),
+            trainable,
+            network,
+            centres,
+            queue,
+        }
+    }
+
+    /// Its trainable.
+    pub fn trainable(&mut self) -> &mut Trainable {
+        &mut self.trainable
+    }
+
+    /// The weighted loss of a training batch at `step`; none while it weighs nothing.
+    pub fn loss(&self, context: &StepContext, step: u64, scalars: &mut Scalars) -> Option<Tensor> {
+        let weight = self.options.weight.at(step);
+        if weight == 0.0 {
+            return None;
+        }
+        let lent = no_grad(|| context.converted(context.codes(), context.embeds()));
+        let other =
+            context
+                .model
+                .phonetic
+                .forward(&context.perturb.apply(&lent), &context.mask, true);
+        let speakers = self.speakers(context);
+        let views = [
+            self.items(context.codes(), context.code_mask()),
+            self.items(&other.codes, &other.mask),
+        ];
+        let centres = normalise(&self.centres);
+        let scores = views.each_ref().map(|items| items.matmul(&centres.tr()));
+        let assigned = views
+            .each_ref()
+            .map(|items| self.assign(items, &speakers, &centres));
+        self.remember(&views[0], &speakers);
+        let predict = |view: usize| {
+            assigned_cross_entropy(&scores[view], &assigned[1 - view], self.options.temperature)
+        };
+        let loss = (predict(0) + predict(1)) / 2.0;
+        scalars.add("clustering/cross_entropy", &loss);
+        let agree = assigned[0]
+            .argmax(1, false)
+            .eq_tensor(&scores[1].argmax(1, false));
+        scalars.add(
+            "clustering/agreement",
+            &agree.to_kind(Kind::Float).mean(Kind::Float),
+        );
+        Some(loss * weight)
+    }
+
+    /// Items `[items, dim]` of length 1.
+    fn items(&self, codes: &Tensor, mask: &Mask) -> Tensor {
+        let items = self.network.forward(codes, mask, true);
+        normalise(&match self.options.unit {
+            Unit::Utterance => items,
+            Unit::Code => {
+                let dim = items.size()[1];
+                let flat = items.transpose(1, 2).reshape([-1, dim]);
+                flat.index_select(0, &real(mask, flat.device()))
+            }
+        })
+    }
+
+    /// The speaker of every item, `[items]`.
+    fn speakers(&self, context: &StepContext) -> Tensor {
+        let speakers = &context.batch.speakers;
+        match self.options.unit {
+            Unit::Utterance => speakers.shallow_clone(),
+            Unit::Code => {
+                let mask = context.code_mask();
+                let every = speakers
+                    .unsqueeze(1)
+                    .repeat([1, mask.frames()])
+                    .reshape([-1]);
+                every.index_select(0, &real(mask, every.device()))
+            }
+        }
+    }
+
+    /// Assignments of items, balanced together with those of the queue.
+    fn assign(&self, items: &Tensor, speakers: &Tensor, centres: &Tensor) -> Tensor {
+        no_grad(|| {
+            let (queued, of) = &self.queue;
+            let known = of.ge(0.0).nonzero().squeeze_dim(1);
+            let all = Tensor::cat(&[items, &queued.index_select(0, &known)], 0);
+            let groups = Tensor::cat(
+                &[speakers, &of.index_select(0, &known).to_kind(Kind::Int64)],
+                0,
+            );
+            let scores = all.matmul(&centres.tr());
+            balanced_assignments(&scores, &groups, self.options.epsilon).narrow(
+                0,
+                0,
+                items.size()[0],
+            )
+        })
+    }
+
+    /// Puts items in front of the queue.
+    fn remember(&self, items: &Tensor, speakers: &Tensor) {
+        no_grad(|| {
+            let keep = |new: &Tensor, queue: &Tensor| {
+                let longer = Tensor::cat(&[new, queue], 0);
+                let first = longer.narrow(0, 0, queue.size()[0]);
+                queue.shallow_clone().copy_(&first);
+            };
+            keep(items, &self.queue.0);
+            keep(&speakers.to_kind(Kind::Float), &self.queue.1);
+        });
+    }
+}
+
+/// The numbers of the real codes among all of a batch, one utterance after the other.
+fn real(mask: &Mask, device: Device) -> Tensor {
+    mask.flat_real(device).nonzero().squeeze_dim(1)
+}

@@ -1,0 +1,94 @@
+//! Codes that stand fast: under another voice, under decoding, and under perturbed input.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use super::adversary::StepContext;
+use crate::error::{Error, Result};
+use crate::nn::PerturbOptions;
+use crate::objective::invariance::Invariance;
+use crate::objective::reconstruction::Reconstruction;
+use crate::train::Scalars;
+
+/// Weights of the terms; 0 leaves one out.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConsistencyOptions {
+    /// Codes decoded with another speaker's embedding and encoded again are the same codes:
+    /// `|E(D(z, s')) - z|`.
+    pub cross_speaker: f64,
+    /// The same with the embedding that the decoder was given (AutoVC's content loss, Qian et al. 2019, eq. 6).
+    pub content: f64,
+    /// Codes of two perturbed views are alike. Wants `perturb`.
+    pub invariance: f64,
+    /// How alike.
+    pub similarity: Invariance,
+}
+
+impl ConsistencyOptions {
+    /// Checks every value; `name` is the table that holds them.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self, name: &str, perturb: &PerturbOptions) -> Result<()> {
+        for (key, value) in [
+            ("cross_speaker", self.cross_speaker),
+            ("content", self.content),
+            ("invariance", self.invariance),
+        ] {
+            if !value.is_finite() || value < 0.0 {
+                let found = value.to_string();
+                return Err(Error::option(format!("{name}.{key}"), "0 or more", found));
+            }
+        }
+        if self.invariance > 0.0 && *perturb == PerturbOptions::default() {
+            return Err(Error::option(
+                format!("{name}.invariance"),
+                "0 where nothing is perturbed",
+                self.invariance.to_string(),
+            ));
+        }
+        self.similarity.check(&format!("{name}.similarity"))
+    }
+
+    /// The weighted terms of a batch whose `decoded` features `[batch, bins, frames]` have the voice that spoke it.
+    pub fn terms(
+        &self,
+        context: &StepContext,
+        decoded: &Tensor,
+        scalars: &mut Scalars,
+    ) -> Vec<Tensor> {
+        let phonetic = &context.model.phonetic;
+        // A code is held to what it was: the term moves what came later.
+        let gap = |feats: &Tensor| {
+            let again = phonetic.forward(feats, &context.mask, context.train);
+            Reconstruction::L1.loss(&again.codes, &context.codes().detach(), &again.mask)
+        };
+        let mut terms = Vec::new();
+        let mut add = |name: &str, weight: f64, term: Tensor| {
+            scalars.add(name, &term);
+            terms.push(term * weight);
+        };
+        if self.cross_speaker > 0.0 {
+            let apart = gap(&context.converted(context.codes(), context.embeds()));
+            add(
+                "decoder/cross_speaker_consistency",
+                self.cross_speaker,
+                apart,
+            );
+        }
+        if self.content > 0.0 {
+            add("decoder/content_consistency", self.content, gap(decoded));
+        }
+        if self.invariance > 0.0 && context.train {
+            let view = context.perturb.apply(&context.batch.feats);
+            let other = phonetic.forward(&view, &context.mask, true);
+            let apart = self
+                .similarity
+                .loss(&other.codes, context.codes(), &other.mask);
+            add("phonetic_encoder/invariance", self.invariance, apart);
+        }
+        terms
+    }
+}

@@ -1,0 +1,482 @@
+//! Two representations from one signal: a phonetic encoder and a speaker encoder read the features, a decoder puts them
+//! together again, and speaker critics read the phonetic codes, which their encoder learns to keep from them
+//! (Chou et al. 2018, in turns; Ganin et al. 2016, at once).
+//!
+//! With z the codes of an utterance, s the speaker embedding of *another* utterance of its speaker, x the
+//! features, E the phonetic encoder, D the decoder and C a classifier:
+//!
+//! ```text
+//! encoders, decoder:  |D(z, s) - x| + a L_speaker(s) + b CE(label | z) - lambda CE(speaker | C(z))
+//!                     + consistency of z + what the bottleneck of z costs
+//! classifier:             CE(speaker | C(z))
+//! ```
+
+pub mod adversary;
+pub mod clustering;
+pub mod consistency;
+pub mod conversion_discriminator;
+pub mod cpc;
+pub mod model;
+pub mod mutual_information;
+pub mod regression;
+pub mod speaker_adversary;
+pub mod supervision;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tch::{Device, Tensor};
+
+use crate::dataset::batch::SpeechBatch;
+use crate::dataset::labels::Labels;
+use crate::error::{Error, Result};
+use crate::nn::layer::bf16_autocast;
+use crate::nn::{ClassifierOptions, PerturbOptions};
+use crate::objective::reconstruction::Reconstruction;
+use crate::objective::speaker::{SpeakerConstraint, SpeakerHead};
+use crate::train::{Clock, Method, OptimiserOptions, Scalars, Trainable, update};
+use adversary::{Adversary, StepContext};
+use clustering::{Clustering, ClusteringOptions};
+use consistency::ConsistencyOptions;
+use conversion_discriminator::{ConversionDiscriminator, ConversionDiscriminatorOptions};
+use cpc::{Cpc, CpcOptions};
+use model::{Model, ModelOptions, ModelShape};
+use mutual_information::{MutualInformation, MutualInformationOptions};
+use speaker_adversary::{SpeakerAdversary, SpeakerAdversaryOptions};
+use supervision::{LabelShape, Supervision};
+
+/// Networks, weights of the terms, and how the adversaries play.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DisentangleOptions {
+    /// Encoders and decoder.
+    pub model: ModelOptions,
+    /// What is done in training to the features that the phonetic encoder reads; the decoder gives back the
+    /// original.
+    pub perturb: PerturbOptions,
+    /// Distance between decoded and real features.
+    pub reconstruction: Reconstruction,
+    /// Its weight; at 0 nothing is learned from reconstruction, as of a speaker encoder that is trained alone.
+    pub reconstruction_weight: f64,
+    /// The speaker constraint.
+    pub speaker: SpeakerConstraint,
+    /// Weight a of the speaker constraint; 0 leaves it out.
+    pub speaker_weight: f64,
+    /// Whether the decoder gets the embedding of another utterance of the same speaker, so that content cannot
+    /// pass through the speaker representation.
+    pub speaker_from_other_utterance: bool,
+    /// Weight b of help from labels; 0 leaves it out.
+    pub label_weight: f64,
+    /// The network that reads labels from codes.
+    pub label_head: ClassifierOptions,
+    /// Label loss, in nats a label, that has to be undercut ten steps in a row before codes are held fast and the
+    /// adversaries' weights begin to rise; their ramps count from there. Let loose earlier, either can keep strings of
+    /// labels from ever being found. 0 waits for nothing; otherwise `label_head/steps_since_found` in the log tells the steps since.
+    /// No checkpoint is `best` before.
+    pub adversary_start_below_label_loss: f64,
+    /// What codes are held fast under.
+    pub consistency: ConsistencyOptions,
+    /// Clusters in place of labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clustering: Option<ClusteringOptions>,
+    /// Codes that foretell codes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpc: Option<CpcOptions>,
+    /// The speaker critics; none of them, or several at once.
+    pub adversaries: Vec<SpeakerAdversaryOptions>,
+    /// An estimator of what codes tell of the speaker embedding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mutual_information: Option<MutualInformationOptions>,
+    /// A discriminator of real against converted features.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversion_discriminator: Option<ConversionDiscriminatorOptions>,
+    /// Optimiser of encoders, decoder, label head and what the speaker constraint learns.
+    pub optimiser: OptimiserOptions,
+}
+
+impl Default for DisentangleOptions {
+    fn default() -> Self {
+        Self {
+            model: ModelOptions::default(),
+            perturb: PerturbOptions::default(),
+            reconstruction: Reconstruction::L1,
+            reconstruction_weight: 1.0,
+            speaker: SpeakerConstraint::default(),
+            speaker_weight: 0.1,
+            speaker_from_other_utterance: true,
+            label_weight: 0.0,
+            label_head: ClassifierOptions::default(),
+            adversary_start_below_label_loss: 0.0,
+            consistency: ConsistencyOptions::default(),
+            clustering: None,
+            cpc: None,
+            adversaries: Vec::new(),
+            mutual_information: None,
+            conversion_discriminator: None,
+            optimiser: OptimiserOptions::default(),
+        }
+    }
+}
+
+impl DisentangleOptions {
+    /// Checks every value; `labels` is what the data brings.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self, labels: Labels) -> Result<()> {
+        self.model.check()?;
+        self.perturb.check()?;
+        self.speaker.check("speaker")?;
+        for (key, value) in [
+            ("reconstruction_weight", self.reconstruction_weight),
+            ("speaker_weight", self.speaker_weight),
+            ("label_weight", self.label_weight),
+            (
+                "adversary_start_below_label_loss",
+                self.adversary_start_below_label_loss,
+            ),
+        ] {
+            if !value.is_finite() || value < 0.0 {
+                return Err(Error::option(key, "0 or more", value.to_string()));
+            }
+        }
+        self.label_head.check("label_head")?;
+        self.consistency.check("consistency", &self.perturb)?;
+        for (index, adversary) in self.adversaries.iter().enumerate() {
+            adversary.check(&format!("adversaries.{index}"))?;
+        }
+        if let Some(clustering) = &self.clustering {
+            clustering.check("clustering")?;
+        }
+        if let Some(cpc) = &self.cpc {
+            cpc.check("cpc")?;
+        }
+        if let Some(estimator) = &self.mutual_information {
+            estimator.check("mutual_information")?;
+        }
+        if let Some(discriminator) = &self.conversion_discriminator {
+            discriminator.check("conversion_discriminator")?;
+        }
+        self.optimiser.check("optimiser")?;
+        self.check_labels(labels)
+    }
+
+    fn check_labels(&self, labels: Labels) -> Result<()> {
+        if self.label_weight == 0.0 && self.adversary_start_below_label_loss > 0.0 {
+            let (expected, found) = (
+                "0 where label_weight is",
+                self.adversary_start_below_label_loss.to_string(),
+            );
+            return Err(Error::option(
+                "adversary_start_below_label_loss",
+                expected,
+                found,
+            ));
+        }
+        let pooled = self.model.phonetic_encoder.pool;
+        let (expected, found) = match labels {
+            _ if self.label_weight == 0.0 => return Ok(()),
+            Labels::None => ("data.labels", "none"),
+            kind if pooled && kind != Labels::UtteranceClass => (
+                "data.labels = \"utterance_class\", for pooled codes",
+                "another kind",
+            ),
+            _ => return Ok(()),
+        };
+        Err(Error::option("label_weight", expected, found))
+    }
+}
+
+/// The method.
+#[derive(Debug)]
+pub struct Disentangle {
+    options: DisentangleOptions,
+    model: Model,
+    supervision: Option<Supervision>,
+    speaker: (Option<Trainable>, SpeakerHead),
+    clustering: Option<Clustering>,
+    cpc: Option<Cpc>,
+    adversaries: Vec<Box<dyn Adversary>>,
+    device: Device,
+    bf16: bool,
+}
+
+/// What the method is built for.
+#[derive(Debug, Clone, Copy)]
+pub struct DisentangleShape {
+    /// Bins of the features.
+    pub bins: i64,
+    /// Training speakers.
+    pub speakers: i64,
+    /// The kind of labels, and how many there are.
+    pub labels: (Labels, i64),
+}
+
+impl Disentangle {
+    /// Fresh networks; libtorch's generator has been seeded by the caller.
+    pub fn new(
+        options: &DisentangleOptions,
+        shape: DisentangleShape,
+        device: Device,
+        bf16: bool,
+    ) -> Self {
+        let label_shape = LabelShape {
+            kind: shape.labels.0,
+            labels: shape.labels.1,
+            code_dim: options.model.code_dim(shape.bins),
+            subsampling: options.model.subsampling(),
+        };
+        let supervision = (options.label_weight > 0.0).then(|| {
+            let (head, wait) = (
+                &options.label_head,
+                options.adversary_start_below_label_loss,
+            );
+            Supervision::new(label_shape, head, wait, &options.optimiser, device)
+        });
+        let adversaries = adversaries(options, shape, device);
+        let dim = options.model.speaker_encoder.outputs(shape.bins);
+        let (trainable, head) =
+            Trainable::new("speaker_head", device, &options.optimiser, |path| {
+                SpeakerHead::new(path, options.speaker, dim, shape.speakers)
+            });
+        let learns = options.speaker_weight > 0.0 && options.speaker.learns();
+        let cpc = options
+            .cpc
+            .as_ref()
+            .map(|cpc| Cpc::new(cpc, label_shape.code_dim, &options.optimiser, device));
+        let clustering = options.clustering.as_ref().map(|clustering| {
+            Clustering::new(clustering, label_shape.code_dim, &options.optimiser, device)
+        });
+        let model_shape = ModelShape {
+            bins: shape.bins,
+            speakers: shape.speakers,
+        };
+        Self {
+            model: Model::new(&options.model, model_shape, &options.optimiser, device),
+            options: options.clone(),
+            supervision,
+            speaker: (learns.then_some(trainable), head),
+            clustering,
+            cpc,
+            adversaries,
+            device,
+            bf16,
+        }
+    }
+
+    /// The encoders and the decoder, which are what stays of a training.
+    pub fn into_model(self) -> Model {
+        self.model
+    }
+
+    /// The adversaries' own step, number `inner_step` of this one's.
+    fn inner_step(
+        &mut self,
+        batch: &SpeechBatch,
+        inner_step: usize,
+        clock: &Clock,
+        scalars: &mut Scalars,
+    ) -> Result<()> {
+        let context = StepContext::detached(&self.model, batch, &self.options.perturb, self.device);
+        for adversary in &mut self.adversaries {
+            if inner_step < adversary.inner_steps() {
+                adversary.inner_step(&context, clock, scalars)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The encoders' step: everything but the adversaries' turns.
+    fn joint_step(
+        &mut self,
+        batch: &SpeechBatch,
+        clock: &Clock,
+        scalars: &mut Scalars,
+    ) -> Result<()> {
+        let context =
+            StepContext::new(&self.model, batch, &self.options.perturb, self.device, true);
+        self.model.observe(&context.encoded, context.embeds());
+        let mut loss = self.loss(&context, scalars);
+        if let Some(clustering) = &self.clustering
+            && let Some(term) = clustering.loss(&context, clock.step, scalars)
+        {
+            loss = &loss + term;
+        }
+        let steps_since_found = self.steps_since_found();
+        if let Some(steps) = steps_since_found {
+            scalars.add("label_head/steps_since_found", &Tensor::from(steps as f64));
+        }
+        if steps_since_found == Some(0) {
+            let below = self.options.adversary_start_below_label_loss;
+            scalars.set_incomplete(format!(
+                "the label loss never stayed below {below} (method.adversary_start_below_label_loss), so the consistency terms \
+                 and the adversaries never started; more steps, larger batches or a higher threshold may help"
+            ));
+        }
+        let ramp_step = steps_since_found.unwrap_or(clock.step);
+        for adversary in &mut self.adversaries {
+            if let Some(term) = adversary.encoder_term(&context, ramp_step, scalars) {
+                loss = &loss + term;
+            }
+        }
+        drop(context);
+        let mut trainables = self.model.trainables();
+        trainables.extend(self.supervision.as_mut().map(Supervision::trainable));
+        trainables.extend(self.speaker.0.as_mut());
+        trainables.extend(self.clustering.as_mut().map(Clustering::trainable));
+        trainables.extend(self.cpc.as_mut().map(Cpc::trainable));
+        let joint = self
+            .adversaries
+            .iter_mut()
+            .filter(|adversary| adversary.shares_update());
+        trainables.extend(joint.map(|adversary| adversary.trainable()));
+        update(&mut trainables, &loss, clock.total)
+    }
+
+    /// Steps since the labels were found, 0 before; none where nothing waits for them.
+    fn steps_since_found(&self) -> Option<u64> {
+        self.supervision
+            .as_ref()
+            .and_then(Supervision::steps_since_found)
+    }
+
+    /// The terms that encoders and decoder share, added up.
+    fn loss(&self, context: &StepContext, scalars: &mut Scalars) -> Tensor {
+        let (options, batch) = (&self.options, context.batch);
+        let (codes, code_mask) = (context.codes(), context.code_mask());
+        let given = match options.speaker_from_other_utterance {
+            true => &(context.embeds()).index_select(0, &batch.other_of_same_speaker()),
+            false => context.embeds(),
+        };
+        let decoded = self.model.decoder.forward(codes, given, &context.mask);
+
+        let gap = (options.reconstruction).loss(&decoded, &batch.feats, &context.mask);
+        scalars.add("decoder/reconstruction", &gap);
+        let mut loss = gap * options.reconstruction_weight;
+        if options.speaker_weight > 0.0 {
+            let apart = self.speaker.1.loss(context.embeds(), &batch.speakers);
+            scalars.add("speaker_encoder/constraint", &apart);
+            loss = &loss + apart * options.speaker_weight;
+        }
+        if let Some(help) = &self.supervision
+            && let Some(told) = help.loss(codes, code_mask, batch, context.train, scalars)
+        {
+            loss = &loss + told * options.label_weight;
+        }
+        if let Some(cost) = &context.encoded.penalty {
+            scalars.add("phonetic_encoder/bottleneck", cost);
+            loss = &loss + cost;
+        }
+        if let Some(used) = &context.encoded.perplexity {
+            scalars.add("phonetic_encoder/codebook_perplexity", used);
+        }
+        if let Some(cpc) = &self.cpc {
+            let surprise = cpc.loss(codes, code_mask);
+            scalars.add("phonetic_encoder/cpc", &surprise);
+            loss = &loss + surprise;
+        }
+        if self.steps_since_found() != Some(0) {
+            for term in options.consistency.terms(context, &decoded, scalars) {
+                loss = &loss + term;
+            }
+        }
+        scalars.add("loss", &loss);
+        loss
+    }
+}
+
+/// Everything that learns against the encoders.
+fn adversaries(
+    options: &DisentangleOptions,
+    shape: DisentangleShape,
+    device: Device,
+) -> Vec<Box<dyn Adversary>> {
+    let code_dim = options.model.code_dim(shape.bins);
+    let mut adversaries: Vec<Box<dyn Adversary>> = Vec::new();
+    for (index, adversary) in options.adversaries.iter().enumerate() {
+        let name = match index {
+            0 => "speaker_adversary".to_string(),
+            _ => format!("speaker_adversary_{}", index + 1),
+        };
+        let read = (code_dim, shape.speakers);
+        adversaries.push(Box::new(SpeakerAdversary::new(
+            name, adversary, read, device,
+        )));
+    }
+    if let Some(estimator) = &options.mutual_information {
+        let dim = options.model.speaker_encoder.outputs(shape.bins);
+        let estimator = MutualInformation::new(estimator, code_dim, dim, device);
+        adversaries.push(Box::new(estimator));
+    }
+    if let Some(discriminator) = &options.conversion_discriminator {
+        adversaries.push(Box::new(ConversionDiscriminator::new(
+            discriminator,
+            shape.bins,
+            device,
+        )));
+    }
+    adversaries
+}
+
+impl Method for Disentangle {
+    type Batch = SpeechBatch;
+
+    fn trainables(&mut self) -> Vec<&mut Trainable> {
+        let mut trainables = self.model.trainables();
+        trainables.extend(self.supervision.as_mut().map(Supervision::trainable));
+        trainables.extend(self.speaker.0.as_mut());
+        trainables.extend(self.clustering.as_mut().map(Clustering::trainable));
+        trainables.extend(self.cpc.as_mut().map(Cpc::trainable));
+        trainables.extend(
+            self.adversaries
+                .iter_mut()
+                .map(|adversary| adversary.trainable()),
+        );
+        trainables
+    }
+
+    fn batches_per_step(&self) -> usize {
+        let inner_steps = self
+            .adversaries
+            .iter()
+            .map(|adversary| adversary.inner_steps());
+        1 + inner_steps.max().unwrap_or(0)
+    }
+
+    fn step(&mut self, batches: &[SpeechBatch], clock: &Clock) -> Result<Scalars> {
+        bf16_autocast(self.bf16, || {
+            let mut scalars = Scalars::default();
+            let (own, inner) = batches
+                .split_last()
+                .ok_or_else(|| Error::option("batches", "at least one a step", "none"))?;
+            let own = own.to(self.device);
+            self.model.phonetic.before_step(&own, self.device);
+            for adversary in &mut self.adversaries {
+                adversary.before_step(clock.step);
+            }
+            for (inner_step, batch) in inner.iter().enumerate() {
+                self.inner_step(&batch.to(self.device), inner_step, clock, &mut scalars)?;
+            }
+            self.joint_step(&own, clock, &mut scalars)?;
+            Ok(scalars)
+        })
+    }
+
+    fn validate(&self, batch: &SpeechBatch) -> Result<Scalars> {
+        bf16_autocast(self.bf16, || {
+            let batch = batch.to(self.device);
+            let mut scalars = Scalars::default();
+            let context = StepContext::new(
+                &self.model,
+                &batch,
+                &self.options.perturb,
+                self.device,
+                false,
+            );
+            let _ = self.loss(&context, &mut scalars);
+            for adversary in &self.adversaries {
+                adversary.validate(&context, &mut scalars);
+            }
+            Ok(scalars)
+        })
+    }
+}

@@ -1,0 +1,271 @@
+//! What a disentangling method leaves behind: features to codes, features to an embedding, and back.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tch::{Device, Tensor};
+
+use super::regression::Regression;
+use crate::dataset::batch::SpeechBatch;
+use crate::error::{Error, Result};
+use crate::method::trained::DisentangledModel;
+use crate::nn::baseline::{Baseline, BaselineOptions};
+use crate::nn::decoder::DecoderShape;
+use crate::nn::phonetic_encoder::Encoded;
+use crate::nn::{
+    Decoder, DecoderOptions, Mask, PhoneticEncoder, PhoneticEncoderOptions, PhoneticStream,
+    SpeakerEncoder, SpeakerEncoderOptions,
+};
+use crate::train::{OptimiserOptions, Trainable};
+
+/// Sizes of the three networks.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelOptions {
+    /// Features to codes.
+    pub phonetic_encoder: PhoneticEncoderOptions,
+    /// Codes that are not learned, in place of the phonetic encoder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineOptions>,
+    /// Features to one embedding.
+    pub speaker_encoder: SpeakerEncoderOptions,
+    /// Codes and embedding to features.
+    pub decoder: DecoderOptions,
+    /// Whether extraction takes from the codes what a linear map of the speaker embedding says of them. A decoder is
+    /// given it back, from the voice that it is to speak with.
+    pub regress_speaker_out: bool,
+}
+
+impl ModelOptions {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self) -> Result<()> {
+        let within = |error: Error| error.in_table("model");
+        self.phonetic_encoder.check().map_err(within)?;
+        if let Some(baseline) = self.baseline {
+            baseline.check("model.baseline")?;
+            if self.phonetic_encoder != PhoneticEncoderOptions::default() {
+                return Err(Error::option(
+                    "model.baseline",
+                    "either a baseline or a phonetic_encoder",
+                    "both",
+                ));
+            }
+        }
+        self.speaker_encoder.check().map_err(within)?;
+        self.decoder.check().map_err(within)?;
+        let unrolls = matches!(self.decoder, DecoderOptions::Recurrent(_));
+        if unrolls != self.phonetic_encoder.pool {
+            return Err(Error::option(
+                "model.decoder.kind",
+                "\"recurrent\" for pooled codes, \"conv\" for sequences of them",
+                format!(
+                    "model.phonetic_encoder.pool = {}",
+                    self.phonetic_encoder.pool
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Values per code, for features of `bins`.
+    pub fn code_dim(&self, bins: i64) -> i64 {
+        match self.baseline {
+            Some(_) => bins,
+            None => self.phonetic_encoder.code_dim,
+        }
+    }
+
+    /// Frames per code.
+    pub fn subsampling(&self) -> i64 {
+        match self.baseline {
+            Some(_) => 1,
+            None => self.phonetic_encoder.subsampling,
+        }
+    }
+}
+
+/// What the networks are built for.
+#[derive(Debug, Clone, Copy)]
+pub struct ModelShape {
+    /// Bins of the features.
+    pub bins: i64,
+    /// Training speakers.
+    pub speakers: i64,
+}
+
+/// Where codes come from.
+#[derive(Debug)]
+pub enum Phonetic {
+    /// A trained encoder.
+    Network(Box<PhoneticEncoder>),
+    /// A baseline.
+    Baseline(Baseline),
+}
+
+impl Phonetic {
+    /// Features `[batch, bins, frames]` to codes; `train` is the bottleneck's.
+    pub fn forward(&self, feats: &Tensor, mask: &Mask, train: bool) -> Encoded {
+        match self {
+            Self::Network(encoder) => encoder.forward(feats, mask, train),
+            Self::Baseline(_) => {
+                let (codes, mask) = self.codes(feats, mask);
+                Encoded {
+                    codes,
+                    mask,
+                    penalty: None,
+                    perplexity: None,
+                }
+            }
+        }
+    }
+
+    /// The codes of [`Phonetic::forward`] without training, and their mask.
+    pub fn codes(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask) {
+        match self {
+            Self::Network(encoder) => encoder.codes(feats, mask),
+            Self::Baseline(baseline) => (baseline.forward(feats, mask), mask.subsample(1)),
+        }
+    }
+
+    /// Once a training step, before anything of the step is computed.
+    pub fn before_step(&self, batch: &SpeechBatch, device: Device) {
+        match self {
+            Self::Network(encoder) => encoder.before_step(),
+            Self::Baseline(baseline) => {
+                let mask = Mask::new(&batch.lengths, device);
+                baseline.observe(&batch.feats, &mask, &batch.speakers);
+            }
+        }
+    }
+}
+
+/// Encoders and decoder with their trainables.
+#[derive(Debug)]
+pub struct Model {
+    trainables: Vec<Trainable>,
+    /// Features to codes.
+    pub phonetic: Phonetic,
+    /// Features to one embedding.
+    pub speaker: SpeakerEncoder,
+    /// Codes and embedding to features.
+    pub decoder: Decoder,
+    regression: Option<Regression>,
+}
+
+impl Model {
+    /// Fresh networks on `device`.
+    pub fn new(
+        options: &ModelOptions,
+        shape: ModelShape,
+        optimiser: &OptimiserOptions,
+        device: Device,
+    ) -> Self {
+        let (phonetic_player, phonetic) = Trainable::new(
+            "phonetic_encoder",
+            device,
+            optimiser,
+            |path| match options.baseline {
+                Some(baseline) => {
+                    Phonetic::Baseline(Baseline::new(path, shape.bins, shape.speakers, baseline))
+                }
+                None => {
+                    let encoder = &options.phonetic_encoder;
+                    Phonetic::Network(Box::new(PhoneticEncoder::new(path, shape.bins, encoder)))
+                }
+            },
+        );
+        let (speaker_player, speaker) =
+            Trainable::new("speaker_encoder", device, optimiser, |path| {
+                SpeakerEncoder::new(path, shape.bins, &options.speaker_encoder)
+            });
+        let decoder_shape = DecoderShape {
+            code_dim: options.code_dim(shape.bins),
+            subsampling: options.subsampling(),
+            embedding_dim: options.speaker_encoder.outputs(shape.bins),
+            output_dim: shape.bins,
+        };
+        let (decoder_player, decoder) = Trainable::new("decoder", device, optimiser, |path| {
+            Decoder::new(path, decoder_shape, &options.decoder)
+        });
+        let mut trainables = vec![phonetic_player, speaker_player, decoder_player];
+        let regression = options.regress_speaker_out.then(|| {
+            let (from, to) = (decoder_shape.embedding_dim, decoder_shape.code_dim);
+            let (trainable, regression) = Trainable::new("regression", device, optimiser, |path| {
+                Regression::new(path, to, from)
+            });
+            trainables.push(trainable);
+            regression
+        });
+        Self {
+            trainables,
+            phonetic,
+            speaker,
+            decoder,
+            regression,
+        }
+    }
+
+    /// The trainables of all that is trained or kept.
+    pub fn trainables(&mut self) -> Vec<&mut Trainable> {
+        self.trainables.iter_mut().collect()
+    }
+
+    /// Takes note of what a training step has context, for the regression.
+    pub fn observe(&self, encoded: &Encoded, embeds: &Tensor) {
+        if let Some(regression) = &self.regression {
+            regression.observe(&encoded.codes, &encoded.mask, embeds);
+        }
+    }
+}
+
+impl DisentangledModel for Model {
+    fn codes(&self, feats: &Tensor, mask: &Mask) -> Result<(Tensor, Mask)> {
+        let (codes, own) = self.phonetic.codes(feats, mask);
+        Ok(match &self.regression {
+            None => (codes, own),
+            Some(regression) => {
+                let told = regression.predict(&self.speaker.forward(feats, mask, false));
+                (own.apply(codes - told), own)
+            }
+        })
+    }
+
+    fn subsampling(&self) -> i64 {
+        match &self.phonetic {
+            Phonetic::Network(encoder) => encoder.subsampling(),
+            Phonetic::Baseline(_) => 1,
+        }
+    }
+
+    fn stream(&self) -> Result<PhoneticStream<'_>> {
+        let refuse = |key: &str, found: &str| {
+            let expected = "none for a stream";
+            Err(Error::option(
+                format!("method.model.{key}"),
+                expected,
+                found,
+            ))
+        };
+        match (&self.phonetic, &self.regression) {
+            (Phonetic::Baseline(_), _) => refuse("baseline", "one"),
+            (_, Some(_)) => refuse("regress_speaker_out", "true"),
+            (Phonetic::Network(encoder), None) => encoder.stream(),
+        }
+    }
+
+    fn embeds(&self, feats: &Tensor, mask: &Mask) -> Result<Tensor> {
+        Ok(self.speaker.forward(feats, mask, false))
+    }
+
+    fn decode(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Result<Tensor> {
+        Ok(match &self.regression {
+            None => self.decoder.forward(codes, embeds, mask),
+            Some(regression) => {
+                let told = regression.predict(embeds);
+                self.decoder.forward(&(codes + told), embeds, mask)
+            }
+        })
+    }
+}

@@ -1,0 +1,172 @@
+//! Help from labels: a head that reads words, phones by frame or strings from codes, and learns with their
+//! encoder.
+
+use tch::{Device, Tensor, no_grad};
+
+use crate::dataset::batch::SpeechBatch;
+use crate::dataset::labels::{Labels, NO_LABEL};
+use crate::nn::classifier::Answer;
+use crate::nn::{Classifier, ClassifierOptions, Mask};
+use crate::objective::classification::{accuracy, cross_entropy};
+use crate::objective::ctc::ctc;
+use crate::train::{OptimiserOptions, Scalars, Trainable};
+
+/// The head with its trainable.
+#[derive(Debug)]
+pub struct Supervision {
+    kind: Labels,
+    trainable: Trainable,
+    head: Classifier,
+    /// Frames per code.
+    subsampling: i64,
+    patience: Option<Patience>,
+}
+
+/// What the head stands on.
+#[derive(Debug, Clone, Copy)]
+pub struct LabelShape {
+    /// The kind of labels.
+    pub kind: Labels,
+    /// How many there are.
+    pub labels: i64,
+    /// Values per code.
+    pub code_dim: i64,
+    /// Frames per code.
+    pub subsampling: i64,
+}
+
+impl Supervision {
+    /// A fresh head. With `wait` above 0 it tells when its loss has fallen below that ([`Supervision::steps_since_found`]).
+    pub fn new(
+        shape: LabelShape,
+        options: &ClassifierOptions,
+        wait: f64,
+        optimiser: &OptimiserOptions,
+        device: Device,
+    ) -> Self {
+        // A string has a blank beside its labels.
+        let (answer, classes) = match shape.kind {
+            Labels::None | Labels::UtteranceClass => (Answer::Sequence, shape.labels),
+            Labels::Alignment => (Answer::Frames, shape.labels),
+            Labels::PhoneSequence | Labels::WordSequence | Labels::CharacterSequence => {
+                (Answer::Frames, shape.labels + 1)
+            }
+        };
+        let (trainable, (head, patience)) =
+            Trainable::new("label_head", device, optimiser, |path| {
+                let patience = (wait > 0.0).then(|| Patience {
+                    below: wait,
+                    counts: path.zeros_no_train("patience", &[2]),
+                });
+                let head = Classifier::new(path, shape.code_dim, classes, answer, options);
+                (head, patience)
+            });
+        Self {
+            kind: shape.kind,
+            trainable,
+            head,
+            subsampling: shape.subsampling,
+            patience,
+        }
+    }
+
+    /// Training steps since the labels were found, 0 before; none for a head that waits for nothing.
+    pub fn steps_since_found(&self) -> Option<u64> {
+        (self.patience.as_ref()).map(|patience| patience.counts.double_value(&[1]) as u64)
+    }
+
+    /// The head's trainable.
+    pub fn trainable(&mut self) -> &mut Trainable {
+        &mut self.trainable
+    }
+
+    /// What head and encoder minimise, a scalar; none where the batch has no labels.
+    pub fn loss(
+        &self,
+        codes: &Tensor,
+        mask: &Mask,
+        batch: &SpeechBatch,
+        train: bool,
+        scalars: &mut Scalars,
+    ) -> Option<Tensor> {
+        let labels = batch.labels.as_ref()?;
+        let logits = self.head.forward(codes, mask, train);
+        let loss = if self.kind.are_strings() {
+            let loss = ctc(&logits, mask, labels);
+            scalars.add("label_head/ctc", &loss);
+            loss
+        } else {
+            let labels = match self.kind {
+                // The label of the first frame of each code.
+                Labels::Alignment => labels.slice(1, 0, None, self.subsampling),
+                _ => labels.shallow_clone(),
+            };
+            let loss = cross_entropy(&logits, &labels, 0.0);
+            scalars.add("label_head/cross_entropy", &loss);
+            scalars.add("label_head/accuracy", &accuracy(&logits, &labels));
+            loss
+        };
+        if let (Some(patience), true) = (&self.patience, train) {
+            let told = labels.ne(NO_LABEL).any().int64_value(&[]) != 0;
+            patience.note(told.then_some(&loss));
+        }
+        Some(loss)
+    }
+}
+
+/// Steps in a row with a loss below the threshold after which labels count as found.
+const IN_A_ROW: f64 = 10.0;
+
+/// Waits until the head's loss stays below a threshold.
+#[derive(Debug)]
+struct Patience {
+    below: f64,
+    /// Steps in a row below it until they were enough, and steps since then, `[2]`; saved with the weights.
+    counts: Tensor,
+}
+
+impl Patience {
+    /// Takes down the loss of a training step; none where no utterance of its batch had labels.
+    fn note(&self, loss: Option<&Tensor>) {
+        let (row, since) = (
+            self.counts.double_value(&[0]),
+            self.counts.double_value(&[1]),
+        );
+        let (row, since) = match loss.map(|loss| loss.double_value(&[]) < self.below) {
+            _ if since > 0.0 => (row, since + 1.0),
+            None => (row, since),
+            Some(true) => (row + 1.0, f64::from(row + 1.0 >= IN_A_ROW)),
+            Some(false) => (0.0, 0.0),
+        };
+        let counts = Tensor::from_slice(&[row as f32, since as f32]);
+        no_grad(|| self.counts.shallow_clone().copy_(&counts));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Kind;
+
+    #[test]
+    fn labels_are_found_by_ten_low_losses_in_a_row() {
+        let patience = Patience {
+            below: 2.0,
+            counts: Tensor::zeros([2], (Kind::Float, Device::Cpu)),
+        };
+        let note = |loss: f64, times: usize| {
+            for _ in 0..times {
+                patience.note(Some(&Tensor::from(loss as f32)));
+            }
+            patience.counts.double_value(&[1])
+        };
+        assert_eq!(note(1.9, 9), 0.0);
+        assert_eq!(note(f64::NAN, 1), 0.0, "the row is broken");
+        assert_eq!(note(1.9, 9), 0.0);
+        patience.note(None);
+        assert_eq!(note(1.9, 1), 1.0, "a batch without labels says nothing");
+        assert_eq!(note(5.0, 7), 8.0, "what was found stays found");
+        patience.note(None);
+        assert_eq!(note(5.0, 1), 10.0, "steps count with labels and without");
+    }
+}

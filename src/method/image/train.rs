@@ -1,0 +1,313 @@
+//! An image run: the sets, the draws and the inventory around a method.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tch::{Device, Tensor};
+
+use super::autoencoder::Autoencoder;
+use super::bigan::BiGan;
+use super::classifier::ImageClassifier;
+use super::config::{INVENTORY, ImageConfig, ImageInventory, ImageMethodOptions};
+use super::infogan::InfoGan;
+use super::triplegan::TripleGan;
+use super::vaegan::VaeGan;
+use crate::dataset::image_batch::{ImageBatch, ImageSet};
+use crate::dataset::images::{
+    ImageAugment, ImageOptions, ImageSampler, ImageShape, ImageSource, Images, draw_labelled,
+};
+use crate::dataset::loader::Loader;
+use crate::error::{Error, Result, check_within};
+use crate::io::atomic;
+use crate::method::dann::Dann;
+use crate::method::dann_backbone::ImageBackbone;
+use crate::nn::built;
+use crate::train::experiment::Experiment;
+use crate::train::trainer::{Batches, step_seed, train};
+use crate::train::{Method, checkpoint};
+
+/// Values of a batch of images.
+const MOST_VALUES: usize = 1 << 30;
+/// Images of a validation batch.
+const VALID_BATCH: usize = 500;
+
+/// A method on images, whichever it is.
+#[derive(Debug)]
+pub enum ImageModel {
+    InfoGan(Box<InfoGan>),
+    VaeGan(Box<VaeGan>),
+    BiGan(Box<BiGan>),
+    Autoencoder(Box<Autoencoder>),
+    TripleGan(Box<TripleGan>),
+    Classifier(Box<ImageClassifier>),
+    Dann(Box<Dann<ImageBackbone>>),
+}
+
+impl ImageModel {
+    /// Fresh networks on `device`.
+    pub fn new(config: &ImageConfig, inventory: &ImageInventory, device: Device) -> Self {
+        let (shape, classes, bf16) = (inventory.shape, inventory.classes, config.bf16);
+        match &config.method {
+            ImageMethodOptions::InfoGan(options) => {
+                Self::InfoGan(Box::new(InfoGan::new(options, shape, device, bf16)))
+            }
+            ImageMethodOptions::VaeGan(options) => {
+                Self::VaeGan(Box::new(VaeGan::new(options, shape, device, bf16)))
+            }
+            ImageMethodOptions::BiGan(options) => {
+                Self::BiGan(Box::new(BiGan::new(options, shape, device, bf16)))
+            }
+            ImageMethodOptions::Autoencoder(options) => {
+                Self::Autoencoder(Box::new(Autoencoder::new(options, shape, device, bf16)))
+            }
+            ImageMethodOptions::TripleGan(options) => {
+                let of = (shape, classes);
+                Self::TripleGan(Box::new(TripleGan::new(options, of, device, bf16)))
+            }
+            ImageMethodOptions::Classifier(options) => {
+                let of = (shape, classes);
+                Self::Classifier(Box::new(ImageClassifier::new(options, of, device, bf16)))
+            }
+            ImageMethodOptions::Dann(options) => {
+                let build = |path: tch::nn::Path| {
+                    ImageBackbone::new(&path, shape, &options.network, device)
+                };
+                let game = &options.adversary;
+                Self::Dann(Box::new(Dann::new(
+                    game,
+                    (&options.network.hidden[..], classes),
+                    device,
+                    bf16,
+                    build,
+                )))
+            }
+        }
+    }
+
+    /// Images `[batch, channels, height, width]` to the vectors by which the method knows them, `[batch, dims]`: codes of
+    /// an encoder, else the features that its classes are named from; InfoGAN's are what its discriminator reads.
+    pub fn encode(&self, images: &Tensor) -> Tensor {
+        match self {
+            Self::InfoGan(method) => method.encode(images),
+            Self::VaeGan(method) => method.encode(images, false).0,
+            Self::BiGan(method) => method.coders().encode(images, false),
+            Self::Autoencoder(method) => method.coders().encode(images, false),
+            Self::TripleGan(method) => method.features(images),
+            Self::Classifier(method) => method.features(images),
+            Self::Dann(method) => method.backbone().of(images, false),
+        }
+    }
+
+    /// The method.
+    pub fn method(&mut self) -> &mut dyn Method<Batch = ImageBatch> {
+        match self {
+            Self::InfoGan(method) => method.as_mut(),
+            Self::VaeGan(method) => method.as_mut(),
+            Self::BiGan(method) => method.as_mut(),
+            Self::Autoencoder(method) => method.as_mut(),
+            Self::TripleGan(method) => method.as_mut(),
+            Self::Classifier(method) => method.as_mut(),
+            Self::Dann(method) => method.as_mut(),
+        }
+    }
+}
+
+/// Trains what `config` describes in the folder `exp`.
+///
+/// # Errors
+/// Everything that configuration, data, libtorch and disk can say, each with its place.
+pub fn train_images(config: &ImageConfig, exp: &Path, resume: bool) -> Result<()> {
+    config.check()?;
+    atomic::try_folder(exp)?;
+    let device = config.device.resolve()?;
+    if config.train.threads > 0 {
+        tch::set_num_threads(config.train.threads);
+    }
+    let data = ImageData::open(config)?;
+    config.check_method(&data.inventory)?;
+    let experiment = Experiment::create(exp, config, resume)?;
+    experiment.write_json(INVENTORY, &data.inventory)?;
+    tch::manual_seed(step_seed(config.seed, u64::MAX));
+    let mut model = built(|| ImageModel::new(config, &data.inventory, device))?;
+    let (options, seed) = (&config.train, config.seed);
+    train(model.method(), &data, &experiment, options, seed)
+}
+
+/// The model of an image experiment with the weights of checkpoint `name`, its configuration and its images.
+///
+/// # Errors
+/// A missing or broken experiment or checkpoint, named; [`Error::Key`] for one that is not of images.
+pub fn load_images(
+    experiment: &Experiment,
+    name: &str,
+    device: Device,
+) -> Result<(ImageModel, ImageConfig, ImageInventory)> {
+    let config: ImageConfig = experiment.config()?;
+    config.check()?;
+    let inventory = ImageInventory::read(experiment)?;
+    config.check_method(&inventory)?;
+    let weights = experiment.checkpoint(name)?;
+    let mut model = built(|| ImageModel::new(&config, &inventory, device))?;
+    checkpoint::load_weights(&weights, &model.method().trainables())?;
+    Ok((model, config, inventory))
+}
+
+/// One set of images and how batches are drawn from it.
+#[derive(Debug, Clone)]
+struct Draw {
+    set: Arc<ImageSet>,
+    /// Images that are drawn.
+    among: Vec<usize>,
+    batch: usize,
+}
+
+/// The sets of a run. A batch is one of each draw, one after another.
+struct ImageData {
+    config: ImageConfig,
+    inventory: ImageInventory,
+    draws: Vec<Draw>,
+    valid: Option<ImageSet>,
+}
+
+impl ImageData {
+    fn open(config: &ImageConfig) -> Result<Self> {
+        let data = &config.data;
+        let train = open(&data.train, &config.view, "data.train", config)?;
+        let (shape, classes) = (train.shape, train.classes);
+        let draws = draws(config, train)?;
+        let like = |source: &ImageSource, key: &str| {
+            let images = source.open(&config.view)?;
+            match images.shape == shape {
+                true => Ok(images),
+                false => {
+                    let expected = format!("{} as data.train has (see [view])", shape_name(shape));
+                    Err(Error::option(key, expected, shape_name(images.shape)))
+                }
+            }
+        };
+        let mut this = Self {
+            config: config.clone(),
+            inventory: ImageInventory {
+                shape: [shape.channels, shape.height, shape.width].map(|side| side as i64),
+                classes: classes as i64,
+            },
+            draws,
+            valid: None,
+        };
+        if let Some(target) = &data.target {
+            let images = like(target, "data.target")?;
+            let (count, batch) = (images.len(), data.batch);
+            let set = ImageSet::new(images, vec![false; count], 1)?;
+            this.draws.push(Draw {
+                set: Arc::new(set),
+                among: (0..count).collect(),
+                batch,
+            });
+        }
+        if let Some(valid) = &data.valid {
+            let images = like(valid, "data.valid")?;
+            if config.method.wants_labels() {
+                images.check_labels(classes)?;
+            }
+            let told = vec![images.labels.is_some(); images.len()];
+            this.valid = Some(ImageSet::new(images, told, 0)?);
+        }
+        // Told here, before anything is written.
+        for draw in &this.draws {
+            ImageSampler::new(draw.among.len(), draw.batch, 0)?;
+            let most = MOST_VALUES / shape.values();
+            check_within("data.batch", draw.batch, 2..=most)?;
+        }
+        Ok(this)
+    }
+}
+
+fn shape_name(shape: ImageShape) -> String {
+    let ImageShape {
+        channels,
+        height,
+        width,
+    } = shape;
+    format!("images of {height} x {width} with {channels} channels")
+}
+
+fn open(
+    source: &ImageSource,
+    view: &ImageOptions,
+    key: &str,
+    config: &ImageConfig,
+) -> Result<Images> {
+    let images = source.open(view)?;
+    if config.method.wants_labels() {
+        if images.labels.is_none() {
+            return Err(Error::option(key, "images with labels", "none"));
+        }
+        images.check_classes()?;
+    }
+    Ok(images)
+}
+
+/// How the training images are drawn: all alike; those with labels; or both, those with labels first.
+fn draws(config: &ImageConfig, train: Images) -> Result<Vec<Draw>> {
+    let (data, count) = (&config.data, train.len());
+    let told: Vec<usize> = match (&train.labels, data.labelled) {
+        (Some(labels), 1..) => draw_labelled(labels, train.classes, data.labelled, config.seed)?,
+        _ => (0..count).collect(),
+    };
+    let draw = |set: Arc<ImageSet>, among: Vec<usize>, batch| Draw { set, among, batch };
+    if data.labelled_batch == 0 {
+        let tells = train.labels.is_some();
+        let set = Arc::new(ImageSet::new(train, vec![tells; count], 0)?);
+        return Ok(vec![draw(set, told, data.batch)]);
+    }
+    let labelled = ImageSet::new(train.select(&told), vec![true; told.len()], 0)?;
+    let rest = ImageSet::new(train, vec![false; count], 0)?;
+    Ok(vec![
+        draw(
+            Arc::new(labelled),
+            (0..told.len()).collect(),
+            data.labelled_batch,
+        ),
+        draw(Arc::new(rest), (0..count).collect(), data.batch),
+    ])
+}
+
+impl Batches<ImageBatch> for ImageData {
+    fn train(&self, first: u64) -> Box<dyn Iterator<Item = Result<ImageBatch>> + '_> {
+        let seed = self.config.seed;
+        let augment = self.config.data.augment;
+        let mut samplers = Vec::new();
+        for (number, draw) in self.draws.iter().enumerate() {
+            // Sets are drawn from apart, though they may be of one size.
+            let own = step_seed(seed, u64::MAX - 1 - number as u64) as u64;
+            match ImageSampler::new(draw.among.len(), draw.batch, own) {
+                Ok(sampler) => samplers.push((sampler, own)),
+                Err(error) => return Box::new(std::iter::once(Err(error))),
+            }
+        }
+        let draws = self.draws.clone();
+        Box::new(Loader::spawn(first, move |number| {
+            let parts: Vec<ImageBatch> = draws
+                .iter()
+                .zip(&mut samplers)
+                .map(|(draw, (sampler, seed))| {
+                    let places = sampler.batch(number);
+                    let images: Vec<usize> = places.iter().map(|&p| draw.among[p]).collect();
+                    let varied = (augment != ImageAugment::default())
+                        .then_some((&augment, step_seed(*seed, number) as u64));
+                    draw.set.batch(&images, varied)
+                })
+                .collect();
+            Ok(ImageBatch::cat(&parts))
+        }))
+    }
+
+    fn valid(&self) -> Box<dyn Iterator<Item = Result<ImageBatch>> + '_> {
+        let Some(set) = &self.valid else {
+            return Box::new(std::iter::empty());
+        };
+        let order: Vec<usize> = (0..set.images().len()).collect();
+        let batches: Vec<Vec<usize>> = order.chunks(VALID_BATCH).map(<[usize]>::to_vec).collect();
+        Box::new((batches.into_iter()).map(|batch| Ok(set.batch(&batch, None))))
+    }
+}

@@ -1,0 +1,531 @@
+//! VAE-GAN (Larsen, Sønderby, Larochelle and Winther 2016): a variational autoencoder whose errors are measured by the
+//! features of a discriminator, which learns beside it.
+//!
+//! With `x~ = G(z)`, `z ~ q(z | x) = N(mean, variance)` a reconstruction and `x_p = G(z_p)`, `z_p ~ N(0, 1)` a sample, `D_l` the
+//! discriminator's feature maps and `CE` its cross-entropy, in this order and from one forward pass (algorithm 1):
+//!
+//! ```text
+//! encoder        KL(q(z | x) || N(0, 1)) + 1/2 |D_l(x) - D_l(x~)|^2
+//! decoder        gamma 1/2 |D_l(x) - D_l(x~)|^2 + CE(x~, real) + CE(x_p, real)
+//! discriminator  CE(x, real) + CE(x~, not real) + CE(x_p, not real)
+//! ```
+//!
+//! No adversarial slope reaches the encoder, and none of the reconstruction the discriminator. With three classes "not
+//! real" is `reconstructed` for `x~` and `sampled` for `x_p`: the discriminator tells the decoder's two products apart as
+//! well. Without a discriminator what is left is the variational autoencoder itself, on pixels.
+//!
+//! Departures: the decoder fools the discriminator (CE against `real`) where the paper ascends its loss; transposed
+//! convolutions of width 4 instead of 5; pixels are 0 to 1.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use tch::nn::Path;
+use tch::{Device, Kind, Tensor};
+
+use super::discriminator::DISCRIMINATOR_PATIENCE;
+use crate::dataset::image_batch::ImageBatch;
+use crate::error::{Error, Result};
+use crate::nn::check_size;
+use crate::nn::image::conv_net::check_layers;
+use crate::nn::image::{Activation, ConvLayer, ConvNet, Mlp, UpNet, up_net};
+use crate::nn::layer::{Linear, bf16_autocast};
+use crate::objective::classification::{accuracy, cross_entropy};
+use crate::train::schedule::check_steps;
+use crate::train::{
+    Clock, Method, OptimiserKind, OptimiserOptions, Scalars, Trainable, update, update_each,
+};
+
+/// What the discriminator tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DiscriminatorClasses {
+    /// There is none: a variational autoencoder.
+    None,
+    /// Real from made.
+    #[default]
+    TwoClasses,
+    /// Real, reconstructed and sampled.
+    ThreeClasses,
+}
+
+/// Where a reconstruction's error is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Measured {
+    /// Between the discriminator's feature maps.
+    #[default]
+    Features,
+    /// Between pixels.
+    Pixels,
+}
+
+/// Holds a trainable back while the other one is far behind: the discriminator rests while one of its losses is below
+/// `equilibrium - margin`, the decoder while one is above `equilibrium + margin`; never both.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Gate {
+    /// The cross-entropy of an undecided game, in nats.
+    pub equilibrium: f64,
+    /// How far from it both still move.
+    pub margin: f64,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            equilibrium: 0.68,
+            margin: 0.35,
+        }
+    }
+}
+
+/// Sizes and weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct VaeGanOptions {
+    /// Steps with a discriminator that is right in every answer after which the run ends, since the generator then has no
+    /// gradient to learn from. Looked at where the log is written; 0 never ends it.
+    pub discriminator_patience: u64,
+    /// Values of the code.
+    pub code_dim: i64,
+    /// Feature maps of the encoder, each half as high and wide as those before.
+    pub encoder_channels: Vec<i64>,
+    /// Feature maps of the decoder, the smallest first.
+    pub decoder_channels: Vec<i64>,
+    /// Feature maps of the discriminator.
+    pub discriminator_channels: Vec<i64>,
+    /// Width of the hidden layer of encoder and discriminator.
+    pub hidden: i64,
+    /// What the discriminator tells apart.
+    pub discriminator: DiscriminatorClasses,
+    /// Where reconstructions are measured.
+    pub reconstruction: Measured,
+    /// Deviation of a pixel around its reconstruction, where pixels are measured.
+    pub pixel_deviation: f64,
+    /// Weight gamma of reconstruction for the decoder.
+    pub gamma: f64,
+    /// Holds trainables back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
+    /// Optimiser of all three.
+    #[serde(deserialize_with = "own_optimiser")]
+    pub optimiser: OptimiserOptions,
+}
+
+fn own_optimiser<'de, D: Deserializer<'de>>(written: D) -> Result<OptimiserOptions, D::Error> {
+    OptimiserOptions::over(VaeGanOptions::default().optimiser, written)
+}
+
+impl Default for VaeGanOptions {
+    fn default() -> Self {
+        Self {
+            discriminator_patience: DISCRIMINATOR_PATIENCE,
+            code_dim: 64,
+            encoder_channels: vec![64, 128, 256],
+            decoder_channels: vec![256, 128],
+            discriminator_channels: vec![32, 128, 256],
+            hidden: 512,
+            discriminator: DiscriminatorClasses::TwoClasses,
+            reconstruction: Measured::Features,
+            pixel_deviation: 0.25,
+            gamma: 1e-3,
+            gate: None,
+            optimiser: OptimiserOptions {
+                kind: OptimiserKind::RmsProp,
+                lr: 3e-4,
+                beta2: 0.9,
+                clip_norm: 0.0,
+                ..OptimiserOptions::default()
+            },
+        }
+    }
+}
+
+/// Convolutions of width 5 that halve, the first without normalisation where `plain`.
+fn halving(channels: &[i64], plain: bool) -> Vec<ConvLayer> {
+    let layers = channels.iter().enumerate();
+    layers
+        .map(|(number, &channels)| ConvLayer {
+            channels,
+            kernel: 5,
+            stride: 2,
+            padding: 2,
+            norm: number > 0 || !plain,
+            ..ConvLayer::default()
+        })
+        .collect()
+}
+
+impl VaeGanOptions {
+    /// Checks every value against the images.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check(&self, shape: [i64; 3]) -> Result<()> {
+        check_steps("method.discriminator_patience", self.discriminator_patience)?;
+        check_size("method.code_dim", self.code_dim, 1)?;
+        check_size("method.hidden", self.hidden, 1)?;
+        up_net::check_widths("method.decoder_channels", shape, &self.decoder_channels)?;
+        for (key, channels) in [
+            ("encoder_channels", &self.encoder_channels),
+            ("discriminator_channels", &self.discriminator_channels),
+        ] {
+            check_layers(&format!("method.{key}"), shape, &halving(channels, false))?;
+        }
+        for (key, value) in [
+            ("pixel_deviation", self.pixel_deviation),
+            ("gamma", self.gamma),
+        ] {
+            if !(value.is_finite() && value > 0.0) {
+                let found = value.to_string();
+                return Err(Error::option(format!("method.{key}"), "above 0", found));
+            }
+        }
+        if let Some(Gate {
+            equilibrium,
+            margin,
+        }) = self.gate
+        {
+            for (key, value) in [("equilibrium", equilibrium), ("margin", margin)] {
+                if !value.is_finite() || value < 0.0 {
+                    let key = format!("method.gate.{key}");
+                    return Err(Error::option(key, "0 or more", value.to_string()));
+                }
+            }
+        }
+        if self.discriminator == DiscriminatorClasses::None
+            && self.reconstruction == Measured::Features
+        {
+            let expected = "\"pixels\" without a discriminator, which has no features";
+            return Err(Error::option("method.reconstruction", expected, "features"));
+        }
+        self.optimiser.check("method.optimiser")
+    }
+}
+
+#[derive(Debug)]
+struct Encoder {
+    maps: ConvNet,
+    hidden: Mlp,
+    mean: Linear,
+    log_variance: Linear,
+}
+
+#[derive(Debug)]
+struct Discriminator {
+    maps: ConvNet,
+    hidden: Mlp,
+    classes: Linear,
+}
+
+impl Discriminator {
+    /// Images to feature maps `[batch, values]` and logits `[batch, classes]`.
+    fn forward(&self, images: &Tensor) -> (Tensor, Tensor) {
+        let maps = self.maps.vectors(images, true);
+        let logits = self.classes.forward(&self.hidden.forward(&maps, true));
+        (maps, logits)
+    }
+}
+
+/// The method.
+#[derive(Debug)]
+pub struct VaeGan {
+    options: VaeGanOptions,
+    encoder: Trainable,
+    decoder: Trainable,
+    discriminator: Option<Trainable>,
+    e: Encoder,
+    g: UpNet,
+    d: Option<Discriminator>,
+    device: Device,
+    bf16: bool,
+}
+
+/// Classes of the discriminator.
+const REAL: i64 = 0;
+const RECONSTRUCTED: i64 = 1;
+
+impl VaeGan {
+    /// Fresh networks for images of `[channels, height, width]`.
+    pub fn new(options: &VaeGanOptions, shape: [i64; 3], device: Device, bf16: bool) -> Self {
+        let (hidden, dim) = (options.hidden, options.code_dim);
+        let (encoder, e) = Trainable::new("encoder", device, &options.optimiser, |path: Path| {
+            let layers = halving(&options.encoder_channels, false);
+            let maps = ConvNet::new(&(&path / "maps"), shape, &layers, Activation::Relu);
+            let inputs = maps.output_dim();
+            Encoder {
+                maps,
+                hidden: Mlp::new(&(&path / "hidden"), inputs, &[hidden], 0, Activation::Relu),
+                mean: Linear::new(&path / "mean", hidden, dim),
+                log_variance: Linear::zeros(&path / "log_variance", hidden, dim),
+            }
+        });
+        let (decoder, g) = Trainable::new("decoder", device, &options.optimiser, |path: Path| {
+            UpNet::new(
+                &path,
+                dim,
+                shape,
+                &options.decoder_channels,
+                Activation::Relu,
+            )
+        });
+        let judged = (options.discriminator != DiscriminatorClasses::None).then(|| {
+            Trainable::new("discriminator", device, &options.optimiser, |path: Path| {
+                let layers = halving(&options.discriminator_channels, true);
+                let maps = ConvNet::new(&(&path / "maps"), shape, &layers, Activation::Relu);
+                let inputs = maps.output_dim();
+                let classes = if options.discriminator == DiscriminatorClasses::ThreeClasses {
+                    3
+                } else {
+                    2
+                };
+                Discriminator {
+                    maps,
+                    hidden: Mlp::new(&(&path / "hidden"), inputs, &[hidden], 0, Activation::Relu),
+                    classes: Linear::new(&path / "classes", hidden, classes),
+                }
+            })
+        });
+        let (discriminator, d) = judged.unzip();
+        Self {
+            options: options.clone(),
+            encoder,
+            decoder,
+            discriminator,
+            e,
+            g,
+            d,
+            device,
+            bf16,
+        }
+    }
+
+    /// The options.
+    pub fn options(&self) -> &VaeGanOptions {
+        &self.options
+    }
+
+    /// Mean and logarithm of the variance of `q(z | x)`, each `[batch, code_dim]`.
+    pub fn encode(&self, images: &Tensor, train: bool) -> (Tensor, Tensor) {
+        let maps = self.e.maps.vectors(images, train);
+        let hidden = self.e.hidden.forward(&maps, train);
+        let log_variance = self.e.log_variance.forward(&hidden).clamp(-10.0, 10.0);
+        (self.e.mean.forward(&hidden), log_variance)
+    }
+
+    /// Codes `[batch, code_dim]` to images in 0..1.
+    pub fn decode(&self, codes: &Tensor, train: bool) -> Tensor {
+        self.g.forward(codes, train).sigmoid()
+    }
+
+    /// `1/2 |x - x~|^2` of pixels over their variance, mean over the batch.
+    fn pixel_error(&self, x: &Tensor, reconstruction: &Tensor) -> Tensor {
+        half_square(x, reconstruction) / self.options.pixel_deviation.powi(2)
+    }
+
+    /// A step without a discriminator.
+    fn step_alone(&mut self, x: &Tensor, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
+        let posterior = self.encode(x, true);
+        let divergence = divergence(&posterior);
+        let error = self.pixel_error(x, &self.decode(&draw(&posterior), true));
+        scalars.add("encoder/divergence", &divergence);
+        scalars.add("decoder/reconstruction", &error);
+        update(
+            &mut [&mut self.encoder, &mut self.decoder],
+            &(divergence + error),
+            clock.total,
+        )
+    }
+
+    /// What each trainable pays: encoder, decoder, discriminator.
+    fn losses(&self, d: &Discriminator, x: &Tensor, scalars: &mut Scalars) -> [Tensor; 3] {
+        let posterior = self.encode(x, true);
+        let reconstruction = self.decode(&draw(&posterior), true);
+        let sample = self.decode(&posterior.0.randn_like(), true);
+        let (maps, of_real) = d.forward(x);
+        let (maps_made, of_reconstruction) = d.forward(&reconstruction);
+        let (_, of_sample) = d.forward(&sample);
+
+        let divergence = divergence(&posterior);
+        let error = match self.options.reconstruction {
+            Measured::Features => half_square(&maps.detach(), &maps_made),
+            Measured::Pixels => self.pixel_error(x, &reconstruction),
+        };
+        let sampled = of_real.size()[1] - 1;
+        let real = named(&of_real, REAL);
+        let made = named(&of_reconstruction, RECONSTRUCTED) + named(&of_sample, sampled);
+        let fooled = named(&of_reconstruction, REAL) + named(&of_sample, REAL);
+        for (name, term) in [
+            ("encoder/divergence", &divergence),
+            ("decoder/reconstruction", &error),
+            ("decoder/fooled", &fooled),
+            ("discriminator/real", &real),
+            ("discriminator/made", &(&made * 0.5)),
+        ] {
+            scalars.add(name, term);
+        }
+        let right = class_accuracy(&of_real, REAL)
+            + (class_accuracy(&of_reconstruction, RECONSTRUCTED)
+                + class_accuracy(&of_sample, sampled))
+                * 0.5;
+        scalars.add_discriminator_accuracy(&(right * 0.5), self.options.discriminator_patience);
+        [
+            divergence + &error,
+            error * self.options.gamma + fooled,
+            real + made,
+        ]
+    }
+}
+
+/// `1/2 |a - b|^2`, summed over all but the batch, of which it is the mean.
+fn half_square(a: &Tensor, b: &Tensor) -> Tensor {
+    (a - b).square().sum(Kind::Float) * (0.5 / a.size()[0] as f64)
+}
+
+/// Mean over the batch of `KL(N(mean, variance) || N(0, 1))` in nats.
+fn divergence((mean, log_variance): &(Tensor, Tensor)) -> Tensor {
+    let terms = (mean.square() + log_variance.exp() - log_variance - 1.0) * 0.5;
+    terms.sum(Kind::Float) / mean.size()[0] as f64
+}
+
+fn draw((mean, log_variance): &(Tensor, Tensor)) -> Tensor {
+    mean + (log_variance * 0.5).exp() * mean.randn_like()
+}
+
+/// Cross-entropy of every row against one class.
+fn named(logits: &Tensor, class: i64) -> Tensor {
+    cross_entropy(logits, &same(logits, class), 0.0)
+}
+
+fn class_accuracy(logits: &Tensor, class: i64) -> Tensor {
+    accuracy(logits, &same(logits, class))
+}
+
+fn same(logits: &Tensor, class: i64) -> Tensor {
+    Tensor::full([logits.size()[0]], class, (Kind::Int64, logits.device()))
+}
+
+impl Gate {
+    /// Whether the discriminator and the decoder move, from the discriminator's losses of real and made images.
+    fn open(&self, real: f64, made: f64) -> (bool, bool) {
+        let (low, high) = (
+            self.equilibrium - self.margin,
+            self.equilibrium + self.margin,
+        );
+        let discriminator = real >= low && made >= low;
+        let decoder = real <= high && made <= high;
+        match discriminator || decoder {
+            true => (discriminator, decoder),
+            false => (true, true),
+        }
+    }
+}
+
+impl Method for VaeGan {
+    type Batch = ImageBatch;
+
+    fn trainables(&mut self) -> Vec<&mut Trainable> {
+        let discriminator = self.discriminator.iter_mut();
+        let mut trainables = vec![&mut self.encoder, &mut self.decoder];
+        trainables.extend(discriminator);
+        trainables
+    }
+
+    fn step(&mut self, batches: &[ImageBatch], clock: &Clock) -> Result<Scalars> {
+        bf16_autocast(self.bf16, || {
+            let mut scalars = Scalars::default();
+            for batch in batches {
+                let x = batch.images.to(self.device);
+                let Some(d) = &self.d else {
+                    self.step_alone(&x, clock, &mut scalars)?;
+                    continue;
+                };
+                let [encoder, decoder, discriminator] = self.losses(d, &x, &mut scalars);
+                let (judge_moves, decoder_moves) = match self.options.gate {
+                    None => (true, true),
+                    Some(gate) => {
+                        let losses = scalars.read();
+                        gate.open(losses["discriminator/real"], losses["discriminator/made"])
+                    }
+                };
+                let mut trainables = (
+                    [&mut self.encoder],
+                    [&mut self.decoder],
+                    self.discriminator.iter_mut().collect::<Vec<_>>(),
+                );
+                let mut turns: Vec<(&mut [&mut Trainable], &Tensor)> =
+                    vec![(&mut trainables.0, &encoder)];
+                if decoder_moves {
+                    turns.push((&mut trainables.1, &decoder));
+                }
+                if judge_moves {
+                    turns.push((&mut trainables.2, &discriminator));
+                }
+                update_each(&mut turns, clock.total)?;
+            }
+            Ok(scalars)
+        })
+    }
+
+    /// Mean squared error of a pixel from the posterior's mean, and the divergence.
+    fn validate(&self, batch: &ImageBatch) -> Result<Scalars> {
+        bf16_autocast(self.bf16, || {
+            let mut scalars = Scalars::default();
+            let x = batch.images.to(self.device);
+            let posterior = self.encode(&x, false);
+            let error = (self.decode(&posterior.0, false) - x).square();
+            scalars.add("loss", &error.mean(Kind::Float));
+            scalars.add("encoder/divergence", &divergence(&posterior));
+            Ok(scalars)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gate_holds_one_player_back_and_never_both() {
+        let gate = Gate::default();
+        assert_eq!(gate.open(0.7, 0.6), (true, true));
+        assert_eq!(gate.open(0.2, 0.6), (false, true));
+        assert_eq!(gate.open(1.2, 0.6), (true, false));
+        assert_eq!(gate.open(0.1, 1.5), (true, true));
+    }
+
+    #[test]
+    fn the_divergence_is_zero_at_the_prior() {
+        let zero = Tensor::zeros([3, 2], (Kind::Float, Device::Cpu));
+        let at_prior = divergence(&(zero.shallow_clone(), zero.shallow_clone()));
+        assert_eq!(at_prior.double_value(&[]), 0.0);
+        // Mean 1 in two dimensions: a half of each.
+        let off = divergence(&(&zero + 1.0, zero));
+        assert!((off.double_value(&[]) - 1.0).abs() < 1e-6);
+    }
+
+    /// What the discriminator names moves the decoder, and leaves the encoder alone.
+    #[test]
+    fn no_adversarial_slope_reaches_the_encoder() {
+        let options = VaeGanOptions {
+            encoder_channels: vec![4],
+            decoder_channels: vec![4],
+            discriminator_channels: vec![4],
+            hidden: 8,
+            ..Default::default()
+        };
+        let method = VaeGan::new(&options, [1, 8, 8], Device::Cpu, false);
+        let x = Tensor::rand([6, 1, 8, 8], (Kind::Float, Device::Cpu));
+        let discriminator = method.discriminator.as_ref().unwrap();
+        let mut tensors = discriminator.tensors();
+        let (_, named) = tensors.find(|(name, _)| name == "classes.weight").unwrap();
+        // Whether a loss depends on what the discriminator names.
+        let depends = |loss: usize| {
+            let d = method.d.as_ref().unwrap();
+            let losses = method.losses(d, &x, &mut Scalars::default());
+            let slope = Tensor::run_backward(&[&losses[loss]], &[named], false, false);
+            slope[0].defined()
+        };
+        assert_eq!([0, 1, 2].map(depends), [false, true, true]);
+    }
+}

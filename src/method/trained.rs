@@ -1,0 +1,56 @@
+//! What every trained method gives: features to two representations, and back.
+
+use std::fmt::Debug;
+
+use tch::Tensor;
+
+use crate::error::{Error, Result};
+use crate::nn::{Mask, PhoneticStream};
+
+/// A trained model, as extraction and swaps use it. Nothing depends on what else is in a batch.
+pub trait DisentangledModel: Debug {
+    /// The phonetic representation of features `[batch, bins, frames]`: codes `[batch, code_dim, codes]` and their mask.
+    ///
+    /// # Errors
+    /// [`Error::Torch`] for a model that is a module from outside and does not run.
+    fn codes(&self, feats: &Tensor, mask: &Mask) -> Result<(Tensor, Mask)>;
+
+    /// Frames per code.
+    fn subsampling(&self) -> i64;
+
+    /// Codes of features that come in pieces.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming what of the model looks at more than what came before.
+    fn stream(&self) -> Result<PhoneticStream<'_>> {
+        Err(Error::option(
+            "method.name",
+            "one whose phonetic encoder can be causal (disentangle, dann), for a stream",
+            "another",
+        ))
+    }
+
+    /// The speaker representation of features: `[batch, embedding_dim]`.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a method without one.
+    fn embeds(&self, _feats: &Tensor, _mask: &Mask) -> Result<Tensor> {
+        Err(phonetic_alone("a speaker representation"))
+    }
+
+    /// Both representations back to features `[batch, bins, frames]`; `mask` is that of the features.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a method without a decoder.
+    fn decode(&self, _codes: &Tensor, _embeds: &Tensor, _mask: &Mask) -> Result<Tensor> {
+        Err(phonetic_alone("a decoder"))
+    }
+}
+
+fn phonetic_alone(what: &str) -> Error {
+    Error::option(
+        "--exp",
+        format!("a method with {what}"),
+        "one that has the phonetic representation alone",
+    )
+}

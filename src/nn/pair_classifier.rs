@@ -1,0 +1,59 @@
+//! The pairwise critic: do two code sequences come from one speaker?
+
+use tch::Tensor;
+use tch::nn::Path;
+
+use super::classifier::{Answer, Classifier, ClassifierOptions};
+use super::layer::Linear;
+use super::mask::Mask;
+
+/// Each sequence is summarised by the same network; what two summaries share and where they differ
+/// (`a * b`, `|a - b|`) goes through a hidden layer to the answer, which does not depend on their order.
+#[derive(Debug)]
+pub struct PairClassifier {
+    summary: Classifier,
+    hidden: Linear,
+    output: Linear,
+}
+
+impl PairClassifier {
+    /// Over codes of `code_dim`, with `answers` values a pair.
+    pub fn new(path: Path, code_dim: i64, answers: i64, options: &ClassifierOptions) -> Self {
+        let (channels, spectral) = (options.channels, options.spectral_norm);
+        let summary = &path / "summary";
+        Self {
+            summary: Classifier::new(summary, code_dim, channels, Answer::Sequence, options),
+            hidden: Linear::new(&path / "hidden", 2 * channels, channels).spectral(spectral),
+            output: Linear::new(&path / "output", channels, answers).spectral(spectral),
+        }
+    }
+
+    /// Codes `[batch, code_dim, codes]` to summaries `[batch, channels]`.
+    pub fn summaries(&self, codes: &Tensor, mask: &Mask, train: bool) -> Tensor {
+        self.summary.forward(codes, mask, train)
+    }
+
+    /// Two lists of summaries `[pairs, channels]` to `[pairs, answers]`.
+    pub fn compare(&self, left: &Tensor, right: &Tensor) -> Tensor {
+        let pair = Tensor::cat(&[left * right, (left - right).abs()], 1);
+        self.output.forward(&self.hidden.forward(&pair).relu())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Kind, nn::VarStore};
+
+    #[test]
+    fn a_pair_has_no_order() {
+        let store = VarStore::new(Device::Cpu);
+        let critic = PairClassifier::new(store.root(), 8, 2, &Default::default());
+        let codes = Tensor::randn([4, 8, 5], (Kind::Float, Device::Cpu));
+        let summaries = critic.summaries(&codes, &Mask::new(&[5, 3, 1, 5], Device::Cpu), true);
+        let flipped = summaries.flip([0]);
+        let there = critic.compare(&summaries, &flipped);
+        assert_eq!(there.size(), [4, 2]);
+        assert_eq!(there, critic.compare(&flipped, &summaries));
+    }
+}

@@ -1,0 +1,350 @@
+//! A trainable: a named network with its own parameters, optimiser and moving average. Generator, discriminator,
+//! phonetic encoder, speaker critic and probe are all trainables.
+
+use tch::nn::{Path, VarStore};
+use tch::{Device, Tensor, no_grad};
+
+use super::optimiser::{Optimiser, OptimiserOptions};
+use crate::error::{Error, Result};
+
+/// A network's variables, held in one flat buffer, and what moves them.
+#[derive(Debug)]
+pub struct Trainable {
+    name: String,
+    /// Trainable variables in the order of their names; each is a view into `flat`.
+    variables: Vec<(String, Tensor)>,
+    /// What is saved but not trained: running statistics.
+    buffers: Vec<(String, Tensor)>,
+    flat: Tensor,
+    average: Option<Tensor>,
+    optimiser: Optimiser,
+    // Keeps the variables' names and handles alive for the network built on it.
+    _store: VarStore,
+}
+
+impl Trainable {
+    /// Builds a network with `build` on `device` and takes its variables over.
+    pub fn new<N>(
+        name: &str,
+        device: Device,
+        options: &OptimiserOptions,
+        build: impl FnOnce(Path) -> N,
+    ) -> (Trainable, N) {
+        let store = VarStore::new(device);
+        let network = build(store.root());
+        let mut all: Vec<(String, Tensor)> = store.variables().into_iter().collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        let (mut variables, buffers): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .partition(|(_, tensor)| tensor.requires_grad());
+        let flat = flatten(&mut variables, device);
+        let trainable = Trainable {
+            name: name.to_string(),
+            average: (options.ema_decay > 0.0).then(|| flat.copy()),
+            optimiser: Optimiser::new(options, &flat),
+            variables,
+            buffers,
+            flat,
+            _store: store,
+        };
+        (trainable, network)
+    }
+
+    /// The name under which a checkpoint holds it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Number of trained parameters.
+    pub fn parameters(&self) -> i64 {
+        self.flat.numel() as i64
+    }
+
+    /// Names and tensors of variables and buffers, in a fixed order.
+    pub fn tensors(&self) -> impl Iterator<Item = &(String, Tensor)> {
+        self.variables.iter().chain(&self.buffers)
+    }
+
+    /// All trained parameters as one vector `[parameters]`, as the optimiser moves them.
+    pub fn flat(&self) -> &Tensor {
+        &self.flat
+    }
+
+    /// The moving average of [`Trainable::flat`], where the options ask for one.
+    pub fn average(&self) -> Option<&Tensor> {
+        self.average.as_ref()
+    }
+
+    /// The optimiser.
+    pub fn optimiser(&self) -> &Optimiser {
+        &self.optimiser
+    }
+
+    /// The optimiser, to set what a checkpoint held.
+    pub fn optimiser_mut(&mut self) -> &mut Optimiser {
+        &mut self.optimiser
+    }
+
+    /// Draws every weight matrix and kernel anew from a normal distribution of mean 0, as generative adversarial networks
+    /// begin (Radford et al. 2016: deviation 0.02); biases and scales stay. A moving average begins anew with them.
+    pub fn reinit_normal(&mut self, deviation: f64) {
+        no_grad(|| {
+            for (_, variable) in &mut self.variables {
+                if variable.dim() >= 2 {
+                    let _ = variable.normal_(0.0, deviation);
+                }
+            }
+            if let Some(average) = &mut self.average {
+                average.copy_(&self.flat);
+            }
+        });
+    }
+
+    /// Ends its training: gradients no longer reach its variables, and what is traced may hold them as constants.
+    pub fn freeze(&mut self) {
+        for (_, variable) in &mut self.variables {
+            let _ = variable.requires_grad_(false);
+        }
+    }
+
+    /// Exchanges the weights with their moving average, where there is one; call again to return.
+    pub fn swap_average(&mut self) {
+        if let Some(average) = &mut self.average {
+            no_grad(|| {
+                let weights = self.flat.copy();
+                self.flat.copy_(average);
+                average.copy_(&weights);
+            });
+        }
+    }
+
+    /// The gradient of this trainable's variables, in the order of `flat`; zero where the loss does not reach.
+    fn flat_gradient(&self, gradients: &[Tensor]) -> Tensor {
+        let pieces: Vec<Tensor> = gradients
+            .iter()
+            .zip(&self.variables)
+            .map(|(gradient, (_, variable))| {
+                if gradient.defined() {
+                    gradient.reshape([-1])
+                } else {
+                    variable.zeros_like().reshape([-1])
+                }
+            })
+            .collect();
+        Tensor::cat(&pieces, 0)
+    }
+
+    fn apply(&mut self, gradients: &[Tensor], total_steps: u64) {
+        if self.variables.is_empty() {
+            return;
+        }
+        let gradient = self.flat_gradient(gradients);
+        self.optimiser.step(&mut self.flat, gradient, total_steps);
+        if let Some(average) = &mut self.average {
+            let _ = average.lerp_(&self.flat, 1.0 - self.optimiser.options().ema_decay);
+        }
+    }
+}
+
+/// Copies the variables into one buffer and makes each a view of it.
+fn flatten(variables: &mut [(String, Tensor)], device: Device) -> Tensor {
+    no_grad(|| {
+        let pieces: Vec<Tensor> = variables.iter().map(|(_, v)| v.reshape([-1])).collect();
+        let flat = if pieces.is_empty() {
+            Tensor::zeros([0], (tch::Kind::Float, device))
+        } else {
+            Tensor::cat(&pieces, 0)
+        };
+        let mut start = 0;
+        for (_, variable) in variables {
+            let length = variable.numel() as i64;
+            let view = flat.narrow(0, start, length).view(&variable.size()[..]);
+            variable.set_data(&view);
+            start += length;
+        }
+        flat
+    })
+}
+
+/// One update of all `trainables` on one `loss`, with a single backward pass. `total_steps` is the horizon of
+/// their schedules. Other networks in the loss get nothing.
+///
+/// # Errors
+/// [`Error::Torch`] when no trainable's variables are part of the loss.
+pub fn update(trainables: &mut [&mut Trainable], loss: &Tensor, total_steps: u64) -> Result<()> {
+    let gradients = gradients_of(trainables, loss, false)?;
+    apply_gradients(trainables, &gradients, total_steps);
+    Ok(())
+}
+
+/// One update of each group of trainables on a loss of its own, all of which come from the same forward pass: every slope
+/// is taken before any weight moves.
+///
+/// # Errors
+/// As [`update`].
+pub fn update_each(turns: &mut [(&mut [&mut Trainable], &Tensor)], total_steps: u64) -> Result<()> {
+    let mut gradients = Vec::new();
+    for (trainables, loss) in turns.iter_mut() {
+        gradients.push(gradients_of(trainables, loss, true)?);
+    }
+    for ((trainables, _), gradients) in turns.iter_mut().zip(&gradients) {
+        apply_gradients(trainables, gradients, total_steps);
+    }
+    Ok(())
+}
+
+/// The slope of `loss` in every variable of `trainables`, in order.
+fn gradients_of(
+    trainables: &mut [&mut Trainable],
+    loss: &Tensor,
+    keep_graph: bool,
+) -> Result<Vec<Tensor>> {
+    let variables: Vec<&Tensor> = trainables
+        .iter()
+        .flat_map(|trainable| trainable.variables.iter().map(|(_, v)| v))
+        .collect();
+    Tensor::f_run_backward(&[loss], &variables, keep_graph, false).map_err(Error::from)
+}
+
+fn apply_gradients(trainables: &mut [&mut Trainable], gradients: &[Tensor], total_steps: u64) {
+    let mut rest = gradients;
+    no_grad(|| {
+        for trainable in trainables {
+            let (own, others) = rest.split_at(trainable.variables.len());
+            trainable.apply(own, total_steps);
+            rest = others;
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::layer::Linear;
+    use crate::train::OptimiserKind;
+    use tch::{Kind, nn, nn::OptimizerConfig};
+
+    fn data() -> (Tensor, Tensor) {
+        tch::manual_seed(3);
+        let x = Tensor::randn([32, 5], (Kind::Float, Device::Cpu));
+        let y = x.matmul(&Tensor::randn([5, 2], (Kind::Float, Device::Cpu))) + 0.5;
+        (x, y)
+    }
+
+    /// Our rules against libtorch's own optimisers, from the same start.
+    fn follows(kind: OptimiserKind, peer: impl Fn(&nn::VarStore) -> nn::Optimizer) {
+        let (x, y) = data();
+        let options = OptimiserOptions {
+            kind,
+            lr: 0.01,
+            clip_norm: 0.0,
+            weight_decay: if kind == OptimiserKind::Sgd { 0.0 } else { 0.1 },
+            ..Default::default()
+        };
+        let (mut trainable, ours) =
+            Trainable::new("linear", Device::Cpu, &options, |p| Linear::new(p, 5, 2));
+        let store = nn::VarStore::new(Device::Cpu);
+        let theirs = Linear::new(store.root(), 5, 2);
+        no_grad(|| {
+            for (name, tensor) in trainable.tensors() {
+                store.variables()[name].shallow_clone().copy_(tensor);
+            }
+        });
+        let mut optimizer = peer(&store);
+        for _ in 0..100 {
+            let loss = (ours.forward(&x) - &y).square().mean(Kind::Float);
+            update(&mut [&mut trainable], &loss, 100).unwrap();
+            optimizer.backward_step(&(theirs.forward(&x) - &y).square().mean(Kind::Float));
+        }
+        let gap = (ours.forward(&x) - theirs.forward(&x)).abs().max();
+        assert!(gap.double_value(&[]) < 1e-4, "{kind:?}: {gap:?}");
+    }
+
+    #[test]
+    fn optimisers_follow_libtorchs() {
+        follows(OptimiserKind::Adam, |store| {
+            nn::Adam {
+                wd: 0.1,
+                ..Default::default()
+            }
+            .build(store, 0.01)
+            .unwrap()
+        });
+        follows(OptimiserKind::AdamW, |store| {
+            nn::AdamW {
+                wd: 0.1,
+                ..Default::default()
+            }
+            .build(store, 0.01)
+            .unwrap()
+        });
+        follows(OptimiserKind::RmsProp, |store| {
+            nn::RmsProp {
+                alpha: 0.999,
+                wd: 0.1,
+                ..Default::default()
+            }
+            .build(store, 0.01)
+            .unwrap()
+        });
+        follows(OptimiserKind::Sgd, |store| {
+            nn::Sgd {
+                momentum: 0.9,
+                ..Default::default()
+            }
+            .build(store, 0.01)
+            .unwrap()
+        });
+    }
+
+    #[test]
+    fn slopes_of_one_forward_pass_are_taken_before_any_weight_moves() {
+        let (x, y) = data();
+        let options = OptimiserOptions::default();
+        let make = || {
+            let first = Trainable::new("a", Device::Cpu, &options, |p| Linear::new(p, 5, 5));
+            (
+                first,
+                Trainable::new("b", Device::Cpu, &options, |p| Linear::new(p, 5, 2)),
+            )
+        };
+        let ((mut a, net_a), (mut b, net_b)) = make();
+        let ((mut c, net_c), (mut d, net_d)) = make();
+        // Not by a seed: other tests draw from the same generator meanwhile.
+        for (from, to) in [(&a, &c), (&b, &d)] {
+            no_grad(|| to.flat().shallow_clone().copy_(from.flat()));
+        }
+        let loss = (net_b.forward(&net_a.forward(&x)) - &y)
+            .square()
+            .mean(Kind::Float);
+        update_each(&mut [(&mut [&mut a], &loss), (&mut [&mut b], &loss)], 10).unwrap();
+        let loss = (net_d.forward(&net_c.forward(&x)) - &y)
+            .square()
+            .mean(Kind::Float);
+        update(&mut [&mut c, &mut d], &loss, 10).unwrap();
+        assert_eq!((a.flat(), b.flat()), (c.flat(), d.flat()));
+    }
+
+    #[test]
+    fn clipping_bounds_the_update_and_the_average_lags() {
+        let (x, y) = data();
+        let options = OptimiserOptions {
+            kind: OptimiserKind::Sgd,
+            lr: 1.0,
+            beta1: 0.0,
+            clip_norm: 0.5,
+            ema_decay: 0.9,
+            ..Default::default()
+        };
+        let (mut trainable, net) =
+            Trainable::new("p", Device::Cpu, &options, |p| Linear::new(p, 5, 2));
+        let before = trainable.flat().copy();
+        let loss = (net.forward(&x) * 100.0 - &y).square().mean(Kind::Float);
+        update(&mut [&mut trainable], &loss, 1).unwrap();
+        let moved = (trainable.flat() - &before).norm().double_value(&[]);
+        assert!((moved - 0.5).abs() < 1e-3, "{moved}");
+        trainable.swap_average();
+        let lagged = (trainable.flat() - &before).norm().double_value(&[]);
+        assert!((lagged - 0.05).abs() < 1e-3, "{lagged}");
+    }
+}
