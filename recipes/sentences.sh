@@ -153,7 +153,7 @@ if at 4; then
   for exp in $(each_exp); do
     say "stage 4: probe and score $exp"
     probe_representations "$exp" phonetic speaker
-    # Whose voice: told by probes of real features. The voice is the one that was lent.
+    # Whether decoded features have the target speaker, by probes that learned from real features.
     unbraid eval probe data/test_learn "$exp/conversion" --target speaker "${conversion_options[@]}" --robust \
       --representation "conversion=$exp/features_test.scp,$exp/conversion/feats.scp" --out "$exp/probe_conversion"
     for part in train_spk_dev test; do
@@ -171,7 +171,7 @@ fi
 if at 5; then
   say "stage 5: results"
   echo "speakers of training, on utterances that were not learned from:"
-  show_probes known results_known
+  show_measures known results_known
   echo "unseen speakers:"
   show_results
 fi

@@ -90,26 +90,33 @@ files_of() {
   (IFS=,; echo "${files[*]}")
 }
 
-# runs_of CONF SETTINGS FOLDER: NAME=FILES for `unbraid eval results`, of every seed; FOLDER is '.', or one in each run's
-# where it has more probes.
+# runs_of CONF SETTINGS FOLDER: NAME=RUNS for `unbraid eval results`, of every seed; FOLDER is '.', or one in each run's
+# where it has more results.
 runs_of() {
   local name seed list=
   name=$(named "$1" "$2")
-  for seed in $seeds; do list+=,$(files_of "$out/${name}_$seed/$3"); done
+  for seed in $seeds; do list+=,$out/${name}_$seed/$3; done
   echo "${name//=/ }=${list#,}"
 }
 
-# show_probes FOLDER NAME: $out/NAME, a table of everything that was asked for, log-mel first.
-show_probes() {
-  local conf runs=("log-mel=$(files_of "$out/log-mel_0/$1")")
+# probes_of CONF SETTINGS: NAME=FILES for `unbraid eval frontier`, the probes of every seed.
+probes_of() {
+  local name seed list=
+  name=$(named "$1" "$2")
+  for seed in $seeds; do list+=,$(files_of "$out/${name}_$seed"); done
+  echo "${name//=/ }=${list#,}"
+}
+
+# show_measures FOLDER NAME: $out/NAME, a table of everything that was measured, log-mel first.
+show_measures() {
+  local conf runs=()
+  [ ! -d "$out/log-mel_0/$1" ] || runs=("log-mel=$out/log-mel_0/$1")
   for conf in $confs; do runs+=("$(runs_of "$conf" "$set" "$1")"); done
   unbraid eval results "${runs[@]}" --out "$out/$2"
 }
 
 show_results() {
-  show_probes . results
-  show_abx
-  show_eers
+  show_measures . results
   write_reports
   say_where
 }
@@ -120,46 +127,6 @@ write_reports() {
   [ ! -e data/test/utt2spk ] || data=(--data data/test)
   echo
   for exp in $(each_exp); do unbraid report --exp "$exp" "${data[@]}"; done
-}
-
-# show_abx: the mean over seeds of every EXP/abx.tsv, where a recipe has them.
-show_abx() {
-  local conf seed file
-  for conf in log-mel $confs; do
-    for seed in $seeds; do
-      file=$(exp_of "$conf" "$seed")/abx.tsv
-      [ "$conf" != log-mel ] || file=$out/log-mel_0/abx.tsv
-      [ ! -e "$file" ] || awk -v conf="$conf" -F'\t' 'NR == 2 { print conf, $3, $4 }' "$file"
-    done
-  done | awk '{ if (!n[$1]++) order[++rows] = $1; within[$1] += $2; across[$1] += $3 }
-    END { if (rows) print "configuration\tABX within %\tacross %\truns"
-          for (r = 1; r <= rows; r++) { name = order[r]
-            printf "%s\t%.2f\t%.2f\t%d\n", name, within[name] / n[name], across[name] / n[name], n[name] } }' \
-    > $out/abx.tsv
-  [ -s $out/abx.tsv ] || { rm $out/abx.tsv; return 0; }
-  echo
-  awk -F'\t' '{ printf "%-24s  %12s  %8s  %4s\n", $1, $2, $3, $4 }' $out/abx.tsv
-}
-
-# show_eers: the mean over seeds of every EXP/eer_NAME.tsv, where a recipe has trials.
-show_eers() {
-  local conf seed file
-  for conf in $confs; do
-    for seed in $seeds; do
-      for file in "$(exp_of "$conf" "$seed")"/eer_*.tsv; do
-        [ ! -e "$file" ] || awk -v conf="$conf" -v file="${file##*/eer_}" -F'\t' \
-          'NR == 2 { print conf, substr(file, 1, length(file) - 4), $1 }' "$file"
-      done
-    done
-  done | awk '{ name = $1 "\t" $2; if (!n[name]++) order[++rows] = name; sum[name] += $3 }
-    END { if (rows) print "configuration\tstrand\tEER %\truns"
-          for (r = 1; r <= rows; r++) printf "%s\t%.2f\t%d\n", order[r], sum[order[r]] / n[order[r]], n[order[r]] }' \
-    > $out/eer.tsv
-  [ -s $out/eer.tsv ] || { rm $out/eer.tsv; return 0; }
-  echo
-  awk -F'\t' 'BEGIN { wide = 22 }
-    NR == FNR { if (length($2) > wide) wide = length($2); next }
-    { printf "%-24s  %-" wide "s  %6s  %4s\n", $1, $2, $3, $4 }' $out/eer.tsv $out/eer.tsv
 }
 
 # say_where: what the recipe left, for people.

@@ -141,11 +141,11 @@ bad=0
 for worker in "${workers[@]}"; do wait "$worker" || bad=1; done
 [ $bad = 0 ] || exit 1
 
-runs=("log-mel=$(files_of "$out/log-mel_0")")
-drawn=("${runs[0]}")
+runs=("log-mel=$out/log-mel_0")
+drawn=("log-mel=$(files_of "$out/log-mel_0")")
 for conf in $points; do
   runs+=("$(runs_of "$conf" "" .)")
-  drawn+=("${runs[-1]}")
+  drawn+=("$(probes_of "$conf" "")")
 done
 first=${set%% *}
 for conf in $confs; do
@@ -154,7 +154,8 @@ for conf in $confs; do
     value=${line%% *}
     rest=${line#"$value"}
     curve=$(named "$conf" "$rest")
-    drawn+=("${curve//=/ }@${value#*=}=${runs[-1]#*=}")
+    probes=$(probes_of "$conf" "$line")
+    drawn+=("${curve//=/ }@${value#*=}=${probes#*=}")
   done < <(grid "$set")
 done
 unbraid eval results "${runs[@]}" --out "$out/$name"

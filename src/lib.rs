@@ -3,9 +3,8 @@
 //! The layers, from the bottom up; a module uses only those before it in this list:
 //! [`error`], [`io`], [`signal`], [`dataset`], `nn`, `objective`, `train`, `method`, `inference`, `eval`, `report`, `cli`.
 //!
-//! Networks, and what is built on them, need libtorch and come with the feature `torch`, which is on by default.
-//! Without it the crate is the first four floors, audio, Kaldi archives, front-ends and data directories, and of
-//! [`report`] what draws them.
+//! Networks, and what is built on them, need libtorch and come with the feature `torch`; the command comes with `cli`. Both are
+//! on by default. Without default features the crate is audio, Kaldi archives, front-ends and data directories.
 //!
 //! # A tour
 //! Sound of any kind to features, and features to a Kaldi archive that kaldiio reads:
@@ -42,30 +41,31 @@
 //! # }
 //! ```
 //!
-//! Both representations of an utterance, from its features `[1, bins, frames]`:
+//! A trained model on recordings of any sample rate:
 //!
 #![cfg_attr(feature = "torch", doc = "```no_run")]
 #![cfg_attr(not(feature = "torch"), doc = "```ignore")]
-//! # fn representations(feats: tch::Tensor) -> unbraid::Result<()> {
-//! use std::path::Path;
-//! use tch::{Device, no_grad};
-//! use unbraid::{method::speech::load, nn::Mask, train::experiment::Experiment};
+//! # fn main() -> unbraid::Result<()> {
+//! use unbraid::Model;
+//! use unbraid::io::audio::{AudioOptions, read_audio};
 //!
-//! let (model, info) = load(&Experiment::open(Path::new("exp/default"))?, "last", Device::Cpu)?;
-//! let mask = Mask::new(&[feats.size()[2]], Device::Cpu);
-//! let (codes, _) = no_grad(|| model.codes(&feats, &mask))?; // [1, code_dim, codes]
-//! let embedding = no_grad(|| model.embeds(&feats, &mask))?; // [1, embedding_dim], of length 1
-//! # let _ = (codes, embedding, info);
+//! let model = Model::open("exp/default")?;
+//! let [talk, other] = ["talk.flac", "other.wav"].map(|path| read_audio(path, &AudioOptions::default()));
+//! let (talk, other) = (talk?, other?);
+//! let codes = model.phonetic(&talk)?; // [codes, code_dim]
+//! let embedding = model.speaker(&talk)?; // [embedding_dim], of length 1
+//! let converted = model.convert(&talk, &other)?; // [frames, bins]: the words of one in the voice of the other
+//! # let _ = (codes, embedding, converted);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! `info.normalisation` is what features have to go through first. `examples/` has whole programs: codes of a recording, codes of a
-//! stream, an equal error rate, and a module in C++ without this crate.
+//! `examples/` has whole programs: codes of a recording, codes of a stream, an equal error rate, and a module in C++
+//! without this crate.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-#[cfg(feature = "torch")]
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod dataset;
 pub mod error;
@@ -80,9 +80,12 @@ pub mod method;
 pub mod nn;
 #[cfg(feature = "torch")]
 pub mod objective;
+#[cfg(feature = "pictures")]
 pub mod report;
 pub mod signal;
 #[cfg(feature = "torch")]
 pub mod train;
 
 pub use error::{Error, Result};
+#[cfg(feature = "torch")]
+pub use inference::Model;

@@ -58,7 +58,7 @@ if at 4; then
       --representation "phonetic=$exp/phonetic_train.scp,$exp/phonetic_test.scp" \
       --representation "speaker=$exp/speaker_train.scp,$exp/speaker_test.scp"
     unbraid eval abx data/test --representation "phonetic=$exp/phonetic_test.scp" --out "$exp/abx"
-    # Whose voice and which word: told by probes of real features. The voice is the one that was lent.
+    # Whether decoded features have the target speaker and the words, by probes that learned from real features.
     unbraid eval probe data/train "$exp/conversion" --target speaker --target text "${conversion_options[@]}" --robust \
       --representation "conversion=$exp/features_train.scp,$exp/conversion/feats.scp" --out "$exp/probe_conversion"
   done

@@ -14,13 +14,13 @@ if [ "$quick" = false ]; then
   conversion_options+=(--min-steps 300)
 fi
 
-# probe_representations DIR REPRESENTATION...: speakers from utterances of the unseen speakers; phones, of the first representation (which is by
-# frame), from the training speakers.
+# probe_representations DIR REPRESENTATION...: the speakers of all utterances of the unseen speakers, cross-validated; and
+# the phone of each frame from the first representation, by probes that learned from the training speakers.
 probe_representations() {
   local dir=$1 first=$2 name representations=()
   shift
-  for name in "$@"; do representations+=(--representation "$name=$dir/${name}_test.scp,$dir/${name}_test.scp"); done
-  unbraid eval probe data/test_learn data/test_probe --target speaker "${representations[@]}" "${probe_options[@]}" \
+  for name in "$@"; do representations+=(--representation "$name=$dir/${name}_test.scp"); done
+  unbraid eval probe data/test --folds 5 --target speaker "${representations[@]}" "${probe_options[@]}" \
     --out "$dir/probe_speaker"
   unbraid eval probe data/train data/test --target frames "${probe_options[@]}" --out "$dir/probe_phone" \
     --representation "$first=$dir/${first}_train.scp,$dir/${first}_test.scp"
@@ -70,7 +70,7 @@ if at 4; then
     probe_representations "$exp" phonetic speaker
     unbraid eval abx data/test --ctm "$bundle/test/phones.ctm" --without-context --frame-shift-ms 20 \
       --representation "phonetic=$exp/phonetic_test.scp" --out "$exp/abx"
-    # Whose voice: told by probes of real features. The voice is the one that was lent.
+    # Whether decoded features have the target speaker, by probes that learned from real features.
     unbraid eval probe data/test_learn "$exp/conversion" --target speaker "${conversion_options[@]}" --robust \
       --representation "conversion=$exp/features_test.scp,$exp/conversion/feats.scp" --out "$exp/probe_conversion"
     verify "$exp" speaker "$exp/speaker_test.scp" test

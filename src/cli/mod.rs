@@ -19,7 +19,9 @@ mod units;
 mod verify;
 
 // What commands share.
+mod choices;
 mod failures;
+mod named_files;
 mod old_names;
 mod pipes;
 mod progress;

@@ -13,6 +13,7 @@ mod files;
 pub mod fix;
 #[cfg(feature = "torch")]
 pub mod image_batch;
+#[cfg(feature = "pictures")]
 pub mod images;
 pub mod label_kind;
 pub mod labels;

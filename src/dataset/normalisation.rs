@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use clap::ValueEnum;
 use ndarray::{Array1, Array2, Axis};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,7 +53,7 @@ impl NormalisationOptions {
 }
 
 /// Over what mean and deviation are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Cmvn {
     /// Features stay as they are.

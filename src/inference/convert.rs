@@ -43,6 +43,18 @@ impl Converter {
         })
     }
 
+    pub(super) fn model(&self) -> &dyn DisentangledModel {
+        self.model.as_ref()
+    }
+
+    pub(super) fn normalisation(&self) -> &Normalisation {
+        &self.normalisation
+    }
+
+    pub(super) fn device(&self) -> Device {
+        self.device
+    }
+
     /// The front-end's options.
     pub fn front_end(&self) -> &FrontEndOptions {
         self.front_end.options()

@@ -3,6 +3,9 @@
 pub mod conversion;
 pub mod convert;
 pub mod extract;
+pub mod model;
 pub mod module;
 mod origin;
 pub mod stream;
+
+pub use model::Model;

@@ -14,5 +14,6 @@ pub mod kaldi;
 pub mod lines;
 pub mod lock;
 pub mod message;
+#[cfg(feature = "pictures")]
 pub mod png;
 pub mod scratch;

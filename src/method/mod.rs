@@ -21,6 +21,5 @@ pub mod trained;
 
 pub use config::Config;
 pub use disentangle::Disentangle;
-pub use disentangle::model::Model;
 pub use image::ImageConfig;
 pub use trained::DisentangledModel;

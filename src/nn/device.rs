@@ -4,7 +4,6 @@
 use std::ffi::CString;
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Device;
@@ -15,9 +14,7 @@ use crate::error::{Error, Result};
 pub const LIBTORCH: &str = "2.11.0";
 
 /// What the user asks for with `--device`.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceChoice {
     /// A GPU where there is one, else the CPU.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::chart::{Axis, Chart, Curve, Point};
-use super::summary::{SummaryRow, mean_deviation, spread, summarise};
+use super::summary::{Measured, SummaryRow, mean_deviation, spread, summarise};
 use super::table::Table;
 use crate::error::{Error, Result};
 use crate::eval::probe::{ProbeResult, Target};
@@ -108,7 +108,7 @@ fn name(cell: &Cell) -> String {
 }
 
 fn point(cell: &Cell, options: &FrontierOptions) -> Result<FrontierPoint> {
-    let rows = summarise(&cell.method, std::slice::from_ref(&cell.results));
+    let rows = summarise(&cell.method, cell.results.iter().map(Measured::of_probe));
     let point = point_of_rows(&name(cell), &rows, options)?;
     Ok(FrontierPoint {
         method: cell.method.clone(),
@@ -135,7 +135,9 @@ pub fn point_of_rows(
         _ => options.representation.as_str(),
     };
     let row = |target: Target| -> Result<&SummaryRow> {
-        let own = |row: &&SummaryRow| row.representation == representation && row.target == target;
+        let own = |row: &&SummaryRow| {
+            row.representation == representation && row.measure == target.name()
+        };
         rows.iter().find(own).ok_or_else(|| {
             let target = format!("{target:?}").to_lowercase();
             let expected = format!("a probe of {target} on representation '{representation}'");
@@ -151,9 +153,9 @@ pub fn point_of_rows(
         method: method.to_string(),
         value: None,
         representation: representation.to_string(),
-        leakage: leakage.accuracies.clone(),
-        content: content.accuracies.clone(),
-        chance: (leakage.chance, content.chance),
+        leakage: leakage.values.clone(),
+        content: content.values.clone(),
+        chance: (leakage.chance.unwrap_or(0.0), content.chance.unwrap_or(0.0)),
     })
 }
 

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::cli::failures::listed;
+use crate::cli::named_files::NamedFiles;
 use crate::cli::progress;
 use crate::cli::result_files::ResultFiles;
 use crate::eval::abx::items::{PhoneOptions, Units, read_items};
@@ -37,7 +38,7 @@ pub struct AbxArgs {
     /// Data directory: utt2spk, and text for words
     data: PathBuf,
     /// A representation: its name, and its feature list (matrices, or vectors as one frame)
-    #[arg(long = "representation", alias = "strand", value_name = "NAME=SCP", required = true, value_parser = parse_representation)]
+    #[arg(long = "representation", alias = "strand", value_name = "NAME=SCP", required = true, value_parser = NamedFiles::parse_one)]
     representations: Vec<(String, PathBuf)>,
     /// Items are the phones of this CTM, 'utterance channel start duration phone' a line
     #[arg(long, value_name = "FILE")]
@@ -96,15 +97,6 @@ struct Report {
     without_phones: Vec<String>,
     #[serde(flatten)]
     result: AbxResult,
-}
-
-fn parse_representation(text: &str) -> Result<(String, PathBuf), String> {
-    match text.split_once('=') {
-        Some((name, scp)) if !name.is_empty() && !scp.is_empty() => {
-            Ok((name.to_string(), scp.into()))
-        }
-        _ => Err("expected NAME=SCP".into()),
-    }
 }
 
 /// Runs the command.

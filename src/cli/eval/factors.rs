@@ -7,6 +7,7 @@ use clap::Args;
 use ndarray::{Array2, ArrayView1, Axis, concatenate};
 use serde::Serialize;
 
+use crate::cli::named_files::NamedFiles;
 use crate::cli::result_files::ResultFiles;
 use crate::dataset::DataDir;
 use crate::dataset::feats::Feats;
@@ -36,7 +37,7 @@ pub struct FactorsArgs {
     /// Data directory
     data: PathBuf,
     /// A representation: its name, and its feature list (matrices or vectors). Several make one representation
-    #[arg(long = "representation", alias = "strand", value_name = "NAME=SCP", required = true, value_parser = parse_representation)]
+    #[arg(long = "representation", alias = "strand", value_name = "NAME=SCP", required = true, value_parser = NamedFiles::parse_one)]
     representations: Vec<(String, PathBuf)>,
     /// What is known: speaker, text, or a table of two columns keyed by speaker or utterance
     #[arg(long = "factor", value_name = "speaker|text|FILE", required = true)]
@@ -53,15 +54,6 @@ pub struct FactorsArgs {
     /// Write PREFIX.json (with the importance of every dimension) and PREFIX.tsv
     #[arg(long, value_name = "PREFIX")]
     out: Option<PathBuf>,
-}
-
-fn parse_representation(text: &str) -> std::result::Result<(String, PathBuf), String> {
-    match text.split_once('=') {
-        Some((name, scp)) if !name.is_empty() && !scp.is_empty() => {
-            Ok((name.to_string(), scp.into()))
-        }
-        _ => Err("expected NAME=SCP".into()),
-    }
 }
 
 /// A representation's place among the dimensions, and by factor what lies in it.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::named_files::NamedFiles;
 use crate::cli::result_files::ResultFiles;
 use crate::error::Error;
 use crate::eval::probe::Target;
@@ -19,7 +20,7 @@ use crate::report::summary::read_results;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   unbraid eval frontier --parameter lambda --out exp/frontier log-mel=exp/log-mel_0/probe.json \\
-    in_turns@0.1=exp/a_0/probe.json,exp/a_1/probe.json in_turns@1=exp/b_0/probe.json,exp/b_1/probe.json")]
+    alternating@0.1=exp/a_0/probe.json,exp/a_1/probe.json alternating@1=exp/b_0/probe.json,exp/b_1/probe.json")]
 pub struct FrontierArgs {
     /// A method, its value, and its runs
     #[arg(value_name = "NAME[@VALUE]=FILE[,FILE...]", required = true, value_parser = parse)]
@@ -50,21 +51,21 @@ struct PointFiles {
 
 fn parse(text: &str) -> Result<PointFiles, String> {
     let form = "expected NAME[@VALUE]=FILE[,FILE...]";
-    let (name, files) = text.split_once('=').ok_or(form)?;
+    let NamedFiles { name, files } = NamedFiles::parse(text).map_err(|_| form)?;
     let (method, value) = match name.rsplit_once('@') {
-        None => (name, None),
+        None => (name.as_str(), None),
         Some((method, value)) => match value.parse::<f64>() {
             Ok(number) if number.is_finite() => (method, Some(number)),
             _ => return Err(format!("{form}, VALUE a number, found '{value}'")),
         },
     };
-    if method.is_empty() || files.is_empty() {
+    if method.is_empty() {
         return Err(form.into());
     }
     Ok(PointFiles {
         method: method.to_string(),
         value,
-        files: files.split(',').map(PathBuf::from).collect(),
+        files,
     })
 }
 

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::named_files::NamedFiles;
 use crate::cli::progress;
 use crate::cli::result_files::ResultFiles;
 use crate::dataset::DataDir;
+use crate::error::Error;
 use crate::eval::grouping::Grouping;
-use crate::eval::probe::{Family, ProbeData, ProbeOptions, ProbeResult, Target, probe};
+use crate::eval::probe::{Family, ProbeData, ProbeOptions, ProbeResult, ProbeSets, Target, probe};
 use crate::io::atomic::AtomicFile;
 use crate::io::message::output;
 use crate::nn::device::DeviceChoice;
@@ -40,13 +42,16 @@ values by quarters of the utterances. --curve shows whether longer training find
 
 --out NAME writes NAME.json (every probe), NAME.tsv (the table) and, under --by, NAME.by.tsv.")]
 pub struct ProbeArgs {
-    /// Data directory to learn from
+    /// Data directory to learn from; alone, its utterances are cross-validated
     train: PathBuf,
     /// Data directory to test on
-    test: PathBuf,
-    /// A representation: its name, and the feature lists of both directories
-    #[arg(long = "representation", alias = "strand", value_name = "NAME=TRAIN_SCP,TEST_SCP", required = true, value_parser = parse_representation)]
-    representations: Vec<RepresentationFiles>,
+    test: Option<PathBuf>,
+    /// Folds of the cross-validation where one data directory is given
+    #[arg(long, value_name = "N", default_value_t = 5, conflicts_with = "test")]
+    folds: usize,
+    /// A representation: its name, and the feature list of each directory
+    #[arg(long = "representation", alias = "strand", value_name = "NAME=SCP[,TEST_SCP]", required = true, value_parser = NamedFiles::parse)]
+    representations: Vec<NamedFiles>,
     /// What to read from it
     #[arg(long = "target", required = true)]
     targets: Vec<Target>,
@@ -77,28 +82,6 @@ pub struct ProbeArgs {
     /// Write PREFIX.json and PREFIX.tsv, and PREFIX.by.tsv under --by
     #[arg(long, value_name = "PREFIX")]
     out: Option<PathBuf>,
-}
-
-/// `NAME=TRAIN_SCP,TEST_SCP`.
-#[derive(Debug, Clone)]
-struct RepresentationFiles {
-    name: String,
-    train: PathBuf,
-    test: PathBuf,
-}
-
-fn parse_representation(text: &str) -> Result<RepresentationFiles, String> {
-    let parsed = text
-        .split_once('=')
-        .and_then(|(name, files)| Some((name, files.split_once(',')?)));
-    match parsed {
-        Some((name, (train, test))) if !name.is_empty() => Ok(RepresentationFiles {
-            name: name.to_string(),
-            train: train.into(),
-            test: test.into(),
-        }),
-        _ => Err("expected NAME=TRAIN_SCP,TEST_SCP".into()),
-    }
 }
 
 /// Runs the command.
@@ -143,11 +126,35 @@ pub fn run(args: ProbeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+impl ProbeArgs {
+    /// As many lists as there are data directories.
+    fn sets<'a>(&'a self, representation: &'a NamedFiles) -> crate::Result<ProbeSets<'a>> {
+        match (&self.test, &representation.files[..]) {
+            (None, [list]) => Ok(ProbeSets::Folds {
+                of: (&self.train, list),
+                folds: self.folds,
+            }),
+            (Some(test), [train_list, test_list]) => Ok(ProbeSets::Apart {
+                train: (&self.train, train_list),
+                test: (test, test_list),
+            }),
+            (test, lists) => {
+                let option = format!("--representation {}", representation.name);
+                let expected = match test {
+                    None => "one feature list, as there is one data directory",
+                    Some(_) => "two feature lists, as there are two data directories",
+                };
+                Err(Error::option(option, expected, lists.len().to_string()))
+            }
+        }
+    }
+}
+
 fn probe_all(args: &ProbeArgs, options: &ProbeOptions) -> anyhow::Result<Vec<ProbeResult>> {
     let by = match args.by[..] {
         [] => Vec::new(),
         _ => {
-            let dir = DataDir::open(&args.test)?;
+            let dir = DataDir::open(args.test.as_ref().unwrap_or(&args.train))?;
             let read = |by: &String| Grouping::read(by, &dir);
             args.by.iter().map(read).collect::<crate::Result<_>>()?
         }
@@ -157,11 +164,8 @@ fn probe_all(args: &ProbeArgs, options: &ProbeOptions) -> anyhow::Result<Vec<Pro
     let mut results = Vec::new();
     for representation in &args.representations {
         for &target in &args.targets {
-            let data = ProbeData {
-                train: (&args.train, &representation.train),
-                test: (&args.test, &representation.test),
-                by: &by,
-            };
+            let sets = args.sets(representation)?;
+            let data = ProbeData { sets, by: &by };
             results.push(probe(&representation.name, target, data, options, |run| {
                 bar.inc(1);
                 bar.set_message(format!(

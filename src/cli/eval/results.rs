@@ -1,44 +1,31 @@
-//! `unbraid eval results`: probes of several trainings in one table.
+//! `unbraid eval results`: the results of several trainings in one table.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::named_files::NamedFiles;
 use crate::cli::result_files::ResultFiles;
 use crate::io::message::output;
-use crate::report::summary::{read_results, summarise, table};
+use crate::report::summary::{Measured, read_measured, summarise, table};
 
-/// Put the probe results of several trainings side by side.
+/// Put the results of several trainings side by side.
 ///
-/// Every argument is a configuration's name and the JSON files that `unbraid eval probe --out` wrote for its runs
-/// (seeds). The table has a row a representation and a column a target: mean ± standard deviation over runs.
+/// Every argument is a configuration's name and its runs (seeds). A run is a folder, of which all results are read
+/// (probe*.json, abx*.json, eer_*.json, wer*.json, scores*.json), or one such file: what eval probe, eval abx, verify score,
+/// asr score and image evaluate write with --out. The table has one row per representation and one column per
+/// measure: mean ± standard deviation over runs, with chance in the head. The representation of eer_NAME.json is NAME.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  unbraid eval results autoencoder=exp/ae_0/probe.json,exp/ae_1/probe.json default=exp/default_0/probe.json \\
-    --out exp/results")]
+#[command(after_help = "Examples:
+  unbraid eval results log-mel=exp/log-mel_0 default=exp/default_0,exp/default_1 --out exp/results
+  unbraid eval results autoencoder=exp/ae_0/probe.json,exp/ae_1/probe.json default=exp/default_0/probe.json")]
 pub struct ResultsArgs {
-    /// A configuration and its runs
-    #[arg(value_name = "NAME=FILE[,FILE...]", required = true, value_parser = parse)]
-    runs: Vec<Runs>,
+    /// A configuration and its runs, folders or files
+    #[arg(value_name = "NAME=RUN[,RUN...]", required = true, value_parser = NamedFiles::parse)]
+    runs: Vec<NamedFiles>,
     /// Write PREFIX.tsv, PREFIX.json and PREFIX.md
     #[arg(long, value_name = "PREFIX")]
     out: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone)]
-struct Runs {
-    name: String,
-    files: Vec<PathBuf>,
-}
-
-fn parse(text: &str) -> Result<Runs, String> {
-    match text.split_once('=') {
-        Some((name, files)) if !name.is_empty() && !files.is_empty() => Ok(Runs {
-            name: name.to_string(),
-            files: files.split(',').map(PathBuf::from).collect(),
-        }),
-        _ => Err("expected NAME=FILE[,FILE...]".into()),
-    }
 }
 
 /// Runs the command.
@@ -49,12 +36,9 @@ pub fn run(args: ResultsArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     let mut rows = Vec::new();
     for runs in &args.runs {
-        let results = runs
-            .files
-            .iter()
-            .map(|file| read_results(file))
-            .collect::<crate::Result<Vec<_>>>()?;
-        rows.extend(summarise(&runs.name, &results));
+        let measured: crate::Result<Vec<Vec<Measured>>> =
+            runs.files.iter().map(|run| read_measured(run)).collect();
+        rows.extend(summarise(&runs.name, measured?.concat()));
     }
     let table = table(&rows);
     output(format_args!("{table}"))?;

@@ -117,12 +117,12 @@ impl AudioArgs {
         };
         let progress = counter("utterances");
         let mut failures = Failures::default();
-        let info = |blocks: UtteranceBlocks| {
+        let rows_of = |blocks: UtteranceBlocks| {
             let mut rows = work(blocks)?;
             rows.settle()?;
             Ok(rows)
         };
-        recordings.for_each_stream(&options, info, |utterance, rows| {
+        recordings.for_each_stream(&options, rows_of, |utterance, rows| {
             progress.inc(1);
             match rows {
                 Ok(rows) => writer.write_rows(utterance, rows)?,

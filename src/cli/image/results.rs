@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::named_files::NamedFiles;
 use crate::cli::result_files::ResultFiles;
 use crate::io::message::output;
 use crate::report::scores::{ScoreReport, score_table, summarise_scores};
@@ -17,21 +18,11 @@ use crate::report::scores::{ScoreReport, score_table, summarise_scores};
   unbraid image results vae=exp/vae_0/scores.json,exp/vae_1/scores.json default=exp/default_0/scores.json --out exp/results")]
 pub struct ResultsArgs {
     /// A configuration and its runs
-    #[arg(value_name = "NAME=FILE[,FILE...]", required = true, value_parser = parse)]
-    runs: Vec<(String, Vec<PathBuf>)>,
+    #[arg(value_name = "NAME=FILE[,FILE...]", required = true, value_parser = NamedFiles::parse)]
+    runs: Vec<NamedFiles>,
     /// Write PREFIX.tsv, PREFIX.json and PREFIX.md
     #[arg(long, value_name = "PREFIX")]
     out: Option<PathBuf>,
-}
-
-fn parse(text: &str) -> Result<(String, Vec<PathBuf>), String> {
-    match text.split_once('=') {
-        Some((name, files)) if !name.is_empty() && !files.is_empty() => Ok((
-            name.to_string(),
-            files.split(',').map(PathBuf::from).collect(),
-        )),
-        _ => Err("expected NAME=FILE[,FILE...]".into()),
-    }
 }
 
 /// Runs the command.
@@ -41,7 +32,7 @@ fn parse(text: &str) -> Result<(String, Vec<PathBuf>), String> {
 pub fn run(args: ResultsArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     let mut summaries = Vec::new();
-    for (name, files) in &args.runs {
+    for NamedFiles { name, files } in &args.runs {
         let reports = files.iter().map(|file| ScoreReport::read(file));
         let reports = reports.collect::<crate::Result<Vec<_>>>()?;
         summaries.extend(summarise_scores(name, &reports));

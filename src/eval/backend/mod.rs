@@ -16,8 +16,8 @@ mod speakers;
 
 use std::path::Path;
 
-use clap::ValueEnum;
 use ndarray::{Array1, Array2, Axis};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use adapt::AdaptOptions;
@@ -35,7 +35,7 @@ use crate::error::{Error, Result};
 use speakers::Speakers;
 
 /// How two prepared embeddings are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ScoringKind {
     /// The log-likelihood ratio of probabilistic linear discriminant analysis.

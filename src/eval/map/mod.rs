@@ -4,12 +4,12 @@
 
 mod items;
 
-use clap::ValueEnum;
 use ndarray::{Array2, ArrayView1, Axis};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -19,7 +19,8 @@ use super::images::{check_vectors, tensor};
 use crate::error::{Error, Result};
 
 /// How many numbers become two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum MapMethod {
     /// Principal components.
     Pca,

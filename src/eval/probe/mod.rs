@@ -3,13 +3,14 @@
 //! its own and trained to the end. An adversary's own accuracy proves nothing; a probe's does.
 
 mod calibration;
+mod folds;
 mod network;
 mod task;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use clap::ValueEnum;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -24,7 +25,7 @@ use crate::train::schedule::MOST_STEPS;
 use task::{ProbeBatch, Task};
 
 /// What a probe reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Target {
     /// The speaker, from `utt2spk`.
@@ -39,6 +40,16 @@ pub enum Target {
 }
 
 impl Target {
+    /// Its name in tables, files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Speaker => "speaker",
+            Self::Text => "text",
+            Self::Frames => "frames",
+            Self::Phones => "phones",
+        }
+    }
+
     fn labels(self) -> Labels {
         match self {
             Target::Speaker => Labels::None,
@@ -65,7 +76,7 @@ impl Target {
 }
 
 /// The networks that are tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
     /// Logistic regression on mean and deviation over time (on the frame itself, for frame classes).
@@ -222,13 +233,31 @@ pub struct GroupResult {
     pub utterances: usize,
 }
 
+/// What probes learn from and what they are tested on; a set is a data directory and its feature list.
+#[derive(Debug, Clone, Copy)]
+pub enum ProbeSets<'a> {
+    /// One set to learn from, another to test on.
+    Apart {
+        /// To learn from.
+        train: (&'a Path, &'a Path),
+        /// To test on.
+        test: (&'a Path, &'a Path),
+    },
+    /// Cross-validation: every utterance is tested by probes that learned from the other folds. Each speaker's utterances
+    /// are spread over the folds.
+    Folds {
+        /// The set.
+        of: (&'a Path, &'a Path),
+        /// Number of folds, at least 2.
+        folds: usize,
+    },
+}
+
 /// Where the frozen features and their labels lie.
 #[derive(Debug, Clone, Copy)]
 pub struct ProbeData<'a> {
-    /// Data directory and feature list to learn from.
-    pub train: (&'a Path, &'a Path),
-    /// Data directory and feature list to test on.
-    pub test: (&'a Path, &'a Path),
+    /// The sets.
+    pub sets: ProbeSets<'a>,
     /// Groupings of the test utterances, in the order of their data directory.
     pub by: &'a [Grouping],
 }
@@ -246,7 +275,7 @@ pub fn probe(
     mut progress: impl FnMut(&ProbeRun),
 ) -> Result<ProbeResult> {
     options.check()?;
-    let task = Task::open(target, data, options)?;
+    let task = Task::open(target, data.sets, options)?;
     let mut runs = Vec::new();
     let mut tests: Vec<(Family, Vec<ProbeBatch>)> = Vec::new();
     for &family in &options.families {
@@ -254,7 +283,7 @@ pub fn probe(
             continue; // A vector has no time to convolve over; the MLP is its strong probe.
         }
         for seed in 0..options.seeds {
-            let (run, test) = task.train_probe(family, seed, options)?;
+            let (run, test) = task.cross_validate(family, seed, options)?;
             progress(&run);
             runs.push(run);
             tests.push((family, test));
@@ -314,7 +343,7 @@ fn summarise(
         bits: (spread.entropy - mean(strongest, |run| run.cross_entropy)).max(0.0),
         entropy: spread.entropy,
         classes: task.classes as usize,
-        utterances: (task.train.len(), task.test.len()),
+        utterances: task.utterances(),
         groups: groupings
             .iter()
             .flat_map(|by| by_group(by, &by_utterance))

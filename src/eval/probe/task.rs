@@ -3,14 +3,12 @@
 use std::f64::consts::LN_2;
 use std::sync::Arc;
 
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::calibration::{Calibration, Spread};
+use super::folds::{Fold, folds, split, whole};
 use super::network::{Network, optimiser};
-use super::{CurvePoint, Family, ProbeData, ProbeOptions, ProbeRun, Target};
+use super::{CurvePoint, Family, ProbeOptions, ProbeRun, ProbeSets, Target};
 use crate::dataset::batch::{Inventory, SpeechBatch, SpeechCorpus};
 use crate::dataset::labels::NO_LABEL;
 use crate::dataset::loader::Loader;
@@ -41,24 +39,29 @@ pub(super) struct Task {
     pub(super) target: Target,
     pub(super) train: Arc<SpeechCorpus>,
     pub(super) test: SpeechCorpus,
+    folds: Vec<Fold>,
     normalisation: Normalisation,
     pub(super) classes: i64,
     device: Device,
 }
 
 impl Task {
-    pub(super) fn open(target: Target, data: ProbeData, options: &ProbeOptions) -> Result<Self> {
+    pub(super) fn open(target: Target, sets: ProbeSets, options: &ProbeOptions) -> Result<Self> {
         let labels = target.labels();
-        let inventory = Inventory::of(data.train.0, labels)?;
-        let train = SpeechCorpus::open(data.train.0, data.train.1, labels, &inventory)?;
-        let test = SpeechCorpus::open(data.test.0, data.test.1, labels, &inventory)?;
+        let (learned, asked) = match sets {
+            ProbeSets::Apart { train, test } => (train, test),
+            ProbeSets::Folds { of, .. } => (of, of),
+        };
+        let inventory = Inventory::of(learned.0, labels)?;
+        let train = SpeechCorpus::open(learned.0, learned.1, labels, &inventory)?;
+        let test = SpeechCorpus::open(asked.0, asked.1, labels, &inventory)?;
         if train.holds_vectors() != test.holds_vectors() {
             let kind = |corpus: &SpeechCorpus| match corpus.holds_vectors() {
                 true => "vectors",
                 false => "matrices",
             };
-            let expected = format!("{}, as {} lists", kind(&train), data.train.1.display());
-            return Err(Error::format(data.test.1, expected, kind(&test)));
+            let expected = format!("{}, as {} lists", kind(&train), learned.1.display());
+            return Err(Error::format(asked.1, expected, kind(&test)));
         }
         let classes = match target {
             Target::Speaker => inventory.speakers.len(),
@@ -67,7 +70,7 @@ impl Task {
         if classes < 2 {
             let found = format!("{classes}");
             return Err(Error::format(
-                data.train.0,
+                learned.0,
                 "at least 2 classes to tell apart",
                 found,
             ));
@@ -84,8 +87,13 @@ impl Task {
             train.refuse_crowded(1, 0)?;
             test.refuse_crowded(1, 0)?;
         }
+        let folds = match sets {
+            ProbeSets::Apart { .. } => whole(train.len(), test.len()),
+            ProbeSets::Folds { folds: count, .. } => folds(target, &test, count)?,
+        };
         let task = Self {
             target,
+            folds,
             normalisation: Normalisation::identity(train.bins()?),
             train: Arc::new(train),
             test,
@@ -108,7 +116,10 @@ impl Task {
             None => Ok(()),
             Some(utterance) => {
                 let target = format!("{:?}", self.target).to_lowercase();
-                let known = format!("a {target} of {}", self.train.path().display());
+                let known = format!(
+                    "a {target} of {} (or one data directory alone, for cross-validation)",
+                    self.train.path().display()
+                );
                 Err(Error::key(
                     self.test.path(),
                     &self.test.ids()[utterance],
@@ -138,15 +149,47 @@ impl Task {
         Ok(Spread::of(&counts))
     }
 
-    /// Trains a probe; what it reads from each test utterance at its best moment.
-    pub(super) fn train_probe(
+    /// Utterances that a probe learns from, on average over folds, and those that are tested in all.
+    pub(super) fn utterances(&self) -> (usize, usize) {
+        let learned: usize = self.folds.iter().map(|fold| fold.learn.len()).sum();
+        (learned / self.folds.len(), self.test.len())
+    }
+
+    /// Trains a probe per fold; what they read from each test utterance, each at its best moment.
+    pub(super) fn cross_validate(
         &self,
         family: Family,
         seed: u64,
         options: &ProbeOptions,
     ) -> Result<(ProbeRun, Vec<ProbeBatch>)> {
+        let mut runs = Vec::new();
+        let mut found = vec![ProbeBatch::default(); self.test.len()];
+        for fold in &self.folds {
+            let (run, test) = self.train_probe(fold, (family, seed), options)?;
+            (fold.ask.iter().zip(test)).for_each(|(&utterance, one)| found[utterance] = one);
+            runs.push(run);
+        }
+        let mean =
+            |value: fn(&ProbeRun) -> f64| runs.iter().map(value).sum::<f64>() / runs.len() as f64;
+        let run = ProbeRun {
+            dev: mean(|run| run.dev),
+            test: accuracy(&found),
+            cross_entropy: weighted_mean(found.iter().map(|one| (one.nats, one.counted))) / LN_2,
+            temperature: mean(|run| run.temperature),
+            ..runs.swap_remove(0)
+        };
+        Ok((run, found))
+    }
+
+    /// Trains a probe; what it reads from each utterance that the fold asks about, at its best moment.
+    fn train_probe(
+        &self,
+        fold: &Fold,
+        (family, seed): (Family, u64),
+        options: &ProbeOptions,
+    ) -> Result<(ProbeRun, Vec<ProbeBatch>)> {
         tch::manual_seed(step_seed(seed, family as u64));
-        let (learn, dev) = self.split(seed, options.dev_share);
+        let (learn, dev) = split(&fold.learn, seed, options.dev_share);
         let steps_an_epoch = learn.len().div_ceil(options.batch) as u64;
         let epochs = options
             .epochs
@@ -171,7 +214,7 @@ impl Task {
                 let dev = accuracy(&self.hear(&network, &self.train, &dev, &Calibration::NONE)?);
                 best.offer(dev, epoch, &trainable);
                 if options.curve {
-                    let test = self.hear_test(&network, &Calibration::NONE)?;
+                    let test = self.hear(&network, &self.test, &fold.ask, &Calibration::NONE)?;
                     let step = epoch * steps_an_epoch;
                     let test = accuracy(&test);
                     curve.push(CurvePoint { step, dev, test });
@@ -180,7 +223,7 @@ impl Task {
         }
         best.restore(&trainable);
         let calibration = self.calibrate(&network, &dev)?;
-        let test = self.hear_test(&network, &calibration)?;
+        let test = self.hear(&network, &self.test, &fold.ask, &calibration)?;
         let run = ProbeRun {
             family,
             seed,
@@ -219,19 +262,6 @@ impl Task {
         Ok(())
     }
 
-    /// Utterances to learn from, and those on which the best moment is chosen.
-    fn split(&self, seed: u64, dev_share: f64) -> (Vec<usize>, Vec<usize>) {
-        let mut order: Vec<usize> = (0..self.train.len()).collect();
-        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        let dev = ((order.len() as f64 * dev_share).ceil() as usize).clamp(1, order.len());
-        let learn = order.split_off(dev);
-        if learn.is_empty() {
-            (order.clone(), order)
-        } else {
-            (learn, order)
-        }
-    }
-
     fn batches(
         &self,
         learn: Vec<usize>,
@@ -264,11 +294,6 @@ impl Task {
                 .collect();
             corpus.batch(&batch, &normalisation, crop, step_seed(seed, number) as u64)
         }))
-    }
-
-    fn hear_test(&self, network: &Network, calibration: &Calibration) -> Result<Vec<ProbeBatch>> {
-        let everything: Vec<usize> = (0..self.test.len()).collect();
-        self.hear(network, &self.test, &everything, calibration)
     }
 
     /// What a probe reads from each utterance, in the order of `utterances`.

@@ -1,6 +1,7 @@
 //! Tables of float matrices and vectors in the forms that Python's tools read: NumPy's `.npy`, safetensors, Parquet.
 
 mod npy;
+#[cfg(feature = "parquet")]
 mod parquet;
 mod safetensors;
 
@@ -80,7 +81,14 @@ impl ForeignTable {
             writer: match form {
                 Form::Npy => Box::new(npy::NpyWriter::create(path)?),
                 Form::Safetensors => Box::new(safetensors::SafetensorsWriter::create(path)?),
+                #[cfg(feature = "parquet")]
                 Form::Parquet => Box::new(parquet::ParquetWriter::create(path)?),
+                #[cfg(not(feature = "parquet"))]
+                Form::Parquet => {
+                    let expected =
+                        "npy or safetensors: this program was built without the feature parquet";
+                    return Err(Error::format(path, expected, "parquet"));
+                }
             },
         })
     }

@@ -11,7 +11,7 @@ use crate::report::frontier::{
     FrontierOptions, FrontierPoint, chart, check_chance, point_of_rows, table,
 };
 use crate::report::page::{Html, command_line};
-use crate::report::summary::{SummaryRow, read_results, summarise};
+use crate::report::summary::{Measured, SummaryRow, read_results, summarise};
 use crate::report::table::Table;
 
 /// Configurations with the rows of their runs, in order.
@@ -79,7 +79,7 @@ impl Methods {
         let of = self.of(&row.name.clone());
         if !of
             .iter()
-            .any(|known| known.representation == row.representation && known.target == row.target)
+            .any(|known| known.representation == row.representation && known.measure == row.measure)
         {
             of.push(row);
         }
@@ -92,7 +92,7 @@ impl Methods {
                 results.extend(read_results(&path)?);
             }
         }
-        let rows = summarise(BASELINE, &[results]);
+        let rows = summarise(BASELINE, results.iter().map(Measured::of_probe));
         rows.into_iter().for_each(|row| self.add_row(row));
         Ok(())
     }
@@ -112,13 +112,13 @@ impl Methods {
         for file in exp.files("", "probe", ".json")? {
             results.extend(read_results(&exp.path().join(file))?);
         }
-        for row in summarise(name, &[results]) {
+        for row in summarise(name, results.iter().map(Measured::of_probe)) {
             let own = self.of(name);
             let same = |known: &&mut SummaryRow| {
-                known.representation == row.representation && known.target == row.target
+                known.representation == row.representation && known.measure == row.measure
             };
             match own.iter_mut().find(same) {
-                Some(known) => known.accuracies.extend(row.accuracies),
+                Some(known) => known.values.extend(row.values),
                 None => own.push(row),
             }
         }

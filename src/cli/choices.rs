@@ -1,0 +1,58 @@
+//! The library's choices as values of arguments: named as in files, explained by their docs.
+
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+use schemars::{JsonSchema, schema_for};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::dataset::normalisation::Cmvn;
+use crate::eval::backend::ScoringKind;
+use crate::eval::map::MapMethod;
+use crate::eval::probe::{Family, Target};
+use crate::inference::extract::{Pool, Representation};
+use crate::nn::device::DeviceChoice;
+
+/// The name under which serde writes a value, and the doc that its schema has.
+fn possible<T: Serialize + JsonSchema>(value: &T) -> Option<PossibleValue> {
+    let Ok(Value::String(name)) = serde_json::to_value(value) else {
+        return None;
+    };
+    let schema = Value::from(schema_for!(T));
+    let variants = schema["oneOf"].as_array().into_iter().flatten();
+    let doc = variants
+        .filter(|variant| variant["const"] == *name)
+        .find_map(|variant| variant["description"].as_str());
+    let doc = doc
+        .unwrap_or_default()
+        .replace('\n', " ")
+        .replace("[`", "`")
+        .replace("`]", "`");
+    Some(PossibleValue::new(name).help(doc.trim_end_matches('.').to_string()))
+}
+
+/// Makes a choice an argument; every variant has to be named.
+macro_rules! choices {
+    ($($choice:ident: $($variant:ident),+;)+) => {$(
+        impl ValueEnum for $choice {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$(Self::$variant),+]
+            }
+
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                possible(self)
+            }
+        }
+    )+};
+}
+
+choices! {
+    Cmvn: None, Utterance, Global;
+    DeviceChoice: Auto, Cpu, Cuda;
+    Family: Linear, Mlp, Cnn;
+    MapMethod: Pca, Tsne;
+    Pool: None, Utterance, Speaker;
+    Representation: Phonetic, Speaker, Features, Reconstruction;
+    Target: Speaker, Text, Frames, Phones;
+    ScoringKind: Plda, Cosine;
+}
