@@ -1,29 +1,17 @@
-//! Phonetic codes of a recording with a trained experiment:
+//! Phonetic codes and the speaker embedding of a recording with a trained experiment:
 //! `cargo run --release --example extract_codes -- exp/default talk.flac`
 
 use std::path::Path;
 
-use tch::{Device, Tensor, no_grad};
+use ndarray::{Array1, Array2};
+use unbraid::Model;
 use unbraid::io::audio::{AudioOptions, read_audio};
-use unbraid::method::speech::load;
-use unbraid::nn::Mask;
-use unbraid::signal::{FrontEnd, FrontEndOptions};
-use unbraid::train::experiment::Experiment;
 
-/// Codes `[codes, code_dim]`.
-pub fn codes(exp: &Path, audio: &Path) -> unbraid::Result<Tensor> {
-    let (model, info) = load(&Experiment::open(exp)?, "last", Device::Cpu)?;
-    let front_end = FrontEnd::new(FrontEndOptions::read(exp.join("front_end.toml"))?)?;
-    let waveform = read_audio(audio, &AudioOptions::default())?;
-    let seen = info
-        .normalisation
-        .apply(front_end.compute_waveform(&waveform)?);
-    let (frames, bins) = (seen.nrows() as i64, seen.ncols() as i64);
-    let values: Vec<f32> = seen.into_iter().collect();
-    let feats = Tensor::from_slice(&values).reshape([1, frames, bins]);
-    let mask = Mask::new(&[frames], Device::Cpu);
-    let (codes, _) = no_grad(|| model.codes(&feats.transpose(1, 2), &mask))?;
-    Ok(codes.squeeze_dim(0).tr())
+/// Codes `[codes, code_dim]` and the embedding `[embedding_dim]`.
+pub fn extract(exp: &Path, audio: &Path) -> unbraid::Result<(Array2<f32>, Array1<f32>)> {
+    let model = Model::open(exp)?;
+    let recording = read_audio(audio, &AudioOptions::default())?;
+    Ok((model.phonetic(&recording)?, model.speaker(&recording)?))
 }
 
 fn main() -> unbraid::Result<()> {
@@ -31,6 +19,7 @@ fn main() -> unbraid::Result<()> {
     let [_, exp, audio] = &words[..] else {
         panic!("usage: extract_codes EXP AUDIO");
     };
-    codes(Path::new(exp), Path::new(audio))?.print();
+    let (codes, embedding) = extract(Path::new(exp), Path::new(audio))?;
+    println!("{codes:.3}\n{embedding:.3}");
     Ok(())
 }

@@ -1,7 +1,13 @@
 //! The examples do what the commands do.
 
-use ndarray::Array2;
+use std::collections::HashMap;
+use std::path::Path;
+
+use ndarray::{Array1, Array2};
+use unbraid::Model;
+use unbraid::io::audio::{AudioOptions, Waveform, read_audio};
 use unbraid::io::kaldi::TableReader;
+use unbraid::signal::resample::resample;
 
 use crate::support::speech::{CONF, FBANK, recordings, workplace};
 use crate::support::succeed;
@@ -32,14 +38,19 @@ fn they_give_what_the_commands_give() {
     with(&["ark:z.ark", "--output=phonetic"]);
     with(&["ark:s.ark", "--output=speaker"]);
 
+    let table = format!("ark:{}", at.join("s.ark").display());
+    let embeddings: HashMap<String, Array1<f32>> =
+        TableReader::open(&table).unwrap().map(Result::unwrap).collect();
     let table = format!("ark:{}", at.join("z.ark").display());
     for entry in TableReader::<Array2<f32>>::open(&table).unwrap() {
         let (key, expected) = entry.unwrap();
         let (_, audio) = (recordings(at).into_iter())
             .find(|(name, _)| *name == key)
             .unwrap();
-        let whole = extract_codes::codes(&at.join("exp"), &audio).unwrap();
-        let whole: Vec<f32> = Vec::try_from(whole.contiguous().view([-1])).unwrap();
+        let (whole, embedding) = extract_codes::extract(&at.join("exp"), &audio).unwrap();
+        assert_eq!(whole.dim(), expected.dim());
+        let apart = &embedding - &embeddings[&key];
+        assert!(apart.iter().all(|gap| gap.abs() < 1e-5), "{key}: {apart}");
         let streamed = stream::codes(&at.join("exp"), &audio).unwrap();
         assert_eq!(streamed.dim(), expected.dim());
         for ((a, b), c) in whole.iter().zip(&streamed).zip(&expected) {
@@ -59,4 +70,30 @@ fn they_give_what_the_commands_give() {
     let report = std::fs::read_to_string(at.join("eer.json")).unwrap();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["eer"].as_f64().unwrap(), eer);
+}
+
+/// A recording of another sample rate is resampled, and one speaker's words are decoded with the voice of another.
+#[test]
+fn a_model_takes_recordings_of_any_rate() {
+    let dir = workplace(FBANK, CONF);
+    let model = Model::open(dir.path().join("exp")).unwrap();
+    let read = |path: &Path| read_audio(path, &AudioOptions::default()).unwrap();
+    let [(_, first), (_, second), ..] = &recordings(dir.path())[..] else {
+        panic!("two recordings");
+    };
+    let (first, second) = (read(first), read(second));
+    let codes = model.phonetic(&first).unwrap();
+    let doubled = Waveform {
+        samples: resample(&first.samples, first.sample_rate_hz, 2 * first.sample_rate_hz).unwrap().into_owned(),
+        sample_rate_hz: 2 * first.sample_rate_hz,
+    };
+    assert_eq!(model.phonetic(&doubled).unwrap().dim(), codes.dim());
+    let cosine = model.speaker(&first).unwrap().dot(&model.speaker(&doubled).unwrap());
+    assert!(cosine > 0.99, "{cosine}");
+    let converted = model.convert(&first, &second).unwrap();
+    let itself = model.convert(&first, &first).unwrap();
+    assert_eq!(converted.dim(), itself.dim());
+    assert_ne!(converted, itself);
+    let error = Model::open(dir.path().join("none")).unwrap_err().to_string();
+    assert!(error.contains("none: expected an experiment"), "{error}");
 }
