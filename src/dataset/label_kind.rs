@@ -12,22 +12,22 @@ pub const NO_LABEL: i64 = -100;
 /// More frame classes than any alignment of phones or senones has: a broken number must not size a network.
 pub(super) const MOST_CLASSES: i32 = 1 << 16;
 
-/// The kind of labels.
+/// The kind of labels, and the file of the data directory that holds them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Labels {
-    /// Nothing.
+    /// No labels.
     #[default]
     None,
-    /// One class an utterance: its line in `text`.
+    /// One class per utterance: its line in `text`.
     UtteranceClass,
-    /// One class a frame: its number in `ali.scp`, an archive of int32 vectors.
+    /// One class per frame: integers in `ali.scp`, an archive of int32 vectors.
     Alignment,
-    /// A string of phones an utterance, without times: its line in `utt2phones`.
+    /// A phone sequence per utterance, without times: its line in `utt2phones`.
     PhoneSequence,
-    /// A string of words: its line in `text`.
+    /// A word sequence per utterance: its line in `text`.
     WordSequence,
-    /// A string of characters: its line in `text`, with [`SPACE`] between words.
+    /// A character sequence per utterance: its line in `text`, with [`SPACE`] between words.
     CharacterSequence,
 }
 

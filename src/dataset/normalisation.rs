@@ -15,16 +15,17 @@ const MOST_FRAMES: usize = 1 << 16;
 /// Bins that features may have.
 const MOST_BINS: usize = 1 << 16;
 
-/// What is done to an utterance's features before a network sees them.
+/// Normalisation of an utterance's features before a network reads them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NormalisationOptions {
-    /// Subtracts the utterance's mean over all bins and frames: its subtract_utterance_mean, for log features.
+    /// Subtract one number per utterance: the mean over all bins and frames. For log features this removes the
+    /// loudness.
     pub subtract_utterance_mean: bool,
-    /// Standardises every bin.
+    /// Mean and variance normalisation of each bin.
     pub cmvn: Cmvn,
-    /// Stretches every utterance to this many frames by linear interpolation; 0 keeps lengths. For single
-    /// words, whose duration would tell the speaker.
+    /// Stretch each utterance to this many frames by linear interpolation; 0 keeps lengths. For single words, whose
+    /// duration would reveal the speaker.
     pub fixed_frames: usize,
 }
 
@@ -52,15 +53,15 @@ impl NormalisationOptions {
     }
 }
 
-/// Over what mean and deviation are taken.
+/// Statistics for the mean and variance normalisation of each bin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Cmvn {
-    /// Features stay as they are.
+    /// No mean and variance normalisation.
     None,
-    /// Each utterance by its own statistics: also a cheap way to drop the speaker.
+    /// Statistics of the utterance. This also removes part of the speaker.
     Utterance,
-    /// All utterances by those of the training set.
+    /// Statistics of the training set, for all utterances.
     Global,
 }
 

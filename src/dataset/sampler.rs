@@ -14,25 +14,26 @@ use crate::error::{Error, Result, check_within};
 /// How often an utterance may come in a batch.
 const MOST_REPEATS: usize = 4;
 
-/// How batches are put together.
+/// How training batches are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum SamplerOptions {
-    /// So many utterances, every one once an epoch.
+    /// A fixed number of utterances; each utterance once per epoch.
     Utterances {
-        /// Utterances a batch.
+        /// Utterances per batch.
         batch: usize,
     },
-    /// Utterances of like length, up to so many frames with padding, every one once an epoch.
+    /// Utterances of similar length, up to a number of frames; each utterance once per epoch.
     Frames {
-        /// Frames a batch, padding counted.
+        /// Frames per batch, including padding.
         frames: usize,
     },
-    /// So many speakers, with so many utterances of each in a row.
+    /// A fixed number of speakers, and of utterances of each. Needed by speaker losses that compare the utterances of a
+    /// batch.
     Speakers {
-        /// Speakers a batch.
+        /// Speakers per batch.
         speakers: usize,
-        /// Utterances of each.
+        /// Utterances per speaker.
         utterances: usize,
     },
 }

@@ -21,42 +21,44 @@ use crate::train::experiment::Configuration;
 /// Frames that an utterance may have.
 const MOST_FRAMES: usize = 1 << 24;
 
-/// Everything that settles a run.
+/// A training run on speech.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where all random numbers come from.
+    /// Seed of all random numbers. On the CPU, the same seed and number of threads give the same run, bit for bit.
     #[serde(default)]
     pub seed: u64,
-    /// Where tensors live.
+    /// Device to train on.
     #[serde(default)]
     pub device: DeviceChoice,
-    /// bfloat16 in convolutions and linear maps.
+    /// Compute convolutions and linear layers in bfloat16, the rest in single precision. Faster on recent GPUs; results
+    /// differ slightly.
     #[serde(default)]
     pub bf16: bool,
-    /// What is learned from.
+    /// Training and validation data.
     pub data: DataOptions,
-    /// How networks see it.
+    /// Normalisation of features before a network reads them.
     #[serde(default)]
     pub normalisation: NormalisationOptions,
     /// The method and its options.
     pub method: MethodOptions,
-    /// How long, and what is left behind.
+    /// Number of steps, validation, checkpoints and logging.
     #[serde(default)]
     pub train: TrainOptions,
 }
 
-/// The methods.
+/// A method on speech and its options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "name", rename_all = "lowercase")]
 pub enum MethodOptions {
-    /// Two encoders, one decoder, and what is set between them.
+    /// Phonetic encoder, speaker encoder and decoder, with optional supervision, consistency losses and adversaries.
     Disentangle(Box<DisentangleOptions>),
-    /// The factorised hierarchical variational autoencoder.
+    /// Factorised hierarchical variational autoencoder (Hsu et al. 2017).
     Fhvae(FhvaeOptions),
-    /// Words that are named alike in the voices of two domains.
+    /// Domain-adversarial training (Ganin et al. 2016): a classifier of utterances that works for the speakers of two
+    /// domains, with labels of one.
     Dann(SpeechDannOptions),
-    /// Strings of labels by connectionist temporal classification.
+    /// A recogniser of phones, words or characters, trained by connectionist temporal classification (CTC).
     Recogniser(RecogniserOptions),
 }
 
@@ -71,42 +73,45 @@ impl MethodOptions {
     }
 }
 
-/// Data directories, and how batches are drawn from them.
+/// Data directories, labels and batches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataOptions {
-    /// Training data directory, with `feats.scp`.
+    /// Training data directory in Kaldi's format, with `feats.scp`.
     pub train: PathBuf,
-    /// List of the features to learn from instead of `feats.scp` of `train`: codes, or features made elsewhere.
+    /// An scp file of features to use in place of `feats.scp` of `train`, such as codes or features made by another
+    /// program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub train_feats: Option<PathBuf>,
-    /// Validation data directory; without it nothing is validated and there is no `best`.
+    /// Validation data directory. Without it nothing is validated and no checkpoint becomes `best`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<PathBuf>,
-    /// Likewise for `valid`.
+    /// As `train_feats`, for `valid`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_feats: Option<PathBuf>,
-    /// What the phonetic representation is told.
+    /// Kind of labels for supervision of the phonetic codes, and where they are read from.
     #[serde(default)]
     pub labels: Labels,
-    /// Speakers whose labels are told; all where none is named.
+    /// Training speakers whose labels are used; those of all others are ignored. Without this key, all speakers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labelled_speakers: Vec<String>,
-    /// Share of their training utterances whose labels are told, drawn by the seed.
+    /// Share of the training utterances whose labels are used, drawn at random by `seed` among those of
+    /// `labelled_speakers`. Less than 1 simulates scarce labels.
     #[serde(default = "all")]
     pub labelled: f64,
-    /// Frames of a training window; 0 takes utterances whole.
+    /// Length of the training windows, in frames; each is cut from an utterance at a random place. 0 uses whole
+    /// utterances.
     #[serde(default)]
     pub crop_frames: usize,
-    /// Utterances of more frames are not learned from, so that a single one does not make its batch long; 0 takes
-    /// all.
+    /// Leave out training utterances with more frames than this, because one long utterance makes its whole batch long.
+    /// 0 uses all.
     #[serde(default)]
     pub max_frames: usize,
-    /// How batches are put together.
+    /// How training batches are drawn.
     #[serde(default = "default_sampler")]
     pub sampler: SamplerOptions,
-    /// Front-end of the features, a TOML file with `kind`, as `unbraid feats fbank` and the like read it; it is kept with
-    /// the run, so that `extract --wav` makes the same ones.
+    /// Front-end that computed the features: a TOML file with `kind`, as `unbraid feats fbank` and the other front-end
+    /// commands read it. The experiment keeps a copy, so that `unbraid extract --wav` computes the same features.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub front_end: Option<PathBuf>,
 }

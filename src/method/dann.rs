@@ -29,23 +29,24 @@ use crate::objective::classification::{accuracy, cross_entropy};
 use crate::train::schedule::{Decay, Schedule, check_inner_steps};
 use crate::train::{Clock, Method, OptimiserKind, OptimiserOptions, Scalars, Trainable, update};
 
-/// The game, and the heads.
+/// The domain classifier, and how the feature extractor is trained against it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DannOptions {
-    /// How the head of domains is played against.
+    /// How domain classifier and feature extractor are updated.
     pub update: AdversaryUpdate,
-    /// What the backbone is after, in turns.
+    /// Loss of the feature extractor against the domain classifier, with `update = "alternating"`.
     pub encoder_loss: EncoderLoss,
-    /// Steps of the head of domains a step of the others, in turns.
+    /// Steps of the domain classifier per training step, with `update = "alternating"`.
     pub inner_steps: usize,
-    /// Full weight of the adversary.
+    /// Full weight of the adversarial loss.
     pub weight: f64,
-    /// How fast it rises.
+    /// How fast the weight rises with the share `p` of training done: `weight (2 / (1 + exp(-steepness p)) - 1)` (Ganin
+    /// et al. 2016, section 5.2.2). 0 leaves the weight at 0.
     pub steepness: f64,
-    /// Widths of the hidden layers of the head of domains.
+    /// Widths of the hidden layers of the domain classifier.
     pub domain_hidden: Vec<i64>,
-    /// Optimiser of all.
+    /// Optimiser of all networks.
     #[serde(deserialize_with = "own_optimiser")]
     pub optimiser: OptimiserOptions,
 }

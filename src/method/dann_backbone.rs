@@ -62,18 +62,18 @@ impl Backbone for ImageBackbone {
     }
 }
 
-/// DANN on speech: words are named, and the domain is the speaker.
+/// DANN on speech: utterances are classified, and the domain follows from the speaker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SpeechDannOptions {
-    /// The encoder, whose codes are the phonetic representation.
+    /// The phonetic encoder, whose codes are the features.
     pub phonetic_encoder: PhoneticEncoderOptions,
-    /// Speakers of the target domain, whose labels are not told in training: those of another corpus or channel, or of one
-    /// who is to be left out.
+    /// Training speakers of the target domain, whose labels are not used in training. For example the speakers of
+    /// another corpus or channel, or a speaker held out.
     pub target_speakers: Vec<String>,
-    /// Widths of the hidden layers of the head of words.
+    /// Widths of the hidden layers of the utterance classifier.
     pub hidden: Vec<i64>,
-    /// The game, and the head of domains.
+    /// The domain classifier, and how the encoder is trained against it.
     pub adversary: DannOptions,
 }
 

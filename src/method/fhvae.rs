@@ -25,23 +25,23 @@ use crate::nn::{Mask, check_size};
 use crate::objective::classification::cross_entropy;
 use crate::train::{Clock, Method, OptimiserOptions, Scalars, Trainable, update};
 
-/// Sizes and weights.
+/// Networks, and weights of the losses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FhvaeOptions {
-    /// Frames of a segment.
+    /// Length of a segment in frames.
     pub segment_frames: i64,
-    /// Frames between the codes of extraction; a divisor of `segment_frames`.
+    /// Frames between codes in extraction; a divisor of `segment_frames`.
     pub hop_frames: i64,
     /// Units of the recurrent layers.
     pub channels: i64,
-    /// Values of z1, the phonetic representation.
+    /// Dimensions of z1, the phonetic representation.
     pub code_dim: i64,
-    /// Values of z2, the speaker representation.
+    /// Dimensions of z2, the speaker representation.
     pub embedding_dim: i64,
-    /// Weight alpha of naming the utterance.
+    /// Weight alpha of the discriminative loss, which identifies the utterance from z2.
     pub discriminative_weight: f64,
-    /// Optimiser of everything.
+    /// Optimiser of all networks.
     #[serde(deserialize_with = "own_optimiser")]
     pub optimiser: OptimiserOptions,
 }

@@ -57,7 +57,7 @@ impl Place {
         let mut place = self.clone();
         // What a method asks of the data.
         let data = match table.get("name").and_then(Value::as_str) {
-            Some("recogniser") => Some(("labels", Value::from("phones"))),
+            Some("recogniser") => Some(("labels", Value::from("phone_sequence"))),
             Some("triplegan") => Some(("labelled_batch", Value::from(2))),
             _ => None,
         };

@@ -14,15 +14,17 @@ use crate::objective::ctc::ctc;
 use crate::train::schedule::{Decay, Schedule};
 use crate::train::{Clock, Method, OptimiserOptions, Scalars, Trainable, update};
 
-/// The network, what it reads in training, and how it learns.
+/// The network, masking of its input, and its optimiser.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RecogniserOptions {
     /// The network.
     pub network: RecogniserNetworkOptions,
-    /// Widest mask over neighbouring values of a frame in training, as a share of them (Park et al. 2019).
+    /// Largest width of a mask over neighbouring bins in training, as a share of all bins (SpecAugment, Park et al.
+    /// 2019). 0 masks none.
     pub mask_share: f64,
-    /// Widest mask over neighbouring frames, in outputs.
+    /// Largest width of a mask over neighbouring frames in training, in units of `network.subsampling` frames. 0 masks
+    /// none.
     pub mask_outputs: i64,
     /// The optimiser.
     #[serde(deserialize_with = "own_optimiser")]

@@ -1,22 +1,22 @@
-//! Every key of a configuration in Markdown: its type, its default, and what its doc comment says.
+//! Every key of a configuration in Markdown: its type, range, default and doc comment.
 
 use serde_json::{Map, Value};
 
 use super::range::Place;
 use super::schema::{ROOTS, definitions};
 
-/// What stands before the tables.
+/// The text before the tables.
 const HEAD: &str = "\
-# Configurations
+# Configuration reference
 
-Every key that a configuration of `unbraid train` may have, as `unbraid config reference` prints it. `unbraid config
-show --conf FILE` prints all values of one.
+This page lists every key of a configuration file of `unbraid train`. `unbraid config reference` prints it.
+`unbraid config show --conf FILE` prints all values that a file resolves to.
 
-A configuration may be built on another: `base = \"FILE\"`, relative to its own folder. It has the values of its base
-where it sets none. Tables are merged key by key; a table whose `kind` (or `name`) is another than the base's replaces it,
-and so does a list. `--set KEY.PATH=VALUE` comes last.
+A configuration can extend another one: `base = \"FILE\"`, relative to the folder of the file itself. Keys that the file
+does not set have the value of the base. Tables are merged key by key. A list replaces the list of the base, and so does
+a table with another `kind` or `name`. `--set KEY.PATH=VALUE` on the command line comes last.
 
-A default in braces names what differs from the defaults of that table.
+A default in braces is a table. It shows only the keys that differ from the defaults in the table's own section.
 ";
 
 /// The page.
@@ -36,10 +36,10 @@ pub fn reference() -> String {
     page.text
 }
 
-/// The page as far as it is written.
+/// The page while it is written.
 struct Page<'a> {
     definitions: &'a Map<String, Value>,
-    /// The definitions that it has a section of, in their order, each where it stands first; later ones are still to come.
+    /// Definitions with a section on this page, in order, each with its first place in a configuration.
     sections: Vec<(String, Place)>,
     text: String,
 }
@@ -64,20 +64,20 @@ impl Page<'_> {
             self.line("");
         }
         for value in values(schema) {
-            let says = description(&value);
-            let colon = if says.is_empty() { "" } else { ": " };
+            let text = description(&value);
+            let colon = if text.is_empty() { "" } else { ": " };
             match value.get("properties") {
-                None => self.line(&format!("- `{}`{colon}{says}", toml(&value["const"]))),
+                None => self.line(&format!("- `{}`{colon}{text}", toml(&value["const"]))),
                 Some(_) => {
                     let (key, kind) = tag(&value).unwrap_or_default();
-                    self.line(&format!("\n### `{key} = {}`\n\n{says}", toml(&kind)));
+                    self.line(&format!("\n### `{key} = {}`\n\n{text}", toml(&kind)));
                     self.table(&value, &place.of_kind(&value));
                 }
             }
         }
     }
 
-    /// The keys of a table, but for its tag.
+    /// The keys of a table without its tag.
     fn table(&mut self, schema: &Value, place: &Place) {
         let Some(properties) = schema["properties"].as_object() else {
             return;
@@ -107,14 +107,14 @@ impl Page<'_> {
                 _ => None,
             };
             let range = range.unwrap_or_default();
-            let says = description(schema_of).replace('|', "\\|");
+            let text = description(schema_of).replace('|', "\\|");
             self.line(&format!(
-                "| `{key}` | {kind} | {range} | {default} | {says} |"
+                "| `{key}` | {kind} | {range} | {default} | {text} |"
             ));
         }
     }
 
-    /// The type of a value at a place, with a link to its section, which there will be.
+    /// The type of a value, with a link to its section, which is added to the page if it is new.
     fn kind(&mut self, schema: &Value, place: &Place) -> String {
         if let Some(name) = referred(schema) {
             if !self.sections.iter().any(|(known, _)| known == name) {
@@ -134,7 +134,7 @@ impl Page<'_> {
         }
     }
 
-    /// A default, of a table the keys that its own defaults do not say.
+    /// A default; of a table, the keys that differ from its own defaults.
     fn differing(&self, value: &Value, schema: &Value) -> String {
         let Value::Object(table) = value else {
             return toml(value);
@@ -154,7 +154,7 @@ impl Page<'_> {
     }
 }
 
-/// The table that a value is of, where there are several.
+/// The variant of an enumeration that a table belongs to.
 fn variant(schema: &Value, table: &Map<String, Value>) -> Option<Value> {
     if schema.get("properties").is_some() {
         return Some(schema.clone());
@@ -163,7 +163,7 @@ fn variant(schema: &Value, table: &Map<String, Value>) -> Option<Value> {
     values(schema).into_iter().find(is_of)
 }
 
-/// The values that an enumeration has: constants, or tables of one constant key.
+/// The values of an enumeration: constants, or tables with a constant key.
 fn values(schema: &Value) -> Vec<Value> {
     let constant = |value: &Value| serde_json::json!({ "const": value });
     let of = |schema: &Value| match schema["enum"].as_array() {
@@ -186,7 +186,7 @@ fn tag(schema: &Value) -> Option<(String, Value)> {
     Some((key.clone(), value["const"].clone()))
 }
 
-/// The definition that a schema is another name of.
+/// The name of the definition that a schema refers to.
 fn referred(schema: &Value) -> Option<&str> {
     let inner = ["allOf", "anyOf"].iter().find_map(|key| schema[key].get(0));
     let name = inner.unwrap_or(schema)["$ref"].as_str()?;
@@ -214,7 +214,7 @@ fn title(name: &str) -> String {
     title
 }
 
-/// A value as TOML writes it in one line.
+/// A value in one line of TOML.
 fn toml(value: &Value) -> String {
     match value {
         Value::Object(table) => {

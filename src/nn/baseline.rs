@@ -10,15 +10,15 @@ use super::mask::Mask;
 use crate::dataset::labels::NO_LABEL;
 use crate::error::Result;
 
-/// What is done to the features, which then are the codes, one a frame.
+/// A fixed transformation of the features, one code per frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum BaselineOptions {
-    /// Every bin gets mean 0 and variance 1 over its utterance.
+    /// Each bin gets mean 0 and variance 1 over its utterance.
     Standardise,
-    /// The directions in which the means of the training speakers differ most are taken out.
+    /// Removes the directions in which the means of the training speakers differ most (principal components).
     SpeakerPca {
-        /// How many; below the number of bins.
+        /// Number of directions to remove, less than the number of bins.
         directions: i64,
     },
 }

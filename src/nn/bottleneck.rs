@@ -8,35 +8,36 @@ use tch::{Kind, Tensor, no_grad};
 use super::mask::Mask;
 use crate::error::{Error, Result};
 
-/// The kind of bottleneck.
+/// Limits the information in a code.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum BottleneckOptions {
-    /// Codes as they are.
+    /// No bottleneck.
     #[default]
     None,
-    /// Finite scalar quantisation (Mentzer et al. 2023): every value of a code is one of `levels` even steps, so that
-    /// a code has `code_dim * log2(levels)` bits; gradients pass straight through the rounding.
+    /// Finite scalar quantisation (Mentzer et al. 2023): each value of a code is rounded to one of `levels` even steps.
+    /// A code has `code_dim * log2(levels)` bits. Gradients pass straight through the rounding.
     Fsq {
-        /// Steps over [-1, 1], at least 2.
+        /// Quantisation levels over [-1, 1], at least 2. Fewer levels leave less room for the speaker, and for content.
         levels: i64,
     },
     /// Vector quantisation (van den Oord et al. 2017): a code is one of `codes` vectors, `log2(codes)` bits.
     Vq {
         /// Size of the codebook, at least 2.
         codes: i64,
-        /// Weight of the encoder's commitment to its vector (eq. 3).
+        /// Weight of the commitment loss, which keeps the encoder's output near its codebook vector (eq. 3).
         #[serde(default = "default_commitment")]
         commitment: f64,
-        /// A vector used less than this share of an even use begins anew at a recent code; 0 never.
+        /// A codebook vector used less than this share of uniform use is replaced by a recent encoder output; 0
+        /// replaces none.
         #[serde(default = "default_restart_below")]
         restart_below: f64,
     },
-    /// Gaussian codes held near N(0, 1) (Kingma and Welling 2014); extraction takes their mean.
+    /// Gaussian codes with a divergence from N(0, 1) (Kingma and Welling 2014); extraction writes their mean.
     Vae {
-        /// Weight of the divergence, which is a mean over frames and a sum over values, in nats.
+        /// Weight of the divergence in nats, averaged over frames and summed over the values of a code.
         weight: f64,
-        /// Bits a value may carry at no cost (Kingma et al. 2016, appendix C.8).
+        /// Bits per value that are not penalised (Kingma et al. 2016, appendix C.8).
         #[serde(default)]
         free_bits: f64,
     },

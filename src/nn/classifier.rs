@@ -11,21 +11,23 @@ use super::pooling::statistics_and_max;
 use super::{Mask, check_size, check_small};
 use crate::error::{Error, Result};
 
-/// Size of a [`Classifier`].
+/// A convolutional network over a sequence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClassifierOptions {
     /// Width of the hidden layers.
     pub channels: i64,
-    /// Odd kernel width in frames.
+    /// Kernel width of convolutions in frames, odd.
     pub kernel: i64,
-    /// Convolutions; with none the head reads the input itself, and so only its statistics over time.
+    /// Number of convolutions. With 0 the output layer reads its input directly; a classifier of utterances then sees
+    /// only the statistics of the input over time.
     pub layers: i64,
-    /// Chance of dropping a hidden value in training.
+    /// Probability of dropping a hidden value in training.
     pub dropout: f64,
-    /// Batch normalisation of the input and of every hidden layer.
+    /// Batch normalisation of the input and of each hidden layer.
     pub batch_norm: bool,
-    /// Weights divided by their largest singular value, which bounds the network's slope.
+    /// Spectral normalisation: divide weights by their largest singular value, which bounds the gradient of the
+    /// network. For discriminators.
     pub spectral_norm: bool,
 }
 

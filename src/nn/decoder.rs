@@ -11,38 +11,38 @@ use super::recurrent::Unroll;
 use super::{check_size, check_small};
 use crate::error::{Error, Result};
 
-/// Kind and size of a [`Decoder`].
+/// The decoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum DecoderOptions {
     /// Convolutions over a sequence of codes.
     Conv(ConvDecoderOptions),
-    /// Recurrent layers that unroll one code a segment (Chung et al. 2016).
+    /// Recurrent layers that decode one code per utterance (Chung et al. 2016), for `phonetic_encoder.pool`.
     Recurrent(RecurrentDecoderOptions),
 }
 
-/// Size of a convolutional decoder.
+/// A convolutional decoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConvDecoderOptions {
     /// Width of the hidden layers.
     pub channels: i64,
-    /// Odd kernel width in frames.
+    /// Kernel width of convolutions in frames, odd.
     pub kernel: i64,
-    /// Hidden layers at the features' rate, after those that raise it.
+    /// Hidden layers at the frame rate, after upsampling.
     pub layers: i64,
-    /// Instance normalisation before scale and shift (adaptive instance normalisation, Chou et al. 2019): the
-    /// level of every channel is the speaker embedding's alone.
+    /// Adaptive instance normalisation (Chou et al. 2019): the speaker embedding alone sets mean and scale of each
+    /// channel. False leaves out the normalisation and keeps scale and shift.
     pub instance_norm: bool,
 }
 
-/// Size of a recurrent decoder.
+/// A recurrent decoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RecurrentDecoderOptions {
-    /// Units of a layer, half in each direction; even.
+    /// Units per layer, half in each direction; even.
     pub channels: i64,
-    /// Layers.
+    /// Number of layers.
     pub layers: i64,
 }
 

@@ -13,16 +13,16 @@ use crate::error::{Error, Result};
 /// The libtorch that the crate is built against; torch-sys takes no other.
 pub const LIBTORCH: &str = "2.11.0";
 
-/// What the user asks for with `--device`.
+/// Device to compute on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceChoice {
     /// A GPU where there is one, else the CPU.
     #[default]
     Auto,
-    /// The CPU: runs are the same bit for bit.
+    /// The CPU. Runs are reproducible bit for bit.
     Cpu,
-    /// The first NVIDIA GPU; an error says what is missing when there is none.
+    /// The first NVIDIA GPU. An error names what is missing if there is none.
     Cuda,
 }
 

@@ -8,16 +8,16 @@ use tch::{Kind, Tensor};
 use super::check_size;
 use crate::error::{Error, Result};
 
-/// How strongly; all zero leaves features as they are.
+/// Strength of the random perturbation of features; with all keys at 0 there is none.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PerturbOptions {
-    /// Largest relative warp of the mel axis: 0.1 reads bin `b` at `0.9 b` to `1.1 b`, as a vocal tract up to
-    /// about 10 % longer or shorter would have it.
+    /// Largest relative warp of the mel axis: with 0.1, bin `b` is read at `0.9 b` to `1.1 b`. This imitates a vocal
+    /// tract up to about 10 % longer or shorter.
     pub warp: f64,
-    /// Widest mask over neighbouring bins.
+    /// Largest width of a mask over neighbouring bins, in bins. 0 masks none.
     pub mask_bins: i64,
-    /// Widest mask over neighbouring frames.
+    /// Largest width of a mask over neighbouring frames, in frames. 0 masks none.
     pub mask_frames: i64,
 }
 

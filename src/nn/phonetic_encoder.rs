@@ -13,51 +13,51 @@ use super::recurrent::Recurrent;
 use super::{check_size, check_small};
 use crate::error::{Error, Result};
 
-/// Size and constraints of a [`PhoneticEncoder`].
+/// The phonetic encoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PhoneticEncoderOptions {
     /// Width of the hidden layers.
     pub channels: i64,
-    /// Odd kernel width in frames.
+    /// Kernel width of convolutions in frames, odd.
     pub kernel: i64,
-    /// Frames per code: 1, 2, 4 or 8 (10, 20, 40 or 80 ms at a 10 ms shift).
+    /// Frames per code: 1, 2, 4 or 8. With a frame shift of 10 ms that is a code per 10, 20, 40 or 80 ms.
     pub subsampling: i64,
-    /// What follows at the codes' rate.
+    /// Layers after subsampling.
     pub backbone: Backbone,
-    /// Values per code.
+    /// Dimensions of a code.
     pub code_dim: i64,
-    /// Instance normalisation (without scale and shift) after every convolution: drops what is constant over an
-    /// utterance, much of the speaker among it (Chou et al. 2019).
+    /// Instance normalisation (without scale and shift) after each convolution. It removes what is constant over an
+    /// utterance, including much of the speaker (Chou et al. 2019).
     pub instance_norm: bool,
     /// Instance normalisation of the codes themselves.
     pub code_norm: bool,
-    /// What narrows codes down.
+    /// Bottleneck that limits the information in a code.
     pub bottleneck: BottleneckOptions,
-    /// One code for the whole utterance, the mean over time, for segments of a word (Chung et al. 2016).
+    /// One code per utterance: the mean over time. For single words (Chung et al. 2016); needs a recurrent decoder.
     pub pool: bool,
-    /// A code depends on no frame after its own last one. Cannot stand with instance normalisation, which looks at
-    /// the whole utterance.
+    /// Codes do not depend on later frames, as `unbraid stream` needs. Cannot be combined with instance normalisation,
+    /// which uses the whole utterance.
     pub causal: bool,
 }
 
-/// The layers at the codes' rate.
+/// Layers after subsampling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Backbone {
-    /// Convolutions that add to what they were given.
+    /// Residual convolutions.
     Conv {
-        /// How many.
+        /// Number of layers.
         layers: i64,
     },
-    /// Gated recurrent units, in both directions unless causal.
+    /// Gated recurrent units, bidirectional unless `causal`.
     Recurrent {
-        /// How many.
+        /// Number of layers.
         layers: i64,
     },
-    /// Conformer blocks.
+    /// Conformer blocks (Gulati et al. 2020).
     Conformer {
-        /// How many.
+        /// Number of blocks.
         layers: i64,
         /// Attention heads, a divisor of `channels`.
         heads: i64,

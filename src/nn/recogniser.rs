@@ -10,19 +10,19 @@ use super::mask::Mask;
 use super::phonetic_encoder::{Backbone, PhoneticEncoder, PhoneticEncoderOptions};
 use crate::error::{Error, Result};
 
-/// Size of a [`RecogniserNetwork`].
+/// The recogniser's network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RecogniserNetworkOptions {
     /// Width of all layers.
     pub channels: i64,
-    /// Odd kernel width in frames.
+    /// Kernel width of convolutions in frames, odd.
     pub kernel: i64,
-    /// Frames an output: 1, 2, 4 or 8.
+    /// Frames per output: 1, 2, 4 or 8. CTC needs at least as many outputs as labels.
     pub subsampling: i64,
-    /// What follows at the outputs' rate.
+    /// Layers after subsampling.
     pub backbone: Backbone,
-    /// Chance of dropping a value before the last layer in training.
+    /// Probability of dropping a value before the last layer in training.
     pub dropout: f64,
 }
 

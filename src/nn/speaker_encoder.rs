@@ -15,40 +15,40 @@ use super::resnet::ResNet;
 use super::tdnn::Tdnn;
 use crate::error::{Error, Result};
 
-/// The layers that read frames.
+/// Layers of the speaker encoder before pooling over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SpeakerBackbone {
-    /// The x-vector's (Snyder et al. 2018).
+    /// Time-delay network of x-vectors (Snyder et al. 2018).
     #[default]
     Tdnn,
     /// ECAPA-TDNN (Desplanques et al. 2020); `channels` is a multiple of 8.
     Ecapa,
-    /// ResNet-34 over time and frequency (He et al. 2016, as for voices in Chung et al. 2020); `channels` is the
-    /// width of its first stage.
+    /// ResNet-34 over time and frequency (He et al. 2016; for speakers, Chung et al. 2020); `channels` is the width of
+    /// its first stage.
     Resnet,
 }
 
-/// Size of a [`SpeakerEncoder`].
+/// The speaker encoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SpeakerEncoderOptions {
-    /// The layers that read frames.
+    /// Layers before pooling over time.
     pub backbone: SpeakerBackbone,
-    /// Their width.
+    /// Width of the backbone's layers.
     pub channels: i64,
-    /// Values of the learned embedding, which has length 1.
+    /// Dimensions of the embedding, whose length is normalised to 1.
     pub embedding_dim: i64,
-    /// Levels per value before the length is set to 1; 0 leaves them continuous. The speaker constraint pulls
-    /// the embeddings of a voice together but never quite onto each other, and a probe reads words from what is
-    /// left; rounding drops it.
+    /// Quantisation levels per value, applied before length normalisation; 0 leaves embeddings continuous. Few levels,
+    /// such as 3, remove content that remains in small differences between the embeddings of one speaker.
     pub embedding_levels: i64,
-    /// Frames that it reads of an utterance in training, a window at a random place; 0 reads it whole. A voice is
-    /// heard in two or three seconds, and no two steps see the same.
+    /// Length in frames of the window that it reads in training, at a random place of the utterance; 0 reads whole
+    /// utterances. Two or three seconds suffice to identify a speaker, and random windows reduce overfitting.
     pub crop_frames: i64,
-    /// Length of the utterance's own mean and deviation of every bin, each standardised over utterances, which are joined
-    /// to the embedding (of length 1 before, and again after); 0 joins nothing. A backbone that learns from a hundred voices
-    /// drops what does not tell these apart. They tell a recording's session as much as its voice.
+    /// Length of a vector of input statistics that is appended to the embedding; 0 appends none. The statistics are
+    /// mean and standard deviation of each bin over the utterance, standardised over the training set. They help with
+    /// speakers unlike the training speakers, but also depend on the recording session. The embedding has length 1
+    /// before, and is normalised to length 1 again.
     pub input_statistics: f64,
 }
 

@@ -14,19 +14,19 @@ pub fn reverse_gradient(x: &Tensor, weight: f64) -> Tensor {
     x.detach() * (1.0 + weight) - x * weight
 }
 
-/// What an encoder is after when it defeats a classifier in its own turn.
+/// Loss of an encoder against an adversary that is trained in alternation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum EncoderLoss {
-    /// The classifier's cross-entropy upwards, counted up to chance. Without the bound an encoder is paid for
-    /// fooling the classifier into confident error, and the ascent never ends; at `ln(classes)` it knows nothing,
-    /// which is all that is asked.
+    /// Negated cross-entropy of the classifier, bounded at chance, `ln(classes)` nats. Without the bound the encoder
+    /// would gain by making the classifier confidently wrong.
     #[default]
     NegatedCe,
-    /// The classifier's answer towards uniform (domain confusion, Tzeng et al. 2015, eq. 4).
+    /// Cross-entropy of the classifier's output against the uniform distribution (domain confusion, Tzeng et al. 2015,
+    /// eq. 4).
     Uniform,
-    /// The classifier's answer towards another class: the next one (for two classes the flipped label of
-    /// Goodfellow et al. 2014, section 3).
+    /// Cross-entropy against the next class in place of the right one; for two classes the flipped label (Goodfellow et
+    /// al. 2014, section 3).
     FlippedLabels,
 }
 
@@ -50,19 +50,18 @@ impl EncoderLoss {
     }
 }
 
-/// The loss between a critic that scores real against made samples and the network that makes them. Scores are
-/// logits of any shape.
+/// Loss of a generative adversarial network. Scores are logits of any shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GanLoss {
     /// Cross-entropy, non-saturating for the generator (Goodfellow et al. 2014).
     #[default]
     Vanilla,
-    /// Squared distance to 1 and 0 (Mao et al. 2017).
+    /// Squared distance to 1 (real) and 0 (generated) (Mao et al. 2017).
     LeastSquares,
-    /// Hinge at +-1 (Lim and Ye 2017).
+    /// Hinge loss at +1 and -1 (Lim and Ye 2017).
     Hinge,
-    /// Difference of means (Arjovsky et al. 2017); wants [`gradient_penalty`].
+    /// Difference of mean scores (Arjovsky et al. 2017), with a gradient penalty.
     Wasserstein,
 }
 

@@ -10,17 +10,17 @@ use crate::dataset::labels::NO_LABEL;
 use crate::error::{Error, Result};
 use crate::nn::Mask;
 
-/// How the codes of two views of an utterance are held together.
+/// Distance between the codes of two views of an utterance.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Invariance {
     /// Mean absolute difference.
     #[default]
     Regression,
-    /// A code picks its other view among all codes of the other view of its utterance by cosine (ContentVec, Qian et
-    /// al. 2022, eq. 2).
+    /// Contrastive loss (ContentVec, Qian et al. 2022, eq. 2): by cosine, identify each code among all codes of the
+    /// other view of the utterance.
     Contrastive {
-        /// Divides the cosines.
+        /// Divides the cosines; lower values weight the hardest negatives more.
         temperature: f64,
     },
 }

@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 
 use crate::nn::Mask;
 
-/// The distance between features.
+/// Distance between decoded and original features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Reconstruction {

@@ -10,41 +10,42 @@ use crate::dataset::labels::NO_LABEL;
 use crate::error::{Error, Result};
 use crate::nn::speaker_encoder::normalise;
 
-/// How speaker embeddings are held together and apart. All but [`SpeakerConstraint::AamSoftmax`] work on the pairs
-/// of a batch, so they want batches of several utterances a speaker.
+/// Loss on speaker embeddings that brings those of one speaker together and separates speakers. All but `aam_softmax`
+/// compare the utterances of a batch, so batches need several utterances per speaker (sampler `speakers`).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum SpeakerConstraint {
-    /// Supervised contrastive (Khosla et al. 2020, eq. 2): every other embedding of the batch is a candidate,
-    /// those of the same speaker are the right ones.
+    /// Supervised contrastive loss (Khosla et al. 2020, eq. 2): among all other embeddings of the batch, identify those
+    /// of the same speaker.
     SupervisedContrastive {
-        /// Divides the cosines.
+        /// Divides the cosines; lower values weight the hardest negatives more.
         temperature: f64,
     },
-    /// Pairwise margin (Hadsell et al. 2006): squared distance for a pair of one speaker, squared hinge
-    /// `max(0, margin - distance)` for a pair of two; the mean over both kinds of pairs.
+    /// Contrastive loss with a margin (Hadsell et al. 2006): squared distance for pairs of one speaker, `max(0, margin
+    /// - distance)^2` for pairs of two speakers; the mean of both.
     PairwiseMargin {
-        /// Distance (of vectors of length 1, so at most 2) beyond which two speakers are left alone.
+        /// Distance beyond which two speakers are not pushed further apart. Embeddings have length 1, so distances are
+        /// at most 2.
         margin: f64,
     },
-    /// Triplets (Schroff et al. 2015) of every embedding with the furthest of its speaker and the nearest of
-    /// another (the hardest of the batch, Hermans et al. 2017): `max(0, margin + d_same - d_other)`.
+    /// Triplet loss (Schroff et al. 2015) with the hardest positive and negative of the batch (Hermans et al. 2017):
+    /// `max(0, margin + d_same - d_other)`.
     Triplet {
-        /// Distance (of vectors of length 1) by which the other is to be further.
+        /// Distance by which the other speaker has to be further away. Embeddings have length 1.
         margin: f64,
     },
-    /// Generalised end-to-end (Wan et al. 2018, eq. 5 and 6, softmax): the scaled cosine to the mean of the
-    /// speaker's other embeddings against that to the means of the other speakers; scale and shift are learned.
+    /// Generalised end-to-end loss (Wan et al. 2018, eq. 5 and 6, softmax): the cosine to the mean of the speaker's
+    /// other embeddings, compared with those to the means of the other speakers. Scale and shift are learned.
     Ge2e,
-    /// Angular prototypical (Chung et al. 2020, eq. 7): as [`SpeakerConstraint::Ge2e`], with one query a speaker
-    /// against the mean of the rest.
+    /// Angular prototypical loss (Chung et al. 2020, eq. 7): as `ge2e`, with one query per speaker against the mean of
+    /// the speaker's other embeddings.
     AngularPrototypical,
-    /// Additive angular margin (Deng et al. 2019, eq. 3): cross-entropy over the training speakers, each a learned
-    /// direction, with the angle to the right one made wider by the margin.
+    /// Additive angular margin softmax (ArcFace, Deng et al. 2019, eq. 3): classification of the training speakers with
+    /// a margin added to the angle of the right one. Works with any sampler.
     AamSoftmax {
-        /// Added to the angle, in radians.
+        /// Margin added to the angle, in radians.
         margin: f64,
-        /// Multiplies the cosines.
+        /// Factor of the cosines before the softmax.
         scale: f64,
     },
 }

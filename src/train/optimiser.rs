@@ -7,44 +7,45 @@ use tch::{Kind, Tensor};
 use super::schedule::Schedule;
 use crate::error::{Error, Result};
 
-/// The rule of an update.
+/// Update rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OptimiserKind {
-    /// Adam (Kingma and Ba 2015); weight decay joins the gradient.
+    /// Adam (Kingma and Ba 2015); weight decay is added to the gradient.
     #[default]
     Adam,
-    /// AdamW (Loshchilov and Hutter 2019); weight decay acts on the weights.
+    /// AdamW (Loshchilov and Hutter 2019); weight decay acts on the weights directly.
     AdamW,
-    /// Gradient descent with momentum `beta1`.
+    /// Stochastic gradient descent with momentum `beta1`.
     Sgd,
-    /// The gradient over the root of its mean square, of decay `beta2` (Hinton 2012).
+    /// RMSProp (Hinton 2012): the gradient divided by the root of its mean square, which decays by `beta2`.
     RmsProp,
 }
 
-/// An optimiser and its course. What a file leaves out of its table is the default of the method that it belongs to.
+/// An optimiser and its learning-rate schedule. Keys left out have the default of the method that the table belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "PartialOptions")]
 // Every key by itself may be left out, which is what `PartialOptions` is for.
 #[schemars(!from, default, deny_unknown_fields)]
 pub struct OptimiserOptions {
-    /// The rule.
+    /// The update rule.
     pub kind: OptimiserKind,
-    /// Full learning rate.
+    /// Learning rate, before the schedule's factor.
     pub lr: f64,
-    /// Decay of the mean of gradients, or the momentum.
+    /// Decay of the mean of gradients (Adam), or the momentum (SGD).
     pub beta1: f64,
     /// Decay of the mean of squared gradients.
     pub beta2: f64,
-    /// Added to the root of the second moment.
+    /// Added to the root of the second moment, for numerical stability.
     pub eps: f64,
-    /// Weight decay.
+    /// Weight decay (L2 regularisation); 0 is none.
     pub weight_decay: f64,
-    /// Longest gradient (2-norm over the trainable); 0 leaves it.
+    /// Largest norm of a gradient, over all parameters of a network; longer ones are scaled down. 0 does not clip.
     pub clip_norm: f64,
-    /// Decay of the moving average of the weights that validation and extraction use; 0 keeps none.
+    /// Decay of an exponential moving average of the weights, which validation and extraction then use. 0 keeps no
+    /// average; 0.98 to 0.999 gives smoother results.
     pub ema_decay: f64,
-    /// Course of the learning rate.
+    /// Learning-rate schedule.
     pub schedule: Schedule,
 }
 

@@ -26,30 +26,30 @@ pub fn check_inner_steps(key: impl Into<String>, turns: usize) -> Result<()> {
     check_within(key, turns, 1..=MOST_TURNS)
 }
 
-/// Shape of a learning rate after its warm-up.
+/// Shape of the learning rate after warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decay {
-    /// Stays at its full value.
+    /// Constant.
     #[default]
     Constant,
     /// Half a cosine down to `final_ratio` (Loshchilov and Hutter 2017).
     Cosine,
-    /// `1 / (1 + 10 p)^0.75` at the share `p` of the way (Ganin et al. 2016, section 5.2.2).
+    /// `1 / (1 + 10 p)^0.75`, where `p` is the share of training done (Ganin et al. 2016, section 5.2.2).
     InversePower,
-    /// Full for the first half of the way, then a straight line down to `final_ratio`.
+    /// Constant for the first half, then linear down to `final_ratio`.
     LinearSecondHalf,
 }
 
-/// A learning rate's course, as a factor of its full value.
+/// Learning-rate schedule, a factor of the full learning rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Schedule {
-    /// Steps of linear rise from 0.
+    /// Steps of linear warm-up from 0; 0 starts at the full rate.
     pub warmup_steps: u64,
-    /// What follows.
+    /// Shape after warm-up.
     pub decay: Decay,
-    /// Share of the full value that a cosine or a late line ends on.
+    /// Factor at the last step of `cosine` and `linear_second_half`.
     pub final_ratio: f64,
 }
 
@@ -94,11 +94,11 @@ impl Schedule {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Ramp {
-    /// Full value.
+    /// Full value; 0 leaves the term out.
     pub weight: f64,
-    /// Steps at 0.
+    /// Steps at 0 before the rise.
     pub start: u64,
-    /// Steps of the rise.
+    /// Steps of the rise from 0 to the full value; 0 jumps to it.
     pub length: u64,
 }
 

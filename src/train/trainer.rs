@@ -18,11 +18,11 @@ use crate::io::interrupt::StopSignal;
 use crate::io::message::message;
 use crate::io::scratch;
 
-/// How long to train, and what to leave behind.
+/// Number of steps, validation, checkpoints and logging.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainOptions {
-    /// Steps in all.
+    /// Number of training steps.
     pub steps: u64,
     /// Steps between log lines.
     pub log_every: u64,
@@ -30,15 +30,17 @@ pub struct TrainOptions {
     pub validate_every: u64,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
-    /// Minutes after which there is a checkpoint at the latest, for runs whose steps take long; 0 leaves it to the steps.
+    /// Longest time between checkpoints in minutes, for runs with slow steps; 0 sets no limit.
     pub checkpoint_minutes: f64,
-    /// Checkpoints kept beside `best`.
+    /// Number of latest checkpoints to keep, in addition to `best`. The last one is always kept.
     pub keep_checkpoints: usize,
-    /// The validation term whose lowest value makes `best`.
+    /// Validation term whose lowest value makes a checkpoint `best`: `loss`, or another term of the log's `valid`
+    /// lines.
     pub select: String,
-    /// First step that may become `best`: before a ramp has ended the loss flatters.
+    /// First step that can become `best`. Set it to the end of the ramps: before that the loss lacks terms and is too
+    /// low.
     pub select_after: u64,
-    /// Threads of libtorch; 0 takes all cores. Runs are the same bit for bit under the same number.
+    /// CPU threads; 0 uses all cores. Only runs with the same number are equal bit for bit.
     pub threads: i32,
 }
 

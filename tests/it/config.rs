@@ -1,4 +1,4 @@
-//! Configurations: over a base, shown with all their values, told in a reference and a schema.
+//! Configurations: over a base, shown with all their values, described in a reference and a schema.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -93,8 +93,10 @@ fn the_reference_is_that_of_the_program() {
     );
     for row in [
         "| `levels` | integer | 2 to ",
-        "| `kind` | [Optimiser kind](#optimiser-kind) |  | `\"adam\"` | The rule. |",
-        "| `play` | [AdversaryUpdate](#play) |  | `\"alternating\"` |",
+        "| `kind` | [Optimiser kind](#optimiser-kind) |  | `\"adam\"` | The update rule. |",
+        "| `update` | [Adversary update](#adversary-update) |  | `\"alternating\"` |",
+        "| `encoder_loss` | [Encoder loss](#encoder-loss) |  | `\"negated_ce\"` |",
+        "| `mask_outputs` | integer | 0 to 1000 |",
     ] {
         assert!(printed.contains(row), "{row}");
     }

@@ -11,22 +11,22 @@ use crate::error::{Error, Result};
 /// More pixels than any image is shifted by: a broken number must not overflow.
 const MOST_SHIFT: usize = 4096;
 
-/// What is drawn anew for each image, evenly between bounds; nothing by default. Geometry comes first, then contrast,
-/// then inversion.
+/// Random augmentation, drawn evenly between bounds for each image; none by default. Geometry comes first, then
+/// contrast, then inversion.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImageAugment {
-    /// Up to so many whole pixels to either side, and up or down.
+    /// Largest shift to either side and up or down, in whole pixels.
     pub shift: usize,
-    /// Left and right exchanged, of half the images.
+    /// Mirror half of the images left to right.
     pub flip: bool,
-    /// Up to so many degrees around the middle, either way.
+    /// Largest rotation around the centre in either direction, in degrees.
     pub rotate: f64,
-    /// Larger or smaller by up to this share.
+    /// Largest relative change of size.
     pub scale: f64,
-    /// Black and white exchanged, of half the images.
+    /// Exchange black and white in half of the images.
     pub invert: bool,
-    /// Distances from the image's mean larger or smaller by up to this share.
+    /// Largest relative change of contrast: of the distances from the image's mean.
     pub contrast: f64,
 }
 

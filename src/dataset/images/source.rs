@@ -19,44 +19,44 @@ const MOST_BYTES: usize = 1 << 32;
 /// Height and width that can be asked for, at most.
 pub const MOST_SIDE: usize = 4096;
 
-/// Where images come from.
+/// Source of an image set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ImageSource {
-    /// Files as of MNIST ([`crate::io::idx`]).
+    /// Files in the format of MNIST (idx), plain or compressed by gzip.
     Idx {
-        /// `[images, height, width]`, or `[images, height, width, channels]` of 1 or 3 channels.
+        /// File of shape `[images, height, width]`, or `[images, height, width, channels]` with 1 or 3 channels.
         images: PathBuf,
-        /// `[images]`, if the classes are known.
+        /// File of shape `[images]`, where classes are known.
         labels: Option<PathBuf>,
     },
-    /// PNG files, in the order of their names. Where the folder has subfolders, each is a class, in the order of their
-    /// names, and images come class by class; else classes are not known. Names that begin with a dot are passed over.
+    /// PNG files, in the order of their names. Each subfolder is a class, in the order of the names. Without subfolders
+    /// there are no labels. Names that begin with a dot are ignored.
     Folder {
         /// The folder.
         path: PathBuf,
     },
-    /// Made images ([`super::sprites`]).
+    /// Generated images of simple shapes with known factors.
     Sprites {
-        /// How many.
+        /// Number of images.
         count: usize,
-        /// What they are drawn from.
+        /// Seed of the images.
         seed: u64,
-        /// What shapes lie on.
+        /// Background of the shapes.
         #[serde(default)]
         ground: Ground,
     },
 }
 
-/// The images that are asked for.
+/// Size and channels that all images are converted to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImageOptions {
-    /// Height and width in pixels, whatever the images' own ratio; 0 keeps their own.
+    /// Height and width in pixels; the aspect ratio is not kept. 0 keeps the size.
     pub size: usize,
-    /// 1 makes them grey (luma of ITU-R BT.601), 3 repeats grey; 0 keeps their own.
+    /// 1 converts to grey (luma of ITU-R BT.601), 3 repeats grey in three channels, 0 keeps the channels.
     pub channels: usize,
-    /// The first so many images of the source; 0 takes all.
+    /// Use only this many images from the start of the source; 0 uses all.
     pub first: usize,
 }
 

@@ -47,14 +47,14 @@ const SYMMETRIES: [f64; SHAPES] = [4.0, 2.0, 1.0];
 /// Points a pixel is looked at, along each side.
 const POINTS: usize = 4;
 
-/// What shapes lie on.
+/// Background of the shapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ground {
-    /// Nothing.
+    /// Black.
     #[default]
     Black,
-    /// Grey noise, darker than any shape, that shows wherever the shape does not: another domain.
+    /// Grey noise, darker than any shape: a second domain for domain adaptation.
     Noise,
 }
 

@@ -21,31 +21,31 @@ use crate::train::{OptimiserOptions, Scalars, Trainable};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
-    /// A whole utterance, for words.
+    /// Each utterance, for single words.
     Utterance,
-    /// Every code, for sentences.
+    /// Each code, for sentences.
     Code,
 }
 
-/// Clusters and their weight.
+/// Clusters, their network and the weight of the loss.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClusteringOptions {
-    /// What is assigned.
+    /// What is assigned to a cluster.
     pub unit: Unit,
-    /// Weight of the term; it begins late, since the second view wants a decoder that has learned.
+    /// Weight of the loss. Start it late: the second view is a voice conversion and needs a trained decoder.
     pub weight: Ramp,
-    /// How many clusters.
+    /// Number of clusters.
     pub clusters: i64,
-    /// Divides the cosines of predictions.
+    /// Divides the cosines of the predictions; lower values make predictions sharper.
     pub temperature: f64,
     /// Regularisation of the assignments: the smaller, the harder they are.
     pub epsilon: f64,
-    /// Items of earlier batches that take part in the balance; 0 leaves it to the batch.
+    /// Items of earlier batches that take part in balancing the clusters; 0 balances within the batch.
     pub queue: i64,
-    /// The network from codes to the space of the clusters.
+    /// Network from codes to the space in which they are clustered.
     pub network: ClassifierOptions,
-    /// Dimension of that space.
+    /// Dimensions of the space in which codes are clustered.
     pub dim: i64,
 }
 

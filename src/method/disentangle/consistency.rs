@@ -11,18 +11,19 @@ use crate::objective::invariance::Invariance;
 use crate::objective::reconstruction::Reconstruction;
 use crate::train::Scalars;
 
-/// Weights of the terms; 0 leaves one out.
+/// Weights of the consistency losses; 0 leaves one out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConsistencyOptions {
-    /// Codes decoded with another speaker's embedding and encoded again are the same codes:
-    /// `|E(D(z, s')) - z|`.
+    /// Codes stay the same when they are decoded with another speaker's embedding and encoded again: `|E(D(z, s')) -
+    /// z|`.
     pub cross_speaker: f64,
-    /// The same with the embedding that the decoder was given (AutoVC's content loss, Qian et al. 2019, eq. 6).
+    /// As `cross_speaker`, with the speaker embedding of the reconstruction (AutoVC's content loss, Qian et al. 2019,
+    /// eq. 6).
     pub content: f64,
-    /// Codes of two perturbed views are alike. Wants `perturb`.
+    /// Codes of two perturbed views of an utterance are similar. Needs `perturb`.
     pub invariance: f64,
-    /// How alike.
+    /// Distance between codes for `invariance`.
     pub similarity: Invariance,
 }
 

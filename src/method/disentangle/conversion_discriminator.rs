@@ -13,22 +13,21 @@ use crate::objective::adversarial::{GanLoss, gradient_penalty};
 use crate::train::schedule::{Ramp, check_inner_steps};
 use crate::train::{Clock, OptimiserOptions, Scalars, Trainable, update};
 
-/// The discriminator and its adversary.
+/// The discriminator, and how the decoder is trained against it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConversionDiscriminatorOptions {
-    /// The loss between discriminator and decoder.
+    /// Loss of discriminator and decoder.
     pub loss: GanLoss,
-    /// Weight of the decoder's term. Codes and embeddings are held fast in it: the decoder alone answers for how
-    /// real converted speech looks.
+    /// Weight of the decoder's loss. Codes and embeddings get no gradient from it, so it trains the decoder alone.
     pub weight: Ramp,
-    /// The discriminator's steps a step.
+    /// Discriminator steps per training step, each on a batch of its own.
     pub inner_steps: usize,
-    /// Weight of the gradient penalty of a Wasserstein discriminator.
+    /// Weight of the gradient penalty of `loss = "wasserstein"`.
     pub gradient_penalty: f64,
-    /// Its network, which scores every patch that its kernels span.
+    /// Network of the discriminator, which gives a score per frame.
     pub network: ClassifierOptions,
-    /// Its optimiser.
+    /// Optimiser of the discriminator.
     #[serde(deserialize_with = "own_optimiser")]
     pub optimiser: OptimiserOptions,
 }

@@ -12,17 +12,17 @@ use crate::nn::{Mask, check_size, check_small};
 use crate::objective::invariance::Invariance;
 use crate::train::{OptimiserOptions, Trainable};
 
-/// How far, and how much it counts.
+/// Contrastive predictive coding of the codes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CpcOptions {
-    /// Weight of the term.
+    /// Weight of the loss.
     pub weight: f64,
-    /// Codes that are foretold, from the next one on.
+    /// Number of following codes to predict.
     pub steps: i64,
-    /// Units of the recurrent context.
+    /// Units of the recurrent context network.
     pub channels: i64,
-    /// Divides the cosines.
+    /// Divides the cosines; lower values weight the hardest negatives more.
     pub temperature: f64,
 }
 

@@ -44,52 +44,51 @@ use mutual_information::{MutualInformation, MutualInformationOptions};
 use speaker_adversary::{SpeakerAdversary, SpeakerAdversaryOptions};
 use supervision::{LabelShape, Supervision};
 
-/// Networks, weights of the terms, and how the adversaries play.
+/// Networks, losses and their weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DisentangleOptions {
     /// Encoders and decoder.
     pub model: ModelOptions,
-    /// What is done in training to the features that the phonetic encoder reads; the decoder gives back the
-    /// original.
+    /// Random perturbation of the phonetic encoder's input in training; the decoder reconstructs the original features.
     pub perturb: PerturbOptions,
-    /// Distance between decoded and real features.
+    /// Reconstruction loss: distance between decoded and original features.
     pub reconstruction: Reconstruction,
-    /// Its weight; at 0 nothing is learned from reconstruction, as of a speaker encoder that is trained alone.
+    /// Weight of the reconstruction loss. 0 leaves it out, for example to train a speaker encoder alone.
     pub reconstruction_weight: f64,
-    /// The speaker constraint.
+    /// Loss on speaker embeddings.
     pub speaker: SpeakerConstraint,
-    /// Weight a of the speaker constraint; 0 leaves it out.
+    /// Weight of the loss on speaker embeddings; 0 leaves it out.
     pub speaker_weight: f64,
-    /// Whether the decoder gets the embedding of another utterance of the same speaker, so that content cannot
-    /// pass through the speaker representation.
+    /// Give the decoder the speaker embedding of another utterance of the same speaker. Content then cannot pass
+    /// through the speaker embedding. False uses that of the same utterance.
     pub speaker_from_other_utterance: bool,
-    /// Weight b of help from labels; 0 leaves it out.
+    /// Weight of the supervised loss on the codes; 0 leaves it out. Needs `data.labels`.
     pub label_weight: f64,
-    /// The network that reads labels from codes.
+    /// Network that predicts labels from codes.
     pub label_head: ClassifierOptions,
-    /// Label loss, in nats a label, that has to be undercut ten steps in a row before codes are held fast and the
-    /// adversaries' weights begin to rise; their ramps count from there. Let loose earlier, either can keep strings of
-    /// labels from ever being found. 0 waits for nothing; otherwise `label_head/steps_since_found` in the log tells the steps since.
-    /// No checkpoint is `best` before.
+    /// Start consistency losses and adversaries only once the label loss, in nats per label, has stayed below this
+    /// value for ten steps in a row. Their ramps count from there. Use it with sequence labels (CTC), which may never
+    /// be learned when adversaries start first. Until the start no checkpoint is `best`; `label_head/steps_since_found`
+    /// in the log counts the steps since. 0 starts them at once.
     pub adversary_start_below_label_loss: f64,
-    /// What codes are held fast under.
+    /// Consistency losses: codes stay the same under voice conversion, decoding and perturbation.
     pub consistency: ConsistencyOptions,
-    /// Clusters in place of labels.
+    /// Clusters learned along, in place of labels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clustering: Option<ClusteringOptions>,
-    /// Codes that foretell codes.
+    /// Contrastive predictive coding: each code predicts the next ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpc: Option<CpcOptions>,
-    /// The speaker critics; none of them, or several at once.
+    /// Speaker adversaries of the phonetic codes; none, one or several at once.
     pub adversaries: Vec<SpeakerAdversaryOptions>,
-    /// An estimator of what codes tell of the speaker embedding.
+    /// Adversary that estimates the mutual information between codes and speaker embedding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mutual_information: Option<MutualInformationOptions>,
-    /// A discriminator of real against converted features.
+    /// Discriminator of original against voice-converted features, which makes converted speech realistic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conversion_discriminator: Option<ConversionDiscriminatorOptions>,
-    /// Optimiser of encoders, decoder, label head and what the speaker constraint learns.
+    /// Optimiser of encoders, decoder, label head and speaker loss.
     pub optimiser: OptimiserOptions,
 }
 

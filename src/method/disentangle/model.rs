@@ -17,21 +17,21 @@ use crate::nn::{
 };
 use crate::train::{OptimiserOptions, Trainable};
 
-/// Sizes of the three networks.
+/// Encoders and decoder.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelOptions {
-    /// Features to codes.
+    /// From features to codes.
     pub phonetic_encoder: PhoneticEncoderOptions,
-    /// Codes that are not learned, in place of the phonetic encoder.
+    /// A fixed transformation in place of the phonetic encoder, as a baseline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<BaselineOptions>,
-    /// Features to one embedding.
+    /// From features to one speaker embedding.
     pub speaker_encoder: SpeakerEncoderOptions,
-    /// Codes and embedding to features.
+    /// From codes and speaker embedding to features.
     pub decoder: DecoderOptions,
-    /// Whether extraction takes from the codes what a linear map of the speaker embedding says of them. A decoder is
-    /// given it back, from the voice that it is to speak with.
+    /// Remove from extracted codes what a linear regression on the speaker embedding predicts of them. For decoding,
+    /// the prediction from the target speaker's embedding is added again.
     pub regress_speaker_out: bool,
 }
 

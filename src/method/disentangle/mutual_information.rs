@@ -13,17 +13,17 @@ use crate::objective::information::{club, gaussian_log_density};
 use crate::train::schedule::{Ramp, check_inner_steps};
 use crate::train::{Clock, OptimiserOptions, Scalars, Trainable, update};
 
-/// The estimator and its weight.
+/// The estimator (CLUB) and its weight.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MutualInformationOptions {
-    /// Weight of the bound in the encoders' loss.
+    /// Weight of the estimated mutual information in the encoders' loss.
     pub weight: Ramp,
-    /// The estimator's steps a step.
+    /// Steps of the estimator per training step, each on a batch of its own.
     pub inner_steps: usize,
-    /// Its network, from codes to mean and variance of the embedding.
+    /// Network from codes to mean and variance of the speaker embedding.
     pub network: ClassifierOptions,
-    /// Its optimiser.
+    /// Optimiser of the estimator.
     pub optimiser: OptimiserOptions,
 }
 

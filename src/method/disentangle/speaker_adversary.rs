@@ -16,67 +16,69 @@ use crate::objective::classification::{accuracy, cross_entropy, mean_where};
 use crate::train::schedule::{Ramp, check_inner_steps, check_steps};
 use crate::train::{Clock, OptimiserOptions, Scalars, Trainable, update};
 
-/// What the critic reads, and what it says.
+/// What the speaker classifier reads, and what it predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AdversaryInput {
-    /// A code sequence; which speaker? (Chou et al. 2018.) With `classifier.layers = 0` it sees the statistics of the
-    /// codes over time alone.
+    /// A code sequence, of which it predicts the speaker (Chou et al. 2018). With `classifier.layers = 0` it reads only
+    /// the statistics of the codes over time.
     Sequence,
-    /// The same, answered at every code.
+    /// As `sequence`, with a prediction per code.
     Frames,
-    /// Two code sequences; are they of one speaker? (Chen et al. 2018.) Knows no speaker by name, so it suits
-    /// many of them.
+    /// Two code sequences, of which it predicts whether they are of one speaker (Chen et al. 2018). It has no output
+    /// per speaker, so it suits many speakers.
     Pairs,
 }
 
-/// When critic and encoder learn.
+/// How the adversary and what it is trained against are updated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AdversaryUpdate {
-    /// One backward pass for both, the encoder's gradient reversed (Ganin et al. 2016).
+    /// One backward pass for both, with reversed gradient for the encoder (Ganin et al. 2016).
     GradientReversal,
-    /// The critic takes `inner_steps` steps on batches of its own, then the encoder one (Chou et al. 2018).
+    /// The adversary takes `inner_steps` steps on batches of its own, then the encoder takes one (Chou et al. 2018).
     Alternating,
 }
 
-/// The critic's loss.
+/// Loss of the speaker classifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AdversaryLoss {
-    /// Over speakers, or over same and other.
+    /// Cross-entropy over speakers, or over same and different speaker for `pairs`.
     CrossEntropy,
-    /// Mean score of pairs of one speaker less that of pairs of two, with a gradient penalty (Gulrajani et al.
-    /// 2017); for [`AdversaryInput::Pairs`].
+    /// Mean score of pairs of one speaker minus that of pairs of two, with a gradient penalty (Gulrajani et al. 2017).
+    /// Only for `input = "pairs"`.
     Wasserstein,
 }
 
-/// One speaker critic and its adversary.
+/// A speaker classifier, and how the phonetic encoder is trained against it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SpeakerAdversaryOptions {
-    /// What the critic reads.
+    /// What the speaker classifier reads.
     pub input: AdversaryInput,
-    /// When critic and encoder learn.
+    /// How classifier and encoder are updated.
     pub update: AdversaryUpdate,
-    /// What the critic minimises.
+    /// Loss of the speaker classifier.
     pub loss: AdversaryLoss,
-    /// What the encoder is after, in turns.
+    /// Loss of the encoder against the classifier, with `update = "alternating"`.
     pub encoder_loss: EncoderLoss,
-    /// Weight of the adversarial term, from 0 upwards.
+    /// Weight of the adversarial loss for the encoder.
     pub lambda: Ramp,
-    /// The critic's accuracy that lambda is held to: it grows while the critic does better and shrinks while it
-    /// does worse, from a hundredth to a hundred times its ramp. 0 leaves lambda to its ramp.
+    /// Accuracy of the classifier to steer towards by adapting lambda: lambda grows while accuracy is higher and
+    /// shrinks while it is lower, between 0.01 and 100 times its ramp. 0 leaves lambda at its ramp.
     pub target_accuracy: f64,
-    /// Critic steps a step, in turns.
+    /// Classifier steps per training step, with `update = "alternating"`. More steps make a stronger adversary and a
+    /// slower run.
     pub inner_steps: usize,
-    /// Steps after which the critic begins anew, so that the encoder cannot settle on fooling one critic; 0 never.
+    /// Steps after which the classifier is initialised anew, so that the encoder does not adapt to one classifier; 0
+    /// never.
     pub restart_every: u64,
-    /// Weight of the gradient penalty of a Wasserstein classifier.
+    /// Weight of the gradient penalty of `loss = "wasserstein"`.
     pub gradient_penalty: f64,
-    /// The critic's network.
+    /// Network of the speaker classifier.
     pub classifier: ClassifierOptions,
-    /// The critic's optimiser.
+    /// Optimiser of the speaker classifier.
     #[serde(deserialize_with = "own_optimiser")]
     pub optimiser: OptimiserOptions,
 }

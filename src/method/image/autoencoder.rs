@@ -11,12 +11,12 @@ use crate::error::Result;
 use crate::nn::layer::bf16_autocast;
 use crate::train::{Clock, Method, OptimiserOptions, Scalars, Trainable, update};
 
-/// Sizes and the optimiser.
+/// Networks and the optimiser.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[derive(Default)]
 pub struct AutoencoderOptions {
-    /// Encoder and generator.
+    /// Encoder and generator (decoder).
     pub coder: CoderOptions,
     /// Optimiser of both.
     pub optimiser: OptimiserOptions,

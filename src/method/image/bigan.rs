@@ -26,20 +26,20 @@ use crate::objective::adversarial::GanLoss;
 use crate::train::schedule::{Decay, Schedule, check_steps};
 use crate::train::{Clock, Method, OptimiserOptions, Scalars, Trainable, update_each};
 
-/// Sizes and optimisers.
+/// Networks and the optimiser.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BiGanOptions {
-    /// Steps with a discriminator that is right in every answer after which the run ends, since the generator then has no
-    /// gradient to learn from. Looked at where the log is written; 0 never ends it.
+    /// End the run with an error once the discriminator has been right on every item for this many steps, because the
+    /// generator then gets no gradient. Checked at each log line. 0 never ends it.
     pub discriminator_patience: u64,
     /// Encoder and generator.
     pub coder: CoderOptions,
     /// Widths of the discriminator's hidden layers.
     pub discriminator_widths: Vec<i64>,
-    /// The adversary.
+    /// Loss of the discriminator, and of encoder and generator.
     pub loss: GanLoss,
-    /// Optimiser of all.
+    /// Optimiser of all networks.
     #[serde(deserialize_with = "own_optimiser")]
     pub optimiser: OptimiserOptions,
 }
@@ -81,13 +81,13 @@ impl BiGanOptions {
     }
 }
 
-/// An encoder and a generator of vectors, each the other's mirror.
+/// Encoder and generator, fully connected; the generator has the widths in reverse order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CoderOptions {
-    /// Values of the code, each in -1..1.
+    /// Dimensions of the code, each in -1..1.
     pub code_dim: i64,
-    /// Widths of the hidden layers.
+    /// Widths of the encoder's hidden layers.
     pub widths: Vec<i64>,
 }
 

@@ -12,14 +12,14 @@ use crate::nn::layer::bf16_autocast;
 use crate::objective::classification::{accuracy, cross_entropy};
 use crate::train::{Clock, Method, OptimiserOptions, Scalars, Trainable, update};
 
-/// Sizes and the optimiser.
+/// The network and its optimiser.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[derive(Default)]
 pub struct ClassifierMethodOptions {
     /// The network.
     pub network: ImageClassifierOptions,
-    /// Its optimiser.
+    /// The optimiser.
     pub optimiser: OptimiserOptions,
 }
 

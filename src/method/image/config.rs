@@ -20,53 +20,55 @@ use crate::nn::image::ImageClassifierOptions;
 use crate::train::TrainOptions;
 use crate::train::experiment::{Configuration, Experiment};
 
-/// Everything that settles an image run.
+/// A training run on images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImageConfig {
-    /// Where all random numbers come from.
+    /// Seed of all random numbers. On the CPU, the same seed and number of threads give the same run, bit for bit.
     #[serde(default)]
     pub seed: u64,
-    /// Where tensors live.
+    /// Device to train on.
     #[serde(default)]
     pub device: DeviceChoice,
-    /// bfloat16 in convolutions and linear maps.
+    /// Compute convolutions and linear layers in bfloat16, the rest in single precision. Faster on recent GPUs; results
+    /// differ slightly.
     #[serde(default)]
     pub bf16: bool,
-    /// What is learned from.
+    /// Training and validation images.
     pub data: ImageDataOptions,
-    /// How networks see it.
+    /// Size and channels that all images are converted to.
     #[serde(default)]
     pub view: ImageOptions,
     /// The method and its options.
     pub method: ImageMethodOptions,
-    /// How long, and what is left behind.
+    /// Number of steps, validation, checkpoints and logging.
     #[serde(default)]
     pub train: TrainOptions,
 }
 
-/// Sets of images, and how batches are drawn from them.
+/// Image sets, labels and batches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ImageDataOptions {
-    /// Training images; for an adaptation the source domain.
+    /// Training images; in domain adaptation, the source domain.
     pub train: ImageSource,
-    /// Validation images; without them nothing is validated and there is no `best`.
+    /// Validation images. Without them nothing is validated and no checkpoint becomes `best`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid: Option<ImageSource>,
-    /// Training images of the target domain, whose labels are not told.
+    /// Training images of the target domain (`dann`). Their labels are not used in training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<ImageSource>,
-    /// Images a batch, of each domain.
+    /// Images per batch. With a target domain, this many of each domain.
     #[serde(default = "default_batch")]
     pub batch: usize,
-    /// Training images whose labels are told, as many of each class, drawn by the seed; 0 tells all.
+    /// Training images whose labels are used, the same number of each class, drawn at random by `seed`. 0 uses all
+    /// labels.
     #[serde(default)]
     pub labelled: usize,
-    /// Images in each batch, beside `batch` ones without, whose labels are told.
+    /// Labelled images per batch, in addition to `batch` images without labels. Only for `triplegan`.
     #[serde(default)]
     pub labelled_batch: usize,
-    /// Variation of training images.
+    /// Random augmentation of training images.
     #[serde(default)]
     pub augment: ImageAugment,
 }
@@ -75,23 +77,25 @@ fn default_batch() -> usize {
     128
 }
 
-/// The methods on images.
+/// A method on images and its options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "name", rename_all = "lowercase")]
 pub enum ImageMethodOptions {
-    /// Codes that a generator's images tell.
+    /// InfoGAN (Chen et al. 2016): a generative adversarial network whose latent codes can be recovered from its
+    /// images.
     InfoGan(InfoGanOptions),
-    /// A variational autoencoder, with a discriminator's features by option.
+    /// VAE-GAN (Larsen et al. 2016): a variational autoencoder with a reconstruction error in the feature space of a
+    /// discriminator.
     VaeGan(VaeGanOptions),
-    /// Encoder and generator held together by a discriminator of pairs.
+    /// BiGAN (Donahue et al. 2017): encoder and generator, trained by a discriminator of (image, code) pairs.
     BiGan(BiGanOptions),
-    /// Its encoder and generator, wired together.
+    /// The encoder and generator of BiGAN, trained as a plain autoencoder: its baseline.
     Autoencoder(AutoencoderOptions),
-    /// Classifier, generator and discriminator of (image, class) pairs.
+    /// Triple GAN (Li et al. 2017): classifier, generator and discriminator of (image, class) pairs, for few labels.
     TripleGan(TripleGanOptions),
-    /// A classifier on labels alone.
+    /// A classifier trained on labelled images alone: the baseline of Triple GAN.
     Classifier(ClassifierMethodOptions),
-    /// Features that do not tell domains.
+    /// Domain-adversarial training (Ganin et al. 2016): a classifier for the images of two domains, with labels of one.
     Dann(ImageDannOptions),
 }
 
@@ -99,9 +103,9 @@ pub enum ImageMethodOptions {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImageDannOptions {
-    /// The backbone and the head of classes.
+    /// The feature extractor and the classifier head.
     pub network: ImageClassifierOptions,
-    /// The game, and the head of domains.
+    /// The domain classifier and how the feature extractor is trained against it.
     pub adversary: DannOptions,
 }
 

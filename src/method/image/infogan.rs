@@ -27,35 +27,36 @@ use crate::objective::classification::{accuracy, cross_entropy};
 use crate::train::schedule::check_steps;
 use crate::train::{Clock, Method, OptimiserOptions, Scalars, Trainable, update};
 
-/// Codes, sizes and weights.
+/// Latent codes, networks and weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct InfoGanOptions {
-    /// Steps with a discriminator that is right in every answer after which the run ends, since the generator then has no
-    /// gradient to learn from. Looked at where the log is written; 0 never ends it.
+    /// End the run with an error once the discriminator has been right on every item for this many steps, because the
+    /// generator then gets no gradient. Checked at each log line. 0 never ends it.
     pub discriminator_patience: u64,
-    /// Values of noise, uniform in -1..1.
+    /// Dimensions of the noise, uniform in -1..1.
     pub noise: i64,
-    /// Values of the categorical code.
+    /// Number of values of the categorical code.
     pub categories: i64,
-    /// Continuous codes, uniform in -1..1.
+    /// Number of continuous codes, uniform in -1..1.
     pub continuous: i64,
-    /// Feature maps of the generator, the smallest first; the discriminator's are the same, the other way round.
+    /// Feature maps per layer of the generator, from the smallest image to the largest. The discriminator has them in
+    /// reverse order.
     pub channels: Vec<i64>,
-    /// Width of the hidden layer of both.
+    /// Width of the fully connected layer of generator and discriminator.
     pub hidden: i64,
-    /// Width of Q's own layer.
+    /// Width of the hidden layer of Q, the network that predicts the codes.
     pub code_hidden: i64,
-    /// The adversary.
+    /// Loss of generator and discriminator.
     pub loss: GanLoss,
-    /// Weight of the category's part of L_I.
+    /// Weight of the categorical code in the information loss.
     pub category_weight: f64,
-    /// Weight of the continuous codes' part.
+    /// Weight of the continuous codes in the information loss.
     pub continuous_weight: f64,
-    /// Optimiser of G.
+    /// Optimiser of the generator.
     #[serde(deserialize_with = "own_generator_optimiser")]
     pub generator_optimiser: OptimiserOptions,
-    /// Optimiser of D and Q.
+    /// Optimiser of discriminator and Q.
     #[serde(deserialize_with = "own_discriminator_optimiser")]
     pub discriminator_optimiser: OptimiserOptions,
 }

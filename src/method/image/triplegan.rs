@@ -35,36 +35,36 @@ use crate::objective::information::{class_balance, entropy};
 use crate::train::schedule::check_steps;
 use crate::train::{Clock, Method, OptimiserOptions, Scalars, Trainable, update};
 
-/// Sizes and weights.
+/// Networks, schedule and weights of the losses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TripleGanOptions {
-    /// Steps with a discriminator that is right in every answer after which the run ends, since the generator then has no
-    /// gradient to learn from. Looked at where the log is written; 0 never ends it.
+    /// End the run with an error once the discriminator has been right on every item for this many steps, because the
+    /// generator then gets no gradient. Checked at each log line. 0 never ends it.
     pub discriminator_patience: u64,
     /// The classifier.
     pub classifier: ImageClassifierOptions,
-    /// Values of noise.
+    /// Dimensions of the generator's noise.
     pub noise: i64,
     /// Widths of the generator's hidden layers.
     pub generator_widths: Vec<i64>,
     /// Widths of the discriminator's hidden layers.
     pub discriminator_widths: Vec<i64>,
-    /// Deviation of the noise on what the discriminator reads, and on its hidden layers.
+    /// Standard deviation of Gaussian noise added to the discriminator's input, and to its hidden layers.
     pub discriminator_noise: (f64, f64),
-    /// Steps that the classifier takes alone.
+    /// Number of first steps in which only the classifier is trained, without its adversarial loss.
     pub pretrain_steps: u64,
-    /// Steps from the start without generated pairs for the classifier.
+    /// First step that trains the classifier on generated images.
     pub pairs_after: u64,
-    /// Steps of discriminator and generator for each of the classifier.
+    /// Steps of discriminator and generator per step of the classifier.
     pub gan_steps: i64,
-    /// Weight h of the entropy of unlabelled images' classes.
+    /// Weight of the entropy of the classifier's output on unlabelled images; it makes predictions confident.
     pub entropy_weight: f64,
-    /// Weight b of the balance of classes.
+    /// Weight of the balance of classes over a batch; it makes predictions use all classes equally.
     pub balance_weight: f64,
-    /// Weight of the classifier's part of the adversary.
+    /// Weight of the classifier's adversarial loss.
     pub gan_weight: f64,
-    /// Weight g of generated pairs.
+    /// Weight of the classifier's loss on generated images.
     pub pairs_weight: f64,
     /// Optimiser of the classifier.
     #[serde(deserialize_with = "own_classifier_optimiser")]

@@ -35,38 +35,39 @@ use crate::train::{
     Clock, Method, OptimiserKind, OptimiserOptions, Scalars, Trainable, update, update_each,
 };
 
-/// What the discriminator tells apart.
+/// The classes that the discriminator distinguishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DiscriminatorClasses {
-    /// There is none: a variational autoencoder.
+    /// No discriminator: a plain variational autoencoder.
     None,
-    /// Real from made.
+    /// Real and generated; reconstructions count as generated.
     #[default]
     TwoClasses,
     /// Real, reconstructed and sampled.
     ThreeClasses,
 }
 
-/// Where a reconstruction's error is measured.
+/// Where the reconstruction error is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Measured {
-    /// Between the discriminator's feature maps.
+    /// Between feature maps of the discriminator.
     #[default]
     Features,
     /// Between pixels.
     Pixels,
 }
 
-/// Holds a trainable back while the other one is far behind: the discriminator rests while one of its losses is below
-/// `equilibrium - margin`, the decoder while one is above `equilibrium + margin`; never both.
+/// Balances discriminator and decoder. The discriminator is not updated while one of its losses is below `equilibrium -
+/// margin`; the decoder is not updated while one of them is above `equilibrium + margin`. Where both would be held
+/// back, both are updated.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Gate {
-    /// The cross-entropy of an undecided game, in nats.
+    /// Cross-entropy in nats at which discriminator and decoder are balanced; `ln 2 = 0.69` is chance.
     pub equilibrium: f64,
-    /// How far from it both still move.
+    /// Distance from `equilibrium`, in nats, within which both are updated.
     pub margin: f64,
 }
 
@@ -79,35 +80,35 @@ impl Default for Gate {
     }
 }
 
-/// Sizes and weights.
+/// Networks, and weights of the losses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct VaeGanOptions {
-    /// Steps with a discriminator that is right in every answer after which the run ends, since the generator then has no
-    /// gradient to learn from. Looked at where the log is written; 0 never ends it.
+    /// End the run with an error once the discriminator has been right on every item for this many steps, because the
+    /// generator then gets no gradient. Checked at each log line. 0 never ends it.
     pub discriminator_patience: u64,
-    /// Values of the code.
+    /// Dimensions of the code.
     pub code_dim: i64,
-    /// Feature maps of the encoder, each half as high and wide as those before.
+    /// Feature maps per layer of the encoder; each layer halves height and width.
     pub encoder_channels: Vec<i64>,
-    /// Feature maps of the decoder, the smallest first.
+    /// Feature maps per layer of the decoder, from the smallest image to the largest.
     pub decoder_channels: Vec<i64>,
-    /// Feature maps of the discriminator.
+    /// Feature maps per layer of the discriminator.
     pub discriminator_channels: Vec<i64>,
-    /// Width of the hidden layer of encoder and discriminator.
+    /// Width of the fully connected layer of encoder and discriminator.
     pub hidden: i64,
-    /// What the discriminator tells apart.
+    /// The classes that the discriminator distinguishes.
     pub discriminator: DiscriminatorClasses,
-    /// Where reconstructions are measured.
+    /// Where the reconstruction error is measured.
     pub reconstruction: Measured,
-    /// Deviation of a pixel around its reconstruction, where pixels are measured.
+    /// Standard deviation of a pixel around its reconstruction, for `reconstruction = "pixels"`.
     pub pixel_deviation: f64,
-    /// Weight gamma of reconstruction for the decoder.
+    /// Weight of the reconstruction error in the decoder's loss; the adversarial loss has weight 1.
     pub gamma: f64,
-    /// Holds trainables back.
+    /// Skips updates of discriminator or decoder while one is far ahead of the other.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
-    /// Optimiser of all three.
+    /// Optimiser of all networks.
     #[serde(deserialize_with = "own_optimiser")]
     pub optimiser: OptimiserOptions,
 }

@@ -11,17 +11,17 @@ use crate::error::Result;
 use crate::nn::check_size;
 use crate::nn::layer::Linear;
 
-/// Sizes. The default is the network of Ganin et al. (2016) for digits, with batch normalisation and dropout of feature
-/// maps, which decide whether it adapts.
+/// A convolutional classifier. The default is the network of Ganin et al. (2016) for digits, with batch normalisation
+/// and dropout of feature maps added; without these DANN does not adapt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "ImageClassifierOptions")]
 pub struct ImageClassifierOptions {
     /// Convolutions.
     pub layers: Vec<ConvLayer>,
-    /// The mean of each feature map instead of all its values.
+    /// Use the mean of each feature map in place of all its values.
     pub mean: bool,
-    /// Widths of the hidden layers of the head that names classes.
+    /// Widths of the hidden layers of the classifier head.
     pub hidden: Vec<i64>,
 }
 

@@ -10,23 +10,23 @@ use crate::error::{Error, Result};
 use crate::nn::layer::{BatchNorm, Conv2d};
 use crate::nn::{check_size, check_small};
 
-/// One convolution and what follows it: normalisation, nonlinearity, maximum over 2 by 2, dropout.
+/// A convolution, followed by batch normalisation, activation, pooling and dropout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConvLayer {
     /// Feature maps.
     pub channels: i64,
-    /// Width of the square kernel.
+    /// Width of the square kernel, in pixels.
     pub kernel: i64,
-    /// Step of the kernel.
+    /// Stride of the kernel, in pixels.
     pub stride: i64,
-    /// Zeros on each side.
+    /// Zero padding on each side, in pixels.
     pub padding: i64,
     /// Batch normalisation.
     pub norm: bool,
-    /// The greatest of each 2 by 2.
+    /// Maximum pooling over 2 by 2 pixels.
     pub pool: bool,
-    /// Chance of dropping a whole feature map in training.
+    /// Probability of dropping a whole feature map in training.
     pub dropout: f64,
 }
 
