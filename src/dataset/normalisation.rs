@@ -21,11 +21,13 @@ const MOST_BINS: usize = 1 << 16;
 pub struct NormalisationOptions {
     /// Subtract one number per utterance: the mean over all bins and frames. For log features this removes the
     /// loudness.
+    #[serde(alias = "loudness")] // the name in `inventory.json` of earlier versions
     pub subtract_utterance_mean: bool,
     /// Mean and variance normalisation of each bin.
     pub cmvn: Cmvn,
     /// Stretch each utterance to this many frames by linear interpolation; 0 keeps lengths. For single words, whose
     /// duration would reveal the speaker.
+    #[serde(alias = "stretch_frames")] // likewise
     pub fixed_frames: usize,
 }
 

@@ -74,6 +74,11 @@ pub const OLD_KEYS: &[Renamed] = &[
             ("decoder/recode_consistency", "decoder/content_consistency"),
             ("speaker_critic/accuracy", "speaker_adversary/accuracy"),
             ("speaker_critic/score_gap", "speaker_adversary/score_gap"),
+            ("speaker_critic_2/accuracy", "speaker_adversary_2/accuracy"),
+            (
+                "speaker_critic_2/score_gap",
+                "speaker_adversary_2/score_gap",
+            ),
         ],
     ),
     key("*optimiser", "average", "ema_decay"),

@@ -30,36 +30,37 @@ use crate::train::{Method, Trainable, checkpoint};
 
 /// Frames of a validation batch.
 const VALID_FRAMES: usize = 8192;
-/// What training settles is kept here.
+/// File of the [`ModelInfo`] in an experiment.
 const INVENTORY: &str = "inventory.json";
-/// Utterances of a training set, each of which may have a vector of its own in a network.
-const MOST_UTTERANCES: usize = 1 << 24;
+/// Largest number of training utterances, because a network may have one vector per utterance (FHVAE).
+const MAX_UTTERANCES: usize = 1 << 24;
 
-/// What training info beside the weights, saved as `inventory.json`.
+/// What a trained model needs in addition to its weights, saved as `inventory.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelInfo {
-    /// Names behind class numbers.
+    /// Names of speakers and labels, by class number.
     pub inventory: Inventory,
-    /// How networks see features.
+    /// Normalisation of features before networks read them.
+    #[serde(alias = "view")]
     pub normalisation: Normalisation,
-    /// Utterances of the training set.
+    /// Number of training utterances.
     pub utterances: usize,
 }
 
 impl ModelInfo {
-    /// Reads what the training of an experiment info.
+    /// Reads the `inventory.json` of an experiment.
     ///
     /// # Errors
-    /// A missing or broken `inventory.json`; [`Error::Key`] for numbers that networks cannot be built for or fed with.
+    /// A missing or broken file; [`Error::Key`] for numbers that no networks can be built for.
     pub fn read(experiment: &Experiment) -> Result<Self> {
         let info: Self = experiment.read_json(INVENTORY)?;
         let path = experiment.path().join(INVENTORY);
         info.normalisation.check(&path)?;
-        match (1..=MOST_UTTERANCES).contains(&info.utterances) {
+        match (1..=MAX_UTTERANCES).contains(&info.utterances) {
             true => Ok(info),
             false => {
-                let expected = format!("1 to {MOST_UTTERANCES}");
+                let expected = format!("1 to {MAX_UTTERANCES}");
                 let found = info.utterances.to_string();
                 Err(Error::key(path, "utterances", expected, found))
             }
@@ -343,5 +344,39 @@ impl Batches<SpeechBatch> for SpeechData {
                 .into_iter()
                 .map(|batch| corpus.batch(&batch, &self.info.normalisation, 0, 0)),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::normalisation::NormalisationOptions;
+
+    #[test]
+    fn an_inventory_with_old_names_is_read() {
+        let options = NormalisationOptions {
+            subtract_utterance_mean: false,
+            fixed_frames: 32,
+            ..Default::default()
+        };
+        let feats = std::iter::once(Ok(ndarray::array![[1f32, 2.0], [3.0, 5.0]]));
+        let info = ModelInfo {
+            inventory: Inventory {
+                speakers: vec!["a".into()],
+                labels: Vec::new(),
+            },
+            normalisation: Normalisation::fit(&options, 2, feats).unwrap(),
+            utterances: 1,
+        };
+        let today = serde_json::to_string(&info).unwrap();
+        let old = [
+            ("normalisation", "view"),
+            ("subtract_utterance_mean", "loudness"),
+            ("fixed_frames", "stretch_frames"),
+        ]
+        .iter()
+        .fold(today.clone(), |text, (new, old)| text.replace(new, old));
+        assert!(old != today && old.contains("\"view\""), "{old}");
+        assert_eq!(serde_json::from_str::<ModelInfo>(&old).unwrap(), info);
     }
 }

@@ -1,5 +1,5 @@
-//! `step_000123/{weights,optimiser}.safetensors` and `state.json`: everything that a run needs to go on as if
-//! it had never stopped. A checkpoint is written to a temporary folder, synced, then renamed.
+//! `step_000123/{weights,optimiser}.safetensors` and `state.json`: everything that a run needs to resume as if it had
+//! never stopped. A checkpoint is written to a temporary folder, synced, then renamed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -10,7 +10,7 @@ use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, no_grad};
 
-use super::Trainable;
+use super::{Trainable, old_names};
 use crate::error::{Error, Result};
 use crate::io::inputs;
 use crate::io::scratch::Scratch;
@@ -20,16 +20,16 @@ use crate::io::{atomic, json};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// Steps done; the sampler's position and every step's random numbers follow from it and the seed.
+    /// Steps done. With the seed it determines the sampler's position and the random numbers of each step.
     pub step: u64,
-    /// Updates of each trainable, by name.
+    /// Updates of each trainable module, by name.
     pub updates: BTreeMap<String, u64>,
     /// Best validation so far: step and value.
     pub best: Option<(u64, f64)>,
-    /// The logged step since which the discriminator has been right in every answer.
+    /// The logged step since which the discriminator has been right on every item.
     #[serde(alias = "undefeated_since")]
     pub stalled_since: Option<u64>,
-    /// Threads of libtorch that the last steps were computed with.
+    /// libtorch threads of the last steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<u32>,
 }
@@ -39,13 +39,13 @@ pub fn folder_name(step: u64) -> String {
     format!("step_{step:06}")
 }
 
-/// Saves `trainables` under `experiment`, the numbers of `state` beside them (their updates are counted here), and points
-/// `best`, where it is this step, and `last` at the result.
+/// Saves `trainables` and `state` under `experiment`; the numbers of updates are added here. Points `last` at the result,
+/// and `best` if it is this step.
 ///
 /// # Errors
-/// [`Error::Io`] naming the file, as when the disk is full; the checkpoints before it stay whole.
+/// [`Error::Io`] naming the file, as when the disk is full. Earlier checkpoints stay complete.
 pub fn save(experiment: &Path, trainables: &mut [&mut Trainable], state: State) -> Result<PathBuf> {
-    // `weights` holds what extraction uses: averages, where the run keeps them.
+    // `weights` holds what extraction uses: moving averages, where the run keeps them.
     trainables
         .iter_mut()
         .for_each(|trainable| trainable.swap_average());
@@ -59,7 +59,7 @@ pub fn save(experiment: &Path, trainables: &mut [&mut Trainable], state: State) 
 fn write(experiment: &Path, trainables: &[&mut Trainable], mut state: State) -> Result<PathBuf> {
     let path = experiment.join(folder_name(state.step));
     if path.exists() {
-        // Killed before `last` pointed here, and come by again: what is there is whole.
+        // An earlier process was killed before it moved `last`; the folder is complete.
         point_here(experiment, &state)?;
         return Ok(path);
     }
@@ -78,7 +78,7 @@ fn write(experiment: &Path, trainables: &[&mut Trainable], mut state: State) -> 
         ),
         ("state.json", (json + "\n").into_bytes()),
     ] {
-        // An error names the file as it would have been called.
+        // An error names the final file, not the temporary one.
         write_synced(&temp.path().join(name), &content).map_err(Error::io(path.join(name)))?;
     }
     atomic::sync_dir(temp.path())?;
@@ -88,8 +88,8 @@ fn write(experiment: &Path, trainables: &[&mut Trainable], mut state: State) -> 
     Ok(path)
 }
 
-/// Points `last` and `best` at the checkpoints of a run that stands at `state`: a kill may have come before the links, or
-/// between them.
+/// Points `last` and `best` at the checkpoints of a run at `state`: a kill may have come before the links, or between
+/// them.
 ///
 /// # Errors
 /// [`Error::Io`] naming the link.
@@ -97,15 +97,15 @@ pub fn mend_links(experiment: &Path, state: &State) -> Result<()> {
     let best = state.best.map(|(step, _)| ("best", step));
     for (name, step) in best.into_iter().chain([("last", state.step)]) {
         let folder = experiment.join(folder_name(step));
-        let leads_there = experiment.join(name).canonicalize().ok() == folder.canonicalize().ok();
-        if folder.exists() && !leads_there {
+        let is_linked = experiment.join(name).canonicalize().ok() == folder.canonicalize().ok();
+        if folder.exists() && !is_linked {
             point(experiment, name, step)?;
         }
     }
     Ok(())
 }
 
-/// `last` comes last: a run that is resumed from it finds its `best`.
+/// `last` is moved last: a run that resumes from it finds its `best`.
 fn point_here(experiment: &Path, state: &State) -> Result<()> {
     if state.best.is_some_and(|(best, _)| best == state.step) {
         point(experiment, "best", state.step)?;
@@ -120,8 +120,8 @@ fn point_here(experiment: &Path, state: &State) -> Result<()> {
 fn point(experiment: &Path, name: &str, step: u64) -> Result<()> {
     let link = experiment.join(name);
     if link.is_dir() && !link.is_symlink() {
-        // Copies that follow links make folders of them.
-        let expected = "a link to a checkpoint, or nothing (it is made anew)";
+        // A copy that follows links turns them into folders.
+        let expected = "a link to a checkpoint, or nothing (it is created again)";
         return Err(Error::format(link, expected, "a folder"));
     }
     Scratch::link(experiment, Path::new(&folder_name(step)))
@@ -130,7 +130,7 @@ fn point(experiment: &Path, name: &str, step: u64) -> Result<()> {
     atomic::sync_dir(experiment)
 }
 
-/// Removes all but the newest `keep` checkpoints, and those that `best` and `last` name.
+/// Removes all checkpoints but the newest `keep` and `best`.
 ///
 /// # Errors
 /// [`Error::Io`] naming the folder.
@@ -144,7 +144,7 @@ pub fn prune(experiment: &Path, keep: usize, best: Option<u64>) -> Result<()> {
         .filter(|&step| Some(step) != best)
     {
         let path = experiment.join(folder_name(step));
-        // Out of its name in one rename, so that a kill leaves no half of it for a checkpoint.
+        // Renamed away first, so that a kill cannot leave half a checkpoint.
         let going = Scratch::folder(experiment).map_err(Error::io(experiment))?;
         std::fs::rename(&path, going.path().join("old")).map_err(Error::io(&path))?;
     }
@@ -170,10 +170,10 @@ pub fn steps(experiment: &Path) -> Result<Vec<u64>> {
         .collect())
 }
 
-/// The folder to go on from: `last`, or the newest when a kill came before its link; none before the first.
+/// The folder to resume from: `last`, or the newest when a kill came before its link. None without checkpoints.
 ///
 /// # Errors
-/// [`Error::Io`] naming the experiment, [`Error::Format`] when `last` leads nowhere.
+/// [`Error::Io`] naming the experiment, [`Error::Format`] when `last` is a broken link.
 pub fn newest(experiment: &Path) -> Result<Option<PathBuf>> {
     let Some(newest) = steps(experiment)?.into_iter().max() else {
         return Ok(None);
@@ -192,25 +192,32 @@ pub fn newest(experiment: &Path) -> Result<Option<PathBuf>> {
     Ok(Some(last))
 }
 
-/// Reads the state of a checkpoint folder.
+/// Reads the state of a checkpoint folder, with today's names of all modules.
 ///
 /// # Errors
 /// [`Error::Io`] or [`Error::Format`] naming the file.
 pub fn read_state(folder: &Path) -> Result<State> {
     let path = folder.join("state.json");
-    json::read(path, "a checkpoint's state")
+    let state: State = json::read(path, "a checkpoint's state")?;
+    let updates = state.updates.into_iter();
+    Ok(State {
+        updates: updates
+            .map(|(name, updates)| (old_names::module(&name), updates))
+            .collect(),
+        ..state
+    })
 }
 
-/// Fills `trainables` with the weights of a checkpoint folder (averages, where the run kept them).
+/// Fills `trainables` with the weights of a checkpoint folder (moving averages, where the run kept them).
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Format`] for a broken file, [`Error::Key`] for a tensor that is missing, of
-/// another shape, left over, or not finite.
+/// [`Error::Io`]; [`Error::Format`] for a broken file; [`Error::Key`] for a tensor that is missing, unknown, of another
+/// shape, or not finite.
 pub fn load_weights(folder: &Path, trainables: &[&mut Trainable]) -> Result<()> {
     load(&folder.join("weights.safetensors"), &weights(trainables))
 }
 
-/// Fills `trainables` with everything of a checkpoint folder, to go on training.
+/// Fills `trainables` with everything of a checkpoint folder, to resume training.
 ///
 /// # Errors
 /// As [`load_weights`].
@@ -233,7 +240,7 @@ pub fn restore(folder: &Path, trainables: &mut [&mut Trainable]) -> Result<State
     Ok(state)
 }
 
-/// `trainable/variable` for every weight and buffer.
+/// `module/variable` for each weight and buffer.
 fn weights(trainables: &[&mut Trainable]) -> Vec<(String, Tensor)> {
     let name = |trainable: &Trainable, name: &str| format!("{}/{name}", trainable.name());
     trainables
@@ -247,7 +254,7 @@ fn weights(trainables: &[&mut Trainable]) -> Vec<(String, Tensor)> {
         .collect()
 }
 
-/// `trainable/first`, `trainable/second`; and, where averages stand in the weights' place, the plain weights.
+/// `module/first`, `module/second`; and `module/weights`, the plain weights, where moving averages are in their place.
 fn moments(trainables: &[&mut Trainable]) -> Vec<(String, Tensor)> {
     let mut tensors = Vec::new();
     for trainable in trainables {
@@ -296,12 +303,15 @@ fn to_safetensors(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
         .map_err(|e| Error::Torch(e.to_string()))
 }
 
-/// Copies a file's tensors, all of them finite, into `targets`, whose names and shapes it has to match exactly.
+/// Copies a file's tensors, all finite, into `targets`. Names, after those of earlier versions are renamed, and shapes
+/// have to match exactly.
 fn load(path: &Path, targets: &[(String, Tensor)]) -> Result<()> {
     let bytes = inputs::bytes(path)?;
     let read = SafeTensors::deserialize(&bytes)
         .map_err(|e| Error::format(path, "tensors in safetensors format", e.to_string()))?;
-    let found: BTreeMap<String, TensorView> = read.tensors().into_iter().collect();
+    let found: BTreeMap<String, TensorView> = (read.tensors().into_iter())
+        .map(|(name, tensor)| (old_names::tensor(&name), tensor))
+        .collect();
     let wanted: BTreeSet<&String> = targets.iter().map(|(name, _)| name).collect();
     if let Some(extra) = found.keys().find(|name| !wanted.contains(name)) {
         return Err(Error::key(
@@ -333,4 +343,54 @@ fn load(path: &Path, targets: &[(String, Tensor)]) -> Result<()> {
         no_grad(|| target.shallow_clone().copy_(&source));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::layer::Linear;
+    use crate::train::{OptimiserOptions, update};
+
+    /// A module that has been trained for some steps.
+    fn trained(name: &str, steps: u64) -> Trainable {
+        let options = OptimiserOptions {
+            ema_decay: 0.5,
+            ..OptimiserOptions::default()
+        };
+        let (mut trainable, network) =
+            Trainable::new(name, Device::Cpu, &options, |path| Linear::new(path, 3, 2));
+        for _ in 0..steps {
+            let x = Tensor::rand([4, 3], (Kind::Float, Device::Cpu));
+            let loss = network.forward(&x).square().mean(Kind::Float);
+            update(&mut [&mut trainable], &loss, steps).unwrap();
+        }
+        trainable
+    }
+
+    #[test]
+    fn a_checkpoint_with_old_module_names_is_restored() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = [
+            ("speaker_critic", "speaker_adversary"),
+            ("speaker_critic_2", "speaker_adversary_2"),
+            ("information", "mutual_information"),
+            ("prediction", "cpc"),
+            ("decoder", "decoder"),
+        ];
+        let mut saved: Vec<Trainable> = (3..)
+            .zip(names)
+            .map(|(steps, (old, _))| trained(old, steps))
+            .collect();
+        let mut made: Vec<Trainable> = names.iter().map(|(_, new)| trained(new, 1)).collect();
+        let mut all: Vec<&mut Trainable> = saved.iter_mut().collect();
+        let folder = save(dir.path(), &mut all, State::default()).unwrap();
+        let state = restore(&folder, &mut made.iter_mut().collect::<Vec<_>>()).unwrap();
+        for ((old, new), (_, name)) in saved.iter().zip(&made).zip(names) {
+            assert_eq!(state.updates[name], old.optimiser().updates());
+            assert_eq!(new.optimiser().updates(), old.optimiser().updates());
+            assert_eq!(new.flat(), old.flat(), "{name}");
+            assert_eq!(new.average(), old.average(), "{name}");
+            assert_eq!(new.optimiser().moments(), old.optimiser().moments());
+        }
+    }
 }

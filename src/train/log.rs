@@ -1,4 +1,4 @@
-//! `log.jsonl`: one line a logging step, for people and for plots; and the same numbers for TensorBoard.
+//! `log.jsonl`: one line per logged step, and the same numbers as TensorBoard events.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::events::EventWriter;
+use super::old_names;
 use crate::error::{Error, Result};
 use crate::io::lines::read_text;
 use crate::io::{atomic, json};
@@ -18,7 +19,7 @@ pub struct LogLine {
     pub step: u64,
     /// `train` or `valid`.
     pub split: String,
-    /// Seconds since this process began to train.
+    /// Seconds since this process started training.
     pub seconds: f64,
     /// Scalars by name.
     pub values: std::collections::BTreeMap<String, f64>,
@@ -33,10 +34,10 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log of `folder` at `step`: later lines, of steps that a resumed run will do again, are dropped.
+    /// Opens the log of `folder` at `step`. Later lines are dropped, because a resumed run repeats their steps.
     ///
     /// # Errors
-    /// [`Error::Io`] naming the file; [`Error::Line`] for a line that is no log line.
+    /// [`Error::Io`] naming the file; [`Error::Line`] for an invalid line.
     pub fn open(folder: &Path, step: u64) -> Result<Self> {
         let path = folder.join("log.jsonl");
         if path.exists() {
@@ -76,22 +77,35 @@ impl Log {
     }
 }
 
-/// Reads a log. A last line without its end, cut off by a kill, is left out.
+/// Reads a log, with today's names of all terms. An incomplete last line, cut off by a kill, is left out.
 ///
 /// # Errors
-/// [`Error::Io`] naming the file; [`Error::Line`] for a line that is no log line.
+/// [`Error::Io`] naming the file; [`Error::Line`] for an invalid line.
 pub fn read(path: &Path) -> Result<Vec<LogLine>> {
     let text = read_text(path)?;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     whole
         .lines()
         .enumerate()
-        .map(|(index, line)| json::parse(line, path, index + 1, "a log line"))
+        .map(|(index, line)| {
+            let line: LogLine = json::parse(line, path, index + 1, "a log line")?;
+            Ok(with_todays_names(line))
+        })
         .collect()
 }
 
+fn with_todays_names(line: LogLine) -> LogLine {
+    let values = line.values.into_iter();
+    LogLine {
+        values: values
+            .map(|(name, value)| (old_names::term(&name), value))
+            .collect(),
+        ..line
+    }
+}
+
 fn to_json(line: &LogLine) -> String {
-    // A map of numbers and strings has no way to fail; non-finite numbers become null.
+    // A map of numbers and strings cannot fail; non-finite numbers become null.
     let mut text = serde_json::to_string(line).unwrap_or_default();
     text.push('\n');
     text
@@ -102,7 +116,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_resumed_log_forgets_what_will_be_done_again() {
+    fn a_log_of_old_terms_is_read_with_new_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log.jsonl");
+        let line =
+            r#"{"step":1,"split":"train","seconds":1.0,"values":{"speaker_critic/accuracy":0.5}}"#;
+        std::fs::write(&path, format!("{line}\n")).unwrap();
+        let names: Vec<String> = read(&path).unwrap().remove(0).values.into_keys().collect();
+        assert_eq!(names, ["speaker_adversary/accuracy"]);
+    }
+
+    #[test]
+    fn a_resumed_log_drops_the_steps_to_repeat() {
         let dir = tempfile::tempdir().unwrap();
         let line = |step| LogLine {
             step,

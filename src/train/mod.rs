@@ -4,6 +4,7 @@ pub mod checkpoint;
 pub mod events;
 pub mod experiment;
 pub mod log;
+mod old_names;
 pub mod optimiser;
 pub mod schedule;
 pub mod trainable;

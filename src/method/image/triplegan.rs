@@ -274,7 +274,7 @@ impl TripleGan {
     }
 
     /// `-log D(x, y)` of images under every class, `[batch, classes]`.
-    fn disbelief(&self, images: &Tensor) -> Tensor {
+    fn unreality(&self, images: &Tensor) -> Tensor {
         tch::no_grad(|| {
             let batch = images.size()[0];
             let each = images.repeat_interleave_self_int(self.classes, 0, None);
@@ -343,11 +343,11 @@ impl TripleGan {
         scalars.add("classifier/entropy", &unsure);
         let mut loss = named + unsure * o.entropy_weight + balance * o.balance_weight;
         if clock.step >= o.pretrain_steps && o.gan_weight > 0.0 {
-            let game = (logits.softmax(1, Kind::Float) * self.disbelief(unlabelled))
+            let adversarial = (logits.softmax(1, Kind::Float) * self.unreality(unlabelled))
                 .sum_dim_intlist(&[1i64][..], false, Kind::Float)
                 .mean(Kind::Float);
-            scalars.add("classifier/game", &game);
-            loss += game * o.gan_weight;
+            scalars.add("classifier/adversarial", &adversarial);
+            loss += adversarial * o.gan_weight;
         }
         if clock.step >= o.pairs_after && o.pairs_weight > 0.0 {
             let drawn = self.draw(images.size()[0]);
@@ -429,7 +429,7 @@ mod tests {
         };
         let method = TripleGan::new(&options, ([1, 16, 16], 3), Device::Cpu, false);
         let images = Tensor::rand([2, 1, 16, 16], (Kind::Float, Device::Cpu));
-        let found = method.disbelief(&images);
+        let found = method.unreality(&images);
         assert_eq!(found.size(), [2, 3]);
         for class in 0..3 {
             let pairs = (images.shallow_clone(), Tensor::from_slice(&[class, class]));
