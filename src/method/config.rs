@@ -1,4 +1,4 @@
-//! A run's configuration: one TOML file, every table beside the code that it configures.
+//! The configuration of a speech run: one TOML file. Each table is defined next to the code that it configures.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use crate::nn::device::DeviceChoice;
 use crate::train::TrainOptions;
 use crate::train::experiment::Configuration;
 
-/// Frames that an utterance may have.
+/// Largest number of frames in a window or an utterance.
 const MOST_FRAMES: usize = 1 << 24;
 
 /// A training run on speech.
@@ -63,7 +63,7 @@ pub enum MethodOptions {
 }
 
 impl MethodOptions {
-    /// Frames of each output that learns strings of labels, where one does.
+    /// Frames per output of the part that learns label sequences, where there is one.
     pub fn subsampling(&self) -> Option<usize> {
         match self {
             Self::Disentangle(options) => Some(options.model.subsampling() as usize),

@@ -1,17 +1,17 @@
-//! DANN (Ganin, Ustinova, Ajakan, Germain, Larochelle, Laviolette, Marchand and Lempitsky 2016): features that name classes and do
-//! not tell domains, so that labels of one domain (the source) serve in another one (the target) that has none.
+//! DANN (Ganin, Ustinova, Ajakan, Germain, Larochelle, Laviolette, Marchand and Lempitsky 2016): features that predict
+//! classes but not domains. A classifier with labels of one domain (the source) then works in another one (the target).
 //!
-//! With `F` the backbone, `Y` the head of classes, `D` the head of domains, `p` the share of training done:
+//! With `F` the backbone, `Y` the label head, `D` the domain head, `p` the share of training done:
 //!
 //! ```text
 //! lambda(p) = weight (2 / (1 + exp(-steepness p)) - 1)                                       (section 5.2.2)
-//! at once:    F, Y and D minimise  CE(Y(F(x)), y) + CE(D(R(F(x))), d)    R turns gradients by -lambda    (eq. 9, 13)
-//! in turns:   D minimises          CE(D(F(x)), d), F(x) standing still
-//!             F and Y minimise     CE(Y(F(x)), y) + lambda * what defeats D
+//! gradient reversal:  F, Y and D minimise  CE(Y(F(x)), y) + CE(D(R(F(x))), d)    R: gradient times -lambda    (eq. 9, 13)
+//! alternating:        D minimises          CE(D(F(x)), d), with F(x) detached
+//!                     F and Y minimise     CE(Y(F(x)), y) + lambda * encoder loss against D
 //! ```
 //!
-//! Labels count where there are any; domains everywhere. What a batch is, and what `F` is, is the [`Backbone`]'s matter:
-//! images and speech go the same way.
+//! The label loss uses items with labels, the domain loss all items. The type of a batch and the network `F` are the
+//! [`Backbone`]'s, for images and speech.
 
 use std::fmt::Debug;
 
@@ -102,19 +102,19 @@ impl DannOptions {
     }
 }
 
-/// What features are read from, and how.
+/// The feature extractor, and the labels of its batches.
 pub trait Backbone: Debug {
-    /// What it reads.
+    /// Its input.
     type Batch;
-    /// Values of a vector of features.
+    /// Dimensions of a feature vector.
     fn dims(&self) -> i64;
-    /// `[batch, dims]`.
+    /// Features `[batch, dims]`.
     fn features(&self, batch: &Self::Batch, train: bool) -> Tensor;
-    /// Classes, with [`crate::dataset::labels::NO_LABEL`] where they are not told in training, and domains (0 the source,
-    /// 1 the target), both `[batch]`.
-    fn told(&self, batch: &Self::Batch) -> (Tensor, Tensor);
-    /// All classes that are known, those of the target too, to validate by: `[batch]`.
-    fn known(&self, batch: &Self::Batch) -> Tensor;
+    /// Classes for training, with [`crate::dataset::labels::NO_LABEL`] where they are not to be used, and domains (0 the
+    /// source, 1 the target), both `[batch]`.
+    fn training_labels(&self, batch: &Self::Batch) -> (Tensor, Tensor);
+    /// All available classes, including those of the target domain, for validation: `[batch]`.
+    fn all_labels(&self, batch: &Self::Batch) -> Tensor;
 }
 
 /// The method.
@@ -133,7 +133,7 @@ pub struct Dann<T> {
 const DOMAINS: i64 = 2;
 
 impl<T: Backbone> Dann<T> {
-    /// Fresh heads on a backbone that `build` makes; that of `classes` has hidden layers of the widths `hidden`.
+    /// New heads on the backbone from `build`. The label head has `classes` outputs and hidden layers of widths `hidden`.
     pub fn new(
         options: &DannOptions,
         (hidden, classes): (&[i64], i64),
@@ -162,7 +162,7 @@ impl<T: Backbone> Dann<T> {
         }
     }
 
-    /// The backbone.
+    /// The feature extractor.
     pub fn backbone(&self) -> &T {
         &self.backbone
     }
@@ -188,8 +188,13 @@ impl<T: Backbone> Dann<T> {
         loss
     }
 
-    fn at_once(&mut self, batch: &T::Batch, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
-        let (labels, domains) = self.backbone.told(batch);
+    fn reversal_step(
+        &mut self,
+        batch: &T::Batch,
+        clock: &Clock,
+        scalars: &mut Scalars,
+    ) -> Result<()> {
+        let (labels, domains) = self.backbone.training_labels(batch);
         let features = self.backbone.features(batch, true);
         let reversed = reverse_gradient(&features, self.options.lambda(clock));
         let loss = self.label_loss(&features, &labels, scalars)
@@ -205,17 +210,23 @@ impl<T: Backbone> Dann<T> {
         )
     }
 
-    fn in_turns(&mut self, batch: &T::Batch, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
-        let (labels, domains) = self.backbone.told(batch);
+    fn alternating_step(
+        &mut self,
+        batch: &T::Batch,
+        clock: &Clock,
+        scalars: &mut Scalars,
+    ) -> Result<()> {
+        let (labels, domains) = self.backbone.training_labels(batch);
         let features = self.backbone.features(batch, true);
         for _ in 0..self.options.inner_steps {
             let loss = self.domain_loss(&features.detach(), &domains, scalars);
             let updates = clock.total * self.options.inner_steps as u64;
             update(&mut [&mut self.domain_head], &loss, updates)?;
         }
-        let answer = self.domain.forward(&features, true);
-        let game = self.options.encoder_loss.loss(&answer, &domains) * self.options.lambda(clock);
-        let loss = self.label_loss(&features, &labels, scalars) + game;
+        let logits = self.domain.forward(&features, true);
+        let adversarial = self.options.encoder_loss.loss(&logits, &domains);
+        let loss =
+            self.label_loss(&features, &labels, scalars) + adversarial * self.options.lambda(clock);
         update(
             &mut [&mut self.extractor, &mut self.label_head],
             &loss,
@@ -241,9 +252,11 @@ impl<T: Backbone> Method for Dann<T> {
             for batch in batches {
                 match self.options.update {
                     AdversaryUpdate::GradientReversal => {
-                        self.at_once(batch, clock, &mut scalars)?
+                        self.reversal_step(batch, clock, &mut scalars)?
                     }
-                    AdversaryUpdate::Alternating => self.in_turns(batch, clock, &mut scalars)?,
+                    AdversaryUpdate::Alternating => {
+                        self.alternating_step(batch, clock, &mut scalars)?
+                    }
                 }
             }
             Ok(scalars)
@@ -253,7 +266,7 @@ impl<T: Backbone> Method for Dann<T> {
     fn validate(&self, batch: &T::Batch) -> Result<Scalars> {
         bf16_autocast(self.bf16, || {
             let mut scalars = Scalars::default();
-            let labels = self.backbone.known(batch);
+            let labels = self.backbone.all_labels(batch);
             let logits = self.classify(&self.backbone.features(batch, false));
             scalars.add("loss", &cross_entropy(&logits, &labels, 0.0));
             scalars.add("label/accuracy", &accuracy(&logits, &labels));

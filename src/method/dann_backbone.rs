@@ -1,4 +1,4 @@
-//! What [`super::dann`] reads features from: images, or speech.
+//! Feature extractors of [`super::dann`] for images and for speech.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::nn::image::{Extractor, ImageClassifierOptions};
 use crate::nn::pooling::statistics;
 use crate::nn::{Mask, PhoneticEncoder, PhoneticEncoderOptions, PhoneticStream};
 
-/// Convolutions over images; the batch says what is told and which domain it is from.
+/// Convolutions over images. The batch holds the training labels and the domains.
 #[derive(Debug)]
 pub struct ImageBackbone {
     extractor: Extractor,
@@ -52,12 +52,12 @@ impl Backbone for ImageBackbone {
         self.of(&batch.images.to(self.device), train)
     }
 
-    fn told(&self, batch: &ImageBatch) -> (Tensor, Tensor) {
+    fn training_labels(&self, batch: &ImageBatch) -> (Tensor, Tensor) {
         let to = |tensor: &Tensor| tensor.to(self.device);
         (to(&batch.labels), to(&batch.domains))
     }
 
-    fn known(&self, batch: &ImageBatch) -> Tensor {
+    fn all_labels(&self, batch: &ImageBatch) -> Tensor {
         batch.labels.to(self.device)
     }
 }
@@ -95,7 +95,7 @@ impl SpeechDannOptions {
     /// [`Error::Option`] naming the key.
     pub fn check(&self, labels: Labels) -> Result<()> {
         if labels != Labels::UtteranceClass {
-            let expected = "\"text\" with method \"dann\", which names utterances";
+            let expected = "\"utterance_class\" with method \"dann\", which classifies utterances";
             return Err(Error::option(
                 "data.labels",
                 expected,
@@ -104,7 +104,7 @@ impl SpeechDannOptions {
         }
         self.phonetic_encoder.check()?;
         if self.phonetic_encoder.bottleneck.costs() {
-            let expected = "none or \"scalar\", which ask for no term of the loss";
+            let expected = "\"none\" or \"fsq\", which add no loss";
             return Err(Error::option(
                 "method.phonetic_encoder.bottleneck",
                 expected,
@@ -115,10 +115,10 @@ impl SpeechDannOptions {
         self.adversary.check("method.adversary")
     }
 
-    /// By speaker, whether it belongs to the target domain.
+    /// For each speaker, whether it belongs to the target domain.
     ///
     /// # Errors
-    /// [`Error::Option`] for a target speaker that is not there, and where one domain has none.
+    /// [`Error::Option`] for an unknown target speaker, or a domain without speakers.
     pub fn domains(&self, speakers: &[String]) -> Result<Vec<bool>> {
         let wrong = |expected: String, found: String| {
             Err(Error::option("method.target_speakers", expected, found))
@@ -153,19 +153,19 @@ impl DisentangledModel for Dann<SpeechBackbone> {
     }
 }
 
-/// The phonetic encoder, its codes' mean and deviation over time. Recordings of some speakers are the target domain: their
-/// labels are not told.
+/// The phonetic encoder. Features are mean and standard deviation of its codes over time. Utterances of some speakers are
+/// the target domain, whose labels are not used in training.
 #[derive(Debug)]
 pub struct SpeechBackbone {
     encoder: PhoneticEncoder,
     code_dim: i64,
-    /// By speaker, 1 for the target domain.
+    /// For each speaker, 1 for the target domain, else 0.
     domains: Tensor,
     device: Device,
 }
 
 impl SpeechBackbone {
-    /// For features of `bins`; `target` says of every speaker whether it belongs to the target domain.
+    /// For features of `bins`; `target` is, for each speaker, whether it belongs to the target domain.
     pub fn new(
         path: Path,
         bins: i64,
@@ -206,15 +206,15 @@ impl Backbone for SpeechBackbone {
         statistics(&codes, &mask)
     }
 
-    fn told(&self, batch: &SpeechBatch) -> (Tensor, Tensor) {
+    fn training_labels(&self, batch: &SpeechBatch) -> (Tensor, Tensor) {
         let speakers = batch.speakers.to(self.device).clamp_min(0);
         let domains = self.domains.index_select(0, &speakers);
-        let labels = self.known(batch);
+        let labels = self.all_labels(batch);
         let hidden = domains.to_kind(Kind::Bool);
         (labels.masked_fill(&hidden, NO_LABEL), domains)
     }
 
-    fn known(&self, batch: &SpeechBatch) -> Tensor {
+    fn all_labels(&self, batch: &SpeechBatch) -> Tensor {
         match &batch.labels {
             Some(labels) => labels.to(self.device),
             None => batch.speakers.to(self.device).full_like(NO_LABEL),

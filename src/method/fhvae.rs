@@ -1,7 +1,7 @@
-//! The factorised hierarchical variational autoencoder (FHVAE, Hsu, Zhang and Glass 2017): what stays over an utterance
-//! and what changes from segment to segment are two latent variables with priors of their own.
+//! The factorised hierarchical variational autoencoder (FHVAE, Hsu, Zhang and Glass 2017). One latent variable holds what is
+//! constant over an utterance, another one what changes from segment to segment; each has a prior of its own.
 //!
-//! With x a segment of utterance i, z2 its latent near the utterance's mean m_i, z1 the other one:
+//! With x a segment of utterance i, z2 its latent near the utterance's mean m_i, z1 the other latent:
 //!
 //! ```text
 //! maximised:  E log p(x | z1, z2) - KL(q(z1 | x, z2) || N(0, 1)) - KL(q(z2 | x) || N(m_i, 1/4)) + log p(m_i) / n
@@ -98,7 +98,7 @@ impl FhvaeOptions {
 /// Variance of z2 around its utterance's mean (the paper's sigma_z2 squared); that of the means is 1.
 const WITHIN: f64 = 0.25;
 
-/// A diagonal Gaussian read from sequences: a causal recurrent layer's last state, two linear maps.
+/// A diagonal Gaussian from a sequence: the last state of a causal recurrent layer, then two linear maps.
 #[derive(Debug)]
 struct Posterior {
     recurrent: Recurrent,
@@ -125,7 +125,7 @@ impl Posterior {
     }
 }
 
-/// Segments from latents: the vector stands at every frame of a recurrent layer.
+/// Segments from latents: a recurrent layer reads the latent vector at each frame.
 #[derive(Debug)]
 struct Generator {
     recurrent: Recurrent,
@@ -174,7 +174,7 @@ pub struct Fhvae {
 }
 
 impl Fhvae {
-    /// Fresh networks for features of `bins` and a training set of `utterances`.
+    /// New networks for features of `bins` and a training set of `utterances`.
     pub fn new(
         options: &FhvaeOptions,
         (bins, utterances): (i64, i64),
@@ -207,8 +207,8 @@ impl Fhvae {
         }
     }
 
-    /// Whole segments one after another, `[segments, bins, segment_frames]`, and the place in the batch that each is
-    /// from. A sequence's last segment is filled up with zeros, the mean of the features.
+    /// Consecutive segments `[segments, bins, segment_frames]`, and the index of each one's utterance in the batch. The
+    /// last segment of an utterance is padded with zeros, the mean of the features.
     fn segments(&self, batch: &SpeechBatch) -> (Tensor, Tensor) {
         let length = self.options.segment_frames;
         let (size, bins, frames) = batch.feats.size3().unwrap_or_default();
@@ -230,8 +230,8 @@ impl Fhvae {
         (every.index_select(0, &index(&real)), index(&from))
     }
 
-    /// The terms of a batch of segments `x` whose utterances have the means `means` `[segments, embedding_dim]`; without
-    /// `train`, latents stand at their means. Returns what is minimised and z2.
+    /// The loss terms of segments `x` whose utterances have the means `means` `[segments, embedding_dim]`; without `train`,
+    /// latents are their means. Returns the loss and z2.
     fn bound(
         &self,
         x: &Tensor,
@@ -250,20 +250,20 @@ impl Fhvae {
         let z1 = draw(&q1);
         let (mean, log_variance) = self.generator.forward(&Tensor::cat(&[&z1, &z2], 1), frames);
 
-        // Everything per frame and bin, so that it does not depend on the segment's size.
+        // All terms are per frame and bin, so that they do not depend on the size of a segment.
         let per = 1.0 / (frames * x.size()[1]) as f64;
         let gap = (x - mean).square() / log_variance.exp() + log_variance;
-        let surprise = gap.mean(Kind::Float) * 0.5;
+        let reconstruction = gap.mean(Kind::Float) * 0.5;
         let kl1 = divergence(&q1, &q1.0.zeros_like(), 1.0) * per;
         let kl2 = divergence(&q2, means, WITHIN) * per;
         let prior = means
             .square()
             .sum_dim_intlist(&[1i64][..], false, Kind::Float);
         let prior = prior.mean(Kind::Float) * (0.5 * per);
-        scalars.add("decoder/reconstruction", &surprise);
+        scalars.add("decoder/reconstruction", &reconstruction);
         scalars.add("phonetic_encoder/divergence", &kl1);
         scalars.add("speaker_encoder/divergence", &kl2);
-        (surprise + kl1 + kl2 + prior, q2.0)
+        (reconstruction + kl1 + kl2 + prior, q2.0)
     }
 
     /// The estimate of an utterance's mean from the z2 of its segments (the paper's section 3.3), `[batch, dim]`, of
@@ -277,22 +277,22 @@ impl Fhvae {
     }
 }
 
-/// Windows of `length` every `hop` frames, the first of which begins `before` the first frame, as many as begin before the
-/// end: `[batch, bins, frames]` to `[batch * windows, bins, length]`, with zeros, the mean of the features, beyond the ends.
-/// No number of frames is fixed here, so that a traced module takes any.
+/// Windows of `length` every `hop` frames: `[batch, bins, frames]` to `[batch * windows, bins, length]`. The first one
+/// begins `before` frames before the first frame, the last one before the end. Beyond the ends are zeros, the mean of the
+/// features. No number of frames is fixed here, so that a traced module takes any.
 fn windows(feats: &Tensor, before: i64, length: i64, hop: i64) -> Tensor {
     let filled = feats.constant_pad_nd([before, length - 1 - before]);
     let every = filled.unfold(2, length, hop);
     every.transpose(1, 2).flatten(0, 1)
 }
 
-/// What was made of [`windows`] of `feats`, `[batch * windows, dim]`, as `[batch, dim, windows]`.
-fn by_window(made: &Tensor, feats: &Tensor) -> Tensor {
-    let (batch, dim) = (feats.size()[0], made.size()[1]);
-    made.reshape([batch, -1, dim]).transpose(1, 2)
+/// Vectors of the [`windows`] of `feats`, `[batch * windows, dim]`, as `[batch, dim, windows]`.
+fn by_window(vectors: &Tensor, feats: &Tensor) -> Tensor {
+    let (batch, dim) = (feats.size()[0], vectors.size()[1]);
+    vectors.reshape([batch, -1, dim]).transpose(1, 2)
 }
 
-/// `[segments, bins, frames]` with a vector `[segments, dim]` at every frame.
+/// `[segments, bins, frames]` with a vector `[segments, dim]` appended to each frame.
 fn with_latent(x: &Tensor, latent: &Tensor) -> Tensor {
     let every = latent.unsqueeze(2).expand([-1, -1, x.size()[2]], false);
     Tensor::cat(&[x, &every], 1)
@@ -332,10 +332,10 @@ impl Method for Fhvae {
                 let gaps = (z2.unsqueeze(1) - self.means.unsqueeze(0)).square();
                 let logits =
                     gaps.sum_dim_intlist(&[2i64][..], false, Kind::Float) / (-2.0 * WITHIN);
-                let named = cross_entropy(&logits, &utterances, 0.0);
-                scalars.add("speaker_encoder/utterance_cross_entropy", &named);
+                let discriminative = cross_entropy(&logits, &utterances, 0.0);
+                scalars.add("speaker_encoder/utterance_cross_entropy", &discriminative);
                 let per = 1.0 / (x.size()[1] * x.size()[2]) as f64;
-                let loss = bound + named * (self.options.discriminative_weight * per);
+                let loss = bound + discriminative * (self.options.discriminative_weight * per);
                 scalars.add("loss", &loss);
                 let mut trainables: Vec<&mut Trainable> = self.trainables.iter_mut().collect();
                 update(&mut trainables, &loss, clock.total)?;
@@ -359,7 +359,7 @@ impl Method for Fhvae {
 }
 
 impl DisentangledModel for Fhvae {
-    /// Each code is of the segment around its own frames.
+    /// Each code is that of the segment around its own frames.
     fn codes(&self, feats: &Tensor, mask: &Mask) -> Result<(Tensor, Mask)> {
         let (length, hop) = (self.options.segment_frames, self.options.hop_frames);
         let (feats, codes) = (mask.apply(feats.shallow_clone()), mask.subsample(hop));
@@ -377,7 +377,7 @@ impl DisentangledModel for Fhvae {
         self.options.hop_frames
     }
 
-    /// Every code gives its own frames of the segment around it.
+    /// Each code gives its own frames, from the middle of its segment.
     fn decode(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Result<Tensor> {
         let (length, hop) = (self.options.segment_frames, self.options.hop_frames);
         let (size, dim, count) = codes.size3().unwrap_or_default();
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn strands_have_their_shapes_and_ignore_padding() {
+    fn representations_have_their_shapes_and_ignore_padding() {
         let method = method();
         let batch = batch(&[33, 50, 7]);
         let mask = Mask::new(&batch.lengths, Device::Cpu);

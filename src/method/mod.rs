@@ -1,7 +1,7 @@
 //! The methods, their configurations, and the runs around them.
 //!
-//! Each method file reads like its paper: trainable modules, loss terms, one `step`. [`disentangle`] is the method on speech
-//! with all its parts; [`image`] has the methods on images.
+//! Each method file follows its paper: trainable modules, loss terms, one `step`. [`disentangle`] is the method on speech
+//! with all its parts; [`image`] contains the methods on images.
 
 pub mod config;
 pub mod dann;

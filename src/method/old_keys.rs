@@ -1,4 +1,4 @@
-//! Names that keys of a configuration had before: existing files and scripts go on running.
+//! Names that keys and values of configurations had in earlier versions. Existing files and scripts keep working.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use crate::error::Result;
 use crate::io::config::{Document, Renamed};
 
-/// A key, where it stands, and its names.
+/// A renamed key of the table `parent`.
 const fn key(parent: &'static str, old: &'static str, new: &'static str) -> Renamed {
     with_values(parent, old, new, &[])
 }
@@ -38,7 +38,7 @@ const ENCODER_LOSSES: &[(&str, &str)] = &[
     ("flipped", "flipped_labels"),
 ];
 
-/// Every key that was renamed.
+/// All renamed keys.
 pub const OLD_KEYS: &[Renamed] = &[
     Renamed {
         holding: &["loudness", "cmvn", "stretch_frames"],
@@ -133,7 +133,7 @@ pub const OLD_KEYS: &[Renamed] = &[
     key("method", "alone_steps", "pretrain_steps"),
 ];
 
-/// A single setting in today's place for the method `name`; none for one that did nothing there.
+/// A single setting with today's key for the method `name`; none for one that had no effect there.
 pub fn setting<'a>(setting: &'a str, name: &str) -> Option<Cow<'a, str>> {
     match setting.strip_prefix("train.undefeated_steps") {
         None => Some(Cow::Borrowed(setting)),
@@ -144,10 +144,10 @@ pub fn setting<'a>(setting: &'a str, name: &str) -> Option<Cow<'a, str>> {
     }
 }
 
-/// The methods that have a discriminator whose training may stall.
+/// The methods with a discriminator whose training may stall.
 const WITH_PATIENCE: [&str; 4] = ["infogan", "vaegan", "bigan", "triplegan"];
 
-/// A configuration and its bases, in today's names.
+/// A configuration and its bases, with today's names.
 ///
 /// # Errors
 /// As [`Document::read`].
@@ -157,8 +157,7 @@ pub fn document(path: &Path) -> Result<Document> {
     Ok(document)
 }
 
-/// `train.undefeated_steps`, which every run had, to where it belongs: `method.discriminator_patience` of the methods that
-/// have a discriminator.
+/// Moves `train.undefeated_steps`, which all runs had, to `method.discriminator_patience` of methods with a discriminator.
 fn move_patience(table: &mut Table) {
     let train = table.get_mut("train").and_then(Value::as_table_mut);
     let Some(steps) = train.and_then(|train| train.remove("undefeated_steps")) else {

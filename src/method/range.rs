@@ -1,4 +1,4 @@
-//! Which numbers a key may have, from what its check says of one that is too large.
+//! The range of a numeric key, taken from the error message for a value that is too large.
 
 use serde_json::Value as Json;
 use toml::{Table, Value};
@@ -7,16 +7,16 @@ use super::config::Config;
 use super::image::config::{ImageConfig, ImageInventory};
 use crate::error::{Error, Result};
 
-/// A place in a configuration that has the tables on the way to it.
+/// A key path in a configuration that contains the tables on the path.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     config: Value,
-    /// Keys from the top, of lists the first place.
+    /// Keys from the top; for lists, `0`.
     path: Vec<String>,
 }
 
 impl Place {
-    /// The top of a configuration of speech and of one of images.
+    /// The root of a speech configuration and of an image configuration.
     pub fn roots() -> [Self; 2] {
         let of = |text: &str| Self {
             config: Value::Table(toml::from_str(text).unwrap_or_default()),
@@ -30,7 +30,7 @@ impl Place {
         ]
     }
 
-    /// The value of `key` in this table, or the first one of its list.
+    /// The value of `key` in this table, or the first item of its list.
     pub fn inside(&self, key: &str, is_list: bool) -> Self {
         let mut place = self.clone();
         place.path.push(key.to_string());
@@ -40,7 +40,7 @@ impl Place {
         place
     }
 
-    /// The same with a table of one kind, whose schema this is.
+    /// The same path with a table of the kind that `schema` describes.
     pub fn of_kind(&self, schema: &Json) -> Self {
         let mut table = Table::new();
         let needed = schema["required"].as_array().into_iter().flatten();
@@ -55,7 +55,7 @@ impl Place {
             table.insert(key.to_string(), value);
         }
         let mut place = self.clone();
-        // What a method asks of the data.
+        // Data options that a method requires.
         let data = match table.get("name").and_then(Value::as_str) {
             Some("recogniser") => Some(("labels", Value::from("phone_sequence"))),
             Some("triplegan") => Some(("labelled_batch", Value::from(2))),
@@ -68,18 +68,18 @@ impl Place {
         place
     }
 
-    /// The range of the number here, where its check names one.
+    /// The range of the number here, where its check has one.
     pub fn range(&self, is_whole: bool) -> Option<String> {
         let large = match is_whole {
-            // What is larger than the type itself is no number to the check.
+            // The first is too large for some types; those never reach the check.
             true => vec![Value::Integer(i64::MAX), Value::Integer(i32::MAX.into())],
             false => vec![Value::Float(f64::INFINITY)],
         };
-        large.into_iter().find_map(|value| self.refusal(value))
+        large.into_iter().find_map(|value| self.expected(value))
     }
 
-    /// What is expected instead of `value` here.
-    fn refusal(&self, value: Value) -> Option<String> {
+    /// What the error for `value` expects here.
+    fn expected(&self, value: Value) -> Option<String> {
         let mut config = self.config.clone();
         put(&mut config, &self.path, value);
         let name = |key: &str| key.trim_end_matches(".0").to_string();
@@ -92,7 +92,7 @@ impl Place {
     }
 }
 
-/// Puts a value at the end of a path, and the tables and lists on the way that are missing.
+/// Sets the value at a path, and creates missing tables and lists on the way.
 fn put(at: &mut Value, path: &[String], value: Value) {
     let Some((key, rest)) = path.split_first() else {
         *at = value;
@@ -119,7 +119,7 @@ fn put(at: &mut Value, path: &[String], value: Value) {
     }
 }
 
-/// Every check that needs no data.
+/// All checks that need no data.
 fn check(config: Value) -> Result<()> {
     let nothing = |_| Error::option("", "", "");
     if config["data"]["train"].is_table() {

@@ -1,5 +1,5 @@
-//! A recogniser: strings of labels out of features by connectionist temporal classification (Graves et al. 2006). It reads
-//! any features, so that they are compared under one recogniser.
+//! A recogniser: from features to label sequences by connectionist temporal classification (Graves et al. 2006). It reads
+//! any features or codes, so that they can be compared with the same recogniser.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -62,7 +62,7 @@ impl RecogniserOptions {
     /// [`Error::Option`] naming the key.
     pub fn check(&self, labels: Labels) -> Result<()> {
         if !labels.are_strings() {
-            let expected = "phones, words or characters for a recogniser";
+            let expected = "phone_sequence, word_sequence or character_sequence for a recogniser";
             return Err(Error::option("data.labels", expected, labels.name()));
         }
         if !(0.0..=1.0).contains(&self.mask_share) {
@@ -90,7 +90,7 @@ pub struct Recogniser {
 }
 
 impl Recogniser {
-    /// A fresh network for features of `bins` and so many `labels`; the blank comes after them.
+    /// A new network for features of `bins` and a number of `labels`; the blank comes after them.
     pub fn new(
         options: &RecogniserOptions,
         (bins, labels): (i64, i64),
@@ -116,7 +116,7 @@ impl Recogniser {
         }
     }
 
-    /// Frames an output.
+    /// Frames per output.
     pub fn subsampling(&self) -> i64 {
         self.subsampling
     }
@@ -129,7 +129,7 @@ impl Recogniser {
         })
     }
 
-    /// Nats a label of the batch's strings; none where it has none.
+    /// CTC loss in nats per label; none for a batch without labels.
     fn loss(&self, batch: &SpeechBatch, train: bool) -> Option<Tensor> {
         let batch = batch.to(self.device);
         let mask = Mask::new(&batch.lengths, self.device);

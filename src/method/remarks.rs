@@ -1,5 +1,5 @@
-//! What the options and the data of a speech run make of each other: refused where nothing can come of it, told in a line on
-//! standard error where less comes of it than was asked for.
+//! Checks of a speech run's options against its data. Combinations that cannot train are errors. Those that train with less
+//! data than expected give a warning on standard error.
 
 use super::config::{Config, MethodOptions};
 use super::disentangle::DisentangleOptions;
@@ -12,31 +12,31 @@ use crate::io::message::message;
 /// The data of a run.
 #[derive(Debug)]
 pub(super) struct RunData<'a> {
-    /// What is learned from.
+    /// Training set.
     pub train: &'a SpeechCorpus,
-    /// What is validated on.
+    /// Validation set.
     pub valid: Option<&'a SpeechCorpus>,
-    /// What batches are drawn from.
+    /// Utterances that batches are drawn from.
     pub population: &'a Population,
-    /// Speakers of the training set.
+    /// Number of training speakers.
     pub speakers: usize,
     /// Bins of the features.
     pub bins: usize,
 }
 
-/// Holds options against data.
+/// Checks options against data.
 ///
 /// # Errors
-/// [`Error::Option`] or [`Error::Format`] for what no sensible training can come of.
+/// [`Error::Option`] or [`Error::Format`] for combinations that cannot train.
 pub(super) fn check(config: &Config, data: &RunData) -> Result<()> {
     if let MethodOptions::Disentangle(options) = &config.method {
         check_disentangle(options, config.data.sampler, data)?;
     }
-    tell_left_out(data);
-    tell_repeats(config.data.sampler, data);
+    warn_left_out(data);
+    warn_repeats(config.data.sampler, data);
     if let Some(valid) = data.valid {
-        tell_unknown(valid, "speakers", valid.speakers());
-        tell_unknown(valid, "texts", valid.words().unwrap_or_default());
+        warn_unknown(valid, "speakers", valid.speakers());
+        warn_unknown(valid, "texts", valid.words().unwrap_or_default());
     }
     Ok(())
 }
@@ -47,7 +47,7 @@ fn check_disentangle(
     data: &RunData,
 ) -> Result<()> {
     if data.speakers < 2 {
-        let expected = "at least 2 speakers, for something to be kept apart";
+        let expected = "at least 2 speakers";
         return Err(Error::format(
             data.train.path(),
             expected,
@@ -61,49 +61,50 @@ fn check_disentangle(
     }
     match sampler {
         SamplerOptions::Speakers { speakers: 1, .. } if !options.adversaries.is_empty() => {
-            let expected = "at least 2 with a speaker adversary, which learns nothing from one";
+            let expected = "at least 2 with a speaker adversary";
             Err(Error::option("data.sampler.speakers", expected, "1"))
         }
         _ => Ok(()),
     }
 }
 
-/// Says what `data.max_frames` leaves out of training.
-fn tell_left_out(data: &RunData) {
+/// Warns of utterances that `data.max_frames` leaves out of training.
+fn warn_left_out(data: &RunData) {
     let (all, drawn) = (data.train.len(), data.population);
     let utterances = data.train.drawn().len() - drawn.utterances.len();
-    let silent = data.speakers - drawn.by_speaker.len();
+    let single = data.speakers - drawn.by_speaker.len();
     if utterances > 0 {
         message(format_args!(
-            "{}: {utterances} of {all} utterances are longer than data.max_frames and are not learned from, which \
-             leaves {silent} of {} speakers with less than two",
+            "{}: {utterances} of {all} utterances are longer than data.max_frames and are left out, which leaves {single} \
+             of {} speakers with fewer than two",
             data.train.path().display(),
             data.speakers,
         ));
     }
 }
 
-/// Says that a batch holds utterances several times.
-fn tell_repeats(sampler: SamplerOptions, data: &RunData) {
+/// Warns if batches contain utterances several times.
+fn warn_repeats(sampler: SamplerOptions, data: &RunData) {
     let counts = data.population.by_speaker.iter().map(Vec::len);
     let most = counts.max().unwrap_or(0);
     if let SamplerOptions::Speakers { utterances, .. } = sampler
         && utterances > most
     {
         message(format_args!(
-            "unbraid: data.sampler.utterances: {utterances}, but no speaker of {} has more than {most}: batches hold some \
-             several times",
+            "unbraid: data.sampler.utterances: {utterances}, but no speaker of {} has more than {most}: batches contain \
+             some utterances several times",
             data.train.path().display(),
         ));
     }
 }
 
-/// Says how many utterances have something that training lacks.
-fn tell_unknown(valid: &SpeechCorpus, what: &str, numbers: &[i64]) {
+/// Warns of validation utterances with speakers or texts that do not occur in training.
+fn warn_unknown(valid: &SpeechCorpus, what: &str, numbers: &[i64]) {
     let unknown = numbers.iter().filter(|&&number| number == NO_LABEL).count();
     if unknown > 0 {
         message(format_args!(
-            "unbraid: {}: {unknown} of {} utterances have {what} that data.train lacks: terms of {what} leave them out",
+            "unbraid: {}: {unknown} of {} utterances have {what} that are not in data.train: losses over {what} leave them \
+             out",
             valid.path().display(),
             valid.len(),
         ));

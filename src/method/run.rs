@@ -1,4 +1,4 @@
-//! A run of either kind, speech or images, from its configuration to its end.
+//! A training run, on speech or images.
 
 use std::path::Path;
 
@@ -16,16 +16,16 @@ use crate::io::config::{Document, with_setting};
 use crate::nn::device::DeviceChoice;
 use crate::train::TrainOptions;
 
-/// What is trained.
+/// A training run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Run {
     /// On data directories.
     Speech(Box<Config>),
-    /// On images: `data.train` is a table that says where they are from.
+    /// On images: `data.train` is a table that describes their source.
     Images(Box<ImageConfig>),
 }
 
-/// What a command line says instead of a configuration.
+/// Values of the command line that replace those of the configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     /// `KEY.PATH=VALUE`.
@@ -39,7 +39,7 @@ pub struct Overrides {
 }
 
 impl Run {
-    /// Reads a configuration, and changes what is to be changed.
+    /// Reads a configuration and applies `overrides`.
     ///
     /// # Errors
     /// As [`Document::read`] and [`Run::of`].
@@ -47,18 +47,18 @@ impl Run {
         Self::of(&old_keys::document(path)?, overrides)
     }
 
-    /// What a file that [`old_keys::document`] read describes, with the changes that are to be made.
+    /// The run that a file read by [`old_keys::document`] describes, with `overrides` applied.
     ///
     /// # Errors
     /// As [`Document::options`] and [`with_setting`].
     pub fn of(document: &Document, overrides: &Overrides) -> Result<Self> {
         if is_of_images(document.table()) {
             let mut config: ImageConfig = options(document, &overrides.settings)?;
-            overrides.settle(&mut config.seed, &mut config.train, &mut config.device);
+            overrides.apply(&mut config.seed, &mut config.train, &mut config.device);
             return Ok(Self::Images(Box::new(config)));
         }
         let mut config: Config = options(document, &overrides.settings)?;
-        overrides.settle(&mut config.seed, &mut config.train, &mut config.device);
+        overrides.apply(&mut config.seed, &mut config.train, &mut config.device);
         Ok(Self::Speech(Box::new(config)))
     }
 
@@ -73,7 +73,7 @@ impl Run {
         }
     }
 
-    /// All options in TOML, as `conf.toml` of its experiment holds them.
+    /// All options in TOML, as in `conf.toml` of its experiment.
     ///
     /// # Errors
     /// [`Error::Format`] for a value that TOML cannot hold.
@@ -99,7 +99,7 @@ impl Run {
     }
 }
 
-/// Whether the method is one on images. `dann` is one on both: images are a table in `data.train`, speech is a path.
+/// Whether the method works on images. `dann` works on both: for images `data.train` is a table, for speech a path.
 fn is_of_images(table: &Table) -> bool {
     let method = table.get("method").and_then(|method| method.get("name"));
     match method.and_then(Value::as_str) {
@@ -113,8 +113,8 @@ fn is_of_images(table: &Table) -> bool {
 }
 
 impl Overrides {
-    /// Puts what is said in the place of what was read.
-    fn settle(&self, seed: &mut u64, train: &mut TrainOptions, device: &mut DeviceChoice) {
+    /// Replaces values of the configuration.
+    fn apply(&self, seed: &mut u64, train: &mut TrainOptions, device: &mut DeviceChoice) {
         *seed = self.seed.unwrap_or(*seed);
         train.steps = self.steps.unwrap_or(train.steps);
         *device = self.device.unwrap_or(*device);
@@ -172,17 +172,17 @@ mod tests {
         }
     }
 
-    /// Every number of `config` is refused where it is less than nothing, beyond reason or none; 0 is looked at.
+    /// Every number of `config` is refused if it is negative, much too large or not finite. The check of 0 may not panic.
     fn refuses<C: Serialize + DeserializeOwned>(config: &C, check: impl Fn(&C) -> Result<()>) {
         check(config).unwrap();
         let mut found = Vec::new();
         let value = Value::try_from(config).unwrap();
         numbers("", &value, &mut found);
         assert!(found.len() > 20, "{found:?}");
-        let told =
+        let checked =
             |setting: &str| with_setting(config, setting, &[]).and_then(|config| check(&config));
         for (path, whole) in found {
-            // What they are is held against the data.
+            // These have no range of their own.
             if ["seed", "count", "first"]
                 .iter()
                 .any(|name| path.ends_with(name))
@@ -195,14 +195,14 @@ mod tests {
             };
             for value in wrong {
                 let setting = format!("{path}={value}");
-                assert!(told(&setting).is_err(), "{setting} is accepted");
+                assert!(checked(&setting).is_err(), "{setting} is accepted");
             }
-            let _ = told(&format!("{path}=0"));
+            let _ = checked(&format!("{path}=0"));
         }
     }
 
     #[test]
-    fn numbers_beyond_reason_are_refused_in_speech() {
+    fn numbers_out_of_range_are_refused_in_speech() {
         let of = |method: &str| -> Config {
             let labels = match method {
                 "recogniser" => "phone_sequence",
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_beyond_reason_are_refused_in_images() {
+    fn numbers_out_of_range_are_refused_in_images() {
         let source = "{ kind = 'sprites', count = 9, seed = 0 }";
         let inventory = ImageInventory {
             shape: [1, 32, 32],
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_optimisers_table_leaves_out_is_its_methods_own() {
+    fn keys_left_out_of_an_optimiser_have_the_methods_defaults() {
         let written = "lr = 0.5\nschedule = { decay = \"cosine\" }";
         let expected = |own: OptimiserOptions| OptimiserOptions {
             lr: 0.5,
@@ -311,10 +311,10 @@ mod tests {
             gan.discriminator_optimiser,
             expected(own.discriminator_optimiser)
         );
-        let critic: SpeakerAdversaryOptions =
+        let adversary: SpeakerAdversaryOptions =
             toml::from_str(&format!("[optimiser]\n{written}")).unwrap();
         assert_eq!(
-            critic.optimiser,
+            adversary.optimiser,
             expected(SpeakerAdversaryOptions::default().optimiser)
         );
         let plain: OptimiserOptions = toml::from_str(written).unwrap();

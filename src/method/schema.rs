@@ -1,4 +1,4 @@
-//! What a configuration may hold, as a JSON schema: made from the option structs, their docs and their defaults.
+//! A JSON schema of configurations, generated from the option structs, their docs and their defaults.
 
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 use super::config::Config;
 use super::image::config::ImageConfig;
 
-/// The definitions of a configuration of speech and of one of images.
+/// The definitions of speech configurations and of image configurations.
 pub const ROOTS: [&str; 2] = ["Config", "ImageConfig"];
 
-/// Every option struct by its name, as JSON schemas that refer to each other.
+/// All option structs by name, as JSON schemas that refer to each other.
 pub fn definitions() -> Map<String, Value> {
     let mut generator = SchemaSettings::draft07().into_generator();
     generator.subschema_for::<Config>();
@@ -19,14 +19,14 @@ pub fn definitions() -> Map<String, Value> {
     definitions
 }
 
-/// A JSON schema of draft 7 for editors. Nothing is required, since a base may hold it.
+/// A JSON schema (draft 7) for editors. No key is required, because the base may have it.
 pub fn schema() -> Value {
     let mut definitions = definitions();
     definitions.values_mut().for_each(relax);
     for root in ROOTS {
         definitions[root]["properties"]["base"] = json!({
             "type": "string",
-            "description": "The file whose values stand where this one has none, relative to this one's folder.",
+            "description": "File with the values of all keys that this one does not set, relative to this file's folder.",
         });
     }
     json!({
@@ -37,7 +37,7 @@ pub fn schema() -> Value {
     })
 }
 
-/// Takes out what TOML does not have (null), and links that only Rust's docs can follow.
+/// Removes null, which TOML does not have, and links that only Rust's docs can follow.
 fn plain(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
@@ -64,7 +64,7 @@ fn plain(schema: &mut Value) {
     }
 }
 
-/// Asks for no key, and so for no single one of several tables.
+/// Makes all keys optional. Several tables may then match, so `oneOf` becomes `anyOf`.
 fn relax(schema: &mut Value) {
     match schema {
         Value::Object(object) => {

@@ -1,4 +1,4 @@
-//! A speech run: the corpora, the normalisation and the inventory around a method.
+//! A speech run: corpora, normalisation and inventory for a method.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::train::experiment::Experiment;
 use crate::train::trainer::{Batches, step_seed, train};
 use crate::train::{Method, Trainable, checkpoint};
 
-/// Frames of a validation batch.
+/// Frames per validation batch.
 const VALID_FRAMES: usize = 8192;
 /// File of the [`ModelInfo`] in an experiment.
 const INVENTORY: &str = "inventory.json";
@@ -71,7 +71,7 @@ impl ModelInfo {
 /// Trains what `config` describes in the folder `exp`.
 ///
 /// # Errors
-/// Everything that configuration, data, libtorch and disk can say, each with its place.
+/// Errors of configuration, data, libtorch and disk, each with its place.
 pub fn train_speech(config: &Config, exp: &Path, resume: bool) -> Result<()> {
     config.check()?;
     atomic::try_folder(exp)?;
@@ -102,7 +102,7 @@ pub fn train_speech(config: &Config, exp: &Path, resume: bool) -> Result<()> {
     }
 }
 
-/// A front-end that cannot have made the features would make extraction from audio fail, or worse.
+/// Refuses a front-end with another number of columns than the features have: extraction from audio would be wrong.
 fn check_bins(front_end: &FrontEnd, bins: usize) -> Result<()> {
     match front_end.dim() == bins {
         true => Ok(()),
@@ -146,7 +146,7 @@ pub fn load(
         }
         Built::Recogniser(_) => {
             let expected = "a method with a phonetic representation";
-            let found = "a recogniser, which unbraid asr decodes with";
+            let found = "a recogniser (use unbraid asr decode)";
             return Err(Error::format(experiment.path(), expected, found));
         }
     };
@@ -174,14 +174,14 @@ pub fn load_recogniser(
     Ok((*method, config.data.labels, info))
 }
 
-/// Gives trainables the weights of a checkpoint, for good.
+/// Loads the weights of a checkpoint and freezes them.
 fn restore(weights: &Path, trainables: Vec<&mut Trainable>) -> Result<()> {
     checkpoint::load_weights(weights, &trainables)?;
     trainables.into_iter().for_each(Trainable::freeze);
     Ok(())
 }
 
-/// A method, whichever it is.
+/// A method of any kind.
 enum Built {
     Disentangle(Box<Disentangle>),
     Fhvae(Box<Fhvae>),
@@ -211,12 +211,13 @@ fn build(config: &Config, info: &ModelInfo, device: Device) -> Result<Built> {
         }
         MethodOptions::Dann(options) => {
             let domains = options.domains(&info.inventory.speakers)?;
-            let game = &options.adversary;
-            let named = (&options.hidden[..], info.inventory.labels.len() as i64);
+            let adversary = &options.adversary;
+            let head = (&options.hidden[..], info.inventory.labels.len() as i64);
             let encoder = &options.phonetic_encoder;
             let build =
                 |path: tch::nn::Path| SpeechBackbone::new(path, bins, encoder, &domains, device);
-            Built::Dann(Box::new(Dann::new(game, named, device, config.bf16, build)))
+            let method = Dann::new(adversary, head, device, config.bf16, build);
+            Built::Dann(Box::new(method))
         }
         MethodOptions::Recogniser(options) => {
             let shape = (bins, info.inventory.labels.len() as i64);
@@ -275,7 +276,7 @@ impl SpeechData {
         let bins = train.bins()?;
         let every = (0..train.len()).map(|utterance| train.raw(utterance, bins));
         let normalisation = Normalisation::fit(&config.normalisation, bins, every)?;
-        // Told here, before anything is written.
+        // Checked before anything is written.
         let population = train.population(config.data.max_frames);
         let (sampler, drawn) = (config.data.sampler, population.clone());
         Sampler::new(sampler, drawn, config.seed, train.path())?;
@@ -300,7 +301,7 @@ impl SpeechData {
     }
 }
 
-/// Passes over utterances in which nothing is said, of which there is nothing to recognise, and says so.
+/// Leaves out utterances without labels, with a message: a recogniser has nothing to learn from them.
 fn leave_out_silent(corpus: &mut SpeechCorpus) -> Result<()> {
     let silent = corpus.leave_out_silent()?;
     if silent > 0 {

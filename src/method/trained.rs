@@ -1,4 +1,4 @@
-//! What every trained method gives: features to two representations, and back.
+//! The interface of trained methods: from features to two representations, and back.
 
 use std::fmt::Debug;
 
@@ -7,25 +7,25 @@ use tch::Tensor;
 use crate::error::{Error, Result};
 use crate::nn::{Mask, PhoneticStream};
 
-/// A trained model, as extraction and swaps use it. Nothing depends on what else is in a batch.
+/// A trained model, as extraction and voice conversion use it. Results do not depend on the rest of the batch.
 pub trait DisentangledModel: Debug {
     /// The phonetic representation of features `[batch, bins, frames]`: codes `[batch, code_dim, codes]` and their mask.
     ///
     /// # Errors
-    /// [`Error::Torch`] for a model that is a module from outside and does not run.
+    /// [`Error::Torch`] for a model that is an external module and does not run.
     fn codes(&self, feats: &Tensor, mask: &Mask) -> Result<(Tensor, Mask)>;
 
     /// Frames per code.
     fn subsampling(&self) -> i64;
 
-    /// Codes of features that come in pieces.
+    /// Codes of features that arrive in pieces.
     ///
     /// # Errors
-    /// [`Error::Option`] naming what of the model looks at more than what came before.
+    /// [`Error::Option`] naming the option that makes the model depend on later frames.
     fn stream(&self) -> Result<PhoneticStream<'_>> {
         Err(Error::option(
             "method.name",
-            "one whose phonetic encoder can be causal (disentangle, dann), for a stream",
+            "disentangle or dann, whose phonetic encoder can be causal, for a stream",
             "another",
         ))
     }
@@ -38,7 +38,7 @@ pub trait DisentangledModel: Debug {
         Err(phonetic_alone("a speaker representation"))
     }
 
-    /// Both representations back to features `[batch, bins, frames]`; `mask` is that of the features.
+    /// From both representations to features `[batch, bins, frames]`; `mask` is that of the features.
     ///
     /// # Errors
     /// [`Error::Option`] for a method without a decoder.
@@ -51,6 +51,6 @@ fn phonetic_alone(what: &str) -> Error {
     Error::option(
         "--exp",
         format!("a method with {what}"),
-        "one that has the phonetic representation alone",
+        "one with the phonetic representation only",
     )
 }

@@ -1,15 +1,15 @@
-//! What sets two networks against each other: a critic that learns, and a network that learns to encoder_loss it.
+//! Adversarial losses: of an encoder against a classifier, and of generative adversarial networks.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::classification::{cross_entropy, spread};
+use super::classification::{cross_entropy, uniform_cross_entropy};
 use crate::dataset::labels::NO_LABEL;
 
 /// Identity forwards, `-weight` times the gradient backwards (Ganin et al. 2016, eq. 13). Any shape.
 ///
-/// No custom autograd function is needed: `(1 + w) detach(x) - w x` has the value of `x` and the slope `-w`.
+/// No custom autograd function is needed: `(1 + w) detach(x) - w x` has the value of `x` and the derivative `-w`.
 pub fn reverse_gradient(x: &Tensor, weight: f64) -> Tensor {
     x.detach() * (1.0 + weight) - x * weight
 }
@@ -31,15 +31,15 @@ pub enum EncoderLoss {
 }
 
 impl EncoderLoss {
-    /// What the encoder minimises: of logits `[batch, classes]` or `[batch, classes, frames]` against `[batch]` or
-    /// `[batch, frames]`, where [`NO_LABEL`] does not count.
+    /// The encoder's loss, from logits `[batch, classes]` or `[batch, classes, frames]` and targets `[batch]` or
+    /// `[batch, frames]`; targets [`NO_LABEL`] are ignored.
     pub fn loss(self, logits: &Tensor, targets: &Tensor) -> Tensor {
         let classes = logits.size()[1];
         match self {
             Self::NegatedCe => cross_entropy(logits, targets, 0.0)
                 .clamp_max((classes as f64).ln())
                 .neg(),
-            Self::Uniform => spread(logits, targets),
+            Self::Uniform => uniform_cross_entropy(logits, targets),
             Self::FlippedLabels => {
                 let next = (targets + 1).remainder(classes);
                 let counts = targets.ne(NO_LABEL);
@@ -66,8 +66,8 @@ pub enum GanLoss {
 }
 
 impl GanLoss {
-    /// What the critic minimises.
-    pub fn critic(self, real: &Tensor, made: &Tensor) -> Tensor {
+    /// The discriminator's loss.
+    pub fn discriminator(self, real: &Tensor, made: &Tensor) -> Tensor {
         match self {
             Self::Vanilla => mean(&softplus(&real.neg())) + mean(&softplus(made)),
             Self::LeastSquares => mean(&(real - 1.0).square()) + mean(&made.square()),
@@ -76,7 +76,7 @@ impl GanLoss {
         }
     }
 
-    /// What the generator minimises.
+    /// The generator's loss.
     pub fn generator(self, made: &Tensor) -> Tensor {
         match self {
             Self::Vanilla => mean(&softplus(&made.neg())),
@@ -86,9 +86,9 @@ impl GanLoss {
     }
 }
 
-/// Mean squared distance to 1 of the critic's slope at random points between `real` and `made` (Gulrajani et al.
-/// 2017, eq. 3), both `[batch, ..]` and of one shape. The critic must not mix the samples of a batch: no batch
-/// normalisation.
+/// Mean squared distance to 1 of the norm of the critic's gradient at random points between `real` and `made` (Gulrajani et
+/// al. 2017, eq. 3), both `[batch, ..]` and of the same shape. The critic must not mix the samples of a batch, so it has no
+/// batch normalisation.
 pub fn gradient_penalty(
     real: &Tensor,
     made: &Tensor,
@@ -101,13 +101,13 @@ pub fn gradient_penalty(
         .detach()
         .set_requires_grad(true);
     let score = critic(&between).sum(Kind::Float);
-    let slope = Tensor::run_backward(&[score], &[&between], true, true).remove(0);
-    let steepness = (slope.square().flatten(1, -1))
+    let gradient = Tensor::run_backward(&[score], &[&between], true, true).remove(0);
+    let norm = (gradient.square().flatten(1, -1))
         .sum_dim_intlist(&[1i64][..], false, Kind::Float)
-        // The root's slope at 0 is infinite.
+        // The derivative of the root at 0 is infinite.
         .clamp_min(1e-12)
         .sqrt();
-    mean(&(steepness - 1.0).square())
+    mean(&(norm - 1.0).square())
 }
 
 fn mean(x: &Tensor) -> Tensor {
@@ -125,7 +125,7 @@ mod tests {
     use tch::Device;
 
     #[test]
-    fn reversal_keeps_the_value_and_turns_the_slope() {
+    fn reversal_keeps_the_value_and_negates_the_gradient() {
         let x = Tensor::from_slice(&[1f32, -2.0, 3.0]).set_requires_grad(true);
         let y = reverse_gradient(&x, 0.3);
         assert!((&y - &x).abs().max().double_value(&[]) < 1e-6);
@@ -136,14 +136,14 @@ mod tests {
         assert!(gap.abs().max().double_value(&[]) < 1e-6);
     }
 
-    /// Logits of two classes, the first of which is right, with a gap of `by`.
+    /// Logits of two classes with a difference of `by`; the first class is right.
     fn answer(by: f64) -> (Tensor, Tensor) {
         let logits = Tensor::from_slice(&[by as f32, 0.0]).reshape([1, 2]);
         (logits.set_requires_grad(true), Tensor::from_slice(&[0i64]))
     }
 
     #[test]
-    fn every_defeat_takes_confidence_away() {
+    fn every_encoder_loss_reduces_confidence() {
         for encoder_loss in [
             EncoderLoss::NegatedCe,
             EncoderLoss::Uniform,
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn only_flipping_pays_for_confident_error() {
+    fn only_flipped_labels_reward_confident_errors() {
         for (encoder_loss, sign) in [
             (EncoderLoss::NegatedCe, 0.0),
             (EncoderLoss::Uniform, -1.0),
@@ -167,14 +167,18 @@ mod tests {
         ] {
             let (logits, targets) = answer(-2.0);
             encoder_loss.loss(&logits, &targets).backward();
-            let slope = logits.grad().double_value(&[0, 0]);
-            let turned = if slope == 0.0 { 0.0 } else { slope.signum() };
-            assert_eq!(turned, sign, "{encoder_loss:?}");
+            let gradient = logits.grad().double_value(&[0, 0]);
+            let found = if gradient == 0.0 {
+                0.0
+            } else {
+                gradient.signum()
+            };
+            assert_eq!(found, sign, "{encoder_loss:?}");
         }
     }
 
     #[test]
-    fn frames_without_a_label_do_not_count() {
+    fn frames_without_a_label_are_ignored() {
         let logits = Tensor::from_slice(&[3f32, 9.0, 0.0, 1.0]).reshape([1, 2, 2]);
         let targets = Tensor::from_slice(&[0, NO_LABEL]).reshape([1, 2]);
         let (alone, own) = (logits.narrow(2, 0, 1), targets.narrow(1, 0, 1));
@@ -192,27 +196,27 @@ mod tests {
     fn gan_losses_follow_their_formulae() {
         let (real, made) = (Tensor::from_slice(&[2f32]), Tensor::from_slice(&[-0.5f32]));
         let plus = |x: f64| (1.0 + x.exp()).ln();
-        for (loss, critic, generator) in [
+        for (loss, discriminator, generator) in [
             (GanLoss::Vanilla, plus(-2.0) + plus(-0.5), plus(0.5)),
             (GanLoss::LeastSquares, 1.0 + 0.25, 2.25),
             (GanLoss::Hinge, 0.5, 0.5),
             (GanLoss::Wasserstein, -2.5, 0.5),
         ] {
-            let found = loss.critic(&real, &made).double_value(&[]);
-            assert!((found - critic).abs() < 1e-6, "{loss:?} {found}");
+            let found = loss.discriminator(&real, &made).double_value(&[]);
+            assert!((found - discriminator).abs() < 1e-6, "{loss:?} {found}");
             let found = loss.generator(&made).double_value(&[]);
             assert!((found - generator).abs() < 1e-6, "{loss:?} {found}");
         }
     }
 
     #[test]
-    fn the_penalty_is_the_distance_of_the_slope_to_one() {
+    fn the_penalty_is_the_squared_distance_of_the_gradient_norm_to_one() {
         let real = Tensor::randn([4, 3], (Kind::Float, Device::Cpu));
         let weight = Tensor::from_slice(&[2f32, 0.0, 0.0]).set_requires_grad(true);
         let penalty = gradient_penalty(&real, &real.neg(), |x| x.matmul(&weight));
         assert!((penalty.double_value(&[]) - 1.0).abs() < 1e-5);
         penalty.backward();
-        let slope = weight.grad().double_value(&[0]);
-        assert!((slope - 2.0).abs() < 1e-4, "{slope}");
+        let gradient = weight.grad().double_value(&[0]);
+        assert!((gradient - 2.0).abs() < 1e-4, "{gradient}");
     }
 }

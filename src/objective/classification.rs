@@ -1,11 +1,11 @@
-//! Cross-entropy over utterances or frames, and how often the best guess is right.
+//! Cross-entropy and accuracy over utterances or frames.
 
 use tch::{Kind, Reduction, Tensor};
 
 use crate::dataset::labels::NO_LABEL;
 
 /// Mean cross-entropy in nats of logits `[batch, classes]` against `[batch]`, or of `[batch, classes, frames]`
-/// against `[batch, frames]`; targets [`NO_LABEL`] are left out. Zero when nothing counts.
+/// against `[batch, frames]`; targets [`NO_LABEL`] are ignored. Zero without other targets.
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor, label_smoothing: f64) -> Tensor {
     let sum = logits.cross_entropy_loss::<Tensor>(
         targets,
@@ -17,22 +17,22 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor, label_smoothing: f64) ->
     sum / counted(targets).clamp_min(1.0)
 }
 
-/// Mean cross-entropy of logits against the uniform distribution, shapes as in [`cross_entropy`]; least, and
-/// `ln(classes)`, where every class is as likely as any other.
-pub fn spread(logits: &Tensor, targets: &Tensor) -> Tensor {
-    let surprise = logits.log_softmax(1, Kind::Float).neg();
+/// Mean cross-entropy of logits against the uniform distribution, shapes as in [`cross_entropy`]. Its minimum,
+/// `ln(classes)`, is where all classes are equally probable.
+pub fn uniform_cross_entropy(logits: &Tensor, targets: &Tensor) -> Tensor {
+    let terms = logits.log_softmax(1, Kind::Float).neg();
     let counts = targets.ne(NO_LABEL).to_kind(Kind::Float);
-    let mean = surprise.mean_dim(&[1i64][..], false, Kind::Float);
+    let mean = terms.mean_dim(&[1i64][..], false, Kind::Float);
     (mean * counts).sum(Kind::Float) / counted(targets).clamp_min(1.0)
 }
 
-/// Share of counted targets that the highest logit names, as a scalar tensor in [0, 1].
+/// Share of targets with the highest logit, without [`NO_LABEL`], as a scalar tensor in [0, 1].
 pub fn accuracy(logits: &Tensor, targets: &Tensor) -> Tensor {
     let right = logits.argmax(1, false).eq_tensor(targets);
     right.to_kind(Kind::Float).sum(Kind::Float) / counted(targets).clamp_min(1.0)
 }
 
-/// Mean of the entries where `weights` is one, 0 when there are none.
+/// Mean of the entries where `weights` is 1; 0 if there are none.
 pub fn mean_where(values: &Tensor, weights: &Tensor) -> Tensor {
     (values * weights).sum(Kind::Float) / weights.sum(Kind::Float).clamp_min(1.0)
 }
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ignored_targets_do_not_count() {
+    fn targets_without_label_are_ignored() {
         let logits = Tensor::from_slice(&[2f32, 0.0, 0.0, 5.0]).reshape([2, 2]);
         let targets = Tensor::from_slice(&[0i64, NO_LABEL]);
         let expected = (1.0 + (-2f64).exp()).ln();

@@ -1,15 +1,15 @@
-//! Online clustering: soft assignments that use every cluster alike, and predictions of them across two views
-//! (swapped assignments, Caron et al. 2020; for speech, Chang et al. 2023).
+//! Online clustering: soft assignments that use all clusters equally, and their prediction from another view (swapped
+//! assignments, Caron et al. 2020; for speech, Chang et al. 2023).
 
 use tch::{Kind, Tensor, no_grad};
 
-/// Rounds of Sinkhorn and Knopp's algorithm. Both papers take 3, which leave a group that leans to a cluster leaning.
+/// Rounds of Sinkhorn and Knopp's algorithm. Both papers use 3, after which a group may still prefer a cluster.
 const ROUNDS: usize = 10;
 
-/// Assigns `[items, clusters]` scores to clusters, `[items, clusters]` with rows that add to 1, such that the items
-/// of each group use every cluster alike (after 10 rounds, nearly): the entropic optimal transport with regularisation
-/// `epsilon`. `groups` `[items]` are numbers from 0; with speakers for groups, a cluster tells nothing of the
-/// speaker. No gradient passes.
+/// Assigns items to clusters from scores `[items, clusters]`: returns `[items, clusters]` with rows that sum to 1. The
+/// items of each group use all clusters equally (approximately, after 10 rounds): entropic optimal transport with
+/// regularisation `epsilon`. `groups` `[items]` are integers from 0. With speakers as groups, clusters hold no speaker
+/// information. There is no gradient.
 pub fn balanced_assignments(scores: &Tensor, groups: &Tensor, epsilon: f64) -> Tensor {
     no_grad(|| {
         let (same, size) = {
@@ -48,9 +48,9 @@ mod tests {
     use tch::Device;
 
     #[test]
-    fn every_group_uses_every_cluster_alike() {
+    fn every_group_uses_all_clusters_equally() {
         tch::manual_seed(0);
-        // The second group leans to the first cluster.
+        // The second group prefers the first cluster.
         let groups = Tensor::from_slice(&[0i64, 1]).repeat([200]);
         let lean = groups.to_kind(Kind::Float).unsqueeze(1)
             * Tensor::from_slice(&[1f32, 0.0, 0.0, 0.0]).unsqueeze(0);
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prediction_that_is_right_costs_least() {
+    fn a_right_prediction_has_the_lowest_loss() {
         let assigned = Tensor::eye(3, (Kind::Float, Device::Cpu));
         let right = assigned_cross_entropy(&assigned, &assigned, 0.1).double_value(&[]);
         let wrong = assigned_cross_entropy(&assigned.roll([1], [0]), &assigned, 0.1);

@@ -4,15 +4,15 @@ use tch::{Kind, Tensor};
 
 use super::classification::cross_entropy;
 
-/// Log-density in nats of vectors `[batch, dim]` under independent Gaussians, mean over dimensions and not counting
-/// the constant: `[batch]`.
+/// Log-density in nats of vectors `[batch, dim]` under independent Gaussians, mean over dimensions, without the
+/// constant: `[batch]`.
 pub fn gaussian_log_density(x: &Tensor, mean: &Tensor, log_variance: &Tensor) -> Tensor {
     let gap = (x - mean).square() / log_variance.exp();
     ((gap + log_variance) * -0.5).mean_dim(&[1i64][..], false, Kind::Float)
 }
 
-/// The contrastive log-ratio upper bound (Cheng et al. 2020, eq. 6), a scalar: how much better a Gaussian of `mean` and
-/// `log_variance` `[batch, dim]` says its own `x` than that of every other of the batch.
+/// The contrastive log-ratio upper bound (CLUB, Cheng et al. 2020, eq. 6), a scalar: the log-density of `x` under its own
+/// Gaussian of `mean` and `log_variance` `[batch, dim]`, minus its mean over the Gaussians of the batch.
 pub fn club(x: &Tensor, mean: &Tensor, log_variance: &Tensor) -> Tensor {
     let own = gaussian_log_density(x, mean, log_variance);
     let gaps = (x.unsqueeze(0) - mean.unsqueeze(1)).square();
@@ -20,7 +20,7 @@ pub fn club(x: &Tensor, mean: &Tensor, log_variance: &Tensor) -> Tensor {
     own.mean(Kind::Float) - every.mean(Kind::Float)
 }
 
-/// Mean entropy in nats of the classes that logits `[batch, classes]` stand for.
+/// Mean entropy in nats of the distributions of logits `[batch, classes]`.
 pub fn entropy(logits: &Tensor) -> Tensor {
     let terms = logits.softmax(1, Kind::Float) * logits.log_softmax(1, Kind::Float);
     terms
@@ -29,15 +29,15 @@ pub fn entropy(logits: &Tensor) -> Tensor {
         .neg()
 }
 
-/// The least that logits `[items, classes]` know of uniform classes `[items]`, in nats: the entropy of the classes less
-/// the cross-entropy (Barber and Agakov 2003).
+/// A lower bound in nats on the mutual information of logits `[items, classes]` and uniform classes `[items]`: the entropy
+/// of the classes minus the cross-entropy (Barber and Agakov 2003).
 pub fn category_bound(logits: &Tensor, classes: &Tensor) -> f64 {
-    let surprise = cross_entropy(logits, classes, 0.0).double_value(&[]);
-    (logits.size()[1] as f64).ln() - surprise
+    let cross_entropy = cross_entropy(logits, classes, 0.0).double_value(&[]);
+    (logits.size()[1] as f64).ln() - cross_entropy
 }
 
-/// How far the batch's mean of the classes that logits `[batch, classes]` stand for is from naming all alike, in nats:
-/// the cross-entropy of a uniform distribution against it, less its least value.
+/// How far the mean predicted distribution of a batch of logits `[batch, classes]` is from uniform, in nats: the
+/// cross-entropy of the uniform distribution against it, minus its smallest value.
 pub fn class_balance(logits: &Tensor) -> Tensor {
     let share = (logits.softmax(1, Kind::Float)).mean_dim(&[0i64][..], false, Kind::Float);
     let least = (logits.size()[1] as f64).ln();
@@ -50,7 +50,7 @@ mod tests {
     use tch::Device;
 
     #[test]
-    fn the_bound_is_that_of_its_formula() {
+    fn the_bound_follows_its_formula() {
         // Two samples of one value: densities -x^2/2 at variance 1.
         let vector = |values: [f32; 2]| Tensor::from_slice(&values).reshape([2, 1]);
         let (x, mean) = (vector([0.0, 2.0]), vector([0.5, 1.0]));
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_told_by_what_does_not_depend() {
+    fn independent_variables_have_a_bound_of_zero() {
         tch::manual_seed(0);
         let cpu = (Kind::Float, Device::Cpu);
         let x = Tensor::randn([64, 4], cpu);
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn sure_and_balanced_classes_cost_nothing() {
+    fn confident_and_balanced_classes_have_no_loss() {
         let sure = Tensor::eye(3, (Kind::Float, Device::Cpu)) * 50.0;
         let value = |x: Tensor| x.double_value(&[]);
         assert!(value(entropy(&sure)).abs() < 1e-6);

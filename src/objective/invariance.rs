@@ -51,7 +51,7 @@ impl Invariance {
                     let norm = x.square().sum_dim_intlist(&[1i64][..], true, Kind::Float);
                     x / norm.clamp_min(1e-12).sqrt()
                 };
-                // [batch, codes of the other view, codes of the one]: classes come second.
+                // [batch, codes of the other view, codes of this view]: classes come second.
                 let mut cosines = unit(other).transpose(1, 2).matmul(&unit(one)) / temperature;
                 let frames = mask.frames();
                 let mut own = Tensor::arange(frames, (Kind::Int64, one.device()))
@@ -74,7 +74,7 @@ mod tests {
     use tch::Device;
 
     #[test]
-    fn the_same_codes_cost_less_than_shuffled_ones() {
+    fn equal_codes_have_a_lower_loss_than_reversed_ones() {
         let codes = Tensor::randn([2, 16, 9], (Kind::Float, Device::Cpu));
         let mask = Mask::new(&[9, 5], Device::Cpu);
         let codes = mask.apply(codes);
@@ -83,13 +83,13 @@ mod tests {
             Invariance::Contrastive { temperature: 0.1 },
         ] {
             let loss = |other: &Tensor| kind.loss(&codes, other, &mask).double_value(&[]);
-            let turned = mask.reverse(&codes);
-            assert!(loss(&codes) < 0.5 * loss(&turned), "{kind:?}");
+            let reversed = mask.reverse(&codes);
+            assert!(loss(&codes) < 0.5 * loss(&reversed), "{kind:?}");
         }
     }
 
     #[test]
-    fn padding_is_neither_asked_nor_a_candidate() {
+    fn padding_is_neither_a_query_nor_a_candidate() {
         let codes = Tensor::randn([1, 4, 5], (Kind::Float, Device::Cpu));
         let kind = Invariance::Contrastive { temperature: 0.5 };
         let alone = kind.loss(&codes, &codes, &Mask::new(&[5], Device::Cpu));

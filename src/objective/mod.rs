@@ -1,4 +1,4 @@
-//! The terms that losses are made of. Each takes logits or plain vectors and returns a scalar tensor.
+//! Losses. Each takes logits or plain vectors and returns a scalar tensor.
 
 pub mod adversarial;
 pub mod classification;

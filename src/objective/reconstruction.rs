@@ -1,4 +1,4 @@
-//! How far decoded features are from the ones that went in.
+//! Reconstruction losses.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,8 +18,8 @@ pub enum Reconstruction {
 }
 
 impl Reconstruction {
-    /// Mean over all bins of all real frames; both tensors `[batch, bins, frames]`, the padding of `decoded`
-    /// and `feats` zero.
+    /// Mean over all bins of all frames without padding. Both tensors are `[batch, bins, frames]`, with zeros in the
+    /// padding.
     pub fn loss(self, decoded: &Tensor, feats: &Tensor, mask: &Mask) -> Tensor {
         let gap = decoded - feats;
         let terms = match self {
@@ -37,7 +37,7 @@ mod tests {
     use tch::Device;
 
     #[test]
-    fn padding_does_not_thin_the_mean() {
+    fn padding_does_not_change_the_mean() {
         let feats = Tensor::zeros([2, 3, 4], (Kind::Float, Device::Cpu));
         let mask = Mask::new(&[4, 2], Device::Cpu);
         let decoded = mask.apply(Tensor::full([2, 3, 4], 2.0, (Kind::Float, Device::Cpu)));

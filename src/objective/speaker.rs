@@ -1,4 +1,4 @@
-//! The speaker constraint: embeddings of one speaker alike, of different speakers apart.
+//! Losses on speaker embeddings: similar embeddings of one speaker, different ones of different speakers.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -67,7 +67,7 @@ impl SpeakerConstraint {
             Self::PairwiseMargin { margin } | Self::Triplet { margin } => vec![("margin", margin)],
             Self::Ge2e | Self::AngularPrototypical => Vec::new(),
             Self::AamSoftmax { margin, scale } => {
-                // Beyond a right angle in all, the cosine would rise again.
+                // Beyond a right angle in total, the cosine would rise again.
                 if margin >= std::f64::consts::FRAC_PI_2 {
                     let key = format!("{name}.margin");
                     let expected = "less than pi / 2 radians";
@@ -85,7 +85,7 @@ impl SpeakerConstraint {
         Ok(())
     }
 
-    /// Whether it has parameters of its own.
+    /// Whether it has parameters.
     pub fn learns(self) -> bool {
         matches!(
             self,
@@ -94,13 +94,13 @@ impl SpeakerConstraint {
     }
 }
 
-/// A constraint with what it learns.
+/// A loss with its parameters.
 #[derive(Debug)]
 pub struct SpeakerHead {
     constraint: SpeakerConstraint,
     /// Scale and shift of cosines, each `[1]`.
     scale_shift: Option<(Tensor, Tensor)>,
-    /// One direction a training speaker, `[speakers, dim]`.
+    /// One direction per training speaker, `[speakers, dim]`.
     directions: Option<Tensor>,
 }
 
@@ -126,8 +126,8 @@ impl SpeakerHead {
         }
     }
 
-    /// The loss of embeddings `[batch, dim]` of length 1 whose speakers are `[batch]`. A batch in which no
-    /// speaker stands twice has no pairs to pull together; only the others push then, where the constraint can.
+    /// The loss of embeddings `[batch, dim]` of length 1 with speakers `[batch]`. A batch in which no speaker occurs twice
+    /// has no positive pairs; then only negative pairs count, where the loss has any.
     pub fn loss(&self, embeds: &Tensor, speakers: &Tensor) -> Tensor {
         match self.constraint {
             SpeakerConstraint::SupervisedContrastive { temperature } => {
@@ -180,7 +180,7 @@ impl SpeakerHead {
         let to_means = self.similarity(&embeds.matmul(&means.tr()));
         let own = pairs.same.gt(0.5);
         let scores = to_own.where_self(&own, &to_means);
-        // Every speaker's mean stands there once for each of its embeddings, and is to count once.
+        // Each speaker's mean occurs once per embedding of the speaker, and has to count once.
         let all = (scores - counts.tr().log()).logsumexp(&[1i64][..], true);
         mean_where(&(all - to_own), &counts.gt(1.5).to_kind(Kind::Float))
     }
@@ -188,7 +188,7 @@ impl SpeakerHead {
     fn prototypical(&self, embeds: &Tensor, speakers: &Tensor) -> Tensor {
         let pairs = Pairs::of(embeds, speakers);
         let scores = self.similarity(&embeds.matmul(&pairs.others_mean(embeds).tr()));
-        // The first of every speaker that has another is a query.
+        // The first embedding of each speaker with several is a query.
         let earlier = pairs
             .same
             .tril(-1)
@@ -200,11 +200,11 @@ impl SpeakerHead {
     }
 }
 
-/// Who belongs to whom in a batch of embeddings of length 1; all `[batch, batch]`.
+/// All pairs of a batch of embeddings of length 1; all tensors are `[batch, batch]`.
 struct Pairs {
     cosines: Tensor,
     itself: Tensor,
-    /// One for pairs of one speaker, an embedding with itself among them.
+    /// 1 for pairs of one speaker, including each embedding with itself.
     same: Tensor,
     positive: Tensor,
     negative: Tensor,
@@ -224,17 +224,17 @@ impl Pairs {
         }
     }
 
-    /// |a - b|^2 = 2 - 2 cos; the floor keeps the root's slope finite.
+    /// |a - b|^2 = 2 - 2 cos; the lower bound keeps the derivative of the root finite.
     fn squared_distances(&self) -> Tensor {
         (self.cosines.neg() * 2.0 + 2.0).clamp_min(1e-8)
     }
 
-    /// Embeddings of every one's speaker, `[batch, 1]`.
+    /// For each embedding, the number of embeddings of its speaker, `[batch, 1]`.
     fn counts(&self) -> Tensor {
         self.same.sum_dim_intlist(&[1i64][..], true, Kind::Float)
     }
 
-    /// The direction of the mean of its speaker's other embeddings, for every one.
+    /// For each embedding, the direction of the mean of its speaker's other embeddings.
     fn others_mean(&self, embeds: &Tensor) -> Tensor {
         normalise(&self.positive.matmul(embeds))
     }
@@ -252,7 +252,7 @@ fn aam_softmax(
         .clamp(-1.0 + 1e-7, 1.0 - 1e-7);
     let sines = (cosines.square().neg() + 1.0).sqrt();
     let wider = &cosines * margin.cos() - sines * margin.sin();
-    // Beyond pi - margin the cosine of the wider angle would rise again: a straight line goes on from there.
+    // Beyond pi - margin the cosine of the wider angle would rise again: it is continued by a straight line.
     let beyond = &cosines - margin.sin() * margin;
     let wider = wider.where_self(&cosines.gt(-margin.cos()), &beyond);
     let known = speakers.ne(NO_LABEL);
@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn prototypes_follow_their_formulae() {
         let s = |cosine: f64| (10.0 * cosine - 5.0).exp();
-        // Speaker 0 has 0 and 1, speaker 1 has 2 alone, which is no query and counts as a mean for GE2E.
+        // Speaker 0 has 0 and 1; speaker 1 has only 2, which is no query, and counts as a mean for GE2E.
         let to_own = s(0.6);
         let ge2e = [0.0, 0.8].map(|to_2| -(to_own / (to_own + s(to_2))).ln());
         let expected = (ge2e[0] + ge2e[1]) / 2.0;
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn the_right_grouping_costs_less() {
+    fn the_right_grouping_has_a_lower_loss() {
         tch::manual_seed(0);
         let centres = Tensor::randn([2, 8], (Kind::Float, Device::Cpu));
         let noise = Tensor::randn([8, 8], (Kind::Float, Device::Cpu)) * 0.1;
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_of_strangers_is_finite() {
+    fn the_loss_of_a_batch_of_different_speakers_is_finite() {
         let embeds = normalise(&Tensor::randn([3, 4], (Kind::Float, Device::Cpu)));
         for constraint in ALL {
             assert!(

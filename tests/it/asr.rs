@@ -281,7 +281,7 @@ fn what_is_wrong_is_told_in_a_line() {
     let tables = ["scp:test/feats.scp", "ark:z.ark"];
     let error = fail(folder, &[&of_strands[..], &tables].concat(), b"");
     assert!(
-        error.contains("a recogniser, which unbraid asr decodes with"),
+        error.contains("a recogniser (use unbraid asr decode)"),
         "{error}"
     );
 }

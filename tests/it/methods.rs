@@ -143,7 +143,7 @@ fn dann_adapts_to_a_speaker() {
         for representation in ["speaker", "reconstruction"] {
             let error = fail(dir.path(), &extraction(representation), b"");
             assert!(
-                error.contains("the phonetic representation alone"),
+                error.contains("the phonetic representation only"),
                 "{error}"
             );
         }

@@ -106,7 +106,7 @@ impl Evaluation<'_> {
         // By statistics of the generated images alone, as in training; those of real ones are info below.
         let made_of = of_draws(SAMPLES, |count| {
             let latent = method.draw(count);
-            let answer = method.judge(&method.generate(&latent, false), true);
+            let answer = method.discriminate(&method.generate(&latent, false), true);
             let categories = latent.categories.to_kind(Kind::Float).unsqueeze(1);
             Tensor::cat(&[answer.category, categories], 1)
         });

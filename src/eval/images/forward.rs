@@ -54,7 +54,7 @@ pub fn settle(method: &InfoGan, train: &Images, device: Device) {
     for number in 0..BATCHES {
         let first = (number * size) % (train.len() - size + 1);
         let images = tensor_of(train, first, size, device);
-        no_grad(|| method.judge(&images, true));
+        no_grad(|| method.discriminate(&images, true));
     }
 }
 

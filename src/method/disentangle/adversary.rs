@@ -1,4 +1,4 @@
-//! What a step makes of a batch, and the networks that learn against what it makes.
+//! The trait of adversaries, and what a step has computed from its batch.
 
 use std::cell::OnceCell;
 use std::fmt::Debug;
@@ -12,16 +12,16 @@ use crate::nn::phonetic_encoder::Encoded;
 use crate::nn::{Mask, PerturbOptions};
 use crate::train::{Clock, Scalars, Trainable};
 
-/// A network with aims of its own: it learns on codes and features that stand still, in turns or at once with the
-/// encoders, and says what they pay.
+/// A network with a loss of its own. It is trained on detached codes and features, alternating with the encoders, or in
+/// one update with them. It returns the loss that it adds to the encoders.
 pub trait Adversary: Debug {
-    /// Its trainable.
+    /// Its trainable module.
     fn trainable(&mut self) -> &mut Trainable;
 
-    /// Batches that it wants for itself, a step.
+    /// Number of its own steps per training step, each on a batch of its own.
     fn inner_steps(&self) -> usize;
 
-    /// Whether it learns from the encoders' own loss, in one backward pass with them.
+    /// Whether it is trained in the same backward pass as the encoders.
     fn shares_update(&self) -> bool {
         false
     }
@@ -32,7 +32,7 @@ pub trait Adversary: Debug {
     /// A step of its own.
     ///
     /// # Errors
-    /// What libtorch says.
+    /// Errors of libtorch.
     fn inner_step(
         &mut self,
         context: &StepContext,
@@ -40,7 +40,7 @@ pub trait Adversary: Debug {
         scalars: &mut Scalars,
     ) -> Result<()>;
 
-    /// What encoders and decoder minimise at `step` of its ramp; none while it weighs nothing.
+    /// The loss that it adds to encoders and decoder at `step` of its ramp; none while its weight is 0.
     fn encoder_term(
         &mut self,
         context: &StepContext,
@@ -48,22 +48,22 @@ pub trait Adversary: Debug {
         scalars: &mut Scalars,
     ) -> Option<Tensor>;
 
-    /// Adds how well it does, without gradients.
+    /// Adds its validation terms, without gradients.
     fn validate(&self, context: &StepContext, scalars: &mut Scalars);
 }
 
-/// What a step has context of its batch so far.
+/// What a step has computed from its batch.
 #[derive(Debug)]
 pub struct StepContext<'a> {
     /// Encoders and decoder.
     pub model: &'a Model,
     /// The batch.
     pub batch: &'a SpeechBatch,
-    /// Which frames are real.
+    /// Frames without padding.
     pub mask: Mask,
-    /// What the phonetic encoder's input goes through in training.
+    /// Perturbation of the phonetic encoder's input in training.
     pub perturb: &'a PerturbOptions,
-    /// Whether networks are in training.
+    /// Whether networks are in training mode.
     pub train: bool,
     /// Codes.
     pub encoded: Encoded,
@@ -71,7 +71,7 @@ pub struct StepContext<'a> {
 }
 
 impl<'a> StepContext<'a> {
-    /// The codes of a batch; `perturb` is applied in training alone.
+    /// The codes of a batch; `perturb` is applied only in training.
     pub fn new(
         model: &'a Model,
         batch: &'a SpeechBatch,
@@ -80,12 +80,12 @@ impl<'a> StepContext<'a> {
         train: bool,
     ) -> Self {
         let mask = Mask::new(&batch.lengths, device);
-        let read = match train {
+        let feats = match train {
             true => &perturb.apply(&batch.feats),
             false => &batch.feats,
         };
         Self {
-            encoded: model.phonetic.forward(read, &mask, train),
+            encoded: model.phonetic.forward(feats, &mask, train),
             embeds: OnceCell::new(),
             model,
             batch,
@@ -95,8 +95,8 @@ impl<'a> StepContext<'a> {
         }
     }
 
-    /// The same for an adversary's turn: codes and embeddings have no gradient, and the speaker encoder keeps its
-    /// statistics.
+    /// The same for an adversary's inner step: codes and embeddings have no gradient, and the speaker encoder's running
+    /// statistics stay as they are.
     pub fn detached(
         model: &'a Model,
         batch: &'a SpeechBatch,
@@ -115,12 +115,12 @@ impl<'a> StepContext<'a> {
         &self.encoded.codes
     }
 
-    /// Which codes are real.
+    /// Codes without padding.
     pub fn code_mask(&self) -> &Mask {
         &self.encoded.mask
     }
 
-    /// Speaker embeddings `[batch, embedding_dim]`, context when first asked for.
+    /// Speaker embeddings `[batch, embedding_dim]`, computed at the first call.
     pub fn embeds(&self) -> &Tensor {
         self.embeds.get_or_init(|| {
             let embed = || {
@@ -134,10 +134,10 @@ impl<'a> StepContext<'a> {
         })
     }
 
-    /// `codes`, each with the voice that `embeds` has of another speaker of the batch: features
-    /// `[batch, bins, frames]`.
+    /// Voice conversion: features `[batch, bins, frames]` decoded from `codes` and, for each, the embedding of another
+    /// speaker of the batch.
     pub fn converted(&self, codes: &Tensor, embeds: &Tensor) -> Tensor {
-        let voices = embeds.index_select(0, &self.batch.one_of_another_speaker());
-        self.model.decoder.forward(codes, &voices, &self.mask)
+        let targets = embeds.index_select(0, &self.batch.one_of_another_speaker());
+        self.model.decoder.forward(codes, &targets, &self.mask)
     }
 }

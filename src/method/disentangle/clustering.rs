@@ -1,7 +1,6 @@
-//! Clusters in place of labels: two views of an utterance, the second in another speaker's voice, each predict the
-//! cluster that the other was assigned to (Spin, Chang et al. 2023, where the voice is altered by signal processing;
-//! here the decoder lends one). Assignments use every cluster alike within each speaker, so that none can be a
-//! speaker's own.
+//! Clusters in place of labels. Of two views of an utterance, the second converted to another speaker, each predicts the
+//! cluster of the other (Spin, Chang et al. 2023, where signal processing alters the speaker; here the decoder does).
+//! Within each speaker all clusters are used equally, so that clusters hold no speaker information.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -84,7 +83,7 @@ impl ClusteringOptions {
     }
 }
 
-/// The network and the clusters, with their trainable.
+/// The network and the clusters as a trainable module.
 #[derive(Debug)]
 pub struct Clustering {
     options: ClusteringOptions,
@@ -92,12 +91,12 @@ pub struct Clustering {
     network: Classifier,
     /// Directions of the clusters, `[clusters, dim]`.
     centres: Tensor,
-    /// The last items `[queue, dim]`, and their speakers `[queue]`, -1 for none yet; saved with the weights.
+    /// The latest items `[queue, dim]` and their speakers `[queue]`, -1 for empty places; saved with the weights.
     queue: (Tensor, Tensor),
 }
 
 impl Clustering {
-    /// Of codes of `code_dim`.
+    /// For codes of `code_dim`.
     pub fn new(
         options: &ClusteringOptions,
         code_dim: i64,
@@ -136,23 +135,21 @@ impl Clustering {
         }
     }
 
-    /// Its trainable.
+    /// Its trainable module.
     pub fn trainable(&mut self) -> &mut Trainable {
         &mut self.trainable
     }
 
-    /// The weighted loss of a training batch at `step`; none while it weighs nothing.
+    /// The weighted loss of a training batch at `step`; none while its weight is 0.
     pub fn loss(&self, context: &StepContext, step: u64, scalars: &mut Scalars) -> Option<Tensor> {
         let weight = self.options.weight.at(step);
         if weight == 0.0 {
             return None;
         }
-        let lent = no_grad(|| context.converted(context.codes(), context.embeds()));
-        let other =
-            context
-                .model
-                .phonetic
-                .forward(&context.perturb.apply(&lent), &context.mask, true);
+        let converted = no_grad(|| context.converted(context.codes(), context.embeds()));
+        let perturbed = context.perturb.apply(&converted);
+        let phonetic = &context.model.phonetic;
+        let other = phonetic.forward(&perturbed, &context.mask, true);
         let speakers = self.speakers(context);
         let views = [
             self.items(context.codes(), context.code_mask()),
@@ -192,7 +189,7 @@ impl Clustering {
         })
     }
 
-    /// The speaker of every item, `[items]`.
+    /// The speaker of each item, `[items]`.
     fn speakers(&self, context: &StepContext) -> Tensor {
         let speakers = &context.batch.speakers;
         match self.options.unit {
@@ -208,14 +205,14 @@ impl Clustering {
         }
     }
 
-    /// Assignments of items, balanced together with those of the queue.
+    /// Assignments of items, balanced together with the items of the queue.
     fn assign(&self, items: &Tensor, speakers: &Tensor, centres: &Tensor) -> Tensor {
         no_grad(|| {
             let (queued, of) = &self.queue;
-            let known = of.ge(0.0).nonzero().squeeze_dim(1);
-            let all = Tensor::cat(&[items, &queued.index_select(0, &known)], 0);
+            let filled = of.ge(0.0).nonzero().squeeze_dim(1);
+            let all = Tensor::cat(&[items, &queued.index_select(0, &filled)], 0);
             let groups = Tensor::cat(
-                &[speakers, &of.index_select(0, &known).to_kind(Kind::Int64)],
+                &[speakers, &of.index_select(0, &filled).to_kind(Kind::Int64)],
                 0,
             );
             let scores = all.matmul(&centres.tr());
@@ -227,7 +224,7 @@ impl Clustering {
         })
     }
 
-    /// Puts items in front of the queue.
+    /// Puts items at the front of the queue.
     fn remember(&self, items: &Tensor, speakers: &Tensor) {
         no_grad(|| {
             let keep = |new: &Tensor, queue: &Tensor| {
@@ -241,7 +238,7 @@ impl Clustering {
     }
 }
 
-/// The numbers of the real codes among all of a batch, one utterance after the other.
+/// Indices of the codes without padding, over all codes of a batch.
 fn real(mask: &Mask, device: Device) -> Tensor {
     mask.flat_real(device).nonzero().squeeze_dim(1)
 }

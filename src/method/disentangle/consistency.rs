@@ -1,4 +1,4 @@
-//! Codes that stand fast: under another voice, under decoding, and under perturbed input.
+//! Consistency losses: codes stay the same under voice conversion, under decoding, and under perturbed input.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -53,7 +53,7 @@ impl ConsistencyOptions {
         self.similarity.check(&format!("{name}.similarity"))
     }
 
-    /// The weighted terms of a batch whose `decoded` features `[batch, bins, frames]` have the voice that spoke it.
+    /// The weighted losses of a batch; `decoded` are its reconstructed features `[batch, bins, frames]`.
     pub fn terms(
         &self,
         context: &StepContext,
@@ -61,8 +61,8 @@ impl ConsistencyOptions {
         scalars: &mut Scalars,
     ) -> Vec<Tensor> {
         let phonetic = &context.model.phonetic;
-        // A code is held to what it was: the term moves what came later.
-        let gap = |feats: &Tensor| {
+        // The original codes are detached: gradients go through the decoded features and their codes.
+        let distance = |feats: &Tensor| {
             let again = phonetic.forward(feats, &context.mask, context.train);
             Reconstruction::L1.loss(&again.codes, &context.codes().detach(), &again.mask)
         };
@@ -72,23 +72,27 @@ impl ConsistencyOptions {
             terms.push(term * weight);
         };
         if self.cross_speaker > 0.0 {
-            let apart = gap(&context.converted(context.codes(), context.embeds()));
+            let term = distance(&context.converted(context.codes(), context.embeds()));
             add(
                 "decoder/cross_speaker_consistency",
                 self.cross_speaker,
-                apart,
+                term,
             );
         }
         if self.content > 0.0 {
-            add("decoder/content_consistency", self.content, gap(decoded));
+            add(
+                "decoder/content_consistency",
+                self.content,
+                distance(decoded),
+            );
         }
         if self.invariance > 0.0 && context.train {
             let view = context.perturb.apply(&context.batch.feats);
             let other = phonetic.forward(&view, &context.mask, true);
-            let apart = self
+            let term = self
                 .similarity
                 .loss(&other.codes, context.codes(), &other.mask);
-            add("phonetic_encoder/invariance", self.invariance, apart);
+            add("phonetic_encoder/invariance", self.invariance, term);
         }
         terms
     }

@@ -1,5 +1,5 @@
-//! A discriminator of real against converted features, which teaches the decoder what converted speech lacks
-//! (Chou et al. 2018, section 2.2; Kaneko and Kameoka 2018).
+//! A discriminator of real against converted features, which trains the decoder to make converted speech realistic (Chou
+//! et al. 2018, section 2.2; Kaneko and Kameoka 2018).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -75,14 +75,14 @@ impl ConversionDiscriminatorOptions {
             return refuse("gradient_penalty", "0 or more", found);
         }
         if self.network.batch_norm {
-            let expected = "false, since statistics of a batch would tell real from converted,";
+            let expected = "false, because batch statistics would reveal what is converted,";
             return refuse("network.batch_norm", expected, "true".into());
         }
         Ok(())
     }
 }
 
-/// The discriminator with its trainable.
+/// The discriminator as a trainable module.
 #[derive(Debug)]
 pub struct ConversionDiscriminator {
     options: ConversionDiscriminatorOptions,
@@ -104,7 +104,7 @@ impl ConversionDiscriminator {
         }
     }
 
-    /// Scores of the real frames of `[batch, bins, frames]`, one after another.
+    /// Scores of all frames without padding of `[batch, bins, frames]`, in one vector.
     fn scores(&self, feats: &Tensor, mask: &Mask, train: bool) -> Tensor {
         let scores = self.network.forward(feats, mask, train);
         match mask.real() {
@@ -117,18 +117,18 @@ impl ConversionDiscriminator {
         let converted = no_grad(|| context.converted(context.codes(), context.embeds()));
         let (real, mask) = (&context.batch.feats, &context.mask);
         let loss_kind = self.options.loss;
-        let loss = loss_kind.critic(
+        let loss = loss_kind.discriminator(
             &self.scores(real, mask, true),
             &self.scores(&converted, mask, true),
         );
         if loss_kind != GanLoss::Wasserstein {
             return loss;
         }
-        let slope = gradient_penalty(real, &converted, |between| {
+        let penalty = gradient_penalty(real, &converted, |between| {
             let mean = mask.apply(self.network.forward(between, mask, true));
             mean.mean_dim(&[1i64, 2][..], false, Kind::Float)
         });
-        loss + slope * self.options.gradient_penalty
+        loss + penalty * self.options.gradient_penalty
     }
 }
 
@@ -147,7 +147,7 @@ impl Adversary for ConversionDiscriminator {
         clock: &Clock,
         scalars: &mut Scalars,
     ) -> Result<()> {
-        // Before the decoder has begun to answer there is nothing to learn from.
+        // The discriminator starts together with the decoder's loss.
         if clock.step < self.options.weight.start {
             return Ok(());
         }

@@ -1,5 +1,5 @@
-//! Codes that foretell the codes to come (contrastive predictive coding, van den Oord et al. 2018; within an utterance, as
-//! in VQ-CPC, van Niekerk et al. 2020): what they have in common with their neighbours is what they keep.
+//! Contrastive predictive coding (van den Oord et al. 2018): codes predict the codes that follow. Negatives are from the
+//! same utterance, as in VQ-CPC (van Niekerk et al. 2020), so the speaker does not help.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ impl CpcOptions {
     }
 }
 
-/// A causal recurrent context and one linear map for each distance, with their trainable.
+/// A causal recurrent context network and one linear map per distance, as a trainable module.
 #[derive(Debug)]
 pub struct Cpc {
     options: CpcOptions,
@@ -64,7 +64,7 @@ pub struct Cpc {
 }
 
 impl Cpc {
-    /// Of codes of `code_dim`.
+    /// For codes of `code_dim`.
     pub fn new(
         options: &CpcOptions,
         code_dim: i64,
@@ -85,16 +85,16 @@ impl Cpc {
         }
     }
 
-    /// Its trainable.
+    /// Its trainable module.
     pub fn trainable(&mut self) -> &mut Trainable {
         &mut self.trainable
     }
 
-    /// The weighted loss of codes `[batch, code_dim, codes]`: a foretold code is to be told from all others of its
-    /// utterance. Zero for utterances too short to foretell.
+    /// The weighted loss of codes `[batch, code_dim, codes]`: each prediction has to identify its code among all codes of
+    /// the utterance. Zero for utterances that are too short.
     pub fn loss(&self, codes: &Tensor, mask: &Mask) -> Tensor {
         let context = self.context.forward(codes, mask);
-        let alike = Invariance::Contrastive {
+        let contrastive = Invariance::Contrastive {
             temperature: self.options.temperature,
         };
         let mut sum = codes.sum(Kind::Float) * 0.0;
@@ -103,11 +103,11 @@ impl Cpc {
             if rest < 1 {
                 break;
             }
-            let foretold = map.forward(&context.narrow(2, 0, rest));
-            let came = codes.narrow(2, step, rest);
+            let predicted = map.forward(&context.narrow(2, 0, rest));
+            let actual = codes.narrow(2, step, rest);
             let lengths: Vec<i64> = mask.lengths().iter().map(|n| (n - step).max(0)).collect();
             let both = Mask::of_frames(&lengths, rest, codes.device());
-            sum += alike.loss(&foretold, &came, &both);
+            sum += contrastive.loss(&predicted, &actual, &both);
         }
         sum * (self.options.weight / self.options.steps as f64)
     }
@@ -119,7 +119,7 @@ mod tests {
     use tch::Kind;
 
     #[test]
-    fn what_repeats_is_learned_to_be_foretold() {
+    fn a_repeating_sequence_is_learned() {
         tch::manual_seed(0);
         let options = CpcOptions {
             channels: 16,
@@ -129,8 +129,8 @@ mod tests {
             lr: 0.01,
             ..Default::default()
         };
-        let mut prediction = Cpc::new(&options, 4, &optimiser, Device::Cpu);
-        // A circle of four directions, begun anywhere.
+        let mut cpc = Cpc::new(&options, 4, &optimiser, Device::Cpu);
+        // Four directions in a fixed order, from different starts.
         let lengths = [12, 9, 2, 1];
         let mask = Mask::new(&lengths, Device::Cpu);
         let batch = || {
@@ -138,13 +138,13 @@ mod tests {
             let rows: Vec<Tensor> = (0..4).map(|start| circle.narrow(1, start, 12)).collect();
             mask.apply(Tensor::stack(&rows, 0))
         };
-        let first = prediction.loss(&batch(), &mask).double_value(&[]);
+        let first = cpc.loss(&batch(), &mask).double_value(&[]);
         for _ in 0..150 {
-            let loss = prediction.loss(&batch(), &mask);
-            crate::train::update(&mut [prediction.trainable()], &loss, 150).unwrap();
+            let loss = cpc.loss(&batch(), &mask);
+            crate::train::update(&mut [cpc.trainable()], &loss, 150).unwrap();
         }
-        let last = prediction.loss(&batch(), &mask).double_value(&[]);
-        // Three codes of a kind among twelve cannot be told apart.
+        let last = cpc.loss(&batch(), &mask).double_value(&[]);
+        // Three equal codes among twelve cannot be distinguished.
         assert!(last < 0.7 * first && last.is_finite(), "{first} {last}");
     }
 }

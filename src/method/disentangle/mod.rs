@@ -1,14 +1,14 @@
-//! Two representations from one signal: a phonetic encoder and a speaker encoder read the features, a decoder puts them
-//! together again, and speaker critics read the phonetic codes, which their encoder learns to keep from them
-//! (Chou et al. 2018, in turns; Ganin et al. 2016, at once).
+//! Two representations of one signal. A phonetic encoder and a speaker encoder read the features, and a decoder
+//! reconstructs the features from both. Adversaries try to predict the speaker from the phonetic codes, and the phonetic
+//! encoder is trained against them (alternating: Chou et al. 2018; gradient reversal: Ganin et al. 2016).
 //!
 //! With z the codes of an utterance, s the speaker embedding of *another* utterance of its speaker, x the
-//! features, E the phonetic encoder, D the decoder and C a classifier:
+//! features, E the phonetic encoder, D the decoder and C a speaker classifier:
 //!
 //! ```text
 //! encoders, decoder:  |D(z, s) - x| + a L_speaker(s) + b CE(label | z) - lambda CE(speaker | C(z))
-//!                     + consistency of z + what the bottleneck of z costs
-//! classifier:             CE(speaker | C(z))
+//!                     + consistency losses of z + bottleneck loss of z
+//! adversary:          CE(speaker | C(z))
 //! ```
 
 pub mod adversary;
@@ -117,7 +117,7 @@ impl Default for DisentangleOptions {
 }
 
 impl DisentangleOptions {
-    /// Checks every value; `labels` is what the data brings.
+    /// Checks every value; `labels` is the kind of labels of the data.
     ///
     /// # Errors
     /// [`Error::Option`] naming the key.
@@ -199,19 +199,19 @@ pub struct Disentangle {
     bf16: bool,
 }
 
-/// What the method is built for.
+/// The data that the method is built for.
 #[derive(Debug, Clone, Copy)]
 pub struct DisentangleShape {
     /// Bins of the features.
     pub bins: i64,
-    /// Training speakers.
+    /// Number of training speakers.
     pub speakers: i64,
-    /// The kind of labels, and how many there are.
+    /// The kind of labels, and their number.
     pub labels: (Labels, i64),
 }
 
 impl Disentangle {
-    /// Fresh networks; libtorch's generator has been seeded by the caller.
+    /// New networks. The caller has seeded libtorch's generator.
     pub fn new(
         options: &DisentangleOptions,
         shape: DisentangleShape,
@@ -225,11 +225,11 @@ impl Disentangle {
             subsampling: options.model.subsampling(),
         };
         let supervision = (options.label_weight > 0.0).then(|| {
-            let (head, wait) = (
+            let (head, start_below) = (
                 &options.label_head,
                 options.adversary_start_below_label_loss,
             );
-            Supervision::new(label_shape, head, wait, &options.optimiser, device)
+            Supervision::new(label_shape, head, start_below, &options.optimiser, device)
         });
         let adversaries = adversaries(options, shape, device);
         let dim = options.model.speaker_encoder.outputs(shape.bins);
@@ -262,12 +262,12 @@ impl Disentangle {
         }
     }
 
-    /// The encoders and the decoder, which are what stays of a training.
+    /// The encoders and the decoder: what is used after training.
     pub fn into_model(self) -> Model {
         self.model
     }
 
-    /// The adversaries' own step, number `inner_step` of this one's.
+    /// Inner step number `inner_step` of all adversaries that have so many.
     fn inner_step(
         &mut self,
         batch: &SpeechBatch,
@@ -284,7 +284,7 @@ impl Disentangle {
         Ok(())
     }
 
-    /// The encoders' step: everything but the adversaries' turns.
+    /// The step of encoders, decoder and all modules that share their update.
     fn joint_step(
         &mut self,
         batch: &SpeechBatch,
@@ -307,7 +307,7 @@ impl Disentangle {
         if steps_since_found == Some(0) {
             let below = self.options.adversary_start_below_label_loss;
             scalars.set_incomplete(format!(
-                "the label loss never stayed below {below} (method.adversary_start_below_label_loss), so the consistency terms \
+                "the label loss never stayed below {below} (method.adversary_start_below_label_loss), so the consistency losses \
                  and the adversaries never started; more steps, larger batches or a higher threshold may help"
             ));
         }
@@ -331,47 +331,47 @@ impl Disentangle {
         update(&mut trainables, &loss, clock.total)
     }
 
-    /// Steps since the labels were found, 0 before; none where nothing waits for them.
+    /// Steps since the label loss stayed below its threshold, 0 before; none without a threshold.
     fn steps_since_found(&self) -> Option<u64> {
         self.supervision
             .as_ref()
             .and_then(Supervision::steps_since_found)
     }
 
-    /// The terms that encoders and decoder share, added up.
+    /// The sum of the losses of encoders and decoder, without adversaries and clustering.
     fn loss(&self, context: &StepContext, scalars: &mut Scalars) -> Tensor {
         let (options, batch) = (&self.options, context.batch);
         let (codes, code_mask) = (context.codes(), context.code_mask());
-        let given = match options.speaker_from_other_utterance {
+        let embeds = match options.speaker_from_other_utterance {
             true => &(context.embeds()).index_select(0, &batch.other_of_same_speaker()),
             false => context.embeds(),
         };
-        let decoded = self.model.decoder.forward(codes, given, &context.mask);
+        let decoded = self.model.decoder.forward(codes, embeds, &context.mask);
 
-        let gap = (options.reconstruction).loss(&decoded, &batch.feats, &context.mask);
-        scalars.add("decoder/reconstruction", &gap);
-        let mut loss = gap * options.reconstruction_weight;
+        let error = (options.reconstruction).loss(&decoded, &batch.feats, &context.mask);
+        scalars.add("decoder/reconstruction", &error);
+        let mut loss = error * options.reconstruction_weight;
         if options.speaker_weight > 0.0 {
-            let apart = self.speaker.1.loss(context.embeds(), &batch.speakers);
-            scalars.add("speaker_encoder/constraint", &apart);
-            loss = &loss + apart * options.speaker_weight;
+            let constraint = self.speaker.1.loss(context.embeds(), &batch.speakers);
+            scalars.add("speaker_encoder/constraint", &constraint);
+            loss = &loss + constraint * options.speaker_weight;
         }
-        if let Some(help) = &self.supervision
-            && let Some(told) = help.loss(codes, code_mask, batch, context.train, scalars)
+        if let Some(supervision) = &self.supervision
+            && let Some(term) = supervision.loss(codes, code_mask, batch, context.train, scalars)
         {
-            loss = &loss + told * options.label_weight;
+            loss = &loss + term * options.label_weight;
         }
         if let Some(cost) = &context.encoded.penalty {
             scalars.add("phonetic_encoder/bottleneck", cost);
             loss = &loss + cost;
         }
-        if let Some(used) = &context.encoded.perplexity {
-            scalars.add("phonetic_encoder/codebook_perplexity", used);
+        if let Some(perplexity) = &context.encoded.perplexity {
+            scalars.add("phonetic_encoder/codebook_perplexity", perplexity);
         }
         if let Some(cpc) = &self.cpc {
-            let surprise = cpc.loss(codes, code_mask);
-            scalars.add("phonetic_encoder/cpc", &surprise);
-            loss = &loss + surprise;
+            let term = cpc.loss(codes, code_mask);
+            scalars.add("phonetic_encoder/cpc", &term);
+            loss = &loss + term;
         }
         if self.steps_since_found() != Some(0) {
             for term in options.consistency.terms(context, &decoded, scalars) {
@@ -383,7 +383,7 @@ impl Disentangle {
     }
 }
 
-/// Everything that learns against the encoders.
+/// All adversaries of a configuration.
 fn adversaries(
     options: &DisentangleOptions,
     shape: DisentangleShape,
@@ -396,10 +396,9 @@ fn adversaries(
             0 => "speaker_adversary".to_string(),
             _ => format!("speaker_adversary_{}", index + 1),
         };
-        let read = (code_dim, shape.speakers);
-        adversaries.push(Box::new(SpeakerAdversary::new(
-            name, adversary, read, device,
-        )));
+        let sizes = (code_dim, shape.speakers);
+        let adversary = SpeakerAdversary::new(name, adversary, sizes, device);
+        adversaries.push(Box::new(adversary));
     }
     if let Some(estimator) = &options.mutual_information {
         let dim = options.model.speaker_encoder.outputs(shape.bins);
@@ -446,7 +445,7 @@ impl Method for Disentangle {
             let mut scalars = Scalars::default();
             let (own, inner) = batches
                 .split_last()
-                .ok_or_else(|| Error::option("batches", "at least one a step", "none"))?;
+                .ok_or_else(|| Error::option("batches", "at least one per step", "none"))?;
             let own = own.to(self.device);
             self.model.phonetic.before_step(&own, self.device);
             for adversary in &mut self.adversaries {

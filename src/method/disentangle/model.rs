@@ -1,4 +1,4 @@
-//! What a disentangling method leaves behind: features to codes, features to an embedding, and back.
+//! The networks that are used after training: from features to codes, from features to an embedding, and back.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -86,16 +86,16 @@ impl ModelOptions {
     }
 }
 
-/// What the networks are built for.
+/// The data that the networks are built for.
 #[derive(Debug, Clone, Copy)]
 pub struct ModelShape {
     /// Bins of the features.
     pub bins: i64,
-    /// Training speakers.
+    /// Number of training speakers.
     pub speakers: i64,
 }
 
-/// Where codes come from.
+/// The source of codes.
 #[derive(Debug)]
 pub enum Phonetic {
     /// A trained encoder.
@@ -105,7 +105,7 @@ pub enum Phonetic {
 }
 
 impl Phonetic {
-    /// Features `[batch, bins, frames]` to codes; `train` is the bottleneck's.
+    /// Features `[batch, bins, frames]` to codes; `train` switches the bottleneck's training behaviour.
     pub fn forward(&self, feats: &Tensor, mask: &Mask, train: bool) -> Encoded {
         match self {
             Self::Network(encoder) => encoder.forward(feats, mask, train),
@@ -129,7 +129,7 @@ impl Phonetic {
         }
     }
 
-    /// Once a training step, before anything of the step is computed.
+    /// Called once per training step, before anything of the step is computed.
     pub fn before_step(&self, batch: &SpeechBatch, device: Device) {
         match self {
             Self::Network(encoder) => encoder.before_step(),
@@ -141,7 +141,7 @@ impl Phonetic {
     }
 }
 
-/// Encoders and decoder with their trainables.
+/// Encoders and decoder with their trainable modules.
 #[derive(Debug)]
 pub struct Model {
     trainables: Vec<Trainable>,
@@ -155,14 +155,14 @@ pub struct Model {
 }
 
 impl Model {
-    /// Fresh networks on `device`.
+    /// New networks on `device`.
     pub fn new(
         options: &ModelOptions,
         shape: ModelShape,
         optimiser: &OptimiserOptions,
         device: Device,
     ) -> Self {
-        let (phonetic_player, phonetic) = Trainable::new(
+        let (phonetic_module, phonetic) = Trainable::new(
             "phonetic_encoder",
             device,
             optimiser,
@@ -176,7 +176,7 @@ impl Model {
                 }
             },
         );
-        let (speaker_player, speaker) =
+        let (speaker_module, speaker) =
             Trainable::new("speaker_encoder", device, optimiser, |path| {
                 SpeakerEncoder::new(path, shape.bins, &options.speaker_encoder)
             });
@@ -186,10 +186,10 @@ impl Model {
             embedding_dim: options.speaker_encoder.outputs(shape.bins),
             output_dim: shape.bins,
         };
-        let (decoder_player, decoder) = Trainable::new("decoder", device, optimiser, |path| {
+        let (decoder_module, decoder) = Trainable::new("decoder", device, optimiser, |path| {
             Decoder::new(path, decoder_shape, &options.decoder)
         });
-        let mut trainables = vec![phonetic_player, speaker_player, decoder_player];
+        let mut trainables = vec![phonetic_module, speaker_module, decoder_module];
         let regression = options.regress_speaker_out.then(|| {
             let (from, to) = (decoder_shape.embedding_dim, decoder_shape.code_dim);
             let (trainable, regression) = Trainable::new("regression", device, optimiser, |path| {
@@ -207,12 +207,12 @@ impl Model {
         }
     }
 
-    /// The trainables of all that is trained or kept.
+    /// All modules that are trained or saved.
     pub fn trainables(&mut self) -> Vec<&mut Trainable> {
         self.trainables.iter_mut().collect()
     }
 
-    /// Takes note of what a training step has context, for the regression.
+    /// Updates the regression with codes and embeddings of a training step.
     pub fn observe(&self, encoded: &Encoded, embeds: &Tensor) {
         if let Some(regression) = &self.regression {
             regression.observe(&encoded.codes, &encoded.mask, embeds);
@@ -226,8 +226,8 @@ impl DisentangledModel for Model {
         Ok(match &self.regression {
             None => (codes, own),
             Some(regression) => {
-                let told = regression.predict(&self.speaker.forward(feats, mask, false));
-                (own.apply(codes - told), own)
+                let predicted = regression.predict(&self.speaker.forward(feats, mask, false));
+                (own.apply(codes - predicted), own)
             }
         })
     }
@@ -263,8 +263,8 @@ impl DisentangledModel for Model {
         Ok(match &self.regression {
             None => self.decoder.forward(codes, embeds, mask),
             Some(regression) => {
-                let told = regression.predict(embeds);
-                self.decoder.forward(&(codes + told), embeds, mask)
+                let predicted = regression.predict(embeds);
+                self.decoder.forward(&(codes + predicted), embeds, mask)
             }
         })
     }

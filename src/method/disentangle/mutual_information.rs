@@ -1,5 +1,5 @@
-//! An estimator of how much a code sequence tells of the speaker embedding, which the encoders bring down (CLUB, Cheng
-//! et al. 2020; as VQMIVC, Wang et al. 2021, has it between content and speaker).
+//! An estimator of the mutual information between codes and speaker embedding, which the encoders minimise (CLUB, Cheng
+//! et al. 2020; used between content and speaker in VQMIVC, Wang et al. 2021).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,7 @@ impl MutualInformationOptions {
     }
 }
 
-/// The estimator with its trainable.
+/// The estimator as a trainable module.
 #[derive(Debug)]
 pub struct MutualInformation {
     options: MutualInformationOptions,
@@ -81,10 +81,10 @@ impl MutualInformation {
 
     /// Mean and logarithm of the variance of the embedding, each `[batch, embedding_dim]`.
     fn estimate(&self, context: &StepContext, train: bool) -> (Tensor, Tensor) {
-        let told = self
+        let output = self
             .network
             .forward(context.codes(), context.code_mask(), train);
-        let parts = told.chunk(2, 1);
+        let parts = output.chunk(2, 1);
         (parts[0].shallow_clone(), parts[1].tanh())
     }
 

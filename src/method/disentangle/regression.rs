@@ -1,14 +1,14 @@
-//! The speaker regressed out: what a linear map of the speaker embedding can say of the codes is taken from them.
+//! Regression of the codes on the speaker embedding, to subtract from the codes what the embedding predicts linearly.
 
 use tch::nn::Path;
 use tch::{Kind, Tensor, no_grad};
 
 use crate::nn::Mask;
 
-/// How much of the sums a new batch replaces.
+/// Weight of a new batch in the running sums.
 const RATE: f64 = 0.01;
 
-/// Running sums of a linear regression from embeddings to codes, over the last hundred or so batches of training.
+/// Running sums of a linear regression from embeddings to codes, over about the last hundred training batches.
 #[derive(Debug)]
 pub struct Regression {
     /// Mean over codes of `[s; 1] [s; 1]'`, `[dim + 1, dim + 1]`.
@@ -18,7 +18,7 @@ pub struct Regression {
 }
 
 impl Regression {
-    /// From embeddings of `embedding_dim` to codes of `code_dim`.
+    /// A regression from embeddings of `embedding_dim` to codes of `code_dim`.
     pub fn new(path: Path, code_dim: i64, embedding_dim: i64) -> Self {
         let inputs = embedding_dim + 1;
         Self {
@@ -27,7 +27,7 @@ impl Regression {
         }
     }
 
-    /// Takes note of a batch: codes `[batch, code_dim, codes]` and embeddings `[batch, embedding_dim]`.
+    /// Updates the sums with a batch: codes `[batch, code_dim, codes]` and embeddings `[batch, embedding_dim]`.
     pub fn observe(&self, codes: &Tensor, mask: &Mask, embeds: &Tensor) {
         no_grad(|| {
             let lengths = Tensor::from_slice(mask.lengths())
@@ -46,10 +46,10 @@ impl Regression {
         });
     }
 
-    /// What the embeddings `[batch, embedding_dim]` say of the codes, `[batch, code_dim, 1]`.
+    /// The mean code that embeddings `[batch, embedding_dim]` predict, `[batch, code_dim, 1]`.
     pub fn predict(&self, embeds: &Tensor) -> Tensor {
         let dim = self.embeds.size()[0];
-        // A little ridge: few speakers do not span all directions.
+        // A small ridge, because few speakers do not span all directions.
         let ridge = Tensor::eye(dim, (Kind::Float, embeds.device())) * 1e-4;
         let map = Tensor::linalg_solve(&(&self.embeds + ridge), &self.both.tr(), true);
         with_one(embeds).matmul(&map).unsqueeze(2)
@@ -66,7 +66,7 @@ mod tests {
     use tch::{Device, nn::VarStore};
 
     #[test]
-    fn a_linear_trace_of_the_speaker_is_found() {
+    fn a_linear_effect_of_the_speaker_is_found() {
         tch::manual_seed(0);
         let cpu = (Kind::Float, Device::Cpu);
         let store = VarStore::new(Device::Cpu);
@@ -75,8 +75,8 @@ mod tests {
         let mask = Mask::new(&[20, 30, 25, 30, 7, 30], Device::Cpu);
         for _ in 0..500 {
             let embeds = Tensor::randn([6, 3], cpu);
-            let trace = (embeds.matmul(&map) + 0.5).unsqueeze(2);
-            let codes = mask.apply(Tensor::randn([6, 4, 30], cpu) * 0.1 + trace);
+            let effect = (embeds.matmul(&map) + 0.5).unsqueeze(2);
+            let codes = mask.apply(Tensor::randn([6, 4, 30], cpu) * 0.1 + effect);
             regression.observe(&codes, &mask, &embeds);
         }
         let embeds = Tensor::randn([5, 3], cpu);

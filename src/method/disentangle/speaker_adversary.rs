@@ -1,5 +1,5 @@
-//! The speaker adversary of a phonetic encoder: a critic that learns to read the speaker from codes, and what the
-//! encoder is paid for keeping it from it.
+//! The speaker adversary of the phonetic encoder: a classifier that predicts the speaker from codes, and the loss of the
+//! encoder against it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -136,7 +136,7 @@ impl SpeakerAdversaryOptions {
         if self.update == AdversaryUpdate::GradientReversal
             && self.encoder_loss != EncoderLoss::NegatedCe
         {
-            let expected = "\"negated_ce\" at once, where the gradient itself is turned";
+            let expected = "\"negated_ce\" with update = \"gradient_reversal\"";
             return refuse("encoder_loss", expected, format!("{:?}", self.encoder_loss));
         }
         if self.loss == AdversaryLoss::Wasserstein {
@@ -157,21 +157,22 @@ impl SpeakerAdversaryOptions {
             (
                 "classifier.batch_norm",
                 !self.classifier.batch_norm,
-                "false, since a gradient penalty is of single samples,",
+                "false, because a gradient penalty is per sample,",
             ),
         ];
         match wanted.into_iter().find(|(_, right, _)| !right) {
             None => Ok(()),
             Some((key, _, expected)) => Err(Error::option(
                 format!("{name}.{key}"),
-                format!("{expected} with a Wasserstein critic"),
+                format!("{expected} with loss = \"wasserstein\""),
                 "another value",
             )),
         }
     }
 }
 
-/// How fast lambda follows the critic's accuracy: its logarithm moves by this times the gap, a critic step.
+/// How fast lambda follows the classifier's accuracy: per classifier step its logarithm changes by this times the
+/// difference to the target.
 const GAIN_RATE: f64 = 0.05;
 
 #[derive(Debug)]
@@ -180,22 +181,22 @@ enum Network {
     OfPairs(PairClassifier),
 }
 
-/// A critic with its trainable.
+/// A speaker classifier as a trainable module.
 #[derive(Debug)]
 pub struct SpeakerAdversary {
     options: SpeakerAdversaryOptions,
     name: String,
-    /// Values per code, and training speakers.
+    /// Values per code, and number of training speakers.
     shape: (i64, i64),
     device: Device,
     trainable: Trainable,
     network: Network,
-    /// Logarithm of what lambda is multiplied with, `[1]`; saved with the weights.
+    /// Logarithm of the factor of lambda, `[1]`; saved with the weights.
     log_gain: Tensor,
 }
 
 impl SpeakerAdversary {
-    /// A fresh critic called `name` over codes of `code_dim` from `speakers`.
+    /// A new classifier called `name` for codes of `code_dim` from `speakers`.
     pub fn new(
         name: String,
         options: &SpeakerAdversaryOptions,
@@ -242,7 +243,7 @@ impl SpeakerAdversary {
         }
     }
 
-    /// Name of the critic's loss in logs.
+    /// Name of the classifier's loss in logs.
     fn loss_name(&self) -> String {
         self.term_name(match self.options.loss {
             AdversaryLoss::CrossEntropy => "cross_entropy",
@@ -254,7 +255,7 @@ impl SpeakerAdversary {
         format!("{}/{term}", self.name)
     }
 
-    /// Adds the loss of a batch that it learns from, and its accuracy there, where it has one.
+    /// Adds the loss and, where there is one, the accuracy on a training batch.
     fn log(&self, loss: &Tensor, accuracy: Option<&Tensor>, scalars: &mut Scalars) {
         scalars.add(self.loss_name(), loss);
         if let Some(accuracy) = accuracy {
@@ -271,7 +272,7 @@ impl SpeakerAdversary {
         }
     }
 
-    /// Moves lambda after the critic's accuracy.
+    /// Adapts lambda to the classifier's accuracy.
     fn follow(&mut self, accuracy: Option<&Tensor>) {
         let target = self.options.target_accuracy;
         if let (Some(accuracy), true) = (accuracy, target > 0.0) {
@@ -283,7 +284,7 @@ impl SpeakerAdversary {
         }
     }
 
-    /// The critic's loss, and its accuracy where it has one.
+    /// The classifier's loss, and its accuracy where it has one.
     fn classifier_loss(&self, codes: &Tensor, context: &StepContext) -> (Tensor, Option<Tensor>) {
         let (answers, targets) = self.answer(codes, context, true);
         match (&self.network, self.options.loss) {
@@ -298,8 +299,8 @@ impl SpeakerAdversary {
         }
     }
 
-    /// The critic's answers, and what would be right: logits over speakers with targets as [`cross_entropy`] has
-    /// them; or of pairs `[2 batch, answers]`, first those of one speaker (target 1), then those of two (0).
+    /// The classifier's logits and their targets: over speakers, shaped as for [`cross_entropy`]; or of pairs
+    /// `[2 batch, answers]`, first those of one speaker (target 1), then those of two (0).
     fn answer(&self, codes: &Tensor, context: &StepContext, train: bool) -> (Tensor, Tensor) {
         let (mask, batch) = (context.code_mask(), context.batch);
         match &self.network {
@@ -324,8 +325,8 @@ impl SpeakerAdversary {
         }
     }
 
-    /// Of the critic's slope between the second of a pair of one speaker and the second of a pair of two, over the
-    /// frames that both have.
+    /// Penalty on the classifier's gradient between the second of a pair of one speaker and the second of a pair of two,
+    /// over the frames that both have.
     fn penalty(
         &self,
         classifier: &PairClassifier,
@@ -341,10 +342,10 @@ impl SpeakerAdversary {
         let left = classifier.summaries(&codes, mask, true);
         let both = mask.shorter(&same, &other);
         let of = |index: &Tensor| both.apply(codes.index_select(0, index));
-        let slope = gradient_penalty(&of(&same), &of(&other), |right| {
+        let penalty = gradient_penalty(&of(&same), &of(&other), |right| {
             classifier.compare(&left, &classifier.summaries(right, &both, true))
         });
-        slope * self.options.gradient_penalty
+        penalty * self.options.gradient_penalty
     }
 }
 
@@ -382,7 +383,7 @@ impl Adversary for SpeakerAdversary {
         let (loss, right) = self.classifier_loss(context.codes(), context);
         self.follow(right.as_ref());
         self.log(&loss, right.as_ref(), scalars);
-        // The critic's schedule runs over its own updates, of which there are more, and from each restart.
+        // The schedule runs over the classifier's own updates, and starts again at each restart.
         let steps = match self.options.restart_every {
             0 => clock.total,
             every => every.min(clock.total),
@@ -428,15 +429,15 @@ impl Adversary for SpeakerAdversary {
     }
 }
 
-/// `what` where an utterance has a partner, [`NO_LABEL`] where it is its own.
-fn pair_targets(partners: &Tensor, what: i64) -> Tensor {
+/// `target` where an utterance has a partner, [`NO_LABEL`] where it is its own.
+fn pair_targets(partners: &Tensor, target: i64) -> Tensor {
     let own = Tensor::arange(partners.size()[0], (Kind::Int64, partners.device()));
     partners
-        .full_like(what)
+        .full_like(target)
         .masked_fill(&partners.eq_tensor(&own), NO_LABEL)
 }
 
-/// Speakers `[batch]` to `[batch, frames]`, padding left out.
+/// Speakers `[batch]` to `[batch, frames]`, with [`NO_LABEL`] in the padding.
 fn speakers_by_frame(speakers: &Tensor, mask: &Mask) -> Tensor {
     let every = speakers
         .unsqueeze(1)
@@ -448,10 +449,10 @@ fn speakers_by_frame(speakers: &Tensor, mask: &Mask) -> Tensor {
     }
 }
 
-/// Mean score of pairs of one speaker less that of pairs of two; scores `[pairs, 1]`.
+/// Mean score of pairs of one speaker minus that of pairs of two; scores `[pairs, 1]`.
 fn score_gap(scores: &Tensor, targets: &Tensor) -> Tensor {
     let scores = scores.squeeze_dim(1);
-    let mean = |what: i64| mean_where(&scores, &targets.eq(what).to_kind(Kind::Float));
+    let mean = |target: i64| mean_where(&scores, &targets.eq(target).to_kind(Kind::Float));
     mean(1) - mean(0)
 }
 
@@ -464,15 +465,15 @@ mod tests {
     use crate::nn::baseline::BaselineOptions;
     use crate::nn::phonetic_encoder::Encoded;
 
-    /// A batch of 12 utterances of 3 speakers, and codes whose speaker stands in every value at strength `leak`.
+    /// A batch of 12 utterances of 3 speakers; each value of the codes contains the speaker with strength `leak`.
     fn batch(leak: f64) -> (SpeechBatch, Encoded) {
         let speakers: Vec<i64> = (0..12).map(|u| u % 3).collect();
         let lengths: Vec<i64> = (0..12).map(|u| 6 + u % 4).collect();
         let mask = Mask::new(&lengths, Device::Cpu);
         let codes = Tensor::randn([12, 8, 9], (Kind::Float, Device::Cpu));
         let speakers = Tensor::from_slice(&speakers);
-        let told = (&speakers - 1).to_kind(Kind::Float) * leak;
-        let codes = mask.apply(codes + told.reshape([12, 1, 1]));
+        let offset = (&speakers - 1).to_kind(Kind::Float) * leak;
+        let codes = mask.apply(codes + offset.reshape([12, 1, 1]));
         let batch = SpeechBatch {
             feats: codes.zeros_like(),
             lengths,
@@ -489,8 +490,8 @@ mod tests {
         (batch, encoded)
     }
 
-    /// What `body` finds with such a batch in hand.
-    fn with_context<T>(leak: f64, body: impl FnOnce(&StepContext) -> T) -> T {
+    /// Calls `run` with the context of such a batch.
+    fn with_context<T>(leak: f64, run: impl FnOnce(&StepContext) -> T) -> T {
         let options = ModelOptions {
             baseline: Some(BaselineOptions::Standardise),
             ..Default::default()
@@ -504,7 +505,7 @@ mod tests {
         let (batch, encoded) = batch(leak);
         let mut context = StepContext::new(&model, &batch, &perturb, Device::Cpu, true);
         context.encoded = encoded;
-        body(&context)
+        run(&context)
     }
 
     const END: Clock = Clock {
@@ -519,7 +520,7 @@ mod tests {
             ..Default::default()
         };
         let mut all = Vec::new();
-        for reads in [
+        for input in [
             AdversaryInput::Sequence,
             AdversaryInput::Frames,
             AdversaryInput::Pairs,
@@ -530,7 +531,7 @@ mod tests {
                 EncoderLoss::FlippedLabels,
             ] {
                 all.push(SpeakerAdversaryOptions {
-                    input: reads,
+                    input,
                     encoder_loss,
                     classifier: small.clone(),
                     ..Default::default()
@@ -552,7 +553,7 @@ mod tests {
     }
 
     #[test]
-    fn every_critic_learns_what_leaks_and_pays_for_less() {
+    fn every_adversary_learns_the_speaker_and_rewards_less_leakage() {
         for options in every_kind() {
             options.check("a").unwrap();
             tch::manual_seed(1);
@@ -577,7 +578,7 @@ mod tests {
     }
 
     #[test]
-    fn at_once_the_slope_is_against_the_critic() {
+    fn gradient_reversal_negates_the_classifiers_gradient() {
         tch::manual_seed(1);
         let options = SpeakerAdversaryOptions {
             update: AdversaryUpdate::GradientReversal,
@@ -599,7 +600,7 @@ mod tests {
     }
 
     #[test]
-    fn lambda_follows_the_critics_accuracy() {
+    fn lambda_follows_the_classifiers_accuracy() {
         tch::manual_seed(1);
         let options = SpeakerAdversaryOptions {
             target_accuracy: 0.4,
@@ -615,7 +616,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_forgets_the_weights_and_keeps_lambda() {
+    fn a_restart_replaces_the_weights_and_keeps_lambda() {
         tch::manual_seed(1);
         let options = SpeakerAdversaryOptions {
             restart_every: 10,
@@ -634,7 +635,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named() {
+    fn invalid_options_are_named() {
         let wrong = |change: fn(&mut SpeakerAdversaryOptions)| {
             let mut options = SpeakerAdversaryOptions::default();
             change(&mut options);

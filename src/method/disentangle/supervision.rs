@@ -1,5 +1,5 @@
-//! Help from labels: a head that reads words, phones by frame or strings from codes, and learns with their
-//! encoder.
+//! Supervision of the codes: a head that predicts classes of utterances or frames, or label sequences, trained together
+//! with the encoder.
 
 use tch::{Device, Tensor, no_grad};
 
@@ -11,7 +11,7 @@ use crate::objective::classification::{accuracy, cross_entropy};
 use crate::objective::ctc::ctc;
 use crate::train::{OptimiserOptions, Scalars, Trainable};
 
-/// The head with its trainable.
+/// The head as a trainable module.
 #[derive(Debug)]
 pub struct Supervision {
     kind: Labels,
@@ -22,12 +22,12 @@ pub struct Supervision {
     patience: Option<Patience>,
 }
 
-/// What the head stands on.
+/// Input and output of the head.
 #[derive(Debug, Clone, Copy)]
 pub struct LabelShape {
     /// The kind of labels.
     pub kind: Labels,
-    /// How many there are.
+    /// Number of labels.
     pub labels: i64,
     /// Values per code.
     pub code_dim: i64,
@@ -36,15 +36,16 @@ pub struct LabelShape {
 }
 
 impl Supervision {
-    /// A fresh head. With `wait` above 0 it tells when its loss has fallen below that ([`Supervision::steps_since_found`]).
+    /// A new head. With `threshold` above 0 it counts the steps since its loss stayed below that value
+    /// ([`Supervision::steps_since_found`]).
     pub fn new(
         shape: LabelShape,
         options: &ClassifierOptions,
-        wait: f64,
+        threshold: f64,
         optimiser: &OptimiserOptions,
         device: Device,
     ) -> Self {
-        // A string has a blank beside its labels.
+        // CTC has a blank in addition to the labels.
         let (answer, classes) = match shape.kind {
             Labels::None | Labels::UtteranceClass => (Answer::Sequence, shape.labels),
             Labels::Alignment => (Answer::Frames, shape.labels),
@@ -54,8 +55,8 @@ impl Supervision {
         };
         let (trainable, (head, patience)) =
             Trainable::new("label_head", device, optimiser, |path| {
-                let patience = (wait > 0.0).then(|| Patience {
-                    below: wait,
+                let patience = (threshold > 0.0).then(|| Patience {
+                    below: threshold,
                     counts: path.zeros_no_train("patience", &[2]),
                 });
                 let head = Classifier::new(path, shape.code_dim, classes, answer, options);
@@ -70,17 +71,17 @@ impl Supervision {
         }
     }
 
-    /// Training steps since the labels were found, 0 before; none for a head that waits for nothing.
+    /// Training steps since the loss stayed below the threshold, 0 before; none without a threshold.
     pub fn steps_since_found(&self) -> Option<u64> {
         (self.patience.as_ref()).map(|patience| patience.counts.double_value(&[1]) as u64)
     }
 
-    /// The head's trainable.
+    /// The head's trainable module.
     pub fn trainable(&mut self) -> &mut Trainable {
         &mut self.trainable
     }
 
-    /// What head and encoder minimise, a scalar; none where the batch has no labels.
+    /// The loss of head and encoder, a scalar; none for a batch without labels.
     pub fn loss(
         &self,
         codes: &Tensor,
@@ -107,27 +108,27 @@ impl Supervision {
             loss
         };
         if let (Some(patience), true) = (&self.patience, train) {
-            let told = labels.ne(NO_LABEL).any().int64_value(&[]) != 0;
-            patience.note(told.then_some(&loss));
+            let labelled = labels.ne(NO_LABEL).any().int64_value(&[]) != 0;
+            patience.count(labelled.then_some(&loss));
         }
         Some(loss)
     }
 }
 
-/// Steps in a row with a loss below the threshold after which labels count as found.
+/// Steps in a row below the threshold until adversaries start.
 const IN_A_ROW: f64 = 10.0;
 
-/// Waits until the head's loss stays below a threshold.
+/// Counts steps until the head's loss stays below a threshold, and since then.
 #[derive(Debug)]
 struct Patience {
     below: f64,
-    /// Steps in a row below it until they were enough, and steps since then, `[2]`; saved with the weights.
+    /// Steps in a row below the threshold, and steps since there were enough of them, `[2]`; saved with the weights.
     counts: Tensor,
 }
 
 impl Patience {
-    /// Takes down the loss of a training step; none where no utterance of its batch had labels.
-    fn note(&self, loss: Option<&Tensor>) {
+    /// Counts a training step by its loss; none if no utterance of the batch had labels.
+    fn count(&self, loss: Option<&Tensor>) {
         let (row, since) = (
             self.counts.double_value(&[0]),
             self.counts.double_value(&[1]),
@@ -149,24 +150,24 @@ mod tests {
     use tch::Kind;
 
     #[test]
-    fn labels_are_found_by_ten_low_losses_in_a_row() {
+    fn ten_low_losses_in_a_row_reach_the_threshold() {
         let patience = Patience {
             below: 2.0,
             counts: Tensor::zeros([2], (Kind::Float, Device::Cpu)),
         };
-        let note = |loss: f64, times: usize| {
+        let count = |loss: f64, times: usize| {
             for _ in 0..times {
-                patience.note(Some(&Tensor::from(loss as f32)));
+                patience.count(Some(&Tensor::from(loss as f32)));
             }
             patience.counts.double_value(&[1])
         };
-        assert_eq!(note(1.9, 9), 0.0);
-        assert_eq!(note(f64::NAN, 1), 0.0, "the row is broken");
-        assert_eq!(note(1.9, 9), 0.0);
-        patience.note(None);
-        assert_eq!(note(1.9, 1), 1.0, "a batch without labels says nothing");
-        assert_eq!(note(5.0, 7), 8.0, "what was found stays found");
-        patience.note(None);
-        assert_eq!(note(5.0, 1), 10.0, "steps count with labels and without");
+        assert_eq!(count(1.9, 9), 0.0);
+        assert_eq!(count(f64::NAN, 1), 0.0, "the row is broken");
+        assert_eq!(count(1.9, 9), 0.0);
+        patience.count(None);
+        assert_eq!(count(1.9, 1), 1.0, "a batch without labels is ignored");
+        assert_eq!(count(5.0, 7), 8.0, "a high loss does not undo the start");
+        patience.count(None);
+        assert_eq!(count(5.0, 1), 10.0, "steps count with labels and without");
     }
 }

@@ -1,5 +1,4 @@
-//! The autoencoder beside which a BiGAN is judged: its encoder and generator, wired together and trained on the error of a
-//! pixel alone.
+//! The baseline of BiGAN: its encoder and generator as an autoencoder, trained on the reconstruction error per pixel.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,7 +41,7 @@ pub struct Autoencoder {
 }
 
 impl Autoencoder {
-    /// Fresh networks for images of `[channels, height, width]`.
+    /// New networks for images of `[channels, height, width]`.
     pub fn new(options: &AutoencoderOptions, shape: [i64; 3], device: Device, bf16: bool) -> Self {
         Self {
             coders: Coders::new(&options.coder, &options.optimiser, shape, device),

@@ -1,15 +1,15 @@
-//! BiGAN (Donahue, Krähenbühl and Darrell 2017; ALI, Dumoulin et al. 2017): an encoder and a generator that never see each
-//! other, held together by a discriminator of pairs.
+//! BiGAN (Donahue, Krähenbühl and Darrell 2017; ALI, Dumoulin et al. 2017): an encoder and a generator that are never
+//! connected, both trained against a discriminator of (image, code) pairs.
 //!
-//! With `E: x -> z`, `G: z -> x` and `D` of pairs, every trainable from one forward pass:
+//! With `E: x -> z`, `G: z -> x` and `D` of pairs, all from one forward pass:
 //!
 //! ```text
 //! D          -log D(x, E(x)) - log(1 - D(G(z), z))
-//! E and G    -log D(G(z), z) - log(1 - D(x, E(x)))        the labels the other way round, for both pairs
+//! E and G    -log D(G(z), z) - log(1 - D(x, E(x)))        with exchanged labels, for both pairs
 //! ```
 //!
-//! At its optimum `G` inverts `E`, though no reconstruction is ever asked for: that is what
-//! [`crate::eval::images`] looks at. `E` and `D` read the image as a vector; `D` reads the code at every layer.
+//! At the optimum `G` inverts `E`, although there is no reconstruction loss; [`crate::eval::images`] measures how well. `E`
+//! and `D` read the image as a vector; `D` reads the code at each layer.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -116,7 +116,7 @@ fn check_widths(name: &str, widths: &[i64]) -> Result<()> {
     numbered.try_for_each(|(number, &width)| check_size(format!("{name}.{number}"), width, 1))
 }
 
-/// A map of vectors with hidden layers: `E`, or `G`.
+/// A fully connected network: `E` or `G`.
 #[derive(Debug)]
 struct Coder {
     hidden: Mlp,
@@ -137,21 +137,21 @@ impl Coder {
     }
 }
 
-/// The encoder and the generator, as trainables.
+/// The encoder and the generator as trainable modules.
 #[derive(Debug)]
 pub struct Coders {
     shape: [i64; 3],
     code_dim: i64,
     e: Coder,
     g: Coder,
-    /// The encoder's trainable.
+    /// The encoder's trainable module.
     pub encoder: Trainable,
-    /// The generator's trainable.
+    /// The generator's trainable module.
     pub generator: Trainable,
 }
 
 impl Coders {
-    /// Fresh networks for images of `[channels, height, width]`.
+    /// New networks for images of `[channels, height, width]`.
     pub fn new(
         options: &CoderOptions,
         optimiser: &OptimiserOptions,
@@ -208,7 +208,7 @@ pub struct BiGan {
 }
 
 impl BiGan {
-    /// Fresh networks for images of `[channels, height, width]`.
+    /// New networks for images of `[channels, height, width]`.
     pub fn new(options: &BiGanOptions, shape: [i64; 3], device: Device, bf16: bool) -> Self {
         let coders = Coders::new(&options.coder, &options.optimiser, shape, device);
         let sizes = (shape.iter().product(), options.coder.code_dim, 1);
@@ -234,7 +234,7 @@ impl BiGan {
     }
 
     /// Scores of real images with their codes and of codes with their images, each `[batch, 1]`.
-    fn judge(&self, x: &Tensor, train: bool) -> (Tensor, Tensor) {
+    fn scores(&self, x: &Tensor, train: bool) -> (Tensor, Tensor) {
         let z = self.coders.draw(x.size()[0]);
         let (codes, made) = (self.coders.encode(x, train), self.coders.decode(&z, train));
         let pair = |images: &Tensor, codes: &Tensor| {
@@ -261,10 +261,10 @@ impl Method for BiGan {
             let mut scalars = Scalars::default();
             for batch in batches {
                 let x = batch.images.to(self.device);
-                let (encoded, generated) = self.judge(&x, true);
-                let judge = self.options.loss.critic(&encoded, &generated);
-                let coders = self.options.loss.critic(&generated, &encoded);
-                scalars.add("discriminator/loss", &judge);
+                let (encoded, generated) = self.scores(&x, true);
+                let discriminator = self.options.loss.discriminator(&encoded, &generated);
+                let coders = self.options.loss.discriminator(&generated, &encoded);
+                scalars.add("discriminator/loss", &discriminator);
                 scalars.add("coders/loss", &coders);
                 let right = discriminator_accuracy(&encoded, &generated);
                 scalars.add_discriminator_accuracy(&right, self.options.discriminator_patience);
@@ -274,7 +274,7 @@ impl Method for BiGan {
                             &mut [&mut self.coders.encoder, &mut self.coders.generator],
                             &coders,
                         ),
-                        (&mut [&mut self.discriminator], &judge),
+                        (&mut [&mut self.discriminator], &discriminator),
                     ],
                     clock.total,
                 )?;
@@ -283,12 +283,12 @@ impl Method for BiGan {
         })
     }
 
-    /// The error of a pixel after encoder and generator, which no loss of training asks for.
+    /// The discriminator's accuracy, and the reconstruction error per pixel, which no training loss contains.
     fn validate(&self, batch: &ImageBatch) -> Result<Scalars> {
         bf16_autocast(self.bf16, || {
             let mut scalars = Scalars::default();
             let x = batch.images.to(self.device);
-            let (encoded, generated) = self.judge(&x, false);
+            let (encoded, generated) = self.scores(&x, false);
             let right = discriminator_accuracy(&encoded, &generated);
             scalars.add_discriminator_accuracy(&right, self.options.discriminator_patience);
             let again = self.coders.decode(&self.coders.encode(&x, false), false);

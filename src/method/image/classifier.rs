@@ -1,5 +1,5 @@
-//! A classifier of images trained on labels alone: the rows beside which adaptation and help from generated images are
-//! judged (source only, target-trained, the few labels alone), and the network whose features measure generated images.
+//! A classifier of images trained on labels only: the baseline of domain adaptation and of semi-supervised training, and
+//! the network whose features are used to score generated images.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,7 @@ pub struct ImageClassifier {
 }
 
 impl ImageClassifier {
-    /// A fresh network for images of `[channels, height, width]`.
+    /// A new network for images of `[channels, height, width]`.
     pub fn new(
         options: &ClassifierMethodOptions,
         (shape, classes): ([i64; 3], i64),
@@ -74,7 +74,7 @@ impl ImageClassifier {
             .forward(&self.extractor.forward(images, train), train)
     }
 
-    /// What the last layer reads of images, `[batch, last hidden width]`.
+    /// The features before the output layer, `[batch, last hidden width]`.
     pub fn features(&self, images: &Tensor) -> Tensor {
         self.head
             .features(&self.extractor.forward(images, false), false)

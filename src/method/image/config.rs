@@ -1,4 +1,4 @@
-//! The configuration of an image run, as its TOML file holds it.
+//! The configuration of an image run: one TOML file.
 
 use std::path::Path;
 
@@ -109,7 +109,7 @@ pub struct ImageDannOptions {
     pub adversary: DannOptions,
 }
 
-/// What the images of a run are.
+/// Shape and classes of a run's images, saved as `inventory.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageInventory {
@@ -119,13 +119,13 @@ pub struct ImageInventory {
     pub classes: i64,
 }
 
-/// Classes that a network may name.
-const MOST_CLASSES: i64 = 1 << 16;
-/// What training settles is kept here.
+/// Largest number of classes.
+const MAX_CLASSES: i64 = 1 << 16;
+/// File of the [`ImageInventory`] in an experiment.
 pub const INVENTORY: &str = "inventory.json";
 
 impl ImageInventory {
-    /// Reads what the training of an experiment info.
+    /// Reads the `inventory.json` of an experiment.
     ///
     /// # Errors
     /// A missing or broken file; [`Error::Key`] for a shape or a number of classes that no networks can be built for.
@@ -143,10 +143,10 @@ impl ImageInventory {
                 format!("{:?}", inventory.shape),
             ));
         }
-        match (0..=MOST_CLASSES).contains(&classes) {
+        match (0..=MAX_CLASSES).contains(&classes) {
             true => Ok(inventory),
             false => {
-                let expected = format!("0 to {MOST_CLASSES}");
+                let expected = format!("0 to {MAX_CLASSES}");
                 Err(Error::key(path, "classes", expected, classes.to_string()))
             }
         }
@@ -184,7 +184,7 @@ impl ImageMethodOptions {
     }
 
     /// Whether it learns from labels.
-    pub fn wants_labels(&self) -> bool {
+    pub fn uses_labels(&self) -> bool {
         matches!(
             self,
             Self::TripleGan(_) | Self::Classifier(_) | Self::Dann(_)
@@ -227,15 +227,15 @@ impl ImageConfig {
             _ => {}
         }
         let triple = matches!(self.method, ImageMethodOptions::TripleGan(_));
-        let (labelled, beside) = (self.data.labelled, self.data.labelled_batch);
-        if triple && beside < 2 {
-            return wrong("labelled_batch", "at least 2", &beside.to_string());
+        let (labelled, per_batch) = (self.data.labelled, self.data.labelled_batch);
+        if triple && per_batch < 2 {
+            return wrong("labelled_batch", "at least 2", &per_batch.to_string());
         }
-        if !triple && beside > 0 {
+        if !triple && per_batch > 0 {
             let expected = "0 without method \"triplegan\"";
-            return wrong("labelled_batch", expected, &beside.to_string());
+            return wrong("labelled_batch", expected, &per_batch.to_string());
         }
-        if !self.method.wants_labels() && labelled > 0 {
+        if !self.method.uses_labels() && labelled > 0 {
             let expected = "0 for a method that does not learn from labels";
             return wrong("labelled", expected, &labelled.to_string());
         }
@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shape_that_is_none_is_refused() {
+    fn an_invalid_shape_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let experiment = Experiment::create(dir.path(), &toml::Table::new(), false).unwrap();
         let read = |shape: [i64; 3], classes| {
@@ -278,7 +278,7 @@ mod tests {
             (ImageInventory::read(&experiment).map_err(|error| error.to_string())).err()
         };
         assert_eq!(read([3, 32, 28], 10), None);
-        for (shape, classes, told) in [
+        for (shape, classes, message) in [
             (
                 [1, -1, 28],
                 10,
@@ -294,7 +294,7 @@ mod tests {
         ] {
             let error = read(shape, classes).unwrap();
             assert!(
-                error.contains("inventory.json: ") && error.ends_with(told),
+                error.contains("inventory.json: ") && error.ends_with(message),
                 "{error}"
             );
         }

@@ -1,15 +1,15 @@
-//! InfoGAN (Chen, Duan, Houthooft, Schulman, Sutskever and Abbeel 2016): a generator whose images tell a second head of
-//! the discriminator which code they were made from.
+//! InfoGAN (Chen, Duan, Houthooft, Schulman, Sutskever and Abbeel 2016): from a generated image, a second head of the
+//! discriminator predicts the latent code that it was generated from.
 //!
 //! With `z` noise, `c` a category and a few continuous codes, `D` and `Q` on one backbone:
 //!
 //! ```text
 //! L_I = E log Q(c | G(z, c)) + H(c)                      a lower bound on I(c; G(z, c))      (the paper's eq. 5)
 //! D and Q minimise  -log D(x) - log(1 - D(G(z, c))) - L_I
-//! G minimises       -log D(G(z, c)) - L_I                                                      (eq. 6, both trainables)
+//! G minimises       -log D(G(z, c)) - L_I                                                      (eq. 6, both)
 //! ```
 //!
-//! `Q` belongs to the discriminator's trainable, so that its backbone cannot be left out of an optimiser.
+//! `D` and `Q` are one trainable module, so that their common backbone has one optimiser.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -129,7 +129,7 @@ impl InfoGanOptions {
     }
 }
 
-/// What an image is made from.
+/// The latent vector of an image.
 #[derive(Debug)]
 pub struct Latent {
     /// `[batch, noise]`.
@@ -140,7 +140,7 @@ pub struct Latent {
     pub continuous: Tensor,
 }
 
-/// `G`: hidden layer, then doublings.
+/// `G`: a hidden layer, then upsampling layers.
 #[derive(Debug)]
 struct Generator {
     hidden: Mlp,
@@ -157,7 +157,7 @@ struct Discriminator {
     code: Linear,
 }
 
-/// What the discriminator says of images.
+/// The output of discriminator and `Q` for images.
 #[derive(Debug)]
 pub struct Answer {
     /// `D` before its sigmoid, `[batch, 1]`.
@@ -181,7 +181,7 @@ pub struct InfoGan {
 }
 
 impl InfoGan {
-    /// Fresh networks for images of `[channels, height, width]`.
+    /// New networks for images of `[channels, height, width]`.
     pub fn new(options: &InfoGanOptions, shape: [i64; 3], device: Device, bf16: bool) -> Self {
         let (mut generator, g) = Trainable::new(
             "generator",
@@ -228,7 +228,7 @@ impl InfoGan {
         &self.options
     }
 
-    /// Draws what `batch` images are made from.
+    /// Draws the latent vectors of `batch` images.
     pub fn draw(&self, batch: i64) -> Latent {
         let o = &self.options;
         Latent {
@@ -246,31 +246,31 @@ impl InfoGan {
         self.g.images.forward(&hidden, train).sigmoid()
     }
 
-    /// What the discriminator says of images.
-    pub fn judge(&self, images: &Tensor, train: bool) -> Answer {
+    /// Outputs of discriminator and `Q` for images.
+    pub fn discriminate(&self, images: &Tensor, train: bool) -> Answer {
         self.d.forward(images, self.options.categories, train)
     }
 
-    /// What the discriminator reads from images: chances of the categories and means of the continuous codes,
+    /// The codes that `Q` predicts from images: probabilities of the categories and means of the continuous codes,
     /// `[batch, categories + continuous]`.
     pub fn encode(&self, images: &Tensor) -> Tensor {
-        let answer = self.judge(images, false);
+        let answer = self.discriminate(images, false);
         let category = answer.category.softmax(1, Kind::Float);
         Tensor::cat(&[category, answer.continuous], 1)
     }
 
     /// The category's cross-entropy `H(c) - I`, and the continuous codes' negative log-likelihood under Gaussians of
     /// deviation 1, in nats and without its constant.
-    fn surprise(&self, answer: &Answer, latent: &Latent) -> (Tensor, Tensor) {
+    fn code_losses(&self, answer: &Answer, latent: &Latent) -> (Tensor, Tensor) {
         let category = cross_entropy(&answer.category, &latent.categories, 0.0);
         let gaps = (&answer.continuous - &latent.continuous).square() * 0.5;
         let each = gaps.sum_dim_intlist(&[1i64][..], false, Kind::Float);
         (category, each.mean(Kind::Float))
     }
 
-    /// `-L_I` but for the entropies, which are constant.
+    /// `-L_I` without the entropies, which are constant.
     fn information_loss(&self, answer: &Answer, latent: &Latent, scalars: &mut Scalars) -> Tensor {
-        let (category, continuous) = self.surprise(answer, latent);
+        let (category, continuous) = self.code_losses(answer, latent);
         let entropy = (self.options.categories as f64).ln();
         scalars.add("information/category", &(-&category + entropy));
         scalars.add("information/continuous", &-&continuous);
@@ -331,16 +331,16 @@ impl Method for InfoGan {
                 let latent = self.draw(real.size()[0]);
                 let made = self.generate(&latent, true);
 
-                let of_real = self.judge(&real, true).score;
-                let answer = self.judge(&made.detach(), true);
-                let loss = self.options.loss.critic(&of_real, &answer.score);
+                let of_real = self.discriminate(&real, true).score;
+                let answer = self.discriminate(&made.detach(), true);
+                let loss = self.options.loss.discriminator(&of_real, &answer.score);
                 scalars.add("discriminator/loss", &loss);
                 let right = discriminator_accuracy(&of_real, &answer.score);
                 scalars.add_discriminator_accuracy(&right, self.options.discriminator_patience);
                 let loss = loss + self.information_loss(&answer, &latent, &mut scalars);
                 update(&mut [&mut self.discriminator], &loss, clock.total)?;
 
-                let answer = self.judge(&made, true);
+                let answer = self.discriminate(&made, true);
                 let loss = self.options.loss.generator(&answer.score);
                 scalars.add("generator/loss", &loss);
                 let loss = loss + self.information_loss(&answer, &latent, &mut scalars);
@@ -350,14 +350,14 @@ impl Method for InfoGan {
         })
     }
 
-    /// Of images made anew; how well real ones are told from them.
+    /// Losses on newly generated images, and the discriminator's accuracy on real and generated ones.
     fn validate(&self, batch: &ImageBatch) -> Result<Scalars> {
         bf16_autocast(self.bf16, || {
             let mut scalars = Scalars::default();
             let real = batch.images.to(self.device);
             let latent = self.draw(real.size()[0]);
-            let answer = self.judge(&self.generate(&latent, false), false);
-            let of_real = self.judge(&real, false).score;
+            let answer = self.discriminate(&self.generate(&latent, false), false);
+            let of_real = self.discriminate(&real, false).score;
             let right = discriminator_accuracy(&of_real, &answer.score);
             scalars.add_discriminator_accuracy(&right, self.options.discriminator_patience);
             let loss = self.information_loss(&answer, &latent, &mut scalars);

@@ -1,4 +1,4 @@
-//! An image run: the sets, the draws and the inventory around a method.
+//! An image run: image sets, batches and inventory for a method.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,12 +26,12 @@ use crate::train::experiment::Experiment;
 use crate::train::trainer::{Batches, step_seed, train};
 use crate::train::{Method, checkpoint};
 
-/// Values of a batch of images.
-const MOST_VALUES: usize = 1 << 30;
-/// Images of a validation batch.
+/// Largest number of values in a batch of images.
+const MAX_VALUES: usize = 1 << 30;
+/// Images per validation batch.
 const VALID_BATCH: usize = 500;
 
-/// A method on images, whichever it is.
+/// A method on images of any kind.
 #[derive(Debug)]
 pub enum ImageModel {
     InfoGan(Box<InfoGan>),
@@ -44,7 +44,7 @@ pub enum ImageModel {
 }
 
 impl ImageModel {
-    /// Fresh networks on `device`.
+    /// New networks on `device`.
     pub fn new(config: &ImageConfig, inventory: &ImageInventory, device: Device) -> Self {
         let (shape, classes, bf16) = (inventory.shape, inventory.classes, config.bf16);
         match &config.method {
@@ -72,20 +72,15 @@ impl ImageModel {
                 let build = |path: tch::nn::Path| {
                     ImageBackbone::new(&path, shape, &options.network, device)
                 };
-                let game = &options.adversary;
-                Self::Dann(Box::new(Dann::new(
-                    game,
-                    (&options.network.hidden[..], classes),
-                    device,
-                    bf16,
-                    build,
-                )))
+                let head = (&options.network.hidden[..], classes);
+                let method = Dann::new(&options.adversary, head, device, bf16, build);
+                Self::Dann(Box::new(method))
             }
         }
     }
 
-    /// Images `[batch, channels, height, width]` to the vectors by which the method knows them, `[batch, dims]`: codes of
-    /// an encoder, else the features that its classes are named from; InfoGAN's are what its discriminator reads.
+    /// Images `[batch, channels, height, width]` to the method's representation of them, `[batch, dims]`: the codes of an
+    /// encoder, the features before a classifier's output layer, or the codes that InfoGAN's Q predicts.
     pub fn encode(&self, images: &Tensor) -> Tensor {
         match self {
             Self::InfoGan(method) => method.encode(images),
@@ -115,7 +110,7 @@ impl ImageModel {
 /// Trains what `config` describes in the folder `exp`.
 ///
 /// # Errors
-/// Everything that configuration, data, libtorch and disk can say, each with its place.
+/// Errors of configuration, data, libtorch and disk, each with its place.
 pub fn train_images(config: &ImageConfig, exp: &Path, resume: bool) -> Result<()> {
     config.check()?;
     atomic::try_folder(exp)?;
@@ -136,7 +131,7 @@ pub fn train_images(config: &ImageConfig, exp: &Path, resume: bool) -> Result<()
 /// The model of an image experiment with the weights of checkpoint `name`, its configuration and its images.
 ///
 /// # Errors
-/// A missing or broken experiment or checkpoint, named; [`Error::Key`] for one that is not of images.
+/// A missing or broken experiment or checkpoint, named; [`Error::Key`] for one that was not trained on images.
 pub fn load_images(
     experiment: &Experiment,
     name: &str,
@@ -156,12 +151,12 @@ pub fn load_images(
 #[derive(Debug, Clone)]
 struct Draw {
     set: Arc<ImageSet>,
-    /// Images that are drawn.
+    /// Indices of the images to draw from.
     among: Vec<usize>,
     batch: usize,
 }
 
-/// The sets of a run. A batch is one of each draw, one after another.
+/// The image sets of a run. A batch is the concatenation of one batch of each draw.
 struct ImageData {
     config: ImageConfig,
     inventory: ImageInventory,
@@ -206,16 +201,16 @@ impl ImageData {
         }
         if let Some(valid) = &data.valid {
             let images = like(valid, "data.valid")?;
-            if config.method.wants_labels() {
+            if config.method.uses_labels() {
                 images.check_labels(classes)?;
             }
-            let told = vec![images.labels.is_some(); images.len()];
-            this.valid = Some(ImageSet::new(images, told, 0)?);
+            let use_label = vec![images.labels.is_some(); images.len()];
+            this.valid = Some(ImageSet::new(images, use_label, 0)?);
         }
-        // Told here, before anything is written.
+        // Checked before anything is written.
         for draw in &this.draws {
             ImageSampler::new(draw.among.len(), draw.batch, 0)?;
-            let most = MOST_VALUES / shape.values();
+            let most = MAX_VALUES / shape.values();
             check_within("data.batch", draw.batch, 2..=most)?;
         }
         Ok(this)
@@ -238,7 +233,7 @@ fn open(
     config: &ImageConfig,
 ) -> Result<Images> {
     let images = source.open(view)?;
-    if config.method.wants_labels() {
+    if config.method.uses_labels() {
         if images.labels.is_none() {
             return Err(Error::option(key, "images with labels", "none"));
         }
@@ -247,25 +242,26 @@ fn open(
     Ok(images)
 }
 
-/// How the training images are drawn: all alike; those with labels; or both, those with labels first.
+/// How the training images are drawn: all of them; labelled ones only; or both, labelled ones first.
 fn draws(config: &ImageConfig, train: Images) -> Result<Vec<Draw>> {
     let (data, count) = (&config.data, train.len());
-    let told: Vec<usize> = match (&train.labels, data.labelled) {
+    let labelled: Vec<usize> = match (&train.labels, data.labelled) {
         (Some(labels), 1..) => draw_labelled(labels, train.classes, data.labelled, config.seed)?,
         _ => (0..count).collect(),
     };
     let draw = |set: Arc<ImageSet>, among: Vec<usize>, batch| Draw { set, among, batch };
     if data.labelled_batch == 0 {
-        let tells = train.labels.is_some();
-        let set = Arc::new(ImageSet::new(train, vec![tells; count], 0)?);
-        return Ok(vec![draw(set, told, data.batch)]);
+        let use_label = train.labels.is_some();
+        let set = Arc::new(ImageSet::new(train, vec![use_label; count], 0)?);
+        return Ok(vec![draw(set, labelled, data.batch)]);
     }
-    let labelled = ImageSet::new(train.select(&told), vec![true; told.len()], 0)?;
+    let number = labelled.len();
+    let labelled = ImageSet::new(train.select(&labelled), vec![true; number], 0)?;
     let rest = ImageSet::new(train, vec![false; count], 0)?;
     Ok(vec![
         draw(
             Arc::new(labelled),
-            (0..told.len()).collect(),
+            (0..number).collect(),
             data.labelled_batch,
         ),
         draw(Arc::new(rest), (0..count).collect(), data.batch),
@@ -278,7 +274,7 @@ impl Batches<ImageBatch> for ImageData {
         let augment = self.config.data.augment;
         let mut samplers = Vec::new();
         for (number, draw) in self.draws.iter().enumerate() {
-            // Sets are drawn from apart, though they may be of one size.
+            // Each set has a seed of its own: sets may have the same size.
             let own = step_seed(seed, u64::MAX - 1 - number as u64) as u64;
             match ImageSampler::new(draw.among.len(), draw.batch, own) {
                 Ok(sampler) => samplers.push((sampler, own)),

@@ -1,20 +1,20 @@
 //! Triple GAN (Li, Xu, Zhu and Zhang 2017): a classifier, a class-conditional generator and a discriminator of (image, class)
 //! pairs, for few labels and many images without.
 //!
-//! With `C` the classifier, `G` the generator, `D` of pairs, `x_l, y_l` labelled and `x_u` unlabelled images, one half of which
-//! counts as real under the class that `C` names, the other as made by `C`:
+//! With `C` the classifier, `G` the generator, `D` of pairs, `x_l, y_l` labelled and `x_u` unlabelled images. With the class
+//! that `C` predicts, one half of `x_u` counts as real pairs, the other half `x_u'` as generated pairs:
 //!
 //! ```text
 //! D   -log D(x_l, y_l), D(x_u, C(x_u))  -  1/2 log(1 - D(G(z, y), y))  -  1/2 log(1 - D(x_u', C(x_u')))
 //! G   -1/2 log D(G(z, y), y)
 //! C   CE(C(x_l), y_l) + h H(C(x_u)) + b KL(uniform || mean C(x_u))
-//!     + 1/2 sum_y C(x_u)_y * -log D(x_u, y)                               C's own part of the game
+//!     + 1/2 sum_y C(x_u)_y * -log D(x_u, y)                               C's adversarial loss
 //!     + g CE(C(G(z, y)), y)                                               generated pairs, after a warm-up
 //! ```
 //!
-//! `D`, `G`, `C` move in turn, `D` and `G` by option several times; `C` begins alone. Its part of the game is an expectation over
-//! classes, as the paper states it; the authors' program takes the likeliest class in its place. The control is
-//! [`super::classifier`]: the same network on the same labels and nothing else.
+//! `D`, `G` and `C` are updated one after another, `D` and `G` by option several times; at first `C` is trained alone. Its
+//! adversarial loss is an expectation over classes, as in the paper; the authors' program uses the most probable class. The
+//! baseline is [`super::classifier`]: the same network on the same labels only.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -171,7 +171,7 @@ pub struct TripleGan {
 }
 
 impl TripleGan {
-    /// Fresh networks for images of `[channels, height, width]` and `classes`.
+    /// New networks for images of `[channels, height, width]` and `classes`.
     pub fn new(
         options: &TripleGanOptions,
         (shape, classes): ([i64; 3], i64),
@@ -226,7 +226,7 @@ impl TripleGan {
         self.head.forward(&features, train)
     }
 
-    /// What the classifier's last layer reads of images, `[batch, dims]`.
+    /// The features before the classifier's output layer, `[batch, dims]`.
     pub fn features(&self, images: &Tensor) -> Tensor {
         self.head
             .features(&self.extractor.forward(images, false), false)
@@ -253,15 +253,15 @@ impl TripleGan {
         Tensor::randint(self.classes, [batch], (Kind::Int64, self.device))
     }
 
-    fn judge(&self, (images, classes): &Pairs) -> Tensor {
+    fn score(&self, (images, classes): &Pairs) -> Tensor {
         let one_hot = one_hot(classes, self.classes);
         self.d.forward(&images.flatten(1, -1), &one_hot, true)
     }
 
     /// `x_l` and `y_l`; `x_u`.
     fn parts(&self, batch: &ImageBatch) -> (Pairs, Tensor) {
-        let told = batch.labels.ne(NO_LABEL).to_kind(Kind::Int64);
-        let count = told.sum(Kind::Int64).int64_value(&[]);
+        let labelled = batch.labels.ne(NO_LABEL).to_kind(Kind::Int64);
+        let count = labelled.sum(Kind::Int64).int64_value(&[]);
         let batch = batch.to(self.device);
         let rest = batch.images.size()[0] - count;
         (
@@ -273,24 +273,24 @@ impl TripleGan {
         )
     }
 
-    /// `-log D(x, y)` of images under every class, `[batch, classes]`.
+    /// `-log D(x, y)` of images with every class, `[batch, classes]`.
     fn unreality(&self, images: &Tensor) -> Tensor {
         tch::no_grad(|| {
             let batch = images.size()[0];
             let each = images.repeat_interleave_self_int(self.classes, 0, None);
             let every = Tensor::arange(self.classes, (Kind::Int64, self.device)).repeat([batch]);
-            let scores = self.judge(&(each, every));
+            let scores = self.score(&(each, every));
             scores.reshape([batch, self.classes]).neg().softplus()
         })
     }
 
-    /// Images under the classes that the classifier names.
-    fn named(&self, images: &Tensor) -> Pairs {
+    /// Images with the classes that the classifier predicts.
+    fn classified(&self, images: &Tensor) -> Pairs {
         let logits = tch::no_grad(|| self.classify(images, false));
         (images.shallow_clone(), logits.argmax(1, false))
     }
 
-    /// Updates of discriminator and generator on images and the classes that the classifier names now.
+    /// Updates discriminator and generator on images with the classes that the classifier predicts.
     fn update(
         &mut self,
         labelled: &Pairs,
@@ -299,7 +299,7 @@ impl TripleGan {
         scalars: &mut Scalars,
     ) -> Result<()> {
         let halves = unlabelled.chunk(2, 0);
-        let (as_real, as_made) = (self.named(&halves[0]), self.named(&halves[1]));
+        let (as_real, as_made) = (self.classified(&halves[0]), self.classified(&halves[1]));
         let real = (
             Tensor::cat(&[&labelled.0, &as_real.0], 0),
             Tensor::cat(&[&labelled.1, &as_real.1], 0),
@@ -308,9 +308,9 @@ impl TripleGan {
             let drawn = self.draw(labelled.0.size()[0]);
             let made = self.generate(&drawn, true);
 
-            let of_real = self.judge(&real);
-            let of_made = self.judge(&(made.detach(), drawn.shallow_clone()));
-            let of_named = self.judge(&as_made);
+            let of_real = self.score(&real);
+            let of_made = self.score(&(made.detach(), drawn.shallow_clone()));
+            let of_named = self.score(&as_made);
             let loss = minus_log(&of_real) + (minus_log(&-&of_made) + minus_log(&-&of_named)) * 0.5;
             scalars.add("discriminator/loss", &loss);
             let all_made = Tensor::cat(&[of_made, of_named], 0);
@@ -318,14 +318,14 @@ impl TripleGan {
             scalars.add_discriminator_accuracy(&right, self.options.discriminator_patience);
             update(&mut [&mut self.discriminator], &loss, clock.total)?;
 
-            let loss = minus_log(&self.judge(&(made, drawn))) * 0.5;
+            let loss = minus_log(&self.score(&(made, drawn))) * 0.5;
             scalars.add("generator/loss", &loss);
             update(&mut [&mut self.generator], &loss, clock.total)?;
         }
         Ok(())
     }
 
-    /// What the classifier pays.
+    /// The classifier's loss.
     fn classifier_loss(
         &self,
         (images, labels): &Pairs,
@@ -335,13 +335,13 @@ impl TripleGan {
     ) -> Tensor {
         let o = &self.options;
         let logits = self.classify(images, true);
-        let named = cross_entropy(&logits, labels, 0.0);
-        scalars.add("classifier/cross_entropy", &named);
+        let supervised = cross_entropy(&logits, labels, 0.0);
+        scalars.add("classifier/cross_entropy", &supervised);
         scalars.add("classifier/accuracy", &accuracy(&logits, labels));
         let logits = self.classify(unlabelled, true);
-        let (unsure, balance) = (entropy(&logits), class_balance(&logits));
-        scalars.add("classifier/entropy", &unsure);
-        let mut loss = named + unsure * o.entropy_weight + balance * o.balance_weight;
+        let (entropy, balance) = (entropy(&logits), class_balance(&logits));
+        scalars.add("classifier/entropy", &entropy);
+        let mut loss = supervised + entropy * o.entropy_weight + balance * o.balance_weight;
         if clock.step >= o.pretrain_steps && o.gan_weight > 0.0 {
             let adversarial = (logits.softmax(1, Kind::Float) * self.unreality(unlabelled))
                 .sum_dim_intlist(&[1i64][..], false, Kind::Float)
@@ -352,9 +352,9 @@ impl TripleGan {
         if clock.step >= o.pairs_after && o.pairs_weight > 0.0 {
             let drawn = self.draw(images.size()[0]);
             let made = tch::no_grad(|| self.generate(&drawn, true));
-            let told = cross_entropy(&self.classify(&made, true), &drawn, 0.0);
-            scalars.add("classifier/pairs", &told);
-            loss += told * o.pairs_weight;
+            let pairs = cross_entropy(&self.classify(&made, true), &drawn, 0.0);
+            scalars.add("classifier/pairs", &pairs);
+            loss += pairs * o.pairs_weight;
         }
         loss
     }
@@ -409,7 +409,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_game_of_no_steps_is_refused() {
+    fn zero_gan_steps_are_refused() {
         let options = TripleGanOptions {
             gan_steps: 0,
             ..TripleGanOptions::default()
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn every_image_is_judged_under_every_class() {
+    fn every_image_is_scored_with_every_class() {
         let options = TripleGanOptions {
             discriminator_noise: (0.0, 0.0),
             discriminator_widths: vec![8],
@@ -433,7 +433,7 @@ mod tests {
         assert_eq!(found.size(), [2, 3]);
         for class in 0..3 {
             let pairs = (images.shallow_clone(), Tensor::from_slice(&[class, class]));
-            let expected = method.judge(&pairs).sigmoid().log().neg().squeeze_dim(1);
+            let expected = method.score(&pairs).sigmoid().log().neg().squeeze_dim(1);
             assert!(
                 found
                     .select(1, class)

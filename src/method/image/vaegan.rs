@@ -1,5 +1,5 @@
-//! VAE-GAN (Larsen, Sønderby, Larochelle and Winther 2016): a variational autoencoder whose errors are measured by the
-//! features of a discriminator, which learns beside it.
+//! VAE-GAN (Larsen, Sønderby, Larochelle and Winther 2016): a variational autoencoder whose reconstruction error is measured
+//! in the features of a discriminator that is trained along.
 //!
 //! With `x~ = G(z)`, `z ~ q(z | x) = N(mean, variance)` a reconstruction and `x_p = G(z_p)`, `z_p ~ N(0, 1)` a sample, `D_l` the
 //! discriminator's feature maps and `CE` its cross-entropy, in this order and from one forward pass (algorithm 1):
@@ -10,12 +10,12 @@
 //! discriminator  CE(x, real) + CE(x~, not real) + CE(x_p, not real)
 //! ```
 //!
-//! No adversarial slope reaches the encoder, and none of the reconstruction the discriminator. With three classes "not
-//! real" is `reconstructed` for `x~` and `sampled` for `x_p`: the discriminator tells the decoder's two products apart as
-//! well. Without a discriminator what is left is the variational autoencoder itself, on pixels.
+//! The adversarial loss has no gradient for the encoder, the reconstruction none for the discriminator. With three classes
+//! "not real" is `reconstructed` for `x~` and `sampled` for `x_p`: the discriminator also distinguishes these two. Without a
+//! discriminator the method is a plain variational autoencoder on pixels.
 //!
-//! Departures: the decoder fools the discriminator (CE against `real`) where the paper ascends its loss; transposed
-//! convolutions of width 4 instead of 5; pixels are 0 to 1.
+//! Departures: the decoder minimises CE against `real` where the paper maximises the discriminator's loss; transposed
+//! convolutions have width 4 instead of 5; pixels are 0 to 1.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -142,7 +142,7 @@ impl Default for VaeGanOptions {
     }
 }
 
-/// Convolutions of width 5 that halve, the first without normalisation where `plain`.
+/// Convolutions of width 5 and stride 2; if `plain`, the first has no normalisation.
 fn halving(channels: &[i64], plain: bool) -> Vec<ConvLayer> {
     let layers = channels.iter().enumerate();
     layers
@@ -197,7 +197,7 @@ impl VaeGanOptions {
         if self.discriminator == DiscriminatorClasses::None
             && self.reconstruction == Measured::Features
         {
-            let expected = "\"pixels\" without a discriminator, which has no features";
+            let expected = "\"pixels\" without a discriminator";
             return Err(Error::option("method.reconstruction", expected, "features"));
         }
         self.optimiser.check("method.optimiser")
@@ -247,7 +247,7 @@ const REAL: i64 = 0;
 const RECONSTRUCTED: i64 = 1;
 
 impl VaeGan {
-    /// Fresh networks for images of `[channels, height, width]`.
+    /// New networks for images of `[channels, height, width]`.
     pub fn new(options: &VaeGanOptions, shape: [i64; 3], device: Device, bf16: bool) -> Self {
         let (hidden, dim) = (options.hidden, options.code_dim);
         let (encoder, e) = Trainable::new("encoder", device, &options.optimiser, |path: Path| {
@@ -270,7 +270,7 @@ impl VaeGan {
                 Activation::Relu,
             )
         });
-        let judged = (options.discriminator != DiscriminatorClasses::None).then(|| {
+        let built = (options.discriminator != DiscriminatorClasses::None).then(|| {
             Trainable::new("discriminator", device, &options.optimiser, |path: Path| {
                 let layers = halving(&options.discriminator_channels, true);
                 let maps = ConvNet::new(&(&path / "maps"), shape, &layers, Activation::Relu);
@@ -287,7 +287,7 @@ impl VaeGan {
                 }
             })
         });
-        let (discriminator, d) = judged.unzip();
+        let (discriminator, d) = built.unzip();
         Self {
             options: options.clone(),
             encoder,
@@ -338,7 +338,7 @@ impl VaeGan {
         )
     }
 
-    /// What each trainable pays: encoder, decoder, discriminator.
+    /// The losses of encoder, decoder and discriminator.
     fn losses(&self, d: &Discriminator, x: &Tensor, scalars: &mut Scalars) -> [Tensor; 3] {
         let posterior = self.encode(x, true);
         let reconstruction = self.decode(&draw(&posterior), true);
@@ -353,9 +353,9 @@ impl VaeGan {
             Measured::Pixels => self.pixel_error(x, &reconstruction),
         };
         let sampled = of_real.size()[1] - 1;
-        let real = named(&of_real, REAL);
-        let made = named(&of_reconstruction, RECONSTRUCTED) + named(&of_sample, sampled);
-        let fooled = named(&of_reconstruction, REAL) + named(&of_sample, REAL);
+        let real = class_loss(&of_real, REAL);
+        let made = class_loss(&of_reconstruction, RECONSTRUCTED) + class_loss(&of_sample, sampled);
+        let fooled = class_loss(&of_reconstruction, REAL) + class_loss(&of_sample, REAL);
         for (name, term) in [
             ("encoder/divergence", &divergence),
             ("decoder/reconstruction", &error),
@@ -378,7 +378,7 @@ impl VaeGan {
     }
 }
 
-/// `1/2 |a - b|^2`, summed over all but the batch, of which it is the mean.
+/// `1/2 |a - b|^2`, summed over all dimensions but the batch, mean over the batch.
 fn half_square(a: &Tensor, b: &Tensor) -> Tensor {
     (a - b).square().sum(Kind::Float) * (0.5 / a.size()[0] as f64)
 }
@@ -393,8 +393,8 @@ fn draw((mean, log_variance): &(Tensor, Tensor)) -> Tensor {
     mean + (log_variance * 0.5).exp() * mean.randn_like()
 }
 
-/// Cross-entropy of every row against one class.
-fn named(logits: &Tensor, class: i64) -> Tensor {
+/// Cross-entropy of all rows against one class.
+fn class_loss(logits: &Tensor, class: i64) -> Tensor {
     cross_entropy(logits, &same(logits, class), 0.0)
 }
 
@@ -407,7 +407,7 @@ fn same(logits: &Tensor, class: i64) -> Tensor {
 }
 
 impl Gate {
-    /// Whether the discriminator and the decoder move, from the discriminator's losses of real and made images.
+    /// Whether discriminator and decoder are updated, from the discriminator's losses on real and generated images.
     fn open(&self, real: f64, made: f64) -> (bool, bool) {
         let (low, high) = (
             self.equilibrium - self.margin,
@@ -442,7 +442,7 @@ impl Method for VaeGan {
                     continue;
                 };
                 let [encoder, decoder, discriminator] = self.losses(d, &x, &mut scalars);
-                let (judge_moves, decoder_moves) = match self.options.gate {
+                let (discriminator_moves, decoder_moves) = match self.options.gate {
                     None => (true, true),
                     Some(gate) => {
                         let losses = scalars.read();
@@ -454,21 +454,21 @@ impl Method for VaeGan {
                     [&mut self.decoder],
                     self.discriminator.iter_mut().collect::<Vec<_>>(),
                 );
-                let mut turns: Vec<(&mut [&mut Trainable], &Tensor)> =
+                let mut groups: Vec<(&mut [&mut Trainable], &Tensor)> =
                     vec![(&mut trainables.0, &encoder)];
                 if decoder_moves {
-                    turns.push((&mut trainables.1, &decoder));
+                    groups.push((&mut trainables.1, &decoder));
                 }
-                if judge_moves {
-                    turns.push((&mut trainables.2, &discriminator));
+                if discriminator_moves {
+                    groups.push((&mut trainables.2, &discriminator));
                 }
-                update_each(&mut turns, clock.total)?;
+                update_each(&mut groups, clock.total)?;
             }
             Ok(scalars)
         })
     }
 
-    /// Mean squared error of a pixel from the posterior's mean, and the divergence.
+    /// Mean squared error per pixel of the reconstruction from the posterior's mean, and the divergence.
     fn validate(&self, batch: &ImageBatch) -> Result<Scalars> {
         bf16_autocast(self.bf16, || {
             let mut scalars = Scalars::default();
@@ -487,7 +487,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_gate_holds_one_player_back_and_never_both() {
+    fn the_gate_stops_one_network_and_never_both() {
         let gate = Gate::default();
         assert_eq!(gate.open(0.7, 0.6), (true, true));
         assert_eq!(gate.open(0.2, 0.6), (false, true));
@@ -505,9 +505,9 @@ mod tests {
         assert!((off.double_value(&[]) - 1.0).abs() < 1e-6);
     }
 
-    /// What the discriminator names moves the decoder, and leaves the encoder alone.
+    /// The discriminator's output contributes to the decoder's loss, and not to the encoder's.
     #[test]
-    fn no_adversarial_slope_reaches_the_encoder() {
+    fn no_adversarial_gradient_reaches_the_encoder() {
         let options = VaeGanOptions {
             encoder_channels: vec![4],
             decoder_channels: vec![4],
@@ -519,13 +519,13 @@ mod tests {
         let x = Tensor::rand([6, 1, 8, 8], (Kind::Float, Device::Cpu));
         let discriminator = method.discriminator.as_ref().unwrap();
         let mut tensors = discriminator.tensors();
-        let (_, named) = tensors.find(|(name, _)| name == "classes.weight").unwrap();
-        // Whether a loss depends on what the discriminator names.
+        let (_, output) = tensors.find(|(name, _)| name == "classes.weight").unwrap();
+        // Whether a loss depends on the discriminator's output layer.
         let depends = |loss: usize| {
             let d = method.d.as_ref().unwrap();
             let losses = method.losses(d, &x, &mut Scalars::default());
-            let slope = Tensor::run_backward(&[&losses[loss]], &[named], false, false);
-            slope[0].defined()
+            let gradients = Tensor::run_backward(&[&losses[loss]], &[output], false, false);
+            gradients[0].defined()
         };
         assert_eq!([0, 1, 2].map(depends), [false, true, true]);
     }
