@@ -16,8 +16,8 @@ pub struct EventWriter {
 }
 
 impl EventWriter {
-    /// Starts a new event file in `folder` for the steps after `step`; TensorBoard reads all files of a folder
-    /// as one run, and forgets what earlier files say of those steps.
+    /// Starts a new event file in `folder` for the steps after `step`. TensorBoard reads all files of a folder as one run,
+    /// and drops these steps from earlier files.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file.

@@ -14,7 +14,7 @@ use crate::io::lock::Lock;
 use crate::io::message::message;
 use crate::io::{atomic, json};
 
-/// What configures a run.
+/// The configuration of a run.
 pub trait Configuration: Serialize + DeserializeOwned {
     /// Reads a file of any version.
     ///
@@ -32,15 +32,14 @@ pub struct Experiment {
 }
 
 impl Experiment {
-    /// Makes a new experiment, or opens one to go on with under `resume`; `config` is saved, or held against
-    /// what was saved. An option that was not known yet when the run began has its default there. What does not change
-    /// the steps that are done (`FREE`) may be another, and is saved then. Nobody else can train in the folder until the
-    /// experiment is dropped.
+    /// Creates an experiment, or with `resume` opens one with checkpoints. `config` is saved, or compared with the saved
+    /// one. A key that is missing in the saved one has its default there. Keys that do not affect the steps already done
+    /// (`FREE`) may differ, and are saved. No other process can train in the folder until the experiment is dropped.
     ///
     /// # Errors
     /// [`Error::Format`] when another process trains there; [`Error::Option`] when there is a checkpoint and `resume` is
-    /// false; [`Error::Key`] for the first configuration value that differs, and for fewer steps than are done;
-    /// [`Error::Io`] naming the folder.
+    /// false; [`Error::Key`] for the first value that differs, and for fewer steps than are done; [`Error::Io`] naming the
+    /// folder.
     pub fn create<C: Configuration>(path: &Path, config: &C, resume: bool) -> Result<Self> {
         atomic::create_dir_all(path)?;
         let experiment = Self {
@@ -60,7 +59,7 @@ impl Experiment {
         if !resume {
             return Err(Error::option(
                 format!("--exp {}", path.display()),
-                "a new folder (or --resume to go on with this one)",
+                "a new folder (or --resume to continue this run)",
                 "one with checkpoints",
             ));
         }
@@ -76,7 +75,7 @@ impl Experiment {
         let [old, new] = [&saved, &resolved].map(steps_of);
         if let Some(new) = new.filter(|&new| Some(new) != old) {
             if new < done {
-                let expected = format!("at least {done}, which are done");
+                let expected = format!("at least the {done} steps that are done");
                 return Err(Error::key(&conf, "train.steps", expected, new.to_string()));
             }
             let old = old.map_or("none".into(), |old| old.to_string());
@@ -135,7 +134,7 @@ impl Experiment {
         ))
     }
 
-    /// The files that a model with the weights of checkpoint `name` depends on; with its front-end, where it is asked for.
+    /// The files that a model with the weights of checkpoint `name` depends on, with its front-end if `front_end`.
     ///
     /// # Errors
     /// As [`Experiment::checkpoint`].
@@ -146,7 +145,7 @@ impl Experiment {
         Ok(files)
     }
 
-    /// The configuration as it was resolved.
+    /// The resolved configuration.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Format`] naming `conf.toml`.
@@ -181,11 +180,11 @@ impl Experiment {
     /// # Errors
     /// [`Error::Io`] or [`Error::Format`] naming the file.
     pub fn read_json<V: DeserializeOwned>(&self, name: &str) -> Result<V> {
-        json::read(self.path.join(name), "what the trainer saved")
+        json::read(self.path.join(name), "a file written by unbraid train")
     }
 }
 
-/// Keys of `[train]` that may be others when a run goes on.
+/// Keys of `[train]` that may differ when a run is resumed.
 const FREE: [&str; 6] = [
     "steps",
     "log_every",
@@ -278,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_steps_that_are_done_do_not_hang_on_may_change() {
+    fn keys_that_do_not_affect_past_steps_may_change() {
         let of = |train: &str| -> Table { toml::from_str(&format!("[train]\n{train}")).unwrap() };
         let dir = begun(&of("steps = 20\nkeep_checkpoints = 2"));
         for other in [
@@ -290,12 +289,13 @@ mod tests {
             assert_eq!(saved, of(other));
         }
         let error = Experiment::create(dir.path(), &of("steps = 9"), true).unwrap_err();
-        let told = "conf.toml: train.steps: expected at least 10, which are done, found 9";
-        assert!(error.to_string().ends_with(told), "{error}");
+        let message =
+            "conf.toml: train.steps: expected at least the 10 steps that are done, found 9";
+        assert!(error.to_string().ends_with(message), "{error}");
     }
 
     #[test]
-    fn an_option_younger_than_the_run_has_its_default() {
+    fn a_key_missing_in_the_saved_configuration_has_its_default() {
         let options = TrainOptions::default();
         let dir = begun(&options);
         let conf = dir.path().join("conf.toml");
@@ -308,7 +308,7 @@ mod tests {
             ..options
         };
         let error = Experiment::create(dir.path(), &other, true).unwrap_err();
-        let told = "validate_every: expected 500 (as the checkpoint was trained), found 7";
-        assert!(error.to_string().ends_with(told), "{error}");
+        let message = "validate_every: expected 500 (as the checkpoint was trained), found 7";
+        assert!(error.to_string().ends_with(message), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! The training core: trainables, their optimisers and schedules, the trainer's loop, checkpoints and logs.
+//! Training: trainable modules, optimisers and schedules, the training loop, checkpoints and logs.
 
 pub mod checkpoint;
 pub mod events;

@@ -1,4 +1,4 @@
-//! Gradient descent over one flat buffer: an update is a handful of kernels, and its state can be saved.
+//! Gradient descent over one flat buffer: an update takes few kernels, and its state can be saved.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -25,7 +25,7 @@ pub enum OptimiserKind {
 /// An optimiser and its learning-rate schedule. Keys left out have the default of the method that the table belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "PartialOptions")]
-// Every key by itself may be left out, which is what `PartialOptions` is for.
+// Each key may be left out, which `PartialOptions` is for.
 #[schemars(!from, default, deny_unknown_fields)]
 pub struct OptimiserOptions {
     /// The update rule.
@@ -65,7 +65,7 @@ impl Default for OptimiserOptions {
     }
 }
 
-/// [`OptimiserOptions`] as a file holds them: any of them.
+/// [`OptimiserOptions`] as in a file: any subset of the keys.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct PartialOptions {
@@ -103,7 +103,7 @@ impl From<PartialOptions> for OptimiserOptions {
 }
 
 impl OptimiserOptions {
-    /// What is written, and `base` where it says nothing: for `deserialize_with` of options whose own default is `base`.
+    /// The given keys, and those of `base` for the rest: for `deserialize_with` of options with the default `base`.
     ///
     /// # Errors
     /// An unknown key, or a value of another type.
@@ -148,7 +148,7 @@ impl OptimiserOptions {
     }
 }
 
-/// Moments over a trainable's flat parameters, and how many updates they have seen.
+/// Moments over a module's flat parameters, and the number of updates.
 #[derive(Debug)]
 pub struct Optimiser {
     options: OptimiserOptions,
@@ -158,7 +158,7 @@ pub struct Optimiser {
 }
 
 impl Optimiser {
-    /// Fresh moments for `flat`.
+    /// New moments for `flat`.
     pub fn new(options: &OptimiserOptions, flat: &Tensor) -> Self {
         Self {
             options: options.clone(),
@@ -207,7 +207,7 @@ impl Optimiser {
         }
     }
 
-    /// Moves the mean of squared gradients.
+    /// Updates the mean of squared gradients.
     fn follow_squares(&mut self, grad: &Tensor) {
         let b2 = self.options.beta2;
         let _ = self
@@ -216,17 +216,17 @@ impl Optimiser {
             .addcmul_(grad, &grad.shallow_clone().g_mul_scalar(1.0 - b2));
     }
 
-    /// What a checkpoint keeps: name and tensor, each `[parameters]`.
+    /// The tensors for a checkpoint, with their names; each is `[parameters]`.
     pub fn moments(&self) -> [(&'static str, &Tensor); 2] {
         [("first", &self.first), ("second", &self.second)]
     }
 
-    /// Updates so far.
+    /// Number of updates so far.
     pub fn updates(&self) -> u64 {
         self.updates
     }
 
-    /// Sets how many updates the moments have seen, when they come from a checkpoint.
+    /// Sets the number of updates, when the moments come from a checkpoint.
     pub fn set_updates(&mut self, updates: u64) {
         self.updates = updates;
     }
@@ -237,7 +237,7 @@ impl Optimiser {
     }
 }
 
-/// Shortens a gradient to `longest`, without asking the device for its length.
+/// Shortens a gradient to the norm `longest`, without synchronising with the device.
 fn clip(grad: Tensor, longest: f64) -> Tensor {
     if longest <= 0.0 {
         return grad;

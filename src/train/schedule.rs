@@ -5,25 +5,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, check_within};
 
-/// Steps that may be asked for. More would take a lifetime.
-pub const MOST_STEPS: u64 = 1_000_000_000;
-/// Steps of one trainable that another may wait for.
-const MOST_TURNS: usize = 1000;
+/// Largest number of steps.
+pub const MAX_STEPS: u64 = 1_000_000_000;
+/// Largest number of inner steps.
+const MAX_INNER_STEPS: usize = 1000;
 
 /// Checks a number of steps.
 ///
 /// # Errors
 /// [`Error::Option`] naming `key`.
 pub fn check_steps(key: impl Into<String>, steps: u64) -> Result<()> {
-    check_within(key, steps, 0..=MOST_STEPS)
+    check_within(key, steps, 0..=MAX_STEPS)
 }
 
-/// Checks how many steps a trainable takes while another takes one.
+/// Checks the number of inner steps of an adversary.
 ///
 /// # Errors
 /// [`Error::Option`] naming `key`.
-pub fn check_inner_steps(key: impl Into<String>, turns: usize) -> Result<()> {
-    check_within(key, turns, 1..=MOST_TURNS)
+pub fn check_inner_steps(key: impl Into<String>, steps: usize) -> Result<()> {
+    check_within(key, steps, 1..=MAX_INNER_STEPS)
 }
 
 /// Shape of the learning rate after warm-up.
@@ -71,12 +71,12 @@ impl Schedule {
         }
         let span = total.saturating_sub(self.warmup_steps).max(1) as f64;
         let at = ((done - self.warmup_steps) as f64 / span).min(1.0);
-        let down_to_final = |share: f64| self.final_ratio + (1.0 - self.final_ratio) * share;
+        let to_final = |share: f64| self.final_ratio + (1.0 - self.final_ratio) * share;
         match self.decay {
             Decay::Constant => 1.0,
-            Decay::Cosine => down_to_final(0.5 * (1.0 + (std::f64::consts::PI * at).cos())),
+            Decay::Cosine => to_final(0.5 * (1.0 + (std::f64::consts::PI * at).cos())),
             Decay::InversePower => (1.0 + 10.0 * at).powf(-0.75),
-            Decay::LinearSecondHalf => down_to_final((2.0 - 2.0 * at).min(1.0)),
+            Decay::LinearSecondHalf => to_final((2.0 - 2.0 * at).min(1.0)),
         }
     }
 
@@ -151,22 +151,22 @@ mod tests {
     }
 
     #[test]
-    fn other_ways_down() {
+    fn inverse_power_and_linear_second_half() {
         let of = |decay| Schedule {
             decay,
             final_ratio: 0.2,
             ..Schedule::default()
         };
-        let annealed = of(Decay::InversePower).factor(50, 100);
-        assert!((annealed - 6f64.powf(-0.75)).abs() < 1e-12);
-        let late = of(Decay::LinearSecondHalf);
+        let inverse_power = of(Decay::InversePower).factor(50, 100);
+        assert!((inverse_power - 6f64.powf(-0.75)).abs() < 1e-12);
+        let linear = of(Decay::LinearSecondHalf);
         for (done, expected) in [(0, 1.0), (50, 1.0), (75, 0.6), (100, 0.2)] {
-            assert!((late.factor(done, 100) - expected).abs() < 1e-12);
+            assert!((linear.factor(done, 100) - expected).abs() < 1e-12);
         }
     }
 
     #[test]
-    fn a_ramp_waits_rises_and_stays() {
+    fn a_ramp_is_zero_then_rises_then_is_constant() {
         let ramp = Ramp {
             weight: 0.4,
             start: 100,

@@ -1,5 +1,5 @@
-//! A trainable: a named network with its own parameters, optimiser and moving average. Generator, discriminator,
-//! phonetic encoder, speaker critic and probe are all trainables.
+//! Trainable modules: named networks with their own parameters, optimiser and moving average, such as a generator, a
+//! discriminator, the phonetic encoder, a speaker adversary or a probe.
 
 use tch::nn::{Path, VarStore};
 use tch::{Device, Tensor, no_grad};
@@ -7,13 +7,13 @@ use tch::{Device, Tensor, no_grad};
 use super::optimiser::{Optimiser, OptimiserOptions};
 use crate::error::{Error, Result};
 
-/// A network's variables, held in one flat buffer, and what moves them.
+/// A network's variables in one flat buffer, with their optimiser.
 #[derive(Debug)]
 pub struct Trainable {
     name: String,
     /// Trainable variables in the order of their names; each is a view into `flat`.
     variables: Vec<(String, Tensor)>,
-    /// What is saved but not trained: running statistics.
+    /// Tensors that are saved but not trained, such as running statistics.
     buffers: Vec<(String, Tensor)>,
     flat: Tensor,
     average: Option<Tensor>,
@@ -70,7 +70,7 @@ impl Trainable {
         &self.flat
     }
 
-    /// The moving average of [`Trainable::flat`], where the options ask for one.
+    /// The moving average of [`Trainable::flat`], with `ema_decay` above 0.
     pub fn average(&self) -> Option<&Tensor> {
         self.average.as_ref()
     }
@@ -80,13 +80,13 @@ impl Trainable {
         &self.optimiser
     }
 
-    /// The optimiser, to set what a checkpoint held.
+    /// The optimiser, to restore its state from a checkpoint.
     pub fn optimiser_mut(&mut self) -> &mut Optimiser {
         &mut self.optimiser
     }
 
-    /// Draws every weight matrix and kernel anew from a normal distribution of mean 0, as generative adversarial networks
-    /// begin (Radford et al. 2016: deviation 0.02); biases and scales stay. A moving average begins anew with them.
+    /// Initialises all weight matrices and kernels anew from a normal distribution of mean 0, as is usual for generative
+    /// adversarial networks (Radford et al. 2016: deviation 0.02). Biases and scales stay. A moving average starts again.
     pub fn reinit_normal(&mut self, deviation: f64) {
         no_grad(|| {
             for (_, variable) in &mut self.variables {
@@ -100,14 +100,14 @@ impl Trainable {
         });
     }
 
-    /// Ends its training: gradients no longer reach its variables, and what is traced may hold them as constants.
+    /// Ends training: variables get no gradients any more, and traced modules may contain them as constants.
     pub fn freeze(&mut self) {
         for (_, variable) in &mut self.variables {
             let _ = variable.requires_grad_(false);
         }
     }
 
-    /// Exchanges the weights with their moving average, where there is one; call again to return.
+    /// Exchanges the weights with their moving average, where there is one; a second call restores them.
     pub fn swap_average(&mut self) {
         if let Some(average) = &mut self.average {
             no_grad(|| {
@@ -118,7 +118,7 @@ impl Trainable {
         }
     }
 
-    /// The gradient of this trainable's variables, in the order of `flat`; zero where the loss does not reach.
+    /// The gradient of this module's variables, in the order of `flat`; zero for variables that are not in the loss.
     fn flat_gradient(&self, gradients: &[Tensor]) -> Tensor {
         let pieces: Vec<Tensor> = gradients
             .iter()
@@ -166,34 +166,37 @@ fn flatten(variables: &mut [(String, Tensor)], device: Device) -> Tensor {
     })
 }
 
-/// One update of all `trainables` on one `loss`, with a single backward pass. `total_steps` is the horizon of
-/// their schedules. Other networks in the loss get nothing.
+/// One update of all `trainables` on one `loss`, with a single backward pass. `total_steps` is the length of their
+/// schedules. Other networks in the loss get no gradient.
 ///
 /// # Errors
-/// [`Error::Torch`] when no trainable's variables are part of the loss.
+/// [`Error::Torch`] when the loss contains none of their variables.
 pub fn update(trainables: &mut [&mut Trainable], loss: &Tensor, total_steps: u64) -> Result<()> {
     let gradients = gradients_of(trainables, loss, false)?;
     apply_gradients(trainables, &gradients, total_steps);
     Ok(())
 }
 
-/// One update of each group of trainables on a loss of its own, all of which come from the same forward pass: every slope
-/// is taken before any weight moves.
+/// One update of each group of modules on a loss of its own. All losses are from the same forward pass, so all gradients
+/// are computed before any weight changes.
 ///
 /// # Errors
 /// As [`update`].
-pub fn update_each(turns: &mut [(&mut [&mut Trainable], &Tensor)], total_steps: u64) -> Result<()> {
+pub fn update_each(
+    groups: &mut [(&mut [&mut Trainable], &Tensor)],
+    total_steps: u64,
+) -> Result<()> {
     let mut gradients = Vec::new();
-    for (trainables, loss) in turns.iter_mut() {
+    for (trainables, loss) in groups.iter_mut() {
         gradients.push(gradients_of(trainables, loss, true)?);
     }
-    for ((trainables, _), gradients) in turns.iter_mut().zip(&gradients) {
+    for ((trainables, _), gradients) in groups.iter_mut().zip(&gradients) {
         apply_gradients(trainables, gradients, total_steps);
     }
     Ok(())
 }
 
-/// The slope of `loss` in every variable of `trainables`, in order.
+/// The gradient of `loss` with respect to all variables of `trainables`, in order.
 fn gradients_of(
     trainables: &mut [&mut Trainable],
     loss: &Tensor,
@@ -231,8 +234,8 @@ mod tests {
         (x, y)
     }
 
-    /// Our rules against libtorch's own optimisers, from the same start.
-    fn follows(kind: OptimiserKind, peer: impl Fn(&nn::VarStore) -> nn::Optimizer) {
+    /// Compares our update rules with libtorch's optimisers, from the same weights.
+    fn compare(kind: OptimiserKind, reference: impl Fn(&nn::VarStore) -> nn::Optimizer) {
         let (x, y) = data();
         let options = OptimiserOptions {
             kind,
@@ -250,7 +253,7 @@ mod tests {
                 store.variables()[name].shallow_clone().copy_(tensor);
             }
         });
-        let mut optimizer = peer(&store);
+        let mut optimizer = reference(&store);
         for _ in 0..100 {
             let loss = (ours.forward(&x) - &y).square().mean(Kind::Float);
             update(&mut [&mut trainable], &loss, 100).unwrap();
@@ -261,8 +264,8 @@ mod tests {
     }
 
     #[test]
-    fn optimisers_follow_libtorchs() {
-        follows(OptimiserKind::Adam, |store| {
+    fn optimisers_equal_libtorchs() {
+        compare(OptimiserKind::Adam, |store| {
             nn::Adam {
                 wd: 0.1,
                 ..Default::default()
@@ -270,7 +273,7 @@ mod tests {
             .build(store, 0.01)
             .unwrap()
         });
-        follows(OptimiserKind::AdamW, |store| {
+        compare(OptimiserKind::AdamW, |store| {
             nn::AdamW {
                 wd: 0.1,
                 ..Default::default()
@@ -278,7 +281,7 @@ mod tests {
             .build(store, 0.01)
             .unwrap()
         });
-        follows(OptimiserKind::RmsProp, |store| {
+        compare(OptimiserKind::RmsProp, |store| {
             nn::RmsProp {
                 alpha: 0.999,
                 wd: 0.1,
@@ -287,7 +290,7 @@ mod tests {
             .build(store, 0.01)
             .unwrap()
         });
-        follows(OptimiserKind::Sgd, |store| {
+        compare(OptimiserKind::Sgd, |store| {
             nn::Sgd {
                 momentum: 0.9,
                 ..Default::default()
@@ -298,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn slopes_of_one_forward_pass_are_taken_before_any_weight_moves() {
+    fn gradients_of_one_forward_pass_are_computed_before_any_update() {
         let (x, y) = data();
         let options = OptimiserOptions::default();
         let make = || {
@@ -310,7 +313,7 @@ mod tests {
         };
         let ((mut a, net_a), (mut b, net_b)) = make();
         let ((mut c, net_c), (mut d, net_d)) = make();
-        // Not by a seed: other tests draw from the same generator meanwhile.
+        // Not by a seed: other tests use the same generator in parallel.
         for (from, to) in [(&a, &c), (&b, &d)] {
             no_grad(|| to.flat().shallow_clone().copy_(from.flat()));
         }

@@ -1,4 +1,4 @@
-//! The loop around a method: batches, clock, log, validation, checkpoints, resume and signals.
+//! The training loop: batches, clock, log, validation, checkpoints, resuming and signals.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use super::Trainable;
 use super::checkpoint;
 use super::experiment::Experiment;
 use super::log::{Log, LogLine};
-use super::schedule::MOST_STEPS;
+use super::schedule::MAX_STEPS;
 use crate::error::{Error, Result, check_within};
 use crate::io::interrupt::StopSignal;
 use crate::io::message::message;
@@ -73,7 +73,7 @@ impl TrainOptions {
             ("checkpoint_every", self.checkpoint_every, 1),
             ("select_after", self.select_after, 0),
         ] {
-            check_within(format!("train.{key}"), value, least..=MOST_STEPS)?;
+            check_within(format!("train.{key}"), value, least..=MAX_STEPS)?;
         }
         check_within(
             "train.checkpoint_minutes",
@@ -89,19 +89,19 @@ impl TrainOptions {
     }
 }
 
-/// The term that says how often a discriminator is right, in 0..1.
+/// The term with the accuracy of a discriminator, in 0..1.
 const DISCRIMINATOR_ACCURACY: &str = "discriminator/accuracy";
 
-/// Where a run stands.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
     /// Steps done before this one.
     pub step: u64,
-    /// Steps in all.
+    /// Number of steps of the whole run.
     pub total: u64,
 }
 
-/// Named scalars of one step, on the device until they are logged. A name is `trainable/term`, or a term alone.
+/// Named scalars of one step, on the device until they are logged. A name is `module/term`, or a term alone.
 #[derive(Debug, Default)]
 pub struct Scalars {
     terms: Vec<(String, Tensor)>,
@@ -115,19 +115,19 @@ impl Scalars {
         self.terms.push((name.into(), value.detach()));
     }
 
-    /// Adds the share of right answers of a discriminator. The run ends once it has been 1 for `patience` steps, since
-    /// the generator then has no gradient to learn from; 0 never ends it.
+    /// Adds the accuracy of a discriminator. The run ends once it has been 1 for `patience` steps, because the generator
+    /// then gets no gradient; 0 never ends it.
     pub fn add_discriminator_accuracy(&mut self, accuracy: &Tensor, patience: u64) {
         self.add(DISCRIMINATOR_ACCURACY, accuracy);
         self.patience = patience;
     }
 
-    /// Says that the loss still lacks terms, and `why`. No checkpoint becomes `best` meanwhile.
+    /// Marks that the loss still lacks terms, and `why`. Until then no checkpoint becomes `best`.
     pub fn set_incomplete(&mut self, why: String) {
         self.incomplete = Some(why);
     }
 
-    /// The terms by name, of terms added twice the later one.
+    /// The terms by name; of terms added twice, the later one.
     pub fn read(&self) -> BTreeMap<String, f64> {
         self.terms
             .iter()
@@ -136,41 +136,41 @@ impl Scalars {
     }
 }
 
-/// A published method, or ours: which networks play, and what one iteration does.
+/// A method: its trainable modules, and what one step does.
 pub trait Method {
-    /// What it learns from.
+    /// Its training data.
     type Batch;
-    /// The trainables in a fixed order with stable names: what a checkpoint holds.
+    /// The trainable modules in a fixed order with stable names: the content of a checkpoint.
     fn trainables(&mut self) -> Vec<&mut Trainable>;
-    /// Batches that one step takes; a method in turns gives each turn data of its own.
+    /// Batches per step; each inner step of an adversary has a batch of its own.
     fn batches_per_step(&self) -> usize {
         1
     }
-    /// One iteration: who updates, how often, on which loss.
+    /// One training step: which modules are updated, how often, on which loss.
     ///
     /// # Errors
-    /// What libtorch refuses.
+    /// Errors of libtorch.
     fn step(&mut self, batches: &[Self::Batch], clock: &Clock) -> Result<Scalars>;
     /// Loss terms without gradients, for model selection.
     ///
     /// # Errors
-    /// What libtorch refuses.
+    /// Errors of libtorch.
     fn validate(&self, batch: &Self::Batch) -> Result<Scalars>;
 }
 
-/// The data of a run: training batches from batch number `first` on, and the validation batches anew each time.
+/// The data of a run: training and validation batches.
 pub trait Batches<B> {
-    /// An endless stream that begins at batch `first`; the same numbers give the same batches.
+    /// An endless stream of training batches from batch number `first`; equal numbers give equal batches.
     fn train(&self, first: u64) -> Box<dyn Iterator<Item = Result<B>> + '_>;
-    /// The validation set, once through; empty when there is none.
+    /// One pass over the validation set; empty without one.
     fn valid(&self) -> Box<dyn Iterator<Item = Result<B>> + '_>;
 }
 
 /// Trains `method` to its last step, from its last checkpoint if the experiment has one.
 ///
 /// # Errors
-/// [`Error::NonFinite`] when a loss runs away, [`Error::Interrupted`] when a signal ended the run (it is saved
-/// then), and what reading batches or writing checkpoints says.
+/// [`Error::NonFinite`] when a loss diverges, [`Error::Interrupted`] when a signal ended the run (after saving it), and
+/// errors of reading batches and writing checkpoints.
 pub fn train<M: Method + ?Sized>(
     method: &mut M,
     batches: &impl Batches<M::Batch>,
@@ -190,7 +190,7 @@ pub fn train<M: Method + ?Sized>(
             step: run.state.step,
             total: options.steps,
         };
-        // No generator's state can be read from libtorch: each step begins from its own seed.
+        // The state of libtorch's generator cannot be read, so each step has a seed of its own.
         tch::manual_seed(step_seed(seed, run.state.step));
         let scalars = method.step(&step_batches, &clock)?;
         run.state.step += 1;
@@ -210,13 +210,13 @@ pub fn train<M: Method + ?Sized>(
     if let Some(why) = &run.incomplete {
         let exp = experiment.path().display();
         message(format_args!(
-            "unbraid: {exp}: the loss lacked terms to the end: {why}"
+            "unbraid: {exp}: the loss lacked terms until the last step: {why}"
         ));
     }
     Ok(())
 }
 
-/// What changes from step to step.
+/// The state of a run.
 struct Run<'a> {
     experiment: &'a Experiment,
     options: &'a TrainOptions,
@@ -242,11 +242,11 @@ impl<'a> Run<'a> {
             state = checkpoint::restore(&folder, &mut method.trainables())?;
             checkpoint::mend_links(experiment.path(), &state)?;
             let exp = experiment.path().display();
-            message(format_args!("going on from step {} of {exp}", state.step));
+            message(format_args!("resuming {exp} from step {}", state.step));
             if let Some(before) = state.threads.filter(|&before| before != threads) {
                 message(format_args!(
-                    "unbraid: {exp}: {threads} threads, {before} before: weights will not be the same bit for bit as \
-                     those of a run that was not stopped (train.threads = {before} keeps them the same)"
+                    "unbraid: {exp}: {threads} threads, {before} before: weights will not equal those of an uninterrupted \
+                     run bit for bit (train.threads = {before} keeps them equal)"
                 ));
             }
         }
@@ -306,7 +306,7 @@ impl<'a> Run<'a> {
         match values.iter().find(|(_, value)| !value.is_finite()) {
             None => Ok(()),
             Some((name, &value)) => {
-                let (trainable, term) = name.split_once('/').unwrap_or(("all trainables", name));
+                let (trainable, term) = name.split_once('/').unwrap_or(("all modules", name));
                 Err(Error::NonFinite {
                     step: self.state.step,
                     trainable: trainable.to_string(),
@@ -333,8 +333,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Tells a validation term that does not exist now, not at the first validation; and what is wrong with
-    /// the first batch of the validation set.
+    /// Checks `train.select` and the first validation batch before training, not only at the first validation.
     fn check_selection<M: Method + ?Sized>(
         &self,
         method: &M,
@@ -354,7 +353,7 @@ impl<'a> Run<'a> {
         } = *self.options;
         if select_after > steps {
             message(format_args!(
-                "unbraid: train.select_after: {select_after}, but there are {steps} steps: no checkpoint will be the best"
+                "unbraid: train.select_after: {select_after}, but there are only {steps} steps: no checkpoint becomes best"
             ));
         }
         let terms = no_grad(|| method.validate(&batch?))?;
@@ -372,7 +371,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Logs the mean terms of the validation set; true when this is the best so far.
+    /// Logs the mean terms of the validation set; true when the result is the best so far.
     fn validate<M: Method + ?Sized>(
         &mut self,
         method: &mut M,
@@ -419,7 +418,7 @@ impl<'a> Run<'a> {
         checkpoint::prune(path, self.options.keep_checkpoints, best)
     }
 
-    /// The last update may have broken what a loss before it still found whole.
+    /// The last update may have made weights non-finite after a finite loss.
     fn refuse_broken_weights<M: Method + ?Sized>(&self, method: &mut M) -> Result<()> {
         let broken = method
             .trainables()
@@ -463,7 +462,7 @@ fn mean_terms<M: Method + ?Sized>(
     Ok(sums)
 }
 
-/// Mixes seed and step (SplitMix64's finaliser), so that neighbouring runs share no step's numbers.
+/// Mixes seed and step (SplitMix64's finaliser), so that runs with neighbouring seeds share no random numbers.
 pub fn step_seed(seed: u64, step: u64) -> i64 {
     let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ step.wrapping_add(0x632b_e59b_d9b4_e019);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -479,7 +478,7 @@ fn brief(values: &BTreeMap<String, f64>) -> String {
     terms.join("  ")
 }
 
-/// A bar with rate and time left on a terminal, nothing elsewhere.
+/// A progress bar with rate and remaining time on a terminal, nothing elsewhere.
 fn progress_bar(steps: u64, done: u64) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr());
     let style = ProgressStyle::with_template(

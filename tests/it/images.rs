@@ -383,7 +383,7 @@ fn a_run_gone_astray_keeps_its_last_checkpoint() {
     // How long it has been right is saved, too: a run that goes on ends as it would have.
     let resumed = crate::support::unbraid(dir.path(), &[&TRAIN[..], &["--resume"]].concat());
     let resumed = String::from_utf8(resumed.stderr).unwrap();
-    assert!(resumed.starts_with("going on from step"), "{resumed}");
+    assert!(resumed.starts_with("resuming "), "{resumed}");
     assert_eq!(resumed.lines().last().unwrap(), error);
 
     let method = conf["method"].as_table_mut().unwrap();

@@ -364,7 +364,7 @@ fn a_run_goes_on_beyond_its_end() {
     .concat();
     let error = fail(dir.path(), &shorter, b"");
     assert!(
-        error.ends_with("train.steps: expected at least 12, which are done, found 9"),
+        error.ends_with("train.steps: expected at least the 12 steps that are done, found 9"),
         "{error}"
     );
 }
@@ -379,7 +379,7 @@ fn another_number_of_threads_is_told() {
     let output = unbraid(dir.path(), &[&RESUME[..], &["--steps=8"]].concat());
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(
-        told.contains("unbraid: exp: 1 threads, 7 before: weights will not be the same"),
+        told.contains("unbraid: exp: 1 threads, 7 before: weights will not equal"),
         "{told}"
     );
     let output = unbraid(dir.path(), &[&RESUME[..], &["--steps=8"]].concat());
@@ -487,7 +487,7 @@ fn what_less_comes_of_than_was_asked_for_is_told() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{told}");
     for line in [
-        "unbraid: train.select_after: 9, but there are 2 steps: no checkpoint will be the best",
+        "unbraid: train.select_after: 9, but there are only 2 steps: no checkpoint becomes best",
         "unbraid: data.sampler.utterances: 5, but no speaker of train has more than 4: batches contain some utterances several times",
         "unbraid: valid: 1 of 8 utterances have speakers that are not in data.train: losses over speakers leave them out",
         "unbraid: valid: 1 of 8 utterances have texts that are not in data.train: losses over texts leave them out",

@@ -13,7 +13,7 @@ use crate::eval::trials::{Detection, softplus};
 const KIND: &str = "calibration";
 
 /// Newton's steps; a handful is enough.
-const MOST_STEPS: usize = 100;
+const MAX_STEPS: usize = 100;
 
 /// `scale * score + offset` is a natural log-likelihood ratio.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ impl Calibration {
         let scaled = Standard::of(targets, others);
         let mut line = (0.0, 0.0);
         let mut slope = Slope::at(detection, scaled, prior, line);
-        for _ in 0..MOST_STEPS {
+        for _ in 0..MAX_STEPS {
             let Some(next) = slope.step(line, |line| Slope::at(detection, scaled, prior, line))
             else {
                 break;

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 /// Strengths that are tried, as shares of the one that leaves no weight; strongest first.
 const STRENGTHS: [f64; 5] = [0.3, 0.1, 0.03, 0.01, 0.003];
-const MOST_STEPS: usize = 1000;
+const MAX_STEPS: usize = 1000;
 /// Largest change of a weight, at which the search ends.
 const TOLERANCE: f64 = 1e-5;
 
@@ -73,7 +73,7 @@ fn fit_at(x: &Array2<f64>, labels: &[usize], classes: usize, share: f64) -> Fit 
         offsets: prior.mapv(|p| (p + 1e-6).ln()),
     };
     let (mut ahead, mut momentum) = (fit.clone(), 1.0f64);
-    for _ in 0..MOST_STEPS {
+    for _ in 0..MAX_STEPS {
         let gap = softmax(x.dot(&ahead.weights) + &ahead.offsets) - &truth;
         let weights = &ahead.weights - &(x.t().dot(&gap) * (step / items));
         let next = Fit {

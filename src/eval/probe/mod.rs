@@ -21,7 +21,7 @@ use crate::dataset::labels::{Labels, NO_LABEL};
 use crate::error::{Error, Result, check_within};
 use crate::nn::classifier::Answer;
 use crate::nn::device::DeviceChoice;
-use crate::train::schedule::MOST_STEPS;
+use crate::train::schedule::MAX_STEPS;
 use task::{ProbeBatch, Task};
 
 /// What a probe reads.
@@ -139,7 +139,7 @@ impl ProbeOptions {
     pub fn check(&self) -> Result<()> {
         check_within("seeds", self.seeds, 1..=1000)?;
         check_within("epochs", self.epochs, 1..=1_000_000)?;
-        check_within("min_steps", self.min_steps, 0..=MOST_STEPS)?;
+        check_within("min_steps", self.min_steps, 0..=MAX_STEPS)?;
         check_within("batch", self.batch, 1..=1 << 16)?;
         check_within("crop_frames", self.crop_frames, 0..=1 << 24)?;
         check_within("dev_share", self.dev_share, 0.0..=1.0)
