@@ -1,4 +1,4 @@
-//! Phonetic codes without a trained encoder: what any trained one has to beat.
+//! Phonetic codes without a trained encoder, as baselines.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,27 +41,27 @@ impl BaselineOptions {
 /// How fast a speaker's running mean follows a new utterance.
 const MEAN_RATE: f64 = 0.05;
 
-/// A baseline with what it has seen.
+/// A baseline with its running statistics.
 #[derive(Debug)]
 pub struct Baseline {
     options: BaselineOptions,
     /// Running means of the training speakers, `[speakers, bins]`.
     means: Tensor,
-    /// One for each speaker that was seen, `[speakers, 1]`.
-    seen: Tensor,
+    /// 1 for each speaker that occurred in training, else 0, `[speakers, 1]`.
+    present: Tensor,
 }
 
 impl Baseline {
-    /// For features of `bins` from `speakers` training speakers.
+    /// For features of `bins` from a number of training `speakers`.
     pub fn new(path: Path, bins: i64, speakers: i64, options: BaselineOptions) -> Self {
         Self {
             options,
             means: path.zeros_no_train("means", &[speakers, bins]),
-            seen: path.zeros_no_train("seen", &[speakers, 1]),
+            present: path.zeros_no_train("seen", &[speakers, 1]),
         }
     }
 
-    /// Takes note of a training batch: features `[batch, bins, frames]` of `speakers` `[batch]`.
+    /// Updates the statistics with a training batch: features `[batch, bins, frames]` of `speakers` `[batch]`.
     pub fn observe(&self, feats: &Tensor, mask: &Mask, speakers: &Tensor) {
         no_grad(|| {
             let utterances = mask.mean_std(feats).0.squeeze_dim(2);
@@ -71,11 +71,11 @@ impl Baseline {
                 if speaker == NO_LABEL {
                     continue;
                 }
-                let (mean, seen) = (self.means.get(speaker), self.seen.get(speaker));
-                let rate = (&seen * (MEAN_RATE - 1.0)) + 1.0;
+                let (mean, present) = (self.means.get(speaker), self.present.get(speaker));
+                let rate = (&present * (MEAN_RATE - 1.0)) + 1.0;
                 let moved = &mean + (utterances.get(utterance) - &mean) * rate;
                 mean.shallow_clone().copy_(&moved);
-                let _ = seen.shallow_clone().fill_(1.0);
+                let _ = present.shallow_clone().fill_(1.0);
             }
         });
     }
@@ -94,11 +94,11 @@ impl Baseline {
 
     /// The mean of the speakers' means `[bins, 1]`, and orthonormal directions `[bins, directions]`.
     fn principal(&self, directions: i64) -> (Tensor, Tensor) {
-        let count = self.seen.sum(Kind::Float).clamp_min(1.0);
+        let count = self.present.sum(Kind::Float).clamp_min(1.0);
         let centre =
-            (&self.means * &self.seen).sum_dim_intlist(&[0i64][..], true, Kind::Float) / count;
-        let apart = (&self.means - &centre) * &self.seen;
-        let (_, _, across) = apart.svd(true, true);
+            (&self.means * &self.present).sum_dim_intlist(&[0i64][..], true, Kind::Float) / count;
+        let differences = (&self.means - &centre) * &self.present;
+        let (_, _, across) = differences.svd(true, true);
         let most = directions.min(across.size()[1]);
         (centre.tr(), across.narrow(1, 0, most))
     }
@@ -110,12 +110,12 @@ mod tests {
     use tch::{Device, nn::VarStore};
 
     #[test]
-    fn the_directions_in_which_speakers_differ_are_gone() {
+    fn the_directions_in_which_speakers_differ_are_removed() {
         tch::manual_seed(0);
         let store = VarStore::new(Device::Cpu);
         let options = BaselineOptions::SpeakerPca { directions: 1 };
         let baseline = Baseline::new(store.root(), 3, 2, options);
-        // Two speakers apart in the second bin alone.
+        // Two speakers that differ only in the second bin.
         let speakers = Tensor::from_slice(&[0i64, 1, 0, 1]);
         let mask = Mask::new(&[50; 4], Device::Cpu);
         let batch = || {
@@ -137,12 +137,12 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_speaker_is_not_noted() {
+    fn an_unknown_speaker_is_ignored() {
         let store = VarStore::new(Device::Cpu);
         let baseline = Baseline::new(store.root(), 3, 2, BaselineOptions::Standardise);
         let feats = Tensor::ones([1, 3, 4], (Kind::Float, Device::Cpu));
         let speakers = Tensor::from_slice(&[NO_LABEL]);
         baseline.observe(&feats, &Mask::new(&[4], Device::Cpu), &speakers);
-        assert_eq!(baseline.seen.sum(Kind::Float).double_value(&[]), 0.0);
+        assert_eq!(baseline.present.sum(Kind::Float).double_value(&[]), 0.0);
     }
 }

@@ -1,4 +1,4 @@
-//! What narrows codes down: nothing, few levels a value, a codebook, or noise.
+//! Bottlenecks of codes: none, scalar quantisation, a codebook, or Gaussian noise.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,7 +52,7 @@ fn default_restart_below() -> f64 {
 }
 
 impl BottleneckOptions {
-    /// Whether it asks for a term of the loss.
+    /// Whether it adds a loss.
     pub fn costs(&self) -> bool {
         matches!(self, Self::Vq { .. } | Self::Vae { .. })
     }
@@ -89,7 +89,7 @@ impl BottleneckOptions {
         }
     }
 
-    /// Channels that a bottleneck of this kind reads for codes of `code_dim`.
+    /// Channels that a bottleneck of this kind reads, for codes of `code_dim`.
     pub fn inputs(self, code_dim: i64) -> i64 {
         match self {
             Self::Vae { .. } => 2 * code_dim,
@@ -98,18 +98,18 @@ impl BottleneckOptions {
     }
 }
 
-/// Codes, and what they cost.
+/// Codes and their loss.
 #[derive(Debug)]
 pub struct Squeezed {
     /// `[batch, code_dim, codes]`; the padding is not zeroed.
     pub codes: Tensor,
-    /// The weighted penalty of the bottleneck, a scalar, where it has one.
+    /// The weighted loss of the bottleneck, a scalar, where it has one.
     pub penalty: Option<Tensor>,
-    /// What a codebook is used like: the number of vectors that, evenly used, would have the entropy of this batch.
+    /// Perplexity of the codebook: the number of equally used vectors with the same entropy as this batch.
     pub perplexity: Option<Tensor>,
 }
 
-/// A bottleneck with what it learns.
+/// A bottleneck with its parameters.
 #[derive(Debug)]
 pub struct Bottleneck {
     options: BottleneckOptions,
@@ -128,7 +128,7 @@ impl Bottleneck {
         Self { options, codebook }
     }
 
-    /// `[batch, inputs, codes]` to codes. `train` draws noise and keeps account of a codebook's use.
+    /// `[batch, inputs, codes]` to codes. `train` draws noise and updates the statistics of a codebook's use.
     pub fn forward(&self, x: &Tensor, mask: &Mask, train: bool) -> Squeezed {
         match (self.options, &self.codebook) {
             (BottleneckOptions::Fsq { levels }, _) => Squeezed::free(quantise(x, levels)),
@@ -142,8 +142,8 @@ impl Bottleneck {
         }
     }
 
-    /// `[batch, inputs, codes]` to the codes alone, without noise: what [`Bottleneck::forward`] gives when it does not
-    /// train, at any length and without its cost.
+    /// `[batch, inputs, codes]` to the codes alone, as [`Bottleneck::forward`] without training, at any length and
+    /// without the loss.
     pub fn codes(&self, x: &Tensor) -> Tensor {
         match (self.options, &self.codebook) {
             (BottleneckOptions::Fsq { levels }, _) => quantise(x, levels),
@@ -153,7 +153,7 @@ impl Bottleneck {
         }
     }
 
-    /// Begins the codebook's unused vectors anew. Once a step, before anything of the step is computed.
+    /// Replaces unused vectors of the codebook. Called once per step, before anything of the step is computed.
     pub fn before_step(&self) {
         if let (BottleneckOptions::Vq { restart_below, .. }, Some(codebook)) =
             (self.options, &self.codebook)
@@ -183,7 +183,7 @@ pub fn quantise(x: &Tensor, levels: i64) -> Tensor {
 
 fn variational(x: &Tensor, mask: &Mask, train: bool, weight: f64, free_bits: f64) -> Squeezed {
     let parts = x.chunk(2, 1);
-    // Beyond these bounds exp() would leave the range of f32 sooner than any loss could use it.
+    // Beyond these bounds exp() would leave the range of f32 without any use for a loss.
     let (mean, log_variance) = (&parts[0], parts[1].clamp(-20.0, 20.0));
     let codes = if train {
         mean + log_variance.g_mul_scalar(0.5).exp() * mean.randn_like()
@@ -192,26 +192,26 @@ fn variational(x: &Tensor, mask: &Mask, train: bool, weight: f64, free_bits: f64
     };
     let divergence = (log_variance.exp() + mean.square() - 1.0 - &log_variance) * 0.5;
     let by_value = mask.mean_of_all(&divergence);
-    let paid = by_value.clamp_min(free_bits * std::f64::consts::LN_2);
+    let penalised = by_value.clamp_min(free_bits * std::f64::consts::LN_2);
     Squeezed {
         codes,
-        penalty: Some(paid.sum(Kind::Float) * weight),
+        penalty: Some(penalised.sum(Kind::Float) * weight),
         perplexity: None,
     }
 }
 
-/// Vectors, and an account of their use.
+/// A codebook with statistics of its use.
 #[derive(Debug)]
 struct Codebook {
     /// `[codes, dim]`.
     vectors: Tensor,
-    /// Running share of use, 1 for even use, `[codes]`.
+    /// Running share of use of each vector, 1 for uniform use, `[codes]`.
     usage: Tensor,
-    /// Codes of the last batch at random places, where a vector would begin anew, `[codes, dim]`.
+    /// Codes of the last batch at random places, to replace unused vectors, `[codes, dim]`.
     recent: Tensor,
 }
 
-/// How slowly the account of use forgets, a batch.
+/// Weight of a new batch in the running share of use.
 const USAGE_DECAY: f64 = 0.95;
 
 impl Codebook {
@@ -247,8 +247,8 @@ impl Codebook {
         }
     }
 
-    /// Of `[batch, dim, codes]`: the numbers `[batch * codes]` of the nearest vectors, these vectors, and codes that are
-    /// they, with the gradient of `x`.
+    /// For `[batch, dim, codes]`: the indices `[batch * codes]` of the nearest vectors, these vectors, and codes with
+    /// their values and the gradient of `x`.
     fn chosen(&self, x: &Tensor) -> (Tensor, Tensor, Tensor) {
         let nearest = no_grad(|| self.nearest(&by_code(x)));
         let chosen = self.vectors.index_select(0, &nearest);
@@ -257,7 +257,7 @@ impl Codebook {
         (nearest, chosen, codes)
     }
 
-    /// Numbers of the nearest vectors of `[frames, dim]`.
+    /// Indices of the nearest vectors of `[frames, dim]`.
     fn nearest(&self, flat: &Tensor) -> Tensor {
         let lengths = self
             .vectors
@@ -266,7 +266,7 @@ impl Codebook {
         (lengths - flat.matmul(&self.vectors.tr()) * 2.0).argmin(1, false)
     }
 
-    /// How often each vector was chosen by a real frame, `[codes]`.
+    /// How often each vector was chosen by a frame without padding, `[codes]`.
     fn count(&self, nearest: &Tensor, real: &Tensor) -> Tensor {
         self.usage.zeros_like().index_add(0, nearest, real)
     }
@@ -286,7 +286,7 @@ impl Codebook {
             let dead = self.usage.lt(below);
             let vectors = self.recent.where_self(&dead.unsqueeze(1), &self.vectors);
             self.vectors.shallow_clone().copy_(&vectors);
-            // Time to be chosen, before it is looked at again.
+            // Uniform use again, so that a new vector is not replaced before it could be chosen.
             let _ = self.usage.shallow_clone().masked_fill_(&dead, 2.0 * below);
         });
     }
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn quantised_codes_lie_on_their_levels_and_keep_a_gradient() {
+    fn quantised_codes_are_on_their_levels_and_keep_a_gradient() {
         let x = Tensor::randn([4, 50], CPU).set_requires_grad(true);
         let codes = quantise(&x, 3);
         let off = (&codes - codes.round()).abs().max().double_value(&[]);
@@ -349,12 +349,12 @@ mod tests {
     }
 
     #[test]
-    fn unused_vectors_begin_anew_where_codes_are() {
+    fn unused_vectors_are_replaced_by_recent_codes() {
         tch::manual_seed(0);
         let store = VarStore::new(Device::Cpu);
         let bottleneck = Bottleneck::new(store.root(), 4, vector(16));
         let mask = Mask::new(&[50, 50], Device::Cpu);
-        // Far from where the codebook begins.
+        // Far from the initial codebook.
         let batch = || Tensor::randn([2, 4, 50], CPU) + 20.0;
         let mut used = 0.0;
         for _ in 0..100 {
@@ -369,11 +369,11 @@ mod tests {
     fn the_divergence_is_that_of_gaussians() {
         let x = Tensor::from_slice(&[0.5f32, (0.25f32).ln()]).reshape([1, 2, 1]);
         let mask = Mask::new(&[1], Device::Cpu);
-        let expected: f64 = 0.5 * (0.25 + 0.25 - 1.0 - 0.25f64.ln());
-        for (free_bits, paid) in [(0.0, expected), (2.0, 2.0 * std::f64::consts::LN_2)] {
+        let divergence: f64 = 0.5 * (0.25 + 0.25 - 1.0 - 0.25f64.ln());
+        for (free_bits, expected) in [(0.0, divergence), (2.0, 2.0 * std::f64::consts::LN_2)] {
             let found = variational(&x, &mask, false, 1.0, free_bits);
             let penalty = found.penalty.unwrap().double_value(&[]);
-            assert!((penalty - paid).abs() < 1e-6, "{penalty} {paid}");
+            assert!((penalty - expected).abs() < 1e-6, "{penalty} {expected}");
             assert_eq!(found.codes.double_value(&[0, 0, 0]), 0.5);
         }
     }

@@ -1,5 +1,4 @@
-//! Classifiers of sequences: the speaker critic, the label head that helps the phonetic representation, and the
-//! convolutional probe are one network at different places.
+//! Classifiers of sequences: one network for speaker adversaries, label heads and convolutional probes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -71,17 +70,17 @@ impl ClassifierOptions {
     }
 }
 
-/// Whether a [`Classifier`] answers once a sequence or at every frame.
+/// Whether a [`Classifier`] has an output per sequence or per frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// One answer: logits `[batch, classes]`.
+    /// One output per sequence: logits `[batch, classes]`.
     Sequence,
-    /// One a frame: logits `[batch, classes, frames]`.
+    /// One output per frame: logits `[batch, classes, frames]`.
     Frames,
 }
 
-/// Input standardised per channel by batch statistics, convolutions over time with batch normalisation, then
-/// mean, deviation and maximum over time and a hidden layer, or a last layer at every frame. It sees order and
+/// Input standardised per channel by batch statistics, and convolutions over time with batch normalisation. Then mean,
+/// deviation and maximum over time and a hidden layer, or an output layer per frame. The network can use order and
 /// timing, not only averages.
 #[derive(Debug)]
 pub struct Classifier {
@@ -134,7 +133,7 @@ impl Classifier {
         }
     }
 
-    /// `[batch, input_dim, frames]` to logits, shaped as [`Answer`] says.
+    /// `[batch, input_dim, frames]` to logits, with the shape of [`Answer`].
     pub fn forward(&self, x: &Tensor, mask: &Mask, train: bool) -> Tensor {
         let over_frames = |norm: &Option<BatchNorm>, x: Tensor| match norm {
             Some(norm) => norm.over_frames(&x, mask, train),
@@ -190,7 +189,7 @@ mod tests {
     use tch::{Device, Kind, nn::VarStore};
 
     #[test]
-    fn answers_have_their_shapes() {
+    fn outputs_have_their_shapes() {
         let x = Tensor::randn([4, 16, 9], (Kind::Float, Device::Cpu));
         let mask = Mask::new(&[9, 5, 1, 7], Device::Cpu);
         for (answer, shape) in [
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn without_layers_it_sees_averages_alone() {
+    fn without_layers_it_uses_only_averages() {
         let store = VarStore::new(Device::Cpu);
         let options = ClassifierOptions {
             layers: 0,
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn it_sees_the_order_of_frames() {
+    fn it_uses_the_order_of_frames() {
         let store = VarStore::new(Device::Cpu);
         let classifier =
             Classifier::new(store.root(), 16, 6, Answer::Sequence, &Default::default());

@@ -1,4 +1,4 @@
-//! Conformer blocks: attention for what is far, convolution for what is near.
+//! Conformer blocks: self-attention and convolution.
 
 use tch::nn::Path;
 use tch::{Kind, Tensor};
@@ -7,10 +7,10 @@ use super::conv_state::ConvState;
 use super::layer::{Conv1d, LayerNorm, Linear};
 use super::mask::Mask;
 
-/// One block (Gulati et al. 2020, eq. 1): half a feed-forward layer, attention, convolution, the other half, a norm.
-/// Two departures: there is no positional encoding, since the strided convolutions before and the depth-wise one
-/// within tell the order; and the convolution is followed by layer instead of batch normalisation, so that an
-/// utterance gives the same numbers in any batch.
+/// One block (Gulati et al. 2020, eq. 1): half a feed-forward layer, attention, convolution, the other half,
+/// normalisation. Two departures. There is no positional encoding, because the strided convolutions before and the
+/// depth-wise one inside encode the order. Layer normalisation follows the convolution in place of batch normalisation,
+/// so that an utterance gives the same numbers in any batch.
 #[derive(Debug)]
 pub struct ConformerBlock {
     first: FeedForward,
@@ -41,13 +41,13 @@ impl ConformerBlock {
 
     /// The next frames of a stream, `[batch, channels, frames]`, same shape out. Only for causal blocks.
     pub fn step(&self, x: &Tensor, state: &mut ConformerState) -> Tensor {
-        let ConformerState { heard, near } = state;
-        let attend = |x: &Tensor| self.attention.step(x, heard);
+        let ConformerState { past, near } = state;
+        let attend = |x: &Tensor| self.attention.step(x, past);
         let convolve = |x: &Tensor| self.convolution.step(x, near);
         self.run(x, attend, convolve)
     }
 
-    /// The block around two ways of looking beyond a frame, `[batch, frames, channels]` each.
+    /// The block, given its attention and its convolution, each `[batch, frames, channels]`.
     fn run(
         &self,
         x: &Tensor,
@@ -63,11 +63,12 @@ impl ConformerBlock {
     }
 }
 
-/// What [`ConformerBlock::step`] remembers of a stream. Attention looks back to its beginning, so this grows with it.
+/// State of [`ConformerBlock::step`] in a stream. Attention reads everything from the beginning, so this grows with the
+/// stream.
 #[derive(Debug, Default)]
 pub struct ConformerState {
     /// Keys and values `[batch, heads, frames, dim]` of all frames so far.
-    heard: Option<(Tensor, Tensor)>,
+    past: Option<(Tensor, Tensor)>,
     near: ConvState,
 }
 
@@ -115,16 +116,16 @@ impl SelfAttention {
 
     fn forward(&self, x: &Tensor, mask: &Mask) -> Tensor {
         let [query, key, value] = self.parts(x);
-        // Without padding the order is all that has to be told, at any length.
-        let seen = self.seen(mask, x);
-        let ordered = self.causal && seen.is_none();
-        let found = attend(&query, (&key, &value), seen, ordered);
+        // Without padding only the order limits attention, at any length.
+        let allowed = self.allowed(mask, x);
+        let ordered = self.causal && allowed.is_none();
+        let found = attend(&query, (&key, &value), allowed, ordered);
         self.join(&found)
     }
 
-    fn step(&self, x: &Tensor, heard: &mut Option<(Tensor, Tensor)>) -> Tensor {
+    fn step(&self, x: &Tensor, past: &mut Option<(Tensor, Tensor)>) -> Tensor {
         let [query, key, value] = self.parts(x);
-        let (keys, values) = match heard.take() {
+        let (keys, values) = match past.take() {
             None => (key, value),
             Some((keys, values)) => (
                 Tensor::cat(&[keys, key], 2),
@@ -134,7 +135,7 @@ impl SelfAttention {
         let (new, all) = (query.size()[2], keys.size()[2]);
         let every = Tensor::ones([new, all], (Kind::Bool, x.device()));
         let found = attend(&query, (&keys, &values), Some(every.tril(all - new)), false);
-        *heard = Some((keys, values));
+        *past = Some((keys, values));
         self.join(&found)
     }
 
@@ -149,28 +150,28 @@ impl SelfAttention {
         self.output.forward(&found.transpose(1, 2).flatten(2, 3))
     }
 
-    /// Who may look at whom where there is padding, `[batch, 1, frames or 1, frames]`.
-    fn seen(&self, mask: &Mask, x: &Tensor) -> Option<Tensor> {
+    /// Which frames may attend to which, where there is padding, `[batch, 1, frames or 1, frames]`.
+    fn allowed(&self, mask: &Mask, x: &Tensor) -> Option<Tensor> {
         let real = mask.real()?.unsqueeze(1);
         if !self.causal {
             return Some(real);
         }
         let frames = mask.frames();
         let every = Tensor::ones([frames, frames], (Kind::Bool, x.device()));
-        // A frame of padding sees itself at least: a row that sees nothing would be NaN.
+        // A frame of padding attends at least to itself: a row without any frame would be NaN.
         let itself = Tensor::eye(frames, (Kind::Bool, x.device()));
         Some(real.logical_and(&every.tril(0)).logical_or(&itself))
     }
 }
 
-/// Attention of `[batch, heads, frames, dim]`; `ordered` lets no frame look ahead.
+/// Attention of `[batch, heads, frames, dim]`; with `ordered` no frame reads later ones.
 fn attend(
     query: &Tensor,
     (keys, values): (&Tensor, &Tensor),
-    seen: Option<Tensor>,
+    allowed: Option<Tensor>,
     ordered: bool,
 ) -> Tensor {
-    Tensor::scaled_dot_product_attention(query, keys, values, seen, 0.0, ordered, None, false)
+    Tensor::scaled_dot_product_attention(query, keys, values, allowed, 0.0, ordered, None, false)
 }
 
 #[derive(Debug)]
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_gives_what_one_alone_gives() {
+    fn a_batch_equals_single_utterances() {
         for causal in [false, true] {
             let (_store, block) = block(causal);
             let x = Tensor::randn([1, 8, 7], CPU);
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_causal_block_does_not_see_what_comes() {
+    fn a_causal_block_does_not_read_later_frames() {
         let (_store, block) = block(true);
         let mask = Mask::new(&[9], Device::Cpu);
         let x = Tensor::randn([1, 8, 9], CPU);

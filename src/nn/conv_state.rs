@@ -1,21 +1,21 @@
-//! A causal convolution over frames that come in pieces.
+//! A causal convolution over frames that arrive in pieces.
 
 use tch::{Kind, Tensor};
 
 use super::layer::Conv1d;
 
-/// What a causal convolution remembers of a stream.
+/// State of a causal convolution in a stream.
 #[derive(Debug, Default)]
 pub struct ConvState {
-    /// The frames that outputs to come look at, `[batch, inputs, frames]`; none before the first.
+    /// The frames that later outputs need, `[batch, inputs, frames]`; none before the first frames.
     pub(super) kept: Option<Tensor>,
-    /// Frames to come that no output looks at.
+    /// Number of following frames that no output reads.
     skip: i64,
 }
 
 impl ConvState {
-    /// Takes the next frames `[batch, inputs, frames]` and gives the outputs that are ready, `[batch, outputs, ..]`, of
-    /// which there may be none.
+    /// Takes the next frames `[batch, inputs, frames]` and returns the outputs that are ready, `[batch, outputs, ..]`,
+    /// possibly none.
     pub fn push(&mut self, conv: &Conv1d, x: &Tensor) -> Tensor {
         let (reach, hop) = (conv.reach(), conv.hop());
         let x = match self.kept.take() {
@@ -29,7 +29,7 @@ impl ConvState {
         let ready = ((at_hand - reach + hop - 1) / hop).max(0);
         let used = ready * hop;
         self.skip += (used - at_hand).max(0);
-        // A copy: a view would hold on to all that came.
+        // A copy: a view would keep all frames in memory.
         self.kept = Some(x.slice(2, used.min(at_hand), None, 1).copy());
         match ready {
             0 => x.new_zeros([x.size()[0], conv.outputs(), 0], (Kind::Float, x.device())),

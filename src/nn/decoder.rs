@@ -103,17 +103,17 @@ impl DecoderOptions {
     }
 }
 
-/// Codes and a voice to features.
+/// From codes and a speaker embedding to features.
 #[derive(Debug)]
 pub enum Decoder {
     /// For sequences of codes.
     Conv(ConvDecoder),
-    /// For one code a segment.
+    /// For one code per utterance.
     Recurrent(Unroll),
 }
 
 impl Decoder {
-    /// Between what `shape` says.
+    /// A decoder with the sizes of `shape`.
     pub fn new(path: Path, shape: DecoderShape, options: &DecoderOptions) -> Self {
         match options {
             DecoderOptions::Conv(options) => Self::Conv(ConvDecoder::new(path, shape, options)),
@@ -207,7 +207,7 @@ impl ConvDecoder {
     }
 }
 
-/// What a [`Decoder`] stands between.
+/// Input and output sizes of a [`Decoder`].
 #[derive(Debug, Clone, Copy)]
 pub struct DecoderShape {
     /// Values per code.
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_come_back_for_any_length() {
+    fn the_number_of_frames_is_that_of_the_features() {
         for subsampling in [1, 2, 4] {
             let store = VarStore::new(Device::Cpu);
             let shape = DecoderShape {

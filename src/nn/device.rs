@@ -1,5 +1,5 @@
-//! Where tensors live. One binary serves CPU and GPU: libtorch's CUDA library is loaded at run time, from the
-//! folder of the libtorch in use, and registers itself with the libtorch that is already there.
+//! The device of tensors. One binary serves CPU and GPU: libtorch's CUDA library is loaded at run time, from the folder
+//! of the libtorch in use, and registers itself with the loaded libtorch.
 
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use tch::Device;
 
 use crate::error::{Error, Result};
 
-/// The libtorch that the crate is built against; torch-sys takes no other.
+/// The libtorch version that the crate is built with; torch-sys accepts no other.
 pub const LIBTORCH: &str = "2.11.0";
 
 /// Device to compute on.
@@ -42,7 +42,7 @@ impl DeviceChoice {
     }
 }
 
-/// The first GPU, or why there is none.
+/// The first GPU, or the reason why there is none.
 fn cuda() -> std::result::Result<Device, String> {
     load_cuda()?;
     if tch::Cuda::is_available() {
@@ -52,7 +52,7 @@ fn cuda() -> std::result::Result<Device, String> {
     }
 }
 
-/// Loads `libtorch_cuda.so` from beside the loaded `libtorch_cpu.so`, once per process.
+/// Loads `libtorch_cuda.so` from the folder of the loaded `libtorch_cpu.so`, once per process.
 fn load_cuda() -> std::result::Result<(), String> {
     static LOADED: std::sync::OnceLock<std::result::Result<(), String>> =
         std::sync::OnceLock::new();
@@ -123,12 +123,12 @@ mod tests {
         let library = dir.path().join("libtorch_cuda.so");
         std::fs::write(&library, "no library").unwrap();
         let why = open_global(library.clone()).unwrap_err();
-        let told = format!("a {} that does not load (", library.display());
-        assert!(why.starts_with(&told), "{why}");
+        let message = format!("a {} that does not load (", library.display());
+        assert!(why.starts_with(&message), "{why}");
     }
 
     #[test]
-    fn cuda_says_what_is_missing() {
+    fn an_error_for_cuda_names_what_is_missing() {
         if let Err(error) = DeviceChoice::Cuda.resolve() {
             assert!(error.to_string().starts_with("--device cuda: expected"));
         }

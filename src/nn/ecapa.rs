@@ -1,5 +1,5 @@
-//! ECAPA-TDNN's layers over time (Desplanques et al. 2020, figure 2): squeeze-excited Res2 blocks whose outputs all
-//! reach the last layer. The original's context in the pooling is left out: its attention sees frames alone.
+//! ECAPA-TDNN's layers over time (Desplanques et al. 2020, figure 2): squeeze-excitation Res2 blocks, whose outputs all
+//! reach the last layer. The original's global context in the pooling is left out: attention reads only frames.
 
 use tch::Tensor;
 use tch::nn::Path;
@@ -33,7 +33,7 @@ impl Ecapa {
         }
     }
 
-    /// Values a frame that come out.
+    /// Output values per frame.
     pub fn outputs(&self) -> i64 {
         self.outputs
     }
@@ -43,7 +43,7 @@ impl Ecapa {
         let mut x = self.first.forward(&x, mask, train);
         let mut every = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
-            // Each block reads the sum of all outputs before it.
+            // Each block reads the sum of all earlier outputs.
             let y = block.forward(&x, mask, train);
             x = &x + &y;
             every.push(y);
@@ -102,7 +102,7 @@ impl Block {
         let chunks = self.input.forward(x, mask, train).chunk(SCALE, 1);
         let mut every = vec![chunks[0].shallow_clone()];
         for (index, part) in self.parts.iter().enumerate() {
-            // From the second on, each part also reads what the one before it made.
+            // From the second part on, each part also reads the output of the one before it.
             let own = &chunks[index + 1];
             let read = match index {
                 0 => own.shallow_clone(),

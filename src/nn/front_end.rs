@@ -1,5 +1,5 @@
-//! A front-end as operations of libtorch, for modules that go where this library is not: the chain of
-//! [`crate::signal`], step by step, from the same plan. It works in double precision, without dither.
+//! A front-end as operations of libtorch, for exported modules: the chain of [`crate::signal`], step by step, from the
+//! same plan. It computes in double precision, without dither.
 
 use tch::{Kind, Tensor};
 
@@ -8,11 +8,10 @@ use crate::signal::FrontEndOptions;
 use crate::signal::front_end::frames::{Ends, FrameGrid};
 use crate::signal::front_end::plan::{Energy, FrontEndPlan, Layout, Scale, Whole};
 
-/// What [`crate::signal::FrontEnd::compute`] does, but for dither. No number of samples is fixed in it, so that it can
-/// be traced.
+/// [`crate::signal::FrontEnd::compute`] without dither. No number of samples is fixed in it, so that it can be traced.
 pub struct TensorFrontEnd {
     plan: FrontEndPlan,
-    /// Samples that frames want before and behind the signal; below 0, samples that they leave out.
+    /// Samples that frames need before and after the signal; if negative, samples that they leave out.
     beyond: [i64; 2],
     /// `[length]`.
     window: Tensor,
@@ -23,7 +22,7 @@ pub struct TensorFrontEnd {
 }
 
 impl TensorFrontEnd {
-    /// From the options, whose dither is left out.
+    /// From options, ignoring dither.
     ///
     /// # Errors
     /// [`crate::Error::Option`] naming an option that is out of its range.
@@ -41,7 +40,7 @@ impl TensorFrontEnd {
         })
     }
 
-    /// The fewest samples that it takes: what it mirrors at the ends has to be there.
+    /// Smallest number of samples: the padding by reflection needs them.
     pub fn least_samples(&self) -> usize {
         let grid = &self.plan.grid;
         let mirrored = match grid.ends {
@@ -89,13 +88,13 @@ impl TensorFrontEnd {
         finish(self.plan.whole, feats.to_kind(Kind::Float))
     }
 
-    /// The windowed frames `[1, frames, length]` and, where they are wanted, their log energies `[1, frames, 1]`.
+    /// The windowed frames `[1, frames, length]` and, if the plan uses them, their log energies `[1, frames, 1]`.
     fn cut(&self, samples: &Tensor) -> (Tensor, Option<Tensor>) {
         let (grid, cut) = (&self.plan.grid, &self.plan.cut);
         let length = grid.length as i64;
         let signal = samples.to_kind(Kind::Double) * cut.gain;
         let signal = signal.constant_pad_nd([0, self.plan.padding as i64]);
-        // Nothing is changed in place: neighbouring frames share samples.
+        // Nothing is changed in place, because neighbouring frames share samples.
         let frames = extend(&signal, grid.ends, self.beyond).unfold(1, length, grid.shift as i64);
         let centred = match cut.remove_mean {
             true => &frames - frames.mean_dim(&[-1i64][..], true, Kind::Double),
@@ -121,8 +120,8 @@ impl std::fmt::Debug for TensorFrontEnd {
     }
 }
 
-/// How far the grid's frames reach beyond a signal of any length: so far that as many whole frames lie in the extended
-/// signal as [`FrameGrid::frames`] counts.
+/// How far the frames extend beyond a signal of any length: so far that the extended signal has as many whole frames as
+/// [`FrameGrid::frames`] counts.
 fn beyond(grid: &FrameGrid) -> [i64; 2] {
     let (length, shift) = (grid.length as i64, grid.shift as i64);
     let before = -(grid.first as i64);
@@ -134,7 +133,7 @@ fn beyond(grid: &FrameGrid) -> [i64; 2] {
     [before, behind - if grid.drop_last { shift } else { 0 }]
 }
 
-/// `[1, samples]` with what lies beyond its ends.
+/// `[1, samples]` with padding at both ends.
 fn extend(signal: &Tensor, ends: Ends, [before, behind]: [i64; 2]) -> Tensor {
     let cropped = signal.constant_pad_nd([before.min(0), behind.min(0)]);
     let added = [before.max(0), behind.max(0)];
@@ -154,7 +153,7 @@ fn extend(signal: &Tensor, ends: Ends, [before, behind]: [i64; 2]) -> Tensor {
     }
 }
 
-/// The log energies of frames where they are wanted `windowed` or not.
+/// The log energies of frames, if the plan uses them of frames that are `windowed` or not.
 fn log_energy(frames: &Tensor, energy: Energy, windowed: bool) -> Option<Tensor> {
     let floor = match energy {
         Energy::Raw { floor } if !windowed => floor,
@@ -186,13 +185,13 @@ fn filters(plan: &FrontEndPlan) -> Option<Tensor> {
     )
 }
 
-/// Values `[1, frames, values]` and log energies `[1, frames, 1]` as the layout has them.
+/// Values `[1, frames, values]` and log energies `[1, frames, 1]` in the order of the layout.
 fn arrange(layout: &Layout, values: Tensor, log_energies: Option<Tensor>) -> Tensor {
     let count = values.size()[2];
     let row = match (layout.energy, log_energies) {
         (Some(at), Some(energies)) => {
             let at = at as i64;
-            // Over a value, or in a column of its own.
+            // In place of a value, or in a column of its own.
             let next = at + i64::from(layout.columns as i64 == count);
             let (left, right) = (
                 values.narrow(2, 0, at),
@@ -208,7 +207,7 @@ fn arrange(layout: &Layout, values: Tensor, log_energies: Option<Tensor>) -> Ten
     }
 }
 
-/// What needs all frames, as [`Whole::apply`] does it.
+/// Steps that need all frames, as in [`Whole::apply`].
 fn finish(whole: Whole, feats: Tensor) -> Tensor {
     let largest = || feats.amax(&[1i64, 2][..], true);
     match whole {
@@ -242,7 +241,7 @@ mod tests {
     use super::*;
     use crate::signal::FrontEnd;
 
-    /// Every kind, with every way of treating ends and energies.
+    /// Every kind, with all ways of treating ends and energies.
     const KINDS: [&str; 14] = [
         "kind = 'fbank'\nnum_mel_bins = 40",
         "kind = 'fbank'\nsnip_edges = false\nnum_mel_bins = 80\nuse_energy = true",
@@ -273,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_front_end_without_dither() {
+    fn it_equals_the_front_end_without_dither() {
         for toml in KINDS {
             let options: FrontEndOptions = toml::from_str(toml).unwrap();
             let ours = FrontEnd::new(options.without_dither()).unwrap();

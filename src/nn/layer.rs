@@ -1,4 +1,4 @@
-//! The layers that carry the arithmetic: convolution, linear map, batch normalisation; and mixed precision.
+//! Basic layers: convolution, linear map, normalisation; and mixed precision.
 
 use std::cell::Cell;
 
@@ -11,9 +11,9 @@ thread_local! {
     static REDUCED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `body` with convolutions and linear maps in bfloat16 where `enabled`; everything else stays in f32.
-/// (libtorch's own autocast cannot be told its type through tch, and would take float16.)
-pub fn bf16_autocast<T>(enabled: bool, body: impl FnOnce() -> T) -> T {
+/// Runs `run` with convolutions and linear maps in bfloat16 if `enabled`; everything else stays in f32. (libtorch's own
+/// autocast takes no type through tch, and would use float16.)
+pub fn bf16_autocast<T>(enabled: bool, run: impl FnOnce() -> T) -> T {
     struct Restore(bool);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -21,10 +21,10 @@ pub fn bf16_autocast<T>(enabled: bool, body: impl FnOnce() -> T) -> T {
         }
     }
     let _restore = Restore(REDUCED.replace(enabled));
-    body()
+    run()
 }
 
-/// Casts to the precision in force.
+/// Casts to the current precision.
 fn cast(x: &Tensor) -> Tensor {
     if REDUCED.get() {
         x.to_kind(Kind::BFloat16)
@@ -71,7 +71,7 @@ impl Conv1d {
         }
     }
 
-    /// One kernel a channel.
+    /// One kernel per channel.
     pub fn depthwise(path: Path, channels: i64, kernel: i64) -> Self {
         Self {
             groups: channels,
@@ -89,12 +89,12 @@ impl Conv1d {
         Self { dilation, ..self }
     }
 
-    /// Divides the weight by its largest singular value, where `spectral` ([`spectral_norm`]).
+    /// Divides the weight by its largest singular value if `spectral` ([`spectral_norm`]).
     pub fn spectral(self, spectral: bool) -> Self {
         Self { spectral, ..self }
     }
 
-    /// Looks only back: an output depends on no frame after its own, where `causal`.
+    /// If `causal`, outputs do not depend on later frames.
     pub fn causal(self, causal: bool) -> Self {
         Self { causal, ..self }
     }
@@ -109,13 +109,13 @@ impl Conv1d {
         }
     }
 
-    /// `[batch, inputs, frames]` that begin with the context of the first output, as a stream holds it, to
-    /// `[batch, outputs, ..]`: nothing is padded.
+    /// `[batch, inputs, frames]` that begin with the context of the first output, as in a stream, to `[batch, outputs,
+    /// ..]`, without padding.
     pub(super) fn inside(&self, x: &Tensor) -> Tensor {
         self.convolve(x, 0)
     }
 
-    /// Frames beside its own that an output depends on.
+    /// Number of other frames that an output depends on.
     pub(super) fn reach(&self) -> i64 {
         self.dilation * (self.weight.size()[2] - 1)
     }
@@ -125,7 +125,7 @@ impl Conv1d {
         self.stride
     }
 
-    /// Values a frame that come out.
+    /// Output values per frame.
     pub(super) fn outputs(&self) -> i64 {
         self.weight.size()[0]
     }
@@ -142,7 +142,7 @@ impl Conv1d {
     }
 }
 
-/// Convolution over two dimensions with a square kernel; an odd one is padded as [`Conv1d`] is, unless told otherwise.
+/// Convolution over two dimensions with a square kernel. By default, an odd kernel is padded as in [`Conv1d`].
 #[derive(Debug)]
 pub struct Conv2d {
     weight: Tensor,
@@ -168,13 +168,13 @@ impl Conv2d {
         Self { stride, ..self }
     }
 
-    /// Sets the zeros on each side.
+    /// Sets the zero padding on each side.
     pub fn padding(self, padding: i64) -> Self {
         Self { padding, ..self }
     }
 
     /// `[batch, inputs, height, width]` to `[batch, outputs, ceil(height / stride), ceil(width / stride)]` with an odd
-    /// kernel and its own padding.
+    /// kernel and the default padding.
     pub fn forward(&self, x: &Tensor) -> Tensor {
         uncast(cast(x).conv2d(
             &cast(&self.weight),
@@ -187,7 +187,7 @@ impl Conv2d {
     }
 }
 
-/// Transposed convolution that doubles height and width: kernel 4, stride 2, one row and column cut off each side.
+/// Transposed convolution that doubles height and width: kernel 4, stride 2, one row and column cut off on each side.
 #[derive(Debug)]
 pub struct Doubling {
     weight: Tensor,
@@ -265,7 +265,7 @@ impl Linear {
         }
     }
 
-    /// A map that begins as zero, for conditions that should start without effect.
+    /// A map that is zero at first, for conditions that start without effect.
     pub fn zeros(path: Path, inputs: i64, outputs: i64) -> Self {
         Self {
             weight: path.var("weight", &[outputs, inputs], Init::Const(0.0)),
@@ -274,7 +274,7 @@ impl Linear {
         }
     }
 
-    /// Divides the weight by its largest singular value, where `spectral` ([`spectral_norm`]).
+    /// Divides the weight by its largest singular value if `spectral` ([`spectral_norm`]).
     pub fn spectral(self, spectral: bool) -> Self {
         Self { spectral, ..self }
     }
@@ -294,9 +294,9 @@ fn normed(weight: &Tensor, spectral: bool) -> Tensor {
     }
 }
 
-/// `weight` over its largest singular value as a matrix `[outputs, rest]` (Miyato et al. 2018, eq. 8). The
-/// singular vectors are found anew by power iteration from a fixed start, where the paper keeps them between
-/// steps: a forward pass leaves no state behind.
+/// `weight` divided by its largest singular value as a matrix `[outputs, rest]` (Miyato et al. 2018, eq. 8). The
+/// singular vectors are found each time by power iteration from a fixed start, where the paper keeps them between
+/// steps, so that a forward pass leaves no state.
 pub fn spectral_norm(weight: &Tensor) -> Tensor {
     const ITERATIONS: usize = 8;
     let matrix = weight.flatten(1, -1);
@@ -325,12 +325,12 @@ pub struct BatchNorm {
     variance: Tensor,
 }
 
-/// Share of a batch in the running statistics.
+/// Weight of a new batch in the running statistics.
 const MOMENTUM: f64 = 0.1;
 const EPSILON: f64 = 1e-5;
 
 impl BatchNorm {
-    /// With a learned scale (from one) and shift (from zero).
+    /// With learned scale (initially 1) and shift (initially 0).
     pub fn new(path: Path, channels: i64) -> Self {
         Self {
             weight: Some(path.ones("weight", &[channels])),
@@ -349,8 +349,8 @@ impl BatchNorm {
         }
     }
 
-    /// `[batch, channels, frames]` or `[batch, channels, bins, frames]`, same shape out: [`BatchNorm::forward`] by the
-    /// statistics of the real frames alone. Padding comes out as zero.
+    /// `[batch, channels, frames]` or `[batch, channels, bins, frames]`, same shape out: [`BatchNorm::forward`] with
+    /// the statistics of frames without padding. The padding of the output is zero.
     pub fn over_frames(&self, x: &Tensor, mask: &Mask, train: bool) -> Tensor {
         let Some(ones) = mask.ones() else {
             return self.forward(x, train);
@@ -385,9 +385,9 @@ impl BatchNorm {
         }
     }
 
-    /// `[batch, channels]` or `[batch, channels, frames]`, same shape out. `train` takes the batch's own
-    /// statistics and updates the running ones. A batch of one value per channel has no variance: it is
-    /// normalised by the running statistics instead.
+    /// `[batch, channels]` or `[batch, channels, frames]`, same shape out. `train` uses the batch's statistics and
+    /// updates the running ones. A batch of one value per channel has no variance; it is normalised by the running
+    /// statistics instead.
     pub fn forward(&self, x: &Tensor, train: bool) -> Tensor {
         let values = x.numel() as i64 / x.size()[1];
         x.batch_norm(
@@ -441,14 +441,14 @@ mod tests {
     }
 
     #[test]
-    fn a_single_value_has_no_variance_and_is_no_panic() {
+    fn a_single_value_has_no_variance_and_does_not_panic() {
         let store = VarStore::new(Device::Cpu);
         let norm = BatchNorm::new(store.root(), 2);
         let x = Tensor::from_slice(&[3f32, -1.0]).reshape([1, 2]);
         assert!(norm.forward(&x, true).isfinite().all().int64_value(&[]) == 1);
     }
 
-    /// What is real of a padded batch comes out as it does alone, and leaves the same running statistics.
+    /// Frames without padding give the same outputs and running statistics in a padded batch as alone.
     #[test]
     fn padding_does_not_reach_batch_norm() {
         tch::manual_seed(0);
@@ -462,7 +462,7 @@ mod tests {
             let time = two.dim() as i64 - 1;
             let padded = Tensor::cat(&[&two, &Tensor::cat(&[&one, &random(1, 4)], time)], 0);
             let mask = Mask::new(&[9, 9, 5], Device::Cpu);
-            // The same frames in one row.
+            // The same frames in one sequence.
             let row = Tensor::cat(&[two.narrow(0, 0, 1), two.narrow(0, 1, 1), one], time);
             let stores = [VarStore::new(Device::Cpu), VarStore::new(Device::Cpu)];
             let [norm, alone] = stores

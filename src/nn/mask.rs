@@ -1,9 +1,9 @@
-//! Which frames of a padded batch are real, and statistics over those alone, so that an utterance gives the
-//! same numbers in any batch.
+//! Masks of padded batches, and statistics over frames without padding, so that an utterance gives the same numbers in
+//! any batch.
 
 use tch::{Device, Kind, Tensor};
 
-/// Frames that are real in a padded batch. A batch without padding costs nothing.
+/// The frames of a padded batch that are real, that is, not padding. A batch without padding needs no computation.
 #[derive(Debug)]
 pub struct Mask {
     lengths: Vec<i64>,
@@ -59,7 +59,7 @@ impl Mask {
         }
     }
 
-    /// The mask after every frame has been doubled.
+    /// The mask after each frame has been repeated twice.
     pub fn double(&self) -> Mask {
         Mask {
             lengths: self.lengths.iter().map(|n| 2 * n).collect(),
@@ -71,7 +71,7 @@ impl Mask {
         }
     }
 
-    /// The mask of pairs: of the sequences at places `left` and `right`, each `[pairs]`, the frames that both have.
+    /// The mask of pairs of sequences, at places `left` and `right`, each `[pairs]`: the frames that both have.
     pub fn shorter(&self, left: &Tensor, right: &Tensor) -> Mask {
         let ones = self.ones.as_ref().map(|ones| {
             let of = |places: &Tensor| ones.index_select(0, places);
@@ -87,7 +87,7 @@ impl Mask {
         }
     }
 
-    /// Of every sequence of `[batch, channels, frames]` a window of at most `length` frames, each at a random place.
+    /// For each sequence of `[batch, channels, frames]`, a window of at most `length` frames at a random place.
     pub fn window(&self, x: &Tensor, length: i64) -> (Tensor, Mask) {
         let length = length.min(self.frames);
         let kept: Vec<i64> = self.lengths.iter().map(|&n| n.min(length)).collect();
@@ -110,7 +110,7 @@ impl Mask {
         self.ones.as_ref().map(|ones| ones.gt(0.5))
     }
 
-    /// One for every real frame, zero for padding, `[batch * frames]`.
+    /// 1 for real frames, 0 for padding, `[batch * frames]`.
     pub fn flat_real(&self, device: Device) -> Tensor {
         match &self.ones {
             Some(ones) => ones.reshape([-1]),
@@ -130,7 +130,8 @@ impl Mask {
         sum / real.max(1) as f64
     }
 
-    /// Every sequence backwards, its padding still at the end: `[batch, channels, frames]`. Twice gives it back.
+    /// Each sequence reversed in time, with its padding still at the end: `[batch, channels, frames]`. Applied twice it
+    /// restores the input.
     pub fn reverse(&self, x: &Tensor) -> Tensor {
         if self.ones.is_none() {
             return x.flip([2]);
@@ -145,7 +146,7 @@ impl Mask {
         x.gather(2, &from.unsqueeze(1).expand_as(x), false)
     }
 
-    /// Zeroes the padding of `[batch, channels, frames]`, which then acts as a convolution's own zero padding.
+    /// Zeroes the padding of `[batch, channels, frames]`, which then acts as the zero padding of a convolution.
     pub fn apply(&self, x: Tensor) -> Tensor {
         match &self.ones {
             None => x,
@@ -160,8 +161,8 @@ impl Mask {
         (mean, (variance + 1e-5).sqrt())
     }
 
-    /// Instance normalisation (Ulyanov et al. 2016) without scale and shift: every channel of every sequence
-    /// gets mean 0 and variance 1 over its real frames. Padding comes out as zero.
+    /// Instance normalisation (Ulyanov et al. 2016) without scale and shift: each channel of each sequence gets mean 0
+    /// and variance 1 over its real frames. The padding of the output is zero.
     pub fn instance_norm(&self, x: &Tensor) -> Tensor {
         let Some(ones) = &self.ones else {
             return Tensor::instance_norm(
@@ -176,7 +177,7 @@ impl Mask {
                 false,
             );
         };
-        // Padding is zero from the first product on: every further pass over the frames costs as much as a good
+        // Padding is zero from the first product on, because each further pass over the frames costs as much as a good
         // part of a convolution.
         let counts = self.counts();
         let mean_of = |x: &Tensor| x.sum_dim_intlist(&[2i64][..], true, Kind::Float) / &counts;
@@ -196,7 +197,7 @@ impl Mask {
         }
     }
 
-    /// How many frames of each sequence of `[batch, channels, frames]` are real, `[batch, 1, 1]`.
+    /// Number of real frames of each sequence of `[batch, channels, frames]`, `[batch, 1, 1]`.
     pub fn counts_of(&self, x: &Tensor) -> Tensor {
         let ones = match &self.ones {
             None => &x.narrow(1, 0, 1).ones_like(),
@@ -227,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_lies_in_its_sequence() {
+    fn a_window_is_inside_its_sequence() {
         tch::manual_seed(0);
         let lengths = [50, 20, 5];
         let mask = Mask::new(&lengths, Device::Cpu);
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_has_the_frames_of_its_shorter() {
+    fn a_pair_has_the_frames_of_its_shorter_sequence() {
         let mask = Mask::new(&[5, 8, 1], Device::Cpu);
         let places = |places: &[i64]| Tensor::from_slice(places);
         let pairs = mask.shorter(&places(&[0, 1]), &places(&[1, 2]));

@@ -1,6 +1,6 @@
-//! Networks over libtorch. Inside, sequences are `[batch, channels, frames]`; a network's doc says what it takes.
+//! Networks over libtorch. Inside, sequences are `[batch, channels, frames]`; each network documents its input.
 //!
-//! Constructors and `forward` may use tch's panicking operators: shapes have been checked where data entered.
+//! Constructors and `forward` may use tch's panicking operators, because shapes have been checked where data is read.
 
 pub mod baseline;
 pub mod bottleneck;
@@ -39,7 +39,8 @@ pub use stream::PhoneticStream;
 
 use crate::error::check_within;
 
-/// Checks a width or a count of a network. Beyond 65536 it is a slip of the pen, which would only fail inside libtorch.
+/// Checks a width or a count of a network. Values above 65536 are taken for mistakes, which would fail only inside
+/// libtorch.
 ///
 /// # Errors
 /// [`crate::Error::Option`] naming `key`.
@@ -55,10 +56,10 @@ pub(crate) fn check_small(key: impl Into<String>, value: i64, least: i64) -> cra
     check_within(key, value, least..=256)
 }
 
-/// Builds networks. Where there is no memory for them, libtorch throws, which tch makes a panic.
+/// Builds networks. If memory does not suffice, libtorch throws an exception, which tch turns into a panic.
 ///
 /// # Errors
-/// [`crate::Error::Option`] with what libtorch says.
+/// [`crate::Error::Option`] with libtorch's message.
 pub(crate) fn built<T>(build: impl FnOnce() -> T) -> crate::Result<T> {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
@@ -66,18 +67,18 @@ pub(crate) fn built<T>(build: impl FnOnce() -> T) -> crate::Result<T> {
     std::panic::set_hook(hook);
     built.map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
-        // What tch unwrapped is quoted, and a stack trace of C++ follows the first line.
+        // The panic quotes libtorch's message, and a C++ stack trace follows the first line.
         let quoted = text
             .split_once("Torch(\"")
             .map_or(&text[..], |(_, quoted)| quoted);
         let found = quoted.split("\\n").next().unwrap_or_default();
-        crate::Error::option("method", "networks that there is memory for", found)
+        crate::Error::option("method", "networks that fit into memory", found)
     })
 }
 
 impl From<tch::TchError> for crate::Error {
     fn from(error: tch::TchError) -> Self {
-        // libtorch appends a C++ stack trace; its first line says what was wrong.
+        // libtorch appends a C++ stack trace; its first line is the message.
         let text = error.to_string();
         crate::Error::Torch(text.lines().next().unwrap_or_default().to_string())
     }
@@ -90,15 +91,15 @@ mod tests {
     use super::built;
 
     #[test]
-    fn networks_beyond_all_memory_are_an_error() {
+    fn networks_that_do_not_fit_into_memory_are_an_error() {
         let size = [1 << 30, 1 << 20];
         let error = built(|| Tensor::empty(size, (Kind::Float, Device::Cpu))).unwrap_err();
-        let told = error.to_string();
+        let message = error.to_string();
         assert!(
-            told.starts_with("method: expected networks that there is memory for, found "),
-            "{told}"
+            message.starts_with("method: expected networks that fit into memory, found "),
+            "{message}"
         );
-        assert_eq!(told.lines().count(), 1);
+        assert_eq!(message.lines().count(), 1);
         assert_eq!(built(|| 3).unwrap(), 3);
     }
 }

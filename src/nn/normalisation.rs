@@ -1,20 +1,20 @@
-//! A [`Normalisation`] as operations of libtorch, for modules that go where this library is not.
+//! A [`Normalisation`] as operations of libtorch, for exported modules.
 
 use tch::{Kind, Tensor};
 
 use crate::dataset::normalisation::{Cmvn, Normalisation, NormalisationOptions};
 
-/// What [`Normalisation::apply`] does.
+/// [`Normalisation::apply`] on tensors.
 #[derive(Debug)]
 pub struct TensorNormalisation {
     options: NormalisationOptions,
-    /// `[bins]` each.
+    /// Each `[bins]`.
     mean: Tensor,
     std: Tensor,
 }
 
 impl TensorNormalisation {
-    /// The normalisation's, on the CPU.
+    /// That of `normalisation`, on the CPU.
     pub fn new(normalisation: &Normalisation) -> Self {
         let (mean, std) = normalisation.statistics();
         Self {
@@ -24,7 +24,7 @@ impl TensorNormalisation {
         }
     }
 
-    /// Features `[1, frames, bins]` to what the networks see, `[1, frames or fixed_frames, bins]`.
+    /// Features `[1, frames, bins]` to normalised ones, `[1, frames or fixed_frames, bins]`.
     pub fn forward(&self, feats: &Tensor) -> Tensor {
         let mut x = feats.shallow_clone();
         if self.options.subtract_utterance_mean {
@@ -42,7 +42,7 @@ impl TensorNormalisation {
         };
         match self.options.fixed_frames {
             0 => x,
-            // In double precision: places between far frames would not be exact.
+            // In double precision: positions between distant frames would not be exact otherwise.
             frames => x
                 .to_kind(Kind::Double)
                 .transpose(1, 2)
@@ -53,7 +53,7 @@ impl TensorNormalisation {
     }
 }
 
-/// Mean over `dims`, which stay, in double precision.
+/// Mean over `dims`, which are kept, in double precision.
 fn mean(x: &Tensor, dims: &[i64]) -> Tensor {
     x.mean_dim(dims, true, Kind::Double)
 }
@@ -64,7 +64,7 @@ mod tests {
     use ndarray::Array2;
 
     #[test]
-    fn it_is_the_view() {
+    fn it_equals_the_normalisation() {
         let feats = Array2::from_shape_fn((131, 5), |(frame, bin)| {
             ((frame * 37 + bin * 11) % 101) as f32 * 0.2 - 12.0
         });

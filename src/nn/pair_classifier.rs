@@ -1,4 +1,4 @@
-//! The pairwise critic: do two code sequences come from one speaker?
+//! The pairwise classifier: are two code sequences of the same speaker?
 
 use tch::Tensor;
 use tch::nn::Path;
@@ -7,8 +7,8 @@ use super::classifier::{Answer, Classifier, ClassifierOptions};
 use super::layer::Linear;
 use super::mask::Mask;
 
-/// Each sequence is summarised by the same network; what two summaries share and where they differ
-/// (`a * b`, `|a - b|`) goes through a hidden layer to the answer, which does not depend on their order.
+/// The same network summarises each sequence. Products and absolute differences of two summaries (`a * b`, `|a - b|`)
+/// go through a hidden layer to the output, which does not depend on their order.
 #[derive(Debug)]
 pub struct PairClassifier {
     summary: Classifier,
@@ -17,7 +17,7 @@ pub struct PairClassifier {
 }
 
 impl PairClassifier {
-    /// Over codes of `code_dim`, with `answers` values a pair.
+    /// For codes of `code_dim`, with `answers` outputs per pair.
     pub fn new(path: Path, code_dim: i64, answers: i64, options: &ClassifierOptions) -> Self {
         let (channels, spectral) = (options.channels, options.spectral_norm);
         let summary = &path / "summary";
@@ -46,7 +46,7 @@ mod tests {
     use tch::{Device, Kind, nn::VarStore};
 
     #[test]
-    fn a_pair_has_no_order() {
+    fn the_order_of_a_pair_does_not_matter() {
         let store = VarStore::new(Device::Cpu);
         let critic = PairClassifier::new(store.root(), 8, 2, &Default::default());
         let codes = Tensor::randn([4, 8, 5], (Kind::Float, Device::Cpu));

@@ -1,5 +1,5 @@
-//! Perturbs what the phonetic encoder reads in training, while the decoder still has to give back the original:
-//! vocal tracts of another length, and masks (SpecAugment, Park et al. 2019) that no single cue survives.
+//! Random perturbation of the phonetic encoder's input in training, while the decoder reconstructs the original: vocal
+//! tracts of another length, and masks (SpecAugment, Park et al. 2019).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ impl PerturbOptions {
         Ok(())
     }
 
-    /// `[batch, bins, frames]`, each utterance perturbed by draws of its own from libtorch's generator.
+    /// `[batch, bins, frames]`, each utterance perturbed at random by libtorch's generator.
     pub fn apply(&self, feats: &Tensor) -> Tensor {
         let mut feats = feats.shallow_clone();
         if self.warp > 0.0 {
@@ -58,12 +58,12 @@ impl PerturbOptions {
     }
 }
 
-/// Uniform draws in [0, 1), one an utterance, `[batch, 1]`.
+/// Uniform random numbers in [0, 1), one per utterance, `[batch, 1]`.
 fn draws(feats: &Tensor) -> Tensor {
     Tensor::rand([feats.size()[0], 1], (Kind::Float, feats.device()))
 }
 
-/// Linear interpolation along the bins at positions stretched by a factor in `1 +- most`.
+/// Linear interpolation along the bins at positions scaled by a factor in `1 +- most`.
 fn warp_bins(feats: &Tensor, most: f64) -> Tensor {
     let (bins, frames) = (feats.size()[1], feats.size()[2]);
     let factor = (draws(feats) * 2.0 - 1.0) * most + 1.0;
@@ -83,8 +83,8 @@ fn warp_bins(feats: &Tensor, most: f64) -> Tensor {
     &below + (above - &below) * share
 }
 
-/// Zeroes a band of width 0 to `widest` at a random place along `axis`; features are standardised, so zero is
-/// their mean.
+/// Zeroes a band of width 0 to `widest` at a random place along `axis`. Features are standardised, so zero is their
+/// mean.
 fn mask_band(feats: &Tensor, axis: i64, widest: i64) -> Tensor {
     let size = feats.size()[axis as usize];
     let width = draws(feats) * (widest.min(size) as f64);
@@ -111,7 +111,7 @@ mod tests {
         tch::manual_seed(0);
         let bins = Tensor::arange(40, (Kind::Float, Device::Cpu)).reshape([1, 40, 1]);
         let warped = warp_bins(&bins.expand([16, -1, 3], false), 0.1);
-        // A ramp read at `factor * bin` shows the factor itself.
+        // The identity, read at `factor * bin`, shows the factor.
         let factors = warped.select(2, 0).select(1, 20) / 20.0;
         let (low, high) = (
             factors.min().double_value(&[]),
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn masks_are_bands_no_wider_than_asked() {
+    fn masks_are_bands_of_limited_width() {
         tch::manual_seed(0);
         for axis in [1, 2] {
             let masked = mask_band(
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_leaves_its_trace_and_the_seed_decides() {
+    fn every_option_has_an_effect_and_the_seed_decides() {
         let alone = [
             PerturbOptions {
                 warp: 0.2,
@@ -178,7 +178,7 @@ mod tests {
             assert_ne!(
                 found.get(0),
                 found.get(1),
-                "each utterance has draws of its own"
+                "each utterance is perturbed differently"
             );
         }
         let both = PerturbOptions {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_asked_changes_nothing() {
+    fn default_options_change_nothing() {
         let feats = Tensor::randn([2, 5, 7], (Kind::Float, Device::Cpu));
         assert_eq!(PerturbOptions::default().apply(&feats), feats);
     }

@@ -1,4 +1,4 @@
-//! The phonetic encoder: mel features to a sequence of codes at a lower rate, or to one code a segment.
+//! The phonetic encoder: from features to a sequence of codes at a lower rate, or to one code per utterance.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -105,8 +105,7 @@ impl PhoneticEncoderOptions {
             return refuse("kernel", "an odd width", self.kernel.to_string());
         }
         if self.causal && (self.instance_norm || self.code_norm || self.pool) {
-            let expected =
-                "false where instance_norm, code_norm or pool look at the whole utterance";
+            let expected = "false where instance_norm, code_norm or pool read the whole utterance";
             return refuse("causal", expected, "true".into());
         }
         self.check_backbone()?;
@@ -122,7 +121,7 @@ impl PhoneticEncoderOptions {
         check_small("phonetic_encoder.backbone.layers", layers, 0)?;
         check_size("phonetic_encoder.backbone.heads", parts, 1)?;
         if self.channels % parts != 0 {
-            let expected = format!("a multiple of {parts}, as phonetic_encoder.backbone asks");
+            let expected = format!("a multiple of {parts}, for phonetic_encoder.backbone");
             let found = self.channels.to_string();
             return Err(Error::option("phonetic_encoder.channels", expected, found));
         }
@@ -130,8 +129,8 @@ impl PhoneticEncoderOptions {
     }
 }
 
-/// Convolutions over time, each followed by a rectifier and, by option, instance normalisation, whose strides bring
-/// the frame rate down; the backbone; a last layer of width one that narrows to the code; and the bottleneck.
+/// Strided convolutions over time reduce the frame rate, each followed by a rectifier and, by option, instance
+/// normalisation. Then come the backbone, a layer of kernel width 1 down to the code's dimensions, and the bottleneck.
 #[derive(Debug)]
 pub struct PhoneticEncoder {
     pub(super) convs: Vec<(Conv1d, i64)>,
@@ -149,16 +148,16 @@ pub(super) enum Layers {
     Conformer(Vec<ConformerBlock>),
 }
 
-/// What a [`PhoneticEncoder`] makes of a batch.
+/// The output of a [`PhoneticEncoder`] for a batch.
 #[derive(Debug)]
 pub struct Encoded {
     /// `[batch, code_dim, ceil(frames / subsampling)]`, or `[batch, code_dim, 1]` for pooled ones; zero in the padding.
     pub codes: Tensor,
-    /// Which codes are real.
+    /// Codes without padding.
     pub mask: Mask,
-    /// The bottleneck's weighted penalty, a scalar.
+    /// The bottleneck's weighted loss, a scalar.
     pub penalty: Option<Tensor>,
-    /// How many vectors of a codebook are in use.
+    /// Perplexity of the codebook.
     pub perplexity: Option<Tensor>,
 }
 
@@ -196,7 +195,7 @@ impl PhoneticEncoder {
         }
     }
 
-    /// Features `[batch, bins, frames]` to codes. `train` is the bottleneck's.
+    /// Features `[batch, bins, frames]` to codes. `train` switches the bottleneck's training behaviour.
     pub fn forward(&self, feats: &Tensor, mask: &Mask, train: bool) -> Encoded {
         let (codes, mask) = self.read(feats, mask);
         let squeezed = self.bottleneck.forward(&codes, &mask, train);
@@ -214,7 +213,7 @@ impl PhoneticEncoder {
         (mask.apply(self.bottleneck.codes(&codes)), mask)
     }
 
-    /// Whether a code depends on no frame after its own last one.
+    /// Whether codes do not depend on later frames.
     pub fn causal(&self) -> bool {
         self.options.causal
     }
@@ -229,7 +228,7 @@ impl PhoneticEncoder {
         self.options.code_dim
     }
 
-    /// What the bottleneck reads.
+    /// Input channels of the bottleneck.
     fn read(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask) {
         let (mut x, mut mask) = self.convolve(feats, mask);
         x = self.layers.forward(x, &mask);
@@ -244,7 +243,7 @@ impl PhoneticEncoder {
         (codes, mask)
     }
 
-    /// Once a training step, before anything of the step is computed: see [`Bottleneck::before_step`].
+    /// Called once per training step, before anything of the step is computed: see [`Bottleneck::before_step`].
     pub fn before_step(&self) {
         self.bottleneck.before_step();
     }
@@ -255,7 +254,7 @@ impl PhoneticEncoder {
         for (index, (conv, stride)) in self.convs.iter().enumerate() {
             let mut y = conv.forward(&x);
             mask = mask.subsample(*stride);
-            // Either leaves zero in the padding.
+            // Both leave zeros in the padding.
             y = match self.options.instance_norm {
                 true => mask.instance_norm(&y),
                 false => mask.apply(y),
@@ -267,7 +266,7 @@ impl PhoneticEncoder {
     }
 }
 
-/// Whether a convolution adds to what it was given, as the layers at the code's rate do.
+/// Whether a convolution has a residual connection, as the layers at the code's rate do.
 pub(super) fn adds(index: usize, stride: i64) -> bool {
     stride == 1 && index > 0
 }
@@ -345,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_gives_what_one_alone_gives() {
+    fn a_batch_equals_single_utterances() {
         for (backbone, pool) in BACKBONES.into_iter().flat_map(|b| [(b, false), (b, true)]) {
             let options = PhoneticEncoderOptions {
                 backbone,
@@ -367,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_causal_encoder_does_not_see_what_comes() {
+    fn a_causal_encoder_does_not_read_later_frames() {
         for backbone in BACKBONES {
             let options = PhoneticEncoderOptions {
                 backbone,
@@ -381,7 +380,7 @@ mod tests {
             let changed = Tensor::cat(&[x.narrow(2, 0, 21), Tensor::randn([1, 40, 19], CPU)], 2);
             let codes = |x: &Tensor| encoder.forward(x, &mask, false).codes;
             let gap = codes(&x) - codes(&changed);
-            // Code 5 begins at frame 20.
+            // Code 5 starts at frame 20.
             assert!(
                 gap.narrow(2, 0, 6).abs().max().double_value(&[]) < 1e-5,
                 "{backbone:?}"
@@ -391,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_stand_together_is_named() {
+    fn options_that_exclude_each_other_are_named() {
         let causal = PhoneticEncoderOptions {
             causal: true,
             ..Default::default()

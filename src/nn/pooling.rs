@@ -1,4 +1,4 @@
-//! From a sequence to one vector.
+//! Pooling over time: from a sequence to one vector.
 
 use tch::nn::Path;
 use tch::{Kind, Tensor};
@@ -33,7 +33,7 @@ pub struct AttentiveStatsPooling {
 }
 
 impl AttentiveStatsPooling {
-    /// Over `channels`, with an attention layer of `hidden` units.
+    /// For `channels`, with an attention layer of `hidden` units.
     pub fn new(path: Path, channels: i64, hidden: i64) -> Self {
         Self {
             hidden: Conv1d::new(&path / "hidden", channels, hidden, 1),

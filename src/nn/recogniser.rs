@@ -1,4 +1,4 @@
-//! The network of a recogniser: features to scores of labels and of the blank between them.
+//! The network of a recogniser: from features to logits of labels and of the blank.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -70,14 +70,14 @@ impl RecogniserNetworkOptions {
             subsampling: self.subsampling,
             backbone: self.backbone,
             code_dim: self.channels,
-            // The mean over time tells short words apart.
+            // The mean over time distinguishes short words.
             instance_norm: false,
             ..PhoneticEncoderOptions::default()
         }
     }
 }
 
-/// Strided convolutions and a backbone, as a phonetic encoder has them, and a layer of width one.
+/// Strided convolutions and a backbone, as in a phonetic encoder, and a layer of kernel width 1.
 #[derive(Debug)]
 pub struct RecogniserNetwork {
     encoder: PhoneticEncoder,
@@ -86,7 +86,7 @@ pub struct RecogniserNetwork {
 }
 
 impl RecogniserNetwork {
-    /// For features of `bins` and `outputs` scores.
+    /// For features of `bins` and a number of `outputs`.
     pub fn new(path: &Path, bins: i64, outputs: i64, options: &RecogniserNetworkOptions) -> Self {
         Self {
             encoder: PhoneticEncoder::new(path / "encoder", bins, &options.encoder()),

@@ -6,17 +6,17 @@ use tch::{Kind, Tensor};
 use super::layer::Linear;
 use super::mask::Mask;
 
-/// Layers of gated recurrent units (Cho et al. 2014), each read in both directions unless it is to be causal.
+/// Layers of gated recurrent units (Cho et al. 2014), bidirectional unless causal.
 #[derive(Debug)]
 pub struct Recurrent {
     layers: Vec<(nn::GRU, Option<nn::GRU>)>,
-    /// Values of a direction's state.
+    /// Values of the state, per direction.
     units: i64,
 }
 
 impl Recurrent {
-    /// From `inputs` to `channels` values a frame (half from each direction where there are two; `channels` is then
-    /// even).
+    /// From `inputs` to `channels` values per frame. Of two directions each has half of them, so `channels` is even
+    /// then.
     pub fn new(path: Path, inputs: i64, channels: i64, layers: i64, causal: bool) -> Self {
         let own = if causal { channels } else { channels / 2 };
         let layers = (0..layers)
@@ -63,8 +63,8 @@ impl Recurrent {
         x
     }
 
-    /// The state before the first frame of `[batch, inputs, frames]`: zeros `[1, batch, units]` that are made of the
-    /// input, so that a traced layer holds neither its batch nor its device.
+    /// The state before the first frame of `[batch, inputs, frames]`: zeros `[1, batch, units]`, computed from the
+    /// input, so that a traced layer fixes neither its batch size nor its device.
     fn silence(&self, x: &Tensor) -> Tensor {
         let corner = x.narrow(1, 0, 1).narrow(2, 0, 1);
         let every = corner.expand([-1, -1, self.units], false).zeros_like();
@@ -72,19 +72,19 @@ impl Recurrent {
     }
 }
 
-/// What [`Recurrent::step`] remembers of a stream: each layer's state, none before the first frames.
+/// State of [`Recurrent::step`] in a stream: that of each layer, none before the first frames.
 #[derive(Debug, Default)]
 pub struct RecurrentState(Vec<Option<Tensor>>);
 
-/// Runs from a state `[1, batch, units]`; what comes out, and the state after it.
+/// Runs from a state `[1, batch, units]`; returns the output, and the state after it.
 fn run(unit: &nn::GRU, x: &Tensor, state: Tensor) -> (Tensor, Tensor) {
     let x = x.transpose(1, 2).contiguous();
     let (out, GRUState(after)) = unit.seq_init(&x, &GRUState(state));
     (out.transpose(1, 2), after)
 }
 
-/// A decoder of whole sequences from one vector each: the vector stands at every frame, with how far the frame is
-/// on its way from the first to the last, and a recurrent layer makes a course of it.
+/// A decoder from one vector to a sequence. A recurrent layer reads at each frame the vector, and the relative position
+/// of the frame between the first and the last.
 #[derive(Debug)]
 pub struct Unroll {
     recurrent: Recurrent,
@@ -92,7 +92,7 @@ pub struct Unroll {
 }
 
 impl Unroll {
-    /// From vectors of `inputs` to sequences of `outputs` values a frame through `channels` units a direction pair.
+    /// From vectors of `inputs` to sequences of `outputs` values per frame, through `channels` units per layer.
     pub fn new(path: Path, inputs: i64, channels: i64, layers: i64, outputs: i64) -> Self {
         Self {
             recurrent: Recurrent::new(&path / "gru", inputs + 1, channels, layers, false),
@@ -124,7 +124,7 @@ mod tests {
     const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
 
     #[test]
-    fn a_batch_gives_what_one_alone_gives() {
+    fn a_batch_equals_single_utterances() {
         for causal in [false, true] {
             let store = VarStore::new(Device::Cpu);
             let gru = Recurrent::new(store.root(), 5, 8, 2, causal);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vector_unrolls_to_any_length() {
+    fn a_vector_is_decoded_to_any_length() {
         let store = VarStore::new(Device::Cpu);
         let unroll = Unroll::new(store.root(), 6, 8, 1, 5);
         let mask = Mask::new(&[4, 1, 9], Device::Cpu);

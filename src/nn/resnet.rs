@@ -1,5 +1,5 @@
-//! ResNet-34 over time and frequency (He et al. 2016, table 1, basic blocks; the first layer without stride or
-//! pooling, as is usual for voices).
+//! ResNet-34 over time and frequency (He et al. 2016, table 1, basic blocks; the first layer without stride and
+//! pooling, as is usual for speakers).
 
 use tch::Tensor;
 use tch::nn::Path;
@@ -7,10 +7,10 @@ use tch::nn::Path;
 use super::layer::{BatchNorm, Conv2d};
 use super::mask::Mask;
 
-/// Blocks of the four stages; each but the first halves time and frequency and doubles the width.
+/// Blocks of the four stages; each stage but the first halves time and frequency and doubles the width.
 const STAGES: [usize; 4] = [3, 4, 6, 3];
 
-/// Residual stages; what comes out stacks channels and remaining bins.
+/// Residual stages; the output stacks channels and remaining bins.
 #[derive(Debug)]
 pub struct ResNet {
     first: (Conv2d, BatchNorm),
@@ -43,7 +43,7 @@ impl ResNet {
         }
     }
 
-    /// Values a frame that come out.
+    /// Output values per frame.
     pub fn outputs(&self) -> i64 {
         self.outputs
     }
@@ -88,7 +88,7 @@ impl Block {
         }
     }
 
-    /// `mask` is that of what comes out.
+    /// `mask` is that of the output.
     fn forward(&self, x: &Tensor, mask: &Mask, train: bool) -> Tensor {
         let run = |(conv, norm): &(Conv2d, BatchNorm), x: &Tensor| {
             norm.over_frames(&conv.forward(x), mask, train)

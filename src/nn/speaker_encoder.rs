@@ -1,4 +1,4 @@
-//! The speaker encoder: mel features to one vector a voice.
+//! The speaker encoder: from features to one embedding per utterance.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -101,7 +101,7 @@ impl SpeakerEncoderOptions {
         Ok(())
     }
 
-    /// Values that come out, of features of `input_dim` bins.
+    /// Dimensions of the output, for features of `input_dim` bins.
     pub fn outputs(&self, input_dim: i64) -> i64 {
         match self.input_statistics > 0.0 {
             true => self.embedding_dim + 2 * input_dim,
@@ -200,7 +200,7 @@ impl SpeakerEncoder {
     }
 }
 
-/// What an utterance's features are on average, without anything learned.
+/// Mean and deviation of an utterance's features, standardised.
 #[derive(Debug)]
 struct InputStatistics {
     norm: BatchNorm,
@@ -216,7 +216,7 @@ impl InputStatistics {
     }
 }
 
-/// Rows of length 1.
+/// Normalises rows to length 1.
 pub fn normalise(x: &Tensor) -> Tensor {
     let norm = (x * x)
         .sum_dim_intlist(&[-1i64][..], true, Kind::Float)
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_make_no_sense_are_named() {
+    fn invalid_values_are_named() {
         let options = SpeakerEncoderOptions::default;
         let refused = |options: SpeakerEncoderOptions| options.check().unwrap_err().to_string();
         for wrong in [-0.5, f64::NAN, f64::INFINITY] {
@@ -273,9 +273,9 @@ mod tests {
                 input_statistics: wrong,
                 ..options()
             });
-            let told =
+            let message =
                 format!("speaker_encoder.input_statistics: expected 0 or more, found {wrong}");
-            assert_eq!(error, told);
+            assert_eq!(error, message);
         }
         let error = refused(SpeakerEncoderOptions {
             crop_frames: -1,
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn statistics_have_the_length_that_was_asked_for() {
+    fn statistics_have_the_given_length() {
         let store = VarStore::new(Device::Cpu);
         let options = SpeakerEncoderOptions {
             channels: 8,

@@ -1,5 +1,5 @@
-//! A phonetic encoder over features that come in pieces: each layer remembers what its next output still looks back at, so
-//! that any cut gives what the whole gives, but for the rounding of products of other sizes.
+//! A phonetic encoder over features that arrive in pieces. Each layer keeps the input that its next outputs still need,
+//! so that pieces give the codes of the whole, but for rounding in products of other sizes.
 
 use tch::{Kind, Tensor};
 
@@ -9,7 +9,7 @@ use super::phonetic_encoder::{Layers, PhoneticEncoder, adds};
 use super::recurrent::RecurrentState;
 use crate::error::{Error, Result};
 
-/// Codes of features that come in pieces, of a causal [`PhoneticEncoder`]; made by [`PhoneticEncoder::stream`].
+/// Codes of features that arrive in pieces, of a causal [`PhoneticEncoder`]; created by [`PhoneticEncoder::stream`].
 #[derive(Debug)]
 pub struct PhoneticStream<'a> {
     encoder: &'a PhoneticEncoder,
@@ -25,7 +25,7 @@ enum BodyState {
 }
 
 impl PhoneticEncoder {
-    /// A stream of codes, for features that come in pieces.
+    /// A stream of codes, for features that arrive in pieces.
     ///
     /// # Errors
     /// [`Error::Option`] for an encoder that is not causal.
@@ -34,7 +34,7 @@ impl PhoneticEncoder {
             true => Ok(PhoneticStream::new(self)),
             false => Err(Error::option(
                 "phonetic_encoder.causal",
-                "true for a stream: a code may depend on nothing that comes after it",
+                "true for a stream: codes may not depend on later frames",
                 "false",
             )),
         }
@@ -57,8 +57,8 @@ impl<'a> PhoneticStream<'a> {
         }
     }
 
-    /// Takes the next features `[1, bins, frames]`, as the encoder's view gives them, and gives the codes that they
-    /// settle, `[1, code_dim, codes]`, of which there may be none. The end of a stream settles nothing more.
+    /// Takes the next normalised features `[1, bins, frames]` and returns the codes that are complete, `[1, code_dim,
+    /// codes]`, possibly none. At the end of a stream no codes are missing.
     pub fn push(&mut self, feats: &Tensor) -> Tensor {
         let mut x = feats.shallow_clone();
         let layers = self.encoder.convs.iter().zip(&mut self.convs);
@@ -89,7 +89,7 @@ impl<'a> PhoneticStream<'a> {
         self.encoder.subsampling()
     }
 
-    /// Whether its memory grows with the stream, as attention's does, which looks back to the beginning.
+    /// Whether its memory grows with the stream, as with attention, which reads everything from the beginning.
     pub fn grows(&self) -> bool {
         matches!(&self.backbone, BodyState::Conformer(states) if !states.is_empty())
     }
@@ -130,8 +130,8 @@ mod tests {
         }
     }
 
-    /// The largest gap between codes of pieces that `sizes` cut in turn, and codes of the whole, as a share of the largest
-    /// code where that is above 1: single precision rounds by shares, and weights are drawn anew in each run.
+    /// The largest difference between codes of pieces of the given `sizes` and codes of the whole, relative to the
+    /// largest code if that is above 1: single precision rounds relatively, and weights are random in each run.
     fn gap(options: &PhoneticEncoderOptions, frames: i64, sizes: &[i64]) -> f64 {
         options.check().unwrap();
         let store = VarStore::new(Device::Cpu);
@@ -147,7 +147,7 @@ mod tests {
                 at += size;
                 let due = (at + options.subsampling - 1) / options.subsampling;
                 let given: i64 = parts.iter().map(|part| part.size()[2]).sum();
-                assert_eq!(given, due, "as soon as it can be");
+                assert_eq!(given, due, "as soon as possible");
                 if at == frames {
                     break;
                 }
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn any_cut_gives_what_the_whole_gives() {
+    fn pieces_give_the_codes_of_the_whole() {
         for backbone in BACKBONES {
             for (subsampling, kernel) in [(1, 5), (2, 3), (4, 5), (8, 1)] {
                 for sizes in [&[1][..], &[3, 0, 8], &[40]] {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_ahead_is_no_stream() {
+    fn a_network_that_reads_later_frames_has_no_stream() {
         let store = VarStore::new(Device::Cpu);
         let encoder = PhoneticEncoder::new(store.root(), 7, &Default::default());
         let error = encoder.stream().unwrap_err().to_string();
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_keeps_little() {
+    fn a_stream_needs_little_memory() {
         let store = VarStore::new(Device::Cpu);
         let encoder = PhoneticEncoder::new(store.root(), 7, &causal(BACKBONES[1], 4, 5));
         let mut stream = encoder.stream().unwrap();

@@ -1,4 +1,4 @@
-//! Names of what images show: convolutions to a vector of features, and heads that read it.
+//! A classifier of images: convolutions to a feature vector, and heads that read it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,7 +63,7 @@ pub fn check_hidden(name: &str, hidden: &[i64]) -> Result<()> {
     numbered.try_for_each(|(number, &width)| check_size(format!("{name}.{number}"), width, 1))
 }
 
-/// Images to vectors of features.
+/// From images to feature vectors.
 #[derive(Debug)]
 pub struct Extractor {
     maps: ConvNet,
@@ -79,7 +79,7 @@ impl Extractor {
         }
     }
 
-    /// Values of a vector.
+    /// Dimensions of a feature vector.
     pub fn dims(&self) -> i64 {
         match self.mean {
             true => self.maps.output()[0],
@@ -114,7 +114,7 @@ impl Head {
         }
     }
 
-    /// What the last layer reads, `[batch, last width]`.
+    /// The input of the output layer, `[batch, last width]`.
     pub fn features(&self, x: &Tensor, train: bool) -> Tensor {
         self.hidden.forward(x, train)
     }

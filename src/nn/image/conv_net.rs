@@ -1,4 +1,4 @@
-//! Convolutions one after another: images to feature maps.
+//! Convolutional networks: from images to feature maps.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -119,12 +119,12 @@ impl ConvNet {
         }
     }
 
-    /// Channels, height and width of what [`ConvNet::forward`] gives.
+    /// Channels, height and width of the output of [`ConvNet::forward`].
     pub fn output(&self) -> [i64; 3] {
         self.output
     }
 
-    /// Values of what [`ConvNet::vectors`] gives.
+    /// Dimensions of the output of [`ConvNet::vectors`].
     pub fn output_dim(&self) -> i64 {
         self.output.iter().product()
     }
@@ -135,7 +135,7 @@ impl ConvNet {
         for (number, (conv, norm, layer)) in self.layers.iter().enumerate() {
             x = conv.forward(&x);
             if number == 0 {
-                // Of one channel it cannot be told, and what follows does not know.
+                // With a single channel the memory order is ambiguous, and later layers would not recognise it.
                 x = channels_last(&x);
             }
             if let Some(norm) = norm {
@@ -152,13 +152,13 @@ impl ConvNet {
         x
     }
 
-    /// The same, every image's maps as one vector `[batch, output_dim]`.
+    /// The same, with the maps of an image as one vector `[batch, output_dim]`.
     pub fn vectors(&self, images: &Tensor, train: bool) -> Tensor {
         self.forward(images, train).flatten(1, -1)
     }
 }
 
-/// Channels, height and width behind `layers`; sides below 1 say that there are too many.
+/// Channels, height and width after `layers`; sides below 1 mean that there are too many layers.
 pub fn output_shape(input: [i64; 3], layers: &[ConvLayer]) -> [i64; 3] {
     layers.iter().fold(input, |[_, height, width], layer| {
         [layer.channels, layer.side(height), layer.side(width)]
@@ -174,8 +174,8 @@ pub fn check_layers(name: &str, input: [i64; 3], layers: &[ConvLayer]) -> Result
         layer.check(&format!("{name}.{number}"))?;
         let [_, height, width] = output_shape(input, &layers[..=number]);
         if height < 1 || width < 1 {
-            let expected = format!("layers that leave something of {input:?}");
-            let found = format!("nothing after layer {number}");
+            let expected = format!("layers that fit into {input:?}");
+            let found = format!("no pixels left after layer {number}");
             return Err(Error::option(name, expected, found));
         }
     }
@@ -188,7 +188,7 @@ mod tests {
     use tch::{Device, Kind, nn::VarStore};
 
     #[test]
-    fn the_shape_is_known_before() {
+    fn the_output_shape_is_computed_in_advance() {
         let store = VarStore::new(Device::Cpu);
         let layers = [
             ConvLayer {

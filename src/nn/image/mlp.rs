@@ -1,4 +1,4 @@
-//! Maps of vectors: plain, and with a condition that every layer reads anew.
+//! Fully connected networks: plain, and with a condition that each layer reads.
 
 use tch::nn::Path;
 use tch::{Kind, Tensor};
@@ -6,10 +6,10 @@ use tch::{Kind, Tensor};
 use super::Activation;
 use crate::nn::layer::{BatchNorm, Linear};
 
-/// Linear maps, each with its normalisation.
+/// Linear layers, each with its normalisation.
 type Layers = Vec<(Linear, Option<BatchNorm>)>;
 
-/// Layers of `widths`, each of which reads `beside` values more than the one before it gives.
+/// Layers of `widths`, each of which reads `beside` values in addition to the output of the layer before.
 fn layers(
     path: &Path,
     (inputs, beside): (i64, i64),
@@ -62,20 +62,20 @@ impl Mlp {
     }
 }
 
-/// A map of a vector under a condition: every layer, the last one too, reads the condition beside what the layer before
-/// it gave, so that no layer can lose it.
+/// A fully connected network with a condition: each layer, including the last, reads the condition in addition to the
+/// output of the layer before.
 #[derive(Debug)]
 pub struct ConditionedMlp {
     layers: Layers,
     output: Linear,
     activation: Activation,
-    /// Deviation of the noise on the input and on every hidden layer, in training.
+    /// Standard deviation of the noise on the input and on each hidden layer, in training.
     noise: (f64, f64),
 }
 
 impl ConditionedMlp {
-    /// From `inputs` values under a condition of `condition` values through layers of `widths`, normalised over the batch
-    /// after their nonlinearity where `normed`, to `outputs` values.
+    /// From `inputs` values and a condition of `condition` values through layers of `widths` to `outputs` values; with
+    /// batch normalisation after the activation if `normed`.
     pub fn new(
         path: &Path,
         (inputs, condition, outputs): (i64, i64, i64),
@@ -92,7 +92,7 @@ impl ConditionedMlp {
         }
     }
 
-    /// Sets the deviation of Gaussian noise on the input and on hidden layers.
+    /// Sets the standard deviation of Gaussian noise on the input and on hidden layers.
     pub fn noise(self, input: f64, hidden: f64) -> Self {
         Self {
             noise: (input, hidden),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_for_training_alone() {
+    fn noise_is_only_for_training() {
         let store = VarStore::new(Device::Cpu);
         let net = ConditionedMlp::new(&store.root(), (5, 3, 2), &[8], false, Activation::Relu)
             .noise(0.3, 0.5);

@@ -1,5 +1,5 @@
-//! Networks of images `[batch, channels, height, width]`: convolutions that make them smaller, transposed ones that make
-//! them from vectors, and maps of vectors.
+//! Networks of images `[batch, channels, height, width]`: convolutions that reduce them, transposed convolutions that
+//! generate them from vectors, and fully connected networks.
 
 pub mod classifier;
 pub mod conv_net;
@@ -13,7 +13,7 @@ pub use up_net::UpNet;
 
 use tch::Tensor;
 
-/// What follows a layer.
+/// Activation of a layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Activation {
     /// `max(x, 0)`.
@@ -29,15 +29,15 @@ impl Activation {
     pub fn apply(self, x: &Tensor) -> Tensor {
         match self {
             Self::Relu => x.relu(),
-            // libtorch's own leaky ReLU has its slope fixed in tch.
+            // In tch the slope of libtorch's own leaky ReLU is fixed.
             Self::Leaky(slope) => x.prelu(&Tensor::from_slice(&[slope as f32]).to(x.device())),
             Self::Softplus => x.softplus(),
         }
     }
 }
 
-/// The same `[batch, channels, height, width]`, with the channels of a pixel side by side in memory, as convolutions on a CPU
-/// like them best; what is computed from it stays so. Of a single channel nothing changes.
+/// The same `[batch, channels, height, width]` with the channels of a pixel next to each other in memory, which is
+/// fastest for convolutions on a CPU; results computed from it keep the order. With a single channel nothing changes.
 pub fn channels_last(x: &Tensor) -> Tensor {
     match x.size()[1] {
         1 => x.shallow_clone(),
@@ -45,7 +45,7 @@ pub fn channels_last(x: &Tensor) -> Tensor {
     }
 }
 
-/// Classes `[batch]` as vectors `[batch, classes]` of zeros and a one.
+/// Classes `[batch]` as one-hot vectors `[batch, classes]`.
 pub fn one_hot(classes: &Tensor, count: i64) -> Tensor {
     classes.one_hot(count).to_kind(tch::Kind::Float)
 }
@@ -56,7 +56,7 @@ mod tests {
     use tch::{Device, Kind};
 
     #[test]
-    fn channels_last_is_another_order_in_memory_alone() {
+    fn channels_last_changes_only_the_memory_order() {
         let x = Tensor::randn([2, 3, 4, 5], (Kind::Float, Device::Cpu));
         let y = channels_last(&x);
         assert_eq!(x, y);
