@@ -1,7 +1,7 @@
-# make demo: from nothing to the mini recipe's report.  make test: every check there is.
+# make demo: from nothing to the mini recipe's report.  make test: all checks.
 # One cargo profile (release) throughout, so that torch-sys's C++ is compiled once.
 
-.PHONY: demo test bench build setup oracles lint docs unit recipes fuzz clean
+.PHONY: demo test bench build setup references lint docs unit recipes fuzz clean
 
 demo: build
 	recipes/run.sh mini
@@ -12,9 +12,9 @@ build: setup
 setup:
 	@scripts/setup.sh
 
-# Where the references cannot be had, the tests that need them say so and the others run.
-oracles:
-	@scripts/oracles.sh
+# Reference implementations in Python. Without them, the tests that need them are reported as skipped.
+references:
+	@scripts/references.sh
 
 test: lint docs unit recipes fuzz
 
@@ -26,9 +26,9 @@ lint: setup
 docs: setup
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps
 
-# Unit tests share one process: each of its own would load libtorch anew, a second a test.
+# Unit tests share one process: with one process per test, each would load libtorch again, which takes a second.
 unit: setup
-	@UNBRAID_PYTHON=$$(scripts/oracles.sh) || \
+	@UNBRAID_PYTHON=$$(scripts/references.sh) || \
 		{ unset UNBRAID_PYTHON; echo 'skipped: all tests against references: UNBRAID_PYTHON is not set' >&2; }; \
 	export UNBRAID_PYTHON; [ -n "$$UNBRAID_PYTHON" ] || unset UNBRAID_PYTHON; \
 	[ -n "$$UNBRAID_CORPORA" ] || echo 'skipped: all tests on real corpora: UNBRAID_CORPORA is not set' >&2; \
@@ -39,20 +39,20 @@ unit: setup
 	else cargo test --release --no-fail-fast --test it; \
 	fi && cargo test --release --doc
 
-# Ratios to peers, which scripts/oracles.sh fetches once (5 GB, most of it PyTorch); what was measured stands in
-# benches/RESULTS.md. Without the peers only what needs none is measured.
+# Ratios to baselines, which scripts/references.sh fetches once (5 GB, most of it PyTorch). benches/RESULTS.md has the
+# measured ones. Without the baselines, the benches that need them are skipped.
 bench: setup
-	@UNBRAID_PEERS=$$(scripts/oracles.sh benches/peers/requirements.txt) || unset UNBRAID_PEERS; \
-	[ -z "$$UNBRAID_PEERS" ] || export UNBRAID_PEERS; \
+	@UNBRAID_BASELINES=$$(scripts/references.sh benches/baselines/requirements.txt) || unset UNBRAID_BASELINES; \
+	[ -z "$$UNBRAID_BASELINES" ] || export UNBRAID_BASELINES; \
 	cargo bench --profile release --bench front_ends && cargo bench --profile release --bench training && \
 	cargo bench --profile release --bench command -- 5 && cargo bench --profile release --bench extraction -- 5
 
-# A few steps of everything.
+# A few steps of every recipe.
 recipes: build
 	recipes/run.sh mini --quick true
-	@UNBRAID_PYTHON=$$(scripts/oracles.sh) || unset UNBRAID_PYTHON; \
+	@UNBRAID_PYTHON=$$(scripts/references.sh) || unset UNBRAID_PYTHON; \
 	[ -z "$$UNBRAID_PYTHON" ] || export UNBRAID_PYTHON; \
-	set -x; recipes/run.sh handover --exp ../mini/exp/quick/default_0 --quick true
+	set -x; recipes/run.sh interoperability --exp ../mini/exp/quick/default_0 --quick true
 	recipes/run.sh sprites --quick true
 	@if [ -n "$$UNBRAID_CORPORA" ]; \
 	then set -ex; for recipe in fsdd speechocean762; \
@@ -61,7 +61,7 @@ recipes: build
 	for recipe in infogan dann; do recipes/run.sh mnist/$$recipe --corpus "$$UNBRAID_CORPORA" --quick true; done; \
 	else echo 'skipped: recipes/fsdd, recipes/speechocean762, recipes/mnist: UNBRAID_CORPORA is not set' >&2; fi
 
-# A minute for each target.
+# A minute per target.
 fuzz:
 	fuzz/run.sh 60
 

@@ -1,5 +1,6 @@
-//! `unbraid feats fbank` with all cores, from FLAC files to an archive, beside soundfile and torchaudio in as many processes
-//! (torchaudio 2.11 itself decodes no FLAC without torchcodec). Starting unbraid counts, starting Python does not.
+//! `unbraid feats fbank` on all cores, from FLAC files to an archive, compared with soundfile and torchaudio in as many
+//! processes (torchaudio 2.11 itself decodes no FLAC without torchcodec). The start of unbraid is timed, that of Python is
+//! not.
 
 #[path = "harness/mod.rs"]
 mod harness;
@@ -8,9 +9,9 @@ mod speech;
 
 use std::process::Command;
 
-use harness::{Peer, Report, here};
+use harness::{Baseline, Report, here};
 
-/// How often each bundled file is listed, 10 minutes of speech a time: a small corpus.
+/// How often each bundled file is listed: one copy of all is 10 minutes of speech.
 const COPIES: usize = 10;
 
 fn main() {
@@ -31,7 +32,14 @@ fn main() {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let ours = || {
         let status = Command::new(env!("CARGO_BIN_EXE_unbraid"))
-            .args(["fbank", "--set", "num_mel_bins=80", "--set", "dither=0"])
+            .args([
+                "feats",
+                "fbank",
+                "--set",
+                "num_mel_bins=80",
+                "--set",
+                "dither=0",
+            ])
             .args([format!("scp:{scp}"), format!("ark:{ark}")])
             .status();
         assert!(
@@ -39,12 +47,12 @@ fn main() {
             "unbraid feats fbank"
         );
     };
-    let peer = Peer::start(&["flac_to_ark", &scp, &cores.to_string()]).map(Peer::side);
+    let baseline = Baseline::start(&["flac_to_ark", &scp, &cores.to_string()]).map(Baseline::side);
     let mut report = Report::default();
-    let what = format!(
+    let task = format!(
         "unbraid feats fbank, {} FLAC files, {cores} cores",
         COPIES * speech::bundled().len()
     );
-    report.compare(&what, "soundfile, torchaudio", ">= 5", here(ours), peer);
+    report.compare(&task, "soundfile, torchaudio", ">= 5", here(ours), baseline);
     report.print();
 }

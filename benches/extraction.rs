@@ -1,5 +1,6 @@
-//! `unbraid extract` of phonetic codes, in batches on all cores, beside the same network as a TorchScript module: driven one by
-//! one from Python, and by `unbraid extract --module`. Starting unbraid counts, starting Python does not.
+//! `unbraid extract` of phonetic codes, in batches on all cores, compared with the same network as a TorchScript module:
+//! from Python and by `unbraid extract --module`, one utterance at a time. The start of unbraid is timed, that of Python
+//! is not.
 
 #[path = "harness/mod.rs"]
 mod harness;
@@ -10,9 +11,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use harness::{Peer, Report, Side, here};
+use harness::{Baseline, Report, Side, here};
 
-/// How often each bundled file is listed, 10 minutes of speech a time.
+/// How often each bundled file is listed: one copy of all is 10 minutes of speech.
 const COPIES: usize = 6;
 
 fn main() {
@@ -29,20 +30,20 @@ fn main() {
         &module,
         &cores.to_string(),
     ];
-    let peer = Peer::start(&args).map(Peer::side);
+    let baseline = Baseline::start(&args).map(Baseline::side);
     let mut report = Report::default();
     let batched = &["--exp", "exp", "--output", "phonetic"];
-    let what = format!("unbraid extract, {utterances} utterances, {cores} cores");
+    let task = format!("unbraid extract, {utterances} utterances, {cores} cores");
     report.compare(
-        &what,
+        &task,
         "TorchScript from Python, one by one",
         "",
         extract(at, &read, batched),
-        peer,
+        baseline,
     );
     let one_by_one = Some(extract(at, &read, &["--module", "z.pt"]));
     report.compare(
-        &what,
+        &task,
         "unbraid extract --module, one by one",
         "",
         extract(at, &read, batched),
@@ -51,12 +52,12 @@ fn main() {
     report.print();
 }
 
-/// Codes of all utterances, as `how` says.
+/// Extracts the codes of all utterances with the options `how`.
 fn extract<'a>(at: &'a Path, read: &'a str, how: &'a [&'a str]) -> Side<'a> {
     here(move || unbraid(at, &[&["extract"], how, &[read, "ark:z.ark"]].concat()))
 }
 
-/// Features of the bundled speech and an experiment of the mini recipe's networks; how many utterances.
+/// Makes features of the bundled speech and an experiment with the networks of the mini recipe; returns the number of utterances.
 fn prepare(at: &Path) -> usize {
     let data = at.join("data");
     fs::create_dir(&data).expect("a temporary folder");
@@ -78,6 +79,7 @@ fn prepare(at: &Path) -> usize {
     unbraid(
         at,
         &[
+            "feats",
             "fbank",
             "--conf",
             &front_end,

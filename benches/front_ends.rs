@@ -1,11 +1,11 @@
-//! Front-ends on one core: 30 s of the bundled speech at 16 kHz, beside the originals, mel_spec and bare FFTs.
+//! Front-ends on one core: 30 s of the bundled speech at 16 kHz, compared with the originals, mel_spec and bare FFTs.
 
 #[path = "harness/mod.rs"]
 mod harness;
 #[path = "harness/speech.rs"]
 mod speech;
 
-use harness::{Peer, Report, here};
+use harness::{Baseline, Report, here};
 use mel_spec::fbank::{Fbank, FbankConfig};
 use realfft::RealFftPlanner;
 use unbraid::io::audio::{AudioOptions, read_audio};
@@ -28,7 +28,7 @@ fn speech() -> Vec<f32> {
     samples
 }
 
-/// As many real FFTs as there are frames, on one frame's buffers: nothing is cut, windowed or summed.
+/// One real FFT per frame, always on the same buffers, without framing, windows or sums.
 fn bare_ffts(length: usize, frames: usize) -> impl FnMut() {
     let fft = RealFftPlanner::<f32>::new().plan_fft_forward(length);
     let (mut input, mut output) = (fft.make_input_vec(), fft.make_output_vec());
@@ -49,7 +49,7 @@ fn main() {
     let bytes: Vec<u8> = samples.iter().flat_map(|x| x.to_le_bytes()).collect();
     std::fs::write(file.path(), bytes).expect("a temporary file");
     let path = file.path().display().to_string();
-    let peer = |name: &str| Peer::start(&[name, &path]).map(Peer::side);
+    let baseline = |name: &str| Baseline::start(&[name, &path]).map(Baseline::side);
     let make = |options: FrontEndOptions| FrontEnd::new(options).expect("options that fit");
     let fbank = make(FrontEndOptions::from(FbankOptions {
         num_mel_bins: 80,
@@ -91,14 +91,14 @@ fn main() {
         "kaldi-native-fbank",
         ">= 10",
         ours(&fbank),
-        peer("kaldi_native_fbank"),
+        baseline("kaldi_native_fbank"),
     );
     report.compare(
         "fbank-80",
         "torchaudio",
         "",
         ours(&fbank),
-        peer("torchaudio"),
+        baseline("torchaudio"),
     );
     let theirs = here(|| original.compute(&samples));
     report.compare(
@@ -135,8 +135,14 @@ fn main() {
         "openai-whisper, 1 thread",
         ">= 5",
         ours(&whisper),
-        peer("whisper"),
+        baseline("whisper"),
     );
-    report.compare("mel-80 in dB", "librosa", "", ours(&mel), peer("librosa"));
+    report.compare(
+        "mel-80 in dB",
+        "librosa",
+        "",
+        ours(&mel),
+        baseline("librosa"),
+    );
     report.print();
 }

@@ -1,19 +1,19 @@
 //! A training step of InfoGAN (the recipe's configuration) and of DANN on 28 x 28 images of three channels, on one thread,
-//! beside the same networks, batch and optimisers in PyTorch. Drawing batches is not counted on either side.
+//! compared with the same networks, batch and optimisers in PyTorch. Neither side counts the drawing of batches.
 
 #[path = "harness/mod.rs"]
 mod harness;
 
-use harness::{Peer, Report, here};
+use harness::{Baseline, Report, here};
 use tch::{Device, Kind, Tensor};
 use unbraid::dataset::image_batch::ImageBatch;
 use unbraid::method::dann::{Dann, DannOptions};
 use unbraid::method::dann_backbone::ImageBackbone;
 use unbraid::method::image::infogan::{InfoGan, InfoGanOptions};
-use unbraid::nn::image::RecogniserOptions;
+use unbraid::nn::image::ImageClassifierOptions;
 use unbraid::train::{Clock, Method};
 
-/// Steps of a round.
+/// Steps per round.
 const STEPS: u64 = 5;
 
 fn batch(images: i64, channels: i64) -> ImageBatch {
@@ -45,19 +45,19 @@ fn main() {
     };
     let mut infogan = InfoGan::new(&options, [1, 28, 28], Device::Cpu, false);
     let images = [batch(128, 1)];
-    let peer = |name: &str| Peer::start(&[name, &STEPS.to_string()]).map(Peer::side);
+    let baseline = |name: &str| Baseline::start(&[name, &STEPS.to_string()]).map(Baseline::side);
     report.compare(
         &format!("InfoGAN, {STEPS} steps of 128"),
         "PyTorch 2.11, 1 thread",
         ">= 1",
         here(|| steps(&mut infogan, &images)),
-        peer("infogan_steps"),
+        baseline("infogan_steps"),
     );
     let build = |path: tch::nn::Path| {
-        let options = RecogniserOptions::default();
+        let options = ImageClassifierOptions::default();
         ImageBackbone::new(&path, [3, 28, 28], &options, Device::Cpu)
     };
-    let hidden = RecogniserOptions::default().hidden;
+    let hidden = ImageClassifierOptions::default().hidden;
     let named = (&hidden[..], 10);
     let mut dann = Dann::new(&DannOptions::default(), named, Device::Cpu, false, build);
     let images = [batch(128, 3)];
@@ -66,7 +66,7 @@ fn main() {
         "PyTorch 2.11, 1 thread",
         ">= 1",
         here(|| steps(&mut dann, &images)),
-        peer("dann_steps"),
+        baseline("dann_steps"),
     );
     report.print();
 }

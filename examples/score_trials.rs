@@ -1,4 +1,4 @@
-//! Speaker embeddings, as `unbraid extract --output speaker` writes them, and a list of trials to an equal error rate:
+//! Computes the equal error rate of a list of trials from the speaker embeddings of `unbraid extract --output speaker`:
 //! `cargo run --release --example score_trials -- scp:speaker.scp trials`
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use unbraid::Error;
 use unbraid::eval::trials::{ScoredTrials, TrialReader};
 use unbraid::io::kaldi::TableReader;
 
-/// The equal error rate of the embeddings' cosines. Embeddings have length 1, so a cosine is a product.
+/// The equal error rate of cosine scores. Embeddings have length 1, so the cosine is the inner product.
 pub fn equal_error_rate(embeddings: &str, trials: &Path) -> unbraid::Result<f64> {
     let embeds: HashMap<String, Array1<f32>> =
         TableReader::open(embeddings)?.collect::<unbraid::Result<_>>()?;
@@ -21,9 +21,9 @@ pub fn equal_error_rate(embeddings: &str, trials: &Path) -> unbraid::Result<f64>
         for index in 0..block.len() {
             let trial = block.trial(index)?;
             let cosine = of(trial.enrolment)?.dot(of(trial.test)?);
-            let known = trial.target;
+            let label = trial.target;
             let target =
-                known.ok_or_else(|| block.fault(index, "a target or nontarget", "neither"))?;
+                label.ok_or_else(|| block.fault(index, "a target or nontarget", "neither"))?;
             scores.push(f64::from(cosine), target);
         }
     }
@@ -33,7 +33,7 @@ pub fn equal_error_rate(embeddings: &str, trials: &Path) -> unbraid::Result<f64>
 fn main() -> unbraid::Result<()> {
     let words: Vec<String> = std::env::args().collect();
     let [_, embeddings, trials] = &words[..] else {
-        panic!("usage: score_trials RSPEC TRIALS");
+        panic!("usage: score_trials RSPECIFIER TRIALS");
     };
     let eer = equal_error_rate(embeddings, Path::new(trials))?;
     println!("EER {:.2} %", 100.0 * eer);

@@ -1,5 +1,5 @@
-//! Phonetic codes of a recording as if it came from a microphone, 20 ms at a time, with an experiment whose encoder is
-//! causal (as recipes/mini/conf/causal.toml): `cargo run --release --example stream -- exp/causal talk.flac`
+//! Computes the phonetic codes of a recording in blocks of 20 ms, as they would come from a microphone. The experiment's
+//! encoder has to be causal (recipes/mini/conf/causal.toml): `cargo run --release --example stream -- exp/causal talk.flac`
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use unbraid::method::speech::load;
 use unbraid::signal::{FrontEnd, FrontEndOptions};
 use unbraid::train::experiment::Experiment;
 
-/// Codes `[codes, code_dim]`; each piece of them is told as it is ready.
+/// Codes `[codes, code_dim]`, collected block by block.
 pub fn codes(exp: &Path, audio: &Path) -> unbraid::Result<Array2<f32>> {
     let (model, info) = load(&Experiment::open(exp)?, "last", Device::Cpu)?;
     let front_end = FrontEnd::new(FrontEndOptions::read(exp.join("front_end.toml"))?)?;

@@ -53,7 +53,7 @@ threads = 1
 
 
 class Workplace:
-    """A folder with data, an experiment and whatever else commands read."""
+    """A folder with data, an experiment and the other files that commands read."""
 
     def __init__(self, program):
         self.program = str(pathlib.Path(program).resolve())
@@ -75,7 +75,7 @@ class Workplace:
         for words in lines:
             done = self.run(words)
             if done.returncode:
-                sys.exit(f"campaign.py: {words}: expected to prepare, found {done.stderr.decode()}")
+                sys.exit(f"campaign.py: {words}: expected success, found {done.stderr.decode()}")
 
     def prepare(self):
         write = lambda name, text: (self.folder / name).write_text(text)
@@ -87,9 +87,9 @@ class Workplace:
         extract = "extract --device cpu --exp exp"
         self.made(
             "train --conf conf.toml --exp exp",
-            f"{extract} --strand phonetic scp:train/feats.scp ark,scp:z.ark,z.scp",
-            f"{extract} --strand speaker scp:train/feats.scp ark,scp:s.ark,s.scp",
-            "export --exp exp --strand phonetic phonetic.pt",
+            f"{extract} --output phonetic scp:train/feats.scp ark,scp:z.ark,z.scp",
+            f"{extract} --output speaker scp:train/feats.scp ark,scp:s.ark,s.scp",
+            "export --exp exp --output phonetic phonetic.pt",
             "units train scp:z.scp --clusters 3 --out units.ark",
             "units apply scp:z.scp --model units.ark --out units.txt",
             "feats cmvn-stats --spk2utt train/spk2utt scp:train/feats.scp ark:cmvn.ark",
@@ -103,7 +103,7 @@ class Workplace:
             "verify calibrate train --trials trials --scores scores --out calibration.json",
         )
         self.keep()
-        # Each command does its work where nothing is damaged.
+        # Each command succeeds on undamaged files.
         for words, _ in COMMANDS:
             self.made(words)
             self.restore()
@@ -136,7 +136,7 @@ class Workplace:
                 shutil.copy(bundle / audio[utterance].split("/", 2)[-1], folder / f"{utterance}.flac")
 
     def keep(self):
-        """What `restore` brings back, links as links."""
+        """Saves the folder for `restore`, links as links."""
         shutil.rmtree(PLACE / "whole", ignore_errors=True)
         shutil.copytree(self.folder, PLACE / "whole", symlinks=True)
 
@@ -146,7 +146,7 @@ class Workplace:
 
 
 # Every command that reads a file, and the files that it reads.
-EXTRACT = "extract --device cpu --exp exp --strand"
+EXTRACT = "extract --device cpu --exp exp --output"
 COMMANDS = [
     ("data validate --no-feats train", ["train/utt2spk", "train/text", "train/wav.scp", "train/spk2utt"]),
     ("data fix valid", ["valid/utt2spk", "valid/text"]),
@@ -161,8 +161,8 @@ COMMANDS = [
     (f"{EXTRACT} speaker --wav scp:train/wav.scp ark,t:out", ["exp/front_end.toml", "train/@.flac"]),
     ("extract --device cpu --module phonetic.pt scp:train/feats.scp ark,t:out", ["phonetic.pt"]),
     ("eval conversion --device cpu --exp exp train out", ["exp/last/weights.safetensors", "train/feats.scp"]),
-    ("eval probe train valid --target speaker --strand x=train/feats.scp,valid/feats.scp --epochs 1 --min-steps 1 --seeds 1", ["valid/feats.ark", "valid/utt2spk"]),
-    ("eval abx train --strand z=z.scp", ["z.ark", "z.scp", "train/text", "train/utt2spk"]),
+    ("eval probe train valid --target speaker --representation x=train/feats.scp,valid/feats.scp --epochs 1 --min-steps 1 --seeds 1", ["valid/feats.ark", "valid/utt2spk"]),
+    ("eval abx train --representation z=z.scp", ["z.ark", "z.scp", "train/text", "train/utt2spk"]),
     ("units apply scp:z.scp --model units.ark --out out", ["units.ark", "z.ark"]),
     ("verify score --trials trials --scores out scp:s.scp", ["trials", "s.ark", "s.scp"]),
     ("verify score --trials trials --backend plda.json --scores out scp:s.scp", ["plda.json", "s.ark"]),
@@ -176,7 +176,7 @@ NUMBERS = [b"nan", b"inf", b"-1", b"0", b"1e30", b"9223372036854775807", b"18446
 
 
 def mutated(content, draw):
-    """Content with one to three damages."""
+    """Content with one to three random changes."""
     content = bytearray(content)
     for _ in range(draw.randint(1, 3)):
         at = draw.randrange(len(content) + 1)
@@ -199,8 +199,8 @@ def mutated(content, draw):
     return bytes(content)
 
 
-def judge(place, done):
-    """What is wrong with an end, or nothing."""
+def fault_of(place, done):
+    """What is wrong with how a command ended, or None."""
     error = done.stderr.decode(errors="replace")
     if done.returncode < 0 or done.returncode > 2:
         return f"ended with {done.returncode}"
@@ -213,7 +213,7 @@ def judge(place, done):
         if any(NOT_FINITE.search(output) for output in outputs):
             return "success with numbers that are not finite"
     elif not error.strip():
-        return "failure without a word"
+        return "failure without a message"
     if list(place.folder.rglob(".unbraid-*")):
         return "unfinished files left behind"
     return None
@@ -242,9 +242,9 @@ def mutate(place, draw, until, findings):
         path.write_bytes(mutated(path.read_bytes(), draw))
         try:
             done = place.run(words)
-            why, error = judge(place, done), done.stderr
+            why, error = fault_of(place, done), done.stderr
         except subprocess.TimeoutExpired:
-            why, error = f"no end within {HANG_S} s", b""
+            why, error = f"still running after {HANG_S} s", b""
         if why:
             findings.add(place, words, f"{path.relative_to(place.folder)}: {why}", error)
         runs += 1
@@ -252,7 +252,7 @@ def mutate(place, draw, until, findings):
     print(f"{runs} runs with mutations, {findings.count} findings")
 
 
-# What is written, and what reads it.
+# Two commands that write the same output, and one that reads it.
 WRITERS = [
     ("feats copy ark:NEW.ark ark,scp:out.ark,out.scp", "feats copy ark:OLD.ark ark,scp:out.ark,out.scp", "feats copy scp:out.scp ark,t:-"),
     (f"{EXTRACT} phonetic scp:valid/feats.scp ark,scp:out.ark,out.scp", f"{EXTRACT} phonetic scp:train/feats.scp ark,scp:out.ark,out.scp", "feats copy scp:out.scp ark,t:-"),

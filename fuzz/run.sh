@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# fuzz/run.sh [SECONDS [TARGET...]]: runs the fuzz targets, SECONDS each (60 by default), two at a time. It needs Rust and a
-# C++ compiler alone. SEED (1 by default) begins the draws: the same one goes the same way. What is found lies in fuzz/found
-# afterwards and makes the exit code 1.
+# fuzz/run.sh [SECONDS [TARGET...]]: runs the fuzz targets, SECONDS each (60 by default), two at a time. It needs only Rust
+# and a C++ compiler. SEED (1 by default) is the seed of the random draws. Inputs that fail are written to fuzz/found, and
+# the exit code is 1 then.
 set -euo pipefail
 
 cd "$(dirname "$0")"
@@ -10,11 +10,11 @@ shift || true
 targets=("$@")
 [ $# -gt 0 ] || targets=(audio headers archives tables)
 
-# What cargo-fuzz asks of rustc, as far as a stable one gives it: which edges are covered.
+# The flags of cargo-fuzz that a stable rustc has: edge coverage.
 export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares"
-# A target by name: these flags are for it and not for build scripts.
+# With a named target the flags do not apply to build scripts.
 host=$(rustc -vV | sed -n 's/^host: //p')
 cargo build --quiet --release --target "$host" --target-dir target
 export program=$PWD/target/$host/release seconds

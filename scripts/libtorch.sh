@@ -3,7 +3,7 @@
 #   1. $LIBTORCH, if it is set;
 #   2. else a PyTorch of this version in the active Python (which also brings CUDA, if it has it);
 #   3. else PyPI's wheels, of which the CPU part is kept in ${XDG_CACHE_HOME:-~/.cache}/unbraid.
-# Run again it does nothing. What is missing is told in one line.
+# A second run changes nothing. What is missing is reported in one line.
 set -eu
 
 version=2.11.0
@@ -34,7 +34,7 @@ is_whole() {
     [ -f "$1/lib/libtorch_cpu.so" ] && [ -f "$1/lib/libc10.so" ] && [ "$(version_of "$1")" = "$version" ]
 }
 
-# Points the link at a folder, by a rename, so that a build beside us never sees it missing.
+# Points the link at a folder, by a rename, so that a build that runs at the same time never sees it missing.
 point_to() {
     ln -s "$1" "$link.new.$$"
     mv -T "$link.new.$$" "$link"
@@ -63,7 +63,7 @@ fetch() {
     trap 'rm -rf "$temp"' EXIT
     trap 'exit 1' HUP INT TERM
     echo "fetching libtorch $version (550 MB, once) into $target" >&2
-    # The libraries do not depend on the Python that asks, so that an old or new one is no hindrance.
+    # The libraries do not depend on the version of the Python that fetches them.
     "$python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
         --python-version 3.12 --dest "$temp/wheels" --require-hashes --requirement scripts/libtorch.txt 2>"$temp/log" ||
         die "pip cannot fetch torch==$version ($(grep -v '^$' "$temp/log" | tail -n 1)): check the network, $alternative"
@@ -96,7 +96,7 @@ PYTHON
 if [ -n "${LIBTORCH:-}" ]; then
     [ -d "$LIBTORCH" ] || die "LIBTORCH=$LIBTORCH: expected a folder with libtorch $version, found none"
     folder=$(cd "$LIBTORCH" && pwd -P)
-    # Under cargo and make, LIBTORCH may be our own link.
+    # Under cargo and make, LIBTORCH may be this link itself.
     [ -f "$folder/lib/libtorch_cpu.so" ] || die "LIBTORCH=$LIBTORCH: expected lib/libtorch_cpu.so in it, found none"
     found=$(version_of "$folder")
     [ "$found" = "$version" ] || die "LIBTORCH=$LIBTORCH: expected libtorch $version, found ${found:-no version}"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What a build needs: cargo and a C++ compiler have to be there, libtorch is found or fetched.
+# Prepares a build: checks for cargo and a C++ compiler, and finds or fetches libtorch.
 set -eu
 
 die() {
@@ -8,7 +8,7 @@ die() {
 }
 
 command -v cargo >/dev/null || die "no cargo: install Rust 1.90 or later (rustup.rs)"
-# The compiler that torch-sys's build will call.
+# The compiler that the build of torch-sys calls.
 compiler=${CXX:-c++}
 command -v "${compiler%% *}" >/dev/null ||
     die "no C++ compiler '$compiler': install one (Debian: apt-get install g++) or set CXX"

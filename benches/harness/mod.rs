@@ -1,16 +1,17 @@
-//! What the benches share: rounds of both sides in turn, so that whatever else runs on the machine weighs on both, and
-//! a table of ratios of their fastest rounds. `UNBRAID_PEERS` names a Python with `benches/peers/requirements.txt`;
-//! without it what needs one is said to be skipped. Numbers on the command line are rounds.
+//! Shared by the benches: interleaved rounds of two implementations, so that other load on the machine affects both, and
+//! a table of the ratios of their fastest rounds. `UNBRAID_BASELINES` names a Python with
+//! `benches/baselines/requirements.txt`; without it, baselines in Python are reported as skipped. A number on the command
+//! line is the number of rounds.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
-/// One side of a comparison: does a round and gives its seconds.
+/// One side of a comparison: runs a round and returns its seconds.
 pub type Side<'a> = Box<dyn FnMut() -> f64 + 'a>;
 
-/// A side that runs here.
+/// A side that runs in this process.
 pub fn here<'a, T>(mut work: impl FnMut() -> T + 'a) -> Side<'a> {
     Box::new(move || {
         let start = Instant::now();
@@ -19,21 +20,23 @@ pub fn here<'a, T>(mut work: impl FnMut() -> T + 'a) -> Side<'a> {
     })
 }
 
-/// A peer of `benches/peers/peer.py`, a process that waits for its rounds.
-pub struct Peer {
+/// A baseline of `benches/baselines/baseline.py`: a process that runs one round per line of its standard input.
+pub struct Baseline {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
-impl Peer {
-    /// Starts it and waits until it is warm; says so when there is no Python for it or it fails.
+impl Baseline {
+    /// Starts it and waits until it is warm; none, with a message, without a Python or where it does not start.
     pub fn start(args: &[&str]) -> Option<Self> {
-        let Some(python) = std::env::var_os("UNBRAID_PEERS") else {
-            eprintln!("skipped: {}: UNBRAID_PEERS is not set", args[0]);
+        // The second is the variable's name in earlier versions.
+        let python = ["UNBRAID_BASELINES", "UNBRAID_PEERS"].map(std::env::var_os);
+        let Some(python) = python.into_iter().flatten().next() else {
+            eprintln!("skipped: {}: UNBRAID_BASELINES is not set", args[0]);
             return None;
         };
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/peer.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/baselines/baseline.py");
         let mut child = Command::new(python)
             .arg(script)
             .args(args)
@@ -42,19 +45,19 @@ impl Peer {
             .spawn()
             .ok()?;
         let (input, output) = (child.stdin.take()?, child.stdout.take()?);
-        let mut peer = Self {
+        let mut baseline = Self {
             child,
             input,
             output: BufReader::new(output),
         };
-        if peer.line() != "ready" {
-            eprintln!("skipped: {}: it does not start", args[0]);
+        if baseline.line() != "ready" {
+            eprintln!("skipped: {}: the baseline does not start", args[0]);
             return None;
         }
-        Some(peer)
+        Some(baseline)
     }
 
-    /// The peer as a side.
+    /// The baseline as a side.
     pub fn side(mut self) -> Side<'static> {
         Box::new(move || {
             let _ = writeln!(self.input);
@@ -69,7 +72,7 @@ impl Peer {
     }
 }
 
-impl Drop for Peer {
+impl Drop for Baseline {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -83,13 +86,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// Compares ours with a peer's in interleaved rounds: a row of both times in ms and their ratio, peer to ours.
-    /// `bar` is what the ratio should be at least.
+    /// Compares our side with a baseline in interleaved rounds: a row with both times in ms and the ratio of the
+    /// baseline's to ours. `target` is the smallest ratio that is asked for.
     pub fn compare(
         &mut self,
-        what: &str,
-        peer: &str,
-        bar: &str,
+        task: &str,
+        baseline: &str,
+        target: &str,
         mut ours: Side<'_>,
         theirs: Option<Side<'_>>,
     ) {
@@ -104,25 +107,25 @@ impl Report {
         let ms = |seconds: f64| format!("{:.2}", seconds * 1e3);
         let ratio = format!("{:.2}", best_theirs / best);
         self.rows.push([
-            what.into(),
+            task.into(),
             ms(best),
-            peer.into(),
+            baseline.into(),
             ms(best_theirs),
             ratio,
-            bar.into(),
+            target.into(),
         ]);
     }
 
     /// Prints the table in Markdown.
     pub fn print(&self) {
-        println!("| what | ours ms | beside | ms | ratio | bar |\n|---|---|---|---|---|---|");
+        println!("| task | ours ms | baseline | ms | ratio | target |\n|---|---|---|---|---|---|");
         for row in &self.rows {
             println!("| {} |", row.join(" | "));
         }
     }
 }
 
-/// Rounds of each side: the first number on the command line, or 20.
+/// Rounds per side: the first number on the command line, or 20.
 fn rounds() -> usize {
     let given = std::env::args().find_map(|arg| arg.parse().ok());
     given.unwrap_or(20)

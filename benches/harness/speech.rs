@@ -1,4 +1,4 @@
-//! What the benches of front-ends work on.
+//! The input of the benches of front-ends.
 
 use std::path::{Path, PathBuf};
 

@@ -1,11 +1,11 @@
-// Phonetic codes of a sound with a module of `unbraid export`, by libtorch alone.
+// Phonetic codes of a recording with a module of `unbraid export`, with libtorch alone.
 //
-//   unbraid export --exp exp/default --strand phonetic --front-end phonetic.pt
+//   unbraid export --exp exp/default --output phonetic --front-end phonetic.pt
 //   g++ -std=c++17 -O2 codes.cpp -o codes -I$L/include -I$L/include/torch/csrc/api/include \
 //     -L$L/lib -Wl,-rpath,$L/lib -ltorch_cpu -lc10                   # L: the folder of libtorch 2.11
 //   sox talk.flac -t f32 - | ./codes phonetic.pt
 //
-// Reads one channel of 32-bit floats, full scale at 1, of the module's sample rate; writes a line a code.
+// Reads one channel of 32-bit floats, full scale at 1, at the module's sample rate; writes one line per code.
 
 #include <torch/script.h>
 

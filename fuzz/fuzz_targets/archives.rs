@@ -1,5 +1,5 @@
-//! Any bytes as a Kaldi archive of every kind of object, and as a list into one. What was read once is written and
-//! read again as the same.
+//! Any bytes as a Kaldi archive of every kind of object, and as an scp file that points into one. What was read is written
+//! and has to read as the same again.
 #![no_main]
 
 use std::fs;
@@ -69,7 +69,7 @@ fuzz_target!(|bytes: &[u8]| {
         2 => round_trip::<Array1<f32>>(&path),
         3 => round_trip::<Vec<i32>>(&path),
         _ => {
-            // A list of ranges and offsets into the archive of its own bytes.
+            // An scp file with ranges and offsets into the archive made of the same bytes.
             let text = String::from_utf8_lossy(rest);
             let list = text.replace('@', &path.display().to_string());
             let list = file("x.scp", list.as_bytes());

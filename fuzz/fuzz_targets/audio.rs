@@ -6,7 +6,7 @@ use std::path::Path;
 use libfuzzer_sys::fuzz_target;
 use unbraid::io::audio::{AudioOptions, AudioReader};
 
-/// A short file can say much silence; what comes behind this tells nothing new.
+/// Samples to read: the header of a short file may declare hours of silence, whose rest reaches no new code.
 const ENOUGH: usize = 1 << 20;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,5 +1,5 @@
-//! The headers that are read here and not by a library, each behind a good beginning; whole reading and reading in
-//! blocks agree.
+//! Audio headers that this crate reads itself, each after a valid beginning: reading a file as a whole and in blocks has
+//! to agree.
 #![no_main]
 
 use std::path::Path;

@@ -1,5 +1,5 @@
 //! Any bytes as the tables of a data directory: `wav.scp`, `segments`, `utt2spk` and the whole folder.
-//! Specifiers too.
+//! Also as specifiers.
 #![no_main]
 
 use std::fs;
@@ -26,7 +26,7 @@ fn folder() -> &'static Path {
     FOLDER.get_or_init(made).path()
 }
 
-/// The files, in the input parted by a byte that no text has.
+/// The files, separated in the input by a byte that does not occur in UTF-8.
 const FILES: [&str; 4] = ["utt2spk", "wav.scp", "segments", "text"];
 
 fuzz_target!(|bytes: &[u8]| {

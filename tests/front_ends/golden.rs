@@ -1,4 +1,4 @@
-//! Front-ends beside golden files of torchaudio and Whisper, which `tests/oracles/torch_golden.py` makes; it says how
+//! Front-ends beside golden files of torchaudio and Whisper, which `tests/references/torch_golden.py` makes; it says how
 //! to run it again. Inputs are made here: bundled speech and generated signals.
 
 use std::path::Path;

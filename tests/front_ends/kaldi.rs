@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::oracle::python;
+use crate::references::python;
 use crate::{edge_cases, generated, recordings, reference};
 use ndarray::Array2;
 use unbraid::signal::{FbankOptions, FrontEnd, FrontEndOptions, MfccOptions, WindowType};

@@ -1,13 +1,13 @@
 //! Front-ends beside their originals. Kaldi (kaldi-native-fbank) and librosa run live, so that no golden file can
 //! grow old: `UNBRAID_PYTHON` names a Python that has them, `UNBRAID_CORPORA` a folder with fsdd and speechocean762.
-//! torchaudio and Whisper, which bring PyTorch with them, have golden files; where `UNBRAID_PEERS` names a Python with
-//! `benches/peers/requirements.txt`, Whisper runs live too.
+//! torchaudio and Whisper, which bring PyTorch with them, have golden files; where `UNBRAID_BASELINES` names a Python with
+//! `benches/baselines/requirements.txt`, Whisper runs live too.
 
 mod golden;
 mod kaldi;
 mod librosa;
-#[path = "../it/support/oracle.rs"]
-mod oracle;
+#[path = "../it/support/references.rs"]
+mod references;
 mod whisper;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use ndarray::Array2;
 use unbraid::io::audio::{AudioOptions, Waveform, read_audio};
 use unbraid::signal::FrontEndOptions;
 
-/// What a script of `tests/oracles` makes of samples under options.
+/// What a script of `tests/references` makes of samples under options.
 fn reference(
     python: &Path,
     script: &str,
@@ -30,7 +30,7 @@ fn reference(
     std::fs::write(&paths[0], serde_json::to_string(options).unwrap()).unwrap();
     let bytes: Vec<u8> = samples.iter().flat_map(|x| x.to_le_bytes()).collect();
     std::fs::write(&paths[1], bytes).unwrap();
-    oracle::oracle(python, dir.path(), script, &args);
+    references::run_reference(python, dir.path(), script, &args);
     let values: Vec<f32> = (std::fs::read(&paths[2]).unwrap().chunks_exact(4))
         .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
         .collect();

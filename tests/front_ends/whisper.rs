@@ -1,12 +1,12 @@
 //! Log mel spectrograms beside those of openai-whisper, on real recordings.
 
-use crate::{oracle, recordings, reference};
+use crate::{recordings, reference, references};
 use unbraid::signal::{FrontEnd, FrontEndOptions, WhisperOptions};
 
 #[test]
 fn whispers_on_real_recordings() {
     let name = "whispers_on_real_recordings";
-    let Some(python) = oracle::peers(name) else {
+    let Some(python) = references::baselines(name) else {
         return;
     };
     for (path, waveform) in recordings(name) {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use unbraid::io::kaldi::TableWriter;
 
-/// A case of `oracles/fastabx_scores.py`.
+/// A case of `references/fastabx_scores.py`.
 #[derive(Debug, Deserialize)]
 struct Golden {
     name: String,

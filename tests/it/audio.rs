@@ -4,7 +4,7 @@ use std::path::Path;
 
 use unbraid::io::audio::{AudioOptions, AudioSource, Pipes, decode_audio};
 
-use crate::support::{oracle, put, python, unbraid};
+use crate::support::{put, python, run_reference, unbraid};
 
 const FLAC: &str = "data/mini/audio/f01-s01.flac";
 
@@ -116,7 +116,7 @@ fn archives_of_waveforms_are_those_of_kaldiio() {
         return;
     };
     let dir = tempfile::tempdir().unwrap();
-    oracle(&python, dir.path(), "wav_archive.py", &[]);
+    run_reference(&python, dir.path(), "wav_archive.py", &[]);
     let list = std::fs::read_to_string(dir.path().join("wavs.scp")).unwrap();
     for (line, length) in list.lines().zip([4000, 5001]) {
         let place = line.split_once(' ').unwrap().1;

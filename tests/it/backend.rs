@@ -12,7 +12,7 @@ use serde_json::Value;
 use unbraid::eval::trials::probit;
 use unbraid::io::kaldi::TableWriter;
 
-/// What `oracles/speechbrain_plda.py` writes.
+/// What `references/speechbrain_plda.py` writes.
 #[derive(Debug, Deserialize)]
 struct Golden {
     utterances: usize,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{fail, names, oracle, python, succeed, unbraid};
+use crate::support::{fail, names, python, run_reference, succeed, unbraid};
 use ndarray::{Array2, array};
 use unbraid::io::kaldi::{KaldiObject, TableReader, TableWriter};
 
@@ -71,7 +71,7 @@ fn by_speaker_as_numpy_has_it() {
         &[&apply[..], &["ark:b.ark", "--norm-vars"]].concat(),
     );
     let args = ["f.ark", "utt2spk", "c.ark", "m.ark", "b.ark"];
-    oracle(&python, dir.path(), "cmvn.py", &args);
+    run_reference(&python, dir.path(), "cmvn.py", &args);
 }
 
 #[test]

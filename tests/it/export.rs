@@ -12,7 +12,7 @@ use unbraid::io::kaldi::{KaldiObject, TableReader};
 use zip::write::SimpleFileOptions;
 
 use crate::support::speech::{CONF, FBANK, recordings, workplace};
-use crate::support::{fail, names, oracle, peers, root, succeed, unbraid};
+use crate::support::{baselines, fail, names, root, run_reference, succeed, unbraid};
 
 const FEATS: &str = "scp:data/feats.scp";
 const WAVS: &str = "scp:data/wav.scp";
@@ -105,7 +105,7 @@ fn by_pytorch(python: &Path, module: &Path, inputs: &[(String, Vec<f32>)]) -> Ve
         module.display().to_string(),
         folder.path().display().to_string(),
     );
-    oracle(python, folder.path(), "run_module.py", &[&path, &at]);
+    run_reference(python, folder.path(), "run_module.py", &[&path, &at]);
     let told = fs::read_to_string(folder.path().join("unbraid.json")).unwrap();
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     assert_eq!(told["format"], 1);
@@ -128,7 +128,7 @@ fn waveforms(dir: &Path) -> Vec<(String, Vec<f32>)> {
 
 #[test]
 fn pytorch_gives_what_extract_gives() {
-    let Some(python) = peers("pytorch_gives_what_extract_gives") else {
+    let Some(python) = baselines("pytorch_gives_what_extract_gives") else {
         return;
     };
     let dir = trained();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{fail, names, oracle, python, succeed, unbraid};
+use crate::support::{fail, names, python, run_reference, succeed, unbraid};
 use ndarray::{Array1, Array2};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -73,7 +73,7 @@ fn mig_and_sap_are_those_of_scikit_learn() {
             "sap": found.factors.iter().map(|f| f.sap).collect::<Vec<_>>(),
         });
         fs::write(dir.path().join("case.json"), case.to_string()).unwrap();
-        oracle(&python, dir.path(), "factor_scores.py", &["case.json"]);
+        run_reference(&python, dir.path(), "factor_scores.py", &["case.json"]);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::support::{fail, names, oracle, python, succeed, unbraid};
+use crate::support::{fail, names, python, run_reference, succeed, unbraid};
 use ndarray::{Array1, Array2, array, s};
 use serde_json::{Value, json};
 use unbraid::io::kaldi::{KaldiObject, TableReader, TableWriter};
@@ -126,7 +126,7 @@ fn kaldi_gives_the_same() {
         Value::Array(cases).to_string(),
     )
     .unwrap();
-    oracle(
+    run_reference(
         &python,
         dir.path(),
         "feature_operations.py",

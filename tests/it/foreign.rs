@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::corpus::Corpus;
-use crate::support::{fail, oracle, python, succeed};
+use crate::support::{fail, python, run_reference, succeed};
 use ndarray::Array1;
 use unbraid::io::kaldi::TableWriter;
 
@@ -40,10 +40,10 @@ fn python_reads_what_archives_hold() {
     };
     corpus.write(dir.path());
     copy(dir.path(), &[], "scp:feats.scp");
-    oracle(&python, dir.path(), "foreign.py", &["z"]);
+    run_reference(&python, dir.path(), "foreign.py", &["z"]);
     vectors(dir.path());
     copy(dir.path(), &["--vector"], "ark:v.ark");
-    oracle(&python, dir.path(), "foreign.py", &["z"]);
+    run_reference(&python, dir.path(), "foreign.py", &["z"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{oracle, python, succeed};
+use crate::support::{python, run_reference, succeed};
 
 const SCRIPT: &str = "kaldi_archives.py";
 
@@ -33,7 +33,7 @@ fn what_kaldi_writes_is_read() {
     };
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
-    oracle(&python, at, SCRIPT, &["make", "."]);
+    run_reference(&python, at, SCRIPT, &["make", "."]);
     for (kind, names) in [
         (
             "matrix",
@@ -56,7 +56,7 @@ fn what_kaldi_writes_is_read() {
     ] {
         for name in names {
             let from = format!("ark:{name}.ark");
-            oracle(
+            run_reference(
                 &python,
                 at,
                 SCRIPT,
@@ -75,7 +75,7 @@ fn compression_is_kaldis() {
     };
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
-    oracle(&python, at, SCRIPT, &["make", "."]);
+    run_reference(&python, at, SCRIPT, &["make", "."]);
     for form in ["auto", "cm", "cm2", "cm3"] {
         copy(at, &["--compress", form], "ark:float.ark", "ark:ours.ark");
         assert_same(at, &format!("{form}.ark"), "ours.ark", form);
@@ -89,7 +89,7 @@ fn what_we_write_is_read() {
     };
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
-    oracle(&python, at, SCRIPT, &["make", "."]);
+    run_reference(&python, at, SCRIPT, &["make", "."]);
     for (kind, name) in [
         ("matrix", "float"),
         ("vector", "vector"),
@@ -100,7 +100,7 @@ fn what_we_write_is_read() {
             let to = format!("ark,scp{flags}:ours.ark,ours.scp");
             copy(at, flag(kind), &format!("ark:{original}"), &to);
             for from in ["ark:ours.ark", "scp:ours.scp"] {
-                oracle(
+                run_reference(
                     &python,
                     at,
                     SCRIPT,
@@ -119,7 +119,7 @@ fn kaldiio_reads_and_writes_the_same() {
     };
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
-    oracle(&python, at, SCRIPT, &["make", "."]);
+    run_reference(&python, at, SCRIPT, &["make", "."]);
     for (kind, name) in [
         ("matrix", "float"),
         ("vector", "vector"),
@@ -133,7 +133,7 @@ fn kaldiio_reads_and_writes_the_same() {
             "ark,scp:ours.ark,ours.scp",
         );
         for from in ["ark:ours.ark", "scp:ours.scp"] {
-            oracle(
+            run_reference(
                 &python,
                 at,
                 SCRIPT,
@@ -152,7 +152,7 @@ fn ranges_are_kaldis() {
     };
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
-    oracle(&python, at, SCRIPT, &["make", "."]);
+    run_reference(&python, at, SCRIPT, &["make", "."]);
     copy(at, &[], "ark:cm.ark", "ark,scp:ours.ark,ours.scp");
     let list = fs::read_to_string(at.join("ours.scp")).unwrap();
     let line = list
@@ -174,7 +174,7 @@ fn ranges_are_kaldis() {
         lines += &format!("u{index} {place}{range}\n");
     }
     fs::write(at.join("ranges.scp"), lines).unwrap();
-    oracle(
+    run_reference(
         &python,
         at,
         SCRIPT,

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{fail, names, oracle, python, succeed, unbraid};
+use crate::support::{fail, names, python, run_reference, succeed, unbraid};
 use ndarray::{Array1, Array2};
 use unbraid::io::audio::{AudioOptions, Waveform, read_audio, write_wav};
 use unbraid::io::kaldi::{TableReader, TableWriter};
@@ -59,7 +59,7 @@ fn assert_agrees(python: &Path, options: &PitchOptions, waveforms: &[Waveform]) 
     let options = serde_json::to_string(options).unwrap();
     std::fs::write(dir.path().join("options.json"), options).unwrap();
     let args = ["options.json", "samples.ark", "pitch.ark", "features.ark"];
-    oracle(python, dir.path(), "pitch.py", &args);
+    run_reference(python, dir.path(), "pitch.py", &args);
 }
 
 /// Without noise on the gradients, which Kaldi draws by its own.

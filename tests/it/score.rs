@@ -9,7 +9,7 @@ use serde::Deserialize;
 use unbraid::eval::trials::ScoredTrials;
 use unbraid::io::kaldi::TableWriter;
 
-/// A case of `oracles/speechbrain_scores.py`.
+/// A case of `references/speechbrain_scores.py`.
 #[derive(Debug, Deserialize)]
 struct Golden {
     name: String,

@@ -37,7 +37,7 @@ impl Machine {
         for folder in ["bin", "scripts", "tests"] {
             std::fs::create_dir(dir.path().join(folder)).unwrap();
         }
-        for name in ["libtorch.sh", "setup.sh", "oracles.sh"] {
+        for name in ["libtorch.sh", "setup.sh", "references.sh"] {
             let script = format!("scripts/{name}");
             std::fs::copy(root.join(&script), dir.path().join(&script)).unwrap();
         }
@@ -206,7 +206,10 @@ fn a_pytorch_of_the_python_is_taken_if_it_fits() {
 #[test]
 fn references_are_fetched_or_told() {
     for (machine, message) in [
-        (Machine::new(), "scripts/oracles.sh: no python3: install it"),
+        (
+            Machine::new(),
+            "scripts/references.sh: no python3: install it",
+        ),
         (
             Machine::new().with("python3", NO_PIP),
             "has no pip: install it",
@@ -216,17 +219,17 @@ fn references_are_fetched_or_told() {
             "pip cannot install tests/requirements.lock (ERROR: no route): check the network",
         ),
     ] {
-        let error = machine.refusal("oracles.sh", None);
+        let error = machine.refusal("references.sh", None);
         assert!(error.contains(message), "{error}");
     }
     let machine = Machine::new().with("python3", "[ \"$1\" = -c ] && echo \"$PYTHONPATH\"; true");
     let paths = [(); 2].map(|()| {
-        let output = machine.run("oracles.sh", None);
+        let output = machine.run("references.sh", None);
         assert!(output.status.success());
         String::from_utf8(output.stdout).unwrap().trim().to_string()
     });
     assert_eq!(paths[0], paths[1]);
     let output = Command::new(&paths[0]).args(["-c", ""]).output().unwrap();
     let path = String::from_utf8(output.stdout).unwrap();
-    assert!(path.contains("/cache/unbraid/oracles-"), "{path}");
+    assert!(path.contains("/cache/unbraid/references-"), "{path}");
 }

@@ -10,7 +10,7 @@ use crate::support::killed::killed_at;
 use crate::support::training::{
     RESUME, Running, TRAIN, assert_same, configure, edit, newest_step, outcome, workplace,
 };
-use crate::support::{fail, names, oracle, python, succeed, unbraid};
+use crate::support::{fail, names, python, run_reference, succeed, unbraid};
 
 const AT_ONCE: (&str, &str) = ("play = \"alternating\"", "play = \"gradient_reversal\"");
 
@@ -776,7 +776,7 @@ fn log_and_tensorboard_say_the_same() {
     let reached = || newest_step(&exp).is_some_and(|step| step >= 14);
     Running::start(dir.path(), &TRAIN).stop(libc::SIGKILL, Duration::from_millis(20), reached);
     succeed(dir.path(), &RESUME);
-    oracle(
+    run_reference(
         &python,
         dir.path(),
         "tensorboard_events.py",

@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    /// A case of `tests/oracles/pillow_resize.py`, which says how to run it again. Sides are height and width.
+    /// A case of `tests/references/pillow_resize.py`, which says how to run it again. Sides are height and width.
     #[derive(Deserialize)]
     struct Case {
         from: (usize, usize),

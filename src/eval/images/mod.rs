@@ -78,7 +78,7 @@ pub(super) fn tensor<T: Element + Clone>(values: &Array2<T>) -> Result<Tensor> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    //! What scipy and scikit-learn say, from `tests/oracles/image_scores.py`.
+    //! What scipy and scikit-learn say, from `tests/references/image_scores.py`.
 
     use ndarray::Array2;
     use serde::Deserialize;

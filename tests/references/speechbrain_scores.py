@@ -1,6 +1,6 @@
 """Makes tests/golden/speechbrain_scores.json: trials scored by speechbrain's own EER and minDCF.
 
-Made with speechbrain 1.1.2 and torch 2.11.0: python tests/oracles/speechbrain_scores.py > tests/golden/...
+Made with speechbrain 1.1.2 and torch 2.11.0: python tests/references/speechbrain_scores.py > tests/golden/...
 A golden file, because both take gigabytes; `tests/score.rs` reads it without Python. speechbrain's minDCF is
 the bare cost, ours is divided by that of the better constant answer.
 """

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# What is handed over, as its readers see it: both representations of recipes/mini's experiment in every form, read by the packages
-# of PyPI that people use, and held to each other number by number.
+# Interoperability: both representations of recipes/mini's experiment in every format, read by the usual Python packages
+# and compared with each other value by value.
 #
-# recipes/handover/run.sh [options]
+# recipes/interoperability/run.sh [options]
 #   --exp DIR          the experiment (../mini/exp/default_0, else ../mini/exp/quick/default_0)
-#   --python PYTHON    a Python with packages of benches/peers/requirements.txt ($UNBRAID_PEERS, $UNBRAID_PYTHON or python3);
-#                      a reader whose package it lacks is skipped, by name
+#   --python PYTHON    a Python with packages of benches/baselines/requirements.txt ($UNBRAID_BASELINES, $UNBRAID_PYTHON or python3);
+#                      a reader whose package is missing is skipped with a message
 #
-# Stages: 0 prepare, 1 features, 3 write all forms, 4 read them.
+# Stages: 0 prepare, 1 features, 3 write all formats, 4 read them.
 set -euo pipefail
 called_from=$PWD
 cd "$(dirname "$0")"
 exp=
-python=${UNBRAID_PEERS:-${UNBRAID_PYTHON:-python3}}
+python=${UNBRAID_BASELINES:-${UNBRAID_PEERS:-${UNBRAID_PYTHON:-python3}}}
 . ../start.sh
 [ -n "$exp" ] || for exp in ../mini/exp/default_0 ../mini/exp/quick/default_0; do [ ! -e $exp ] || break; done
 if [ ! -e "$exp/last" ]; then
@@ -34,9 +34,9 @@ fi
 
 if at 3; then
   say "stage 3: write"
-  for form in "ark,scp:$out/phonetic.ark,$out/phonetic.scp" "npy:$out/phonetic" \
+  for format in "ark,scp:$out/phonetic.ark,$out/phonetic.scp" "npy:$out/phonetic" \
     "safetensors:$out/phonetic.safetensors" "parquet:$out/phonetic.parquet"; do
-    unbraid extract --exp "$exp" --output phonetic "scp:$data/feats.scp" "$form"
+    unbraid extract --exp "$exp" --output phonetic "scp:$data/feats.scp" "$format"
   done
   unbraid extract --exp "$exp" --output speaker "scp:$data/feats.scp" "ark,scp:$out/speaker.ark,$out/speaker.scp"
   for representation in phonetic speaker; do

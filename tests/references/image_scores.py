@@ -1,7 +1,7 @@
 """Makes tests/golden/image_scores.json: scores of image features by numpy, scipy and scikit-learn.
 
 Made with numpy 2.4.6, scipy 1.17.1 and scikit-learn 1.8.0:
-python tests/oracles/image_scores.py > tests/golden/image_scores.json
+python tests/references/image_scores.py > tests/golden/image_scores.json
 A golden file, so that the tests of src/eval/images need no Python.
 """
 

@@ -1,20 +1,21 @@
 #!/bin/sh
-# oracles.sh [REQUIREMENTS] prints the path of a Python that has the packages of a file, tests/requirements.txt by
-# default, in the versions and with the hashes of the .lock beside it (scripts/lock.sh makes that): $UNBRAID_PYTHON if it is set ($UNBRAID_PEERS for another file), else one that is made once in
-# ${XDG_CACHE_HOME:-~/.cache}/unbraid (no virtual environment is needed).
+# references.sh [REQUIREMENTS] prints the path of a Python that has the packages of a file, tests/requirements.txt by
+# default, in the versions and with the hashes of the .lock beside it, which scripts/lock.sh makes. If $UNBRAID_PYTHON is
+# set ($UNBRAID_BASELINES for another file), that is printed; else one is made once in ${XDG_CACHE_HOME:-~/.cache}/unbraid
+# (no virtual environment is needed).
 set -eu
 
 cd "$(dirname "$0")/.."
 
 die() {
-    echo "scripts/oracles.sh: $*" >&2
+    echo "scripts/references.sh: $*" >&2
     exit 1
 }
 
 requirements=${1:-tests/requirements.txt}
 case $requirements in
     tests/requirements.txt) name=UNBRAID_PYTHON given=${UNBRAID_PYTHON:-} ;;
-    *) name=UNBRAID_PEERS given=${UNBRAID_PEERS:-} ;;
+    *) name=UNBRAID_BASELINES given=${UNBRAID_BASELINES:-${UNBRAID_PEERS:-}} ;; # The second is its name in earlier versions.
 esac
 if [ -n "$given" ]; then
     command -v "$given" || die "$name=$given: expected a Python, found none"
@@ -26,7 +27,7 @@ python=$(command -v python3) || die "no python3: install it (Debian: apt-get ins
 
 lock=${requirements%.txt}.lock
 key=$({ cat "$lock"; "$python" -V; } | sha256sum | cut -c 1-16)
-target=${XDG_CACHE_HOME:-${HOME:?set HOME or XDG_CACHE_HOME}/.cache}/unbraid/oracles-$key
+target=${XDG_CACHE_HOME:-${HOME:?set HOME or XDG_CACHE_HOME}/.cache}/unbraid/references-$key
 if [ ! -x "$target/python" ]; then
     mkdir -p "$(dirname "$target")"
     temp=$(mktemp -d "$target.XXXXXX")

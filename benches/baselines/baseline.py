@@ -1,9 +1,9 @@
-"""One peer of the benches, which works a round for each line on its standard input and answers with its seconds.
+"""One baseline of the benches: runs one round per line of its standard input and prints the round's seconds.
 
-Usage: peer.py NAME SAMPLES.f32 (16 kHz, full scale at 1)
-       peer.py flac_to_ark WAV.SCP PROCESSES
-       peer.py infogan_steps|dann_steps STEPS
-It works on one thread. Loading, imports and a round to warm up are not counted.
+Usage: baseline.py NAME SAMPLES.f32 (16 kHz, full scale at 1)
+       baseline.py flac_to_ark WAV.SCP PROCESSES
+       baseline.py infogan_steps|dann_steps STEPS
+It runs on one thread. Loading, imports and a warm-up round are not timed.
 """
 
 import multiprocessing

@@ -1,6 +1,6 @@
 """Makes tests/golden/fastabx_scores.json: made utterances, and fastabx's ABX errors on them.
 
-Made with fastabx 0.9.0 and torch 2.11.0 (Python 3.12): python tests/oracles/fastabx_scores.py > tests/golden/...
+Made with fastabx 0.9.0 and torch 2.11.0 (Python 3.12): python tests/references/fastabx_scores.py > tests/golden/...
 A golden file, because both take gigabytes; `tests/it/abx.rs` reads it without Python. Features are small whole
 numbers: frames that repeat make ties, and one frame of a speaker is zeros.
 

@@ -1,6 +1,6 @@
 """Makes tests/golden/speechbrain_plda.json: PLDA trained and scored by speechbrain's own PLDA and fast_PLDA_scoring.
 
-Made with speechbrain 1.1.2 and torch 2.11.0: python tests/oracles/speechbrain_plda.py > tests/golden/...
+Made with speechbrain 1.1.2 and torch 2.11.0: python tests/references/speechbrain_plda.py > tests/golden/...
 A golden file, because both take gigabytes; `tests/it/backend.rs` reads it without Python. speechbrain's model (a full
 residual covariance and a speaker space of full rank) is that of two covariances; both trainings end at the greatest
 likelihood, which all speakers having as many utterances makes one and the same. Scores are of one utterance on each side.

@@ -1,4 +1,4 @@
-"""The networks of benches/training.rs in PyTorch, with the same losses and optimisers: what their authors' code does."""
+"""The networks of benches/training.rs in PyTorch, with the losses and optimisers of their authors' code."""
 
 import torch
 from torch import nn
@@ -83,20 +83,20 @@ class Reversed(torch.autograd.Function):
 
 
 def dann_steps(count):
-    trunk = nn.Sequential(
+    backbone = nn.Sequential(
         nn.Conv2d(3, 32, 5), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(32, 48, 5), nn.BatchNorm2d(48), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout2d(), nn.Flatten(),
     )
     label = nn.Sequential(hidden(768, 100, nn.ReLU()), hidden(100, 100, nn.ReLU()), nn.Linear(100, 10))
     domain = nn.Sequential(hidden(768, 100, nn.ReLU()), nn.Linear(100, 2))
-    parameters = [p for net in (trunk, label, domain) for p in net.parameters()]
+    parameters = [p for net in (backbone, label, domain) for p in net.parameters()]
     optimiser = torch.optim.SGD(parameters, lr=0.01, momentum=0.9)
     images = torch.rand(128, 3, 28, 28)
     labels = torch.arange(128).remainder(10)
     domains = (torch.arange(128) >= 64).long()
 
     def step():
-        features = trunk(images * 2 - 1)
+        features = backbone(images * 2 - 1)
         loss = F.cross_entropy(label(features), labels)
         loss = loss + F.cross_entropy(domain(Reversed.apply(features, 0.5)), domains)
         optimiser.zero_grad(set_to_none=True)

@@ -22,16 +22,16 @@ feats = kaldiio.load_scp(f"{data}/feats.scp")
 with open(f"{data}/wav.scp") as table:
     waves = {utterance: soundfile.read(path, dtype="float32")[0] for utterance, path in map(str.split, table)}
 
-for strand in ("phonetic", "speaker"):
-    expected = kaldiio.load_scp(f"{out}/{strand}.scp")
-    found, notes = run(strand, feats)
+for representation in ("phonetic", "speaker"):
+    expected = kaldiio.load_scp(f"{out}/{representation}.scp")
+    found, notes = run(representation, feats)
     gaps = [abs(found[u] - expected[u]).max() / abs(expected[u]).max() for u in expected]
-    assert max(gaps) < 1e-5, (strand, max(gaps))
-    found, notes = run(f"{strand}_wav", waves)
+    assert max(gaps) < 1e-5, (representation, max(gaps))
+    found, notes = run(f"{representation}_wav", waves)
     # Front-ends in single and in double precision differ in the last digits, and a code of levels then in a step, at times.
     same = [(abs(found[u] - expected[u]) < 1e-3).mean() for u in expected]
-    assert sum(same) / len(same) > 0.99, (strand, sum(same) / len(same))
+    assert sum(same) / len(same) > 0.99, (representation, sum(same) / len(same))
     print(
-        f"torch: {strand}, {len(expected)} utterances: largest gap {max(gaps):.1e}; from waveforms at "
+        f"torch: {representation}, {len(expected)} utterances: largest gap {max(gaps):.1e}; from waveforms at "
         f"{notes['sample_rate_hz']:.0f} Hz {100 * sum(same) / len(same):.2f} % of the values the same"
     )

@@ -1,9 +1,9 @@
 """Golden files of torchaudio.compliance.kaldi and of Whisper's log_mel_spectrogram, for tests/front_ends/golden.rs.
 
 Usage: torch_golden.py FOLDER, from the project's root; it writes FOLDER/torchaudio.json and FOLDER/whisper.json.
-To run it again (PyTorch, 5 GB, comes with benches/peers/requirements.txt):
+To run it again (PyTorch, 5 GB, comes with benches/baselines/requirements.txt):
 
-    $(scripts/oracles.sh benches/peers/requirements.txt) tests/oracles/torch_golden.py tests/golden
+    $(scripts/references.sh benches/baselines/requirements.txt) tests/references/torch_golden.py tests/golden
 
 Signals are bundled speech (data/mini) and made ones, all of 16-bit integers, which golden.rs makes again. Of each case
 a few frames are kept.
