@@ -1,2 +1,2 @@
-# How jobs are started: nothing runs them here; "srun --gres=gpu:1" runs them under Slurm.
+# The launcher of jobs: empty runs them here; "srun --gres=gpu:1" runs them under Slurm.
 cmd=${cmd:-}

@@ -1,15 +1,15 @@
-"""Corpora to Kaldi data directories: what the preparations of the sentence recipes share.
+"""Writes corpora as Kaldi data directories; shared by the preparations of the sentence recipes.
 
-In: the utterances of a corpus and, for each speaker, the set that they belong to (train, train_spk_dev or test).
-Out: DATA/all, in which spk2set keeps that choice, and made of it
+Input: the utterances of a corpus and, per speaker, the set that they belong to (train, train_spk_dev or test).
+Output: DATA/all, in which spk2set has these sets, and its parts
 
-    train, dev, train_probe   the training speakers: to learn from, to watch training, for probes (of each speaker
-                              the last eighth is train_probe and the eighth before it dev)
-    train_spk_dev             speakers that are never trained on: settings are chosen by them
-    test                      unseen speakers, and of their utterances
-    test_learn, test_probe    the first two thirds, to train probes on, and the last
+    train, dev, train_probe   the training speakers: for training, for validation, for probes (per speaker, the last
+                              eighth is train_probe and the eighth before it dev)
+    train_spk_dev             speakers that are not trained on, for choosing settings
+    test                      unseen speakers
+    test_learn, test_probe    of each unseen speaker the first two thirds, to train probes, and the last, to test them
 
-with all pairs as trials of train_spk_dev and test. Nothing is written before everything has been read.
+with all pairs of train_spk_dev and of test as trials. Nothing is written before everything has been read.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# Utterances of a speaker that trials are made of: their number grows with its square.
+# Utterances per speaker that trials are made of: the number of trials grows with its square.
 MOST_IN_TRIALS = 30
 
 
@@ -34,12 +34,12 @@ class Utterance:
 
 
 def refuse(place, expected, found):
-    """Ends with one line."""
+    """Ends the program with one line."""
     sys.exit(f"{place}: expected {expected}, found {found}")
 
 
 def need_file(path, what):
-    """`path`, which has to be a file that holds something."""
+    """`path`, which has to be a non-empty file."""
     if not path.is_file():
         refuse(path, what, "none")
     if path.stat().st_size == 0:
@@ -55,7 +55,7 @@ def need_folder(path, what):
 
 
 def need_some(found, place, what):
-    """`found`, which has to hold something."""
+    """`found`, which has to be non-empty."""
     if not found:
         refuse(place, what, "none")
     return found
@@ -81,12 +81,12 @@ def read_rows(path, columns, what):
 
 
 def draw(names, count, seed):
-    """`count` of `names`, the same for a seed under every Python."""
+    """`count` of `names`, the same ones for a seed under every version of Python."""
     return sorted(sorted(names, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())[:count])
 
 
 def write_sets(data, utterances, speakers):
-    """Writes all sets below `data`; `speakers` has, by speaker, `set` and what else is known (gender, age)."""
+    """Writes all sets below `data`; `speakers` has, per speaker, `set` and other known attributes (gender, age)."""
     need_some(utterances, data, "utterances")
     utterances = sorted(utterances, key=lambda utterance: utterance.id)
     for before, after in zip(utterances, utterances[1:]):
@@ -96,10 +96,10 @@ def write_sets(data, utterances, speakers):
     for name in ("train", "train_spk_dev", "test"):
         own = [u for u in utterances if speakers[u.speaker]["set"] == name]
         sets[name] = need_some(own, data, f"utterances of {name}")
-    everyone = sets["train"]
-    sets["train"] = _parts(everyone, lambda n: (0, n - 2 * _eighth(n)))
-    sets["dev"] = _parts(everyone, lambda n: (n - 2 * _eighth(n), n - _eighth(n)))
-    sets["train_probe"] = _parts(everyone, lambda n: (n - _eighth(n), n))
+    training = sets["train"]
+    sets["train"] = _parts(training, lambda n: (0, n - 2 * _eighth(n)))
+    sets["dev"] = _parts(training, lambda n: (n - 2 * _eighth(n), n - _eighth(n)))
+    sets["train_probe"] = _parts(training, lambda n: (n - _eighth(n), n))
     sets["test_learn"] = _parts(sets["test"], lambda n: (0, n - n // 3))
     sets["test_probe"] = _parts(sets["test"], lambda n: (n - n // 3, n))
     for name, chosen in sets.items():
@@ -109,7 +109,7 @@ def write_sets(data, utterances, speakers):
 
 
 def _eighth(count):
-    """At least one, but of fewer than four nothing is taken away."""
+    """At least one; 0 of fewer than four."""
     return max(1, count // 8) if count >= 4 else 0
 
 
@@ -121,7 +121,7 @@ def _by_speaker(utterances):
 
 
 def _parts(utterances, window):
-    """Of each speaker's utterances those in `window` of their number."""
+    """The utterances `first` to `last` of each speaker, where `window` computes both from their number."""
     chosen = []
     for own in _by_speaker(utterances).values():
         first, last = window(len(own))
@@ -153,7 +153,7 @@ def _write_set(folder, utterances, speakers):
 
 
 def _write(path, lines):
-    """A file that is whole or not there."""
+    """Writes a file that appears only when it is complete."""
     half = path.with_name(f".{path.name}.half")
     with open(half, "w", encoding="utf-8") as file:
         for line in lines:

@@ -1,7 +1,7 @@
-# Sourced by start.sh: corpora that may be fetched.
+# Sourced by start.sh: downloads of corpora.
 
-# fetch URL MD5: downloads/FILE, taken up where an earlier fetch stopped. MD5 is '-' where none is published: the archive's
-# own checksum is looked at then, and its SHA-256 is said, so that two machines can be compared.
+# fetch URL MD5: downloads/FILE, continued where an earlier download stopped. MD5 is '-' where none is published: then the
+# archive's own checksum is checked, and its SHA-256 is printed, so that two machines can be compared.
 fetch() {
   local url=$1 md5=$2 file=downloads/${1##*/}
   [ ! -e "$file" ] || return 0
@@ -9,7 +9,7 @@ fetch() {
   if ! has_md5 "$file.part" "$md5"; then
     say "fetch $url"
     if ! curl --fail --location --progress-bar --continue-at - --output "$file.part" "$url"; then
-      echo "$0: $url: expected to fetch it, found no way (see above); give the corpus with --corpus DIR" >&2
+      echo "$0: $url: expected to fetch it, but curl failed (see above); give the corpus with --corpus DIR" >&2
       exit 1
     fi
     if ! is_whole "$file.part" "$md5"; then
@@ -33,7 +33,7 @@ is_whole() {
 
 has_md5() { [ -e "$1" ] && [ "$(md5sum < "$1")" = "$2  -" ]; }
 
-# unpack NAME FILE...: archives of downloads/ to the folder downloads/NAME, which appears whole.
+# unpack NAME FILE...: unpacks archives of downloads/ into downloads/NAME, which appears only when complete.
 unpack() {
   local folder=downloads/$1 half=downloads/.$1.half file
   shift

@@ -1,7 +1,7 @@
-# Sourced after start.sh by recipes of images: all their stages. A recipe says with `tests_of CONF` which sets a run is
-# tested on, one a line, as `unbraid image evaluate --test` takes them.
+# Sourced after start.sh by the recipes of images: all their stages. The recipe defines `tests_of CONF`, which prints the test
+# sets of a run, one per line, as `unbraid image evaluate --test` takes them.
 #
-# Stages: 0 prepare, 1 the classifier whose features measure samples, 2 train, 3 pictures, 4 evaluate, 5 results.
+# Stages: 0 prepare, 1 train the classifier whose features measure samples, 2 train, 3 pictures, 4 evaluate, 5 results.
 
 mnist_url=https://ossci-datasets.s3.amazonaws.com/mnist
 
@@ -45,7 +45,7 @@ evaluate_one() {
   unbraid image evaluate --exp "$1" "${tests[@]}" "${options[@]}" --out "$1/scores"
 }
 
-# pictures_of EXP CONF: what it makes, and maps of the vectors by which it knows images.
+# pictures_of EXP CONF: pictures of samples, and maps of the encoded images.
 pictures_of() {
   local tests=() test
   say "stage 3: pictures of $1"

@@ -1,6 +1,5 @@
-# Sourced: sets a shell variable from every `--name value` given. Only variables that the recipe has set before
-# are options; a variable whose default is true or false takes only these. --help prints the first comment of
-# the files in $help_of.
+# Sourced: sets a shell variable from every `--name value`. Only variables that the recipe has set before are options. A
+# variable whose default is true or false takes only these values. --help prints the first comment of the files in $help_of.
 while [ $# -gt 0 ]; do
   case $1 in
     --help | -h)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# pseudo_labels.sh OUT: OUT/train and OUT/dev, in which the class of a frame (ali.scp) is the number of a cluster, found
-# without labels. MFCC, standardised by speaker, 15 frames of them side by side (150 ms: about a phone and half of each
-# neighbour); a hundred clusters, which every speaker uses alike. Run from a recipe's folder after its stage 1.
+# pseudo_labels.sh OUT: OUT/train and OUT/dev, in which the class of a frame (ali.scp) is the number of its k-means cluster.
+# The clustered vectors are 15 joined frames of MFCC, standardised per speaker (150 ms: about a phone and half of each
+# neighbour). There are a hundred clusters, used equally often by every speaker. Run from a recipe's folder after its stage 1.
 set -euo pipefail
 . ../path.sh
 out=$1
@@ -9,7 +9,7 @@ clusters=100
 side=7
 mkdir -p "$out"
 
-# frames PART: to standard output, standardised by the training set's frames of each speaker.
+# frames PART: to standard output, standardised with the statistics of each speaker's training frames.
 frames() {
   unbraid feats apply-cmvn --norm-vars --utt2spk "data/$1/utt2spk" "ark:$out/cmvn.ark" "ark:$out/mfcc_$1.ark" ark:- |
     unbraid feats splice --left-context $side --right-context $side ark:- ark:-

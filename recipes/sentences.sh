@@ -1,9 +1,9 @@
-# Sourced by the recipes of sentence corpora, in place of their stages 0 to 5, with prepare_corpus defined: it
-# leaves the sets of data_dir.py in data/.
+# Sourced by the recipes of sentence corpora: all their stages, 0 to 5. The recipe defines prepare_corpus, which writes the
+# sets of data_dir.py to data/.
 sets="train dev train_probe train_spk_dev test test_learn test_probe"
 speeds="0.9 1.1"
 
-# deal FILE: data/all/FILE to the sets, each line to where its utterance is.
+# deal FILE: distributes data/all/FILE to the sets, each line to the set of its utterance.
 deal() {
   local part
   for part in $sets; do
@@ -11,7 +11,7 @@ deal() {
   done
 }
 
-# wanted DIR: whether a configuration, or its base, names it.
+# wanted DIR: whether a configuration, or its base, names DIR.
 wanted() {
   local conf resolved
   for conf in $confs; do
@@ -21,7 +21,7 @@ wanted() {
   return 1
 }
 
-# speed_copies: data/train_speed, the training set as it is, slower and faster, each copy a voice of its own.
+# speed_copies: data/train_speed, the training set as it is, slower and faster; a speaker at another speed is another speaker.
 speed_copies() {
   local parts=(data/train) speed copy
   for speed in $speeds; do
@@ -38,7 +38,7 @@ speed_copies() {
   unbraid data validate data/train_speed
 }
 
-# frame_classes CTM: ali.scp of every set, copies of other speeds too, from the times of the phones.
+# frame_classes CTM: ali.scp of every set, also of the copies at other speeds, from the times of the phones.
 frame_classes() {
   local ctm=$1 dir=data/all copies=data/train_speed speed
   unbraid data alignment --phones $dir/phones.txt "$ctm" $dir/feats.scp "ark,scp:$dir/ali.ark,$dir/ali.scp"
@@ -53,8 +53,8 @@ frame_classes() {
   unbraid data alignment --phones $dir/phones.txt $copies/phones.ctm $copies/feats.scp "ark,scp:$copies/ali.ark,$copies/ali.scp"
 }
 
-# embeds_of_speeds EXP SET...: EXP/speaker_speeds_SET.{ark,scp}, speaker embeddings of each utterance as it is, slower and
-# faster, side by side.
+# embeds_of_speeds EXP SET...: EXP/speaker_speeds_SET.{ark,scp}, the speaker embeddings of each utterance as it is, slower and
+# faster, concatenated.
 embeds_of_speeds() {
   local exp=$1 part
   shift
@@ -64,14 +64,14 @@ embeds_of_speeds() {
   done
 }
 
-# align_phones: where a corpus tells phones without times, when they sound, as a recogniser on log-mel says, which learns
-# from the training set.
+# align_phones: for a corpus with phone sequences but no times, forced alignment by a recogniser on log-mel, which is trained
+# on the training set.
 align_phones() {
   local dir=data/all at=$out/recogniser steps=1200
   [ -e $dir/utt2phones ] && [ ! -e $dir/phones.ctm ] || return 0
   [ "$(cat $dir/aligned_by 2> /dev/null)" != "$at" ] || return 0
   [ "$quick" != true ] || steps=20
-  say "stage 2: when phones sound"
+  say "stage 2: forced alignment of phones"
   unbraid asr train data/train --exp $at --labels phones --subsampling 4 --cmvn utterance --steps $steps --resume
   unbraid asr align scp:$dir/feats.scp $dir --exp $at --out $at/phones.ctm
   rm -f $dir/aligned_by
@@ -80,10 +80,10 @@ align_phones() {
   echo "$at" > $dir/aligned_by
 }
 
-# probe_representations DIR REPRESENTATION...: whose speaker, among the unseen speakers and (in known/) among those of training, from
-# utterances that neither the networks nor the probes learned from. Of the first representation also the phone of each frame, where
-# the corpus tells phones. Beside each table: accuracy by gender and age, where they are known, and along the probes'
-# training.
+# probe_representations DIR REPRESENTATION...: speaker probes, of the unseen speakers and (in known/) of the training speakers,
+# tested on utterances that neither the networks nor the probes were trained on. For the first representation also probes of
+# the phone of each frame, where the corpus has phones. Also writes the accuracy by gender and age, where they are known, and
+# over the steps of the probes' training.
 probe_representations() {
   local dir=$1 first=$2 name table unseen=() known=() groups=()
   shift

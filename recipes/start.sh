@@ -1,14 +1,14 @@
-# Sourced first by every run.sh, from its own folder: options, `unbraid` on the path, the stages that are shared.
+# Sourced first by every run.sh, from its own folder: options, `unbraid` on the path, the shared stages.
 #
 # Options of every recipe:
 #   --stage N          first stage: 0 prepare, 1 features, 2 train, 3 extract, 4 probe and score, 5 results (0)
 #   --stop-stage N     last stage (5)
 #   --nj N             threads of the front-end (2)
-#   --confs LIST       configurations of conf/ (default, but for recipes that say another)
-#   --seeds LIST       seeds of each (0)
-#   --set LIST         "KEY=VALUE ...": instead of what a configuration says; the run's name tells it
-#   --probe-seeds N    seeds of each probe
-#   --quick BOOL       a few steps only, to see that everything works (false)
+#   --confs LIST       configurations of conf/ (default, unless the recipe names another)
+#   --seeds LIST       seeds per configuration (0)
+#   --set LIST         "KEY=VALUE ...": overrides keys of the configuration; the run's name includes them
+#   --probe-seeds N    seeds per probe
+#   --quick BOOL       a few steps only, to check that everything works (false)
 recipes=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 stage=0
 stop_stage=5

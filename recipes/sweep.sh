@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# A grid over keys of a recipe's configurations: each cell is trained, extracted and probed as the recipe does it, in
-# a folder of its own, and all come together in one table and one picture. A sweep that was killed is taken up by the
-# same command: cells that are done are left, half ones go on.
+# A grid over keys of a recipe's configurations. Each cell is trained, extracted and probed by the recipe in a folder of its
+# own. The results of all cells go to one table and one picture. A stopped sweep is continued by the same command: finished
+# cells are kept, unfinished ones are resumed.
 #
 # recipes/sweep.sh RECIPE --set "KEY=V1,V2,..." [options] [-- options of the recipe]
-#   --set LIST         "KEY=V1,V2,... KEY=...": the grid; curves are drawn along the first key, whose values are numbers
-#   --confs LIST       configurations that take part (gradient_reversal alternating)
-#   --points LIST      configurations that run as they are, single points of the picture (none)
-#   --seeds LIST       seeds of each cell (0)
-#   --jobs N           cells at the same time (1)
+#   --set LIST         "KEY=V1,V2,... KEY=...": the grid; curves follow the first key, whose values are numbers
+#   --confs LIST       configurations of the grid (gradient_reversal alternating)
+#   --points LIST      configurations outside the grid, single points of the picture (none)
+#   --seeds LIST       seeds per cell (0)
+#   --jobs N           cells that run at the same time (1)
 #   --name NAME        the table is exp/NAME.tsv, the picture exp/NAME_frontier.svg (sweep)
-#   --picture BOOL     whether to draw; it takes a recipe whose probes read content (true)
-#   --quick BOOL       a few steps only, to see that everything works (false)
+#   --picture BOOL     whether to draw the picture, which needs a recipe with a content probe (true)
+#   --quick BOOL       a few steps only, to check that everything works (false)
 #
 # recipes/sweep.sh fsdd --set method.adversaries.0.lambda.weight=0.03,0.1,0.3,1 --points "autoencoder constraint" \
 #   --seeds "0 1 2" --jobs 2 -- --corpus DIR --probe-seeds 1
@@ -68,7 +68,7 @@ for conf in $confs $points; do
   [ -e "conf/$conf.toml" ] || refuse "--confs, --points" "configurations of $recipe/conf" "'$conf'"
 done
 
-# grid LIST: a line a combination, 'KEY=VALUE KEY=VALUE'.
+# grid LIST: one line per combination, 'KEY=VALUE KEY=VALUE'.
 grid() {
   local lines=("") next entry line value
   for entry in $1; do
@@ -88,13 +88,13 @@ run_cell() {
   local exp log as child
   exp=$out/$(named "$1" "$2")_$3
   log=$out/log/${exp##*/}.log
-  # What is done under other options is run again, which the training refuses if it cannot be.
+  # A cell that was finished under other options runs again; training refuses what it cannot resume.
   as="$(unbraid config show --conf "conf/$1.toml" | cksum) $2 ${pass[*]}"
-  # Held by the cell's commands too: what a killed sweep left running is waited for.
+  # The cell's commands hold the lock too: this waits for what a killed sweep left running.
   exec 9>> "$log.lock"
   flock 9
   if [ "$(cat "$exp/done" 2> /dev/null)" = "$as" ]; then
-    say "done before: $exp"
+    say "already done: $exp"
     return 0
   fi
   say "cell $exp"
@@ -103,14 +103,14 @@ run_cell() {
   child=$!
   trap 'kill -TERM -- "-$child" 2> /dev/null; wait "$child"; exit 143' INT TERM
   if ! wait "$child"; then
-    echo "$0: $exp: expected a cell that ends well, found '$(tail -n 1 "$log")' ($PWD/$log)" >&2
+    echo "$0: $exp: expected the cell to succeed, found '$(tail -n 1 "$log")' ($PWD/$log)" >&2
     return 1
   fi
   echo "$as" > "$exp/done.half"
   mv "$exp/done.half" "$exp/done"
 }
 
-# worker N: every jobs-th cell; one that fails does not keep the others from running.
+# worker N: every jobs-th cell; a failed cell does not stop the others.
 worker() {
   local index=0 bad=0 conf settings seed
   while IFS='|' read -r conf settings seed; do
@@ -136,7 +136,7 @@ for number in $(seq 0 $((jobs - 1))); do
   ) &
   workers+=($!)
 done
-trap 'kill -TERM "${workers[@]}" 2> /dev/null; wait; echo "$0: stopped; the same command takes it up" >&2; exit 143' INT TERM
+trap 'kill -TERM "${workers[@]}" 2> /dev/null; wait; echo "$0: stopped; the same command continues it" >&2; exit 143' INT TERM
 bad=0
 for worker in "${workers[@]}"; do wait "$worker" || bad=1; done
 [ $bad = 0 ] || exit 1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The Free Spoken Digit Dataset: 6 speakers, 10 digits, 3000 recordings. Trains, extracts both representations, probes
-# them afresh on unseen takes and prints one table.
+# The Free Spoken Digit Dataset: 6 speakers, 10 digits, 3000 recordings. Trains, extracts both representations, trains new
+# probes on them, tests the probes on unseen takes and prints one table.
 #
 # recipes/fsdd/run.sh [options]
 #   --corpus DIR       the corpus; cloned to downloads/ without this option
@@ -16,7 +16,7 @@ if at 0; then
   if [ -z "$corpus" ]; then
     corpus=$PWD/downloads/fsdd
     [ -d "$corpus/recordings" ] || git clone --quiet --depth 1 $url "$corpus" ||
-      { echo "$0: $url: expected to clone it, found no way; give its folder with --corpus DIR" >&2; exit 1; }
+      { echo "$0: $url: expected to clone it, but git failed; give its folder with --corpus DIR" >&2; exit 1; }
   fi
   find_corpus
   say "stage 0: prepare $corpus"
@@ -52,7 +52,7 @@ if at 4; then
   unbraid eval abx data/test --representation log-mel=data/test/feats.scp --out $out/log-mel_0/abx
   for exp in $(each_exp); do
     say "stage 4: probe $exp"
-    # Beside the table: accuracy by speaker, and along the probes' training.
+    # Also writes the accuracy per speaker, and over the steps of the probes' training.
     unbraid eval probe data/train data/test --target speaker --target text "${probe_options[@]}" --out "$exp/probe" \
       --by speaker --curve "$exp/curve.tsv" \
       --representation "phonetic=$exp/phonetic_train.scp,$exp/phonetic_test.scp" \

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# LibriSpeech (OpenSLR 12): read English books. Trains on the readers of train-clean-100 (and of every other train-*
-# part that the corpus's folder has), chooses by those of dev-clean, and asks about those of test-clean.
+# LibriSpeech (OpenSLR 12): read English books. Trains on the speakers of train-clean-100 (and of every other train-* part
+# in the corpus's folder). The speakers of dev-clean are for choosing settings, those of test-clean for the evaluation.
 #
 # recipes/librispeech/run.sh [options]
 #   --corpus DIR       the folder LibriSpeech, unpacked; fetched to downloads/ (7 GB) without this option

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Bundled synthetic speech: 24 speakers to train on, 8 unseen ones. Trains, extracts both representations of the unseen
-# speakers, probes them afresh and prints one table. Needs no download.
+# Bundled synthetic speech: 24 training speakers, 8 unseen ones. Trains, extracts both representations of the unseen
+# speakers, trains new probes on them and prints one table. Needs no download.
 #
 # recipes/mini/run.sh [options]
 #
@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 . ../start.sh
 bundle=$root/data/mini
-# So few sentences are soon learned.
+# The probes of so few sentences converge early.
 if [ "$quick" = false ]; then
   probe_options+=(--min-steps 300)
   conversion_options+=(--min-steps 300)
@@ -32,7 +32,7 @@ if at 0; then
 fi
 
 if at 1; then
-  say "stage 1: features and phones by frame"
+  say "stage 1: features and the phone of each frame"
   for part in train test; do
     dir=data/all_$part
     $cmd unbraid feats fbank --conf conf/fbank.toml --threads "$nj" "scp:$dir/wav.scp" "ark,scp:$dir/feats.ark,$dir/feats.scp"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# speechocean762 (OpenSLR 101): English sentences read by Mandarin speakers, children and adults. Trains, then asks
-# fresh probes and trials about speakers that training never heard, and about its own. The configuration is 'phones_aligned'.
+# speechocean762 (OpenSLR 101): English sentences read by Mandarin speakers, children and adults. Trains, then evaluates
+# with new probes and with trials, on unseen speakers and on training speakers. The configuration is 'phones_aligned'.
 #
 # recipes/speechocean762/run.sh [options]
 #   --corpus DIR       the corpus, unpacked; fetched to downloads/ (520 MB) without this option

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every image method on made images whose factors are known: InfoGAN, VAE-GAN and the variational autoencoder, BiGAN, Triple
-# GAN and its labels alone, DANN (to shapes on noise) and its source alone. Needs no download.
+# All image methods on synthetic images with known factors: InfoGAN, VAE-GAN and the variational autoencoder, BiGAN, Triple
+# GAN and its classifier on the labels alone, DANN (to shapes on noise) and its source alone. Needs no download.
 #
 # recipes/sprites/run.sh [options]
 #
@@ -10,7 +10,7 @@ confs="infogan vae vaegan bigan triplegan labels_alone dann source"
 . ../start.sh
 . ../images.sh
 
-# The target domain of an adaptation first. Few images show that everything works.
+# The target domain of an adaptation first. A quick run takes few images.
 tests_of() {
   local many=10000 some=2000
   [ "$quick" = false ] || { many=300 some=300; }

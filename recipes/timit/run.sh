@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# TIMIT: 630 Americans, ten sentences each, phones marked by hand. Licensed by the LDC (LDC93S1): it has to be given.
-# Trains on the training speakers and asks about the core test set; phones are read frame by frame.
+# TIMIT: 630 American speakers, ten sentences each, phones marked by hand. Licensed by the LDC (LDC93S1), so --corpus is
+# required. Trains on the training speakers and evaluates on the core test set, phones per frame.
 #
 # recipes/timit/run.sh --corpus DIR [options]
 #   --corpus DIR       the folder that holds TRAIN and TEST

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# VCTK 0.92: 110 English speakers of many accents, about 400 sentences each. Ten speakers stay unseen; trains on the
-# others and asks fresh probes and trials about both.
+# VCTK 0.92: 110 English speakers of many accents, about 400 sentences each. Ten speakers stay unseen. Trains on the others
+# and evaluates with new probes and with trials on both.
 #
 # recipes/vctk/run.sh [options]
 #   --corpus DIR       the corpus, unpacked; fetched to downloads/ (11 GB) without this option

@@ -156,7 +156,7 @@ fn a_sweep_that_was_killed_is_taken_up() {
 
     let (success, table, error) = recipes.run("sweep.sh", &GRID);
     assert!(success, "{error}");
-    assert!(error.contains("done before: exp/quick/alone_0"), "{error}");
+    assert!(error.contains("already done: exp/quick/alone_0"), "{error}");
     assert!(done(last));
     let tsv = fs::read_to_string(recipes.exp("sweep.tsv")).unwrap();
     assert_eq!(tsv.lines().count(), 1 + 1 + 1 + 2 * 2, "{tsv}");

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# adapt.sh SEED OUT [TRAIN OPTION...]: each of the six speakers in turn as the domain whose words are not told (the recordings
-# are): accuracy of the digits of this speaker's test takes, for the network that only names the others' words (weight 0),
-# for DANN at once and for DANN in turns; OUT/adapt.tsv. Run from the recipe's folder after its stage 1.
+# adapt.sh SEED OUT [TRAIN OPTION...]: domain adaptation to one speaker, for each of the six. Training has the recordings of
+# this speaker, but not their labels. OUT/adapt.tsv: accuracy of the digits on this speaker's test takes, for training on the
+# other speakers alone (adversarial weight 0), for DANN by gradient reversal, and for DANN with alternating updates.
+# Run from the recipe's folder after its stage 1.
 set -euo pipefail
 . ../path.sh
 seed=$1 out=$2
@@ -26,7 +27,7 @@ for speaker in $(cut -d' ' -f1 data/train/spk2utt); do
   rows+=("$row")
 done
 {
-  printf 'target\tsource alone\tat once\tin turns\n'
+  printf 'target\tsource alone\tgradient reversal\talternating\n'
   printf '%s\n' "${rows[@]}" | awk -F'\t' '{ printf "%s", $1; for (c = 2; c <= NF; c++) { printf "\t%.3f", $c; sum[c] += $c } print "" }
     END { printf "mean"; for (c = 2; c <= NF; c++) printf "\t%.3f", sum[c] / NR; print "" }'
 } > "$out/adapt.tsv"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# few_speakers.sh LOO SEED OUT: digits of a speaker whom nothing has heard, for recognisers that learned from one, two, four
-# or all five of the others: error in percent on log-mel, standardised over the training set and by utterance, and on codes.
-# Each of the six speakers in turn; the encoders of the codes are those of 'leave_one_out.sh CONF SEED LOO nothing', which
-# were told the words of all five others: the recogniser on codes has that before it begins, and so log-mel with all five
-# stands beside it. The same recogniser for all. OUT/few_speakers.tsv. Run from the recipe's folder.
+# few_speakers.sh LOO SEED OUT: recognition of digits of an unseen speaker, for each of the six. Recognisers are trained on
+# one, two, four or all five of the other speakers, on log-mel standardised over the training set, on log-mel standardised
+# per utterance, and on codes. OUT/few_speakers.tsv: errors in percent. Run from the recipe's folder.
+# The encoders of the codes are those of 'leave_one_out.sh CONF SEED LOO nothing', which were trained with the words of all
+# five other speakers. So the fair comparison for codes is log-mel with all five speakers.
 set -euo pipefail
 . ../path.sh
 loo=$1 seed=$2 out=$3
@@ -23,7 +23,7 @@ for place in "${!speakers[@]}"; do
   for count in 1 2 4 5; do
     dir=$without/few_$count exp=$out/${left_out}_$count
     mkdir -p "$dir" "$exp"
-    # The next ones in a ring, so that everyone is learned from as often.
+    # The next ones in a ring, so that every speaker is used for training equally often.
     for next in $(seq 1 $count); do echo "${speakers[(place + next) % 6]}"; done > "$dir/speakers"
     [ -e "$dir/own/feats.scp" ] || unbraid data subset --spk-list "$dir/speakers" "$without/train" "$dir/own"
     recognise mel 4 global "$dir/own/feats.scp" "$without/test/feats.scp"
@@ -35,7 +35,7 @@ for place in "${!speakers[@]}"; do
   done
 done
 {
-  printf 'speakers\tleft out\tlog-mel\tlog-mel by utterance\tcodes\n'
+  printf 'speakers\tleft out\tlog-mel\tlog-mel per utterance\tcodes\n'
   printf '%s\n' "${rows[@]}" | sort -s -n -k1,1
   printf '%s\n' "${rows[@]}" | awk -F'\t' '{ n[$1]++; for (c = 3; c <= NF; c++) sum[$1, c] += $c; most = NF }
     END { for (k = 1; k <= 5; k++) if (n[k]) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # prepare.sh CORPUS DATA: data directories of the Free Spoken Digit Dataset, whose recordings are named
-# recordings/DIGIT_SPEAKER_TAKE.wav. Takes 0 to 4 are the official test set; of its training takes 5 to 49 the
-# first three are kept for choosing settings (dev).
+# recordings/DIGIT_SPEAKER_TAKE.wav. Takes 0 to 4 are the official test set. Of its training takes 5 to 49, the first three
+# are the development set (dev).
 set -eu
 export LC_ALL=C
 corpus=$1 data=$2

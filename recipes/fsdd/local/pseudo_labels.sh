@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# local/pseudo_labels.sh OUT: OUT/train and OUT/dev, in which the text of a recording is the number of a cluster, found without
-# labels. MFCC of each recording are stretched to 16 frames and laid side by side as one row; rows are standardised by
-# speaker, value by value, so that only what a speaker does otherwise from word to word is left; ten clusters, which every
-# speaker uses alike. What is taken for granted: a recording is one word, there are ten of them, and each speaker says each
-# about as often. Run from the recipe's folder after its stage 1.
+# local/pseudo_labels.sh OUT: OUT/train and OUT/dev, in which the text of a recording is the number of its k-means cluster.
+# The MFCC of each recording are stretched to 16 frames and joined to one vector. Each value of a vector is standardised
+# per speaker, which leaves the differences between words. There are ten clusters, used equally often by every speaker.
+# This assumes that a recording is one of ten words, and that each speaker has each word about equally often.
+# Run from the recipe's folder after its stage 1.
 set -euo pipefail
 . ../path.sh
 out=$1

@@ -1,11 +1,11 @@
-"""What a reader needs, or a line that says why it is skipped."""
+"""The packages of a reader, or a line with the reason why it is skipped."""
 
 import importlib
 import sys
 
 
 def need(*names):
-    """The packages of these names; the script ends well, and says so, where one is not installed."""
+    """Imports the packages of these names; where one is missing, prints so and ends the script with success."""
     try:
         return [importlib.import_module(name) for name in names]
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""read_kaldi.py DATA OUT: our archives by kaldiio and by kaldi_native_io, which have to agree."""
+"""read_kaldi.py DATA OUT: reads our archives with kaldiio and kaldi_native_io, which have to agree."""
 
 import sys
 

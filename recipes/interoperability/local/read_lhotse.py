@@ -1,5 +1,5 @@
-"""read_lhotse.py DATA OUT: a data directory by lhotse, with its features; and, since lhotse takes speakers and texts of segments
-alone, with a segment for each recording."""
+"""read_lhotse.py DATA OUT: reads a data directory with lhotse, with its features; and again with one segment per recording,
+since lhotse takes speakers and texts only from segments."""
 
 import pathlib
 import shutil

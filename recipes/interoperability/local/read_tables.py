@@ -1,4 +1,4 @@
-"""read_tables.py DATA OUT: codes by NumPy, safetensors and pyarrow, as the archive has them."""
+"""read_tables.py DATA OUT: reads codes with NumPy, safetensors and pyarrow and compares them with the archive."""
 
 import csv
 import sys
@@ -11,7 +11,7 @@ kaldiio, numpy, safetensors, pyarrow, _ = need(
 _, out = sys.argv[1:]
 codes = kaldiio.load_scp(f"{out}/phonetic.scp")
 
-# One array, mapped and not read: an utterance is a slice of its rows.
+# One memory-mapped array: an utterance is a slice of its rows.
 rows = numpy.load(f"{out}/phonetic.npy", mmap_mode="r")
 with open(f"{out}/phonetic.tsv") as index:
     for place in csv.DictReader(index, delimiter="\t"):

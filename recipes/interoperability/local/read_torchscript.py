@@ -1,4 +1,4 @@
-"""read_torchscript.py DATA OUT: exported encoders by PyTorch alone, on features and on waveforms, as unbraid extracts."""
+"""read_torchscript.py DATA OUT: runs exported encoders with PyTorch alone, on features and on waveforms, and compares with unbraid."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ data, out = sys.argv[1:]
 
 
 def run(name, inputs):
-    """What a module makes of each utterance, and what it says of itself."""
+    """The module's output for each utterance, and its metadata."""
     notes = {"unbraid.json": ""}
     module = torch.jit.load(f"{out}/{name}.pt", _extra_files=notes)
     with torch.inference_mode():
@@ -28,7 +28,7 @@ for representation in ("phonetic", "speaker"):
     gaps = [abs(found[u] - expected[u]).max() / abs(expected[u]).max() for u in expected]
     assert max(gaps) < 1e-5, (representation, max(gaps))
     found, notes = run(f"{representation}_wav", waves)
-    # Front-ends in single and in double precision differ in the last digits, and a code of levels then in a step, at times.
+    # Front-ends in single and double precision differ in the last digits, which moves a few quantised values by one level.
     same = [(abs(found[u] - expected[u]) < 1e-3).mean() for u in expected]
     assert sum(same) / len(same) > 0.99, (representation, sum(same) / len(same))
     print(

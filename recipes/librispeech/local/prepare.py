@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """prepare.py CORPUS DATA: data directories of LibriSpeech, as unpacked (PART/SPEAKER/CHAPTER/*.flac).
 
-Every train-* part that is there is for training; the speakers of dev-clean choose settings, those of test-clean stay
-unseen. A speaker is a reader, whatever the chapter.
+Every train-* part that is there is for training. The speakers of dev-clean are for choosing settings, those of test-clean
+stay unseen. A speaker is a reader, over all chapters.
 """
 
 import re
@@ -16,7 +16,7 @@ SET_OF = {"dev-clean": "train_spk_dev", "test-clean": "test"}
 
 
 def read_genders(path):
-    """By speaker m or f; rows of the corpus's table are `ID | SEX | PART | MINUTES | NAME`."""
+    """The gender of each speaker, m or f; rows of the corpus's table are `ID | SEX | PART | MINUTES | NAME`."""
     what = "'ID | F|M | PART | MINUTES | NAME' lines"
     genders = {}
     for number, line in enumerate(read_text(path, what).splitlines(), 1):

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# split.sh DATA: all_train and all_test, with their features, to the sets of the recipe. The last two training
-# sentences of every voice are kept to choose settings (dev). The unseen speakers speak 10 sentences each: probes
-# of them learn from 6 (test_learn) and are tested on 4 (test_probe), which no training voice speaks.
+# split.sh DATA: splits all_train and all_test, with their features, into the sets of the recipe. The last two sentences of
+# every training speaker are the development set (dev). The unseen speakers have 10 sentences each: probes of them are
+# trained on 6 (test_learn) and tested on 4 (test_probe), which no training speaker has.
 set -eu
 export LC_ALL=C
 data=$1

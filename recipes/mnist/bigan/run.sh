@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# BiGAN on MNIST: an encoder and a generator that never see each other, beside the autoencoder of the same networks:
+# BiGAN on MNIST, and the autoencoder of the same networks:
 # --confs "default autoencoder".
 #
 # recipes/mnist/bigan/run.sh [options]

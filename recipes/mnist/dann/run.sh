@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# DANN from MNIST to MNIST-M (mnistm/), from MNIST to USPS (usps/) and back (mnist/): at once and in turns, beside the same
-# network on the source alone and on the target's own labels.
+# DANN from MNIST to MNIST-M (mnistm/), from MNIST to USPS (usps/) and back (mnist/), by gradient reversal and with
+# alternating updates; and the same network trained on the source alone and on the labels of the target.
 #
 # recipes/mnist/dann/run.sh --corpus DIR [options]
 #   --corpus DIR       the folder that has mnist/, mnistm/ and usps/, each with its idx files
-#   --pairs LIST       what is adapted to (mnistm)
+#   --pairs LIST       target domains (mnistm)
 #
 set -euo pipefail
 called_from=$PWD

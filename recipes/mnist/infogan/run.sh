@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# InfoGAN on MNIST: a category and two continuous codes that a generator's images tell. Trains, draws each code from end
-# to end, and asks how the categories answer to digits.
+# InfoGAN on MNIST, with one categorical and two continuous codes. Trains, draws images over the range of each code, and
+# measures how well the categories agree with the digits.
 #
 # recipes/mnist/infogan/run.sh [options]
 #   --corpus DIR       the folder of MNIST's four files, or one that has it as mnist/; fetched without this option

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Triple GAN on MNIST with 100 labels, drawn by the seed, beside the same classifier on these labels alone:
+# Triple GAN on MNIST with 100 labels, drawn by the seed, and the same classifier trained on these labels alone:
 # --confs "default labels_alone" --seeds "0 1 2 3 4".
 #
 # recipes/mnist/triplegan/run.sh [options]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# VAE-GAN on MNIST, with a discriminator of two classes (default) and of three (three), beside the variational autoencoder
-# of the same encoder and decoder (vae): --confs "vae default three".
+# VAE-GAN on MNIST, with a discriminator of two classes (default) and of three (three), and the variational autoencoder with
+# the same encoder and decoder (vae): --confs "vae default three".
 #
 # recipes/mnist/vaegan/run.sh [options]
 #   --corpus DIR       the folder of MNIST's four files, or one that has it as mnist/; fetched without this option

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""prepare.py CORPUS DATA: data directories of speechocean762, whose own are CORPUS/train and CORPUS/test.
+"""prepare.py CORPUS DATA: data directories of speechocean762, from those of the corpus, CORPUS/train and CORPUS/test.
 
-Its test speakers stay unseen; an eighth of its training speakers are drawn and held out to choose settings by
-(data/all/spk2set tells which). utt2phones has the canonical phones, without stress: times are not known.
+Its test speakers stay unseen. An eighth of its training speakers, drawn at random, are held out for choosing settings
+(data/all/spk2set lists them). utt2phones has the canonical phones, without stress and without times.
 """
 
 import re
@@ -16,7 +16,7 @@ SEED = 0
 
 
 def read_phones(path):
-    """By utterance its phones; the corpus has a line a word, `000010011.0 W_B IY0_E`."""
+    """The phones of each utterance; the corpus has one line per word, `000010011.0 W_B IY0_E`."""
     what = "'UTTERANCE.WORD PHONE...' lines"
     phones = {}
     for number, (word, spelling) in read_rows(path, 2, what):

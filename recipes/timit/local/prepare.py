@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """prepare.py CORPUS DATA: data directories of TIMIT, names in capitals or not.
 
-The 24 speakers of the core test set stay unseen; the usual 50 of the rest of the test set choose settings; the other
-test speakers are left out, and of every speaker the two SA sentences, which all read alike. The 61 phones are folded
-to 39 (local/phones.map, Lee and Hon 1989, by way of their 48); DATA/all has phones.ctm and phones.txt. Audio stays
-where and as it is: unbraid reads SPHERE.
+The 24 speakers of the core test set stay unseen. The usual 50 of the rest of the test set are for choosing settings. The
+other test speakers are left out, and so are the two SA sentences, which every speaker reads. The 61 phones are mapped to
+39 (local/phones.map, Lee and Hon 1989, through their 48); DATA/all has phones.ctm and phones.txt. Audio files are not
+converted: unbraid reads SPHERE.
 """
 
 import re
@@ -19,12 +19,12 @@ RATE = 16000
 
 
 def in_folder(folder):
-    """What a folder holds, by its name in capitals."""
+    """The entries of a folder by their names in capitals."""
     return {path.name.upper(): path for path in sorted(folder.iterdir())}
 
 
 def read_map():
-    """By phone of the 61, the one of the 39; q, a closed glottis, has none."""
+    """Maps each of the 61 phones to one of the 39; q, a glottal stop, to None."""
     return {row[0]: row[2] if len(row) == 3 else None for row in map(str.split, open(HERE / "phones.map"))}
 
 
@@ -61,7 +61,7 @@ def read_sentence(utterance, files, fold):
 
 
 def read_speakers(corpus, core, choosing):
-    """`(set, dialect region, speaker, folder)` of every speaker that takes part."""
+    """`(set, dialect region, speaker, folder)` of every speaker that is used."""
     parts = in_folder(need_folder(corpus, "the unpacked corpus"))
     for part in ("TRAIN", "TEST"):
         if part not in parts:

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """prepare.py CORPUS DATA: data directories of VCTK 0.92, from its first microphone.
 
-Ten speakers, drawn, stay unseen and ten more choose settings (of a smaller corpus a tenth each; data/all/spk2set
-tells which). p315 has no text and is left out, as are recordings without text and texts without a recording, which
-the corpus has here and there (p362): their numbers are told.
+Ten speakers, drawn at random, stay unseen, and ten more are for choosing settings (of a smaller corpus a tenth each;
+data/all/spk2set lists them). p315 has no text and is left out. Recordings without text and texts without a recording
+(p362) are left out too, and their numbers are printed.
 """
 
 import re
@@ -19,7 +19,7 @@ WITHOUT_TEXT = "p315"
 
 
 def read_speakers(path):
-    """By speaker gender and age, from `ID AGE GENDER ACCENTS REGION COMMENTS` rows below a head."""
+    """Gender and age of each speaker, from `ID AGE GENDER ACCENTS REGION COMMENTS` rows below a header."""
     what = "'ID AGE GENDER ...' lines"
     speakers = {}
     for number, (name, age, gender, _) in ((n, f) for n, f in read_rows(path, 4, what) if f[0] != "ID"):
@@ -71,15 +71,15 @@ def main(corpus, data):
 
 
 def draw_in_order(speakers, count):
-    """As many women as men, where there are: the first half is as good as the second."""
+    """Draws as many women as men, where there are enough; both halves of the result have the same proportion."""
     half = (count + 1) // 2
     women, men = (
         draw([name for name, speaker in speakers.items() if speaker["gender"] == gender], half, SEED)
         for gender in ("f", "m")
     )
-    turns = [name for pair in zip(women, men) for name in pair]
-    rest = [name for name in draw(speakers, len(speakers), SEED) if name not in turns]
-    return (turns + rest)[:count]
+    pairs = [name for pair in zip(women, men) for name in pair]
+    rest = [name for name in draw(speakers, len(speakers), SEED) if name not in pairs]
+    return (pairs + rest)[:count]
 
 
 if __name__ == "__main__":
