@@ -1,22 +1,22 @@
-//! How far one string of labels is from another.
+//! The edit distance of sequences of labels.
 
 use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
 
-/// What turns a reference into what was said instead.
+/// The edits that turn a reference into a hypothesis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Edits {
-    /// Labels that were said beside those of the reference.
+    /// Labels of the hypothesis that the reference lacks.
     pub insertions: usize,
-    /// Labels that were not said.
+    /// Labels of the reference that the hypothesis lacks.
     pub deletions: usize,
-    /// Labels for which another was said.
+    /// Labels that were replaced by another.
     pub substitutions: usize,
 }
 
 impl Edits {
-    /// All of them.
+    /// Number of all edits.
     pub fn count(self) -> usize {
         self.insertions + self.deletions + self.substitutions
     }
@@ -30,24 +30,24 @@ impl AddAssign for Edits {
     }
 }
 
-/// The fewest edits that turn `reference` into `said` (Levenshtein 1966); of equally few, those with the most
+/// The fewest edits that turn `reference` into `hypothesis` (Levenshtein 1966); of equally few, those with the most
 /// substitutions.
-pub fn edits<T: PartialEq>(reference: &[T], said: &[T]) -> Edits {
+pub fn edits<T: PartialEq>(reference: &[T], hypothesis: &[T]) -> Edits {
     let inserted = |insertions| Edits {
         insertions,
         ..Edits::default()
     };
-    let mut row: Vec<Edits> = (0..=said.len()).map(inserted).collect();
+    let mut row: Vec<Edits> = (0..=hypothesis.len()).map(inserted).collect();
     for a in reference {
         let mut diagonal = row[0];
         row[0].deletions += 1;
-        for (j, b) in said.iter().enumerate() {
+        for (j, b) in hypothesis.iter().enumerate() {
             let (mut changed, mut deleted, mut inserted) = (diagonal, row[j + 1], row[j]);
             changed.substitutions += usize::from(a != b);
             deleted.deletions += 1;
             inserted.insertions += 1;
             diagonal = row[j + 1];
-            // The first of equals.
+            // The first of equal ones.
             let choices = [changed, deleted, inserted];
             row[j + 1] = choices
                 .into_iter()
@@ -55,10 +55,10 @@ pub fn edits<T: PartialEq>(reference: &[T], said: &[T]) -> Edits {
                 .unwrap_or(changed);
         }
     }
-    row[said.len()]
+    row[hypothesis.len()]
 }
 
-/// The string that a path of best labels says: runs count once, `blank` not at all.
+/// The sequence of labels of a path: runs of equal labels count once, `blank` is removed.
 pub fn collapse(path: &[i64], blank: i64) -> Vec<i64> {
     let mut string = path.to_vec();
     string.dedup();
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn the_fewest_edits_are_counted() {
-        for (reference, said, expected) in [
+        for (reference, hypothesis, expected) in [
             (&[][..], &[][..], (0, 0, 0)),
             (&[1, 2, 3], &[], (0, 3, 0)),
             (&[], &[1], (1, 0, 0)),
@@ -81,14 +81,14 @@ mod tests {
             (&[1, 2], &[2, 1], (0, 0, 2)),
             (&[1, 2, 3], &[1, 9, 3, 3], (1, 0, 1)),
         ] {
-            let found = edits(reference, said);
+            let found = edits(reference, hypothesis);
             let found = (found.insertions, found.deletions, found.substitutions);
-            assert_eq!(found, expected, "{reference:?} {said:?}");
+            assert_eq!(found, expected, "{reference:?} {hypothesis:?}");
         }
     }
 
     #[test]
-    fn a_blank_parts_what_is_said_twice() {
+    fn a_blank_separates_equal_labels() {
         assert_eq!(collapse(&[9, 1, 1, 9, 1, 2, 2, 9], 9), [1, 1, 2]);
     }
 }

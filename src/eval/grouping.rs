@@ -6,12 +6,12 @@ use std::path::Path;
 use crate::dataset::{DataDir, Table};
 use crate::error::{Error, Result};
 
-/// A group for every utterance.
+/// The group of every utterance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grouping {
-    /// What it goes by: `speaker`, `text` or a file's name.
+    /// The attribute: `speaker`, `text` or a file's name.
     pub name: String,
-    /// By utterance, the name of its group.
+    /// The name of the group of each utterance.
     pub values: Vec<String>,
 }
 
@@ -19,8 +19,8 @@ impl Grouping {
     /// The groups of a data directory's utterances, in their order. `by` is `speaker`, `text`, or a file of
     /// `utterance value` or `speaker value` lines (`spk2gender`, `spk2age`, `utt2len`).
     ///
-    /// Numbers are put together: ages (whole numbers below 130, one of them 10 or more) by decades, others of more
-    /// than ten values by quarters of the utterances.
+    /// Numbers are binned: ages (whole numbers below 130, one of them 10 or more) by decades, others with more than ten
+    /// different values by quartiles of the utterances.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Line`] for the file; [`Error::Key`] for an utterance without a value.
@@ -34,7 +34,7 @@ impl Grouping {
                 ));
             }
             "text" => texts(dir)?,
-            file => put_together(table_values(Path::new(file), dir)?),
+            file => binned(table_values(Path::new(file), dir)?),
         };
         let name = Path::new(by).file_name().map(|name| name.to_string_lossy());
         Ok(Self::new(&name.unwrap_or_default(), values))
@@ -47,7 +47,7 @@ impl Grouping {
         }
     }
 
-    /// The names of the groups in byte order, and by utterance the number of its own.
+    /// The names of the groups in byte order, and the index of each utterance's group.
     pub fn classes(&self) -> (Vec<&str>, Vec<usize>) {
         let names: BTreeSet<&str> = self.values.iter().map(String::as_str).collect();
         let names: Vec<&str> = names.into_iter().collect();
@@ -72,7 +72,7 @@ fn table_values(path: &Path, dir: &DataDir) -> Result<Vec<String>> {
         let speaker = dir.speaker_of(id).unwrap_or_default();
         match table.get(id).or_else(|| table.get(speaker)) {
             Some(value) if !value.is_empty() => Ok(value.to_string()),
-            Some(_) => Err(Error::key(path, id, "a value behind the key", "none")),
+            Some(_) => Err(Error::key(path, id, "a value after the key", "none")),
             None => {
                 let expected = format!("a line for this utterance or for its speaker '{speaker}'");
                 Err(Error::key(path, id, expected, "none"))
@@ -82,10 +82,10 @@ fn table_values(path: &Path, dir: &DataDir) -> Result<Vec<String>> {
     dir.utterances().iter().map(value).collect()
 }
 
-/// Different numbers that stay as they are.
+/// The most different numbers that are not binned.
 const FEW: usize = 10;
 
-fn put_together(values: Vec<String>) -> Vec<String> {
+fn binned(values: Vec<String>) -> Vec<String> {
     let numbers: Option<Vec<f64>> = values
         .iter()
         .map(|value| value.parse().ok().filter(|number: &f64| number.is_finite()))
@@ -109,7 +109,7 @@ fn decade(age: f64) -> String {
     format!("{first}..{}", first + 9)
 }
 
-/// Four groups of about as many utterances, of rising numbers, named by their ends; equal numbers stay together.
+/// Four groups of about equally many utterances in ascending order, named by their ends; equal numbers stay together.
 fn quarters(values: &[String], numbers: &[f64]) -> Vec<String> {
     let mut order: Vec<usize> = (0..numbers.len()).collect();
     order.sort_by(|&a, &b| numbers[a].total_cmp(&numbers[b]));
@@ -139,11 +139,11 @@ mod tests {
     use super::*;
 
     fn together(values: &[&str]) -> Vec<String> {
-        put_together(values.iter().map(|value| value.to_string()).collect())
+        binned(values.iter().map(|value| value.to_string()).collect())
     }
 
     #[test]
-    fn numbers_are_put_together() {
+    fn numbers_are_binned() {
         assert_eq!(together(&["f", "3"]), ["f", "3"]);
         assert_eq!(together(&["0", "1", "9"]), ["0", "1", "9"]);
         assert_eq!(
@@ -152,7 +152,7 @@ mod tests {
         );
         assert_eq!(together(&["130", "1.5"]), ["130", "1.5"]);
         let lengths: Vec<String> = (0..12).map(|n| format!("{}.5", (5 * n) % 12)).collect();
-        let found = put_together(lengths);
+        let found = binned(lengths);
         assert_eq!(found[0], "0.5..2.5");
         assert_eq!(found[1], "3.5..5.5");
         assert_eq!(found.iter().filter(|name| *name == "9.5..11.5").count(), 3);
@@ -185,7 +185,7 @@ mod tests {
         );
         let error = read("spk2void").unwrap_err().to_string();
         assert!(
-            error.ends_with("s-1: expected a value behind the key, found none"),
+            error.ends_with("s-1: expected a value after the key, found none"),
             "{error}"
         );
         assert!(Grouping::read("text", &data).is_err() && read("none").is_err());

@@ -7,8 +7,8 @@ use rand_chacha::ChaCha8Rng;
 const RESAMPLES: usize = 1000;
 
 /// The 95 % percentile bootstrap interval (Efron 1979) of the weighted mean of `values`, each `(sum, weight)`
-/// of one utterance: utterances are drawn, not frames, since frames of one utterance go together. Draws that weigh nothing
-/// have no mean and do not count; the ends are NaN where no draw has one.
+/// of one utterance: utterances are drawn, not frames, since frames of one utterance are correlated. Draws of weight 0
+/// have no mean and are left out; the ends are NaN where no draw has a mean.
 pub fn bootstrap(values: &[(f64, f64)], seed: u64) -> (f64, f64) {
     if values.is_empty() {
         return (f64::NAN, f64::NAN);
@@ -21,7 +21,7 @@ pub fn bootstrap(values: &[(f64, f64)], seed: u64) -> (f64, f64) {
     middle_of(means.collect())
 }
 
-/// The ends of the middle 95 % of what was drawn, without what is not finite; NaN where nothing is.
+/// The ends of the middle 95 % of the finite draws; NaN where there are none.
 pub fn middle_of(mut drawn: Vec<f64>) -> (f64, f64) {
     drawn.retain(|value| value.is_finite());
     drawn.sort_by(f64::total_cmp);
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn draws_that_weigh_nothing_do_not_count() {
+    fn draws_of_weight_0_are_left_out() {
         // Half of the draws of two are all of one: of no weight, or of a mean of 1.
         assert_eq!(bootstrap(&[(1.0, 1.0), (0.0, 0.0)], 0), (1.0, 1.0));
         assert!(bootstrap(&[(1.0, 0.0)], 0).0.is_nan());

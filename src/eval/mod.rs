@@ -1,4 +1,4 @@
-//! Measurements of representations: probes, ABX, factors, units, recognition, trials and their backends, maps.
+//! Evaluation of representations: probes, ABX, factors, units, recognition, trials and their backends, maps.
 
 pub mod abx;
 pub mod asr;

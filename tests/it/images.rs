@@ -186,7 +186,7 @@ fn every_method_tells_its_numbers_and_draws() {
         if pictures.is_empty() {
             let error = fail(dir.path(), &args, b"");
             assert!(
-                error.contains("expected a method that makes images"),
+                error.contains("expected a method that generates images"),
                 "{error}"
             );
             continue;

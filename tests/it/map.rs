@@ -154,7 +154,7 @@ fn what_is_wrong_is_told_in_one_line() {
         ),
         (
             map("odd.scp", "a.svg", &[]),
-            "odd.scp: u007: expected 2 values a frame, found 3",
+            "odd.scp: u007: expected 2 values per frame, found 3",
         ),
         (
             map("few.scp", "a.svg", &[]),

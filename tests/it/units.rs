@@ -332,7 +332,7 @@ fn what_is_wrong_is_told_in_one_line() {
         ),
         (
             &["apply", "scp:wide.scp", "--model=u.ark"],
-            "u000: expected 6 values a frame, found 7",
+            "u000: expected 6 values per frame, found 7",
         ),
         (
             &[

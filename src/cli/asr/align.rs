@@ -90,7 +90,7 @@ pub fn run(args: &AlignArgs) -> anyhow::Result<()> {
             Error::key(strings.path(), utterance, expected, found)
         })?;
         let mut lines = String::new();
-        for sound in times.sound(&outputs, scores.frames) {
+        for sound in times.label_times(&outputs, scores.frames) {
             let (start, duration, label) = (sound.start, sound.duration, &said[sound.phone]);
             let _ = writeln!(lines, "{utterance} 1 {start:.4} {duration:.4} {label}");
         }

@@ -1,4 +1,4 @@
-//! Which items meet: groups of one label in conditions of one context and one speaker, and the tasks that they make.
+//! Which items are compared: groups of one label in conditions of one context and one speaker, and the tasks made of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,11 +13,11 @@ use super::{AbxOptions, Item};
 pub(super) struct Condition {
     pub(super) context: u32,
     pub(super) speaker: u32,
-    /// By label, the numbers of its items.
+    /// The indices of the items of each label.
     pub(super) groups: BTreeMap<u32, Vec<usize>>,
 }
 
-/// All conditions, those of one context side by side.
+/// All conditions, sorted by context.
 #[derive(Debug)]
 pub(super) struct Conditions {
     pub(super) conditions: Vec<Condition>,
@@ -31,11 +31,11 @@ pub(super) struct Conditions {
 pub(super) struct Task {
     pub(super) condition: usize,
     pub(super) label: u32,
-    /// Whether across speakers, and the condition.
+    /// Whether x is of another speaker, and the condition.
     pub(super) x_conditions: Vec<(bool, usize)>,
 }
 
-/// Everything that there is to do.
+/// All tasks.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) tasks: Vec<Task>,
@@ -107,7 +107,7 @@ impl Conditions {
         self.groups_cut
     }
 
-    /// Every label that stands beside another in its condition, with an x to meet.
+    /// Every label with another label in its condition and with an x to compare.
     pub(super) fn tasks(&self, options: AbxOptions) -> Plan {
         let mut plan = Plan::default();
         let mut by_label: BTreeMap<(u32, u32), Vec<usize>> = BTreeMap::new();

@@ -1,5 +1,5 @@
-//! How far two sequences of frames lie apart: dynamic time warping over the angle between frames. Frames
-//! `[frames, dim]` go in, distances in [0, 1] come out.
+//! The distance of two sequences of frames: dynamic time warping over the angle between frames. Input: frames
+//! `[frames, dim]`; output: distances in [0, 1].
 
 use std::f64::consts::PI;
 
@@ -25,7 +25,7 @@ impl Directions {
     }
 }
 
-/// Items one behind the other, so that one matrix product meets them all.
+/// Concatenated items, so that one matrix product compares with all of them.
 #[derive(Debug)]
 pub(super) struct Stack {
     frames: Array2<f64>,
@@ -62,7 +62,7 @@ impl Stack {
 /// The cost of the cheapest monotonous path through `costs` `[n, m]`, divided by its number of steps.
 ///
 /// Of equally cheap ways the diagonal one is taken, then the one along a row: the length, and so the result, is
-/// that of torchdtw 0.4, on which fastabx stands.
+/// that of torchdtw 0.4, which fastabx uses.
 fn warp(costs: ArrayView2<f64>) -> f64 {
     let columns = costs.ncols();
     // Cost and steps of the best path to each place of the row before and of this one.
@@ -106,14 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn angles_are_shares_of_half_a_turn() {
+    fn angles_are_fractions_of_pi() {
         let one = array![[1f32, 0.0]];
         for (other, expected) in [
             (array![[0f32, 5.0]], 0.5),
             (array![[-2f32, 0.0]], 1.0),
             (array![[1f32, 1.0]], 0.25),
             (array![[3f32, 0.0]], 0.0),
-            // Without direction: as (1, 1).
+            // A zero vector counts as (1, 1).
             (array![[0f32, 0.0]], 0.25),
         ] {
             assert!((distance(one.clone(), other) - expected).abs() < 1e-7);
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn the_path_is_the_cheapest_and_counts_its_steps() {
-        // Held frames cost nothing: right, right, down, down at angle 0.
+        // Repeated frames cost nothing: right, right, down, down at angle 0.
         let (east, north) = ([1f32, 0.0], [0f32, 1.0]);
         assert_eq!(
             distance(array![east, north], array![east, east, east, north]),

@@ -16,13 +16,13 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PhoneOptions {
-    /// CTM of phones, `utterance channel start duration phone` a line.
+    /// CTM of phones, one `utterance channel start duration phone` per line.
     pub ctm: PathBuf,
-    /// From one frame to the next, in milliseconds.
+    /// Frame shift in milliseconds.
     pub frame_shift_ms: f64,
     /// Centre of the first frame in milliseconds; half a shift when left out.
     pub first_frame_ms: Option<f64>,
-    /// Whether only phones between the same neighbours meet.
+    /// Whether only phones with the same neighbours are compared.
     pub in_context: bool,
     /// Phones that are no items, but may be neighbours.
     pub skip: Vec<String>,
@@ -40,7 +40,7 @@ impl Default for PhoneOptions {
     }
 }
 
-/// What is read as an item.
+/// The kind of items.
 #[derive(Debug, Clone, Copy)]
 pub enum Units<'a> {
     /// Whole utterances, labelled by their line in `text`.
@@ -49,7 +49,7 @@ pub enum Units<'a> {
     Phones(&'a PhoneOptions),
 }
 
-/// Items, and how many could not be had.
+/// Items, and how many were skipped.
 #[derive(Debug, Clone, Default)]
 pub struct Items {
     /// The items.
@@ -60,14 +60,14 @@ pub struct Items {
     pub without_phones: Vec<String>,
 }
 
-/// Of a frame: times in decimals are not exact in binary, and a frame on a phone's border belongs to it.
+/// Tolerance in frames: decimal times are not exact in binary, and a frame on a phone's border belongs to it.
 const BORDER: f64 = 1e-6;
 
 /// Reads the items of a data directory with the features of `feats_scp` (matrices, or vectors as one frame).
 ///
 /// # Errors
-/// What the files say; [`Error::Key`] for an utterance without features or text, NaN in features, other numbers of values
-/// a frame, or phones that end beyond the features; [`Error::Format`] when no utterance has phones.
+/// Errors of reading the files; [`Error::Key`] for an utterance without features or text, NaN in features, another
+/// number of values per frame, or phones that end after the features; [`Error::Format`] when no utterance has phones.
 pub fn read_items(data: &Path, feats_scp: &Path, units: Units) -> Result<Items> {
     let dir = DataDir::open(data)?;
     let feats = Feats::open(feats_scp, dir.utterances())?;
@@ -187,7 +187,7 @@ impl Items {
     }
 }
 
-/// First and last frame whose centres lie in a phone, borders counted; none for a phone between two centres.
+/// First and last frame whose centres lie in a phone, borders included; none for a phone between two centres.
 ///
 /// With the first centre at half a shift: from ceil(on / shift - 1/2) to floor(off / shift - 1/2).
 fn frames_of(
@@ -232,7 +232,7 @@ mod tests {
             frames: ndarray::Array2::zeros((10, 1)),
         };
         let options = PhoneOptions::default();
-        // Centres at 5, 15, 25, ... ms; 0.015 s is 1.5 shifts though binary fractions say a little more.
+        // Centres at 5, 15, 25, ... ms; 0.015 s is 1.5 shifts, although in binary it is slightly more.
         for (start, duration, expected) in [
             (0.015, 0.02, Some((1, 3))),
             (0.016, 0.018, Some((2, 2))),

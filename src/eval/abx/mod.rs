@@ -1,7 +1,7 @@
-//! ABX discrimination (Schatz et al. 2013): of two items a and x of one label and one b of another, how often
-//! does x lie nearer to b? Labelled sequences of frames go in, error rates within and across speakers come out.
+//! ABX discrimination (Schatz et al. 2013): for two items a and x of one label and one item b of another, how often is x
+//! nearer to b? Input: labelled sequences of frames; output: error rates within and across speakers.
 //!
-//! Items are put in conditions of one context and one speaker. In a cell, a and b are of one condition; x is of a's label
+//! A condition has the items of one context and one speaker. In a cell, a and b are of one condition; x is of a's label
 //! and context, of the same condition (within) or of that of another speaker (across). Errors are averaged over
 //! contexts, then speakers, then pairs of labels, as by libri-light and fastabx.
 
@@ -20,20 +20,20 @@ use crate::error::{Error, Result};
 use conditions::{Conditions, Task};
 use dtw::{Directions, Stack};
 
-/// A stretch of frames under its labels.
+/// A labelled sequence of frames.
 #[derive(Debug, Clone)]
 pub struct Item {
-    /// What has to be told apart: a phone, a word.
+    /// The label to discriminate: a phone or a word.
     pub label: String,
-    /// What surrounds it; only items of one context meet.
+    /// The context; only items of the same context are compared.
     pub context: String,
-    /// Who says it.
+    /// The speaker.
     pub speaker: String,
     /// `[frames, dim]`, at least one frame of finite numbers.
     pub feats: Array2<f32>,
 }
 
-/// How much is compared, and how errors are averaged.
+/// Limits on how much is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AbxOptions {
@@ -41,7 +41,7 @@ pub struct AbxOptions {
     pub max_items: usize,
     /// Most other speakers that x comes from for one label, context and speaker of a; 0 takes all.
     pub max_speakers: usize,
-    /// Chooses where there are more.
+    /// Seed of the random choice where there are more.
     pub seed: u64,
 }
 
@@ -64,7 +64,7 @@ pub struct PairScore {
     pub b: String,
     /// Error in [0, 1].
     pub error: f64,
-    /// Cells that it is the mean of.
+    /// Number of cells in the mean.
     pub cells: u64,
 }
 
@@ -77,18 +77,18 @@ pub struct AbxScore {
     pub cells: u64,
     /// Triples compared.
     pub triples: u64,
-    /// By pair of labels.
+    /// The error of each pair of labels.
     pub pairs: Vec<PairScore>,
 }
 
-/// What [`abx`] found.
+/// The result of [`abx`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AbxResult {
-    /// a, b and x of one speaker; none where no speaker says a label twice in a context.
+    /// a, b and x of one speaker; none where no speaker has a label twice in a context.
     pub within: Option<AbxScore>,
-    /// x of another speaker than a and b; none where no context is met by two speakers.
+    /// x of another speaker than a and b; none where no two speakers share a context.
     pub across: Option<AbxScore>,
-    /// Items given.
+    /// Number of items.
     pub items: usize,
     /// Groups of items of one label, context and speaker.
     pub groups: usize,
@@ -98,10 +98,10 @@ pub struct AbxResult {
     pub voices_cut: usize,
 }
 
-/// Conditions and labels worked on at once; between them, cells are summed up, which bounds the memory.
+/// Tasks per block; after each block its cells are summed, which bounds the memory.
 const CHUNK: usize = 1024;
 
-/// The ABX errors of items; `source` is named in errors, `progress` is told how many of how many are done.
+/// The ABX errors of items. `source` is named in errors; `progress` is called with the number of finished tasks and of all.
 /// Runs on the threads of rayon's current pool.
 ///
 /// # Errors
@@ -156,7 +156,7 @@ fn check_dimensions(items: &[Item], source: &Path) -> Result<()> {
     match items.iter().find(|item| item.feats.ncols() != dim) {
         None => Ok(()),
         Some(item) => {
-            let expected = format!("{dim} values a frame, as the first has");
+            let expected = format!("{dim} values per frame, as the first has");
             let found = item.feats.ncols().to_string();
             Err(Error::key(source, &item.label, expected, found))
         }
@@ -167,7 +167,7 @@ fn check_dimensions(items: &[Item], source: &Path) -> Result<()> {
 struct Cell {
     a: u32,
     b: u32,
-    /// Voice of a and b.
+    /// Speaker of a and b.
     speaker: u32,
     across: bool,
     error: f64,
@@ -191,7 +191,7 @@ fn score(task: &Task, conditions: &Conditions, directions: &[Directions]) -> Vec
     let mut cells = Vec::new();
     for &(across, other) in &task.x_conditions {
         let xs = &conditions.conditions[other].groups[&task.label];
-        // By label, by x, the distances to its items.
+        // Per label and per x, the distances to its items.
         let distances: Vec<(u32, Vec<Vec<f32>>)> = stacks
             .iter()
             .map(|(label, stack)| {
@@ -225,7 +225,7 @@ fn score(task: &Task, conditions: &Conditions, directions: &[Directions]) -> Vec
     cells
 }
 
-/// A row in rising order, without the place of x itself.
+/// A row in ascending order, without the element `without` (x itself).
 fn sorted(row: &[f32], without: Option<usize>) -> Vec<f32> {
     let mut row = row.to_vec();
     if let Some(place) = without {
@@ -256,7 +256,7 @@ struct Sums {
 
 impl Sums {
     /// With contexts, cells are averaged over contexts and speakers of x first, then over speakers; without them over
-    /// all speakers at once, as the references do.
+    /// all speakers at once, as the reference implementations do.
     fn add(&mut self, cell: &Cell, contexts: bool) {
         let speaker = if contexts { cell.speaker } else { 0 };
         let speakers = self.by_pair.entry((cell.a, cell.b)).or_default();
@@ -310,8 +310,8 @@ mod tests {
 
     #[test]
     fn errors_of_items_on_a_circle() {
-        // Voice s: a at 0 and 40 degrees, b at 30. x = 0: a is 40 away, b 30: wrong. x = 40: a 40, b 10: wrong.
-        // Voice t: a at 0 and 10, b at 90: both right; b has no second item.
+        // Speaker s: a at 0 and 40 degrees, b at 30. x = 0: a is 40 away, b 30: wrong. x = 40: a 40, b 10: wrong.
+        // Speaker t: a at 0 and 10, b at 90: both right; b has no second item.
         let items = [
             item("a", "s", 0.0),
             item("a", "s", 40.0),
@@ -389,7 +389,7 @@ mod tests {
         let mut wide = item("b", "s", 1.0);
         wide.feats = ndarray::array![[1.0, 2.0, 3.0]];
         let error = run(&[lone[0].clone(), wide], AbxOptions::default());
-        let expected = "data: b: expected 2 values a frame, as the first has, found 3";
+        let expected = "data: b: expected 2 values per frame, as the first has, found 3";
         assert_eq!(error.unwrap_err().to_string(), expected);
     }
 }

@@ -1,13 +1,13 @@
-//! When the labels of a known string are said: the best path of connectionist temporal classification through it.
+//! Forced alignment: the times of a known sequence of labels, on the best path of connectionist temporal classification.
 
 use std::ops::Range;
 
 use crate::dataset::alignment::TimedPhone;
 
-/// The outputs that each label of `string` takes on the best path through `scores`, log-probabilities of an output each,
-/// the blank last. None where there are fewer outputs than the string takes: one a label, and one between two of a kind.
+/// The outputs of each label of `string` on the best path through `scores`, one row of log-probabilities per output, the
+/// blank last. None where there are too few outputs: the sequence needs one per label, and one between two equal labels.
 ///
-/// Every label has an output of its own at least; those of the blank lie between.
+/// Every label has at least one output; the outputs of the blank lie between them.
 pub fn best_path(scores: &[&[f32]], string: &[usize]) -> Option<Vec<Range<usize>>> {
     // Blank, label, blank, label, ..., blank.
     let states = 2 * string.len() + 1;
@@ -16,13 +16,13 @@ pub fn best_path(scores: &[&[f32]], string: &[usize]) -> Option<Vec<Range<usize>
         let row = scores[output];
         row[label(state).unwrap_or(row.len() - 1)]
     };
-    // From the state before the last one, two labels being neighbours without a blank unless they are alike.
+    // Two different labels may follow each other without a blank: from the state before the last one.
     let skips =
         |state: usize| state >= 2 && label(state).is_some() && label(state) != label(state - 2);
     let mut best = vec![f32::NEG_INFINITY; states];
     let mut steps = vec![0u8; scores.len() * states];
     for output in 0..scores.len() {
-        // From the last state on, so that each reads what its predecessors were one output ago.
+        // From the last state down, so that each state reads its predecessors of the previous output.
         for state in (0..states).rev() {
             let (mut from, mut step) = (best[state], 0);
             if output == 0 {
@@ -57,22 +57,22 @@ pub fn best_path(scores: &[&[f32]], string: &[usize]) -> Option<Vec<Range<usize>
     Some(found)
 }
 
-/// When outputs are, in milliseconds.
+/// The times of outputs, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OutputTimes {
-    /// From one frame to the next.
+    /// Frame shift.
     pub frame_shift: f64,
-    /// Frames an output; it is about its first one.
+    /// Frames per output; an output is centred on its first frame.
     pub subsampling: f64,
-    /// How far a label reaches into the blanks before and behind it, at most to the middle between two labels.
+    /// The longest extension of a label into the blanks before and after it; it ends in the middle between two labels.
     pub reach: f64,
 }
 
 impl OutputTimes {
-    /// Outputs of labels, as [`best_path`] gives them, to when these sound, none beyond `frames`.
-    pub fn sound(self, outputs: &[Range<usize>], frames: usize) -> Vec<TimedPhone<usize>> {
+    /// The times of labels from their outputs, as [`best_path`] returns them; none ends after `frames`.
+    pub fn label_times(self, outputs: &[Range<usize>], frames: usize) -> Vec<TimedPhone<usize>> {
         let end = frames as f64 * self.frame_shift;
-        // An output's first frame is its middle.
+        // An output is centred on its first frame.
         let edge =
             |output: usize| ((output as f64 - 0.5) * self.subsampling + 0.5) * self.frame_shift;
         let own: Vec<(f64, f64)> = outputs
@@ -123,13 +123,13 @@ mod tests {
             path(&scores, &[0, 1, 1, 0]),
             Some(vec![1..3, 4..5, 6..7, 7..8])
         );
-        // What is not likely anywhere is still somewhere, and no two share an output.
+        // An unlikely label has an output too, and no two labels share one.
         let found = path(&likely(&[2; 4], 3), &[0, 1, 0]).unwrap();
         assert!(found.iter().all(|r| r.len() == 1));
         assert!(found.windows(2).all(|two| two[0].end <= two[1].start));
     }
 
-    /// Against all paths.
+    /// Compares with all paths.
     #[test]
     fn no_other_path_is_better() {
         let scores: Vec<Vec<f32>> = (0..6)
@@ -143,10 +143,10 @@ mod tests {
             let mut best = f32::NEG_INFINITY;
             for code in 0..3usize.pow(6) {
                 let path: Vec<usize> = (0..6).map(|t| code / 3usize.pow(t) % 3).collect();
-                let mut said = path.clone();
-                said.dedup();
-                said.retain(|&label| label != 2);
-                if said == string {
+                let mut labels = path.clone();
+                labels.dedup();
+                labels.retain(|&label| label != 2);
+                if labels == string {
                     best = best.max(path.iter().zip(&scores).map(|(&l, row)| row[l]).sum());
                 }
             }
@@ -181,7 +181,7 @@ mod tests {
             subsampling: 4.0,
             reach: 50.0,
         };
-        let found = times.sound(&[1..2, 3..4, 9..10], 40);
+        let found = times.label_times(&[1..2, 3..4, 9..10], 40);
         let spans: Vec<(f64, f64)> = found
             .iter()
             .map(|p| (p.start * 1000.0, (p.start + p.duration) * 1000.0))

@@ -10,16 +10,16 @@ use crate::error::{Error, Result};
 use crate::io::inputs;
 use crate::io::lines::without_mark;
 
-/// The longest line that is taken, in bytes.
+/// The longest accepted line, in bytes.
 const LONGEST_LINE: u64 = 1 << 16;
-/// The highest order that is taken.
+/// The highest accepted order.
 const MOST_ORDER: usize = 16;
-/// What a word that the model does not have costs, in log10; KenLM's too.
+/// Log10 probability of a word that the model lacks, as in KenLM.
 const UNKNOWN: f32 = -100.0;
 
 /// The number of a word.
 pub type Word = u32;
-/// A word that the model does not have and has no `<unk>` for.
+/// A word that the model lacks, where it has no `<unk>`.
 const NO_WORD: Word = Word::MAX;
 
 /// A model of any order.
@@ -28,7 +28,7 @@ pub struct Arpa {
     path: PathBuf,
     order: usize,
     words: HashMap<String, Word>,
-    /// By n-gram of any order: log10 of its probability, and of the weight of shorter contexts behind it.
+    /// Per n-gram of any order: log10 of its probability and of its back-off weight.
     grams: HashMap<Box<[Word]>, (f32, f32)>,
 }
 
@@ -36,7 +36,7 @@ impl Arpa {
     /// Reads a model, gzipped where the name ends in `.gz`.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Line`] and [`Error::Format`] saying what is wrong and where.
+    /// [`Error::Io`]; [`Error::Line`] or [`Error::Format`] for what is no ARPA model.
     pub fn read(path: &Path) -> Result<Self> {
         let file = inputs::open(path).map_err(Error::io(path))?;
         let unpacked: Box<dyn Read> = match path.extension().is_some_and(|e| e == "gz") {
@@ -56,18 +56,18 @@ impl Arpa {
         self.order
     }
 
-    /// The number of a word: that of `<unk>` for one that the model does not have.
+    /// The number of a word: that of `<unk>` for one that the model lacks.
     pub fn word(&self, word: &str) -> Word {
-        let known = self.words.get(word).or_else(|| self.words.get("<unk>"));
-        known.copied().unwrap_or(NO_WORD)
+        let found = self.words.get(word).or_else(|| self.words.get("<unk>"));
+        found.copied().unwrap_or(NO_WORD)
     }
 
-    /// Whether the model has a word itself.
-    pub fn knows(&self, word: &str) -> bool {
+    /// Whether the model has a word, `<unk>` not counted.
+    pub fn contains(&self, word: &str) -> bool {
         self.words.contains_key(word)
     }
 
-    /// log10 of the probability of `word` after `context`, of which the last `order - 1` words count.
+    /// log10 of the probability of `word` after `context`, of which the last `order - 1` words are used.
     pub fn log10(&self, context: &[Word], word: Word) -> f32 {
         let mut context = self.state(context);
         let mut weight = 0.0;
@@ -84,7 +84,7 @@ impl Arpa {
         }
     }
 
-    /// What counts of a context.
+    /// The last words of a context, at most `order - 1`.
     pub fn state<'a>(&self, context: &'a [Word]) -> &'a [Word] {
         &context[context.len().saturating_sub(self.order - 1)..]
     }
@@ -124,7 +124,7 @@ impl<'a, R: BufRead> Parser<'a, R> {
 
     /// The head: `\data\` and how many n-grams of each order there are.
     fn counts(&mut self) -> Result<Vec<u64>> {
-        // What stands before is a comment.
+        // Text before the header is a comment.
         loop {
             match self.line()? {
                 Some(line) if line == "\\data\\" => break,
@@ -264,7 +264,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn longer_contexts_count_where_there_are_some() {
+    fn longer_contexts_are_used_where_the_model_has_them() {
         let model = read(MODEL).unwrap();
         let [begin, end, one, two] = ["<s>", "</s>", "one", "two"].map(|word| model.word(word));
         let unknown = model.word("three");
@@ -295,7 +295,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_broken_model_is_told_by_its_line() {
+    fn a_broken_model_is_refused_with_its_line() {
         for (from, to, expected) in [
             (
                 "\\data\\",

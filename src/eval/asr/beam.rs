@@ -1,5 +1,5 @@
-//! From scores by frame to a string of labels: the best path, or a search over prefixes (Hannun et al. 2014) that sums over
-//! the ways to say each and may ask a language model.
+//! Decoding of scores per frame to a sequence of labels: the best path, or a prefix beam search (Hannun et al. 2014), which
+//! sums over the paths of each prefix and may use a language model.
 
 use std::collections::HashMap;
 
@@ -7,25 +7,25 @@ use super::arpa::{Arpa, Word};
 use crate::dataset::label_kind::SPACE;
 use crate::error::{Error, Result};
 
-/// Labels that are less likely than a frame's best by so many nats are not followed.
+/// Labels that are less likely than a frame's best by more than this many nats are pruned.
 const LABEL_BEAM: f32 = 12.0;
 
-/// What is searched for.
+/// The search.
 #[derive(Debug)]
 pub enum Search {
     /// The best label of every frame.
     Greedy,
-    /// The best string.
+    /// The best sequence.
     Prefixes {
-        /// Strings that are followed at once, at least 1.
+        /// Sequences that are kept per frame, at least 1.
         beam: usize,
-        /// What is known of strings beforehand.
+        /// The language model.
         language: Option<Language>,
     },
 }
 
 impl Search {
-    /// The best string of `log_probs`, natural logarithms by frame, of each label and last of the blank.
+    /// The best sequence for `log_probs`: per frame the natural logarithm of each label's probability, the blank last.
     pub fn string(&self, log_probs: &[&[f32]]) -> Vec<usize> {
         match self {
             Self::Greedy => greedy(log_probs),
@@ -73,11 +73,11 @@ enum Label {
 }
 
 impl Language {
-    /// A model whose log-probabilities count `weight` times beside the recogniser's, with `bonus` nats for each word, which
-    /// make up for what words cost.
+    /// A model whose log-probabilities are multiplied by `weight` and added to the recogniser's. `bonus`, in nats, is added
+    /// per word and balances the cost of words.
     ///
     /// # Errors
-    /// [`Error::Key`] for a label that is a word, but none of the model's, where it has no `<unk>`.
+    /// [`Error::Key`] for a label that is a word which the model lacks, where it has no `<unk>`.
     pub fn new(
         model: Arpa,
         labels: &[String],
@@ -86,9 +86,9 @@ impl Language {
     ) -> Result<Self> {
         let label = |label: &String| match spelling {
             Spelling::Characters if label == SPACE => Ok(Label::Space),
-            // Labels of characters have one.
+            // Only labels of characters have a space.
             Spelling::Characters => Ok(Label::Character(label.chars().next().unwrap_or(' '))),
-            Spelling::Words if model.knows(label) || model.knows("<unk>") => {
+            Spelling::Words if model.contains(label) || model.contains("<unk>") => {
                 Ok(Label::Word(model.word(label)))
             }
             Spelling::Words => {
@@ -105,48 +105,48 @@ impl Language {
         })
     }
 
-    fn begin(&self) -> Known {
-        Known {
+    fn begin(&self) -> LanguageState {
+        LanguageState {
             context: vec![self.model.word("<s>")],
-            ..Known::default()
+            ..LanguageState::default()
         }
     }
 
-    /// What is known of a string with one label more.
-    fn extend(&self, known: &Known, label: usize) -> Known {
+    /// The state after one more label.
+    fn extend(&self, state: &LanguageState, label: usize) -> LanguageState {
         match self.labels[label] {
-            Label::Word(word) => self.say(known, word),
-            Label::Space => self.complete(known),
+            Label::Word(word) => self.add(state, word),
+            Label::Space => self.complete(state),
             Label::Character(character) => {
-                let mut known = known.clone();
-                known.begun.push(character);
-                known
+                let mut state = state.clone();
+                state.begun.push(character);
+                state
             }
         }
     }
 
-    /// The word that was begun is done.
-    fn complete(&self, known: &Known) -> Known {
-        match known.begun.is_empty() {
-            true => known.clone(),
-            false => self.say(known, self.model.word(&known.begun)),
+    /// Completes the begun word.
+    fn complete(&self, state: &LanguageState) -> LanguageState {
+        match state.begun.is_empty() {
+            true => state.clone(),
+            false => self.add(state, self.model.word(&state.begun)),
         }
     }
 
-    fn say(&self, known: &Known, word: Word) -> Known {
-        let mut context = known.context.clone();
+    fn add(&self, state: &LanguageState, word: Word) -> LanguageState {
+        let mut context = state.context.clone();
         context.push(word);
-        Known {
-            nats: known.nats + self.nats(&known.context, word) + self.bonus,
+        LanguageState {
+            nats: state.nats + self.nats(&state.context, word) + self.bonus,
             context: self.model.state(&context).to_vec(),
             begun: String::new(),
         }
     }
 
-    /// What a string has if it ends here, in nats.
-    fn end(&self, known: &Known) -> f64 {
-        let known = self.complete(known);
-        known.nats + self.nats(&known.context, self.model.word("</s>"))
+    /// The score of the sequence if it ends here, in nats.
+    fn end(&self, state: &LanguageState) -> f64 {
+        let state = self.complete(state);
+        state.nats + self.nats(&state.context, self.model.word("</s>"))
     }
 
     fn nats(&self, context: &[Word], word: Word) -> f64 {
@@ -155,9 +155,9 @@ impl Language {
     }
 }
 
-/// What a language model knows of a string.
+/// The state of the language model after a sequence of labels.
 #[derive(Debug, Clone, Default)]
-struct Known {
+struct LanguageState {
     /// Its weighted log-probability and bonus.
     nats: f64,
     context: Vec<Word>,
@@ -165,7 +165,7 @@ struct Known {
     begun: String,
 }
 
-/// A tree of strings: each node is its parent's with one label more.
+/// A tree of sequences: each node is its parent's with one more label.
 struct Prefixes<'a> {
     language: Option<&'a Language>,
     nodes: Vec<Node>,
@@ -175,11 +175,11 @@ struct Prefixes<'a> {
 struct Node {
     parent: usize,
     label: Option<usize>,
-    known: Known,
+    state: LanguageState,
 }
 
-/// A string that is followed, and the log-probability of all paths that say it up to now: those that end in the blank,
-/// and those that end in its last label.
+/// A sequence of the beam, and the log-probability of all its paths up to now: those that end in the blank, and those that
+/// end in its last label.
 #[derive(Clone, Copy)]
 struct Followed {
     node: usize,
@@ -198,7 +198,7 @@ impl<'a> Prefixes<'a> {
         let root = Node {
             parent: 0,
             label: None,
-            known: language.map(Language::begin).unwrap_or_default(),
+            state: language.map(Language::begin).unwrap_or_default(),
         };
         Self {
             language,
@@ -215,19 +215,19 @@ impl<'a> Prefixes<'a> {
         }];
         for frame in log_probs {
             followed = self.step(&followed, frame);
-            let rank = |f: &Followed| f.total() + self.nodes[f.node].known.nats;
+            let rank = |f: &Followed| f.total() + self.nodes[f.node].state.nats;
             followed.sort_by(|a, b| rank(b).total_cmp(&rank(a)).then(a.node.cmp(&b.node)));
             followed.truncate(beam);
         }
         let end = |f: &Followed| {
-            let known = &self.nodes[f.node].known;
-            f.total() + self.language.map_or(0.0, |language| language.end(known))
+            let state = &self.nodes[f.node].state;
+            f.total() + self.language.map_or(0.0, |language| language.end(state))
         };
         let best = followed.iter().max_by(|a, b| end(a).total_cmp(&end(b)));
         self.string(best.map_or(0, |f| f.node))
     }
 
-    /// One frame: each string stays as it is, by the blank or by its last label again, or gets a label more.
+    /// One frame: each sequence stays as it is, by the blank or its last label again, or gets one more label.
     fn step(&mut self, followed: &[Followed], frame: &[f32]) -> Vec<Followed> {
         let (blank, labels) = (frame.len() - 1, &frame[..frame.len() - 1]);
         let best = frame.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -246,7 +246,7 @@ impl<'a> Prefixes<'a> {
                     .label_add(from.label + f64::from(labels[last]));
             }
             for &(label, nats) in &likely {
-                // The same label twice has a blank between.
+                // Two equal labels need a blank between them.
                 let before = if last == Some(label) {
                     from.blank
                 } else {
@@ -263,12 +263,12 @@ impl<'a> Prefixes<'a> {
         let new = self.nodes.len();
         let node = *self.children.entry((parent, label)).or_insert(new);
         if node == new {
-            let known = &self.nodes[parent].known;
-            let known = self.language.map(|language| language.extend(known, label));
+            let state = &self.nodes[parent].state;
+            let state = self.language.map(|language| language.extend(state, label));
             self.nodes.push(Node {
                 parent,
                 label: Some(label),
-                known: known.unwrap_or_default(),
+                state: state.unwrap_or_default(),
             });
         }
         node
@@ -285,7 +285,7 @@ impl<'a> Prefixes<'a> {
     }
 }
 
-/// The strings of the next frame, in the order in which they came up.
+/// The sequences of the next frame, in the order in which they were found.
 #[derive(Default)]
 struct Next {
     followed: Vec<Followed>,
@@ -349,7 +349,7 @@ mod tests {
         rows
     }
 
-    /// The score of every string, by every path.
+    /// The best sequence by the sum over all its paths.
     fn by_hand(frames: &[&[f32]], score: impl Fn(&[i64]) -> f64) -> Vec<usize> {
         let width = frames[0].len();
         let mut sums: HashMap<Vec<i64>, f64> = HashMap::new();
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_language_model_has_a_say() {
+    fn a_language_model_changes_the_result() {
         let labels = ["one", "two"].map(String::from);
         let model = read(MODEL).unwrap();
         let numbers = labels.each_ref().map(|label| model.word(label));
@@ -430,13 +430,13 @@ mod tests {
         let language = Language::new(read(MODEL).unwrap(), &labels, Spelling::Characters, weights);
         let language = language.unwrap();
         let spell = |text: &str| {
-            text.chars().fold(language.begin(), |known, character| {
+            text.chars().fold(language.begin(), |state, character| {
                 let label = match character {
                     ' ' => SPACE.to_string(),
                     other => other.to_string(),
                 };
                 let label = labels.iter().position(|own| *own == label).unwrap();
-                language.extend(&known, label)
+                language.extend(&state, label)
             })
         };
         // <s> one, <s> one two, and the end after "one two", whatever spaces there are.
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_the_model_lacks_is_told() {
+    fn a_word_that_the_model_lacks_is_refused() {
         let text = MODEL
             .replace("-2.0\t<unk>\n", "")
             .replace("ngram 1=5", "ngram 1=4");

@@ -1,4 +1,4 @@
-//! Recognition: what a recogniser says of features, when, and how much of it is wrong.
+//! Speech recognition: decoding, forced alignment and error rates.
 
 pub mod align;
 pub mod arpa;

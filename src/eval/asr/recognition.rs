@@ -1,4 +1,4 @@
-//! Features to a recogniser's scores, archive by archive.
+//! Scores of a recogniser for the features of an archive.
 
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -17,28 +17,28 @@ use crate::nn::Mask;
 pub struct Recognition<'a> {
     /// The recogniser.
     pub recogniser: &'a Recogniser,
-    /// How it sees features, and the names of its labels.
+    /// Its normalisation of features, and the names of its labels.
     pub info: &'a ModelInfo,
-    /// Where it lives.
+    /// The device of its parameters.
     pub device: Device,
 }
 
 /// Log-probabilities of an utterance.
 #[derive(Debug)]
 pub struct Scores<'a> {
-    /// An output each: of every label, and the blank last.
+    /// One row per output: each label, and the blank last.
     pub outputs: Vec<&'a [f32]>,
     /// Frames of the features.
     pub frames: usize,
 }
 
 impl Recognition<'_> {
-    /// Lets `read` turn every utterance of `source`, a read specifier of features, and its scores into something on any of
-    /// the cores, and `take` see what came of it, in the archive's order. The errors of utterances that cannot be read
-    /// are returned, and the others go on.
+    /// Applies `read` to the scores of every utterance of `source`, a read specifier of features, on all cores, and passes
+    /// the results to `take` in the archive's order. The errors of utterances that cannot be read are returned; the other
+    /// utterances are still processed.
     ///
     /// # Errors
-    /// A wrong specifier, and what `take` says.
+    /// A wrong specifier, and errors of `take`.
     pub fn each<T: Send>(
         &self,
         source: &str,
@@ -47,7 +47,7 @@ impl Recognition<'_> {
     ) -> Result<Vec<Error>> {
         let (mut window, mut failed) = (Vec::new(), Vec::new());
         let bins = self.info.normalisation.bins();
-        let mut hear =
+        let mut recognise =
             |window: Vec<(String, Array2<f32>)>, failed: &mut Vec<Error>| -> Result<()> {
                 for (key, found) in self.window(window, &read) {
                     match found {
@@ -65,10 +65,10 @@ impl Recognition<'_> {
                 Err(error) => failed.push(error),
             }
             if window.len() == WINDOW {
-                hear(std::mem::take(&mut window), &mut failed)?;
+                recognise(std::mem::take(&mut window), &mut failed)?;
             }
         }
-        hear(window, &mut failed)?;
+        recognise(window, &mut failed)?;
         Ok(failed)
     }
 
@@ -77,12 +77,12 @@ impl Recognition<'_> {
         window: Vec<(String, Array2<f32>)>,
         read: &(impl Fn(&str, &Scores) -> Result<T> + Sync),
     ) -> Vec<(String, Result<T>)> {
-        let (keys, seen): (Vec<String>, Vec<Array2<f32>>) = window
+        let (keys, feats): (Vec<String>, Vec<Array2<f32>>) = window
             .into_iter()
             .map(|(key, feats)| (key, self.info.normalisation.apply(feats)))
             .unzip();
-        let scores = self.scores(&seen);
-        let utterances: Vec<_> = keys.into_iter().zip(&scores).zip(&seen).collect();
+        let scores = self.scores(&feats);
+        let utterances: Vec<_> = keys.into_iter().zip(&scores).zip(&feats).collect();
         let found = utterances.into_par_iter().map(|((key, all), feats)| {
             let rows = all.rows().into_iter();
             let scores = Scores {
@@ -96,11 +96,11 @@ impl Recognition<'_> {
     }
 
     /// Log-probabilities `[outputs, labels + 1]` of each utterance.
-    fn scores(&self, seen: &[Array2<f32>]) -> Vec<Array2<f32>> {
-        let frames: Vec<usize> = seen.iter().map(|feats| feats.nrows()).collect();
-        let mut scores = vec![Array2::zeros((0, 0)); seen.len()];
-        for places in pack_by_length((0..seen.len()).collect(), &frames, BATCH_FRAMES) {
-            let batch: Vec<&Array2<f32>> = places.iter().map(|&place| &seen[place]).collect();
+    fn scores(&self, feats: &[Array2<f32>]) -> Vec<Array2<f32>> {
+        let frames: Vec<usize> = feats.iter().map(|feats| feats.nrows()).collect();
+        let mut scores = vec![Array2::zeros((0, 0)); feats.len()];
+        for places in pack_by_length((0..feats.len()).collect(), &frames, BATCH_FRAMES) {
+            let batch: Vec<&Array2<f32>> = places.iter().map(|&place| &feats[place]).collect();
             let lengths: Vec<i64> = batch.iter().map(|feats| feats.nrows() as i64).collect();
             let mask = Mask::new(&lengths, self.device);
             let feats = pad(&batch, mask.frames()).to(self.device);

@@ -1,5 +1,5 @@
-//! Error rates: of words, characters or phones, by utterance and by group, with bootstrap intervals, of one recognition and of
-//! one against another.
+//! Error rates of words, characters or phones, over all utterances and per group, with bootstrap intervals; of one
+//! recognition, and the difference of two.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,24 +17,24 @@ use crate::eval::grouping::Grouping;
 use crate::eval::interval::{bootstrap, middle_of};
 use crate::io::lines::read_table;
 
-/// What utterances of a data directory say, and what was recognised.
+/// The recognised labels of a data directory's utterances, compared with their references.
 #[derive(Debug)]
 pub struct Hypotheses {
     path: PathBuf,
-    /// By utterance of the data directory: edits, and labels of the reference.
+    /// Per utterance of the data directory: edits, and labels of the reference.
     found: Vec<(Edits, usize)>,
 }
 
-/// How much is wrong.
+/// The error rate of a group of utterances.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ErrorRate {
-    /// What it goes by, and the group's name; empty for all utterances.
+    /// The attribute of the grouping, and the group's name; empty for all utterances.
     pub group: (String, String),
-    /// Edits over labels of the references, in percent; none where nothing is said in any of them.
+    /// Edits over labels of the references, in percent; none where all references are empty.
     pub percent: Option<f64>,
     /// 95 % bootstrap interval over utterances (Bisani and Ney 2004), in percent.
     pub interval: Option<(f64, f64)>,
-    /// What was wrong.
+    /// The edits.
     pub edits: Edits,
     /// Labels of the reference.
     pub labels: usize,
@@ -42,37 +42,37 @@ pub struct ErrorRate {
     pub utterances: (usize, usize),
 }
 
-/// One recognition against another of the same utterances.
+/// One recognition compared with another of the same utterances.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// Error rate less the other's, in points.
+    /// Error rate minus the other's, in percentage points.
     pub difference: f64,
-    /// 95 % interval of that, over utterances drawn for both at once.
+    /// 95 % interval of the difference, by paired bootstrap over utterances.
     pub interval: (f64, f64),
-    /// Share of the draws in which it is lower than the other's.
+    /// Share of the bootstrap draws in which it is lower than the other's.
     pub better: f64,
 }
 
 impl Hypotheses {
-    /// Holds the lines of `path` (`utterance what it says`, as Kaldi's `text`) against a data directory's own. In an
-    /// utterance whose reference is empty, all that was recognised is inserted.
+    /// Compares the lines of `path` (`utterance labels`, as Kaldi's `text`) with those of a data directory. In an utterance
+    /// with an empty reference, all recognised labels are insertions.
     ///
     /// # Errors
-    /// What the tables say; [`Error::Key`] for an utterance that one of them lacks.
+    /// Errors of reading the tables; [`Error::Key`] for an utterance that one of them lacks.
     pub fn read(path: &Path, dir: &DataDir, labels: Labels) -> Result<Self> {
         let references = StringTable::open(dir, labels)?;
         let lines = read_table(path)?;
-        let mut said: BTreeMap<&str, &str> =
+        let mut recognised: BTreeMap<&str, &str> =
             lines.iter().map(|e| (&e.key[..], &e.value[..])).collect();
         let found = dir.utterances().iter().map(|id| {
-            let line = said
+            let line = recognised
                 .remove(&id[..])
                 .ok_or_else(|| Error::key(path, id, "what was recognised", "none"))?;
             let reference = references.of(id)?;
             Ok((edits(&reference, &labels.split(line)), reference.len()))
         });
         let found = found.collect::<Result<_>>()?;
-        match said.keys().next() {
+        match recognised.keys().next() {
             Some(id) => {
                 let expected = format!("utterances of {}", dir.path().display());
                 Err(Error::key(path, *id, expected, "another"))
@@ -126,7 +126,7 @@ impl Hypotheses {
         }
     }
 
-    /// This against `other`, both of the same utterances; none where nothing is said in any of them.
+    /// The difference to `other`, both of the same utterances; none where all references are empty.
     pub fn against(&self, other: &Self) -> Option<Comparison> {
         const RESAMPLES: usize = 2000;
         let pairs: Vec<_> = self
@@ -152,7 +152,7 @@ impl Hypotheses {
                 difference(&mut draws)
             })
             .collect();
-        // A draw of utterances in which nothing is said compares nothing.
+        // A draw in which all references are empty has no rates to compare.
         drawn.retain(|difference| difference.is_finite());
         let better = drawn.iter().filter(|d| **d < 0.0).count();
         Some(Comparison {
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_said_all_words_are_inserted() {
+    fn all_words_of_an_empty_reference_are_insertions() {
         let folder = folder();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         write("text", "a-1 one two\na-2 three\nb-1\n");
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_utterances_are_named() {
         let folder = folder();
         let dir = DataDir::open(folder.path()).unwrap();
         let hyp = folder.path().join("hyp");

@@ -1,4 +1,4 @@
-//! Adaptation of PLDA to a domain by vectors without labels, as Kaldi's `ivector-adapt-plda`
+//! Unsupervised adaptation of PLDA to a domain, as Kaldi's `ivector-adapt-plda`
 //! (`PldaUnsupervisedAdaptor`).
 
 use ndarray::{Array1, Array2, Axis};
@@ -7,14 +7,14 @@ use super::algebra::{diagonalise, eigen};
 use super::plda::Plda;
 use crate::error::{Error, Result};
 
-/// How far the model moves. Kaldi's values are the default.
+/// How far the model is adapted. The defaults are Kaldi's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdaptOptions {
     /// How much of the square of the step from the old mean to the new counts as variance.
     pub mean_diff_scale: f64,
-    /// Share of the variance in excess that goes within speakers.
+    /// Share of the excess variance that is added within speakers.
     pub within_covar_scale: f64,
-    /// Share of it that goes between speakers.
+    /// Share of the excess variance that is added between speakers.
     pub between_covar_scale: f64,
 }
 

@@ -1,12 +1,12 @@
-//! Symmetric matrices in f64: what libtorch's LAPACK says of them.
+//! Eigenvalues and diagonalisation of symmetric matrices in f64, by libtorch's LAPACK.
 
 use ndarray::{Array1, Array2, Axis};
 use tch::{Kind, Tensor};
 
 use crate::error::Result;
 
-/// Lets libtorch take one thread in this process, for a command that does little else with it: matrices of a few hundred
-/// rows gain nothing from more, which wait for each other for seconds on cores that others use, and give other last digits.
+/// Limits libtorch to one thread in this process, for commands that use it for little else. Matrices of a few hundred rows
+/// gain nothing from more threads, which are slow on shared cores and change the last digits.
 pub fn use_one_thread() {
     tch::set_num_threads(1);
 }
@@ -14,7 +14,7 @@ pub fn use_one_thread() {
 /// Eigenvalues, greatest first, and their vectors as columns, `[n]` and `[n, n]`.
 ///
 /// # Errors
-/// [`crate::Error::Torch`] when LAPACK finds no end, as for numbers that are not finite.
+/// [`crate::Error::Torch`] when LAPACK does not converge, as for numbers that are not finite.
 pub(super) fn eigen(symmetric: &Array2<f64>) -> Result<(Array1<f64>, Array2<f64>)> {
     let (values, vectors) = to_tensor(symmetric).f_linalg_eigh("L")?;
     let values = Array1::from(Vec::<f64>::try_from(&values)?);
@@ -33,7 +33,7 @@ pub(super) struct Diagonal {
     pub(super) transform: Array2<f64>,
     /// The second covariance after it, greatest first; not below 0.
     pub(super) values: Array1<f64>,
-    /// Logarithm of the transform's determinant's size.
+    /// Logarithm of the absolute value of the transform's determinant.
     pub(super) log_det: f64,
 }
 
@@ -66,7 +66,7 @@ fn to_array(tensor: &Tensor) -> Result<Array2<f64>> {
     let values = Vec::<f64>::try_from(&tensor.f_contiguous()?.f_reshape([-1])?)?;
     Ok(
         Array2::from_shape_vec((rows as usize, columns as usize), values)
-            .expect("a tensor has as many values as its sizes say"),
+            .expect("a tensor has as many values as its sizes imply"),
     )
 }
 

@@ -1,5 +1,5 @@
-//! Calibration: the line that makes scores log-likelihood ratios, by logistic regression under a prior (Brümmer and du
-//! Preez 2006, section 6).
+//! Calibration of scores to log-likelihood ratios: a linear map, by logistic regression under a prior (Brümmer and du Preez
+//! 2006, section 6).
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::file;
 use crate::error::{Error, Result};
 use crate::eval::trials::{Detection, softplus};
 
-/// What a calibration's file is called.
+/// The kind of model in a calibration's file.
 const KIND: &str = "calibration";
 
 /// Newton's steps; a handful is enough.
@@ -23,17 +23,16 @@ pub struct Calibration {
     pub scale: f64,
     /// Log-likelihood ratio of a score of 0.
     pub offset: f64,
-    /// The prior that it was trained for.
+    /// The prior of training.
     pub prior: f64,
 }
 
 impl Calibration {
-    /// Finds the line with the least cross-entropy of the answers under a prior of targets, whatever their share of the
-    /// trials.
+    /// Finds the map with the least cross-entropy under a prior of targets, whatever their share of the trials.
     ///
     /// # Errors
     /// [`Error::Option`] for a prior that is not between 0 and 1; [`Error::Format`] naming `source` for scores of the two
-    /// kinds that do not overlap: the steeper the line the better then, without end.
+    /// kinds that do not overlap, for which the best slope is infinite.
     pub fn train(detection: &Detection, prior: f64, source: &Path) -> Result<Self> {
         if !(prior > 0.0 && prior < 1.0) {
             let found = prior.to_string();
@@ -67,7 +66,7 @@ impl Calibration {
         self.scale * score + self.offset
     }
 
-    /// Writes it to a file, whole or not at all.
+    /// Writes it to a file, atomically.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -75,11 +74,11 @@ impl Calibration {
         file::write(path, KIND, self)
     }
 
-    /// Reads what [`Calibration::write`] wrote.
+    /// Reads a file of [`Calibration::write`].
     ///
     /// # Errors
-    /// [`Error::Io`], [`Error::Format`] or [`Error::Line`] for another kind of file; [`Error::Key`] for numbers that make no
-    /// sense.
+    /// [`Error::Io`], [`Error::Format`] or [`Error::Line`] for another kind of file; [`Error::Key`] for numbers out of
+    /// range.
     pub fn read(path: &Path) -> Result<Self> {
         let read: Self = file::read(path, KIND)?;
         file::moderate(path, "scale", &[read.scale])?;

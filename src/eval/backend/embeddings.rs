@@ -22,7 +22,7 @@ impl Embeddings {
     /// Reads what a read specifier names.
     ///
     /// # Errors
-    /// As [`TableReader`]; [`Error::Key`] for a key that stands twice, another dimension than the first's or numbers
+    /// As [`TableReader`]; [`Error::Key`] for a key that occurs twice, another dimension than the first's or numbers
     /// that are not finite; [`Error::Format`] for none.
     pub fn read(specifier: &str) -> Result<Self> {
         let source = PathBuf::from(specifier);
@@ -62,7 +62,7 @@ impl Embeddings {
         })
     }
 
-    /// What they were read from.
+    /// The source they were read from.
     pub fn source(&self) -> &Path {
         &self.source
     }
@@ -72,12 +72,12 @@ impl Embeddings {
         self.keys.len()
     }
 
-    /// Whether there are none: never.
+    /// Always false: there is at least one.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// Values of each.
+    /// Dimension of an embedding.
     pub fn dims(&self) -> usize {
         self.vectors.ncols()
     }
@@ -146,7 +146,7 @@ impl EnrolmentTable {
         })
     }
 
-    /// Each model with the numbers of its utterances among `embeddings`, in the file's order.
+    /// Each model with the indices of its utterances in `embeddings`, in the file's order.
     pub(super) fn places(&self, embeddings: &Embeddings) -> Result<Vec<(&str, Vec<usize>)>> {
         let place = |line: usize, utterance: &str| {
             embeddings.position(utterance).ok_or_else(|| {
@@ -155,7 +155,7 @@ impl EnrolmentTable {
                 Error::line(&self.path, line, expected, format!("'{utterance}'"))
             })
         };
-        // A table has a line a model, none of them empty.
+        // A table has one line per model, none of them empty.
         (1..)
             .zip(&self.models)
             .map(|(line, (model, utterances))| {

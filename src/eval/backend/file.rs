@@ -1,4 +1,4 @@
-//! Models as files: JSON with what kind it is, so that one is never taken for another.
+//! Models as files: JSON with the kind of model, so that one kind is not read as another.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ struct Envelope<T> {
     model: T,
 }
 
-/// Writes a model of this kind, whole or not at all.
+/// Writes a model of this kind, atomically.
 pub(super) fn write(path: &Path, kind: &str, model: &impl Serialize) -> Result<()> {
     let kind = kind.to_string();
     let json = serde_json::to_string(&Envelope { kind, model })
@@ -47,10 +47,10 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T> {
     Ok(whole.model)
 }
 
-/// What a backend's file is called.
+/// The kind of model in a backend's file.
 pub(super) const BACKEND: &str = "backend";
 
-/// A backend as its file has it: matrices by rows.
+/// A backend in the form of its file: matrices by rows.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BackendFile {
@@ -127,7 +127,7 @@ fn rows(matrix: &Array2<f64>) -> Vec<Vec<f64>> {
     matrix.rows().into_iter().map(|row| row.to_vec()).collect()
 }
 
-/// So many numbers.
+/// A vector of `dims` numbers.
 fn vector(path: &Path, name: &str, values: Vec<f64>, dims: usize) -> Result<Array1<f64>> {
     if values.len() != dims {
         let expected = format!("{dims} values");
@@ -137,7 +137,7 @@ fn vector(path: &Path, name: &str, values: Vec<f64>, dims: usize) -> Result<Arra
     Ok(Array1::from(values))
 }
 
-/// Refuses numbers whose products with embeddings may overflow: a score that is not finite would be blamed on its trial.
+/// Refuses numbers whose products with embeddings may overflow: a score that is not finite would be reported as an error of its trial.
 pub(super) fn moderate(path: &Path, name: &str, values: &[f64]) -> Result<()> {
     match values.iter().find(|value| value.abs() >= 1e60) {
         Some(odd) => {

@@ -1,4 +1,4 @@
-//! Linear discriminant analysis: the directions in which speakers' means differ most beside what differs within
+//! Linear discriminant analysis: the directions with the largest ratio of the variance between speakers to that within
 //! speakers, as Kaldi's `ivector-compute-lda`.
 
 use ndarray::{Array2, s};
@@ -12,14 +12,14 @@ use crate::error::{Error, Result};
 pub struct LdaOptions {
     /// Directions; below the number of speakers, beyond which means do not differ.
     pub dims: usize,
-    /// What becomes the identity: at 0 the covariance within speakers, at 1 the total, and mixtures between.
+    /// The covariance that is normalised to the identity: at 0 that within speakers, at 1 the total, else a mixture.
     pub total_covariance_factor: f64,
     /// Least eigenvalue of it, over the greatest.
     pub covariance_floor: f64,
 }
 
 impl LdaOptions {
-    /// Kaldi's own values, for so many directions.
+    /// Kaldi's defaults, for `dims` directions.
     pub fn new(dims: usize) -> Self {
         Self {
             dims,
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn more_directions_than_speakers_tell_are_refused() {
+    fn more_directions_than_speakers_allow_are_refused() {
         let error = train(&stats(&[6, 6, 6]), LdaOptions::new(3)).unwrap_err();
         let expected = "lda-dim: expected 1 to 2, for 3 dimensions and 3 speakers in ";
         assert!(error.to_string().starts_with(expected), "{error}");

@@ -1,6 +1,6 @@
-//! What stands between speaker embeddings and scores of trials: centring, linear discriminant analysis, length
-//! normalisation, then cosine or PLDA; adaptation to a domain without labels, score normalisation by a cohort,
-//! calibration. Everything is learnt in f64.
+//! Backends, which score trials from speaker embeddings: centring, linear discriminant analysis, length normalisation,
+//! then cosine or PLDA; unsupervised adaptation to a domain, score normalisation with a cohort, calibration. Everything is
+//! trained in f64.
 
 mod adapt;
 mod algebra;
@@ -45,7 +45,7 @@ pub enum ScoringKind {
     Cosine,
 }
 
-/// What a backend is made of.
+/// The parts of a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct BackendOptions {
     /// Linear discriminant analysis, if any.
@@ -53,7 +53,7 @@ pub struct BackendOptions {
     /// Whether embeddings are then scaled to a length of the root of their dimension, as Kaldi's
     /// `ivector-normalize-length`.
     pub length_norm: bool,
-    /// What compares them.
+    /// The comparison.
     pub scoring: ScoringKind,
     /// How PLDA is trained.
     pub plda: PldaOptions,
@@ -80,7 +80,7 @@ pub struct Backend {
     scoring: Scoring,
 }
 
-/// What a backend was trained on, and how well it fits.
+/// The training data of a backend, and its likelihood.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Training {
     /// Embeddings.
@@ -91,7 +91,7 @@ pub struct Training {
     pub dims: usize,
     /// Values that are compared.
     pub kept: usize,
-    /// Log-likelihood an utterance after each iteration of PLDA, up to a constant; empty without PLDA.
+    /// Log-likelihood per utterance after each iteration of PLDA, up to a constant; empty without PLDA.
     pub log_likelihoods: Vec<f64>,
 }
 
@@ -106,7 +106,7 @@ impl Backend {
         }
     }
 
-    /// Learns from embeddings whose speakers a table tells (`utt2spk`; it may tell more).
+    /// Trains on embeddings with the speakers of a table (`utt2spk`, which may have more utterances).
     ///
     /// # Errors
     /// [`Error::Key`] for an embedding without a speaker; [`Error::Format`] naming the embeddings for fewer than two
@@ -159,8 +159,8 @@ impl Backend {
         Ok((backend, training))
     }
 
-    /// Moves PLDA towards a domain by embeddings of it, whose speakers are not known; with `recentre` the mean that is
-    /// subtracted first becomes theirs.
+    /// Adapts PLDA to a domain by embeddings of unknown speakers. With `recentre` the mean that is subtracted first becomes
+    /// their mean.
     ///
     /// # Errors
     /// [`Error::Option`] for a backend that compares by cosine and for options out of range; as [`Backend::prepare`].
@@ -210,7 +210,7 @@ impl Backend {
         self.check_dims(embeddings)?;
         let kept = self.kept();
         let mut prepared = Array2::zeros((embeddings.len(), kept));
-        // In blocks, so that there is never a second whole set in f64.
+        // In blocks, so that there is no second copy of all embeddings in f64.
         for (from, mut to) in embeddings
             .vectors()
             .axis_chunks_iter(Axis(0), 1024)
@@ -240,7 +240,7 @@ impl Backend {
         Err(Error::format(embeddings.source(), expected, found))
     }
 
-    /// Writes it to a file, whole or not at all.
+    /// Writes it to a file, atomically.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -248,11 +248,10 @@ impl Backend {
         file::write(path, file::BACKEND, &file::BackendFile::from(self))
     }
 
-    /// Reads what [`Backend::write`] wrote.
+    /// Reads a file of [`Backend::write`].
     ///
     /// # Errors
-    /// [`Error::Io`], or [`Error::Format`] for another kind of file, one that breaks off, or parts that do not fit
-    /// together.
+    /// [`Error::Io`], or [`Error::Format`] for another kind of file, a truncated one, or parts of different dimensions.
     pub fn read(path: &Path) -> Result<Self> {
         file::read::<file::BackendFile>(path, file::BACKEND)?.checked(path)
     }
@@ -352,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn a_written_backend_is_read_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("b.json");
         for scoring in [ScoringKind::Cosine, ScoringKind::Plda] {
@@ -478,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_utterances_than_dimensions_say_what_to_do() {
+    fn fewer_utterances_than_dimensions_are_refused_with_a_remedy() {
         let (vectors, speakers) = draw(1, &[2, 2, 2], &Array2::eye(5), &Array2::eye(5));
         let (embeddings, utt2spk) = labelled(&vectors, &speakers);
         let options = BackendOptions::default();
@@ -496,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn directions_without_any_difference_within_speakers_say_what_to_do() {
+    fn directions_without_variance_within_speakers_are_refused_with_a_remedy() {
         let (vectors, speakers) = draw(1, &[4, 3, 5, 4], &Array2::eye(4), &Array2::eye(4));
         let train = |vectors: &Array2<f64>, dims: Option<usize>, smoothing: f64| {
             let (embeddings, utt2spk) = labelled(vectors, &speakers);
@@ -530,7 +529,7 @@ mod tests {
             let expected = "utterances of a speaker that differ in all 4 dimensions, or --smoothing above 0 (as 0.1), or \
                             --lda-dim of at most 3, found 1 directions in which they do not";
             assert!(error.contains(expected), "{error}");
-            // What it says works, and takes no small step there for proof.
+            // The suggested options work, and small differences in that direction do not decide.
             for (dims, smoothing) in [(Some(3), 0.0), (None, 0.1), (Some(2), 0.1)] {
                 let steepest = train(vectors, dims, smoothing).unwrap();
                 assert!(steepest < 1e3, "{steepest}");

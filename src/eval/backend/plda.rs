@@ -1,6 +1,6 @@
-//! Probabilistic linear discriminant analysis of two covariances (Ioffe 2006): an embedding is its speaker's mean, drawn
-//! by the covariance between speakers, and what differs within speakers. Trained, stored and scored as Kaldi's
-//! `ivector/plda.cc`.
+//! Probabilistic linear discriminant analysis with two covariances (Ioffe 2006): an embedding is the sum of its speaker's
+//! mean, drawn from the covariance between speakers, and an offset, drawn from that within speakers. Trained, stored and
+//! scored as Kaldi's `ivector/plda.cc`.
 
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 
@@ -8,12 +8,12 @@ use super::algebra::diagonalise;
 use super::speakers::SpeakerStats;
 use crate::error::{Error, Result};
 
-/// How it is trained and scored.
+/// Options of training and scoring.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PldaOptions {
     /// Iterations of expectation and maximisation.
     pub iterations: usize,
-    /// Whether vectors are scaled to the length that the model expects of them, as Kaldi's `--normalize-length`.
+    /// Whether vectors are scaled to the length that the model expects, as Kaldi's `--normalize-length`.
     pub length_norm: bool,
 }
 
@@ -40,7 +40,7 @@ pub struct Plda {
     pub(super) length_norm: bool,
 }
 
-/// What the model says of test vectors once some of a speaker have been seen: a log-likelihood ratio of
+/// An enrolled speaker. The log-likelihood ratio of a test vector `t` is
 /// `offset + weights . t + curvature . t^2`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Enrolled {
@@ -54,7 +54,7 @@ impl Plda {
         self.psi.view()
     }
 
-    /// Vectors `[any, dims]` in the model's space; `counts` says of how many utterances each is the mean.
+    /// Vectors `[any, dims]` in the model's space; `counts` has the number of utterances of each mean.
     pub(super) fn project(
         &self,
         vectors: &Array2<f64>,
@@ -74,7 +74,7 @@ impl Plda {
         projected
     }
 
-    /// What the mean `projected` of `count` utterances says of test vectors: the ratio of
+    /// Enrols the mean `projected` of `count` utterances; scores of test vectors are the ratio of
     /// `N(t | n psi / (n psi + 1) mean, 1 + psi / (n psi + 1))` and `N(t | 0, 1 + psi)`.
     pub(super) fn enrol(&self, projected: ArrayView1<f64>, count: usize) -> Enrolled {
         let n = count as f64;
@@ -98,7 +98,7 @@ impl Plda {
     }
 }
 
-/// Trains a model; with it the log-likelihood an utterance after each iteration, up to a constant.
+/// Trains a model; also returns the log-likelihood per utterance after each iteration, up to a constant.
 pub(super) fn train(stats: &SpeakerStats, options: PldaOptions) -> Result<(Plda, Vec<f64>)> {
     if options.iterations == 0 {
         return Err(Error::option("plda-iterations", "at least 1", "0"));
@@ -126,9 +126,8 @@ pub(super) fn train(stats: &SpeakerStats, options: PldaOptions) -> Result<(Plda,
     Ok((plda, log_likelihoods))
 }
 
-/// The statistics in the space in which the current model is diagonal. There, what a speaker's mean tells of its place is
-/// a product by direction for any number of utterances, where Kaldi inverts a matrix for each number; the iterates are
-/// the same.
+/// The statistics in the space in which the current model is diagonal. There, the posterior of a speaker's mean is a product
+/// over directions for any number of utterances, where Kaldi inverts a matrix per number. The iterates are the same.
 struct Space {
     /// From the original space.
     transform: Array2<f64>,
@@ -182,8 +181,8 @@ impl Space {
         Ok(())
     }
 
-    /// Kaldi's objective: of offsets from the speakers' means, and of the means, an utterance, without the terms that no
-    /// parameter moves.
+    /// Kaldi's objective per utterance: the log-likelihood of offsets from the speakers' means and of the means, without
+    /// constant terms.
     fn log_likelihood(&self, counts: &[usize]) -> f64 {
         let utterances = counts.iter().sum::<usize>() as f64;
         let mut sum = 2.0 * utterances * self.log_det - self.within.diag().sum();
@@ -227,8 +226,8 @@ mod tests {
         assert!(!far, "{found} {expected}");
     }
 
-    /// Of as many utterances each, likelihood is greatest at the pooled covariance within speakers, and that of means
-    /// less a part of it.
+    /// With equally many utterances per speaker, the likelihood is greatest at the pooled covariance within speakers, and at
+    /// the covariance of the means minus a part of it.
     #[test]
     fn training_ends_at_the_greatest_likelihood() {
         let stats = stats(&[5; 60]);
@@ -242,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn covariances_of_made_data_are_found() {
+    fn covariances_of_synthetic_data_are_found() {
         let (plda, _) = train(&stats(&[8; 3000]), options(100)).unwrap();
         let between = array![[2.0, 0.0, 0.3], [0.5, 1.5, 0.0], [0.0, -0.4, 1.0]];
         let within = array![[0.6, 0.2, 0.0], [0.0, 0.4, 0.1], [0.1, 0.0, 0.5]];

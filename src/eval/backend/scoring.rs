@@ -10,7 +10,7 @@ use super::snorm::SNorm;
 use crate::error::Result;
 use crate::eval::trials::{Trial, TrialBlock, TrialReader};
 
-/// What gives a trial its score.
+/// The scorer of trials.
 #[derive(Debug, Clone, Copy)]
 pub struct TrialScorer<'a> {
     /// The enrolment side.
@@ -52,11 +52,11 @@ impl TrialScorer<'_> {
     }
 }
 
-/// Scores every trial of a list and hands it on, in the list's order. Of the list, one block is in memory.
+/// Scores every trial of a list and passes it to `each`, in the list's order. One block of the list is in memory at a time.
 ///
 /// # Errors
 /// As [`TrialReader::next_block`]; [`crate::Error::Line`] for a trial of another form than the first's, with a key that
-/// has no embedding, or whose score is not finite; whatever `each` says.
+/// has no embedding, or whose score is not finite; errors of `each`.
 pub fn score_trials(
     path: &Path,
     scorer: TrialScorer,

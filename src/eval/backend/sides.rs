@@ -15,7 +15,7 @@ pub struct Models {
     /// `[models, kept]`.
     weights: Array2<f64>,
     offsets: Vec<f64>,
-    /// By model, which of the curvatures is its own; empty for cosines.
+    /// The index of the curvature of each model; empty for cosines.
     bent: Vec<usize>,
     curvatures: Vec<Array1<f64>>,
 }
@@ -29,8 +29,8 @@ pub struct Tests {
 }
 
 impl Backend {
-    /// Enrols every embedding by itself, or the models of a table: each by the mean of its utterances, prepared one by
-    /// one. PLDA knows of how many it is the mean.
+    /// Enrols every embedding by itself, or the models of a table: each by the mean of its utterances, which are prepared one
+    /// by one. PLDA takes their number into account.
     ///
     /// # Errors
     /// As [`Backend::prepare`]; [`crate::Error::Line`] for a table's utterance without an embedding.
@@ -69,22 +69,24 @@ impl Backend {
             Scoring::Cosine => models.weights = of_unit_length(means),
             Scoring::Plda(plda) => {
                 models.weights = plda.project(&means, |index| counts[index]);
-                let mut known: HashMap<usize, usize> = HashMap::new();
+                let mut curvatures: HashMap<usize, usize> = HashMap::new();
                 for (index, &count) in counts.iter().enumerate() {
                     let enrolled = plda.enrol(models.weights.row(index), count);
                     models.weights.row_mut(index).assign(&enrolled.weights);
                     models.offsets[index] = enrolled.offset;
-                    models.bent.push(*known.entry(count).or_insert_with(|| {
-                        models.curvatures.push(plda.curvature(count));
-                        models.curvatures.len() - 1
-                    }));
+                    models
+                        .bent
+                        .push(*curvatures.entry(count).or_insert_with(|| {
+                            models.curvatures.push(plda.curvature(count));
+                            models.curvatures.len() - 1
+                        }));
                 }
             }
         }
         models
     }
 
-    /// Makes embeddings test vectors.
+    /// Prepares embeddings as test vectors.
     ///
     /// # Errors
     /// As [`Backend::prepare`].
@@ -102,7 +104,7 @@ impl Backend {
 }
 
 impl Models {
-    /// The number of a model.
+    /// The index of a model.
     pub fn position(&self, key: &str) -> Option<usize> {
         self.index.get(key).copied()
     }
@@ -112,7 +114,7 @@ impl Models {
         self.weights.nrows()
     }
 
-    /// Whether there are none: never.
+    /// Always false: there is at least one.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -130,7 +132,7 @@ impl Models {
 }
 
 impl Tests {
-    /// The number of an utterance.
+    /// The index of an utterance.
     pub fn position(&self, key: &str) -> Option<usize> {
         self.index.get(key).copied()
     }
@@ -140,13 +142,13 @@ impl Tests {
         self.vectors.nrows()
     }
 
-    /// Whether there are none: never.
+    /// Always false: there is at least one.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// `sum t (weight + curvature t)`, in eight sums, which a processor can add side by side.
+/// `sum t (weight + curvature t)`, in eight partial sums, for vector instructions.
 fn bent_product(
     weights: ArrayView1<f64>,
     curvature: ArrayView1<f64>,

@@ -1,5 +1,5 @@
-//! Adaptive symmetric score normalisation (Matějka et al. 2017): a score in standard deviations of what each side scores
-//! against the speakers of a cohort that are most like it.
+//! Adaptive symmetric score normalisation (Matějka et al. 2017): a score in standard deviations of the scores of each side
+//! against the most similar speakers of a cohort.
 
 use rayon::prelude::*;
 
@@ -26,13 +26,13 @@ pub struct Cohort<'a> {
     pub models: &'a Models,
     /// Against models.
     pub tests: &'a Tests,
-    /// Greatest scores that count; all, where there are fewer.
+    /// Number of greatest scores that are used; all, where there are fewer.
     pub top: usize,
 }
 
 impl SNorm {
-    /// Scores both sides against the cohort, on rayon's threads. Deviations are those of the scores themselves, not
-    /// estimates of a wider one's.
+    /// Scores both sides against the cohort, on rayon's threads. Variances are divided by the number of scores.
+
     ///
     /// # Errors
     /// [`Error::Option`] for a `top` below 2.
@@ -59,7 +59,7 @@ impl SNorm {
         })
     }
 
-    /// The score of a trial, normalised; not finite where all scores of a side against its cohort are one.
+    /// The normalised score of a trial; not finite where all scores of a side against its cohort are equal.
     pub fn apply(&self, score: f64, model: usize, test: usize) -> f64 {
         let by = |level: Level| (score - level.mean) / level.deviation;
         0.5 * (by(self.models[model]) + by(self.tests[test]))

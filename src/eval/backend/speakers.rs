@@ -1,4 +1,4 @@
-//! What discriminant analyses learn from: means and scatter by speaker.
+//! The statistics of discriminant analyses: means and scatter per speaker.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub(super) struct Speakers {
     source: PathBuf,
-    /// By utterance, from 0, in the order in which speakers come first.
+    /// The speaker of each utterance, numbered from 0 in the order of first occurrence.
     of: Vec<usize>,
     counts: Vec<usize>,
 }
@@ -40,12 +40,12 @@ impl Speakers {
         }
         let source = embeddings.source().to_path_buf();
         if counts.len() < 2 {
-            let expected = "utterances of at least 2 speakers to learn from";
+            let expected = "utterances of at least 2 speakers for training";
             let found = format!("{} of one", of.len());
             return Err(Error::format(source, expected, found));
         }
         if counts.len() == of.len() {
-            let expected = "more than one utterance of a speaker to learn from";
+            let expected = "more than one utterance of a speaker for training";
             let found = format!("one of each of {} speakers", counts.len());
             return Err(Error::format(source, expected, found));
         }
@@ -58,7 +58,7 @@ impl Speakers {
 
     /// Statistics of vectors `[utterances, dims]` in the embeddings' order. Vectors at their speaker's mean span at most
     /// utterances less speakers dimensions; with fewer than theirs the scatter within speakers has no inverse, unless it
-    /// is smoothed. Discriminant analysis does not help: it would take what few utterances happen not to differ in.
+    /// is smoothed. Discriminant analysis does not help: it would choose directions in which the few utterances differ by chance only.
     pub(super) fn stats(&self, vectors: &Array2<f64>, smoothing: f64) -> Result<SpeakerStats> {
         let dims = vectors.ncols();
         let free = self.of.len() - self.counts.len();
@@ -104,8 +104,8 @@ impl Speakers {
         })
     }
 
-    /// The sum of squares around the speakers' means. Parts are summed in their order, whatever threads there are, so
-    /// that two trainings give one backend.
+    /// The sum of squares around the speakers' means. Parts are summed in a fixed order, so that the result does not depend
+    /// on the number of threads.
     fn scatter(&self, vectors: &Array2<f64>, means: &Array2<f64>) -> Array2<f64> {
         let part = self.of.len().div_ceil(16);
         let parts: Vec<Array2<f64>> = vectors
@@ -145,7 +145,7 @@ pub(super) struct SpeakerStats {
     pub(super) within: Array2<f64>,
 }
 
-/// What helps against a scatter within speakers without an inverse.
+/// The remedy for a singular scatter within speakers, in error messages.
 const SMOOTHING: &str = "--smoothing above 0 (as 0.1)";
 
 /// A direction in which the scatter is less, over the greatest, counts as one in which vectors do not differ: rounding
@@ -153,9 +153,10 @@ const SMOOTHING: &str = "--smoothing above 0 (as 0.1)";
 const LEAST_SCATTER: f64 = 1e-12;
 
 impl SpeakerStats {
-    /// Refuses vectors that do not differ within speakers in some direction: any step there would be proof of another
-    /// speaker. Before discriminant analysis (`reduces`) such directions do no harm where speakers do not differ in them
-    /// either, since it leaves them out.
+    /// Refuses vectors that do not differ within speakers in some direction: any difference there would decide for another
+    /// speaker. Before discriminant analysis (`reduces`) such directions are allowed where speakers do not differ in them
+    /// either, since the analysis removes them.
+
     pub(super) fn refuse_singular(&self, reduces: bool) -> Result<()> {
         let (values, vectors) = eigen(&self.within)?;
         let dims = values.len();

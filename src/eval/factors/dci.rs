@@ -4,7 +4,7 @@ use ndarray::{Array2, Axis};
 
 use super::FactorScores;
 
-/// By dimension, its share of the absolute weights `[dims, classes]`; all 0 when there are none.
+/// The share of each dimension in the absolute weights `[dims, classes]`; all 0 when all weights are 0.
 pub(super) fn shares(weights: &Array2<f64>) -> Vec<f64> {
     let sums = weights.mapv(f64::abs).sum_axis(Axis(1));
     let total = sums.sum();
@@ -14,13 +14,13 @@ pub(super) fn shares(weights: &Array2<f64>) -> Vec<f64> {
     }
 }
 
-/// 1 less the entropy of a factor's shares over dimensions, in units of the most that it can be.
+/// 1 minus the entropy of a factor's shares over dimensions, divided by its maximum.
 pub(super) fn completeness(importance: &[f64]) -> f64 {
     concentration(importance)
 }
 
-/// Mean over dimensions, weighted by their importance, of 1 less the entropy of their shares over factors; none for
-/// a single factor.
+/// Mean over dimensions, weighted by their importance, of 1 minus the normalised entropy of their shares over factors; none
+/// for a single factor.
 pub(super) fn disentanglement(factors: &[FactorScores]) -> Option<f64> {
     let dims = factors.first()?.importance.len();
     let (mut sum, mut total) = (0.0, 0.0);
@@ -36,7 +36,7 @@ pub(super) fn disentanglement(factors: &[FactorScores]) -> Option<f64> {
     (factors.len() > 1 && total > 0.0).then(|| sum / total)
 }
 
-/// 1 when all lies in one place, 0 when it is spread evenly or there is none; 1 for a single place.
+/// 1 when one share is 1, 0 when shares are equal or all 0; 1 for a single share.
 fn concentration(shares: &[f64]) -> f64 {
     let total: f64 = shares.iter().sum();
     if total <= 0.0 {

@@ -1,10 +1,10 @@
 //! Multinomial logistic regression with an L1 penalty, by accelerated proximal gradient (FISTA, Beck and Teboulle
-//! 2009). The strength of the penalty is chosen on a fifth of the items to learn from.
+//! 2009). The strength of the penalty is chosen on a fifth of the training items.
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
-/// Strengths that are tried, as shares of the one that leaves no weight; strongest first.
+/// Strengths that are tried, as shares of the smallest one at which all weights are 0; strongest first.
 const STRENGTHS: [f64; 5] = [0.3, 0.1, 0.03, 0.01, 0.003];
 const MAX_STEPS: usize = 1000;
 /// Largest change of a weight, at which the search ends.
@@ -30,7 +30,7 @@ pub(super) fn fit(x: &Array2<f64>, labels: &[usize], classes: usize) -> Fit {
         .par_iter()
         .map(|&share| fit_at(&rest.0, &rest.1, classes, share).accuracy(&held.0, &held.1))
         .collect();
-    // Of equals the first, which is the sparsest.
+    // Of equally good ones the first, which is the sparsest.
     let best = (0..scores.len()).fold(0, |best, next| match scores[next] > scores[best] {
         true => next,
         false => best,
@@ -55,7 +55,7 @@ impl Fit {
     }
 }
 
-/// The fit at a share of the strength that leaves no weight.
+/// The fit at a share of the smallest strength at which all weights are 0.
 fn fit_at(x: &Array2<f64>, labels: &[usize], classes: usize, share: f64) -> Fit {
     let items = x.nrows() as f64;
     let mut truth = Array2::zeros((x.nrows(), classes));
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_strength_fits_what_there_is_to_learn() {
+    fn the_strength_fits_the_information() {
         let noise =
             |i: usize, dim: usize| ((i * 7919 + dim * 613 + i * i * 31) % 997) as f64 / 997.0 - 0.5;
         let labels: Vec<usize> = (0..200).map(|i| (i * 37 + i / 7) % 2).collect();
@@ -175,17 +175,17 @@ mod tests {
             let x = Array2::from_shape_fn((200, 6), place);
             (fit(&x, &labels, 2), x)
         };
-        let (told, x) = of(6.0);
-        assert!(told.accuracy(&x, &labels) > 0.95);
+        let (informative, x) = of(6.0);
+        assert!(informative.accuracy(&x, &labels) > 0.95);
         let of_dim = |fit: &Fit, dim| fit.weights.row(dim).iter().map(|w| w.abs()).sum::<f64>();
         assert!(
             (0..6)
                 .filter(|&dim| dim != 2)
-                .all(|dim| of_dim(&told, dim) < 0.2 * of_dim(&told, 2))
+                .all(|dim| of_dim(&informative, dim) < 0.2 * of_dim(&informative, 2))
         );
-        // Where nothing is to be learned the strongest penalty is no worse than any other.
-        let (untold, x) = of(0.0);
-        assert!(untold.accuracy(&x, &labels) < 0.65);
+        // Without information in the vectors, the strongest penalty is as good as any.
+        let (uninformative, x) = of(0.0);
+        assert!(uninformative.accuracy(&x, &labels) < 0.65);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Mutual information of dimensions and a factor, for the mutual information gap (Chen et al. 2018, eq. 6), with
-//! dimensions cut into bins of equal width as in Locatello et al. 2019.
+//! dimensions divided into bins of equal width as in Locatello et al. 2019.
 
 use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
 
-/// Mutual information in nats of each dimension of `[items, dims]`, cut into `bins`, and the classes of the items.
+/// Mutual information in nats of each dimension of `[items, dims]`, divided into `bins`, and the classes of the items.
 pub(super) fn information(vectors: &Array2<f64>, classes: &[usize], bins: usize) -> Vec<f64> {
     (0..vectors.ncols())
         .into_par_iter()
@@ -20,7 +20,7 @@ pub(super) fn information(vectors: &Array2<f64>, classes: &[usize], bins: usize)
         .collect()
 }
 
-/// Entropy in nats of the classes as they are found.
+/// Entropy in nats of the empirical distribution of the classes.
 pub(super) fn entropy(classes: &[usize]) -> f64 {
     let mut counts = vec![0f64; classes.iter().max().map_or(0, |&most| most + 1)];
     classes.iter().for_each(|&class| counts[class] += 1.0);
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn information_by_hand() {
-        // Of four classes, the first dimension tells which half, the second all, the third nothing.
+        // Of four classes, the first dimension separates two halves, the second all, the third none.
         let vectors = array![
             [0.0, 0.0, 5.0],
             [0.1, 1.0, 5.0],

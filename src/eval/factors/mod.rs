@@ -1,6 +1,6 @@
 //! Disentanglement scores: does each known factor (speaker, word, shape) have dimensions of its own? Vectors
-//! `[items, dims]` and the class of every item in each factor go in; the mutual information gap, SAP and DCI come
-//! out, with the share of each factor's importance that lies in each dimension.
+//! `[items, dims]` and the class of every item in each factor are the input; the mutual information gap, SAP and DCI are the
+//! output, with the share of each dimension in each factor's importance.
 
 mod dci;
 mod logistic;
@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 pub struct Factor {
     /// Its name.
     pub name: String,
-    /// By item, its class, from 0.
+    /// The class of each item, from 0.
     pub classes: Vec<usize>,
 }
 
@@ -34,9 +34,9 @@ impl Factor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FactorOptions {
-    /// Bins of equal width that a dimension is cut into for mutual information.
+    /// Bins of equal width per dimension, for mutual information.
     pub bins: usize,
-    /// Divides items into those to learn from and those to test on.
+    /// Seed of the split into training and test items.
     pub seed: u64,
 }
 
@@ -57,22 +57,22 @@ pub struct FactorScores {
     pub entropy: f64,
     /// Gap between the two dimensions with most mutual information, over the entropy (Chen et al. 2018).
     pub mig: f64,
-    /// Gap in accuracy between the two dimensions that tell most, each alone (Kumar et al. 2018).
+    /// Gap in accuracy between the two most predictive dimensions, each alone (Kumar et al. 2018).
     pub sap: f64,
     /// Test accuracy of a classifier on all dimensions: DCI's informativeness.
     pub accuracy: f64,
     /// Share of the most frequent class among test items.
     pub chance: f64,
-    /// DCI's completeness: 1 when one dimension does it all, 0 when all do the same.
+    /// DCI's completeness: 1 when one dimension has all importance, 0 when all have the same.
     pub completeness: f64,
-    /// By dimension, the share of the classifier's weight.
+    /// The share of each dimension in the classifier's weight.
     pub importance: Vec<f64>,
 }
 
 /// Scores of a representation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Disentanglement {
-    /// Items, and those of them to learn from (the rest tests; mutual information is of all).
+    /// Items, and training items (the rest are test items; mutual information is over all).
     pub items: (usize, usize),
     /// Dimensions.
     pub dims: usize,
@@ -80,13 +80,13 @@ pub struct Disentanglement {
     pub mig: f64,
     /// Mean over factors.
     pub sap: f64,
-    /// DCI's disentanglement: 1 when each dimension serves one factor; none for a single factor.
+    /// DCI's disentanglement: 1 when each dimension is important for one factor only; none for a single factor.
     pub disentanglement: Option<f64>,
     /// Mean over factors.
     pub completeness: f64,
     /// Mean accuracy over factors.
     pub informativeness: f64,
-    /// By factor.
+    /// The scores of each factor.
     pub factors: Vec<FactorScores>,
 }
 
@@ -94,12 +94,12 @@ pub struct Disentanglement {
 ///
 /// DCI's importances are the absolute weights of logistic regression with an L1 penalty on standardised dimensions,
 /// summed over classes, as shares of each factor's sum (Eastwood and Williams 2018 use a lasso or random forests).
-/// Mutual information of few items and many bins comes out too high, by about the same for every dimension; gaps
-/// suffer less than the values do.
+/// Mutual information estimated from few items and many bins is too high, by about the same amount for every dimension, so
+/// gaps are less biased than the values.
 ///
 /// # Errors
 /// [`Error::Option`] for fewer than 4 items, no dimension or factor, a number that is not finite, a factor of
-/// another number of items or of a single class (in the items to learn from, too), or fewer than 2 bins.
+/// another number of items or of a single class (also among the training items), or fewer than 2 bins.
 pub fn factors(
     vectors: &Array2<f64>,
     factors: &[Factor],
@@ -135,7 +135,7 @@ pub fn factors(
     })
 }
 
-/// Standardised vectors to learn from and to test on, `[items, dims]`.
+/// Standardised vectors for training and test, `[items, dims]`.
 struct Sets {
     learn: Array2<f64>,
     test: Array2<f64>,
@@ -167,13 +167,13 @@ fn score(
     })
 }
 
-/// The greatest value less the second; less 0 when there is but one.
+/// The greatest value minus the second; minus 0 when there is only one.
 fn top_gap(mut values: Vec<f64>) -> f64 {
     values.sort_by(|a, b| b.total_cmp(a));
     values.first().unwrap_or(&0.0) - values.get(1).unwrap_or(&0.0)
 }
 
-/// Items to learn from and to test on: a half each, drawn by `seed`, in rising order.
+/// Training and test items: a half each, drawn by `seed`, in ascending order.
 pub fn split(items: usize, seed: u64) -> (Vec<usize>, Vec<usize>) {
     let mut order: Vec<usize> = (0..items).collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
@@ -183,7 +183,7 @@ pub fn split(items: usize, seed: u64) -> (Vec<usize>, Vec<usize>) {
     (order, test)
 }
 
-/// Mean 0 and deviation 1 over the items to learn from; a dimension that does not vary there becomes 0.
+/// Mean 0 and deviation 1 over the training items; a dimension that is constant there becomes 0.
 fn standardise(vectors: &Array2<f64>, learn: &[usize]) -> Array2<f64> {
     let seen = vectors.select(Axis(0), learn);
     let mean = seen.mean_axis(Axis(0)).unwrap_or_default();
@@ -222,7 +222,7 @@ fn check(vectors: &Array2<f64>, factors: &[Factor], options: FactorOptions) -> R
         }
         let first = factor.classes[learn[0]];
         if learn.iter().all(|&item| factor.classes[item] == first) {
-            let expected = "at least 2 classes in the half of the items to learn from";
+            let expected = "at least 2 classes in the training half of the items";
             return wrong(&name, expected, "1".into());
         }
     }
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dimension_a_factor_is_disentangled_and_a_mixture_is_not() {
+    fn one_dimension_per_factor_is_disentangled_and_a_mixture_is_not() {
         let (vectors, known) = made(0.0);
         let clean = factors(&vectors, &known, FactorOptions::default()).unwrap();
         let (vectors, known) = made(0.9);
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_scored_is_refused() {
+    fn inputs_that_cannot_be_scored_are_refused() {
         let (vectors, known) = made(0.0);
         let options = FactorOptions::default();
         let factor = |classes: Vec<usize>| {

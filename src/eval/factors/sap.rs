@@ -1,6 +1,6 @@
-//! What each dimension tells of a factor alone, for the separated attribute predictability score (Kumar et al.
+//! The predictability of a factor from each dimension alone, for the separated attribute predictability score (Kumar et al.
 //! 2018): test accuracy of a linear support vector machine on that dimension, as in Locatello et al. 2019, but on
-//! standardised dimensions, so that their scale does not matter.
+//! standardised dimensions, so that their scale has no effect.
 
 use ndarray::ArrayView1;
 use rayon::prelude::*;
@@ -10,7 +10,7 @@ use super::Sets;
 /// Cost of an error.
 const COST: f64 = 0.01;
 
-/// By dimension, the share of test items whose class is named rightly.
+/// Per dimension, the share of test items whose class is predicted correctly.
 pub(super) fn accuracies(
     sets: &Sets,
     (learn, test): &(Vec<usize>, Vec<usize>),

@@ -1,11 +1,11 @@
-//! How clusters, or a categorical code, answer to known classes. Accuracies count items; the clusters' own numbers
-//! mean nothing.
+//! The agreement of clusters, or of a categorical code, with known classes. Accuracies are shares of items; the numbering of
+//! clusters has no meaning.
 
 use ndarray::Array2;
 
 use crate::error::{Error, Result};
 
-/// Items by their cluster and class, `[clusters, classes]`; both count from 0 to the greatest that is there.
+/// The number of items per cluster and class, `[clusters, classes]`; both are numbered from 0 to the greatest that occurs.
 ///
 /// # Errors
 /// [`Error::Option`] `classes` for another number of items, or clusters and classes that would take more than 2^24
@@ -43,7 +43,7 @@ pub fn confusion(clusters: &[usize], classes: &[usize]) -> Result<Array2<usize>>
 }
 
 /// The share of items of the most frequent class of their cluster, from `[clusters, classes]`: purity. Several clusters
-/// may stand for one class, so that more clusters make it greater; of no items 0.
+/// may belong to one class, so that more clusters make it greater; of no items 0.
 pub fn majority_accuracy(confusion: &Array2<usize>) -> f64 {
     let right = confusion
         .rows()
@@ -52,7 +52,7 @@ pub fn majority_accuracy(confusion: &Array2<usize>) -> f64 {
     share(right.sum(), confusion)
 }
 
-/// The classes that are the most frequent one of some cluster, counted; of equals the first.
+/// The number of classes that are the most frequent one of some cluster; of equally frequent ones the first.
 pub fn classes_used(confusion: &Array2<usize>) -> usize {
     let mut used = vec![false; confusion.ncols()];
     for row in confusion.rows() {
@@ -67,9 +67,8 @@ pub fn classes_used(confusion: &Array2<usize>) -> usize {
     used.into_iter().filter(|&used| used).count()
 }
 
-/// The share of items that are right when each cluster stands for one class of its own, by the best such assignment,
-/// from `[clusters, classes]` (Kuhn 1955, "The Hungarian method for the assignment problem"). Of unequal numbers some
-/// stand for none; of no items 0.
+/// The share of correct items under the best one-to-one assignment of clusters to classes, from `[clusters, classes]` (Kuhn
+/// 1955, "The Hungarian method for the assignment problem"). With unequal numbers some have no partner; of no items 0.
 pub fn hungarian_accuracy(confusion: &Array2<usize>) -> f64 {
     let pairs = assign(confusion);
     let right = pairs.into_iter().filter_map(|pair| confusion.get(pair));
@@ -85,7 +84,7 @@ fn share(right: usize, confusion: &Array2<usize>) -> f64 {
 fn assign(gains: &Array2<usize>) -> Vec<(usize, usize)> {
     let size = gains.nrows().max(gains.ncols());
     let cost = |row: usize, column: usize| -(gains.get((row, column)).copied().unwrap_or(0) as f64);
-    // The row of each column; column `size` lends its place to the row that is being seated.
+    // The row of each column; column `size` holds the row that is being assigned.
     let mut seats = vec![None; size + 1];
     let (mut row_price, mut column_price) = (vec![0.0; size], vec![0.0; size + 1]);
     for row in 0..size {
@@ -105,7 +104,7 @@ fn assign(gains: &Array2<usize>) -> Vec<(usize, usize)> {
             let free = (0..size).filter(|&column| !visited[column]);
             let next = free
                 .min_by(|&a, &b| slack[a].total_cmp(&slack[b]))
-                .expect("fewer rows are seated than there are columns");
+                .expect("fewer rows are assigned than there are columns");
             let step = slack[next];
             for column in 0..=size {
                 match seats[column].filter(|_| visited[column]) {

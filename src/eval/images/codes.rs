@@ -1,5 +1,5 @@
-//! What codes tell: classes to a nearest neighbour and to a linear classifier, known factors to disentanglement scores; and
-//! whether an image comes back from its code.
+//! The information in codes of images: accuracy of classes by the nearest neighbour and by a linear classifier,
+//! disentanglement scores of known factors, and the error of reconstruction.
 
 use ndarray::Array2;
 use tch::{Kind, Tensor};
@@ -12,22 +12,22 @@ use crate::dataset::images::Images;
 use crate::error::Result;
 use crate::eval::factors::{Factor, FactorOptions, factors};
 
-/// Vectors of the training images and of the test images, under the name of what made them.
+/// Vectors of the training and test images, with the name of their encoder.
 #[derive(Debug)]
 pub struct Codes {
-    /// What made them.
+    /// The name of the encoder.
     pub name: &'static str,
-    /// Of the training images, `[images, dims]`.
+    /// Vectors of the training images, `[images, dims]`.
     pub train: Array2<f32>,
-    /// Of the test images.
+    /// Vectors of the test images, `[images, dims]`.
     pub test: Array2<f32>,
 }
 
-/// Accuracies of the nearest neighbour and of a linear classifier on the first of `codes`, those of the others beside them;
-/// none without labels.
+/// Accuracies of the nearest neighbour and of a linear classifier on the first of `codes`, with those on the others as
+/// baselines; none without labels.
 ///
 /// # Errors
-/// What the classifiers say.
+/// Errors of the classifiers.
 pub fn class_scores(
     set: &str,
     codes: &[Codes],
@@ -66,15 +66,15 @@ pub fn chance(labels: &[usize]) -> f64 {
     counts.iter().max().map_or(0.0, |&most| most as f64) / labels.len().max(1) as f64
 }
 
-/// Disentanglement scores of vectors against what is known of each image; none where nothing is known.
+/// Disentanglement scores of vectors for the known factors of the images; none where no factors are known.
 ///
 /// # Errors
-/// What [`factors`] says.
+/// As [`factors`].
 pub fn factor_scores(set: &str, vectors: &Array2<f32>, images: &Images) -> Result<Vec<Score>> {
     if images.factors.is_empty() {
         return Ok(Vec::new());
     }
-    let known: Vec<Factor> = images
+    let known_factors: Vec<Factor> = images
         .factors
         .iter()
         .map(|factor| Factor {
@@ -82,7 +82,11 @@ pub fn factor_scores(set: &str, vectors: &Array2<f32>, images: &Images) -> Resul
             classes: factor.classes.clone(),
         })
         .collect();
-    let found = factors(&vectors.mapv(f64::from), &known, FactorOptions::default())?;
+    let found = factors(
+        &vectors.mapv(f64::from),
+        &known_factors,
+        FactorOptions::default(),
+    )?;
     let mut scores = vec![
         Score::new(set, "MIG", found.mig),
         Score::new(set, "SAP", found.sap),
@@ -102,8 +106,8 @@ pub fn factor_scores(set: &str, vectors: &Array2<f32>, images: &Images) -> Resul
     Ok(scores)
 }
 
-/// Mean absolute error of a pixel between images and what comes back from their codes; beside it, between images and what
-/// comes back from another one's code, and the share of the first in the second (Donahue et al. 2017).
+/// Mean absolute error per pixel between images and their reconstructions, with the baseline of the reconstruction of another
+/// image, and the ratio of the two (Donahue et al. 2017).
 pub fn reconstruction_score(set: &str, images: &Tensor, back: &Tensor) -> Vec<Score> {
     let error = |other: &Tensor| (images - other).abs().mean(Kind::Float).double_value(&[]);
     let (own, others) = (error(back), error(&back.roll([1i64], [0i64])));

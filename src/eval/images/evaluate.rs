@@ -1,4 +1,4 @@
-//! Every image method's own numbers, with their baselines beside them.
+//! The scores of each image method, with their baselines.
 
 use ndarray::Array2;
 use tch::{Device, Kind, Tensor};
@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 use super::assignment::{classes_used, confusion, hungarian_accuracy, majority_accuracy};
 use super::codes::{Codes, chance, class_scores, factor_scores, reconstruction_score};
 use super::forward::{classes_of, numbers, of_draws, of_images, settle, tensor_of};
-use super::samples::{SAMPLES, SampleJudge};
+use super::samples::{SAMPLES, SampleEvaluator};
 use super::score::Score;
 use super::{Labelled, linear};
 use crate::dataset::images::Images;
@@ -21,29 +21,28 @@ use crate::method::image::triplegan::TripleGan;
 use crate::method::image::vaegan::VaeGan;
 use crate::objective::information::category_bound;
 
-/// A trained method and what it is held against.
+/// A trained method and the images that it is evaluated on.
 #[derive(Debug)]
 pub struct Evaluation<'a> {
     /// The method.
     pub model: &'a ImageModel,
     /// Its configuration and its images.
     pub run: (&'a ImageConfig, &'a ImageInventory),
-    /// The images that it learned from.
+    /// The training images.
     pub train: &'a Images,
-    /// Images that it did not, by name; of several sets the first is the target domain of an adaptation, the second its
-    /// source.
+    /// Test sets, by name; of several sets the first is the target domain of an adaptation, the second its source.
     pub tests: &'a [(String, Images)],
     /// The classifier whose features measure generated images.
     pub lenet: Option<&'a ImageModel>,
-    /// Where tensors live.
+    /// The device of tensors.
     pub device: Device,
 }
 
 impl Evaluation<'_> {
-    /// All numbers of the method.
+    /// All scores of the method.
     ///
     /// # Errors
-    /// [`Error::Option`] for images of another shape, and what the measures say.
+    /// [`Error::Option`] for images of another shape, and errors of the measures.
     pub fn scores(&self) -> Result<Vec<Score>> {
         self.check()?;
         tch::manual_seed(0);
@@ -75,12 +74,12 @@ impl Evaluation<'_> {
         }
     }
 
-    fn judge(&self, test: &Images) -> Result<Option<SampleJudge<'_>>> {
+    fn sample_evaluator(&self, test: &Images) -> Result<Option<SampleEvaluator<'_>>> {
         match self.lenet {
             None => Ok(None),
             Some(ImageModel::Classifier(lenet)) => {
-                let judge = SampleJudge::new(lenet, (self.train, test), self.device)?;
-                Ok(Some(judge))
+                let evaluator = SampleEvaluator::new(lenet, (self.train, test), self.device)?;
+                Ok(Some(evaluator))
             }
             Some(_) => {
                 let expected = "an experiment of method \"classifier\"";
@@ -103,7 +102,7 @@ impl Evaluation<'_> {
     }
 
     fn infogan(&self, method: &InfoGan, set: &str, test: &Images) -> Result<Vec<Score>> {
-        // By statistics of the generated images alone, as in training; those of real ones are info below.
+        // With the batch statistics of the generated images, as in training; those of real images are set below.
         let made_of = of_draws(SAMPLES, |count| {
             let latent = method.draw(count);
             let answer = method.discriminate(&method.generate(&latent, false), true);
@@ -111,8 +110,8 @@ impl Evaluation<'_> {
             Tensor::cat(&[answer.category, categories], 1)
         });
         let categories = method.options().categories;
-        let told = made_of.select(1, categories).to_kind(Kind::Int64);
-        let bound = category_bound(&made_of.narrow(1, 0, categories), &told);
+        let drawn = made_of.select(1, categories).to_kind(Kind::Int64);
+        let bound = category_bound(&made_of.narrow(1, 0, categories), &drawn);
         let mut scores = vec![
             Score::new("generated", "information on the category, nats", bound)
                 .beside("most", (categories as f64).ln()),
@@ -145,8 +144,8 @@ impl Evaluation<'_> {
         samples: impl FnOnce() -> Tensor,
         scores: &mut Vec<Score>,
     ) -> Result<()> {
-        if let Some(judge) = self.judge(test)? {
-            scores.extend(judge.scores(set, "samples", &samples())?);
+        if let Some(evaluator) = self.sample_evaluator(test)? {
+            scores.extend(evaluator.scores(set, "samples", &samples())?);
         }
         Ok(())
     }
@@ -167,18 +166,18 @@ impl Evaluation<'_> {
         let codes = numbers(&of_images(test, self.device, encode))?;
         scores.extend(factor_scores(set, &codes, test)?);
         let dims = method.options().code_dim;
-        if let Some(judge) = self.judge(test)? {
+        if let Some(evaluator) = self.sample_evaluator(test)? {
             let samples = of_draws(SAMPLES, |count| {
                 let codes = Tensor::randn([count, dims], (Kind::Float, self.device));
                 method.decode(&codes, false)
             });
-            scores.extend(judge.scores(set, "samples", &samples)?);
-            scores.extend(judge.scores(set, "reconstructions", &back)?);
+            scores.extend(evaluator.scores(set, "samples", &samples)?);
+            scores.extend(evaluator.scores(set, "reconstructions", &back)?);
         }
         Ok(scores)
     }
 
-    /// Of an encoder and a generator, beside the same encoder untrained and the pixels themselves.
+    /// Scores of an encoder and a generator, with the untrained encoder and the pixels themselves as baselines.
     fn coders(
         &self,
         coders: &Coders,
@@ -207,7 +206,7 @@ impl Evaluation<'_> {
         };
         let codes = [
             read("codes", &|images| coders.encode(images, false))?,
-            // Batch statistics: running ones of a network that has seen nothing say nothing.
+            // Batch statistics: an untrained network has no running ones.
             read("untrained encoder", &|images| {
                 untrained.encode(images, true)
             })?,
@@ -227,7 +226,7 @@ impl Evaluation<'_> {
         let error = Score::new(set, "error", 1.0 - score.value)
             .beside("chance", 1.0 - chance(labels_of(set, test)?));
         let mut scores = vec![score, error];
-        if let Some(judge) = self.judge(test)? {
+        if let Some(evaluator) = self.sample_evaluator(test)? {
             let classes: Vec<usize> = (0..SAMPLES)
                 .map(|number| number % self.run.1.classes as usize)
                 .collect();
@@ -238,7 +237,7 @@ impl Evaluation<'_> {
                 let some: Vec<i64> = some.iter().map(|&class| class as i64).collect();
                 method.generate(&Tensor::from_slice(&some).to(self.device), false)
             });
-            let agreement = judge.agreement(&made, &classes)?;
+            let agreement = evaluator.agreement(&made, &classes)?;
             let chance = 1.0 / self.run.1.classes.max(1) as f64;
             scores.push(
                 Score::new(
@@ -248,13 +247,13 @@ impl Evaluation<'_> {
                 )
                 .beside("chance", chance),
             );
-            scores.extend(judge.scores(set, "samples", &made)?);
+            scores.extend(evaluator.scores(set, "samples", &made)?);
         }
         Ok(scores)
     }
 
-    /// Accuracy of every set; and of the first two, whether a fresh linear probe tells their features apart, beside their
-    /// pixels.
+    /// Accuracy on every set; and the accuracy of a new linear probe for the domain of the first two, from features and, as
+    /// a baseline, from pixels.
     fn dann(&self, method: &Dann<ImageBackbone>) -> Result<Vec<Score>> {
         let features = |images: &Tensor| method.backbone().of(images, false);
         let mut scores = Vec::new();
@@ -277,7 +276,7 @@ impl Evaluation<'_> {
         Ok(scores)
     }
 
-    /// A fresh probe learns from the first half of both sets, as many of each, and is asked about the second half.
+    /// Trains a probe on the first half of both sets, equally many of each, and tests it on the second half.
     fn domain_accuracy(&self, first: &Array2<f32>, second: &Array2<f32>) -> Result<f64> {
         let half = first.nrows().min(second.nrows()) / 2;
         let part = |from: usize| {

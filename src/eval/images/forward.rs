@@ -1,4 +1,4 @@
-//! Images through networks, so many at a time, without gradients.
+//! Forward passes of images through networks, in batches, without gradients.
 
 use ndarray::Array2;
 use tch::{Device, Kind, Tensor, no_grad};
@@ -7,7 +7,7 @@ use crate::dataset::images::Images;
 use crate::error::{Error, Result};
 use crate::method::image::infogan::InfoGan;
 
-/// Images at a time.
+/// Images per batch.
 const BATCH: usize = 500;
 
 /// Images `first..first + count` as `[count, channels, height, width]` in 0..1.
@@ -20,7 +20,7 @@ pub fn tensor_of(images: &Images, first: usize, count: usize, device: Device) ->
     bytes.to_kind(Kind::Float) / 255.0
 }
 
-/// What `network` says of every image, `[images, ..]` on the CPU.
+/// The output of `network` for every image, `[images, ..]` on the CPU.
 pub fn of_images(
     images: &Images,
     device: Device,
@@ -37,7 +37,7 @@ pub fn of_images(
     Tensor::cat(&parts, 0)
 }
 
-/// What `make` makes of so many at a time, `count` in all, `[count, ..]` on the CPU.
+/// The output of `make`, called per batch with the number of images, `count` in all: `[count, ..]` on the CPU.
 pub fn of_draws(count: usize, mut make: impl FnMut(i64) -> Tensor) -> Tensor {
     let parts: Vec<Tensor> = (0..count)
         .step_by(BATCH)
@@ -46,8 +46,8 @@ pub fn of_draws(count: usize, mut make: impl FnMut(i64) -> Tensor) -> Tensor {
     Tensor::cat(&parts, 0)
 }
 
-/// Makes the running statistics of InfoGAN's discriminator, which are of real and generated images together, those of real
-/// ones: of `train`.
+/// Sets the running statistics of InfoGAN's discriminator, which are of real and generated images together, to those of real
+/// images: `train`.
 pub fn settle(method: &InfoGan, train: &Images, device: Device) {
     const BATCHES: usize = 50;
     let size = BATCH.min(train.len());
@@ -58,7 +58,7 @@ pub fn settle(method: &InfoGan, train: &Images, device: Device) {
     }
 }
 
-/// `[items, dims]` as numbers.
+/// The values of a tensor `[items, dims]`.
 ///
 /// # Errors
 /// [`Error::Torch`] for a tensor of another shape; [`Error::Option`] for numbers that are not finite.

@@ -18,7 +18,7 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// The moments of `[images, dims]`. Ones that are to be compared need more images than dimensions by far: the
+    /// The moments of `[images, dims]`. A comparison needs far more images than dimensions: the
     /// distance of few images is too great.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ fn square_root(matrix: &Tensor) -> Result<Tensor> {
     Ok((&vectors * roots).f_matmul(&vectors.f_tr()?)?)
 }
 
-/// Without what rounding left of asymmetry.
+/// Removes the asymmetry of rounding.
 fn symmetric(matrix: &Tensor) -> Result<Tensor> {
     Ok((matrix + matrix.f_tr()?) / 2.0)
 }
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_what_scipy_makes_of_it() {
+    fn it_is_that_of_scipy() {
         for case in golden().frechet {
             let found = distance(&case.first(), &case.second());
             // Roots of eigenvalues that should be 0 are good to half the digits, ours and scipy's.
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_compared_is_refused() {
+    fn inputs_that_cannot_be_compared_are_refused() {
         let one = Array2::zeros((1, 3));
         let error = Moments::of(&one).unwrap_err().to_string();
         assert!(

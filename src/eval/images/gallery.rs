@@ -1,5 +1,4 @@
-//! Pictures of what an image method has learned: samples, codes followed from end to end, reconstructions, ways from one
-//! code to another.
+//! Pictures of an image method: samples, traversals of codes, reconstructions, interpolations between codes.
 
 use ndarray::Array4;
 use tch::{Device, Kind, Tensor, no_grad};
@@ -11,12 +10,12 @@ use crate::method::image::bigan::Coders;
 use crate::method::image::infogan::{InfoGan, Latent};
 use crate::method::image::train::ImageModel;
 
-/// Images in rows of so many.
+/// Images in rows.
 #[derive(Debug)]
 pub struct Gallery {
-    /// What is shown, as a file's name.
+    /// The content, as a file's name.
     pub name: String,
-    /// Images in a row.
+    /// Images per row.
     pub columns: usize,
     /// The images, row by row, `[images, channels, height, width]`.
     pub images: Array4<u8>,
@@ -68,8 +67,8 @@ pub fn gallery(model: &ImageModel, real: &Images, device: Device) -> Result<Vec<
         }
         ImageModel::Classifier(_) | ImageModel::Dann(_) => Err(Error::option(
             "--exp",
-            "a method that makes images",
-            "one that only names them",
+            "a method that generates images",
+            "a classifier",
         )),
     })
 }
@@ -83,7 +82,7 @@ fn of_coders(coders: &Coders, encoded: &Encoded) -> [Gallery; 2] {
     })
 }
 
-/// Samples, a column a category; and every continuous code from -2 to 2 in steps, a row a category.
+/// Samples, one column per category; and every continuous code from -2 to 2 in steps, one row per category.
 fn of_infogan(method: &InfoGan, device: Device) -> Vec<Gallery> {
     let categories = method.options().categories;
     let mut latent = method.draw(ROWS * categories);
@@ -111,7 +110,7 @@ fn of_infogan(method: &InfoGan, device: Device) -> Vec<Gallery> {
     all
 }
 
-/// Rows of real images, each above what comes back from their codes.
+/// Rows of real images, each above the row of their reconstructions.
 fn reconstructions(
     real: &Tensor,
     encode: &dyn Fn(&Tensor) -> Tensor,
@@ -125,7 +124,7 @@ fn reconstructions(
     shown("reconstructions", COLUMNS, &Tensor::cat(&rows, 0))
 }
 
-/// In each row a real image, the straight way from its code to another one's, and that one.
+/// Per row a real image, the linear interpolation from its code to another one's, and that image.
 fn ways(
     real: &Tensor,
     encode: &dyn Fn(&Tensor) -> Tensor,

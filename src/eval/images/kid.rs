@@ -12,20 +12,20 @@ use tch::{Kind, Tensor};
 use super::{check_dims, check_vectors, tensor};
 use crate::error::{Error, Result};
 
-/// How images are drawn.
+/// Options of the random subsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct KidOptions {
-    /// Draws, each of its own images.
+    /// Number of subsets.
     pub subsets: usize,
-    /// Images of each set in a draw, without repetition.
+    /// Images of each set per subset, without repetition.
     pub size: usize,
-    /// Of the draws.
+    /// Seed of the subsets.
     pub seed: u64,
 }
 
 impl Default for KidOptions {
-    /// The authors' numbers.
+    /// The authors' values.
     fn default() -> Self {
         Self {
             subsets: 100,
@@ -40,11 +40,11 @@ impl Default for KidOptions {
 pub struct Kid {
     /// Their mean.
     pub mean: f64,
-    /// Their standard deviation (over subsets, not less one).
+    /// Their standard deviation (the sum of squares divided by the number of subsets).
     pub deviation: f64,
 }
 
-/// The distance between the features `[images, dims]` of real and made images.
+/// The distance between the features `[images, dims]` of real and generated images.
 ///
 /// # Errors
 /// [`Error::Option`] for no subset, a size below 2 or above the images of a set, features that are not finite or of
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_subset_of_all_is_what_numpy_makes_of_it() {
+    fn one_subset_of_all_gives_numpys_result() {
         for case in golden().kid {
             let options = KidOptions {
                 subsets: 3,
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_sense_is_refused() {
+    fn invalid_input_is_refused() {
         let set = Array2::zeros((5, 2));
         let options = |subsets, size| KidOptions {
             subsets,

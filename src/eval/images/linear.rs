@@ -1,5 +1,5 @@
 //! Accuracy of a linear classifier on frozen vectors: softmax regression with a little weight decay on standardised
-//! dimensions, to its only optimum by L-BFGS (Liu and Nocedal 1989). No chance is in it, so it has no seed.
+//! dimensions, fitted to its only optimum by L-BFGS (Liu and Nocedal 1989). It is deterministic and has no seed.
 
 use std::collections::VecDeque;
 
@@ -9,13 +9,13 @@ use tch::{Kind, Reduction, Tensor};
 use super::{Labelled, check_dims, tensor};
 use crate::error::{Error, Result};
 
-/// How it is fitted.
+/// Options of the fit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LinearOptions {
     /// Half of this times the sum of squared weights is added to the mean cross-entropy; offsets are free.
     pub decay: f64,
-    /// Most steps of the search.
+    /// The most steps of L-BFGS.
     pub steps: usize,
 }
 
@@ -28,15 +28,15 @@ impl Default for LinearOptions {
     }
 }
 
-/// Steps that the search remembers.
+/// Steps in the memory of L-BFGS.
 const MEMORY: usize = 10;
-/// Largest slope at which the search ends.
+/// The largest gradient at which the fit ends.
 const FLAT: f64 = 1e-6;
-/// Classes are bounded, since each takes a column of weights.
+/// The most classes, since each takes a column of weights.
 const MOST_CLASSES: usize = 1 << 16;
 
 /// The share of `test` that a classifier fitted to `train` gets right. Dimensions are standardised by `train`; ones
-/// that do not move there are left at 0. In double precision: 8 bytes for each number of both sets.
+/// that are constant there become 0. In double precision: 8 bytes per value of both sets.
 ///
 /// # Errors
 /// [`Error::Option`] for a set without vectors, of different lengths, not finite, or with another number of labels than
@@ -83,7 +83,7 @@ pub fn linear_accuracy(train: Labelled, test: Labelled, options: LinearOptions) 
     Ok(i64::try_from(right)? as f64 / test.labels.len() as f64)
 }
 
-/// A label that `train` lacks is never guessed.
+/// A label that `train` lacks is never predicted.
 fn numbers(labels: &[usize]) -> Tensor {
     let labels: Vec<i64> = labels
         .iter()
@@ -92,7 +92,7 @@ fn numbers(labels: &[usize]) -> Tensor {
     Tensor::from_slice(&labels)
 }
 
-/// A column of ones behind the others, for the offset.
+/// Appends a column of ones, for the offset.
 fn with_one(inputs: &Tensor) -> Result<Tensor> {
     let ones = inputs.f_narrow(1, 0, 1)?.f_ones_like()?;
     Ok(Tensor::f_cat(&[inputs, &ones], 1)?)
@@ -107,7 +107,7 @@ struct Problem {
     decay: f64,
 }
 
-/// Where the search stands.
+/// A point of the search.
 struct Place {
     /// `[dims + 1, classes]`.
     weights: Tensor,
@@ -123,7 +123,7 @@ impl Problem {
             .f_matmul(&weights)?
             .f_log_softmax(1, Kind::Double)?;
         let entropy = logs.f_nll_loss::<Tensor>(&self.labels, None, Reduction::Mean, -100)?;
-        // Of the offsets nothing decays.
+        // Offsets do not decay.
         let decaying = weights.f_narrow(0, 0, inputs - 1)?;
         let squares = f64::try_from(decaying.f_square()?.f_sum(Kind::Double)?)?;
         let truth = self.labels.f_one_hot(self.classes)?.to_kind(Kind::Double);
@@ -164,7 +164,7 @@ impl Problem {
         Ok(place.weights)
     }
 
-    /// The first of shorter and shorter steps that goes down by a part of what the slope promises (Armijo 1966), if any
+    /// Backtracking line search: the first step that lowers the loss by a part of the linear prediction (Armijo 1966), if any
     /// does before rounding hides it. The loss is convex, so that curvature along the way is never below 0.
     fn step(&self, from: &Place, way: &Tensor) -> Result<Option<Place>> {
         let promise = dot(&from.slope, way)?;
@@ -180,14 +180,14 @@ impl Problem {
     }
 }
 
-/// What a step changed.
+/// The change of a step.
 struct Change {
     weights: Tensor,
     slope: Tensor,
 }
 
-/// Down the slope, as bent by the inverse curvature that past changes tell, newest first (the two loops of Nocedal
-/// 1980).
+/// The descent direction: the gradient times the inverse curvature estimated from past changes, newest first (the two-loop
+/// recursion of Nocedal 1980).
 fn direction(slope: &Tensor, memory: &VecDeque<Change>) -> Result<Tensor> {
     let mut way = slope.neg();
     let mut shares = Vec::with_capacity(memory.len());
@@ -247,12 +247,12 @@ mod tests {
         let labels: Vec<usize> = (0..items).map(|item| item % 3).collect();
         let vectors = Array2::from_shape_fn((items, 4), |(item, dim)| {
             let noise = ((item * 7919 + dim * 613 + seed * 31) % 97) as f32 / 97.0 - 0.5;
-            // The last dimension stands still.
-            let told = if dim == labels[item] { 1.0 } else { 0.0 };
+            // The last dimension is constant.
+            let signal = if dim == labels[item] { 1.0 } else { 0.0 };
             if dim == 3 {
                 7.0
             } else {
-                100.0 * dim as f32 + told + noise
+                100.0 * dim as f32 + signal + noise
             }
         });
         (vectors, labels)
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_linear_is_found_and_no_more() {
+    fn only_linearly_separable_classes_are_found() {
         let (train, test) = (set(300, 0), set(90, 5));
         let options = LinearOptions::default();
         let found = linear_accuracy(labelled(&train), labelled(&test), options).unwrap();

@@ -1,6 +1,6 @@
-//! What methods that make images are judged by: distances between the features of real and made images, how clusters
-//! answer to classes, what codes tell their nearest neighbours and a linear classifier. Plain numbers go in and come out;
-//! `evaluate` and `gallery` put them together for each method.
+//! Evaluation of methods on images: distances between the features of real and generated images, agreement of clusters with
+//! classes, accuracy of nearest neighbours and linear classifiers on codes. The measures take and return plain numbers;
+//! `evaluate` and `gallery` apply them to each method.
 
 pub mod assignment;
 pub mod codes;
@@ -25,22 +25,22 @@ use crate::error::{Error, Result};
 pub struct Labelled<'a> {
     /// `[items, dims]`.
     pub vectors: &'a Array2<f32>,
-    /// One an item.
+    /// One per item.
     pub labels: &'a [usize],
 }
 
 impl Labelled<'_> {
-    /// Whether there is a label for each of at least one finite vector; `name` is told in errors.
+    /// Checks that there is a label per vector, and at least one vector, all finite; `name` is named in errors.
     fn check(&self, name: &str) -> Result<()> {
         if self.vectors.nrows() != self.labels.len() {
-            let expected = format!("{} labels, one a vector", self.vectors.nrows());
+            let expected = format!("{} labels, one per vector", self.vectors.nrows());
             return Err(Error::option(name, expected, self.labels.len().to_string()));
         }
         check_vectors(name, self.vectors, 1)
     }
 }
 
-/// Refuses less than `least` items, vectors without dimensions and what is not finite.
+/// Refuses less than `least` items, vectors without dimensions and numbers that are not finite.
 pub(super) fn check_vectors<T: Copy + Into<f64>>(
     name: &str,
     vectors: &Array2<T>,
@@ -78,7 +78,7 @@ pub(super) fn tensor<T: Element + Clone>(values: &Array2<T>) -> Result<Tensor> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    //! What scipy and scikit-learn say, from `tests/references/image_scores.py`.
+    //! Results of scipy and scikit-learn, from `tests/references/image_scores.py`.
 
     use ndarray::Array2;
     use serde::Deserialize;

@@ -7,7 +7,7 @@ use tch::Kind;
 use super::{Labelled, check_dims, check_vectors, tensor};
 use crate::error::Result;
 
-/// Distances that are held at a time, 64 MiB of them.
+/// Distances in memory at a time, 64 MiB of them.
 const HELD: usize = 1 << 24;
 
 /// For every vector of `test` `[items, dims]` the place of the nearest of `train` `[others, dims]`, by Euclidean
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_the_ones_that_a_search_finds() {
+    fn they_are_those_of_a_search() {
         let (train, test) = (cloud(300, 0), cloud(90, 5));
         let found = nearest(&train, &test).unwrap();
         for (row, &place) in test.rows().into_iter().zip(&found) {
@@ -96,7 +96,7 @@ mod tests {
             labels: &[4],
         };
         let error = neighbour_accuracy(train, short).unwrap_err().to_string();
-        assert_eq!(error, "test: expected 4 labels, one a vector, found 1");
+        assert_eq!(error, "test: expected 4 labels, one per vector, found 1");
     }
 
     #[test]

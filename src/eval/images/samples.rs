@@ -1,5 +1,5 @@
-//! How far generated images are from real ones, by the features of a small classifier that the toolkit trained itself:
-//! Frechet-LeNet distance and kernel distance. Not comparable with numbers from an Inception network.
+//! The distance of generated images to real ones, by the features of a small classifier that the toolkit trained: Fréchet
+//! distance and kernel distance. Not comparable with values from an Inception network.
 
 use tch::{Device, Tensor};
 
@@ -11,27 +11,27 @@ use crate::dataset::images::Images;
 use crate::error::{Error, Result};
 use crate::method::image::classifier::ImageClassifier;
 
-/// Images of each side.
+/// Images per set.
 pub const SAMPLES: usize = 10_000;
-/// Images through the classifier at a time.
+/// Images per batch of the classifier.
 const BATCH: i64 = 500;
 
-/// The classifier whose features measure, and the moments of real images.
+/// The classifier whose features are compared, and the moments of real images.
 #[derive(Debug)]
-pub struct SampleJudge<'a> {
+pub struct SampleEvaluator<'a> {
     classifier: &'a ImageClassifier,
     real: ndarray::Array2<f64>,
     moments: Moments,
-    /// The distance of real training images, which nothing that is made should be below.
-    floor: f64,
+    /// The distance of real training images: a lower bound for generated images.
+    lower_bound: f64,
     device: Device,
 }
 
-impl<'a> SampleJudge<'a> {
-    /// Measures against `test`; `train` gives the floor.
+impl<'a> SampleEvaluator<'a> {
+    /// Compares with `test`; `train` gives the lower bound.
     ///
     /// # Errors
-    /// [`Error::Torch`] and what [`Moments::of`] says.
+    /// [`Error::Torch`], and as [`Moments::of`].
     pub fn new(
         classifier: &'a ImageClassifier,
         (train, test): (&Images, &Images),
@@ -44,12 +44,13 @@ impl<'a> SampleJudge<'a> {
         let real = features(test)?;
         let moments = Moments::of(&real)?;
         let some: Vec<usize> = (0..train.len().min(SAMPLES)).collect();
-        let floor = frechet_distance(&Moments::of(&features(&train.select(&some))?)?, &moments)?;
+        let lower_bound =
+            frechet_distance(&Moments::of(&features(&train.select(&some))?)?, &moments)?;
         Ok(Self {
             classifier,
             real,
             moments,
-            floor,
+            lower_bound,
             device,
         })
     }
@@ -57,7 +58,7 @@ impl<'a> SampleJudge<'a> {
     /// Frechet and kernel distance of images `[images, channels, height, width]` in 0..1.
     ///
     /// # Errors
-    /// [`Error::Torch`] and what the distances say.
+    /// [`Error::Torch`], and errors of the distances.
     pub fn scores(&self, set: &str, name: &str, made: &Tensor) -> Result<Vec<Score>> {
         let features = self.through(made, |batch| self.classifier.features(batch));
         let features = numbers(&features)?.mapv(f64::from);
@@ -67,13 +68,13 @@ impl<'a> SampleJudge<'a> {
         let kernel = kid(&self.real, &features, KidOptions { size, ..options })?;
         Ok(vec![
             Score::new(set, format!("Frechet-LeNet, {name}"), frechet)
-                .beside("train against test", self.floor),
+                .beside("train against test", self.lower_bound),
             Score::new(set, format!("kernel distance, {name}"), kernel.mean)
                 .beside("deviation", kernel.deviation),
         ])
     }
 
-    /// Share of images that the classifier names as `classes`.
+    /// Share of images that the classifier assigns to `classes`.
     ///
     /// # Errors
     /// [`Error::Torch`].

@@ -1,22 +1,22 @@
-//! A number, and those beside which it means something.
+//! A score with its baselines.
 
 use serde::{Deserialize, Serialize};
 
-/// A number of a set of images.
+/// A score of a set of images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// Name of the set.
     pub set: String,
-    /// What is measured.
+    /// The measure.
     pub name: String,
-    /// The number.
+    /// The value.
     pub value: f64,
-    /// Chance, floors and baselines, by name.
+    /// Chance, lower bounds and baselines, by name.
     pub beside: Vec<(String, f64)>,
 }
 
 impl Score {
-    /// A number by itself.
+    /// A score without baselines.
     pub fn new(set: &str, name: impl Into<String>, value: f64) -> Self {
         Self {
             set: set.to_string(),
@@ -26,7 +26,7 @@ impl Score {
         }
     }
 
-    /// Puts another number beside it.
+    /// Adds a baseline.
     pub fn beside(mut self, name: &str, value: f64) -> Self {
         self.beside.push((name.to_string(), value));
         self

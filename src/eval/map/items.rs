@@ -1,4 +1,4 @@
-//! What is mapped: a vector an utterance, the mean of its frames where it has several; of many utterances some are drawn.
+//! The items of a map: one vector per utterance, the mean of its frames where it has several; of many utterances a random subset.
 
 use std::path::Path;
 
@@ -27,15 +27,15 @@ pub fn label<'a>(labels: &'a Table, id: &str) -> Result<&'a str> {
     }
 }
 
-/// Fewer make no map.
+/// The fewest items of a map.
 pub const LEAST_ITEMS: usize = 5;
 
-/// Which utterances are taken.
+/// The choice of utterances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Draw {
-    /// So many, of more, each as likely as another.
+    /// The most utterances; of more, a uniform random subset.
     pub most: usize,
-    /// Draws them.
+    /// Seed of the subset.
     pub seed: u64,
 }
 
@@ -46,15 +46,15 @@ pub struct MapItems {
     pub ids: Vec<String>,
     /// `[utterances, dims]`.
     pub vectors: Array2<f64>,
-    /// How many there were before some were drawn.
+    /// Number of utterances before the subset was drawn.
     pub all: usize,
 }
 
 impl MapItems {
-    /// Reads a list, of which only the utterances that are drawn are opened. `check` is asked of every name first.
+    /// Reads a list, opening only the drawn utterances. `check` is called with every name first.
     ///
     /// # Errors
-    /// What `check` says; [`Error::Format`] for less than [`LEAST_ITEMS`] utterances; [`Error::Key`] for one without
+    /// Errors of `check`; [`Error::Format`] for less than [`LEAST_ITEMS`] utterances; [`Error::Key`] for one without
     /// frames, of another length than the first, or with numbers that are not finite.
     pub fn of_list(
         path: &Path,
@@ -76,8 +76,8 @@ impl MapItems {
         })
     }
 
-    /// Reads an archive to its end, of which only means are kept; its first object tells the kind of all (of standard
-    /// input they are matrices).
+    /// Reads an archive to its end and keeps only means. The first object decides whether all are matrices or vectors (of
+    /// standard input they are matrices).
     ///
     /// # Errors
     /// As [`MapItems::of_list`].
@@ -127,7 +127,7 @@ fn begins_with<T: KaldiObject>(specifier: &str) -> bool {
 }
 
 impl Draw {
-    /// The places of the utterances that are drawn of `count`, in their order.
+    /// The indices of the utterances that are drawn of `count`, in ascending order.
     fn of(self, source: &Path, count: usize) -> Result<Vec<usize>> {
         if count < LEAST_ITEMS {
             let expected = format!("at least {LEAST_ITEMS} utterances");
@@ -143,7 +143,7 @@ impl Draw {
     }
 }
 
-/// Means over frames, a row an utterance.
+/// Means over frames, one row per utterance.
 #[derive(Default)]
 struct Pool {
     dims: Option<usize>,
@@ -151,7 +151,7 @@ struct Pool {
 }
 
 impl Pool {
-    /// Takes `[frames, dims]` in.
+    /// Adds the mean of `[frames, dims]`.
     fn push(&mut self, path: &Path, id: &str, frames: Array2<f32>) -> Result<()> {
         let wrong = |expected: String, found: String| Err(Error::key(path, id, expected, found));
         let dims = *self.dims.get_or_insert(frames.ncols());
@@ -162,7 +162,10 @@ impl Pool {
             );
         }
         if frames.ncols() != dims {
-            return wrong(format!("{dims} values a frame"), frames.ncols().to_string());
+            return wrong(
+                format!("{dims} values per frame"),
+                frames.ncols().to_string(),
+            );
         }
         if let Some(value) = frames.iter().find(|value| !value.is_finite()) {
             return wrong("finite numbers".into(), value.to_string());

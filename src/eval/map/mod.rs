@@ -1,6 +1,6 @@
 //! Maps in few dimensions: principal components (Pearson 1901, Hotelling 1933) and t-SNE (van der Maaten and Hinton
-//! 2008, "Visualizing data using t-SNE"), which keeps neighbours together and lets distances between groups mean little.
-//! `items` reads what is mapped.
+//! 2008, "Visualizing data using t-SNE"), which keeps neighbours together; its distances between groups mean little.
+//! `items` reads the vectors.
 
 mod items;
 
@@ -29,7 +29,7 @@ pub enum MapMethod {
 }
 
 impl MapMethod {
-    /// What people call it.
+    /// Its usual name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pca => "principal components",
@@ -37,7 +37,7 @@ impl MapMethod {
         }
     }
 
-    /// What its axes are, to the right and upwards; empty where they mean nothing.
+    /// Names of the horizontal and the vertical axis; empty where they have no meaning.
     pub fn axes(self) -> [&'static str; 2] {
         match self {
             Self::Pca => ["first component", "second component"],
@@ -45,7 +45,7 @@ impl MapMethod {
         }
     }
 
-    /// The map of `[items, numbers]`, `[items, 2]`; `options` are of t-SNE.
+    /// The map of `[items, numbers]`, `[items, 2]`; `options` are those of t-SNE.
     ///
     /// # Errors
     /// As [`pca`] and [`tsne`].
@@ -57,8 +57,8 @@ impl MapMethod {
     }
 }
 
-/// The first `dims` principal components of `[items, numbers]`, `[items, dims]`, greatest first. Of each, the item that
-/// lies farthest out is on the positive side, so that a picture does not turn around. What the vectors do not span is 0.
+/// The first `dims` principal components of `[items, numbers]`, `[items, dims]`, greatest first. The sign of each is such
+/// that the item farthest from 0 is positive, so that pictures are reproducible. Components without variance are 0.
 ///
 /// # Errors
 /// [`Error::Option`] `vectors` for no item, no number, or ones that are not finite; [`Error::Torch`] where the
@@ -100,16 +100,16 @@ fn greatest(columns: &Tensor, kept: usize) -> Result<Tensor> {
     Ok(columns.f_narrow(1, first, kept as i64)?.f_flip([1])?)
 }
 
-/// How t-SNE goes.
+/// Options of t-SNE.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TsneOptions {
-    /// Neighbours that an item has, about: above 1, at most a third of the others. None: 30, or that third if it is
-    /// less.
+    /// Effective number of neighbours of an item: above 1, at most a third of the others. None: 30, or that third if it
+    /// is less.
     pub perplexity: Option<f64>,
-    /// Steps down the slope.
+    /// Steps of gradient descent.
     pub iterations: usize,
-    /// Of the noise on the first places.
+    /// Seed of the noise on the initial positions.
     pub seed: u64,
 }
 
@@ -123,18 +123,18 @@ impl Default for TsneOptions {
     }
 }
 
-/// Items that t-SNE takes: every pair of them has a number of 8 bytes, 200 MB in all.
+/// The most items of t-SNE: every pair of them takes 8 bytes, 200 MB in all.
 pub const MOST_ITEMS: usize = 5000;
 /// Steps under which attraction is exaggerated, and how much (van der Maaten 2014).
 const EXAGGERATED: usize = 250;
 const EXAGGERATION: f64 = 12.0;
 
-/// A map of `[items, numbers]`, `[items, 2]`, exact: every pair counts. Runs on the threads of rayon's current pool, and
-/// comes out the same on any number of them.
+/// A map of `[items, numbers]`, `[items, 2]`, exact: over all pairs. Runs on the threads of rayon's current pool; the result
+/// does not depend on their number.
 ///
-/// Departs from the paper in what has been found better since: places begin at the first two principal components,
-/// shrunk (Kobak and Berens 2019), with noise that parts equal items; attraction is exaggerated twelvefold for the first
-/// 250 steps; the rate is the number of items over that, at least 50 (Belkina et al. 2019).
+/// Departs from the paper where later work found better choices: initial positions are the first two principal components,
+/// scaled down (Kobak and Berens 2019), with noise that separates equal items; attraction is exaggerated twelvefold for the
+/// first 250 steps; the learning rate is the number of items divided by twelve, at least 50 (Belkina et al. 2019).
 ///
 /// # Errors
 /// [`Error::Option`] `vectors` for less than 5 items, more than [`MOST_ITEMS`], no number, or ones that are not finite;
@@ -190,7 +190,7 @@ fn perplexity(options: &TsneOptions, items: usize) -> Result<f64> {
 /// How likely two items are neighbours, equation 1 and its mean over both directions; all sum to 1. `[items, items]`.
 fn affinities(vectors: &Array2<f64>, perplexity: f64) -> Array2<f64> {
     let vectors = centred(vectors);
-    // Only ratios of distances count, and squares of the greatest numbers would be too great.
+    // Only ratios of distances matter, and squares of the greatest numbers would overflow.
     let size = vectors.fold(f64::MIN_POSITIVE, |most, value| most.max(value.abs()));
     let vectors = vectors / size;
     let items = vectors.nrows();
@@ -251,7 +251,7 @@ fn neighbours(item: usize, distances: &[f64], entropy: f64) -> Vec<f64> {
     likely
 }
 
-/// The slope of the cost, equation 5, by item. Each row is summed in its order, so that threads do not matter.
+/// The gradient of the cost, equation 5, per item. Each row is summed in its order, independent of threads.
 fn slope(pull: &Array2<f64>, places: &[[f64; 2]], exaggeration: f64) -> Vec<[f64; 2]> {
     let forces = places
         .par_iter()
@@ -268,7 +268,7 @@ fn slope(pull: &Array2<f64>, places: &[[f64; 2]], exaggeration: f64) -> Vec<[f64
         .collect()
 }
 
-/// Attraction, repulsion before it is divided by the sum of all nearness, and the item's part of that sum.
+/// Attraction, unnormalised repulsion, and the item's part of its normalisation.
 fn force(own: &[f64; 2], pull: ArrayView1<f64>, places: &[[f64; 2]]) -> ([f64; 2], [f64; 2], f64) {
     let (mut towards, mut away, mut all) = ([0.0; 2], [0.0; 2], 0.0);
     for (other, pull) in places.iter().zip(pull) {
@@ -279,11 +279,11 @@ fn force(own: &[f64; 2], pull: ArrayView1<f64>, places: &[[f64; 2]]) -> ([f64; 2
         away = [away[0] + pushed * x, away[1] + pushed * y];
         all += near;
     }
-    // Without the item itself, whose nearness is 1.
+    // Without the item itself, whose affinity is 1.
     (towards, away, all - 1.0)
 }
 
-/// Places on their way.
+/// The state of the descent.
 struct Map {
     places: Vec<[f64; 2]>,
     speeds: Vec<[f64; 2]>,
@@ -337,7 +337,7 @@ mod tests {
     use crate::eval::images::tests::golden;
     use ndarray::array;
 
-    /// Three clusters in five dimensions, 20 items each in turns.
+    /// Three clusters in five dimensions, 20 items each, interleaved.
     fn clusters() -> Array2<f64> {
         let mut generator = ChaCha8Rng::seed_from_u64(1);
         Array2::from_shape_fn((60, 5), |(item, dim)| {
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_sense_is_refused() {
+    fn invalid_input_is_refused() {
         let set = Array2::zeros((10, 2));
         let with = |perplexity, iterations| TsneOptions {
             perplexity,

@@ -1,16 +1,16 @@
-//! Probabilities that can be believed: a probe's logits, calibrated on a split of its own, and how the labels are
-//! spread. Together they bound the information that a representation holds on a target.
+//! Calibration of a probe's logits on its development split, and the distribution of labels. Together they give a lower
+//! bound on the information about a target in a representation.
 
 use tch::{Kind, Tensor};
 
 use crate::dataset::labels::NO_LABEL;
 
-/// How logits become probabilities: softmax at a temperature (Guo et al. 2017), mixed with a uniform guess. A
-/// temperature alone would let one confident error after a split without any cost without bound.
+/// Logits to probabilities: softmax at a temperature (Guo et al. 2017), mixed with a uniform distribution. With a
+/// temperature alone, one confident error in the test set after a split without errors would have an unbounded cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Calibration {
     pub(super) temperature: f64,
-    /// Weight of the uniform guess.
+    /// Weight of the uniform distribution.
     pub(super) doubt: f64,
 }
 
@@ -21,8 +21,8 @@ impl Calibration {
         doubt: 0.0,
     };
 
-    /// Temperatures from e^-3 to e^3, a tenth of a nat apart, where cross-entropy is flat; the uniform guess weighs
-    /// as one more utterance beside the `utterances` that the temperature is fitted on.
+    /// Temperatures from e^-3 to e^3 in steps of a factor e^0.1, within which cross-entropy is flat; the uniform distribution
+    /// has the weight of one more utterance beside the `utterances` that the temperature is fitted on.
     pub(super) fn candidates(utterances: usize) -> Vec<Self> {
         (-30..=30)
             .map(|tenth| Self {
@@ -47,7 +47,7 @@ impl Calibration {
     }
 }
 
-/// How labels are spread over classes.
+/// The distribution of labels over classes.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Spread {
     /// Share of the most frequent class.
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_that_are_spread_evenly_have_all_bits() {
+    fn uniform_labels_have_the_greatest_entropy() {
         let spread = Spread::of(&[5.0, 5.0, 5.0, 5.0, 0.0]);
         assert_eq!((spread.chance, spread.entropy), (0.25, 2.0));
         let spread = Spread::of(&[3.0, 1.0]);

@@ -1,6 +1,6 @@
-//! Probes trained afresh on frozen features: what can be read from a representation, by the strongest reader of a
-//! family (a linear and an MLP probe on statistics, a convolutional one on sequences), each tuned on a split of
-//! its own and trained to the end. An adversary's own accuracy proves nothing; a probe's does.
+//! Probes: classifiers trained from scratch on frozen features, which measure the information in a representation. The
+//! strongest of several is reported (a linear and an MLP probe on statistics, a convolutional one on sequences), each
+//! trained to convergence with its own development split. The accuracy of an adversary in training is no such measurement.
 
 mod calibration;
 mod folds;
@@ -22,7 +22,7 @@ use crate::error::{Error, Result, check_within};
 use crate::nn::classifier::Answer;
 use crate::nn::device::DeviceChoice;
 use crate::train::schedule::MAX_STEPS;
-use task::{ProbeBatch, Task};
+use task::{Task, UtteranceResult};
 
 /// What a probe reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -34,8 +34,8 @@ pub enum Target {
     Text,
     /// The class of every frame, from `ali.scp`: phones.
     Frames,
-    /// The phones of the utterance in their order, from `utt2phones`, by CTC: what is told is one less the phone error
-    /// rate, which a probe that says nothing has at 0.
+    /// The phone sequence of the utterance, from `utt2phones`, by CTC. Accuracy is 1 minus the phone error rate, which is 0
+    /// for a probe that outputs nothing.
     Phones,
 }
 
@@ -81,36 +81,36 @@ impl Target {
 pub enum Family {
     /// Logistic regression on mean and deviation over time (on the frame itself, for frame classes).
     Linear,
-    /// Two hidden layers on the same.
+    /// Two hidden layers on the same input.
     Mlp,
     /// Convolutions over the sequence.
     Cnn,
 }
 
-/// How probes are trained.
+/// Options of the training of probes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProbeOptions {
-    /// Families; the strongest on the split of its own is reported.
+    /// Families; the strongest on its development split is reported.
     pub families: Vec<Family>,
-    /// Seeds of each.
+    /// Seeds per family.
     pub seeds: u64,
-    /// Passes over the training utterances.
+    /// Epochs.
     pub epochs: u64,
-    /// Least number of steps, for small sets.
+    /// The fewest steps, for small sets.
     pub min_steps: u64,
-    /// Utterances a step.
+    /// Utterances per step.
     pub batch: usize,
     /// Longest window in training, in frames.
     pub crop_frames: usize,
-    /// Share of the training utterances on which the best moment of training is chosen.
+    /// Share of the training utterances in the development split, which chooses the best epoch.
     pub dev_share: f64,
-    /// Whether probes learn from features with masks and noise: judges of decoded features, which are smoother
-    /// than the real ones that they are trained on.
+    /// Whether probes are trained on features with masks and noise. For probes that are tested on decoded features, which are
+    /// smoother than the real ones of training.
     pub robust: bool,
-    /// Whether accuracies are taken down as training goes on, at the cost of reading the test set each time.
+    /// Whether to record accuracies during training, at the cost of evaluating the test set each time.
     pub curve: bool,
-    /// Where they are trained.
+    /// The device of training.
     pub device: DeviceChoice,
 }
 
@@ -146,12 +146,12 @@ impl ProbeOptions {
     }
 }
 
-/// Accuracies of a probe under way.
+/// Accuracies of a probe during training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CurvePoint {
-    /// Steps trained.
+    /// Training steps.
     pub step: u64,
-    /// Accuracy on its own split.
+    /// Accuracy on its development split.
     pub dev: f64,
     /// Accuracy on the test set.
     pub test: f64,
@@ -160,58 +160,57 @@ pub struct CurvePoint {
 /// One trained probe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProbeRun {
-    /// Which network.
+    /// Its network.
     pub family: Family,
     /// Its seed.
     pub seed: u64,
-    /// Accuracy on its own split at its best moment.
+    /// Accuracy on its development split at its best epoch.
     pub dev: f64,
-    /// Accuracy on the test set at that moment.
+    /// Accuracy on the test set at that epoch.
     pub test: f64,
-    /// Epoch of that moment, and of how many: a best moment at the end asks for longer training.
+    /// The best epoch, and the number of epochs: if the best is the last, longer training may help.
     pub best_epoch: (u64, u64),
-    /// Cross-entropy of its test labels in bits a label, calibrated on its own split.
+    /// Cross-entropy of its test labels in bits per label, calibrated on its development split.
     #[serde(default)]
     pub cross_entropy: f64,
-    /// Temperature of that calibration: above 1 for a probe that is too sure of itself.
+    /// Temperature of that calibration: above 1 for an overconfident probe.
     #[serde(default)]
     pub temperature: f64,
-    /// How it grew, under [`ProbeOptions::curve`].
+    /// Accuracies during training, with [`ProbeOptions::curve`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curve: Vec<CurvePoint>,
 }
 
-/// What a representation tells of a target.
+/// The result of probing a representation for a target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProbeResult {
     /// Name of the representation.
     #[serde(alias = "strand")]
     pub representation: String,
-    /// What was read.
+    /// The target.
     pub target: Target,
-    /// Family of the strongest probe on its own split.
+    /// Family of the strongest probe on its development split.
     pub probe: Family,
     /// Mean test accuracy of its seeds.
     pub accuracy: f64,
-    /// Lowest and highest of its seeds.
+    /// Lowest and highest test accuracy of its seeds.
     pub range: (f64, f64),
     /// 95 % bootstrap interval over test utterances.
     pub interval: (f64, f64),
-    /// Accuracy of always naming the most frequent class of the test set; 0 for strings of phones.
+    /// Accuracy of always answering the most frequent class of the test set; 0 for phone sequences.
     pub chance: f64,
-    /// What the probe knows of a label, in bits: the entropy of the labels less the probe's cross-entropy, mean over
-    /// seeds, at least 0. A lower bound on the mutual information of representation and target (Barber and Agakov 2003).
+    /// Information in bits per label: the entropy of the labels minus the probe's cross-entropy, mean over seeds, at least
+    /// 0. A lower bound on the mutual information of representation and target (Barber and Agakov 2003).
     #[serde(default)]
     pub bits: f64,
-    /// Entropy of the test labels in bits: the most that there is to know. 0 for strings of phones, which are not
-    /// classes.
+    /// Entropy of the test labels in bits, the upper bound of `bits`. 0 for phone sequences, which are not classes.
     #[serde(default)]
     pub entropy: f64,
     /// Number of classes.
     pub classes: usize,
-    /// Utterances to learn from and to test on.
+    /// Training and test utterances.
     pub utterances: (usize, usize),
-    /// Accuracy by groups of test utterances.
+    /// Accuracy per group of test utterances.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<GroupResult>,
     /// Every probe.
@@ -262,11 +261,11 @@ pub struct ProbeData<'a> {
     pub by: &'a [Grouping],
 }
 
-/// Trains the family on `data` and reports the strongest. `progress` is told after each probe.
+/// Trains all probes on `data` and reports the strongest family. `progress` is called after each probe.
 ///
 /// # Errors
-/// What the data says; [`Error::Key`] for a test label that training does not know; [`Error::Format`] when
-/// there is a single class.
+/// Errors of reading the data; [`Error::Key`] for a test label that the training set lacks; [`Error::Format`] when there is
+/// a single class.
 pub fn probe(
     representation: &str,
     target: Target,
@@ -277,10 +276,10 @@ pub fn probe(
     options.check()?;
     let task = Task::open(target, data.sets, options)?;
     let mut runs = Vec::new();
-    let mut tests: Vec<(Family, Vec<ProbeBatch>)> = Vec::new();
+    let mut tests: Vec<(Family, Vec<UtteranceResult>)> = Vec::new();
     for &family in &options.families {
         if family == Family::Cnn && task.train.holds_vectors() {
-            continue; // A vector has no time to convolve over; the MLP is its strong probe.
+            continue; // A vector has no time axis for convolutions; the MLP is its strongest probe.
         }
         for seed in 0..options.seeds {
             let (run, test) = task.cross_validate(family, seed, options)?;
@@ -296,7 +295,7 @@ fn summarise(
     (representation, groupings): (&str, &[Grouping]),
     task: &Task,
     runs: Vec<ProbeRun>,
-    tests: &[(Family, Vec<ProbeBatch>)],
+    tests: &[(Family, Vec<UtteranceResult>)],
 ) -> Result<ProbeResult> {
     let mean = |family: Family, value: fn(&ProbeRun) -> f64| {
         let own = runs.iter().filter(|run| run.family == family);
@@ -312,8 +311,8 @@ fn summarise(
             .filter(|run| run.family == strongest)
             .map(|run| run.test)
     };
-    // Every utterance's mean over seeds, so that the interval is of what is reported.
-    let chosen: Vec<&Vec<ProbeBatch>> = tests
+    // The mean over seeds per utterance, so that the interval belongs to the reported accuracy.
+    let chosen: Vec<&Vec<UtteranceResult>> = tests
         .iter()
         .filter(|(family, _)| *family == strongest)
         .map(|(_, test)| test)
@@ -352,21 +351,21 @@ fn summarise(
     })
 }
 
-/// The groups of a grouping, in the order of their names; one in which nothing is said has no accuracy and is left out.
+/// The groups of a grouping, in the order of their names; a group without labels has no accuracy and is left out.
 fn by_group(grouping: &Grouping, by_utterance: &[(f64, f64)]) -> Vec<GroupResult> {
     let mut groups: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
-    for (value, &heard) in grouping.values.iter().zip(by_utterance) {
-        groups.entry(value).or_default().push(heard);
+    for (value, &counts) in grouping.values.iter().zip(by_utterance) {
+        groups.entry(value).or_default().push(counts);
     }
     groups
         .into_iter()
-        .filter(|(_, heard)| heard.iter().any(|(_, labels)| *labels > 0.0))
-        .map(|(value, heard)| GroupResult {
+        .filter(|(_, counts)| counts.iter().any(|(_, labels)| *labels > 0.0))
+        .map(|(value, counts)| GroupResult {
             by: grouping.name.clone(),
             value: value.to_string(),
-            accuracy: weighted_mean(heard.iter().copied()),
-            interval: bootstrap(&heard, 0),
-            utterances: heard.len(),
+            accuracy: weighted_mean(counts.iter().copied()),
+            interval: bootstrap(&counts, 0),
+            utterances: counts.len(),
         })
         .collect()
 }

@@ -1,4 +1,4 @@
-//! The networks that probes are. Features `[batch, dim, frames]` go in, logits come out.
+//! The networks of probes: features `[batch, dim, frames]` to logits.
 
 use tch::Tensor;
 use tch::nn::Path as VarPath;
@@ -12,8 +12,8 @@ use crate::train::OptimiserOptions;
 use crate::train::optimiser::OptimiserKind;
 use crate::train::schedule::{Decay, Schedule};
 
-/// The rate and decay of each family, the same for every representation: a convex problem bears a high rate, the deep ones
-/// want decay.
+/// The learning rate and weight decay of each family, the same for every representation: the convex problem allows a high
+/// rate, deep networks need decay.
 pub(super) fn optimiser(family: Family, total: u64) -> OptimiserOptions {
     let (lr, weight_decay) = match family {
         Family::Linear => (1e-2, 1e-4),
@@ -77,7 +77,7 @@ impl Network {
         };
         match (family, target.answer()) {
             (Family::Cnn, _) => cnn(5),
-            // Of width one, the same layers are an MLP at every frame.
+            // With kernels of width one, the same layers are an MLP on every frame.
             (Family::Mlp, Answer::Frames) => cnn(1),
             (Family::Linear, Answer::Frames) => Network::FrameLinear {
                 norm: BatchNorm::plain(&path / "norm", dim),

@@ -1,4 +1,4 @@
-//! One target on a pair of sets: probes of it trained, chosen, calibrated and asked.
+//! One target on a pair of sets: training, selection, calibration and test of its probes.
 
 use std::f64::consts::LN_2;
 use std::sync::Arc;
@@ -23,10 +23,10 @@ use crate::objective::ctc::ctc;
 use crate::train::trainer::step_seed;
 use crate::train::{Trainable, update};
 
-/// What a probe reads from one utterance.
+/// The results of a probe on one utterance.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct ProbeBatch {
-    /// Labels named rightly; of strings, labels less edits.
+pub(super) struct UtteranceResult {
+    /// Correct labels; of sequences, labels minus edits.
     pub(super) right: f64,
     /// Labels.
     pub(super) counted: f64,
@@ -104,7 +104,7 @@ impl Task {
         Ok(task)
     }
 
-    /// A test label that no training utterance bears cannot be named by any probe.
+    /// Refuses a test label that no training utterance has: no probe can predict it.
     fn refuse_unknown(&self) -> Result<()> {
         let labels = match self.target {
             Target::Speaker => Some(self.test.speakers()),
@@ -130,7 +130,7 @@ impl Task {
         }
     }
 
-    /// How the labels of the test set are spread.
+    /// The distribution of the test set's labels.
     pub(super) fn spread(&self) -> Result<Spread> {
         if self.target == Target::Phones {
             return Ok(Spread::default());
@@ -161,9 +161,9 @@ impl Task {
         family: Family,
         seed: u64,
         options: &ProbeOptions,
-    ) -> Result<(ProbeRun, Vec<ProbeBatch>)> {
+    ) -> Result<(ProbeRun, Vec<UtteranceResult>)> {
         let mut runs = Vec::new();
-        let mut found = vec![ProbeBatch::default(); self.test.len()];
+        let mut found = vec![UtteranceResult::default(); self.test.len()];
         for fold in &self.folds {
             let (run, test) = self.train_probe(fold, (family, seed), options)?;
             (fold.ask.iter().zip(test)).for_each(|(&utterance, one)| found[utterance] = one);
@@ -187,7 +187,7 @@ impl Task {
         fold: &Fold,
         (family, seed): (Family, u64),
         options: &ProbeOptions,
-    ) -> Result<(ProbeRun, Vec<ProbeBatch>)> {
+    ) -> Result<(ProbeRun, Vec<UtteranceResult>)> {
         tch::manual_seed(step_seed(seed, family as u64));
         let (learn, dev) = split(&fold.learn, seed, options.dev_share);
         let steps_an_epoch = learn.len().div_ceil(options.batch) as u64;
@@ -209,12 +209,13 @@ impl Task {
                 let Some(batch) = batches.next() else { break };
                 self.learn(&network, &mut trainable, &batch?, (total, options.robust))?;
             }
-            // Looking more often than some twenty times would only cost time.
+            // More than about twenty evaluations would only cost time.
             if epoch % (epochs / 20).max(1) == 0 || epoch == epochs {
-                let dev = accuracy(&self.hear(&network, &self.train, &dev, &Calibration::NONE)?);
+                let dev =
+                    accuracy(&self.evaluate(&network, &self.train, &dev, &Calibration::NONE)?);
                 best.offer(dev, epoch, &trainable);
                 if options.curve {
-                    let test = self.hear(&network, &self.test, &fold.ask, &Calibration::NONE)?;
+                    let test = self.evaluate(&network, &self.test, &fold.ask, &Calibration::NONE)?;
                     let step = epoch * steps_an_epoch;
                     let test = accuracy(&test);
                     curve.push(CurvePoint { step, dev, test });
@@ -223,15 +224,14 @@ impl Task {
         }
         best.restore(&trainable);
         let calibration = self.calibrate(&network, &dev)?;
-        let test = self.hear(&network, &self.test, &fold.ask, &calibration)?;
+        let test = self.evaluate(&network, &self.test, &fold.ask, &calibration)?;
         let run = ProbeRun {
             family,
             seed,
             dev: best.accuracy,
             test: accuracy(&test),
             best_epoch: (best.epoch, epochs),
-            cross_entropy: weighted_mean(test.iter().map(|heard| (heard.nats, heard.counted)))
-                / LN_2,
+            cross_entropy: weighted_mean(test.iter().map(|one| (one.nats, one.counted))) / LN_2,
             temperature: calibration.temperature,
             curve,
         };
@@ -280,7 +280,7 @@ impl Task {
         let (corpus, normalisation, crop) = (
             Arc::clone(&self.train),
             self.normalisation.clone(),
-            // Strings of phones have no times to cut at.
+            // Phone sequences have no times to crop at.
             match self.target {
                 Target::Phones => 0,
                 _ => options.crop_frames,
@@ -297,25 +297,25 @@ impl Task {
     }
 
     /// What a probe reads from each utterance, in the order of `utterances`.
-    fn hear(
+    fn evaluate(
         &self,
         network: &Network,
         corpus: &SpeechCorpus,
         utterances: &[usize],
         calibration: &Calibration,
-    ) -> Result<Vec<ProbeBatch>> {
-        let mut found = vec![ProbeBatch::default(); utterances.len()];
+    ) -> Result<Vec<UtteranceResult>> {
+        let mut found = vec![UtteranceResult::default(); utterances.len()];
         self.each_batch(
             network,
             corpus,
             utterances,
             |places, (logits, mask), targets| {
                 if self.target == Target::Phones {
-                    let heard = self.strings(logits, mask, targets)?;
+                    let results = self.sequences(logits, mask, targets)?;
                     places
                         .iter()
-                        .zip(heard)
-                        .for_each(|(&place, heard)| found[place] = heard);
+                        .zip(results)
+                        .for_each(|(&place, one)| found[place] = one);
                     return Ok(());
                 }
                 let right = logits.argmax(1, false).eq_tensor(targets);
@@ -324,7 +324,7 @@ impl Task {
                 let (right, counted) = (sums(&right)?, sums(&targets.ne(NO_LABEL))?);
                 let nats = sums(&nats)?;
                 for (index, &place) in places.iter().enumerate() {
-                    found[place] = ProbeBatch {
+                    found[place] = UtteranceResult {
                         right: right[index],
                         counted: counted[index],
                         nats: nats[index],
@@ -336,25 +336,30 @@ impl Task {
         Ok(found)
     }
 
-    /// How much of each string of phones the best path says.
-    fn strings(&self, logits: &Tensor, mask: &Mask, targets: &Tensor) -> Result<Vec<ProbeBatch>> {
+    /// The results of the best path for each phone sequence.
+    fn sequences(
+        &self,
+        logits: &Tensor,
+        mask: &Mask,
+        targets: &Tensor,
+    ) -> Result<Vec<UtteranceResult>> {
         let paths = Vec::<Vec<i64>>::try_from(logits.argmax(1, false))?;
         let strings = Vec::<Vec<i64>>::try_from(targets)?;
-        let heard = paths.iter().zip(mask.lengths()).zip(&strings);
-        let heard = heard.map(|((path, &frames), string)| {
-            let said = collapse(&path[..frames as usize], self.classes);
+        let triples = paths.iter().zip(mask.lengths()).zip(&strings);
+        let results = triples.map(|((path, &frames), string)| {
+            let hypothesis = collapse(&path[..frames as usize], self.classes);
             let string: Vec<i64> = string.iter().copied().filter(|&p| p != NO_LABEL).collect();
-            let edits = edits(&string, &said).count() as f64;
-            ProbeBatch {
+            let edits = edits(&string, &hypothesis).count() as f64;
+            UtteranceResult {
                 right: string.len() as f64 - edits,
                 counted: string.len() as f64,
                 nats: 0.0,
             }
         });
-        Ok(heard.collect())
+        Ok(results.collect())
     }
 
-    /// The temperature that fits a probe's own split best.
+    /// The temperature that fits a probe's development split best.
     fn calibrate(&self, network: &Network, dev: &[usize]) -> Result<Calibration> {
         if self.target == Target::Phones {
             return Ok(Calibration::NONE);
@@ -377,8 +382,8 @@ impl Task {
         Ok(best.map_or(Calibration::NONE, |(_, candidate)| *candidate))
     }
 
-    /// Lets `take` see places in `utterances`, their logits, which frames are real, and their targets, in batches of like
-    /// length.
+    /// Calls `take` per batch of utterances of similar length, with their indices in `utterances`, their logits, the mask of
+    /// frames, and their targets.
     fn each_batch(
         &self,
         network: &Network,
@@ -402,7 +407,7 @@ impl Task {
     }
 }
 
-/// Names the first of `utterances` of which a probe makes no finite numbers.
+/// Refuses logits that are not finite, naming the first of `utterances` that has them.
 fn refuse_non_finite(corpus: &SpeechCorpus, utterances: &[usize], logits: &Tensor) -> Result<()> {
     let finite = logits.isfinite().flatten(1, -1).all_dim(1, false);
     let finite = Vec::<bool>::try_from(finite)?;
@@ -416,8 +421,8 @@ fn refuse_non_finite(corpus: &SpeechCorpus, utterances: &[usize], logits: &Tenso
     }
 }
 
-fn accuracy(heard: &[ProbeBatch]) -> f64 {
-    weighted_mean(heard.iter().map(|heard| (heard.right, heard.counted)))
+fn accuracy(results: &[UtteranceResult]) -> f64 {
+    weighted_mean(results.iter().map(|one| (one.right, one.counted)))
 }
 
 /// Sums of `[batch]` or `[batch, frames]` over frames.
@@ -442,7 +447,7 @@ fn roughen(feats: &Tensor, mask: &Mask) -> Tensor {
     mask.apply(feats + noise)
 }
 
-/// The best moment of a training.
+/// The best epoch of a training.
 #[derive(Default)]
 struct Best {
     accuracy: f64,
@@ -452,7 +457,7 @@ struct Best {
 
 impl Best {
     fn offer(&mut self, accuracy: f64, epoch: u64, trainable: &Trainable) {
-        // Of equals the later one, which has learned more.
+        // Of equally good ones the later one, which is trained longer.
         if self.tensors.is_empty() || accuracy >= self.accuracy {
             self.accuracy = accuracy;
             self.epoch = epoch;

@@ -1,10 +1,9 @@
-//! What log-likelihood ratios cost, over all priors and costs (Brümmer and du Preez 2006, eq. 7 and section 5), and
-//! what they would cost if they were calibrated as well as the answers allow: isotonic regression by the pool adjacent
-//! violators algorithm.
+//! The cost of log-likelihood ratios over all priors and costs, Cllr (Brümmer and du Preez 2006, eq. 7 and section 5), and
+//! their cost after the best calibration, minCllr: isotonic regression by the pool adjacent violators algorithm.
 
 use super::detection::Detection;
 
-/// A run of neighbouring scores that one log-likelihood ratio would serve best.
+/// A run of neighbouring scores with one log-likelihood ratio in the best calibration.
 #[derive(Debug, Clone, Copy)]
 struct Pool {
     targets: u64,
@@ -12,7 +11,7 @@ struct Pool {
 }
 
 impl Pool {
-    /// Whether its share of targets is at least `next`'s, so that both have to be one.
+    /// Whether its share of targets is at least `next`'s, so that both have to be merged.
     fn violates(&self, next: &Self) -> bool {
         let product = |a: u64, b: u64| u128::from(a) * u128::from(b);
         product(self.targets, next.nontargets) >= product(next.targets, self.nontargets)
@@ -20,8 +19,8 @@ impl Pool {
 }
 
 impl Detection {
-    /// The cost of the scores as natural log-likelihood ratios, in bits: 0 at best, 1 for a constant 0, more for what
-    /// misleads.
+    /// Cllr: the cost of the scores as natural log-likelihood ratios, in bits: 0 at best, 1 for a constant 0, more for
+    /// misleading scores.
     pub fn cllr(&self) -> f64 {
         let mean = |scores: &[f64], sign: f64| {
             let sum: f64 = scores.iter().map(|score| softplus(sign * score)).sum();
@@ -30,13 +29,13 @@ impl Detection {
         (mean(self.targets(), -1.0) + mean(self.nontargets(), 1.0)) / (2.0 * std::f64::consts::LN_2)
     }
 
-    /// The least cost that a rising function of the scores can have on these trials.
+    /// minCllr: the least cost of any increasing function of the scores on these trials.
     pub fn min_cllr(&self) -> f64 {
         let (all_targets, all_others) =
             (self.targets().len() as f64, self.nontargets().len() as f64);
         let cost = |pool: Pool| {
             let (targets, others) = (pool.targets as f64, pool.nontargets as f64);
-            // Of targets and of others, by the ratio of their shares. A pool of one kind costs nothing.
+            // Over targets and others, from the ratio of their shares. A pool of one kind costs nothing.
             let of = |own: f64, all: f64, rest: f64, all_rest: f64| match own {
                 0.0 => 0.0,
                 _ => own / all * (rest / own * (all / all_rest)).ln_1p(),
@@ -90,7 +89,7 @@ mod tests {
         let found = detection(&[1.0], &[-2.0]).cllr();
         let expected = ((1.0 + (-1f64).exp()).log2() + (1.0 + (-2f64).exp()).log2()) / 2.0;
         assert!((found - expected).abs() < 1e-12);
-        // Far off, and still a number.
+        // Very wrong, and still finite.
         assert!((detection(&[-1e4], &[1e4]).cllr() - 1e4 / std::f64::consts::LN_2).abs() < 1e-9);
     }
 
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn no_rising_function_costs_less() {
+    fn no_increasing_function_costs_less() {
         let (targets, others) = ([0.1, 0.4, 0.9, 1.2, 2.0], [-1.0, 0.2, 0.5, 0.3, 1.0, -0.2]);
         let least = detection(&targets, &others).min_cllr();
         for (scale, offset) in [(0.5, 0.0), (1.0, -0.5), (2.0, -1.0), (4.0, -2.0)] {

@@ -1,4 +1,4 @@
-//! The curve of miss over false alarm rates on normal deviates (Martin et al. 1997).
+//! The DET curve: miss rate over false alarm rate, on normal deviates (Martin et al. 1997).
 
 use super::detection::Detection;
 
@@ -11,12 +11,12 @@ pub struct DetPoint {
     pub miss: f64,
 }
 
-/// Points closer than this on both axes, in normal deviates, are one to the eye.
+/// Points closer than this on both axes, in normal deviates, are drawn as one.
 const NEAR: f64 = 0.01;
 
 impl Detection {
-    /// The curve from low thresholds to high ones, with no more points than the eye tells apart; empty when no
-    /// threshold makes errors of both kinds.
+    /// The curve from low thresholds to high ones, without points too close to be distinguished; empty when no threshold
+    /// makes errors of both kinds.
     pub fn det_curve(&self) -> Vec<DetPoint> {
         let mut points: Vec<DetPoint> = Vec::new();
         let mut kept = (f64::INFINITY, f64::INFINITY);

@@ -1,5 +1,5 @@
-//! Equal error rate and least detection cost. Scores of the two kinds of trials are sorted where they lie, 8 bytes a
-//! trial; every measure is one walk over them.
+//! Equal error rate and minimum detection cost. Scores of both kinds of trials are sorted in place, 8 bytes per trial; every
+//! measure is one pass over them.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Scores by the kind of their trials, as they come.
+/// Scores by the kind of their trials, unsorted.
 #[derive(Debug, Clone, Default)]
 pub struct ScoredTrials {
     targets: Vec<f64>,
@@ -24,7 +24,7 @@ impl ScoredTrials {
         }
     }
 
-    /// Sorts them, for measuring.
+    /// Sorts them, for the measures.
     ///
     /// # Errors
     /// [`Error::Format`] naming `source` when there are no target or no other trials, or a score is NaN.
@@ -78,13 +78,13 @@ pub struct Verification {
     pub eer: f64,
     /// Its threshold.
     pub threshold: f64,
-    /// Least detection cost at a prior of 0.01, over that of the better constant answer.
+    /// Minimum detection cost at a prior of 0.01, divided by that of the better constant decision.
     pub min_dcf_01: f64,
     /// The same at a prior of 0.05.
     pub min_dcf_05: f64,
-    /// What scores cost that are taken as natural log-likelihood ratios, in bits; 1 for a constant 0.
+    /// Cllr: the cost of the scores as natural log-likelihood ratios, in bits; 1 for a constant 0.
     pub cllr: f64,
-    /// What they would cost under the best monotonic calibration.
+    /// minCllr: their cost after the best monotonic calibration.
     pub min_cllr: f64,
 }
 
@@ -125,7 +125,7 @@ impl Detection {
         &self.nontargets
     }
 
-    /// The same trials with every score changed, by a function that keeps or turns their order and makes no NaN.
+    /// The same trials with every score changed, by a monotonic function that returns no NaN.
     pub fn map(mut self, change: impl Fn(f64) -> f64) -> Self {
         for scores in [&mut self.targets, &mut self.nontargets] {
             scores.iter_mut().for_each(|score| *score = change(*score));
@@ -134,7 +134,7 @@ impl Detection {
         self
     }
 
-    /// Equal error rate, least detection costs (NIST SRE plans: costs of one) and costs of log-likelihood ratios.
+    /// Equal error rate, minimum detection costs (NIST SRE plans: costs of one) and Cllr.
     pub fn verification(&self) -> Verification {
         let mut closest: Option<OperatingPoint> = None;
         let (mut cost_01, mut cost_05) = (f64::INFINITY, f64::INFINITY);
@@ -199,7 +199,7 @@ impl Detection {
     }
 }
 
-/// Leaves the scores up to `score` behind; how many there were.
+/// Removes the scores up to `score`; returns their number.
 fn take(scores: &mut &[f64], score: f64) -> usize {
     let count = scores.iter().take_while(|&&other| other <= score).count();
     *scores = &scores[count..];
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn constant_scores_tell_nothing() {
+    fn constant_scores_are_at_chance() {
         let found = verification(&[0.0, -0.0, 0.0, 0.0], &[true, false, true, false]).unwrap();
         assert_eq!((found.eer, found.min_dcf_01), (0.5, 1.0));
         assert_eq!((found.cllr, found.min_cllr), (1.0, 1.0));

@@ -1,5 +1,5 @@
-//! Speaker verification: lists of trials in the forms of the field, their scores, and how well scores tell: equal
-//! error rate, detection cost, cost of log-likelihood ratios, DET curve.
+//! Speaker verification: lists of trials in the usual formats, their scores, and measures of them: equal error rate,
+//! detection cost, Cllr, DET curve.
 
 mod cllr;
 mod det;
@@ -16,40 +16,40 @@ pub use scores::{ScoreLine, are_of, each_score, read_scored};
 use crate::error::{Error, Result};
 use crate::io::lines::LineBlocks;
 
-/// Lines that are read, and scored side by side, at once.
+/// Lines per block; the lines of a block are scored in parallel.
 const BLOCK_LINES: usize = 1 << 13;
 
-/// A question: are the two of one speaker?
+/// A trial: are both sides of one speaker?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trial<'a> {
     /// Key of the enrolled utterance or model.
     pub enrolment: &'a str,
     /// Key of the utterance under test.
     pub test: &'a str,
-    /// The answer, where the list tells it.
+    /// Whether they are, where the list has it.
     pub target: Option<bool>,
 }
 
-/// How a list writes its trials.
+/// The format of a list of trials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrialForm {
     /// `enrolment test target|nontarget`, as Kaldi.
     Kaldi,
     /// `1|0 enrolment test`, as VoxCeleb.
     VoxCeleb,
-    /// `enrolment test`, without the answer.
+    /// `enrolment test`, without labels.
     Unlabelled,
 }
 
 impl TrialForm {
-    /// The form of a list, by its first line; none when it has none of them.
+    /// The format of a list, by its first line; none when it has none of them.
     pub fn of(line: &str) -> Option<Self> {
         [Self::Kaldi, Self::VoxCeleb, Self::Unlabelled]
             .into_iter()
             .find(|form| form.parse(line).is_some())
     }
 
-    /// Reads a line of this form; none when it has another.
+    /// Reads a line of this format; none when it has another.
     pub fn parse<'a>(self, line: &'a str) -> Option<Trial<'a>> {
         let mut fields = line.split_ascii_whitespace();
         let mut next = || fields.next();
@@ -116,14 +116,14 @@ impl TrialReader {
         })
     }
 
-    /// The form of the list, by its first line. Reading begins behind it; for a look ahead.
+    /// The format of the list, by its first line, before the list is read.
     ///
     /// # Errors
     /// As [`TrialReader::next_block`].
     pub fn form(path: impl AsRef<Path>) -> Result<TrialForm> {
         let mut reader = Self::open(path)?;
         let block = reader.next_block()?;
-        // A reader's first block is there, or an error is.
+        // The first block of a reader exists, or it is an error.
         Ok(block.map_or(TrialForm::Kaldi, |block| block.form))
     }
 
@@ -165,7 +165,7 @@ impl TrialBlock<'_> {
         self.lines.len()
     }
 
-    /// Whether there are none: never, as it comes from a reader.
+    /// Always false: a block of a reader has at least one.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
@@ -173,7 +173,7 @@ impl TrialBlock<'_> {
     /// Trial number `index` of the block.
     ///
     /// # Errors
-    /// [`Error::Line`] for a line of another form than the list's first.
+    /// [`Error::Line`] for a line of another format than the list's first.
     pub fn trial(&self, index: usize) -> Result<Trial<'_>> {
         let line = &self.lines[index];
         self.form
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_line_tells_the_form() {
+    fn the_first_line_decides_the_format() {
         for (line, form) in [
             ("a b target", Some(TrialForm::Kaldi)),
             ("1 b nontarget", Some(TrialForm::Kaldi)),

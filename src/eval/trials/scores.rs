@@ -1,4 +1,4 @@
-//! Files of scores, `enrolment test score` a line.
+//! Files of scores, one `enrolment test score` per line.
 
 use std::path::Path;
 
@@ -36,10 +36,10 @@ impl<'a> ScoreLine<'a> {
     }
 }
 
-/// Hands every line of a file of scores on, in its order.
+/// Calls `each` for every line of a file of scores, in order.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Line`] for a line that is none; whatever `each` says.
+/// [`Error::Io`], [`Error::Line`] for another kind of line; errors of `each`.
 pub fn each_score(path: &Path, mut each: impl FnMut(ScoreLine) -> Result<()>) -> Result<()> {
     let mut blocks = LineBlocks::open(path)?;
     while let Some(block) = blocks.next_block(BLOCK_LINES)? {
@@ -50,7 +50,7 @@ pub fn each_score(path: &Path, mut each: impl FnMut(ScoreLine) -> Result<()>) ->
     Ok(())
 }
 
-/// Whether the first line of a file of scores tells of the first trial of a list, as `unbraid verify score` writes them.
+/// Whether the first line of a file of scores is of the first trial of a list, as `unbraid verify score` writes them.
 ///
 /// # Errors
 /// As [`read_scored`]; [`Error::Format`] for a file without a line.
@@ -65,23 +65,23 @@ pub fn are_of(trials: &Path, scores: &Path) -> Result<bool> {
     Ok((trial.enrolment, trial.test) == (score.enrolment, score.test))
 }
 
-/// Puts scores together with the answers of their trials: line by line the same trials, as `unbraid verify score` writes them.
+/// Joins scores with the labels of their trials: line by line the same trials, as `unbraid verify score` writes them.
 ///
 /// # Errors
-/// As [`TrialReader::next_block`] and [`each_score`]; [`Error::Line`] where the scores tell of another trial or end
+/// As [`TrialReader::next_block`] and [`each_score`]; [`Error::Line`] where the scores are of another trial or end
 /// early, or a trial has no answer.
 pub fn read_scored(trials: &Path, scores: &Path) -> Result<ScoredTrials> {
     let mut scored = ScoredTrials::default();
     let mut reader = TrialReader::open(trials)?;
     let mut lines = LineBlocks::open(scores)?;
-    let mut told = 0;
+    let mut read = 0;
     while let Some(block) = reader.next_block()? {
         let found = lines.next_block(block.len())?;
         let found = found.map(|block| block.lines).unwrap_or_default();
         for (index, line) in found.iter().enumerate() {
             let (trial, line) = (
                 block.trial(index)?,
-                ScoreLine::parse(scores, told + index + 1, line)?,
+                ScoreLine::parse(scores, read + index + 1, line)?,
             );
             if (trial.enrolment, trial.test) != (line.enrolment, line.test) {
                 let expected = format!(
@@ -89,19 +89,19 @@ pub fn read_scored(trials: &Path, scores: &Path) -> Result<ScoredTrials> {
                     trial.enrolment, trial.test
                 );
                 let found = format!("'{} {}'", line.enrolment, line.test);
-                return Err(Error::line(scores, told + index + 1, expected, found));
+                return Err(Error::line(scores, read + index + 1, expected, found));
             }
             let target = trial.target.ok_or_else(|| {
                 block.fault(index, "whether it is a target, or 1 or 0", "neither")
             })?;
             scored.push(line.score, target);
         }
-        told += found.len();
+        read += found.len();
         if found.len() < block.len() {
             let expected = "a score of every trial";
             return Err(Error::line(
                 scores,
-                told + 1,
+                read + 1,
                 expected,
                 "the end of the file",
             ));
@@ -111,7 +111,7 @@ pub fn read_scored(trials: &Path, scores: &Path) -> Result<ScoredTrials> {
         None => Ok(scored),
         Some(_) => Err(Error::line(
             scores,
-            told + 1,
+            read + 1,
             "the end, as of the trials",
             "more",
         )),

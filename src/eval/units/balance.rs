@@ -1,6 +1,6 @@
-//! Clusters that every speaker uses alike, so that they tell nothing of who speaks: k-means in which a speaker's items
-//! are spread over all clusters by optimal transport with entropy (Cuturi 2013), as Spin (Chang et al. 2023) balances
-//! those of a batch.
+//! Clusters that every speaker uses equally, so that they carry no information about the speaker: k-means in which a
+//! speaker's items are distributed evenly over all clusters by entropic optimal transport (Cuturi 2013), as Spin (Chang et
+//! al. 2023) does with those of a batch.
 //!
 //! ```text
 //! P_s = argmin  sum_ij P_ij |x_i - c_j|^2 + softness * variance_s * sum_ij P_ij log P_ij    items i of speaker s
@@ -21,11 +21,11 @@ use crate::error::{Error, Result};
 const SOFTNESS: f64 = 0.02;
 /// Rounds of Sinkhorn's algorithm.
 const ROUNDS: usize = 50;
-/// Below it `exp` would leave nothing to scale.
+/// Below it `exp` would underflow.
 const LEAST_EXPONENT: f64 = -600.0;
 
-/// Clusters `items`, finite and `[items, dims]`, so that each of `speakers`, one an item and numbered from 0, uses all
-/// clusters alike. The same whatever the number of threads.
+/// Clusters `items`, finite and `[items, dims]`, so that each speaker uses all clusters equally. `speakers` has one speaker
+/// per item, numbered from 0. The result does not depend on the number of threads.
 ///
 /// # Errors
 /// As [`super::kmeans`]; [`Error::Option`] for another number of speakers than of items.
@@ -35,7 +35,7 @@ pub fn balanced_kmeans(
     options: &KmeansOptions,
 ) -> Result<Kmeans> {
     if speakers.len() != items.nrows() {
-        let expected = format!("{}, one an item", items.nrows());
+        let expected = format!("{}, one per item", items.nrows());
         let found = speakers.len().to_string();
         return Err(Error::option("speakers", expected, found));
     }
@@ -52,7 +52,7 @@ pub fn balanced_kmeans(
     best_of_starts(items, options, |_, book| step(book, &of_speaker))
 }
 
-/// The units of one speaker's `items`, `[items, dims]`, of which all are used alike.
+/// The units of one speaker's `items`, `[items, dims]`, all used equally.
 pub fn spread(book: &Codebook, items: &Array2<f32>) -> Vec<usize> {
     let items = items.mapv(f64::from);
     most_likely(&transport(&book.distances(items.view()), &items))
@@ -60,7 +60,7 @@ pub fn spread(book: &Codebook, items: &Array2<f32>) -> Vec<usize> {
 
 /// The items of one speaker.
 struct OfSpeaker {
-    /// Their numbers.
+    /// Their indices.
     items: Vec<usize>,
     /// `[items, dims]`.
     values: Array2<f64>,
@@ -113,7 +113,7 @@ fn variance(items: &Array2<f64>) -> f64 {
     }
 }
 
-/// Sinkhorn's algorithm: rows sum to 1, columns to as much each.
+/// Sinkhorn's algorithm: rows sum to 1, columns to equal sums.
 fn transport(distances: &Array2<f64>, items: &Array2<f64>) -> Array2<f64> {
     let entropy = SOFTNESS * variance(items);
     let (items, clusters) = distances.dim();
@@ -136,7 +136,7 @@ fn least_of(row: ArrayView1<f64>) -> f64 {
     row.fold(f64::INFINITY, |least, &value| least.min(value))
 }
 
-/// By row, the first of the greatest.
+/// Per row, the first of the greatest values.
 fn most_likely(plan: &Array2<f64>) -> Vec<usize> {
     let most = |row: ArrayView1<f64>| {
         let mut best = 0;
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn every_speaker_uses_all_clusters_alike() {
+    fn every_speaker_uses_all_clusters_equally() {
         let (items, speakers) = words();
         let found = balanced_kmeans(&items, &speakers, &options(3)).unwrap();
         for (item, &unit) in found.units.iter().enumerate() {
@@ -190,7 +190,7 @@ mod tests {
                 "one speaker alone, with the same centroids"
             );
         }
-        // Without the balance the words of the two are taken for others.
+        // Without the balance the words of both are confused.
         let apart = super::super::kmeans(&items, &options(3)).unwrap();
         assert!((0..60).any(|item| apart.units[item] != apart.units[item % 3]));
     }

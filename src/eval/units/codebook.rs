@@ -1,4 +1,4 @@
-//! Centroids, the unit of a frame, and the file that holds them.
+//! Centroids, the unit of a frame, and their file.
 
 use std::path::Path;
 
@@ -8,9 +8,9 @@ use ndarray::{Array2, ArrayView2, Axis};
 use crate::error::{Error, Result};
 use crate::io::kaldi::{TableReader, TableWriter};
 
-/// More clusters are taken for a mistake: distances to all of them are held for a block of frames.
+/// The most clusters: distances to all of them are in memory for a block of frames.
 pub const MOST_CLUSTERS: usize = 1 << 16;
-/// The one key of a file.
+/// The only key of a file.
 const KEY: &str = "centroids";
 /// Frames whose distances are computed as one product of matrices.
 const BLOCK: usize = 64;
@@ -18,7 +18,7 @@ const BLOCK: usize = 64;
 /// The centroid that a frame is nearest to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Nearest {
-    /// Its row among the centroids; the first of equally near ones.
+    /// The index of the centroid; the first of equally near ones.
     pub unit: usize,
     /// Squared Euclidean distance.
     pub distance: f64,
@@ -40,17 +40,17 @@ impl Codebook {
         Self { centroids, halves }
     }
 
-    /// Units that there are.
+    /// Number of units.
     pub fn clusters(&self) -> usize {
         self.centroids.nrows()
     }
 
-    /// Values of a frame.
+    /// Values per frame.
     pub fn dims(&self) -> usize {
         self.centroids.ncols()
     }
 
-    /// The centroids as a file has them, `[clusters, dims]`.
+    /// The centroids in the precision of the file, `[clusters, dims]`.
     pub fn centroids(&self) -> Array2<f32> {
         self.centroids.mapv(|value| value as f32)
     }
@@ -59,7 +59,7 @@ impl Codebook {
         &self.centroids
     }
 
-    /// The nearest centroid of each of `[frames, dims]`, the same whatever the number of threads.
+    /// The nearest centroid of each of `[frames, dims]`. The result does not depend on the number of threads.
     ///
     /// # Panics
     /// For frames of another number of values; [`super::for_each_codes`] refuses them.
@@ -112,10 +112,10 @@ impl Codebook {
         writer.finish()
     }
 
-    /// Reads what [`Codebook::write`] wrote.
+    /// Reads a file of [`Codebook::write`].
     ///
     /// # Errors
-    /// What the archive says; [`Error::Format`] for another key, or for several; [`Error::Key`] for a matrix that is
+    /// Errors of reading the archive; [`Error::Format`] for another key, or for several; [`Error::Key`] for a matrix that is
     /// empty, not finite, or of more than [`MOST_CLUSTERS`] rows.
     pub fn read(path: &str) -> Result<Self> {
         let wrong = |found: String| {
@@ -133,8 +133,8 @@ impl Codebook {
         check(Path::new(path), &centroids)?;
         match entries.next() {
             None => Ok(Self::new(centroids.mapv(f64::from))),
-            Some(Ok((key, _))) => wrong(format!("'{key}' behind it")),
-            Some(Err(error)) => wrong(format!("more behind it: {error}")),
+            Some(Ok((key, _))) => wrong(format!("'{key}' after it")),
+            Some(Err(error)) => wrong(format!("more after it: {error}")),
         }
     }
 }
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_has_one_unit_wherever_it_stands() {
+    fn a_frame_has_one_unit_at_any_position() {
         let value = |(row, dim): (usize, usize)| ((row * 37 + dim * 101) % 97) as f32 / 9.0;
         let frames = Array2::from_shape_fn((3 * BLOCK + 5, 13), value);
         let book = Codebook::new(frames.select(Axis(0), &[3, 50, 90]).mapv(f64::from));
@@ -198,7 +198,7 @@ mod tests {
         refuse("other [\n 1 2 ]\n", "found 'other'");
         refuse(
             "centroids [\n 1 2 ]\nmore [\n 1 ]\n",
-            "found 'more' behind it",
+            "found 'more' after it",
         );
         refuse("centroids [\n 1 nan ]\n", "finite values, found NaN");
         refuse(

@@ -1,4 +1,4 @@
-//! K-means: Lloyd's steps from a k-means++ start (Arthur and Vassilvitskii 2007).
+//! K-means: Lloyd's algorithm with k-means++ initialisation (Arthur and Vassilvitskii 2007).
 
 use ndarray::parallel::prelude::*;
 use ndarray::{Array2, ArrayView2, Axis};
@@ -9,16 +9,16 @@ use serde::Serialize;
 use super::codebook::{Codebook, MOST_CLUSTERS, Nearest};
 use crate::error::{Error, Result};
 
-/// How to cluster.
+/// Options of k-means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct KmeansOptions {
     /// Clusters, 1 to [`MOST_CLUSTERS`].
     pub clusters: usize,
-    /// Most of Lloyd's steps, at least 1.
+    /// The most steps of Lloyd's algorithm, at least 1.
     pub steps: usize,
-    /// Beginnings, at least 1, of which the one that ends nearest to the items is kept.
+    /// Initialisations, at least 1; the one with the least mean squared distance at the end is kept.
     pub n_init: usize,
-    /// Draws where they begin.
+    /// Seed of the initialisations.
     pub seed: u64,
 }
 
@@ -33,7 +33,7 @@ impl Default for KmeansOptions {
     }
 }
 
-/// What was found.
+/// The result of k-means.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Kmeans {
     /// The centroids, in single precision.
@@ -42,19 +42,19 @@ pub struct Kmeans {
     pub units: Vec<usize>,
     /// Steps taken.
     pub steps: usize,
-    /// Whether the last of them changed no assignment.
+    /// Whether the last step changed no assignment.
     pub info: bool,
-    /// Mean squared distance of an item to its centroid.
+    /// Mean squared distance of items to their centroids.
     pub distortion: f64,
 }
 
-/// The stream of the seed that draws the first start, the next ones the others; the stream before draws samples.
+/// The random stream of the first initialisation; later ones use the following streams, and the stream before it draws samples.
 const START_STREAM: u64 = 1;
-/// Items that one thread takes at least.
+/// The fewest items per thread.
 const LEAST_ITEMS: usize = 1024;
 
-/// Clusters `items`, finite and `[items, dims]`, by Euclidean distance. The result is a function of items and options,
-/// whatever the number of threads: sums are in f64, in the order of the items.
+/// Clusters `items`, finite and `[items, dims]`, by Euclidean distance. The result does not depend on the number of threads:
+/// sums are in f64, in the order of the items.
 ///
 /// # Errors
 /// [`Error::Option`] for no cluster, more than [`MOST_CLUSTERS`] or than different items, no step, or no start.
@@ -73,17 +73,17 @@ pub fn kmeans(items: &Array2<f32>, options: &KmeansOptions) -> Result<Kmeans> {
     })
 }
 
-/// What one look at the centroids gives.
+/// The result of one step.
 pub(super) struct Step {
     /// The unit of every item.
     pub units: Vec<usize>,
-    /// Where the centroids go.
+    /// The new centroids.
     pub centroids: Array2<f64>,
-    /// Mean squared distance of an item to its centroid, before they go there.
+    /// Mean squared distance of items to the old centroids.
     pub distortion: f64,
 }
 
-/// Steps from each start until no unit changes; the start that ends nearest to the items.
+/// Steps from each initialisation until no unit changes; returns the best result.
 pub(super) fn best_of_starts(
     items: &Array2<f32>,
     options: &KmeansOptions,
@@ -124,7 +124,7 @@ fn settle(
         }
         steps += 1;
     }
-    // As a file will have them.
+    // In the precision of the file.
     let codebook = Codebook::new(book.centroids().mapv(f64::from));
     let last = step(items, &codebook);
     Kmeans {
@@ -143,7 +143,7 @@ fn check(items: &Array2<f32>, options: &KmeansOptions) -> Result<()> {
         let found = options.clusters.to_string();
         return Err(Error::option("--clusters", expected, found));
     }
-    for (name, value) in [("--steps", options.steps), ("--n_init", options.n_init)] {
+    for (name, value) in [("--steps", options.steps), ("--n-init", options.n_init)] {
         if value == 0 {
             return Err(Error::option(name, "at least 1", "0"));
         }
@@ -163,7 +163,7 @@ impl Items<'_> {
         &self.values[item * self.dims..(item + 1) * self.dims]
     }
 
-    /// K-means++: each next centroid is an item, as likely as its squared distance to those before is great.
+    /// K-means++: each next centroid is an item, drawn with probability proportional to its squared distance to the nearest one before.
     fn start(&self, options: &KmeansOptions, number: usize) -> Result<Array2<f64>> {
         let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
         rng.set_stream(START_STREAM + number as u64);
@@ -188,7 +188,7 @@ impl Items<'_> {
         Ok(centroids)
     }
 
-    /// The mean of each unit's items; a unit without any stays where it was.
+    /// The mean of each unit's items; a unit without items keeps its centroid.
     fn means(&self, units: &[usize], book: &Codebook) -> Array2<f64> {
         let mut members = vec![Vec::new(); book.clusters()];
         for (item, &unit) in units.iter().enumerate() {
@@ -212,7 +212,7 @@ impl Items<'_> {
     }
 }
 
-/// An item, as likely as its weight; none when all are 0.
+/// An item, drawn with probability proportional to its weight; none when all are 0.
 fn draw(weights: &[f64], rng: &mut ChaCha8Rng) -> Option<usize> {
     let total: f64 = weights.iter().sum();
     if total <= 0.0 {
@@ -226,7 +226,7 @@ fn draw(weights: &[f64], rng: &mut ChaCha8Rng) -> Option<usize> {
     })
 }
 
-/// Exactly 0 for equal vectors. In eight sums, which a processor adds at once.
+/// Exactly 0 for equal vectors. In eight partial sums, for vector instructions.
 fn squared_distance(item: &[f32], centre: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
     for (values, centres) in item.chunks(8).zip(centre.chunks(8)) {
@@ -238,7 +238,7 @@ fn squared_distance(item: &[f32], centre: &[f64]) -> f64 {
     sums.iter().sum()
 }
 
-/// Gives each cluster without items the one that lies farthest from its centroid, out of a cluster that has more.
+/// Assigns to each empty cluster the item that is farthest from its centroid, out of a cluster with more than one.
 fn refill(found: &mut [Nearest], clusters: usize) {
     let mut counts = vec![0_usize; clusters];
     found.iter().for_each(|nearest| counts[nearest.unit] += 1);
@@ -247,7 +247,7 @@ fn refill(found: &mut [Nearest], clusters: usize) {
         return;
     }
     let mut order: Vec<usize> = (0..found.len()).collect();
-    // Stable: of equally far items the first.
+    // A stable sort: of equally far items the first.
     order.sort_by(|&a, &b| found[b].distance.total_cmp(&found[a].distance));
     let mut farthest = order.into_iter();
     for unit in empty {
@@ -267,7 +267,7 @@ mod tests {
 
     use super::*;
 
-    /// Items around `groups` places that lie far apart.
+    /// Items around `groups` distant points.
     fn groups(groups: usize, each: usize) -> Array2<f32> {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         Array2::from_shape_fn((groups * each, 5), |(item, dim)| {

@@ -1,6 +1,6 @@
-//! Units: frames of frozen codes become numbers of clusters, to be compared with phones or learnt from.
+//! Units: the cluster of each frame of frozen codes, for comparison with phones or as pseudo-labels.
 //!
-//! In go tables of matrices `[frames, dims]`; out come centroids (a [`Codebook`]), a unit a frame, and scores of units
+//! Input: tables of matrices `[frames, dims]`. Output: centroids (a [`Codebook`]), one unit per frame, and scores of units
 //! against aligned phones ([`JointCounts`]).
 
 mod balance;
@@ -22,11 +22,11 @@ pub use kmeans::{Kmeans, KmeansOptions, kmeans};
 pub use sample::Sample;
 pub use score::{JointCounts, UnitScores, middle_labels};
 
-/// Goes through the codes of a table, `[frames, dims]` each, in its order. Without `dims` the first has as many as all.
+/// Calls `visit` for the codes of each utterance of a table, `[frames, dims]`, in order. Without `dims` the first decides.
 ///
 /// # Errors
-/// What the table says; [`Error::Key`] for an utterance without frames, of another number of values a frame, or with
-/// NaN or infinity; [`Error::Format`] for a table without utterances; what `visit` says.
+/// Errors of reading the table; [`Error::Key`] for an utterance without frames, with another number of values per frame, or
+/// with NaN or infinity; [`Error::Format`] for a table without utterances; errors of `visit`.
 pub fn for_each_codes(
     specifier: &str,
     mut dims: Option<usize>,
@@ -53,7 +53,7 @@ fn check(place: &Path, id: &str, frames: &Array2<f32>, dims: usize) -> Result<()
         return wrong(expected.into(), "none".into());
     }
     if frames.ncols() != dims {
-        let expected = format!("{dims} values a frame");
+        let expected = format!("{dims} values per frame");
         return wrong(expected, frames.ncols().to_string());
     }
     match frames.iter().find(|value| !value.is_finite()) {

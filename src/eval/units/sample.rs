@@ -1,15 +1,15 @@
-//! A share of more frames than memory holds: a reservoir (Vitter 1985, algorithm R).
+//! A random subset of more frames than memory holds: reservoir sampling (Vitter 1985, algorithm R).
 
 use ndarray::{Array2, ArrayView1};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Frames drawn from those that pass, each as likely as any other; all of them when they are no more than `most`.
+/// A uniform random subset of the frames of a stream; all of them when there are at most `most`.
 #[derive(Debug)]
 pub struct Sample {
     most: usize,
     seen: usize,
-    /// Of a frame; that of the first.
+    /// Values per frame; that of the first frame.
     dims: usize,
     values: Vec<f32>,
     owners: Vec<usize>,
@@ -29,8 +29,8 @@ impl Sample {
         }
     }
 
-    /// Shows it the frames of an utterance, `[frames, dims]`, of as many values as those before, and
-    /// whose they are: a number that stays beside each.
+    /// Adds the frames of an utterance, `[frames, dims]`, with as many values per frame as before, and the index of its
+    /// speaker, which is kept for each frame.
     pub fn push(&mut self, frames: &Array2<f32>, owner: usize) {
         self.dims = frames.ncols();
         for frame in frames.rows() {
@@ -55,12 +55,12 @@ impl Sample {
         }
     }
 
-    /// Frames that passed.
+    /// Frames of the stream so far.
     pub fn seen(&self) -> usize {
         self.seen
     }
 
-    /// What was drawn, `[frames, dims]`, and whose each frame is.
+    /// The drawn frames, `[frames, dims]`, and the speaker of each.
     pub fn into_parts(self) -> (Array2<f32>, Vec<usize>) {
         let shape = (self.owners.len(), self.dims);
         let frames = Array2::from_shape_vec(shape, self.values).expect("frames are of one length");

@@ -1,16 +1,16 @@
-//! Units against aligned phones, or any other class a frame, as HuBERT's (Hsu et al. 2021) are measured.
+//! Units compared with aligned phones, or another class per frame, by the measures of HuBERT (Hsu et al. 2021).
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// How often each phone met each unit.
+/// The number of frames of each pair of phone and unit.
 #[derive(Debug, Clone, Default)]
 pub struct JointCounts {
     counts: BTreeMap<(i32, i32), u64>,
 }
 
-/// What units know of phones.
+/// The information of units about phones.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct UnitScores {
     /// Frames counted.
@@ -19,13 +19,13 @@ pub struct UnitScores {
     pub phones: usize,
     /// Units that occur.
     pub units: usize,
-    /// Accuracy when each unit stands for the phone that it meets most, 0 to 1. Grows with the number of units.
+    /// Phone purity: accuracy when each unit is mapped to its most frequent phone, 0 to 1. Grows with the number of units.
     pub phone_purity: f64,
     /// Share of the most frequent phone: the phone purity of a single unit.
     pub chance: f64,
-    /// Accuracy when each phone stands for the unit that it meets most. Falls with the number of units.
+    /// Cluster purity: accuracy when each phone is mapped to its most frequent unit. Falls with the number of units.
     pub cluster_purity: f64,
-    /// Mutual information of phone and unit, in bits; of counts, so that few frames say too much.
+    /// Mutual information of phone and unit, in bits; estimated from counts, which is biased upwards for few frames.
     pub bits: f64,
     /// Entropy of the phones, in bits.
     pub phone_entropy: f64,
@@ -34,14 +34,14 @@ pub struct UnitScores {
 }
 
 impl JointCounts {
-    /// Counts the frames of an utterance, a phone and a unit each.
+    /// Counts the frames of an utterance, each with a phone and a unit.
     pub fn add(&mut self, phones: &[i32], units: &[i32]) {
         for (&phone, &unit) in phones.iter().zip(units) {
             *self.counts.entry((phone, unit)).or_default() += 1;
         }
     }
 
-    /// The scores of what was counted; none without frames.
+    /// The scores of the counted frames; none without frames.
     pub fn scores(&self) -> Option<UnitScores> {
         let phones = Margin::new(self.counts.iter().map(|(&(phone, _), &n)| (phone, n)));
         let units = Margin::new(self.counts.iter().map(|(&(_, unit), &n)| (unit, n)));
@@ -70,7 +70,7 @@ impl JointCounts {
     }
 }
 
-/// By phone, or by unit: its frames, and those that it shares with the one on the other side that it meets most.
+/// Per phone, or per unit: its frames, and its frames with the most frequent partner on the other side.
 struct Margin<K>(BTreeMap<K, (u64, u64)>);
 
 impl<K: Ord> Margin<K> {
