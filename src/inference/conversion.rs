@@ -1,6 +1,6 @@
-//! The swap check: the words of one utterance decoded with the voice of another. Probes trained on real
-//! features say whose voice and which words came out. It proves that the decoder obeys the speaker representation, not
-//! that the phonetic representation is clean.
+//! The conversion check: utterances decoded with the speaker embedding of another speaker. Probes trained on real features
+//! measure the speaker and the words of the result. The check shows that the decoder follows the speaker embedding, not
+//! that the phonetic codes are free of speaker information.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -20,42 +20,42 @@ use crate::io::kaldi::TableWriter;
 use crate::method::DisentangledModel;
 use crate::nn::Mask;
 
-/// Whose target_speakers an utterance gets.
+/// The target speakers of a conversion.
 #[derive(Debug, Clone, Copy)]
-pub struct SwapOptions {
-    /// Other speakers for each utterance (at most all).
+pub struct ConversionOptions {
+    /// Target speakers per utterance, other than its own (at most all).
     pub target_speakers: usize,
-    /// Chooses them, and the utterance that lends each voice.
+    /// Seed of the choice of target speakers, and of the utterance for each speaker embedding.
     pub seed: u64,
 }
 
-/// One utterance to decode with another's voice.
+/// An utterance, and the utterance of the target speaker, as indices.
 struct Pair {
     source: usize,
-    voice: usize,
+    target: usize,
 }
 
-/// Decodes the utterances of the data directory `data` with other speakers' target_speakers and writes a data directory
-/// `out`: `feats.scp` (features as the networks see them), `utt2spk` with the lent voice, `utt2src` with the
-/// voice that spoke, `text` where `data` has one. Utterances are named `VOICE-UTTERANCE`.
+/// Converts the utterances of the data directory `data` to target speakers and writes a data directory `out`: `feats.scp`
+/// (normalised features, as decoders write them), `utt2spk` with the target speaker, `utt2src` with the source speaker, and
+/// `text` where `data` has one. Utterances are named `TARGET_SPEAKER-UTTERANCE`.
 ///
-/// What a network makes no finite numbers of is told in [`Extracted::failed`] and left out.
+/// Utterances with a result that is not finite are left out and reported in [`Extracted::failed`].
 ///
 /// # Errors
-/// What data and disk say; [`Error::Format`] for a directory with a single speaker.
-pub fn swap(
+/// Errors of reading the data and of writing; [`Error::Format`] for a directory with a single speaker.
+pub fn convert_corpus(
     model: &dyn DisentangledModel,
     normalisation: &Normalisation,
     device: Device,
     data: &Path,
     out: &Path,
-    options: SwapOptions,
+    options: ConversionOptions,
 ) -> Result<Extracted> {
     let dir = DataDir::open(data)?;
     if dir.speakers().len() < 2 {
         return Err(Error::format(
             data,
-            "at least 2 speakers to swap",
+            "at least 2 speakers for conversion",
             dir.speakers().len().to_string(),
         ));
     }
@@ -85,7 +85,7 @@ pub fn swap(
     ))?;
     let (mut written, mut failed) = (Vec::new(), Vec::new());
     for pair in pairs {
-        let decoded = lend(model, device, &read(pair.source)?, &read(pair.voice)?)?;
+        let decoded = convert_features(model, device, &read(pair.source)?, &read(pair.target)?)?;
         match check_finite(&key(&dir, &pair), &decoded) {
             Err(error) => failed.push(error),
             Ok(()) => {
@@ -101,15 +101,15 @@ pub fn swap(
     })
 }
 
-/// The words of `source` with the voice of `voice`, features as the networks see them, `[frames, bins]`.
+/// Decodes the codes of `source` with the speaker embedding of `target`; all are normalised features `[frames, bins]`.
 ///
 /// # Errors
-/// [`Error::Option`] for a method without a speaker representation or a decoder.
-pub fn lend(
+/// [`Error::Option`] for a method without a speaker embedding or a decoder.
+pub fn convert_features(
     model: &dyn DisentangledModel,
     device: Device,
     source: &Array2<f32>,
-    voice: &Array2<f32>,
+    target: &Array2<f32>,
 ) -> Result<Array2<f32>> {
     let tensor = |feats: &Array2<f32>| -> (Tensor, Mask) {
         let frames = feats.nrows() as i64;
@@ -119,16 +119,16 @@ pub fn lend(
         )
     };
     no_grad(|| {
-        let ((source, mask), (voice, voice_mask)) = (tensor(source), tensor(voice));
+        let ((source, mask), (target, target_mask)) = (tensor(source), tensor(target));
         let (codes, _) = model.codes(&source, &mask)?;
-        let embeds = model.embeds(&voice, &voice_mask)?;
+        let embeds = model.embeds(&target, &target_mask)?;
         let decoded = model.decode(&codes, &embeds, &mask)?;
         Ok(rows(&decoded, mask.lengths()).remove(0))
     })
 }
 
-/// Every utterance with some other speakers, in the order of their keys.
-fn draw(dir: &DataDir, options: SwapOptions) -> Vec<Pair> {
+/// Draws the target speakers of every utterance; in the order of the keys.
+fn draw(dir: &DataDir, options: ConversionOptions) -> Vec<Pair> {
     let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
     let speakers = dir.speaker_indices();
     let mut spoken = vec![Vec::new(); dir.speakers().len()];
@@ -141,18 +141,18 @@ fn draw(dir: &DataDir, options: SwapOptions) -> Vec<Pair> {
         others.shuffle(&mut rng);
         for speaker in others.into_iter().take(options.target_speakers) {
             let place = rng.random_range(0..spoken[speaker].len());
-            let voice = spoken[speaker][place];
-            pairs.push(Pair { source, voice });
+            let target = spoken[speaker][place];
+            pairs.push(Pair { source, target });
         }
     }
-    pairs.sort_by_key(|pair| (dir.speaker_indices()[pair.voice], pair.source));
+    pairs.sort_by_key(|pair| (dir.speaker_indices()[pair.target], pair.source));
     pairs
 }
 
 fn key(dir: &DataDir, pair: &Pair) -> String {
     format!(
         "{}-{}",
-        speaker(dir, pair.voice),
+        speaker(dir, pair.target),
         dir.utterances()[pair.source]
     )
 }
@@ -161,8 +161,8 @@ fn speaker(dir: &DataDir, utterance: usize) -> &str {
     &dir.speakers()[dir.speaker_indices()[utterance] as usize]
 }
 
-/// Around what `finish` does to the archive `utt2spk` goes first and comes last, so that a folder with files of two runs is
-/// no data directory.
+/// Writes the tables. An older `utt2spk` is removed before `finish` completes the archive, and the new one is written last,
+/// so that a folder with files of two runs is not a data directory.
 fn write_lists(
     dir: &DataDir,
     pairs: &[Pair],
@@ -173,7 +173,7 @@ fn write_lists(
     for pair in pairs {
         let key = key(dir, pair);
         // Writing to a String cannot fail.
-        let _ = writeln!(utt2spk, "{key} {}", speaker(dir, pair.voice));
+        let _ = writeln!(utt2spk, "{key} {}", speaker(dir, pair.target));
         let _ = writeln!(utt2src, "{key} {}", speaker(dir, pair.source));
         if let Some(words) = dir.text(&dir.utterances()[pair.source]) {
             let _ = writeln!(text, "{key} {words}");

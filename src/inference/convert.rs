@@ -1,10 +1,10 @@
-//! Conversion of recordings: the phonetic representation of one decoded with the speaker representation of another, as features of the
-//! front-end that the experiment was trained with.
+//! Conversion of recordings: the phonetic codes of one decoded with the speaker embedding of another, as features of the
+//! experiment's front-end.
 
 use ndarray::Array2;
 use tch::Device;
 
-use super::conversion::lend;
+use super::conversion::convert_features;
 use super::extract::check_finite;
 use crate::dataset::normalisation::Normalisation;
 use crate::error::Result;
@@ -15,10 +15,10 @@ use crate::signal::resample::resample;
 use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
 
-/// The largest sample of 16 bits.
+/// The largest 16-bit sample, relative to full scale.
 const FULL_SCALE: f64 = 32767.0 / 32768.0;
 
-/// A trained experiment that converts.
+/// A trained experiment for conversion.
 #[derive(Debug)]
 pub struct Converter {
     model: Box<dyn DisentangledModel>,
@@ -31,7 +31,7 @@ impl Converter {
     /// Loads an experiment with the weights of `checkpoint`.
     ///
     /// # Errors
-    /// A missing or broken experiment, checkpoint or `front_end.toml`, named.
+    /// For a missing or damaged experiment, checkpoint or `front_end.toml`.
     pub fn open(experiment: &Experiment, checkpoint: &str, device: Device) -> Result<Self> {
         let (model, info) = load(experiment, checkpoint, device)?;
         let options = FrontEndOptions::read(experiment.path().join("front_end.toml"))?;
@@ -60,7 +60,7 @@ impl Converter {
         self.front_end.options()
     }
 
-    /// Sound at the front-end's sample rate.
+    /// Resamples audio to the front-end's sample rate.
     ///
     /// # Errors
     /// As [`resample`].
@@ -73,7 +73,7 @@ impl Converter {
         })
     }
 
-    /// Features `[frames, bins]` of a sound at the front-end's sample rate.
+    /// Features `[frames, bins]` of audio at the front-end's sample rate.
     ///
     /// # Errors
     /// As [`FrontEnd::compute`].
@@ -81,8 +81,8 @@ impl Converter {
         self.front_end.compute(&waveform.samples)
     }
 
-    /// `made` as long as `source` to the sample and as loud, as far as full scale allows. Both are at the front-end's rate;
-    /// frames need not fill a sound, and the features are not all of its subtract_utterance_mean.
+    /// Adjusts `made` to the exact length and the power of `source`, as far as full scale allows. Both are at the front-end's
+    /// rate. Features keep neither exactly: frames need not cover all samples, and normalisation changes the level.
     pub fn fitted(&self, mut made: Waveform, source: &Waveform) -> Waveform {
         made.samples.resize(source.samples.len(), 0.0);
         let power = |samples: &[f32]| samples.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
@@ -96,15 +96,15 @@ impl Converter {
         made
     }
 
-    /// The words of `source` with the voice of `voice`, features `[frames, bins]` both, brought back to the subtract_utterance_mean and
-    /// length of `source`.
+    /// Converts `source` to the speaker of `target`, both features `[frames, bins]`. The result has the length of `source`
+    /// and, where normalisation subtracts the utterance's mean, the mean of `source`.
     ///
     /// # Errors
-    /// As [`lend`]; [`crate::Error::Key`] for features that are not finite.
-    pub fn convert(&self, source: &Array2<f32>, voice: &Array2<f32>) -> Result<Array2<f32>> {
-        let seen = [source, voice].map(|feats| self.normalisation.apply(feats.clone()));
-        let lent = lend(self.model.as_ref(), self.device, &seen[0], &seen[1])?;
-        let feats = self.normalisation.restore(lent, source);
+    /// As [`convert_features`]; [`crate::Error::Key`] for features that are not finite.
+    pub fn convert(&self, source: &Array2<f32>, target: &Array2<f32>) -> Result<Array2<f32>> {
+        let [own, other] = [source, target].map(|feats| self.normalisation.apply(feats.clone()));
+        let converted = convert_features(self.model.as_ref(), self.device, &own, &other)?;
+        let feats = self.normalisation.restore(converted, source);
         check_finite("SOURCE", &feats)?;
         Ok(feats)
     }

@@ -1,4 +1,4 @@
-//! DisentangledModel out of a trained experiment: codes by frame, embeddings by utterance, means by speaker.
+//! Extraction with a trained model: codes per frame, embeddings per utterance, means per utterance or per speaker.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::io::scratch::Scratch;
 use crate::method::DisentangledModel;
 use crate::nn::Mask;
 
-/// What is taken out.
+/// The representation to extract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Representation {
@@ -29,52 +29,52 @@ pub enum Representation {
     Phonetic,
     /// The speaker encoder's embedding: a vector `[embedding_dim]` of length 1.
     Speaker,
-    /// What the encoders read (levelled, standardised, stretched features): a matrix `[frames, bins]`.
+    /// The encoders' input, normalised features: a matrix `[frames, bins]`.
     Features,
     /// Features decoded from both representations of the utterance: a matrix `[frames, bins]`.
     Reconstruction,
 }
 
-/// Over what the representation is averaged.
+/// Averaging of the representation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Pool {
-    /// As it comes.
+    /// No averaging.
     None,
-    /// One vector an utterance: the mean over its frames.
+    /// One vector per utterance: the mean over its frames.
     Utterance,
-    /// One vector a speaker: the mean over the utterances' vectors.
+    /// One vector per speaker: the mean over the utterances' vectors.
     Speaker,
 }
 
-/// Utterances held at once, out of which batches of like length are made; and values, since waveforms are long.
+/// The most utterances in memory, from which batches of similar length are formed; and the most values, for waveforms.
 pub(crate) const WINDOW: usize = 512;
 const WINDOW_VALUES: usize = 1 << 25;
-/// Frames of a batch, padding counted.
+/// The most frames per batch, with padding.
 pub(crate) const BATCH_FRAMES: usize = 8192;
 
-/// An extraction that can be taken up again.
+/// An extraction that can be resumed.
 #[derive(Debug)]
 pub struct Extraction<'a> {
     /// The trained networks.
     pub model: &'a dyn DisentangledModel,
-    /// How they see features.
+    /// Their normalisation of features.
     pub normalisation: &'a Normalisation,
-    /// Where they live.
+    /// The device of their parameters.
     pub device: Device,
-    /// What is taken out.
+    /// The representation to extract.
     pub representation: Representation,
-    /// Over what it is averaged.
+    /// How it is averaged.
     pub pool: Pool,
 }
 
-/// An utterance, and its features `[frames, bins]` for each time that it was read: once, or at several speeds.
+/// An utterance, and its features `[frames, bins]` at each speed that it was read at.
 pub type Readings = (String, Vec<Array2<f32>>);
 
-/// An utterance and what was taken out of it; a vector is a matrix of one row.
-type Taken = (String, Array2<f32>);
+/// An utterance and its representation; a vector is a matrix of one row.
+type ExtractedRow = (String, Array2<f32>);
 
-/// An extraction under way.
+/// A running extraction.
 pub struct Session<'a> {
     extraction: Extraction<'a>,
     route: ExtractPaths<'a>,
@@ -87,12 +87,11 @@ pub struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Takes one utterance; of several readings the representations are laid side by side, scaled so that embeddings keep
-    /// their length of 1. One that could not be read or does not fit is told in [`Extracted::failed`], and the
-    /// rest goes on.
+    /// Takes one utterance. Representations at several speeds are concatenated, scaled so that embeddings keep length 1. An
+    /// utterance that cannot be read or does not fit the model is reported in [`Extracted::failed`].
     ///
     /// # Errors
-    /// What the target's disk says; [`Error::Key`] for an utterance without a speaker.
+    /// Errors of writing; [`Error::Key`] for an utterance without a speaker.
     pub fn take(&mut self, entry: Result<Readings>) -> Result<()> {
         if let (Ok((key, _)), Some(speakers)) = (&entry, self.route.speakers) {
             speakers.of(key)?;
@@ -140,10 +139,10 @@ impl Session<'_> {
         added
     }
 
-    /// Writes the target; when every utterance failed, none.
+    /// Writes the target, unless every utterance failed.
     ///
     /// # Errors
-    /// What the target's disk says; nothing half-written is left under its name.
+    /// Errors of writing; the target is written completely or not at all.
     pub fn finish(mut self) -> Result<Extracted> {
         self.flush()?;
         let written = match self.parts.count {
@@ -158,16 +157,16 @@ impl Session<'_> {
     }
 }
 
-/// What became of an extraction.
+/// The result of an extraction.
 #[derive(Debug, Default)]
 pub struct Extracted {
-    /// Utterances written, those of an earlier run among them.
+    /// Number of written utterances, including those of an earlier run.
     pub written: usize,
-    /// One for every utterance that failed.
+    /// The error of every utterance that failed.
     pub failed: Vec<Error>,
 }
 
-/// Speakers by utterance, and the file that says so.
+/// The speaker of each utterance, and the file of the table.
 #[derive(Debug)]
 pub struct Speakers {
     path: PathBuf,
@@ -198,27 +197,27 @@ impl Speakers {
     }
 }
 
-/// From where to where.
+/// Source and target of an extraction.
 #[derive(Debug, Clone, Copy)]
 pub struct ExtractPaths<'a> {
-    /// The files that the model is made of, which name the extraction: its weights and what stands beside them, or a module.
+    /// The files of the model, which identify the extraction: its weights and the files beside them, or a module.
     pub model: &'a [PathBuf],
-    /// The read specifier, likewise.
+    /// The read specifier; identifies the extraction too.
     pub source: &'a str,
     /// The write specifier.
     pub target: &'a str,
-    /// The sample rate that audio is brought to, likewise.
+    /// The sample rate that audio is resampled to; identifies the extraction too.
     pub resample_hz: Option<u32>,
-    /// The speeds that each utterance is read at, likewise; none: once, as it is.
+    /// The speeds that each utterance is read at, which identify the extraction too; none: once, as it is.
     pub speeds: &'a [f64],
-    /// `utt2spk`, for means by speaker.
+    /// `utt2spk`, for means per speaker.
     pub speakers: Option<&'a Speakers>,
-    /// Whether to take up what a killed run left.
+    /// Whether to resume an interrupted run.
     pub resume: bool,
 }
 
 impl<'a> Extraction<'a> {
-    /// What else its parts depend on than model and inputs, by name.
+    /// The options that its parts depend on, besides model and inputs, by name.
     fn options(&self, route: &ExtractPaths) -> Map<String, Value> {
         let options = [
             ("representation", json!(self.representation)),
@@ -234,12 +233,12 @@ impl<'a> Extraction<'a> {
 
     /// Opens the route's target.
     ///
-    /// Work is kept in parts, each whole or not there, in the folder `TARGET.parts`; they become the target
-    /// at the end.
+    /// Finished work is kept in parts, each written atomically, in the folder `TARGET.parts`; they become the target at the
+    /// end.
     ///
     /// # Errors
-    /// [`Error::Option`] for a wrong specifier; [`Error::Key`] when the parts are of another extraction; what reading the
-    /// model's files says.
+    /// [`Error::Option`] for a wrong specifier; [`Error::Key`] when the parts are of another extraction; errors of reading
+    /// the model's files.
     pub fn start(self, route: ExtractPaths<'a>) -> Result<Session<'a>> {
         let options = self.options(&route);
         let origin = Origin::of(route.model, route.source, options)?;
@@ -255,8 +254,8 @@ impl<'a> Extraction<'a> {
         })
     }
 
-    /// The representation of every utterance of a window, in its order, or what is wrong with it.
-    fn extract(&self, window: Vec<Readings>) -> Result<Vec<Result<Taken>>> {
+    /// The representation of every utterance of a window, in order, or its error.
+    fn extract(&self, window: Vec<Readings>) -> Result<Vec<Result<ExtractedRow>>> {
         let (keys, counts): (Vec<String>, Vec<usize>) = window
             .iter()
             .map(|(key, readings)| (key.clone(), readings.len()))
@@ -334,7 +333,7 @@ impl<'a> Extraction<'a> {
     }
 }
 
-/// The representations of an utterance's readings beside each other; rows of length 1 give rows of length 1.
+/// Concatenates the representations of an utterance at several speeds; rows of length 1 give rows of length 1.
 ///
 /// # Errors
 /// [`Error::Key`] for matrices of different lengths, as codes of different speeds are.
@@ -344,7 +343,7 @@ fn side_by_side(key: &str, mut representations: Vec<Array2<f32>>) -> Result<Arra
     }
     let views: Vec<_> = representations.iter().map(Array2::view).collect();
     let joined = concatenate(Axis(1), &views).map_err(|error| {
-        let expected = "readings that give as many rows each";
+        let expected = "the same number of rows at each speed";
         Error::key("features", key, expected, error.to_string())
     })?;
     Ok(joined / (representations.len() as f32).sqrt())
@@ -368,7 +367,7 @@ fn copy<T: KaldiObject>(
 fn speaker_means(parts: &Parts, route: &ExtractPaths) -> Result<usize> {
     let speakers = route
         .speakers
-        .ok_or_else(|| Error::option("--pool speaker", "--utt2spk FILE beside it", "none"))?;
+        .ok_or_else(|| Error::option("--pool speaker", "--utt2spk FILE with it", "none"))?;
     let mut sums: BTreeMap<&str, (Array1<f64>, f64)> = BTreeMap::new();
     for entry in parts.entries() {
         let (key, vector) = entry?;
@@ -404,12 +403,12 @@ fn target_file(specifier: &str) -> Result<Option<String>> {
     })
 }
 
-/// Tries the places of an archive and its list before the work.
+/// Checks before the work that an archive and its list can be written.
 fn try_target(specifier: &str) -> Result<()> {
     let names = match WriteSpecifier::parse(specifier)?.to {
         WriteTo::ArkScp(archive, list) => vec![archive, list],
         WriteTo::Ark(file) | WriteTo::Scp(file) => vec![file],
-        // A prefix; its folder is tried by the first of the parts.
+        // A prefix; its folder is checked when the first part is written.
         WriteTo::Foreign(..) => Vec::new(),
     };
     let mut files = names.iter().filter_map(|name| file_of(name));
@@ -420,13 +419,13 @@ fn try_target(specifier: &str) -> Result<()> {
 struct Parts {
     folder: PathBuf,
     count: usize,
-    /// Nobody else extracts to the same target meanwhile.
+    /// Prevents another process from extracting to the same target.
     _lock: Option<Lock>,
     _temporary: Option<Scratch>,
 }
 
 impl Drop for Parts {
-    /// A folder without parts has nothing to take up.
+    /// Removes a folder without parts.
     fn drop(&mut self) {
         if self.count == 0 {
             let _ = std::fs::remove_dir_all(&self.folder);
@@ -477,7 +476,7 @@ impl Parts {
         self.folder.join(format!("{index:06}.ark"))
     }
 
-    fn add(&mut self, representations: &[Taken]) -> Result<()> {
+    fn add(&mut self, representations: &[ExtractedRow]) -> Result<()> {
         let mut writer = TableWriter::<Array2<f32>>::create(&format!(
             "ark:{}",
             self.name(self.count).display()
@@ -490,10 +489,10 @@ impl Parts {
         Ok(())
     }
 
-    fn entries(&self) -> impl Iterator<Item = Result<Taken>> {
+    fn entries(&self) -> impl Iterator<Item = Result<ExtractedRow>> {
         let names: Vec<PathBuf> = (0..self.count).map(|index| self.name(index)).collect();
         names.into_iter().flat_map(|name| {
-            let entries: Box<dyn Iterator<Item = Result<Taken>>> =
+            let entries: Box<dyn Iterator<Item = Result<ExtractedRow>>> =
                 match TableReader::open(&format!("ark:{}", name.display())) {
                     Ok(reader) => Box::new(reader),
                     Err(error) => Box::new(std::iter::once(Err(error))),
@@ -507,15 +506,15 @@ impl Parts {
     }
 
     fn remove(&self) {
-        // What is left over would only be taken for the parts of a later run, which checks their origin.
+        // Remaining parts do no harm: a later run checks their origin.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
-/// Whether a network for features of `bins` can read them.
+/// Checks that features fit a network for `bins`.
 ///
 /// # Errors
-/// [`Error::Key`] saying what is wrong with the features of utterance `key`.
+/// [`Error::Key`] naming utterance `key`.
 pub(crate) fn accept(key: &str, feats: &Array2<f32>, bins: usize) -> Result<()> {
     let refuse =
         |expected: String, found: String| Err(Error::key("features", key, expected, found));
@@ -531,21 +530,21 @@ pub(crate) fn accept(key: &str, feats: &Array2<f32>, bins: usize) -> Result<()> 
     }
 }
 
-/// Refuses what a network has made of utterance `key` where it is not finite, as of features beyond all measure.
+/// Refuses the output of a network for utterance `key` where it is not finite, as for features with huge values.
 ///
 /// # Errors
 /// [`Error::Key`] naming the utterance.
 pub fn check_finite(key: &str, made: &Array2<f32>) -> Result<()> {
     match made.iter().find(|value| !value.is_finite()) {
         Some(value) => {
-            let expected = "features of which the model makes finite numbers";
+            let expected = "features for which the model's output is finite";
             Err(Error::key("features", key, expected, value.to_string()))
         }
         None => Ok(()),
     }
 }
 
-/// `[batch, bins, frames]` with zeros behind each end.
+/// `[batch, bins, frames]`, padded with zeros at the end.
 pub(crate) fn pad(batch: &[&Array2<f32>], frames: i64) -> Tensor {
     let rows: Vec<Tensor> = batch
         .iter()

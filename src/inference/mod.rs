@@ -1,4 +1,4 @@
-//! Trained models at work: extraction, streams of codes, exported modules, voice conversion.
+//! Inference with trained models: extraction, streams of codes, exported modules, voice conversion.
 
 pub mod conversion;
 pub mod convert;

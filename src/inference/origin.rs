@@ -1,4 +1,4 @@
-//! What the parts of an extraction depend on, so that a later run takes up its own and nobody else's.
+//! The identity of an extraction: everything that its parts depend on. A later run resumes only parts of the same identity.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,15 +13,15 @@ use crate::io::inputs;
 use crate::io::kaldi::{ReadFrom, ReadSpecifier, file_of};
 use crate::io::lines::read_table;
 
-/// Names an extraction. Digests are of this program's own, and another version of it may have others.
+/// Identifies an extraction. Digests may change with the version of the program.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Origin {
-    /// Digest of the model's files: weights, configuration, what training info, front-end.
+    /// Digest of the model's files: weights, configuration, inventory, front-end.
     model: String,
     source: String,
-    /// Digest of the list that the source names, and of the size and the time of the files that it names in turn.
+    /// Digest of the list that the source names, and of the size and modification time of the files in the list.
     inputs: String,
-    /// What is taken out, and how.
+    /// The representation and its options.
     #[serde(flatten)]
     options: Map<String, Value>,
 }
@@ -58,7 +58,7 @@ impl Origin {
             None => Ok(()),
             Some(key) => {
                 let expected = format!(
-                    "parts of {} (without --resume they are made anew)",
+                    "parts of {} (without --resume they are extracted again)",
                     own[key]
                 );
                 Err(Error::key(folder, key, expected, parts[key].to_string()))
@@ -67,7 +67,7 @@ impl Origin {
     }
 }
 
-/// Digest of what a read specifier names. Of a stream nothing can be said.
+/// Digest of the inputs of a read specifier; empty for a stream.
 fn inputs(source: &str) -> Result<String> {
     let mut digest = DefaultHasher::new();
     let mut files = BTreeSet::new();
@@ -94,12 +94,12 @@ fn add_content(digest: &mut DefaultHasher, path: &PathBuf) -> Result<()> {
             count => digest.write(&block[..count]),
         }
     }
-    // Where the next file begins.
+    // A separator between files.
     digest.write_u8(0xff);
     Ok(())
 }
 
-/// Takes note of a file's size and of when it was changed. One that cannot be read is told when it is read.
+/// Adds a file's size and modification time. An unreadable file is reported when it is read.
 fn add_stamp(digest: &mut DefaultHasher, path: &Path) {
     let meta = std::fs::metadata(path).ok();
     let changed = meta.as_ref().and_then(|meta| meta.modified().ok());
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_parts_depend_on_is_held_against_them() {
+    fn a_change_of_anything_that_parts_depend_on_is_found() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         let put = |name: &str, content: &str| std::fs::write(at(name), content).unwrap();

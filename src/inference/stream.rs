@@ -1,4 +1,4 @@
-//! Codes of audio as it comes: a front-end's stream, the normalisation, a causal encoder's stream.
+//! Streaming extraction of codes: a front-end's stream, the normalisation, a causal encoder's stream.
 
 use ndarray::Array2;
 use tch::{Device, no_grad};
@@ -10,8 +10,8 @@ use crate::method::DisentangledModel;
 use crate::nn::PhoneticStream;
 use crate::signal::{FrontEnd, FrontEndStream};
 
-/// A stream of codes. However its samples are cut, it gives the codes that extraction gives of the whole, within 1e-5 of
-/// the largest: products of other sizes round otherwise.
+/// A stream of codes. For any division of the samples into blocks, the codes are those of extraction from the whole, within
+/// 1e-5 of the largest value: matrix products of other sizes are rounded differently.
 #[derive(Debug)]
 pub struct CodeStream<'a> {
     front_end: FrontEnd,
@@ -22,27 +22,27 @@ pub struct CodeStream<'a> {
     samples: usize,
 }
 
-/// How long a sound takes until a code has heard it, beside the time that it takes to compute.
+/// The algorithmic latency, without the time of computation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Latency {
-    /// Seconds of a frame, which have to have come before it can be computed.
+    /// Length of a frame in seconds, all of whose samples are needed.
     pub window_s: f64,
     /// Seconds between the first and the last frame of a code: a code is computed from its first frame and those before.
     pub subsampling_s: f64,
 }
 
 impl Latency {
-    /// Both.
+    /// The sum of both.
     pub fn total_s(self) -> f64 {
         self.window_s + self.subsampling_s
     }
 }
 
 impl<'a> CodeStream<'a> {
-    /// A stream of `model` on `device`, which sees features by `normalisation`.
+    /// A stream of `model` on `device`, with features normalised by `normalisation`.
     ///
     /// # Errors
-    /// [`Error::Option`] naming the option of encoder, normalisation or front-end that has to have seen more than what came.
+    /// [`Error::Option`] naming the option of encoder, normalisation or front-end that depends on later input.
     pub fn new(
         model: &'a dyn DisentangledModel,
         normalisation: &'a Normalisation,
@@ -52,8 +52,8 @@ impl<'a> CodeStream<'a> {
         let codes = model.stream()?;
         normalisation.check_streams()?;
         if let Some(option) = front_end.options().waits_for() {
-            let expected = "a front-end that gives frames as they come, for a stream";
-            let found = "one that waits for the end of the sound";
+            let expected = "a front-end that can stream";
+            let found = "one that needs the whole recording";
             return Err(Error::option(
                 format!("front_end.{option}"),
                 expected,
@@ -70,7 +70,7 @@ impl<'a> CodeStream<'a> {
         })
     }
 
-    /// Takes the next samples, full scale at 1; the codes `[codes, code_dim]` that they settle, which may be none.
+    /// Takes the next samples, full scale at 1; returns the codes `[codes, code_dim]` that are complete now, perhaps none.
     ///
     /// # Errors
     /// [`Error::Option`] `samples` for one that is NaN, infinite or beyond 1e9, naming the first.
@@ -80,7 +80,7 @@ impl<'a> CodeStream<'a> {
         self.encode(feats)
     }
 
-    /// Ends the sound; the codes that waited for that.
+    /// Ends the stream; returns the last codes.
     ///
     /// # Errors
     /// [`Error::Option`] `audio` for too few samples for one frame.
@@ -96,7 +96,7 @@ impl<'a> CodeStream<'a> {
         self.front_end.frame_shift_s() * self.codes.subsampling() as f64
     }
 
-    /// How long a sound takes until a code has heard it.
+    /// The algorithmic latency.
     pub fn latency(&self) -> Latency {
         Latency {
             window_s: self.front_end.frame_length_s(),

@@ -210,7 +210,7 @@ fn killed_it_is_taken_up_and_ends_the_same() {
         "features",
         &["scp:many.scp", "ark,scp:z.ark,z.scp", "--resume"],
     );
-    let expected = "z.ark.parts: representation: expected parts of \"features\" (without --resume they are made anew), found \"phonetic\"";
+    let expected = "z.ark.parts: representation: expected parts of \"features\" (without --resume they are extracted again), found \"phonetic\"";
     assert!(other.ends_with(expected), "{other}");
     // Features made anew under the same list.
     let archive = fs::File::options()
@@ -282,7 +282,7 @@ fn what_networks_make_no_numbers_of_is_not_written() {
         let output = unbraid(at, &args.iter().map(String::as_str).collect::<Vec<_>>());
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{representation} {error}");
-        let told = "a-huge: expected features of which the model makes finite numbers, found NaN";
+        let told = "a-huge: expected features for which the model's output is finite, found NaN";
         assert!(error.contains(told), "{error}");
         assert!(
             error.contains("unbraid: 1 of 2 utterances failed"),
@@ -303,7 +303,7 @@ fn what_networks_make_no_numbers_of_is_not_written() {
     let output = unbraid(at, &["swap", "--exp=exp", "--voices=1", "train", "swap"]);
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
-    let told = "-s00-u000: expected features of which the model makes finite numbers, found NaN";
+    let told = "-s00-u000: expected features for which the model's output is finite, found NaN";
     assert!(error.contains(told), "{error}");
     assert!(error.contains(" of 16 utterances failed"), "{error}");
     let written = fs::read_to_string(at.join("swap/utt2spk")).unwrap();
@@ -324,7 +324,7 @@ fn what_networks_make_no_numbers_of_is_not_written() {
     ];
     let error = String::from_utf8(unbraid(at, &probe).stderr).unwrap();
     assert!(
-        error.ends_with("features of which a probe makes finite numbers, found others\n"),
+        error.ends_with("features for which a probe's output is finite, found others\n"),
         "{error}"
     );
 }

@@ -215,7 +215,7 @@ fn what_does_not_stream_is_told_in_one_line() {
         (
             FBANK.to_string() + "subtract_mean = true\n",
             plain.clone(),
-            "front_end.subtract_mean: expected a front-end that gives frames as they come",
+            "front_end.subtract_mean: expected a front-end that can stream",
         ),
     ] {
         let error = told(&fbank, &conf);

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::extract::tell;
 use crate::cli::failures::Failures;
-use crate::inference::conversion::{SwapOptions, swap};
+use crate::inference::conversion::{ConversionOptions, convert_corpus};
 use crate::method::speech::load;
 use crate::nn::device::DeviceChoice;
 use crate::train::experiment::Experiment;
@@ -50,11 +50,11 @@ pub struct ConversionArgs {
 pub fn run(args: ConversionArgs) -> anyhow::Result<()> {
     let device = args.device.resolve()?;
     let (model, info) = load(&Experiment::open(&args.exp)?, &args.checkpoint, device)?;
-    let options = SwapOptions {
+    let options = ConversionOptions {
         target_speakers: args.num_target_speakers,
         seed: args.seed,
     };
-    let result = swap(
+    let result = convert_corpus(
         model.as_ref(),
         &info.normalisation,
         device,

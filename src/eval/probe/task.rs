@@ -414,7 +414,7 @@ fn refuse_non_finite(corpus: &SpeechCorpus, utterances: &[usize], logits: &Tenso
     match utterances.iter().zip(finite).find(|(_, finite)| !finite) {
         None => Ok(()),
         Some((&utterance, _)) => {
-            let expected = "features of which a probe makes finite numbers";
+            let expected = "features for which a probe's output is finite";
             let (path, id) = (corpus.path(), &corpus.ids()[utterance]);
             Err(Error::key(path, id, expected, "others"))
         }

@@ -1,4 +1,4 @@
-//! The zip archive around a module: metadata put into it, and read out of it.
+//! The zip archive of a module: writing and reading its metadata.
 
 use std::io::{self, BufReader, Cursor, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -14,11 +14,11 @@ use crate::error::{Error, Result};
 use crate::io::inputs;
 use crate::io::json;
 
-/// Where libtorch looks for an extra file of this name, below the archive's own folder.
+/// The path of the extra file, below the archive's own folder, as libtorch expects it.
 const EXTRA: &str = "extra/unbraid.json";
-/// Code is compressed, weights are not. No more bytes of it are unpacked.
+/// The most bytes of code, which is compressed, unlike weights.
 const MOST_UNPACKED: u64 = 1 << 26;
-/// No metadata is longer.
+/// The most bytes of metadata.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// The bytes of a module as libtorch writes it, with metadata; `path` is where they are to go.
@@ -47,12 +47,12 @@ fn root<R: Read + Seek>(archive: &ZipArchive<R>) -> Option<String> {
     Some(first[..=first.find('/')?].to_string())
 }
 
-/// The metadata of a module's file, of which every byte is held against the checksums of its archive, since libtorch does
-/// not look at them. What lies in it takes no more room than the file says.
+/// The metadata of a module's file. Every byte is checked against the checksums of the archive, which libtorch ignores. No
+/// part may be larger than its stated size.
 ///
 /// # Errors
-/// [`Error::Io`] naming the file; [`Error::Format`] for one that is no whole archive, that is none of ours, or of another
-/// format; [`Error::Key`] for a part that is not as it was written, and for sizes beyond reason.
+/// [`Error::Io`] naming the file; [`Error::Format`] for an incomplete archive, another kind of file, or another format;
+/// [`Error::Key`] for a damaged part, and for sizes out of range.
 pub fn read_metadata(path: &Path) -> Result<Metadata> {
     let refuse = |found: String| Error::format(path, "a module that unbraid export wrote", found);
     let file = inputs::open(path).map_err(Error::io(path))?;
@@ -75,7 +75,7 @@ pub fn read_metadata(path: &Path) -> Result<Metadata> {
 fn parse(text: &str, path: &Path) -> Result<Metadata> {
     let inside = PathBuf::from(format!("{}: unbraid.json", path.display()));
     let value: serde_json::Value = json::parse(text, &inside, 1, "metadata")?;
-    // Another version may have other fields, too.
+    // Another version may also have other fields.
     let format = &value["format"];
     if format.as_u64() != Some(FORMAT) {
         let expected = format!("a module of format {FORMAT}");
@@ -94,7 +94,7 @@ fn parse(text: &str, path: &Path) -> Result<Metadata> {
     Ok(metadata)
 }
 
-/// Reads every part to its end and holds it against its checksum.
+/// Reads every part to its end and compares it with its checksum.
 fn check_parts<R: Read + Seek>(archive: &mut ZipArchive<R>, path: &Path) -> Result<()> {
     let mut unpacked = 0;
     for number in 0..archive.len() {
@@ -169,10 +169,10 @@ mod tests {
             .unwrap();
         flipped[place + 3] ^= 1;
         std::fs::write(&path, flipped).unwrap();
-        let told = read_metadata(&path).unwrap_err().to_string();
+        let message = read_metadata(&path).unwrap_err().to_string();
         let expected =
             "x.pt: part 0: expected what libtorch writes, found other bytes, by their checksum";
-        assert!(told.ends_with(expected), "{told}");
+        assert!(message.ends_with(expected), "{message}");
         std::fs::write(&path, written).unwrap();
         let none = read_metadata(&path).unwrap_err().to_string();
         assert!(

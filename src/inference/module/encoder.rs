@@ -1,4 +1,4 @@
-//! A module that [`super::Export`] wrote, run as any trained model is.
+//! A module written by [`super::Export`], used like any trained model.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::method::DisentangledModel;
 use crate::nn::Mask;
 use crate::signal::{FrontEnd, FrontEndOptions};
 
-/// A loaded module. A module is a program: load none that you would not run.
+/// A loaded module. A module is a program: load only modules from sources that you trust.
 #[derive(Debug)]
 pub struct EncoderModule {
     path: PathBuf,
@@ -26,7 +26,7 @@ impl EncoderModule {
     /// Loads a module onto a device.
     ///
     /// # Errors
-    /// [`Error::Io`] naming the file; [`Error::Format`] or [`Error::Key`] for one that is none of ours, is broken or of
+    /// [`Error::Io`] naming the file; [`Error::Format`] or [`Error::Key`] for another kind of file, a damaged one, or one of
     /// another format.
     pub fn load(path: &Path, device: Device) -> Result<Self> {
         let metadata = read_metadata(path)?;
@@ -61,17 +61,17 @@ impl EncoderModule {
         })
     }
 
-    /// What the module says of itself.
+    /// The module's metadata.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// The front-end that it has inside or that its features come from, where it knows one.
+    /// The front-end that it includes or that its features come from, where the metadata names one.
     pub fn front_end(&self) -> Option<&FrontEnd> {
         self.front_end.as_ref()
     }
 
-    /// The normalisation of [`DisentangledModel`] as this module has them: features as they are, or a waveform as one column.
+    /// The normalisation of the module's input, which is none: features as they are, or a waveform as one column.
     pub fn view(&self) -> Normalisation {
         Normalisation::identity(match self.metadata.input {
             Input::Features => self.metadata.bins,
@@ -82,8 +82,8 @@ impl EncoderModule {
     /// Features `[1, frames, bins]` or a waveform `[1, samples]` to codes `[1, codes, dim]` or an embedding `[1, dim]`.
     ///
     /// # Errors
-    /// [`Error::Option`] for too short an input; [`Error::Torch`] for one that the module refuses; [`Error::Format`] for a
-    /// module that does not give what it says.
+    /// [`Error::Option`] for too short an input; [`Error::Torch`] for one that the module refuses; [`Error::Format`] for an
+    /// output that does not agree with the metadata.
     pub fn run(&self, input: &Tensor) -> Result<Tensor> {
         let Metadata {
             input: kind, least, ..
@@ -110,7 +110,7 @@ impl EncoderModule {
         }
     }
 
-    /// Every sequence of a padded batch `[batch, columns, length]`, without its padding, through the module.
+    /// Runs the module on every sequence of a padded batch `[batch, columns, length]`, without its padding.
     fn each(&self, batch: &Tensor, mask: &Mask) -> Result<Vec<Tensor>> {
         let of = |(place, &length): (i64, &i64)| {
             let one = batch.narrow(0, place, 1).narrow(2, 0, length);
@@ -123,7 +123,7 @@ impl EncoderModule {
     }
 }
 
-/// One utterance after another: a module takes no padding.
+/// Utterances are processed one by one, since a module takes no padding.
 impl DisentangledModel for EncoderModule {
     fn codes(&self, feats: &Tensor, mask: &Mask) -> Result<(Tensor, Mask)> {
         let every = self.each(feats, mask)?;

@@ -1,5 +1,5 @@
-//! An encoder, the experiment's normalisation and, by option, its front-end traced into one module; and the proof that the module
-//! gives at other lengths what the model gives.
+//! Export: traces an encoder, the experiment's normalisation and optionally its front-end into one module, and checks that
+//! the module's output at other lengths is that of the model.
 
 use std::io::Write;
 #[cfg(target_os = "linux")]
@@ -26,39 +26,39 @@ use crate::nn::front_end::TensorFrontEnd;
 use crate::nn::normalisation::TensorNormalisation;
 use crate::signal::{FrontEnd, FrontEndOptions};
 
-/// The largest gap to the model that a module may have, relative to the model's largest value.
+/// The largest difference between module and model, relative to the model's largest value.
 const TOLERANCE: f64 = 1e-5;
-/// The length that is traced, and those that are tried, in frames beyond the fewest.
+/// The length of the trace, and those of the check, in frames above the minimum.
 const TRACED: usize = 57;
 const TRIED: [usize; 6] = [0, 1, 8, 58, 100, 333];
 
-/// What is exported.
+/// An export.
 #[derive(Debug)]
 pub struct Export<'a> {
     /// The trained networks, on the CPU.
     pub model: &'a dyn DisentangledModel,
-    /// How they see features.
+    /// Their normalisation of features.
     pub normalisation: &'a Normalisation,
     /// [`Representation::Phonetic`] or [`Representation::Speaker`].
     pub representation: Representation,
-    /// What made the features, where that is known.
+    /// The front-end of the features, where it is known.
     pub front_end: Option<&'a FrontEndOptions>,
-    /// What the module is to take; a waveform asks for a front-end.
+    /// The module's input; a waveform requires a front-end.
     pub input: Input,
 }
 
-/// What was written.
+/// The result of an export.
 #[derive(Debug)]
 pub struct Exported {
-    /// What the module says of itself.
+    /// The module's metadata.
     pub metadata: Metadata,
-    /// The largest gap to the model, relative to the model's largest value.
+    /// The largest difference to the model, relative to the model's largest value.
     pub gap: f64,
-    /// The lengths that were tried, in frames or samples.
+    /// The checked lengths, in frames or samples.
     pub lengths: Vec<usize>,
 }
 
-/// Front-end by option, normalisation, encoder: what is traced.
+/// The traced computation: front-end if any, normalisation, encoder.
 struct Chain<'a> {
     front_end: Option<TensorFrontEnd>,
     normalisation: TensorNormalisation,
@@ -67,12 +67,12 @@ struct Chain<'a> {
 }
 
 impl Export<'_> {
-    /// Traces the module, checks what will be read back, and writes it, whole or not at all.
+    /// Traces the module, checks the file that will be written, and writes it atomically.
     ///
     /// # Errors
-    /// [`Error::Option`] for a representation that the method lacks or that no module gives, and for a front-end that cannot be
-    /// exported; [`Error::Format`] naming the file for a module that strays from the model; [`Error::Torch`]; what the
-    /// target's disk says.
+    /// [`Error::Option`] for a representation that the method lacks or that cannot be exported, and for a front-end that cannot
+    /// be exported; [`Error::Format`] naming the file for a module that differs from the model; [`Error::Torch`]; errors of
+    /// writing.
     pub fn write(&self, target: &Path) -> Result<Exported> {
         let chain = self.chain()?;
         let (least, shift) = match &chain.front_end {
@@ -83,15 +83,19 @@ impl Export<'_> {
         let traced = self.input_of(length(TRACED))?;
         let expected = chain.run(&traced)?;
         let metadata = self.metadata(least, expected.size().last().copied().unwrap_or(0))?;
-        // Tried before the work, and before libtorch writes: a disk that is full ends the process in there.
+        // Checked before the work, and before libtorch writes, which ends the process on a full disk.
         let mut file = AtomicFile::create(target)?;
         let bytes = with_metadata(saved(&trace(&chain, traced)?)?, target, &metadata)?;
         let module = CModule::load_data(&mut &bytes[..])?;
         let lengths = TRIED.map(length).to_vec();
-        let gap = self.stray(&module, &chain, &lengths)?;
+        let gap = self.largest_gap(&module, &chain, &lengths)?;
         if gap > TOLERANCE {
             let expected = format!("a module within {TOLERANCE:e} of the model");
-            return Err(Error::format(target, expected, format!("a gap of {gap:e}")));
+            return Err(Error::format(
+                target,
+                expected,
+                format!("a difference of {gap:e}"),
+            ));
         }
         file.write_all(&bytes).map_err(Error::io(target))?;
         file.commit()?;
@@ -136,7 +140,7 @@ impl Export<'_> {
             None => None,
             Some(options) => Some(FrontEnd::new(options.clone())?),
         };
-        // A module of features takes them as they are made for the experiment, dither included.
+        // A module of features takes them as they are computed for the experiment, with dither.
         let kept = match self.input {
             Input::Features => self.front_end.cloned(),
             Input::Waveform => front_end,
@@ -160,7 +164,7 @@ impl Export<'_> {
         })
     }
 
-    /// An input of `length` without a pattern: the same always.
+    /// An input of `length`, pseudo-random and always the same.
     fn input_of(&self, length: usize) -> Result<Tensor> {
         let mut rng = ChaCha8Rng::seed_from_u64(length as u64);
         let mut normal = || -> f32 { StandardNormal.sample(&mut rng) };
@@ -176,9 +180,9 @@ impl Export<'_> {
         Ok(Tensor::from_slice(&feats).reshape([1, length as i64, -1]))
     }
 
-    /// The largest gap over the lengths; infinite where shapes differ. Twice over, since the first runs of a module are
-    /// not yet optimised.
-    fn stray(&self, module: &CModule, chain: &Chain, lengths: &[usize]) -> Result<f64> {
+    /// The largest difference over the lengths; infinite where shapes differ. Every length runs twice, since libtorch
+    /// optimises a module after its first runs.
+    fn largest_gap(&self, module: &CModule, chain: &Chain, lengths: &[usize]) -> Result<f64> {
         let mut largest = 0f64;
         for &length in lengths.iter().chain(lengths) {
             let input = self.input_of(length)?;
@@ -190,8 +194,8 @@ impl Export<'_> {
         Ok(largest)
     }
 
-    /// The gap of what stands before the encoder in the chain, front-end and normalisation, to what extraction computes. On its own,
-    /// since codes of few levels may jump where features differ by the last bit.
+    /// The difference between the chain's front-end and normalisation and those of extraction. It is measured without the
+    /// encoder, since quantised codes may change by a level where features differ by the last bit.
     fn before(&self, chain: &Chain, input: &Tensor) -> Result<f64> {
         let (mut feats, mut apart) = (input.shallow_clone(), 0.0);
         if let (Some(front_end), Some(options)) = (&chain.front_end, self.front_end) {
@@ -251,8 +255,7 @@ fn trace(chain: &Chain, input: Tensor) -> Result<CModule> {
     }
 }
 
-/// The bytes of a module. libtorch writes to a path alone, and ends the process where there is no room: it is given a file
-/// that lies in memory.
+/// The bytes of a module. libtorch writes only to a path, and ends the process on a full disk: it gets a file in memory.
 #[cfg(target_os = "linux")]
 fn saved(module: &CModule) -> Result<Vec<u8>> {
     let file = memfd_create("module.pt", MemfdFlags::CLOEXEC);
@@ -270,7 +273,7 @@ fn saved(module: &CModule) -> Result<Vec<u8>> {
     std::fs::read(&path).map_err(Error::io(&path))
 }
 
-/// The largest difference, relative to the largest value that is expected.
+/// The largest difference, relative to the largest expected value.
 fn gap(found: &Tensor, expected: &Tensor) -> f64 {
     if found.size() != expected.size() || found.kind() != expected.kind() {
         return f64::INFINITY;
@@ -316,7 +319,7 @@ mod tests {
         Normalisation::fit(&options, BINS as usize, std::iter::once(Ok(feats))).unwrap()
     }
 
-    /// Exports, loads, and holds the module against extraction's own way for a length that was not tried.
+    /// Exports, loads, and compares the module with extraction at a length that was not checked.
     fn exports(
         model: &dyn DisentangledModel,
         normalisation: &Normalisation,
@@ -372,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn every_body_and_bottleneck_takes_any_length() {
+    fn every_phonetic_backbone_and_bottleneck_takes_any_length() {
         let normalisation = normalisation(NormalisationOptions::default());
         let backbones = [
             Backbone::Conv { layers: 2 },
@@ -444,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn every_view_is_inside() {
+    fn every_normalisation_is_included() {
         let model = model(&phonetic(PhoneticEncoderOptions::default()));
         for cmvn in [Cmvn::None, Cmvn::Utterance, Cmvn::Global] {
             for (subtract_utterance_mean, fixed_frames) in [(true, 0), (false, 40)] {
@@ -459,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_network_or_another_shape_takes_any_length() {
+    fn models_without_network_or_of_another_shape_take_any_length() {
         let normalisation = normalisation(NormalisationOptions::default());
         for baseline in [
             BaselineOptions::Standardise,
@@ -488,9 +491,9 @@ mod tests {
         exports(&fhvae, &normalisation, Representation::Speaker);
     }
 
-    /// What follows the length that was traced is refused, and nothing is left behind.
+    /// A module whose output depends on the traced length is refused, and no file is left.
     #[test]
-    fn a_module_that_strays_is_not_written() {
+    fn a_module_that_differs_from_the_model_is_not_written() {
         #[derive(Debug)]
         struct Fixed;
         impl DisentangledModel for Fixed {
@@ -513,10 +516,12 @@ mod tests {
             input: Input::Features,
         };
         let error = export.write(&dir.path().join("x.pt")).unwrap_err();
-        let told = error.to_string();
+        let message = error.to_string();
         assert!(
-            told.contains("x.pt: expected a module within 1e-5 of the model, found a gap of"),
-            "{told}"
+            message.contains(
+                "x.pt: expected a module within 1e-5 of the model, found a difference of"
+            ),
+            "{message}"
         );
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }

@@ -1,5 +1,5 @@
-//! Encoders that go where this library is not: TorchScript modules, which PyTorch and C++ with libtorch load by themselves,
-//! written, checked and read back.
+//! Encoders as TorchScript modules, which PyTorch and C++ with libtorch load without this library: writing, checking and
+//! reading.
 //!
 //! A module is a zip archive, as `torch.jit.save` writes it, with [`Metadata`] in the extra file `unbraid.json`.
 //! Its `forward` takes one utterance:
@@ -21,10 +21,10 @@ use crate::error::{Result, check_within};
 pub use encoder::EncoderModule;
 pub use export::{Export, Exported};
 
-/// Version of the metadata and of what `forward` takes and gives.
+/// Version of the metadata and of the input and output of `forward`.
 pub const FORMAT: u64 = 1;
 
-/// What a module's `forward` takes.
+/// The input of a module's `forward`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Input {
@@ -35,7 +35,7 @@ pub enum Input {
 }
 
 impl Input {
-    /// What it is counted in.
+    /// The unit of its length.
     pub fn unit(self) -> &'static str {
         match self {
             Self::Features => "frames",
@@ -44,35 +44,35 @@ impl Input {
     }
 }
 
-/// What a module says of itself, as JSON in its extra file `unbraid.json`.
+/// The metadata of a module, as JSON in its extra file `unbraid.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
     /// [`FORMAT`].
     pub format: u64,
-    /// What it gives: phonetic or speaker.
+    /// Its output: phonetic or speaker.
     #[serde(alias = "strand")]
     pub representation: Representation,
-    /// What it takes.
+    /// Its input.
     pub input: Input,
-    /// The fewest frames or samples that it takes.
+    /// The smallest number of frames or samples of its input.
     pub least: usize,
     /// Bins of the features.
     pub bins: usize,
-    /// Values of a code or an embedding.
+    /// Values per code or embedding.
     pub dim: usize,
     /// Frames per code; none for embeddings.
     pub subsampling: Option<i64>,
-    /// Sample rate of the audio in Hz; none where the experiment does not know its front-end, likewise below.
+    /// Sample rate of the audio in Hz; this and the next two are none where the experiment's front-end is unknown.
     pub sample_rate_hz: Option<f64>,
-    /// Seconds from one frame to the next.
+    /// Frame shift in seconds.
     pub frame_shift_s: Option<f64>,
     /// The front-end's options as TOML.
     pub front_end: Option<String>,
 }
 
 impl Metadata {
-    /// Checks the sizes that it claims.
+    /// Checks the stated sizes.
     ///
     /// # Errors
     /// [`crate::Error::Option`] naming the field.
