@@ -37,7 +37,7 @@
 //! use unbraid::method::run::{Overrides, Run};
 //!
 //! let run = Run::read(Path::new("conf/default.toml"), &Overrides::default())?;
-//! run.train(Path::new("exp/default"), true)
+//! run.train(Path::new("exp/default"), true, &mut ())
 //! # }
 //! ```
 //!

@@ -21,6 +21,7 @@ mod verify;
 // What commands share.
 mod choices;
 mod failures;
+mod messages;
 mod named_files;
 mod old_names;
 mod pipes;
@@ -96,6 +97,7 @@ const HEADINGS: &[(&str, &[&str])] = &[
 /// # Errors
 /// Whatever the command says, with the places that it names.
 pub fn run() -> anyhow::Result<()> {
+    messages::install();
     let command = command();
     let words = old_names::renew(args_os().collect(), &command);
     let parsed = Cli::from_arg_matches(&command.get_matches_from(words));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::progress::TrainingBar;
 use crate::method::run::{Overrides, Run};
 use crate::nn::device::DeviceChoice;
 
@@ -69,5 +70,6 @@ pub fn run(args: TrainArgs) -> anyhow::Result<()> {
         steps: args.steps,
         device: args.device,
     };
-    Ok(Run::read(&args.conf, &overrides)?.train(&args.exp, args.resume)?)
+    let run = Run::read(&args.conf, &overrides)?;
+    Ok(run.train(&args.exp, args.resume, &mut TrainingBar::default())?)
 }

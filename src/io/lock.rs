@@ -5,7 +5,6 @@ use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::message::message;
 use crate::error::{Error, Result};
 
 /// Holds a place until it is dropped or the process ends, however it ends.
@@ -28,10 +27,7 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => return Err(held(place, &mut file)),
                 // A file system without locks is no reason not to work there.
                 Err(TryLockError::Error(error)) => {
-                    message(format_args!(
-                        "unbraid: {}: no lock: {error}",
-                        path.display()
-                    ));
+                    log::warn!("{}: no lock: {error}", path.display());
                 }
             }
             // The one before may have removed the file that was opened here.

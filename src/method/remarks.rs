@@ -7,7 +7,6 @@ use crate::dataset::batch::SpeechCorpus;
 use crate::dataset::labels::NO_LABEL;
 use crate::dataset::sampler::{Population, SamplerOptions};
 use crate::error::{Error, Result};
-use crate::io::message::message;
 
 /// The data of a run.
 #[derive(Debug)]
@@ -74,12 +73,12 @@ fn warn_left_out(data: &RunData) {
     let utterances = data.train.drawn().len() - drawn.utterances.len();
     let single = data.speakers - drawn.by_speaker.len();
     if utterances > 0 {
-        message(format_args!(
+        log::warn!(
             "{}: {utterances} of {all} utterances are longer than data.max_frames and are left out, which leaves {single} \
              of {} speakers with fewer than two",
             data.train.path().display(),
             data.speakers,
-        ));
+        );
     }
 }
 
@@ -90,11 +89,11 @@ fn warn_repeats(sampler: SamplerOptions, data: &RunData) {
     if let SamplerOptions::Speakers { utterances, .. } = sampler
         && utterances > most
     {
-        message(format_args!(
-            "unbraid: data.sampler.utterances: {utterances}, but no speaker of {} has more than {most}: batches contain \
+        log::warn!(
+            "data.sampler.utterances: {utterances}, but no speaker of {} has more than {most}: batches contain \
              some utterances several times",
             data.train.path().display(),
-        ));
+        );
     }
 }
 
@@ -102,11 +101,11 @@ fn warn_repeats(sampler: SamplerOptions, data: &RunData) {
 fn warn_unknown(valid: &SpeechCorpus, what: &str, numbers: &[i64]) {
     let unknown = numbers.iter().filter(|&&number| number == NO_LABEL).count();
     if unknown > 0 {
-        message(format_args!(
-            "unbraid: {}: {unknown} of {} utterances have {what} that are not in data.train: losses over {what} leave them \
+        log::warn!(
+            "{}: {unknown} of {} utterances have {what} that are not in data.train: losses over {what} leave them \
              out",
             valid.path().display(),
             valid.len(),
-        ));
+        );
     }
 }

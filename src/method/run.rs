@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::io::config::{Document, with_setting};
 use crate::nn::device::DeviceChoice;
 use crate::train::TrainOptions;
+use crate::train::trainer::Progress;
 
 /// A training run.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,10 +92,10 @@ impl Run {
     ///
     /// # Errors
     /// As [`train_speech`] and [`train_images`].
-    pub fn train(&self, exp: &Path, resume: bool) -> Result<()> {
+    pub fn train(&self, exp: &Path, resume: bool, progress: &mut dyn Progress) -> Result<()> {
         match self {
-            Self::Speech(config) => train_speech(config, exp, resume),
-            Self::Images(config) => train_images(config, exp, resume),
+            Self::Speech(config) => train_speech(config, exp, resume, progress),
+            Self::Images(config) => train_images(config, exp, resume, progress),
         }
     }
 }

@@ -21,11 +21,10 @@ use crate::dataset::normalisation::Normalisation;
 use crate::dataset::sampler::{Sampler, pack_by_length};
 use crate::error::{Error, Result};
 use crate::io::atomic;
-use crate::io::message::message;
 use crate::nn::built;
 use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
-use crate::train::trainer::{Batches, step_seed, train};
+use crate::train::trainer::{Batches, Progress, step_seed, train};
 use crate::train::{Method, Trainable, checkpoint};
 
 /// Frames per validation batch.
@@ -72,7 +71,12 @@ impl ModelInfo {
 ///
 /// # Errors
 /// Errors of configuration, data, libtorch and disk, each with its place.
-pub fn train_speech(config: &Config, exp: &Path, resume: bool) -> Result<()> {
+pub fn train_speech(
+    config: &Config,
+    exp: &Path,
+    resume: bool,
+    progress: &mut dyn Progress,
+) -> Result<()> {
     config.check()?;
     atomic::try_folder(exp)?;
     let device = config.device.resolve()?;
@@ -95,10 +99,14 @@ pub fn train_speech(config: &Config, exp: &Path, resume: bool) -> Result<()> {
     tch::manual_seed(step_seed(config.seed, u64::MAX));
     let (options, seed) = (&config.train, config.seed);
     match &mut built(|| build(config, &data.info, device))?? {
-        Built::Disentangle(method) => train(method.as_mut(), &data, &experiment, options, seed),
-        Built::Fhvae(method) => train(method.as_mut(), &data, &experiment, options, seed),
-        Built::Dann(method) => train(method.as_mut(), &data, &experiment, options, seed),
-        Built::Recogniser(method) => train(method.as_mut(), &data, &experiment, options, seed),
+        Built::Disentangle(method) => {
+            train(method.as_mut(), &data, &experiment, options, seed, progress)
+        }
+        Built::Fhvae(method) => train(method.as_mut(), &data, &experiment, options, seed, progress),
+        Built::Dann(method) => train(method.as_mut(), &data, &experiment, options, seed, progress),
+        Built::Recogniser(method) => {
+            train(method.as_mut(), &data, &experiment, options, seed, progress)
+        }
     }
 }
 
@@ -305,11 +313,11 @@ impl SpeechData {
 fn leave_out_silent(corpus: &mut SpeechCorpus) -> Result<()> {
     let silent = corpus.leave_out_silent()?;
     if silent > 0 {
-        message(format_args!(
+        log::warn!(
             "{}: {silent} of {} utterances have no labels and are left out",
             corpus.path().display(),
             corpus.len()
-        ));
+        );
     }
     Ok(())
 }

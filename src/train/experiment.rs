@@ -11,7 +11,6 @@ use toml::{Table, Value};
 use super::checkpoint;
 use crate::error::{Error, Result};
 use crate::io::lock::Lock;
-use crate::io::message::message;
 use crate::io::{atomic, json};
 
 /// The configuration of a run.
@@ -79,10 +78,10 @@ impl Experiment {
                 return Err(Error::key(&conf, "train.steps", expected, new.to_string()));
             }
             let old = old.map_or("none".into(), |old| old.to_string());
-            message(format_args!(
-                "unbraid: {}: {new} steps in all, {old} before: schedules over all steps follow the new number",
+            log::info!(
+                "{}: {new} steps in all, {old} before: schedules over all steps follow the new number",
                 path.display()
-            ));
+            );
         }
         if saved != resolved {
             atomic::rewrite(&conf, resolved.to_string())?;

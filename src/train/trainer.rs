@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Tensor, no_grad};
@@ -15,7 +14,6 @@ use super::log::{Log, LogLine};
 use super::schedule::MAX_STEPS;
 use crate::error::{Error, Result, check_within};
 use crate::io::interrupt::StopSignal;
-use crate::io::message::message;
 use crate::io::scratch;
 
 /// Number of steps, validation, checkpoints and logging.
@@ -158,6 +156,22 @@ pub trait Method {
     fn validate(&self, batch: &Self::Batch) -> Result<Scalars>;
 }
 
+/// Receives how far a run is; `()` ignores it.
+pub trait Progress {
+    /// The run goes from step `done` to `steps`.
+    fn begin(&mut self, _done: u64, _steps: u64) {}
+    /// One more step is done.
+    fn step(&mut self) {}
+    /// The terms of a step, in short.
+    fn terms(&mut self, _text: &str) {}
+    /// The terms of a validation, as a line.
+    fn validation(&mut self, _line: &str) {}
+    /// The run has ended.
+    fn end(&mut self) {}
+}
+
+impl Progress for () {}
+
 /// The data of a run: training and validation batches.
 pub trait Batches<B> {
     /// An endless stream of training batches from batch number `first`; equal numbers give equal batches.
@@ -177,11 +191,12 @@ pub fn train<M: Method + ?Sized>(
     experiment: &Experiment,
     options: &TrainOptions,
     seed: u64,
+    progress: &mut dyn Progress,
 ) -> Result<()> {
     let mut run = Run::start(method, experiment, options)?;
     run.check_selection(method, batches)?;
     let stop = StopSignal::watch()?;
-    let bar = progress_bar(options.steps, run.state.step);
+    progress.begin(run.state.step, options.steps);
     let per_step = method.batches_per_step();
     let mut stream = batches.train(run.state.step * per_step as u64);
     while run.state.step < options.steps {
@@ -195,8 +210,8 @@ pub fn train<M: Method + ?Sized>(
         let scalars = method.step(&step_batches, &clock)?;
         run.state.step += 1;
         run.incomplete.clone_from(&scalars.incomplete);
-        bar.inc(1);
-        run.after_step(method, batches, &scalars, &bar)?;
+        progress.step();
+        run.after_step(method, batches, &scalars, progress)?;
         if let Some(signal) = stop.received() {
             run.save(method)?;
             return Err(Error::Interrupted {
@@ -205,13 +220,11 @@ pub fn train<M: Method + ?Sized>(
             });
         }
     }
-    bar.finish_and_clear();
+    progress.end();
     checkpoint::mend_links(experiment.path(), &run.state)?;
     if let Some(why) = &run.incomplete {
         let exp = experiment.path().display();
-        message(format_args!(
-            "unbraid: {exp}: the loss lacked terms until the last step: {why}"
-        ));
+        log::warn!("{exp}: the loss lacked terms until the last step: {why}");
     }
     Ok(())
 }
@@ -242,12 +255,12 @@ impl<'a> Run<'a> {
             state = checkpoint::restore(&folder, &mut method.trainables())?;
             checkpoint::mend_links(experiment.path(), &state)?;
             let exp = experiment.path().display();
-            message(format_args!("resuming {exp} from step {}", state.step));
+            log::info!("resuming {exp} from step {}", state.step);
             if let Some(before) = state.threads.filter(|&before| before != threads) {
-                message(format_args!(
-                    "unbraid: {exp}: {threads} threads, {before} before: weights will not equal those of an uninterrupted \
+                log::warn!(
+                    "{exp}: {threads} threads, {before} before: weights will not equal those of an uninterrupted \
                      run bit for bit (train.threads = {before} keeps them equal)"
-                ));
+                );
             }
         }
         state.threads = Some(threads);
@@ -267,7 +280,7 @@ impl<'a> Run<'a> {
         method: &mut M,
         batches: &impl Batches<M::Batch>,
         scalars: &Scalars,
-        bar: &ProgressBar,
+        progress: &mut dyn Progress,
     ) -> Result<()> {
         let due = |every: u64| {
             every > 0
@@ -284,12 +297,12 @@ impl<'a> Run<'a> {
             if log {
                 self.refuse_stalled(&values, scalars.patience)?;
             }
-            bar.set_message(brief(&values));
+            progress.terms(&brief(&values));
             if log {
                 self.write("train", values)?;
             }
         }
-        let improved = validate && self.validate(method, batches, bar)?;
+        let improved = validate && self.validate(method, batches, progress)?;
         if save || improved {
             self.save(method)?;
         }
@@ -352,9 +365,9 @@ impl<'a> Run<'a> {
             ..
         } = *self.options;
         if select_after > steps {
-            message(format_args!(
-                "unbraid: train.select_after: {select_after}, but there are only {steps} steps: no checkpoint becomes best"
-            ));
+            log::warn!(
+                "train.select_after: {select_after}, but there are only {steps} steps: no checkpoint becomes best"
+            );
         }
         let terms = no_grad(|| method.validate(&batch?))?;
         self.selected(&terms.read()).map(|_| ())
@@ -376,7 +389,7 @@ impl<'a> Run<'a> {
         &mut self,
         method: &mut M,
         batches: &impl Batches<M::Batch>,
-        bar: &ProgressBar,
+        progress: &mut dyn Progress,
     ) -> Result<bool> {
         method
             .trainables()
@@ -392,11 +405,7 @@ impl<'a> Run<'a> {
             return Ok(false);
         }
         let line = format!("step {}: valid {}", self.state.step, brief(&means));
-        if bar.is_hidden() {
-            message(line);
-        } else {
-            bar.println(line);
-        }
+        progress.validation(&line);
         self.refuse_non_finite("valid", &means)?;
         let value = self.selected(&means)?;
         self.write("valid", means)?;
@@ -476,16 +485,4 @@ fn brief(values: &BTreeMap<String, f64>) -> String {
         .map(|(name, value)| format!("{name} {value:.3}"))
         .collect();
     terms.join("  ")
-}
-
-/// A progress bar with rate and remaining time on a terminal, nothing elsewhere.
-fn progress_bar(steps: u64, done: u64) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template(
-        "{bar:24} {pos}/{len} steps  {per_sec}  {eta} left  {wide_msg}",
-    );
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.set_position(done);
-    bar.reset_eta();
-    bar
 }

@@ -39,8 +39,10 @@ fn they_give_what_the_commands_give() {
     with(&["ark:s.ark", "--output=speaker"]);
 
     let table = format!("ark:{}", at.join("s.ark").display());
-    let embeddings: HashMap<String, Array1<f32>> =
-        TableReader::open(&table).unwrap().map(Result::unwrap).collect();
+    let embeddings: HashMap<String, Array1<f32>> = TableReader::open(&table)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     let table = format!("ark:{}", at.join("z.ark").display());
     for entry in TableReader::<Array2<f32>>::open(&table).unwrap() {
         let (key, expected) = entry.unwrap();
@@ -84,16 +86,27 @@ fn a_model_takes_recordings_of_any_rate() {
     let (first, second) = (read(first), read(second));
     let codes = model.phonetic(&first).unwrap();
     let doubled = Waveform {
-        samples: resample(&first.samples, first.sample_rate_hz, 2 * first.sample_rate_hz).unwrap().into_owned(),
+        samples: resample(
+            &first.samples,
+            first.sample_rate_hz,
+            2 * first.sample_rate_hz,
+        )
+        .unwrap()
+        .into_owned(),
         sample_rate_hz: 2 * first.sample_rate_hz,
     };
     assert_eq!(model.phonetic(&doubled).unwrap().dim(), codes.dim());
-    let cosine = model.speaker(&first).unwrap().dot(&model.speaker(&doubled).unwrap());
+    let cosine = model
+        .speaker(&first)
+        .unwrap()
+        .dot(&model.speaker(&doubled).unwrap());
     assert!(cosine > 0.99, "{cosine}");
     let converted = model.convert(&first, &second).unwrap();
     let itself = model.convert(&first, &first).unwrap();
     assert_eq!(converted.dim(), itself.dim());
     assert_ne!(converted, itself);
-    let error = Model::open(dir.path().join("none")).unwrap_err().to_string();
+    let error = Model::open(dir.path().join("none"))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("none: expected an experiment"), "{error}");
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::StringLabels;
+use crate::cli::progress::TrainingBar;
 use crate::dataset::normalisation::{Cmvn, NormalisationOptions};
 use crate::dataset::sampler::SamplerOptions;
 use crate::method::Config;
@@ -86,7 +87,12 @@ pub struct TrainArgs {
 /// What the library says.
 pub fn run(args: TrainArgs) -> anyhow::Result<()> {
     let (exp, resume) = (args.exp.clone(), args.resume);
-    Ok(train_speech(&config(args), &exp, resume)?)
+    Ok(train_speech(
+        &config(args),
+        &exp,
+        resume,
+        &mut TrainingBar::default(),
+    )?)
 }
 
 fn config(args: TrainArgs) -> Config {

@@ -215,7 +215,8 @@ impl Task {
                     accuracy(&self.evaluate(&network, &self.train, &dev, &Calibration::NONE)?);
                 best.offer(dev, epoch, &trainable);
                 if options.curve {
-                    let test = self.evaluate(&network, &self.test, &fold.ask, &Calibration::NONE)?;
+                    let test =
+                        self.evaluate(&network, &self.test, &fold.ask, &Calibration::NONE)?;
                     let step = epoch * steps_an_epoch;
                     let test = accuracy(&test);
                     curve.push(CurvePoint { step, dev, test });

@@ -23,7 +23,7 @@ use crate::method::dann::Dann;
 use crate::method::dann_backbone::ImageBackbone;
 use crate::nn::built;
 use crate::train::experiment::Experiment;
-use crate::train::trainer::{Batches, step_seed, train};
+use crate::train::trainer::{Batches, Progress, step_seed, train};
 use crate::train::{Method, checkpoint};
 
 /// Largest number of values in a batch of images.
@@ -111,7 +111,12 @@ impl ImageModel {
 ///
 /// # Errors
 /// Errors of configuration, data, libtorch and disk, each with its place.
-pub fn train_images(config: &ImageConfig, exp: &Path, resume: bool) -> Result<()> {
+pub fn train_images(
+    config: &ImageConfig,
+    exp: &Path,
+    resume: bool,
+    progress: &mut dyn Progress,
+) -> Result<()> {
     config.check()?;
     atomic::try_folder(exp)?;
     let device = config.device.resolve()?;
@@ -125,7 +130,7 @@ pub fn train_images(config: &ImageConfig, exp: &Path, resume: bool) -> Result<()
     tch::manual_seed(step_seed(config.seed, u64::MAX));
     let mut model = built(|| ImageModel::new(config, &data.inventory, device))?;
     let (options, seed) = (&config.train, config.seed);
-    train(model.method(), &data, &experiment, options, seed)
+    train(model.method(), &data, &experiment, options, seed, progress)
 }
 
 /// The model of an image experiment with the weights of checkpoint `name`, its configuration and its images.
