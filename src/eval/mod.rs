@@ -2,6 +2,7 @@
 
 pub mod abx;
 pub mod asr;
+pub mod attack;
 pub mod backend;
 pub mod edits;
 pub mod factors;

@@ -2,6 +2,7 @@
 
 mod abx;
 mod asr;
+mod attack;
 mod audio;
 mod augment;
 mod backend;

@@ -5,9 +5,11 @@ use super::detection::Detection;
 
 /// A run of neighbouring scores with one log-likelihood ratio in the best calibration.
 #[derive(Debug, Clone, Copy)]
-struct Pool {
-    targets: u64,
-    nontargets: u64,
+pub(crate) struct Pool {
+    /// Target trials of the run.
+    pub(crate) targets: u64,
+    /// Other trials of the run.
+    pub(crate) nontargets: u64,
 }
 
 impl Pool {
@@ -47,8 +49,8 @@ impl Detection {
         sum / (2.0 * std::f64::consts::LN_2)
     }
 
-    /// Shares of targets rise strictly from pool to pool, so that there are few of them.
-    fn pools(&self) -> Vec<Pool> {
+    /// Shares of targets rise strictly from pool to pool, lowest scores first, so that there are few of them.
+    pub(crate) fn pools(&self) -> Vec<Pool> {
         let mut pools: Vec<Pool> = Vec::new();
         for ties in self.ties() {
             let mut pool = Pool {

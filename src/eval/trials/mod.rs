@@ -8,7 +8,7 @@ mod scores;
 
 use std::path::Path;
 
-pub(crate) use cllr::softplus;
+pub(crate) use cllr::{Pool, softplus};
 pub use det::{DetPoint, probit};
 pub use detection::{Detection, ScoredTrials, Verification};
 pub use scores::{ScoreLine, are_of, each_score, read_scored};
