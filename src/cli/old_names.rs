@@ -25,6 +25,7 @@ const OLD: &[(&str, &[&str])] = &[
     ("augment-feats", &["feats", "augment"]),
     ("griffin-lim", &["feats", "waveform"]),
     ("probe", &["eval", "probe"]),
+    ("attack", &["eval", "attack"]),
     ("abx", &["eval", "abx"]),
     ("factors", &["eval", "factors"]),
     ("swap", &["eval", "conversion"]),

@@ -50,6 +50,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         "eval",
         &[
             "probe",
+            "attack",
             "abx",
             "factors",
             "conversion",
@@ -87,6 +88,7 @@ const OLD: &[(&str, &str)] = &[
     ("augment-feats", "feats augment"),
     ("griffin-lim", "feats waveform"),
     ("probe", "eval probe"),
+    ("attack", "eval attack"),
     ("abx", "eval abx"),
     ("factors", "eval factors"),
     ("swap", "eval conversion"),

@@ -1,6 +1,7 @@
 //! `unbraid eval`: what codes and embeddings hold.
 
 mod abx;
+mod attack;
 mod conversion;
 mod factors;
 mod frontier;
@@ -9,7 +10,7 @@ mod results;
 
 use clap::{Args, Subcommand};
 
-/// Measure what codes and embeddings hold: probes, ABX, factors.
+/// Measure what codes and embeddings hold: probes, attacks, ABX.
 #[derive(Debug, Args)]
 pub struct EvalArgs {
     #[command(subcommand)]
@@ -19,6 +20,7 @@ pub struct EvalArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     Probe(probe::ProbeArgs),
+    Attack(attack::AttackArgs),
     Abx(abx::AbxArgs),
     Factors(factors::FactorsArgs),
     Conversion(conversion::ConversionArgs),
@@ -33,6 +35,7 @@ enum Command {
 pub fn run(args: EvalArgs) -> anyhow::Result<()> {
     match args.command {
         Command::Probe(args) => probe::run(args),
+        Command::Attack(args) => attack::run(args),
         Command::Abx(args) => abx::run(args),
         Command::Factors(args) => factors::run(args),
         Command::Conversion(args) => conversion::run(args),

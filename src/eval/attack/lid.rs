@@ -37,7 +37,7 @@ impl Lid {
 ///
 /// # Errors
 /// As [`Calibration::train`].
-pub fn calibrate(scores: &[Array2<f64>]) -> Result<Calibration> {
+pub fn calibrate<'a>(scores: impl IntoIterator<Item = &'a Array2<f64>>) -> Result<Calibration> {
     let source = Path::new("development scores");
     let mut scored = ScoredTrials::default();
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn constant_scores_disclose_nothing_and_separated_ones_all() {
         let constant = Array2::from_elem((5, 5), 0.3);
-        let line = calibrate(std::slice::from_ref(&constant)).unwrap();
+        let line = calibrate([&constant]).unwrap();
         assert!(
             disclosure(constant.view(), line)
                 .iter()

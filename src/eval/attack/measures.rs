@@ -302,12 +302,7 @@ mod tests {
         ];
         let speakers = draws[0].tests.nrows();
         let all: Vec<usize> = (0..speakers).collect();
-        let line = lid::calibrate(
-            &draws
-                .iter()
-                .map(|draw| draw.tests.clone())
-                .collect::<Vec<_>>(),
-        );
+        let line = lid::calibrate(draws.iter().map(|draw| &draw.tests));
         let scores = Scores::new(&draws, line.unwrap());
         let found = (scores.identified(&all), scores.detected(&all).unwrap());
         (found.0, found.1, scores.intervals(0).unwrap())

@@ -1,14 +1,206 @@
-//! What is left of the speaker, as an attacker finds it: the measures of the field, from scores of enrolled speakers against
-//! tests.
+//! What is left of the speaker, as an attacker finds it.
+//!
+//! Representations of training and test speakers go in. Attackers compare what is pooled over an utterance's frames, or train
+//! networks on the training speakers. Each sees means of several utterances on both sides. On training speakers that are held
+//! out the strongest is chosen; it is measured on the test speakers, with the others beside it.
 
+pub mod attacker;
 pub mod d_sys;
 pub mod lid;
 pub mod linkability;
 pub mod measures;
+pub mod pooled;
+mod report;
 pub mod rocch;
 pub mod singling_out;
+pub mod source;
+pub mod speakers;
 pub mod srd;
+mod stage;
 pub mod zebra;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result, check_within};
+pub use report::{AttackReport, AttackRow, Chance, Worst};
+use source::{Source, View};
+use stage::Stage;
+
+/// How many utterances are averaged where nothing is said, and are there: and all.
+const LENGTHS: [usize; 3] = [1, 3, 10];
+
+/// How attacks are made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AttackOptions {
+    /// Utterances averaged on each side; empty takes those of 1, 3 and 10 that every test speaker has twice. Half of all that
+    /// a speaker has is always added.
+    pub utterances: Vec<usize>,
+    /// Draws of utterances.
+    pub draws: usize,
+    /// Share of the training speakers on which the strongest attacker is chosen.
+    pub dev_share: f64,
+    /// Seed of draws, of held-out speakers and of noise.
+    pub seed: u64,
+}
+
+impl Default for AttackOptions {
+    fn default() -> Self {
+        Self {
+            utterances: Vec::new(),
+            draws: 20,
+            dev_share: 0.25,
+            seed: 0,
+        }
+    }
+}
+
+impl AttackOptions {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the option.
+    pub fn check(&self) -> Result<()> {
+        check_within("--draws", self.draws, 1..=10_000)?;
+        check_within("--dev-share", self.dev_share, 0.0..=1.0)?;
+        self.utterances
+            .iter()
+            .try_for_each(|&count| check_within("--utterances", count, 1..=1 << 20))
+    }
+}
+
+/// What is attacked.
+#[derive(Debug, Clone)]
+pub struct Representation {
+    /// Its name in tables.
+    pub name: String,
+    /// Of the training speakers.
+    pub train: Source,
+    /// Of the test speakers.
+    pub test: Source,
+}
+
+/// Where everything lies.
+#[derive(Debug, Clone, Default)]
+pub struct AttackData {
+    /// `utt2spk` of the training speakers, or their data directory.
+    pub train: PathBuf,
+    /// The same of the test speakers.
+    pub test: PathBuf,
+    /// The first is under attack; the others, and what is made of it, stand beside it.
+    pub representations: Vec<Representation>,
+    /// Trials of the test utterances, measured beside the draws.
+    pub trials: Option<PathBuf>,
+}
+
+/// Attacks every representation. `progress` is told the name of each that is done.
+///
+/// # Errors
+/// [`Error::Format`] for fewer than 2 test or 4 training speakers, or constant features; [`Error::Key`] for a test speaker of one
+/// utterance, one who is also in training, utterances that one side lacks, and numbers that are not finite; [`Error::Option`] for
+/// more utterances than there are; as [`TrialReader`] for trials.
+pub fn attack(
+    data: &AttackData,
+    options: &AttackOptions,
+    mut progress: impl FnMut(&str),
+) -> Result<AttackReport> {
+    options.check()?;
+    data.check()?;
+    let stage = Stage::open(data, options)?;
+    let mut rows = Vec::new();
+    let mut todo = data.representations.clone();
+    todo.extend(data.floors_without_reading(options.seed));
+    while !todo.is_empty() {
+        let representation = todo.remove(0);
+        let pools = stage.pool(&representation)?;
+        // Whether codes have durations shows when they have been read.
+        if rows.is_empty() && pools.0.has_durations {
+            todo.extend(durations(&representation));
+        }
+        rows.extend(stage.attack(&representation, &pools)?);
+        progress(&representation.name);
+    }
+    Ok(AttackReport {
+        options: options.clone(),
+        chance: Chance::of(stage.test.names().len()),
+        train_speakers: stage.fit.len(),
+        dev_speakers: stage.dev.len(),
+        test_speakers: stage.test.names().len(),
+        utterances: (stage.train.len(), stage.test.len()),
+        rows,
+    })
+}
+
+impl AttackData {
+    /// Every name once.
+    fn check(&self) -> Result<()> {
+        let mut names: Vec<&str> = self
+            .representations
+            .iter()
+            .map(|one| one.name.as_str())
+            .collect();
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            None => Ok(()),
+            Some(pair) => {
+                let expected = "a name per representation";
+                Err(Error::option(
+                    "--representation",
+                    expected,
+                    format!("{} twice", pair[0]),
+                ))
+            }
+        }
+    }
+
+    /// Noise in the first representation's place; and words and phones, where both folders have them.
+    fn floors_without_reading(&self, seed: u64) -> Vec<Representation> {
+        let mut floors = Vec::new();
+        if let Some(first) = self.representations.first() {
+            floors.push(first.seen("random codes", View::Random { seed }));
+        }
+        let both = |name: &str| {
+            let paths = [&self.train, &self.test].map(|folder| folder.join(name));
+            paths.iter().all(|path| path.is_file()).then_some(paths)
+        };
+        if let Some([train, test]) = both("text") {
+            floors.push(Representation {
+                name: "words alone".into(),
+                train: Source::words(&train),
+                test: Source::words(&test),
+            });
+        }
+        if let Some([train, test]) = both("utt2phones") {
+            floors.push(Representation {
+                name: "phones alone".into(),
+                train: Source::words(&train),
+                test: Source::words(&test),
+            });
+        }
+        floors
+    }
+}
+
+impl Representation {
+    fn seen(&self, name: &str, view: View) -> Self {
+        Self {
+            name: name.into(),
+            train: self.train.seen(view),
+            test: self.test.seen(view),
+        }
+    }
+}
+
+fn durations(first: &Representation) -> [Representation; 2] {
+    [
+        first.seen("durations alone", View::Durations),
+        first.seen(
+            &format!("{} without durations", first.name),
+            View::WithoutDurations,
+        ),
+    ]
+}
 
 #[cfg(test)]
 mod tests {

@@ -62,7 +62,17 @@ impl Embeddings {
         })
     }
 
-    /// The source they were read from.
+    /// Of rows that are at hand: `keys`, each once, and finite `vectors`, `[keys, dims]`, at least one.
+    pub(crate) fn of_rows(source: &Path, keys: Vec<String>, vectors: Array2<f32>) -> Self {
+        Self {
+            source: source.to_path_buf(),
+            index: keys.iter().cloned().zip(0..).collect(),
+            keys,
+            vectors,
+        }
+    }
+
+    /// What they were read from.
     pub fn source(&self) -> &Path {
         &self.source
     }

@@ -55,7 +55,7 @@ impl Plda {
     }
 
     /// Vectors `[any, dims]` in the model's space; `counts` has the number of utterances of each mean.
-    pub(super) fn project(
+    pub(crate) fn project(
         &self,
         vectors: &Array2<f64>,
         counts: impl Fn(usize) -> usize,

@@ -1,0 +1,304 @@
+//! `unbraid eval attack`: what is left of the speaker in a representation, as an attacker finds it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::progress;
+use crate::cli::result_files::ResultFiles;
+use crate::error::Result;
+use crate::eval::attack::measures::Identified;
+use crate::eval::attack::source::Source;
+use crate::eval::attack::{
+    AttackData, AttackOptions, AttackReport, AttackRow, Representation, attack,
+};
+use crate::eval::backend::use_one_thread;
+use crate::io::kaldi::ReadSpecifier;
+use crate::io::message::output;
+use crate::report::table::Table;
+
+/// Measure how well attackers find the speakers of a representation.
+///
+/// Attackers compare utterances of the test speakers by statistics pooled over frames (mean; mean and deviation; covariance):
+/// by cosine, or by LDA and PLDA trained on the training speakers. Both sides of a comparison are means of several
+/// utterances. The attacker that is strongest on held-out training speakers is the headline on the test speakers. Random codes,
+/// words and durations stand beside it where there are any: attack log-mel and speaker embeddings too, since a figure means
+/// little without them.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  unbraid eval attack data/train data/test --out exp/a/attack \\
+    --representation phonetic=exp/a/phonetic_train.scp,exp/a/phonetic_test.scp \\
+    --representation log-mel=data/train/feats.scp,data/test/feats.scp
+
+A representation is matrices, vectors or integer vectors (units): lists, or read specifiers such as ark:z.ark. The first is
+under attack. TRAIN and TEST are data directories or utt2spk files; they share no speaker. Words and phones are attacked where
+both directories have text and utt2phones.
+
+Metrics: identification rate; linkability and singling-out (Vauquier et al. 2025); ROCCH-EER; D_sys (Gomez-Barrero et al. 2018);
+ZEBRA (Nautsch et al. 2020); similarity rank disclosure (Bäckström et al. 2025); local identity disclosure; eps_max; true
+positive rate at a false positive rate of 0.001. Intervals are 95 % bootstrap intervals over test speakers.
+
+--out NAME writes NAME.json (every attacker, every speaker) and NAME.tsv (every attacker).")]
+pub struct AttackArgs {
+    /// Data directory or utt2spk of the training speakers
+    train: PathBuf,
+    /// Data directory or utt2spk of the test speakers
+    test: PathBuf,
+    /// A representation: its name, and the features of both sets
+    #[arg(long = "representation", value_name = "NAME=TRAIN,TEST", required = true, value_parser = parse_representation)]
+    representations: Vec<Named>,
+    /// Measure these trials of test utterances too
+    #[arg(long, value_name = "FILE")]
+    trials: Option<PathBuf>,
+    /// Utterances averaged on each side; half of all is always added [default: those of 1, 3, 10 that there are]
+    #[arg(long, value_name = "N,...", value_delimiter = ',')]
+    utterances: Vec<usize>,
+    /// How often utterances are drawn
+    #[arg(long, default_value_t = AttackOptions::default().draws)]
+    draws: usize,
+    /// Share of the training speakers on which the strongest attacker is chosen
+    #[arg(long, default_value_t = AttackOptions::default().dev_share)]
+    dev_share: f64,
+    /// Seed of draws, held-out speakers and noise
+    #[arg(long, default_value_t = AttackOptions::default().seed)]
+    seed: u64,
+    /// Write PREFIX.json and PREFIX.tsv
+    #[arg(long, value_name = "PREFIX")]
+    out: Option<PathBuf>,
+}
+
+/// `NAME=TRAIN,TEST`.
+#[derive(Debug, Clone)]
+struct Named {
+    name: String,
+    train: String,
+    test: String,
+}
+
+/// The comma may also stand in a specifier's options: the first that leaves a place on both sides counts.
+fn parse_representation(text: &str) -> std::result::Result<Named, String> {
+    let is_place = |text: &str| match text.contains(':') {
+        true => ReadSpecifier::parse(text).is_ok(),
+        false => !text.is_empty(),
+    };
+    let parsed = text.split_once('=').and_then(|(name, places)| {
+        let mut commas = places
+            .match_indices(',')
+            .map(|(at, _)| (&places[..at], &places[at + 1..]));
+        let (train, test) = commas.find(|(train, test)| is_place(train) && is_place(test))?;
+        (!name.is_empty()).then(|| Named {
+            name: name.into(),
+            train: train.into(),
+            test: test.into(),
+        })
+    });
+    parsed.ok_or_else(|| "expected NAME=TRAIN,TEST".into())
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the library says.
+pub fn run(args: AttackArgs) -> anyhow::Result<()> {
+    ResultFiles::try_place(args.out.as_deref())?;
+    use_one_thread();
+    let options = AttackOptions {
+        utterances: args.utterances,
+        draws: args.draws,
+        dev_share: args.dev_share,
+        seed: args.seed,
+    };
+    options.check()?;
+    let open = |named: &Named| {
+        Ok(Representation {
+            name: named.name.clone(),
+            train: Source::open(&named.train)?,
+            test: Source::open(&named.test)?,
+        })
+    };
+    let data = AttackData {
+        representations: args
+            .representations
+            .iter()
+            .map(open)
+            .collect::<Result<_>>()?,
+        train: args.train,
+        test: args.test,
+        trials: args.trials,
+    };
+    let bar = progress::bar(0, "attacks");
+    let report = attack(&data, &options, |name| {
+        bar.inc(1);
+        bar.set_message(name.to_string());
+    })?;
+    bar.finish_and_clear();
+    if let Some(out) = &args.out {
+        ResultFiles::new(out, &report, &table(&report, true))?.write()?;
+    }
+    let headlines = table(&report, false);
+    output(format_args!(
+        "{headlines}\n{}{}",
+        comparison(&report),
+        summary(&report)
+    ))?;
+    Ok(())
+}
+
+/// A column: its name, whether only the file has it, and its cell.
+type Column = (&'static str, bool, fn(&AttackRow, &AttackReport) -> String);
+
+const COLUMNS: &[Column] = &[
+    ("representation", false, |row, _| row.representation.clone()),
+    ("utterances", false, |row, _| row.utterances.clone()),
+    ("attacker", false, |row, _| row.attacker.clone()),
+    ("strongest", true, |row, _| {
+        if row.headline { "yes" } else { "no" }.into()
+    }),
+    ("identified", false, |row, _| {
+        ranks(row, |ranks| ranks.identification)
+    }),
+    ("95% interval", false, |row, _| {
+        interval(row.intervals.identification)
+    }),
+    ("chance", false, |row, report| {
+        number(row.identified.map(|_| report.chance.identification))
+    }),
+    ("worst speaker", false, |row, _| {
+        let worst = row.worst.as_ref();
+        worst.map_or("-".into(), |worst| {
+            format!("{:.3} {}", worst.identification, worst.speaker)
+        })
+    }),
+    ("linkability", false, |row, _| {
+        ranks(row, |ranks| ranks.linkability)
+    }),
+    ("singled out", false, |row, _| {
+        number(row.identified.and_then(|ranks| ranks.singling_out))
+    }),
+    ("ROCCH-EER", false, |row, _| {
+        number(Some(row.detected.rocch_eer))
+    }),
+    ("95% interval", false, |row, _| {
+        interval(row.intervals.rocch_eer)
+    }),
+    ("TPR", false, |row, _| number(Some(row.detected.tpr))),
+    ("D_sys", false, |row, _| number(row.detected.d_sys)),
+    ("ZEBRA", false, |row, _| {
+        format!("{:.3} {}", row.detected.zebra_bits, row.detected.zebra_tag)
+    }),
+    ("ZEBRA worst", true, |row, _| {
+        number(Some(row.detected.zebra_worst))
+    }),
+    ("SRD", false, |row, _| ranks(row, |ranks| ranks.srd_mean)),
+    ("SRD max", true, |row, _| ranks(row, |ranks| ranks.srd_max)),
+    ("LID", false, |row, _| ranks(row, |ranks| ranks.lid_mean)),
+    ("LID positive", true, |row, _| {
+        ranks(row, |ranks| ranks.lid_positive)
+    }),
+    ("LID max", true, |row, _| ranks(row, |ranks| ranks.lid_max)),
+    ("eps_max", false, |row, _| ranks(row, |ranks| ranks.eps_max)),
+];
+
+/// A row per attack with all columns, or per strongest attack with those that fit a screen.
+fn table(report: &AttackReport, all: bool) -> Table {
+    let columns = || COLUMNS.iter().filter(|(_, only_file, _)| all || !only_file);
+    let mut table = Table::new(&columns().map(|(name, _, _)| *name).collect::<Vec<_>>());
+    for row in report.rows.iter().filter(|row| all || row.headline) {
+        table.row(columns().map(|(_, _, cell)| cell(row, report)).collect());
+    }
+    table
+}
+
+fn ranks(row: &AttackRow, value: fn(&Identified) -> f64) -> String {
+    number(row.identified.as_ref().map(value))
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or("-".into(), |value| format!("{value:.3}"))
+}
+
+fn interval(ends: Option<(f64, f64)>) -> String {
+    ends.map_or("-".into(), |(low, high)| format!("{low:.3}..{high:.3}"))
+}
+
+/// The identification rate of every attacker, a column per number of utterances.
+fn comparison(report: &AttackReport) -> Table {
+    let mut lengths: Vec<&str> = Vec::new();
+    let mut attacks: Vec<(&str, &str)> = Vec::new();
+    let of_draws = || report.rows.iter().filter(|row| row.identified.is_some());
+    for row in of_draws() {
+        if !lengths.contains(&row.utterances.as_str()) {
+            lengths.push(&row.utterances);
+        }
+        let attack = (row.representation.as_str(), row.attacker.as_str());
+        if !attacks.contains(&attack) {
+            attacks.push(attack);
+        }
+    }
+    let header = [vec!["identified by", "of"], lengths.clone()].concat();
+    let mut table = Table::new(&header);
+    for (representation, attacker) in attacks {
+        let at = |length: &&str| {
+            let of = |row: &&AttackRow| {
+                (
+                    row.representation.as_str(),
+                    row.attacker.as_str(),
+                    row.utterances.as_str(),
+                ) == (representation, attacker, *length)
+            };
+            let row = of_draws().find(of);
+            let mark = if row.is_some_and(|row| row.headline) {
+                " *"
+            } else {
+                ""
+            };
+            let rate = row.and_then(|row| row.identified.map(|ranks| ranks.identification));
+            number(rate) + mark
+        };
+        let rates = lengths.iter().map(at);
+        table.row(
+            [attacker.to_string(), representation.to_string()]
+                .into_iter()
+                .chain(rates)
+                .collect(),
+        );
+    }
+    table
+}
+
+fn summary(report: &AttackReport) -> String {
+    format!(
+        "* strongest on {} of {} training speakers; {} test speakers, {} draws\n",
+        report.dev_speakers,
+        report.dev_speakers + report.train_speakers,
+        report.test_speakers,
+        report.options.draws
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn specifiers_keep_their_own_commas() {
+        for (given, train, test) in [
+            ("a=x.scp,y.scp", "x.scp", "y.scp"),
+            ("a=ark:x,ark,s,cs:y", "ark:x", "ark,s,cs:y"),
+            ("a=ark,s:x,scp:y", "ark,s:x", "scp:y"),
+        ] {
+            let found = parse_representation(given).unwrap();
+            assert_eq!(
+                (
+                    found.name.as_str(),
+                    found.train.as_str(),
+                    found.test.as_str()
+                ),
+                ("a", train, test)
+            );
+        }
+        for wrong in ["a", "a=x", "=x,y", "a=,y", "a=x,", "a=b:x,c:y"] {
+            assert!(parse_representation(wrong).is_err(), "{wrong}");
+        }
+    }
+}
