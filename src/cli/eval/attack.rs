@@ -7,20 +7,21 @@ use clap::Args;
 use crate::cli::progress;
 use crate::cli::result_files::ResultFiles;
 use crate::error::Result;
+use crate::eval::attack::encoder::EncoderOptions;
 use crate::eval::attack::measures::Identified;
 use crate::eval::attack::source::Source;
 use crate::eval::attack::{
     AttackData, AttackOptions, AttackReport, AttackRow, Representation, attack,
 };
-use crate::eval::backend::use_one_thread;
 use crate::io::kaldi::ReadSpecifier;
-use crate::io::message::output;
+use crate::io::message::{message, output};
+use crate::nn::speaker_encoder::Trunk;
 use crate::report::table::Table;
 
 /// Measure how well attackers find the speakers of a representation.
 ///
 /// Attackers compare utterances of the test speakers by statistics pooled over frames (mean; mean and deviation; covariance):
-/// by cosine, or by LDA and PLDA trained on the training speakers. Both sides of a comparison are means of several
+/// by cosine, or by LDA and PLDA trained on the training speakers, or by embeddings of a speaker encoder trained on them. Both sides of a comparison are means of several
 /// utterances. The attacker that is strongest on held-out training speakers is the headline on the test speakers. Random codes,
 /// words and durations stand beside it where there are any: attack log-mel and speaker embeddings too, since a figure means
 /// little without them.
@@ -62,6 +63,15 @@ pub struct AttackArgs {
     /// Seed of draws, held-out speakers and noise
     #[arg(long, default_value_t = AttackOptions::default().seed)]
     seed: u64,
+    /// The representation of raw features: an encoder trained on it attacks others of as many values per frame
+    #[arg(long, value_name = "NAME")]
+    raw: Option<String>,
+    /// Layers of trained encoders
+    #[arg(long, value_name = "tdnn|ecapa|resnet", default_value = "tdnn", value_parser = parse_trunk)]
+    encoder: Trunk,
+    /// Steps of training an encoder on each representation; 0 trains none
+    #[arg(long, value_name = "N", default_value_t = EncoderOptions::default().steps)]
+    encoder_steps: u64,
     /// Write PREFIX.json and PREFIX.tsv
     #[arg(long, value_name = "PREFIX")]
     out: Option<PathBuf>,
@@ -95,18 +105,31 @@ fn parse_representation(text: &str) -> std::result::Result<Named, String> {
     parsed.ok_or_else(|| "expected NAME=TRAIN,TEST".into())
 }
 
+fn parse_trunk(text: &str) -> std::result::Result<Trunk, String> {
+    match text {
+        "tdnn" => Ok(Trunk::Tdnn),
+        "ecapa" => Ok(Trunk::Ecapa),
+        "resnet" => Ok(Trunk::Resnet),
+        _ => Err("expected tdnn, ecapa or resnet".into()),
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// What the library says.
 pub fn run(args: AttackArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
-    use_one_thread();
     let options = AttackOptions {
         utterances: args.utterances,
         draws: args.draws,
         dev_share: args.dev_share,
         seed: args.seed,
+        encoder: EncoderOptions {
+            trunk: args.encoder,
+            steps: args.encoder_steps,
+            ..EncoderOptions::default()
+        },
     };
     options.check()?;
     let open = |named: &Named| {
@@ -124,6 +147,7 @@ pub fn run(args: AttackArgs) -> anyhow::Result<()> {
             .collect::<Result<_>>()?,
         train: args.train,
         test: args.test,
+        raw: args.raw,
         trials: args.trials,
     };
     let bar = progress::bar(0, "attacks");
@@ -134,6 +158,9 @@ pub fn run(args: AttackArgs) -> anyhow::Result<()> {
     bar.finish_and_clear();
     if let Some(out) = &args.out {
         ResultFiles::new(out, &report, &table(&report, true))?.write()?;
+    }
+    for note in &report.notes {
+        message(format_args!("unbraid: {note}"));
     }
     let headlines = table(&report, false);
     output(format_args!(

@@ -6,6 +6,7 @@
 
 pub mod attacker;
 pub mod d_sys;
+pub mod encoder;
 pub mod lid;
 pub mod linkability;
 pub mod measures;
@@ -17,6 +18,7 @@ pub mod source;
 pub mod speakers;
 pub mod srd;
 mod stage;
+mod trained;
 pub mod zebra;
 
 use std::path::PathBuf;
@@ -24,6 +26,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, check_within};
+use crate::eval::backend::use_one_thread;
+use encoder::EncoderOptions;
 pub use report::{AttackReport, AttackRow, Chance, Worst};
 use source::{Source, View};
 use stage::Stage;
@@ -41,8 +45,10 @@ pub struct AttackOptions {
     pub draws: usize,
     /// Share of the training speakers on which the strongest attacker is chosen.
     pub dev_share: f64,
-    /// Seed of draws, of held-out speakers and of noise.
+    /// Seed of draws, of held-out speakers, of noise and of encoders.
     pub seed: u64,
+    /// How encoders are trained.
+    pub encoder: EncoderOptions,
 }
 
 impl Default for AttackOptions {
@@ -52,6 +58,7 @@ impl Default for AttackOptions {
             draws: 20,
             dev_share: 0.25,
             seed: 0,
+            encoder: EncoderOptions::default(),
         }
     }
 }
@@ -64,6 +71,7 @@ impl AttackOptions {
     pub fn check(&self) -> Result<()> {
         check_within("--draws", self.draws, 1..=10_000)?;
         check_within("--dev-share", self.dev_share, 0.0..=1.0)?;
+        self.encoder.check()?;
         self.utterances
             .iter()
             .try_for_each(|&count| check_within("--utterances", count, 1..=1 << 20))
@@ -90,6 +98,8 @@ pub struct AttackData {
     pub test: PathBuf,
     /// The first is under attack; the others, and what is made of it, stand beside it.
     pub representations: Vec<Representation>,
+    /// The one of raw features, if any: an encoder trained on it attacks the others of as many values per frame.
+    pub raw: Option<String>,
     /// Trials of the test utterances, measured beside the draws.
     pub trials: Option<PathBuf>,
 }
@@ -108,17 +118,28 @@ pub fn attack(
     options.check()?;
     data.check()?;
     let stage = Stage::open(data, options)?;
+    // Small matrices gain nothing from more; networks take what there is.
+    use_one_thread();
+    let mut notes = Vec::new();
+    let raw = stage.raw(data, options)?;
     let mut rows = Vec::new();
     let mut todo = data.representations.clone();
     todo.extend(data.floors_without_reading(options.seed));
-    while !todo.is_empty() {
-        let representation = todo.remove(0);
+    for place in 0.. {
+        let Some(representation) = todo.get(place).cloned() else {
+            break;
+        };
         let pools = stage.pool(&representation)?;
         // Whether codes have durations shows when they have been read.
-        if rows.is_empty() && pools.0.has_durations {
+        if place == 0 && pools.0.has_durations {
             todo.extend(durations(&representation));
         }
-        rows.extend(stage.attack(&representation, &pools)?);
+        let mut attacks = stage.pooled_attacks(&representation, &pools)?;
+        if place < data.representations.len() && options.encoder.steps > 0 {
+            let how = (raw.as_ref(), &options.encoder);
+            attacks.extend(stage.encoder_attacks(&representation, &pools, how, &mut notes)?);
+        }
+        rows.extend(stage.rows(&representation.name, &attacks)?);
         progress(&representation.name);
     }
     Ok(AttackReport {
@@ -128,13 +149,23 @@ pub fn attack(
         dev_speakers: stage.dev.len(),
         test_speakers: stage.test.names().len(),
         utterances: (stage.train.len(), stage.test.len()),
+        notes,
         rows,
     })
 }
 
 impl AttackData {
-    /// Every name once.
+    /// Every name once, and that of the raw features among them.
     fn check(&self) -> Result<()> {
+        if let Some(raw) = &self.raw
+            && !self.representations.iter().any(|one| one.name == *raw)
+        {
+            return Err(Error::option(
+                "--raw",
+                "the name of a representation",
+                raw.clone(),
+            ));
+        }
         let mut names: Vec<&str> = self
             .representations
             .iter()

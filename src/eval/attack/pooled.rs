@@ -43,6 +43,8 @@ impl Statistic {
 pub struct Pooled {
     /// By statistic `[utterances, values]`, in the order of the set.
     pub statistics: Vec<(Statistic, Array2<f32>)>,
+    /// Frames of each utterance.
+    pub frames: Vec<usize>,
     /// Values per frame.
     pub dims: usize,
     /// Whether frames repeat and take few values, so that they have durations.
@@ -108,7 +110,7 @@ struct Gathered {
     projection: Option<Array2<f32>>,
     values: HashSet<u32>,
     repeats: bool,
-    most_frames: usize,
+    frames: Vec<usize>,
 }
 
 impl Gathered {
@@ -117,12 +119,13 @@ impl Gathered {
         if self.means.is_empty() {
             self.means = Array2::zeros((utterances, dims));
             self.deviations = Array2::zeros((utterances, dims));
+            self.frames = vec![0; utterances];
             let kept = dims.min(COVARIANCE_DIMS);
             self.projection = (kept < dims && !symbolic).then(|| projection(dims, kept, 0));
             self.covariances =
                 (!symbolic).then(|| Array2::zeros((utterances, kept * (kept + 1) / 2)));
         }
-        self.most_frames = self.most_frames.max(rows.nrows());
+        self.frames[place] = rows.nrows();
         self.look_for_durations(&rows);
         let rows64 = rows.mapv(f64::from);
         let Some(mean) = rows64.mean_axis(Axis(0)) else {
@@ -155,7 +158,7 @@ impl Gathered {
         let both = ndarray::concatenate(Axis(1), &[self.means.view(), self.deviations.view()]);
         let mut statistics = vec![(Statistic::Mean, self.means)];
         // A single frame neither deviates nor varies.
-        if self.most_frames > 1 {
+        if self.frames.iter().any(|frames| *frames > 1) {
             let both = both.expect("of as many rows");
             statistics.push((Statistic::MeanDeviation, both));
             let covariances = self.covariances.map(of_one_scale);
@@ -163,6 +166,7 @@ impl Gathered {
         }
         Pooled {
             statistics,
+            frames: self.frames,
             dims,
             has_durations: self.repeats && self.values.len() <= FEW_VALUES,
         }

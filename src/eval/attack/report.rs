@@ -23,6 +23,8 @@ pub struct AttackReport {
     pub test_speakers: usize,
     /// Training and test utterances.
     pub utterances: (usize, usize),
+    /// What was left out, and why.
+    pub notes: Vec<String>,
     /// By representation, number of utterances and attacker.
     pub rows: Vec<AttackRow>,
 }

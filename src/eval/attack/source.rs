@@ -221,6 +221,11 @@ impl Source {
 }
 
 impl List {
+    /// What messages call it.
+    pub fn path(&self) -> PathBuf {
+        self.source.path()
+    }
+
     /// The rows of an utterance, `[frames, dims]`.
     ///
     /// # Errors

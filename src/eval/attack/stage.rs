@@ -32,20 +32,22 @@ pub(super) struct Stage<'a> {
     pub(super) dev: Vec<usize>,
     lengths: Vec<Length>,
     trials: Option<&'a Path>,
-    seed: u64,
+    pub(super) seed: u64,
+    /// Threads of libtorch for networks; all else takes one.
+    pub(super) threads: i32,
 }
 
 /// An attacker with the utterances of both sets, as it compares them.
-struct Attack {
-    name: String,
-    dev: Prepared,
-    test: Prepared,
+pub(super) struct Attack {
+    pub(super) name: String,
+    pub(super) dev: Prepared,
+    pub(super) test: Prepared,
 }
 
 /// An attack on the development speakers.
 #[derive(Default)]
-struct Tried {
-    strength: Strength,
+pub(super) struct Tried {
+    pub(super) strength: Strength,
     /// By length.
     identification: Vec<f64>,
     /// By length.
@@ -54,16 +56,15 @@ struct Tried {
 
 /// Means over lengths.
 #[derive(Debug, Clone, Copy, Default)]
-struct Strength {
+pub(super) struct Strength {
     identification: f64,
     eer: f64,
 }
 
 impl Strength {
-    /// By identification, then by equal error rate.
-    fn cmp_to(self, other: Self) -> std::cmp::Ordering {
-        let by_rate = self.identification.total_cmp(&other.identification);
-        by_rate.then(other.eer.total_cmp(&self.eer))
+    /// The greater the stronger: identification, and where that is the same the equal error rate.
+    pub(super) fn score(self) -> f64 {
+        self.identification - 1e-6 * self.eer
     }
 }
 
@@ -80,6 +81,7 @@ impl<'a> Stage<'a> {
             lengths: Vec::new(),
             trials: data.trials.as_deref(),
             seed: options.seed,
+            threads: tch::get_num_threads(),
             train,
             test,
             fit,
@@ -123,20 +125,16 @@ impl<'a> Stage<'a> {
 
     /// The rows of a representation: by number of utterances and attacker. One attacker, the strongest on the development
     /// speakers over all numbers of utterances, is the headline.
-    pub(super) fn attack(
-        &self,
-        representation: &Representation,
-        pools: &(Pooled, Pooled),
-    ) -> Result<Vec<AttackRow>> {
-        let attacks = self.pooled_attacks(representation, pools)?;
+    pub(super) fn rows(&self, representation: &str, attacks: &[Attack]) -> Result<Vec<AttackRow>> {
         let tried = attacks
             .iter()
-            .map(|attack| self.try_on_dev(attack))
+            .map(|attack| self.try_on_dev(&attack.dev))
             .collect::<Result<Vec<Tried>>>()?;
-        let weaker = |a: &usize, b: &usize| tried[*a].strength.cmp_to(tried[*b].strength);
+        let score = |attacker: &usize| tried[*attacker].strength.score();
+        let weaker = |a: &usize, b: &usize| score(a).total_cmp(&score(b));
         let strongest = (0..attacks.len()).max_by(weaker);
         let named = |attacker: usize, row: AttackRow| AttackRow {
-            representation: representation.name.clone(),
+            representation: representation.into(),
             attacker: attacks[attacker].name.clone(),
             headline: strongest == Some(attacker),
             ..row
@@ -162,7 +160,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Attackers that compare pooled statistics.
-    fn pooled_attacks(
+    pub(super) fn pooled_attacks(
         &self,
         representation: &Representation,
         (train, test): &(Pooled, Pooled),
@@ -191,26 +189,26 @@ impl<'a> Stage<'a> {
         Ok(attacks)
     }
 
-    /// The rows of the development speakers, one speaker's after the other.
-    fn of_dev(&self, vectors: &Array2<f32>) -> Array2<f32> {
+    /// The development speakers' utterances, one speaker's after the other's.
+    pub(super) fn dev_places(&self) -> Vec<usize> {
         let places = self
             .dev
             .iter()
             .flat_map(|&speaker| &self.train.utterances()[speaker]);
-        vectors.select(Axis(0), &places.copied().collect::<Vec<_>>())
+        places.copied().collect()
+    }
+
+    fn of_dev(&self, vectors: &Array2<f32>) -> Array2<f32> {
+        vectors.select(Axis(0), &self.dev_places())
     }
 
     /// How strong an attack is on the development speakers.
-    fn try_on_dev(&self, attack: &Attack) -> Result<Tried> {
+    pub(super) fn try_on_dev(&self, dev: &Prepared) -> Result<Tried> {
         let mut tried = Tried::default();
         let count = self.lengths.len() as f64;
         let all: Vec<usize> = (0..self.dev.len()).collect();
         for length in &self.lengths {
-            let draws: Vec<DrawScores> = length
-                .dev
-                .iter()
-                .map(|draw| attack.dev.scores(draw))
-                .collect();
+            let draws: Vec<DrawScores> = length.dev.iter().map(|draw| dev.scores(draw)).collect();
             let calibration = lid::calibrate(draws.iter().map(|draw| &draw.tests))?;
             let found = Scores::new(&draws, calibration);
             let identification = found.identified(&all).identification;
