@@ -6,13 +6,50 @@ use std::fmt::Write;
 use super::labels::{Box2, Labels};
 use super::markup::escape;
 
-/// An axis of shares, shown in percent.
+/// An axis of shares, shown in percent, or of named places.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
     /// What it measures, without the unit.
     pub label: String,
-    /// What guessing gives: a broken line.
+    /// What guessing gives: a broken line. Of no meaning among places.
     pub chance: f64,
+    /// Names of places at equal distances, from 0 to 1; none for shares.
+    pub places: Vec<String>,
+}
+
+impl Axis {
+    fn scale(&self, shares: impl Iterator<Item = f64>, pixels: (f64, f64)) -> Scale {
+        match self.places[..] {
+            [] => Scale::new(shares, self.chance, pixels),
+            // Some room at both ends.
+            _ => Scale {
+                shares: (-0.06, 1.06),
+                pixels,
+                step: 1.0,
+            },
+        }
+    }
+
+    /// Where marks stand, and what they say.
+    fn ticks(&self, scale: &Scale) -> Vec<(f64, String)> {
+        let last = self.places.len().saturating_sub(1).max(1) as f64;
+        match self.places[..] {
+            [] => scale.ticks().map(|tick| (tick, percent(tick))).collect(),
+            _ => {
+                let places = self.places.iter().enumerate();
+                places
+                    .map(|(place, name)| (place as f64 / last, name.clone()))
+                    .collect()
+            }
+        }
+    }
+
+    fn title(&self) -> String {
+        match self.places[..] {
+            [] => format!("{}, %", self.label),
+            _ => self.label.clone(),
+        }
+    }
 }
 
 /// Mean and spread on both axes, from 0 to 1.
@@ -88,17 +125,10 @@ const COLOURS: usize = 7;
 impl Chart {
     /// The picture, a whole SVG file.
     pub fn svg(&self) -> String {
-        let x = Scale::new(
-            self.shares(|p| (p.at.0, p.spread.0)),
-            self.x.chance,
-            FIELD.x,
-        );
+        let x = (self.x).scale(self.shares(|p| (p.at.0, p.spread.0)), FIELD.x);
         // Up is more.
-        let y = Scale::new(
-            self.shares(|p| (p.at.1, p.spread.1)),
-            self.y.chance,
-            (FIELD.y.1, FIELD.y.0),
-        );
+        let up = (FIELD.y.1, FIELD.y.0);
+        let y = (self.y).scale(self.shares(|p| (p.at.1, p.spread.1)), up);
         let title = escape(&self.title);
         let mut svg = format!(
             "<svg class=\"chart\" xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
@@ -127,44 +157,40 @@ impl Chart {
     fn axes(&self, svg: &mut String, x: &Scale, y: &Scale) {
         let (left, right) = FIELD.x;
         let (top, bottom) = FIELD.y;
-        for tick in x.ticks() {
+        for (tick, name) in self.x.ticks(x) {
             let at = x.at(tick);
             line(svg, "grid", (at, top), (at, bottom));
-            text(svg, "note", (at, bottom + 18.0), "middle", &percent(tick));
+            text(svg, "note", (at, bottom + 18.0), "middle", &name);
         }
-        for tick in y.ticks() {
+        for (tick, name) in self.y.ticks(y) {
             let at = y.at(tick);
             line(svg, "grid", (left, at), (right, at));
-            text(svg, "note", (left - 8.0, at + 4.0), "end", &percent(tick));
+            text(svg, "note", (left - 8.0, at + 4.0), "end", &name);
         }
-        let (chance_x, chance_y) = (x.at(self.x.chance), y.at(self.y.chance));
-        line(svg, "chance", (chance_x, top), (chance_x, bottom));
-        line(svg, "chance", (left, chance_y), (right, chance_y));
-        text(
-            svg,
-            "note",
-            (chance_x + 4.0, top + 12.0),
-            "start",
-            &format!("chance {}", percent(self.x.chance)),
-        );
-        text(
-            svg,
-            "note",
-            (right - 4.0, chance_y - 5.0),
-            "end",
-            &format!("chance {}", percent(self.y.chance)),
-        );
+        let chance = |axis: &Axis| format!("chance {}", percent(axis.chance));
+        if self.x.places.is_empty() {
+            let at = x.at(self.x.chance);
+            line(svg, "chance", (at, top), (at, bottom));
+            let place = (at + 4.0, top + 12.0);
+            text(svg, "note", place, "start", &chance(&self.x));
+        }
+        if self.y.places.is_empty() {
+            let at = y.at(self.y.chance);
+            line(svg, "chance", (left, at), (right, at));
+            let place = (right - 4.0, at - 5.0);
+            text(svg, "note", place, "end", &chance(&self.y));
+        }
         let _ = writeln!(
             svg,
             "<path class=\"axis\" d=\"M{left} {top}V{bottom}H{right}\"/>"
         );
         let middle = ((left + right) / 2.0, bottom + 44.0);
-        text(svg, "", middle, "middle", &format!("{}, %", self.x.label));
+        text(svg, "", middle, "middle", &self.x.title());
         let _ = writeln!(
             svg,
-            "<text text-anchor=\"middle\" transform=\"translate(22 {}) rotate(-90)\">{}, %</text>",
+            "<text text-anchor=\"middle\" transform=\"translate(22 {}) rotate(-90)\">{}</text>",
             (top + bottom) / 2.0,
-            escape(&self.y.label)
+            escape(&self.y.title())
         );
     }
 
@@ -326,6 +352,7 @@ mod tests {
         Axis {
             label: label.into(),
             chance,
+            places: Vec::new(),
         }
     }
 
@@ -364,6 +391,20 @@ mod tests {
         }
         assert_eq!(svg.matches("class=\"m0\"").count(), 2);
         assert_eq!(svg.matches("class=\"spread c0\"").count(), 2);
+    }
+
+    #[test]
+    fn places_have_names_and_no_chance() {
+        let mut chart = chart(&[(0.0, 0.9), (0.5, 0.95), (1.0, 1.0)]);
+        chart.x.places = ["1", "3", "all"].map(String::from).into();
+        let svg = chart.svg();
+        for part in [">all</text>", ">speaker</text>", "word, %", "chance 10<"] {
+            assert!(svg.contains(part), "{part}");
+        }
+        assert!(!svg.contains("chance 12.5"));
+        // The middle one stands in the middle of the field.
+        let middle = (FIELD.x.0 + FIELD.x.1) / 2.0;
+        assert!(svg.contains(&format!("translate({middle:.1} ")));
     }
 
     #[test]

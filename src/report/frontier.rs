@@ -197,6 +197,7 @@ pub fn chart(points: &[FrontierPoint], options: &FrontierOptions) -> Chart {
         )
         .to_lowercase(),
         chance,
+        places: Vec::new(),
     };
     let mut curves: Vec<Curve> = Vec::new();
     for point in points {

@@ -1,6 +1,7 @@
 //! Results for people: tables on the terminal, the same as TSV, summaries over experiments, charts as SVG,
 //! pictures of utterances and maps of points as SVG and PNG, and grids of images as PNG.
 
+pub mod attack;
 pub mod chart;
 pub mod curves;
 #[cfg(feature = "torch")]

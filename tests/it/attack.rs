@@ -164,16 +164,21 @@ fn drawled(speaker: usize, rng: &mut ChaCha8Rng) -> Array2<f32> {
 }
 
 fn attack(dir: &Path, args: &[&str]) -> AttackReport {
-    let args = [
+    let mut args = [
         &["eval", "attack", "train", "test", "--out", "result"],
         args,
     ]
     .concat();
+    if !args.iter().any(|arg| arg.starts_with("--encoder")) {
+        args.push("--encoder-steps=0");
+    }
     let table = String::from_utf8(succeed(dir, &args)).unwrap();
     let json = fs::read_to_string(dir.join("result.json")).unwrap();
     let report: AttackReport = serde_json::from_str(&json).unwrap();
     let tsv = fs::read_to_string(dir.join("result.tsv")).unwrap();
     assert_eq!(tsv.lines().count(), 1 + report.rows.len());
+    let svg = fs::read_to_string(dir.join("result.svg")).unwrap();
+    assert!(svg.contains("identification rate, %") && svg.contains("random codes"));
     let headlines = report.rows.iter().filter(|row| row.headline).count();
     assert_eq!(
         table
@@ -214,6 +219,7 @@ fn speakers_are_found_and_noise_tells_nobody() {
     let args = [
         "--representation=spoken=spoken.train.scp,ark:spoken.test.ark",
         "--trials=trials",
+        "--encoder-steps=0",
     ];
     let report = attack(dir.path(), &args);
     assert_eq!(
@@ -338,6 +344,71 @@ fn vectors_units_and_words_are_attacked() {
     assert_eq!(attackers.count(), 3);
 }
 
+/// A value that turns its sign as often as the speaker likes: no statistic over frames but their order tells who it is.
+fn turning(speaker: usize, rng: &mut ChaCha8Rng) -> Array2<f32> {
+    let (period, phase) = (2 + speaker % 6, rng.random_range(0..60));
+    Array2::from_shape_fn((60, 2), |(frame, dim)| {
+        let sign = if (frame + phase) / period % 2 == 0 {
+            1.0
+        } else {
+            -1.0
+        };
+        if dim == 0 {
+            sign + rng.random_range(-0.2..0.2)
+        } else {
+            rng.random_range(-1.0..1.0)
+        }
+    })
+}
+
+#[test]
+fn encoders_hear_what_statistics_do_not() {
+    let dir = workplace();
+    write(dir.path(), "turning", turning);
+    write(dir.path(), "raw", |speaker, rng| {
+        2.0 * turning(speaker, rng)
+    });
+    write(dir.path(), "wide", |speaker, rng| spoken(speaker, rng));
+    write(dir.path(), "vector", |speaker, rng| {
+        spoken(speaker, rng).row(0).to_owned()
+    });
+    let given = ["turning", "raw", "wide", "vector"]
+        .map(|name| format!("--representation={name}={name}.train.scp,{name}.test.scp"));
+    let mut args: Vec<&str> = given.iter().map(String::as_str).collect();
+    args.extend(["--raw=raw", "--encoder-steps=100", "--utterances=3"]);
+    let report = attack(dir.path(), &args);
+    let row = |representation: &str, attacker: &str| {
+        let is_it = |row: &&AttackRow| {
+            row.representation == representation
+                && row.attacker == attacker
+                && row.utterances == "3"
+        };
+        report.rows.iter().find(is_it)
+    };
+    for attacker in [
+        "encoder",
+        "encoder of raw, lazy-informed",
+        "encoder of raw, ignorant",
+    ] {
+        let found = row("turning", attacker).unwrap();
+        assert!(identified(found) > 0.7, "{found:?}");
+    }
+    let strongest = headline(&report, "turning", "3");
+    assert!(strongest.attacker.starts_with("encoder"), "{strongest:?}");
+    assert!(identified(row("turning", "LDA of covariances").unwrap()) < 0.5);
+    // Raw features have one encoder; those of other sizes are not read by it, and vectors have none.
+    assert!(row("raw", "encoder").is_some() && row("raw", "encoder of raw, ignorant").is_none());
+    assert!(row("wide", "encoder").is_some() && row("wide", "encoder of raw, ignorant").is_none());
+    assert!(row("vector", "encoder").is_none());
+    assert_eq!(
+        report.notes,
+        [
+            "wide: no attack by the encoder of raw, which reads 2 values per frame, not 4",
+            "vector: no encoder is trained, which needs matrices or units by frame in scp lists",
+        ]
+    );
+}
+
 #[test]
 fn bad_input_is_refused_in_a_line() {
     let dir = workplace();
@@ -446,6 +517,12 @@ fn bad_input_is_refused_in_a_line() {
         (
             "train",
             "test",
+            vec![spoken, "--raw=b"],
+            "--raw: expected the name of a representation, found b",
+        ),
+        (
+            "train",
+            "test",
             vec![spoken, "--draws=0"],
             "--draws: expected 1 to 10000, found 0",
         ),
@@ -456,7 +533,18 @@ fn bad_input_is_refused_in_a_line() {
             "fewer:1: expected utterances of",
         ),
     ] {
-        let args = [&["eval", "attack", train, test, "--out=result"], &args[..]].concat();
+        let args = [
+            &[
+                "eval",
+                "attack",
+                train,
+                test,
+                "--out=result",
+                "--encoder-steps=0",
+            ],
+            &args[..],
+        ]
+        .concat();
         let error = fail(dir.path(), &args, b"");
         assert!(error.contains(expected), "{expected}: {error}");
         assert_eq!(names(dir.path()), before, "{expected}");

@@ -16,6 +16,7 @@ use crate::eval::attack::{
 use crate::io::kaldi::ReadSpecifier;
 use crate::io::message::{message, output};
 use crate::nn::speaker_encoder::Trunk;
+use crate::report::attack::chart;
 use crate::report::table::Table;
 
 /// Measure how well attackers find the speakers of a representation.
@@ -33,13 +34,14 @@ use crate::report::table::Table;
 
 A representation is matrices, vectors or integer vectors (units): lists, or read specifiers such as ark:z.ark. The first is
 under attack. TRAIN and TEST are data directories or utt2spk files; they share no speaker. Words and phones are attacked where
-both directories have text and utt2phones.
+both directories have text and ali.scp.
 
 Metrics: identification rate; linkability and singling-out (Vauquier et al. 2025); ROCCH-EER; D_sys (Gomez-Barrero et al. 2018);
 ZEBRA (Nautsch et al. 2020); similarity rank disclosure (Bäckström et al. 2025); local identity disclosure; eps_max; true
 positive rate at a false positive rate of 0.001. Intervals are 95 % bootstrap intervals over test speakers.
 
---out NAME writes NAME.json (every attacker, every speaker) and NAME.tsv (every attacker).")]
+--out NAME writes NAME.json (every attacker, every speaker), NAME.tsv (every attacker) and NAME.svg (identification rate over
+utterances).")]
 pub struct AttackArgs {
     /// Data directory or utt2spk of the training speakers
     train: PathBuf,
@@ -72,7 +74,7 @@ pub struct AttackArgs {
     /// Steps of training an encoder on each representation; 0 trains none
     #[arg(long, value_name = "N", default_value_t = EncoderOptions::default().steps)]
     encoder_steps: u64,
-    /// Write PREFIX.json and PREFIX.tsv
+    /// Write PREFIX.json, PREFIX.tsv and PREFIX.svg
     #[arg(long, value_name = "PREFIX")]
     out: Option<PathBuf>,
 }
@@ -157,7 +159,8 @@ pub fn run(args: AttackArgs) -> anyhow::Result<()> {
     })?;
     bar.finish_and_clear();
     if let Some(out) = &args.out {
-        ResultFiles::new(out, &report, &table(&report, true))?.write()?;
+        let files = ResultFiles::new(out, &report, &table(&report, true))?;
+        files.with("svg", chart(&report).svg()).write()?;
     }
     for note in &report.notes {
         message(format_args!("unbraid: {note}"));

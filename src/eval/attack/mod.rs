@@ -21,7 +21,7 @@ mod stage;
 mod trained;
 pub mod zebra;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -124,18 +124,26 @@ pub fn attack(
     let raw = stage.raw(data, options)?;
     let mut rows = Vec::new();
     let mut todo = data.representations.clone();
-    todo.extend(data.floors_without_reading(options.seed));
+    todo.extend(data.floors(options.seed, &mut notes));
     for place in 0.. {
         let Some(representation) = todo.get(place).cloned() else {
             break;
         };
-        let pools = stage.pool(&representation)?;
+        let is_given = place < data.representations.len();
+        let pools = match stage.pool(&representation) {
+            // Nobody asked for words or phones, which may lack an utterance.
+            Err(error) if !is_given => {
+                notes.push(format!("{}: left out: {error}", representation.name));
+                continue;
+            }
+            pools => pools?,
+        };
         // Whether codes have durations shows when they have been read.
         if place == 0 && pools.0.has_durations {
             todo.extend(durations(&representation));
         }
         let mut attacks = stage.pooled_attacks(&representation, &pools)?;
-        if place < data.representations.len() && options.encoder.steps > 0 {
+        if is_given && options.encoder.steps > 0 {
             let how = (raw.as_ref(), &options.encoder);
             attacks.extend(stage.encoder_attacks(&representation, &pools, how, &mut notes)?);
         }
@@ -186,28 +194,33 @@ impl AttackData {
     }
 
     /// Noise in the first representation's place; and words and phones, where both folders have them.
-    fn floors_without_reading(&self, seed: u64) -> Vec<Representation> {
+    fn floors(&self, seed: u64, notes: &mut Vec<String>) -> Vec<Representation> {
         let mut floors = Vec::new();
         if let Some(first) = self.representations.first() {
             floors.push(first.seen("random codes", View::Random { seed }));
         }
-        let both = |name: &str| {
-            let paths = [&self.train, &self.test].map(|folder| folder.join(name));
-            paths.iter().all(|path| path.is_file()).then_some(paths)
+        let words = |path: &Path| Ok(Source::words(path));
+        // Each phone once, however long.
+        let phones = |path: &Path| {
+            Source::open(&path.display().to_string()).map(|s| s.seen(View::WithoutDurations))
         };
-        if let Some([train, test]) = both("text") {
-            floors.push(Representation {
-                name: "words alone".into(),
-                train: Source::words(&train),
-                test: Source::words(&test),
-            });
-        }
-        if let Some([train, test]) = both("utt2phones") {
-            floors.push(Representation {
-                name: "phones alone".into(),
-                train: Source::words(&train),
-                test: Source::words(&test),
-            });
+        let open: [(&str, &str, &dyn Fn(&Path) -> Result<Source>); 2] = [
+            ("text", "words alone", &words),
+            ("ali.scp", "phones alone", &phones),
+        ];
+        for (file, name, open) in open {
+            let (train, test) = (self.train.join(file), self.test.join(file));
+            if !(train.is_file() && test.is_file()) {
+                continue;
+            }
+            match open(&train).and_then(|train| Ok((train, open(&test)?))) {
+                Ok((train, test)) => floors.push(Representation {
+                    name: name.into(),
+                    train,
+                    test,
+                }),
+                Err(error) => notes.push(format!("{name}: left out: {error}")),
+            }
         }
         floors
     }
