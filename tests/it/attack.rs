@@ -204,7 +204,7 @@ fn identified(row: &AttackRow) -> f64 {
 }
 
 #[test]
-fn speakers_are_found_and_noise_tells_nobody() {
+fn speakers_are_found_and_random_codes_are_at_chance() {
     let dir = workplace();
     write(dir.path(), "spoken", spoken);
     let trials: String = places(12..18)
@@ -362,7 +362,7 @@ fn turning(speaker: usize, rng: &mut ChaCha8Rng) -> Array2<f32> {
 }
 
 #[test]
-fn encoders_hear_what_statistics_do_not() {
+fn encoders_find_what_statistics_do_not() {
     let dir = workplace();
     write(dir.path(), "turning", turning);
     write(dir.path(), "raw", |speaker, rng| {
@@ -406,6 +406,41 @@ fn encoders_hear_what_statistics_do_not() {
             "wide: no attack by the encoder of raw, which reads 2 values per frame, not 4",
             "vector: no encoder is trained, which needs matrices or units by frame in scp lists",
         ]
+    );
+}
+
+/// Speakers to learn from of one utterance each teach no discriminant analysis, which is left out.
+#[test]
+fn what_cannot_be_learned_is_left_out() {
+    let dir = workplace();
+    write(dir.path(), "spoken", spoken);
+    let few = |name: &str| {
+        let text = fs::read_to_string(dir.path().join(name)).unwrap();
+        let kept = text
+            .lines()
+            .filter(|line| *line < "s03" || line.contains("-u0 "));
+        kept.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let (utt2spk, list) = (few("train/utt2spk"), few("spoken.train.scp"));
+    fs::write(dir.path().join("train/utt2spk"), utt2spk).unwrap();
+    fs::write(dir.path().join("spoken.train.scp"), list).unwrap();
+    let report = attack(
+        dir.path(),
+        &["--representation=spoken=spoken.train.scp,spoken.test.scp"],
+    );
+    assert!(identified(headline(&report, "spoken", "3")) > 0.9);
+    assert!(
+        report
+            .rows
+            .iter()
+            .all(|row| row.attacker.starts_with("cosine"))
+    );
+    let expected = "spoken: no LDA of means and deviations: train/utt2spk: expected more than one utterance of a speaker to learn \
+                    from, found one of each of 9 speakers";
+    assert!(
+        report.notes.iter().any(|note| note == expected),
+        "{:?}",
+        report.notes
     );
 }
 

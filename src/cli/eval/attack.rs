@@ -21,11 +21,11 @@ use crate::report::table::Table;
 
 /// Measure how well attackers find the speakers of a representation.
 ///
-/// Attackers compare utterances of the test speakers by statistics pooled over frames (mean; mean and deviation; covariance):
-/// by cosine, or by LDA and PLDA trained on the training speakers, or by embeddings of a speaker encoder trained on them. Both sides of a comparison are means of several
-/// utterances. The attacker that is strongest on held-out training speakers is the headline on the test speakers. Random codes,
-/// words and durations stand beside it where there are any: attack log-mel and speaker embeddings too, since a figure means
-/// little without them.
+/// Attackers compare means of several utterances of the test speakers. They use statistics pooled over frames (mean; mean and
+/// deviation; covariance), by cosine or by LDA and PLDA trained on the training speakers; and embeddings of a speaker encoder
+/// that is trained on them. The attacker that is strongest on held-out training speakers is the headline. Random codes, words,
+/// phones and durations are attacked too, where there are any. Give log-mel and speaker embeddings as further
+/// representations: a figure means little without them.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   unbraid eval attack data/train data/test --out exp/a/attack \\

@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 use super::measures::DrawScores;
 use super::pooled::projection;
 use super::speakers::{Draw, SpeakerSet};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::eval::backend::{
     Backend, BackendOptions, Embeddings, LdaOptions, PldaOptions, ScoringKind,
 };
@@ -141,11 +141,11 @@ pub struct Discriminant {
 }
 
 impl Discriminant {
-    /// Learns from the utterances at `places` of `set`, whose vectors are `[utterances, values]`: LDA, length normalisation, then
-    /// cosine or PLDA.
+    /// Learns from some speakers of `set`, whose vectors are `[utterances, values]`: LDA, length normalisation, then cosine or
+    /// PLDA.
     ///
     /// # Errors
-    /// As [`Backend::train`].
+    /// As [`Backend::train`]; [`Error::Format`] for vectors that do not differ.
     pub fn train(
         vectors: &Array2<f32>,
         set: &SpeakerSet,
@@ -164,6 +164,10 @@ impl Discriminant {
             .enumerate()
             .filter(|(_, scale)| scale.is_finite() && *scale < 1e9)
             .collect();
+        if scales.is_empty() {
+            let expected = "vectors of the speakers to learn from that differ";
+            return Err(Error::format(set.path(), expected, "equal ones"));
+        }
         let projection = (scales.len() > MOST_DIMS)
             .then(|| projection(scales.len(), MOST_DIMS, 1).mapv(f64::from));
         let ready = ready(&learn, &scales, projection.as_ref());

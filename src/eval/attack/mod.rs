@@ -104,7 +104,7 @@ pub struct AttackData {
     pub trials: Option<PathBuf>,
 }
 
-/// Attacks every representation. `progress` is told the name of each that is done.
+/// Attacks every representation. `progress` gets the name of each that is done.
 ///
 /// # Errors
 /// [`Error::Format`] for fewer than 2 test or 4 training speakers, or constant features; [`Error::Key`] for a test speaker of one
@@ -124,7 +124,7 @@ pub fn attack(
     let raw = stage.raw(data, options)?;
     let mut rows = Vec::new();
     let mut todo = data.representations.clone();
-    todo.extend(data.floors(options.seed, &mut notes));
+    todo.extend(data.controls(options.seed, &mut notes));
     for place in 0.. {
         let Some(representation) = todo.get(place).cloned() else {
             break;
@@ -142,7 +142,7 @@ pub fn attack(
         if place == 0 && pools.0.has_durations {
             todo.extend(durations(&representation));
         }
-        let mut attacks = stage.pooled_attacks(&representation, &pools)?;
+        let mut attacks = stage.pooled_attacks(&representation, &pools, &mut notes)?;
         if is_given && options.encoder.steps > 0 {
             let how = (raw.as_ref(), &options.encoder);
             attacks.extend(stage.encoder_attacks(&representation, &pools, how, &mut notes)?);
@@ -194,10 +194,10 @@ impl AttackData {
     }
 
     /// Noise in the first representation's place; and words and phones, where both folders have them.
-    fn floors(&self, seed: u64, notes: &mut Vec<String>) -> Vec<Representation> {
-        let mut floors = Vec::new();
+    fn controls(&self, seed: u64, notes: &mut Vec<String>) -> Vec<Representation> {
+        let mut controls = Vec::new();
         if let Some(first) = self.representations.first() {
-            floors.push(first.seen("random codes", View::Random { seed }));
+            controls.push(first.seen("random codes", View::Random { seed }));
         }
         let words = |path: &Path| Ok(Source::words(path));
         // Each phone once, however long.
@@ -214,7 +214,7 @@ impl AttackData {
                 continue;
             }
             match open(&train).and_then(|train| Ok((train, open(&test)?))) {
-                Ok((train, test)) => floors.push(Representation {
+                Ok((train, test)) => controls.push(Representation {
                     name: name.into(),
                     train,
                     test,
@@ -222,7 +222,7 @@ impl AttackData {
                 Err(error) => notes.push(format!("{name}: left out: {error}")),
             }
         }
-        floors
+        controls
     }
 }
 

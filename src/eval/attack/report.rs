@@ -107,7 +107,7 @@ pub struct AttackRow {
 }
 
 impl AttackRow {
-    /// A row of a list of trials, of nobody yet.
+    /// A row of a list of trials, without names.
     pub(super) fn of_trials(detected: Detected) -> Self {
         Self {
             representation: String::new(),

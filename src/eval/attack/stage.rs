@@ -159,11 +159,12 @@ impl<'a> Stage<'a> {
         Ok(rows)
     }
 
-    /// Attackers that compare pooled statistics.
+    /// Attackers that compare pooled statistics. `notes` collects what cannot be learned, and why.
     pub(super) fn pooled_attacks(
         &self,
         representation: &Representation,
         (train, test): &(Pooled, Pooled),
+        notes: &mut Vec<String>,
     ) -> Result<Vec<Attack>> {
         let mut attacks = Vec::new();
         for ((statistic, learn), (_, test)) in train.statistics.iter().zip(&test.statistics) {
@@ -176,11 +177,19 @@ impl<'a> Stage<'a> {
             if *statistic == Statistic::Mean && train.statistics.len() > 1 {
                 continue;
             }
-            for (name, scoring) in [("LDA", ScoringKind::Cosine), ("PLDA", ScoringKind::Plda)] {
-                let trained = Discriminant::train(learn, &self.train, &self.fit, scoring)?;
+            for (kind, scoring) in [("LDA", ScoringKind::Cosine), ("PLDA", ScoringKind::Plda)] {
+                let name = format!("{kind} of {}", statistic.name());
+                let trained = match Discriminant::train(learn, &self.train, &self.fit, scoring) {
+                    // As where all utterances of a speaker are the same.
+                    Err(error @ Error::Format { .. }) => {
+                        notes.push(format!("{}: no {name}: {error}", representation.name));
+                        continue;
+                    }
+                    trained => trained?,
+                };
                 let source = representation.test.path();
                 attacks.push(Attack {
-                    name: format!("{name} of {}", statistic.name()),
+                    name,
                     dev: trained.prepare(&self.of_dev(learn), &source)?,
                     test: trained.prepare(test, &source)?,
                 });

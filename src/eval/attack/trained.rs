@@ -67,7 +67,7 @@ impl Stage<'_> {
         }))
     }
 
-    /// The attacks of encoders: trained on the representation, and on raw features of as many values. `notes` is told what is
+    /// The attacks of encoders: trained on the representation, and on raw features of as many values. `notes` collects what is
     /// left out, and why.
     pub(super) fn encoder_attacks(
         &self,
