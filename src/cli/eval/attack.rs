@@ -15,7 +15,7 @@ use crate::eval::attack::{
 };
 use crate::io::kaldi::ReadSpecifier;
 use crate::io::message::{message, output};
-use crate::nn::speaker_encoder::Trunk;
+use crate::nn::speaker_encoder::SpeakerBackbone;
 use crate::report::attack::chart;
 use crate::report::table::Table;
 
@@ -70,7 +70,7 @@ pub struct AttackArgs {
     raw: Option<String>,
     /// Layers of trained encoders
     #[arg(long, value_name = "tdnn|ecapa|resnet", default_value = "tdnn", value_parser = parse_trunk)]
-    encoder: Trunk,
+    encoder: SpeakerBackbone,
     /// Steps of training an encoder on each representation; 0 trains none
     #[arg(long, value_name = "N", default_value_t = EncoderOptions::default().steps)]
     encoder_steps: u64,
@@ -107,11 +107,11 @@ fn parse_representation(text: &str) -> std::result::Result<Named, String> {
     parsed.ok_or_else(|| "expected NAME=TRAIN,TEST".into())
 }
 
-fn parse_trunk(text: &str) -> std::result::Result<Trunk, String> {
+fn parse_trunk(text: &str) -> std::result::Result<SpeakerBackbone, String> {
     match text {
-        "tdnn" => Ok(Trunk::Tdnn),
-        "ecapa" => Ok(Trunk::Ecapa),
-        "resnet" => Ok(Trunk::Resnet),
+        "tdnn" => Ok(SpeakerBackbone::Tdnn),
+        "ecapa" => Ok(SpeakerBackbone::Ecapa),
+        "resnet" => Ok(SpeakerBackbone::Resnet),
         _ => Err("expected tdnn, ecapa or resnet".into()),
     }
 }
@@ -128,7 +128,7 @@ pub fn run(args: AttackArgs) -> anyhow::Result<()> {
         dev_share: args.dev_share,
         seed: args.seed,
         encoder: EncoderOptions {
-            trunk: args.encoder,
+            backbone: args.encoder,
             steps: args.encoder_steps,
             ..EncoderOptions::default()
         },

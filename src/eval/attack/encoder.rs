@@ -16,12 +16,12 @@ use crate::dataset::loader::Loader;
 use crate::dataset::sampler::pack_by_length;
 use crate::error::{Error, Result, check_within};
 use crate::nn::layer::BatchNorm;
-use crate::nn::speaker_encoder::{SpeakerEncoder, SpeakerEncoderOptions, Trunk};
+use crate::nn::speaker_encoder::{SpeakerBackbone, SpeakerEncoder, SpeakerEncoderOptions};
 use crate::nn::{Mask, PerturbOptions};
 use crate::objective::speaker::{SpeakerConstraint, SpeakerHead};
 use crate::train::schedule::{Decay, Schedule};
 use crate::train::trainer::step_seed;
-use crate::train::{OptimiserKind, OptimiserOptions, Player, update};
+use crate::train::{OptimiserKind, OptimiserOptions, Trainable, update};
 
 /// How often the development speakers are looked at in training.
 const LOOKS: u64 = 8;
@@ -32,7 +32,7 @@ const FRAMES_AT_ONCE: usize = 8192;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EncoderOptions {
     /// Its layers.
-    pub trunk: Trunk,
+    pub backbone: SpeakerBackbone,
     /// Their width.
     pub channels: i64,
     /// Values of an embedding.
@@ -50,7 +50,7 @@ pub struct EncoderOptions {
 impl Default for EncoderOptions {
     fn default() -> Self {
         Self {
-            trunk: Trunk::Tdnn,
+            backbone: SpeakerBackbone::Tdnn,
             channels: 128,
             embedding_dim: 128,
             steps: 800,
@@ -77,7 +77,7 @@ impl EncoderOptions {
 
     fn network(&self) -> SpeakerEncoderOptions {
         SpeakerEncoderOptions {
-            trunk: self.trunk,
+            backbone: self.backbone,
             channels: self.channels,
             embedding_dim: self.embedding_dim,
             ..SpeakerEncoderOptions::default()
@@ -139,7 +139,7 @@ pub struct Encoder {
     network: Network,
     dims: usize,
     // Owns the network's variables.
-    player: Player,
+    trainable: Trainable,
 }
 
 #[derive(Debug)]
@@ -164,8 +164,8 @@ impl Encoder {
     ) -> Result<Self> {
         tch::manual_seed(step_seed(seed, 0));
         let classes = speakers.len() as i64;
-        let (player, network) =
-            Player::new("attacker", Device::Cpu, &options.optimiser(), |path| {
+        let (trainable, network) =
+            Trainable::new("attacker", Device::Cpu, &options.optimiser(), |path| {
                 let constraint = SpeakerConstraint::AamSoftmax {
                     margin: 0.2,
                     scale: 30.0,
@@ -188,7 +188,7 @@ impl Encoder {
         let mut trained = Self {
             network,
             dims: learn.dims,
-            player,
+            trainable,
         };
         let mut batches = batches(learn, speakers, options, seed);
         let mut best = (f64::NEG_INFINITY, Vec::new());
@@ -213,7 +213,7 @@ impl Encoder {
     }
 
     fn tensors(&self) -> impl Iterator<Item = &Tensor> {
-        self.player.tensors().map(|(_, tensor)| tensor)
+        self.trainable.tensors().map(|(_, tensor)| tensor)
     }
 
     fn learn(&mut self, batch: &Batch, step: u64, steps: u64) -> Result<()> {
@@ -236,12 +236,12 @@ impl Encoder {
         if !value.is_finite() {
             return Err(Error::NonFinite {
                 step,
-                player: "attacker".into(),
+                trainable: "attacker".into(),
                 term: "speaker loss".into(),
                 value,
             });
         }
-        update(&mut [&mut self.player], &loss, steps)
+        update(&mut [&mut self.trainable], &loss, steps)
     }
 
     /// Values per frame that it reads.
