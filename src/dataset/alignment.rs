@@ -1,4 +1,4 @@
-//! Time-aligned phones to one class a frame.
+//! From time-aligned phones to one class per frame.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -7,21 +7,21 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::io::lines::{Entry, read_lines, read_table};
 
-/// A phone (its class, or its name) and when it sounds, in seconds.
+/// A phone (its class, or its name) and its time, in seconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TimedPhone<P> {
-    /// When it begins.
+    /// Start.
     pub start: f64,
-    /// How long it lasts.
+    /// Duration.
     pub duration: f64,
-    /// Which one it is.
+    /// Class or name.
     pub phone: P,
 }
 
 /// The phones of each utterance, in the order of the file.
 pub type PhonesByUtterance<P> = HashMap<String, Vec<TimedPhone<P>>>;
 
-/// When the frames of a feature matrix look, in milliseconds.
+/// Centres of the frames of a feature matrix, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FrameTimes {
     /// From one frame to the next.
@@ -33,7 +33,7 @@ pub struct FrameTimes {
 /// Reads `phones.txt` lines `phone class`.
 ///
 /// # Errors
-/// [`Error::Line`] for a class that is no number from 0, or a phone that stands twice.
+/// [`Error::Line`] for a class that is no integer from 0, or a phone that occurs twice.
 pub fn read_symbols(path: &Path) -> Result<HashMap<String, i32>> {
     read_table(path)?
         .into_iter()
@@ -49,8 +49,8 @@ pub fn read_symbols(path: &Path) -> Result<HashMap<String, i32>> {
         .collect()
 }
 
-/// Reads a CTM of phones, `utterance channel start duration phone` a line, as classes of a symbol table. Lines that begin
-/// with `;;` are comments.
+/// Reads a CTM of phones, `utterance channel start duration phone` per line, as classes of a symbol table. Lines that
+/// begin with `;;` are comments.
 ///
 /// # Errors
 /// [`Error::Line`] for a line of another form, or a phone without a class.
@@ -103,7 +103,7 @@ fn parse_ctm<P>(path: &Path, known: impl Fn(&str) -> Option<P>) -> Result<Phones
 }
 
 impl FrameTimes {
-    /// Frames by which phones may end beyond the features: framing without reflection loses so many at the ends.
+    /// Frames by which phones may end after the features: framing without reflection loses so many at the ends.
     const SLACK_FRAMES: f64 = 3.0;
 
     /// The frame, in fractions from 0, whose centre is at a time in seconds.
@@ -111,7 +111,7 @@ impl FrameTimes {
         (1000.0 * seconds - self.first_ms) / self.shift_ms
     }
 
-    /// Refuses a phone, called `name` by the utterance `id` of `ctm`, that ends well beyond `frames` frames.
+    /// Refuses a phone, called `name` by the utterance `id` of `ctm`, that ends well after `frames` frames.
     ///
     /// # Errors
     /// [`Error::Key`].
@@ -135,7 +135,7 @@ impl FrameTimes {
     }
 }
 
-/// The class at the centre of each of `frames` frames; `outside` where no phone sounds.
+/// The class at the centre of each of `frames` frames; `outside` where there is no phone.
 pub fn classes(
     phones: &[TimedPhone<i32>],
     frames: usize,
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_are_passed_over_and_phones_beyond_the_end_are_refused() {
+    fn comments_are_ignored_and_phones_after_the_end_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ctm");
         std::fs::write(
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_lines_are_named() {
+    fn invalid_lines_are_named() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ctm");
         let symbols = HashMap::from([("a".to_string(), 0)]);

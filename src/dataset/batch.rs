@@ -1,4 +1,4 @@
-//! Speech in batches: lazily read utterances, as networks see them, side by side in tensors.
+//! Batches of speech: utterances are read when needed, normalised, and put into tensors.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,33 +16,34 @@ use super::normalisation::Normalisation;
 use super::sampler::Population;
 use crate::error::{Error, Result};
 
-/// Utterances side by side.
+/// A batch of utterances.
 #[derive(Debug)]
 pub struct SpeechBatch {
     /// `[batch, bins, frames]`, zero beyond an utterance's end.
     pub feats: Tensor,
     /// Frames of each utterance.
     pub lengths: Vec<i64>,
-    /// Number of each utterance in its corpus.
+    /// Index of each utterance in its corpus.
     pub utterances: Vec<i64>,
     /// Speakers `[batch]`; [`NO_LABEL`] for one outside the inventory.
     pub speakers: Tensor,
     /// `[batch]` for [`Labels::UtteranceClass`], `[batch, frames]` for [`Labels::Alignment`], `[batch, longest]` for
-    /// strings ([`Labels::are_strings`]).
+    /// sequences ([`Labels::are_strings`]).
     pub labels: Option<Tensor>,
 }
 
-/// The names behind class numbers, in order.
+/// The names of class numbers, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inventory {
     /// Speakers of the training set.
     pub speakers: Vec<String>,
-    /// Words or sentences of the training set, the labels of its strings, or as many frame classes as its alignment has.
+    /// Words or sentences of the training set, the labels of its sequences, or as many frame classes as its alignment
+    /// has.
     pub labels: Vec<String>,
 }
 
-/// A data directory with features, indexed: what stays in memory is a few numbers per utterance.
+/// A data directory with features, indexed: only a few numbers per utterance are in memory.
 #[derive(Debug)]
 pub struct SpeechCorpus {
     path: PathBuf,
@@ -52,17 +53,16 @@ pub struct SpeechCorpus {
     speaker_names: Vec<String>,
     feats: Feats,
     frames: Vec<usize>,
-    /// By utterance, whether it is passed over; empty when none is.
+    /// For each utterance, whether it is left out; empty if none is.
     left_out: Vec<bool>,
 }
 
 impl SpeechCorpus {
-    /// Opens a data directory with the features of `feats_scp` (its own `feats.scp`, or codes and embeddings
-    /// extracted from it) and the labels asked for.
+    /// Opens a data directory with the features of `feats_scp` (its own `feats.scp`, or codes and embeddings extracted
+    /// from it) and labels of a kind.
     ///
     /// # Errors
-    /// A missing table; an utterance without features, text or alignment; a feature matrix without frames:
-    /// each named.
+    /// A missing table; an utterance without features, text or alignment; a feature matrix without frames: each named.
     pub fn open(
         path: &Path,
         feats_scp: &Path,
@@ -124,8 +124,8 @@ impl SpeechCorpus {
         self.labels.words()
     }
 
-    /// Refuses strings of labels that are too long for their utterances at one code in `subsampling` frames, of as many
-    /// frames as each has, or of `stretched` where a normalisation makes all as long (0: it does not).
+    /// Refuses label sequences that are too long for their utterances at one code per `subsampling` frames. Utterances
+    /// have their own number of frames, or `stretched` if a normalisation gives them all the same (0: it does not).
     ///
     /// # Errors
     /// [`Error::Key`] naming the first such utterance.
@@ -139,11 +139,11 @@ impl SpeechCorpus {
         Ok(())
     }
 
-    /// Keeps the labels of a share of the utterances of `speakers` (none: of all), drawn by `seed`; the others' are
-    /// [`NO_LABEL`].
+    /// Keeps the labels of a share of the utterances of `speakers` (empty: of all), drawn at random by `seed`. The
+    /// others become [`NO_LABEL`].
     ///
     /// # Errors
-    /// [`Error::Option`] for a speaker that is not there.
+    /// [`Error::Option`] for an unknown speaker.
     pub fn keep_labels(&mut self, speakers: &[String], share: f64, seed: u64) -> Result<()> {
         let known = numbers(speakers.iter().map(String::as_str), &self.speaker_names);
         if let Some(place) = known.iter().position(|&speaker| speaker == NO_LABEL) {
@@ -151,36 +151,36 @@ impl SpeechCorpus {
             let found = speakers[place].clone();
             return Err(Error::option("data.labelled_speakers", expected, found));
         }
-        let told = |&u: &usize| known.is_empty() || known.contains(&self.speakers[u]);
-        let utterances = (0..self.len()).filter(told).collect();
+        let chosen = |&u: &usize| known.is_empty() || known.contains(&self.speakers[u]);
+        let utterances = (0..self.len()).filter(chosen).collect();
         self.labels.keep(utterances, share, self.len(), seed);
         Ok(())
     }
 
-    /// Passes over utterances whose string of labels is empty, in [`SpeechCorpus::population`] and
-    /// [`SpeechCorpus::drawn`]; how many those are.
+    /// Leaves out utterances with an empty label sequence from [`SpeechCorpus::population`] and
+    /// [`SpeechCorpus::drawn`], and returns their number.
     ///
     /// # Errors
-    /// [`Error::Format`] when all are.
-    pub fn leave_out_silent(&mut self) -> Result<usize> {
-        let silent = |utterance| self.labels.says_nothing(utterance);
-        self.left_out = (0..self.len()).map(silent).collect();
+    /// [`Error::Format`] if all are empty.
+    pub fn leave_out_unlabelled(&mut self) -> Result<usize> {
+        let unlabelled = |utterance| self.labels.has_empty_sequence(utterance);
+        self.left_out = (0..self.len()).map(unlabelled).collect();
         match self.left_out.iter().filter(|out| **out).count() {
             all if all == self.len() => {
-                let expected = "an utterance in which something is said";
+                let expected = "an utterance with labels";
                 Err(Error::format(&self.path, expected, "none"))
             }
             some => Ok(some),
         }
     }
 
-    /// The utterances that are not passed over.
+    /// The utterances that are not left out.
     pub fn drawn(&self) -> Vec<usize> {
         let drawn = |&utterance: &usize| self.left_out.get(utterance) != Some(&true);
         (0..self.len()).filter(drawn).collect()
     }
 
-    /// Bins of the features, as the first utterance has them.
+    /// Bins of the features, from the first utterance.
     ///
     /// # Errors
     /// [`Error::Format`] when there are no utterances.
@@ -192,7 +192,7 @@ impl SpeechCorpus {
         Ok(self.feats.shape(first)?.1)
     }
 
-    /// Whether the features are one vector an utterance.
+    /// Whether the features are one vector per utterance.
     pub fn holds_vectors(&self) -> bool {
         self.feats.holds_vectors()
     }
@@ -202,8 +202,8 @@ impl SpeechCorpus {
         &self.frames
     }
 
-    /// What a sampler draws from: utterances that are not passed over of at most `longest` frames, or all where that is 0.
-    /// A speaker that has several, but fewer than two of them short enough, is left out.
+    /// The utterances that a sampler draws from: those that are not left out and have at most `longest` frames (0: any
+    /// number). Speakers with several utterances, of which fewer than two are short enough, are left out.
     pub fn population(&self, longest: usize) -> Population {
         let drawn = self.drawn();
         let short = |utterance: usize| longest == 0 || self.frames[utterance] <= longest;
@@ -229,7 +229,7 @@ impl SpeechCorpus {
             .cloned()
             .zip(by_speaker)
             .zip(counts)
-            // One with a single utterance in all stays, for the sampler to refuse.
+            // A speaker with a single utterance in total stays, for the sampler to refuse.
             .filter(|((_, utterances), count)| utterances.len() >= 2.min(*count) && *count > 0)
             .map(|(speaker, _)| speaker)
             .unzip();
@@ -241,16 +241,16 @@ impl SpeechCorpus {
         }
     }
 
-    /// The features of an utterance as archived, `[frames, bins]`.
+    /// The features of an utterance as stored, `[frames, bins]`.
     ///
     /// # Errors
-    /// What the archive says; [`Error::Key`] for NaN or infinity, or another number of bins.
+    /// Errors of the archive; [`Error::Key`] for NaN or infinity, or another number of bins.
     pub fn raw(&self, utterance: usize, bins: usize) -> Result<Array2<f32>> {
         self.feats.checked(&self.ids[utterance], bins)
     }
 
-    /// Reads utterances side by side as `normalisation` shows them. Longer ones than `crop` frames (0 takes all) lose
-    /// what lies outside a window whose place `crop_seed` draws.
+    /// Reads utterances into a batch, with `normalisation`. Utterances with more than `crop` frames (0: no limit) are
+    /// cut to a window at a random place, drawn by `crop_seed`.
     ///
     /// # Errors
     /// As [`SpeechCorpus::raw`]; [`Error::Key`] for an alignment of another length or class.
@@ -343,14 +343,14 @@ impl SpeechBatch {
         self.lengths.is_empty()
     }
 
-    /// For every utterance the number of the next one of the same speaker in the batch, in a ring: `[batch]`.
-    /// An utterance alone of its speaker is its own other.
+    /// For each utterance, the index of the next one of the same speaker in the batch, cyclically: `[batch]`. The only
+    /// utterance of a speaker gets its own index.
     pub fn other_of_same_speaker(&self) -> Tensor {
         self.next_where(|own, other| own == other)
     }
 
-    /// For every utterance the number of the next one of another speaker in the batch, in a ring: `[batch]`. In a
-    /// batch of one speaker every utterance is its own.
+    /// For each utterance, the index of the next one of another speaker in the batch, cyclically: `[batch]`. In a batch
+    /// of one speaker each utterance gets its own index.
     pub fn one_of_another_speaker(&self) -> Tensor {
         self.next_where(|own, other| own != other)
     }

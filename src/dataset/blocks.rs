@@ -1,4 +1,4 @@
-//! One utterance's samples, block after block: a whole recording or a segment of one, at the sample rate asked for.
+//! One utterance's samples in blocks: a whole recording or a segment of one, at a given sample rate.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,20 +9,20 @@ use crate::io::audio::{AudioReader, Waveform};
 use crate::io::kaldi::RowShelf;
 use crate::signal::resample::StreamResampler;
 
-/// As Kaldi, a segment may end this much behind its recording; the rest is cut off.
+/// As in Kaldi, a segment may end this many seconds after its recording; the rest is cut off.
 const OVERSHOOT_S: f64 = 0.5;
-/// Samples of one utterance in memory, 18 hours at 16 kHz.
+/// Largest number of samples of an utterance in memory, 18 hours at 16 kHz.
 const MOST_SAMPLES: usize = 1 << 30;
 
-/// A recording gone through once, which holds what is still to be asked for.
+/// One pass through a recording, which keeps what later segments need.
 pub(super) struct Track {
     reader: AudioReader,
     held: Vec<f32>,
-    /// The number of the first sample held.
+    /// The index of the first sample in memory.
     held_at: u64,
     keep_from: u64,
     over: bool,
-    /// Reading failed, and the recording has nothing more to give.
+    /// Whether reading failed, so that the recording gives nothing more.
     pub(super) broken: bool,
     shelf: Arc<RowShelf>,
 }
@@ -40,12 +40,12 @@ impl Track {
         }
     }
 
-    /// Holds on to what lies behind this time, in seconds.
+    /// Keeps samples from this time on, in seconds.
     pub(super) fn keep_from(&mut self, start: f64) {
         self.keep_from = self.sample_at(start);
     }
 
-    /// Reads what is left, which shows whether the recording is whole.
+    /// Reads the rest, which shows whether the recording is complete.
     pub(super) fn read_to_end(&mut self) -> Result<()> {
         while !self.over {
             self.keep_from = u64::MAX;
@@ -54,7 +54,7 @@ impl Track {
         Ok(())
     }
 
-    /// The number of the sample at a time in seconds; the greatest for one beyond all.
+    /// The index of the sample at a time in seconds; the largest index for a time beyond all.
     fn sample_at(&self, seconds: f64) -> u64 {
         (seconds * f64::from(self.reader.sample_rate_hz())).round() as u64
     }
@@ -63,7 +63,7 @@ impl Track {
         self.held_at + self.held.len() as u64
     }
 
-    /// Reads one block, after letting go of what lies before `position` and is not asked for again.
+    /// Reads one block, after dropping what lies before `position` and is not needed any more.
     fn read_on(&mut self, position: u64) -> Result<()> {
         let surplus = position.min(self.keep_from).saturating_sub(self.held_at);
         let surplus = surplus.min(self.held.len() as u64);
@@ -80,7 +80,7 @@ impl Track {
         Ok(())
     }
 
-    /// The samples from `position` to `end` at most, as far as they are held; none behind the recording's end.
+    /// The samples from `position` to `end` at most, as far as they are in memory; none after the recording's end.
     fn part(&mut self, position: u64, end: u64) -> Result<&[f32]> {
         while self.end() <= position && !self.over {
             self.read_on(position)?;
@@ -90,11 +90,11 @@ impl Track {
     }
 }
 
-/// Hands out the samples of one utterance.
+/// Returns the samples of one utterance.
 pub struct UtteranceBlocks<'a> {
     track: &'a mut Track,
     utterance: &'a str,
-    /// A segment, and the list that it stands in.
+    /// A segment, and the list that it is in.
     cut: Option<(&'a Segment, &'a Path)>,
     position: u64,
     end: u64,
@@ -138,22 +138,22 @@ impl<'a> UtteranceBlocks<'a> {
         self.utterance
     }
 
-    /// Where matrices of this recording's utterances wait together until it has proved whole.
+    /// Where matrices of this recording's utterances are kept until the recording has proved complete.
     pub fn shelf(&self) -> &Arc<RowShelf> {
         &self.track.shelf
     }
 
-    /// Samples a second of what is handed out, in Hz.
+    /// Sample rate of the result, in Hz.
     pub fn sample_rate_hz(&self) -> u32 {
         self.sample_rate_hz
     }
 
-    /// The next samples, never none; `None` behind the last. All blocks together are what
-    /// [`UtteranceBlocks::read_to_end`] gives.
+    /// The next samples, never an empty block; `None` at the end. All blocks together are the result of
+    /// [`UtteranceBlocks::read_to_end`].
     ///
     /// # Errors
     /// As [`AudioReader::next_block`]; [`Error::Key`] for a segment without samples, or one that ends more than half a
-    /// second behind its recording, which shows only there.
+    /// second after its recording, which shows only there.
     pub fn next_block(&mut self) -> Result<Option<&[f32]>> {
         self.block.clear();
         while self.block.is_empty() && !self.over {
@@ -174,7 +174,7 @@ impl<'a> UtteranceBlocks<'a> {
         Ok((!self.block.is_empty()).then_some(&self.block))
     }
 
-    /// The rest of the utterance, whole.
+    /// The rest of the utterance.
     ///
     /// # Errors
     /// As [`UtteranceBlocks::next_block`]; and [`Error::Option`] for more than 2^30 samples.
@@ -193,7 +193,7 @@ impl<'a> UtteranceBlocks<'a> {
         })
     }
 
-    /// What is wrong with a segment that has no more samples.
+    /// The error of a segment without further samples.
     fn check_end(&self) -> Result<()> {
         let Some((segment, list)) = self.cut else {
             return Ok(());
@@ -227,7 +227,7 @@ mod tests {
     use crate::io::audio::{AudioOptions, write_wav};
 
     #[test]
-    fn a_long_recording_is_never_held() {
+    fn a_long_recording_is_not_kept_in_memory() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.wav");
         let waveform = Waveform {
@@ -253,7 +253,7 @@ mod tests {
             }
             assert_eq!(count, 150_000);
         }
-        // Two blocks of 64 KiB are the reader's; an overlap of 50 s is 50,000 samples.
+        // Two blocks of 64 KiB belong to the reader; an overlap of 50 s is 50,000 samples.
         assert!(most < 50_000 + 2 * 32_768, "{most}");
         track.read_to_end().unwrap();
     }

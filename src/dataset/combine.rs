@@ -1,4 +1,4 @@
-//! Several data directories as one.
+//! Combines data directories.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::files::DataFiles;
-use super::subset::apart;
+use super::subset::check_target;
 use crate::error::{Error, Result};
 use crate::io::audio::{AudioOptions, AudioSource, Pipes};
 use crate::io::lines::Entry;
 
-/// Writes the union of `sources` as `target`, every file sorted, `spk2utt` made anew. A file has to be in all
-/// sources; those that are only in some are left out and returned, as are those named in `without`.
+/// Writes the union of `sources` as `target`: all files sorted, `spk2utt` derived. Files that are only in some sources
+/// are left out and returned, and so are those named in `without`.
 ///
-/// Where only some have `segments`, those of the others are made, as Kaldi's `combine_data.sh` does: each utterance
-/// is the whole of its recording. Its length is that of `utt2dur` or `reco2dur`, or else of the audio, whose commands
-/// run as `pipes` says.
+/// If only some sources have `segments`, those of the others are created, as Kaldi's `combine_data.sh` does: each
+/// utterance is the whole of its recording. Its length is from `utt2dur` or `reco2dur`, or else from the audio, whose
+/// commands run as `pipes` allows.
 ///
 /// # Errors
-/// [`Error::Key`] for a key to which two sources give different lines, and for an utterance whose length is wanted and
-/// nowhere to be had; else as reading audio, and reading and writing a data directory.
+/// [`Error::Key`] for a key with different lines in two sources, and for an utterance whose length is needed and cannot
+/// be found; else as reading audio, and reading and writing a data directory.
 pub fn combine(
     sources: &[PathBuf],
     target: impl AsRef<Path>,
@@ -30,7 +30,7 @@ pub fn combine(
     let target = target.as_ref();
     let mut read = Vec::with_capacity(sources.len());
     for source in sources {
-        apart(source, target)?;
+        check_target(source, target)?;
         read.push(DataFiles::read(source)?);
     }
     if read.is_empty() {
@@ -60,7 +60,7 @@ pub fn combine(
 
 const SEGMENTS: &str = "segments";
 
-/// Left out of some, `segments` would make recordings of what are utterances elsewhere.
+/// If left out of some sources, `segments` would turn utterances of others into recordings.
 fn complete_segments(sources: &[PathBuf], read: &mut [DataFiles], pipes: Pipes) -> Result<()> {
     let has = |files: &DataFiles| files.0.contains_key(SEGMENTS);
     if read.iter().any(has) {
@@ -74,7 +74,7 @@ fn complete_segments(sources: &[PathBuf], read: &mut [DataFiles], pipes: Pipes) 
     Ok(())
 }
 
-/// A segment an utterance that is all of the recording of its name.
+/// A segment per utterance that covers the recording of its name.
 fn whole_recordings(source: &Path, files: &DataFiles, pipes: Pipes) -> Result<Vec<Entry>> {
     let table = |name: &str| -> HashMap<&str, &str> {
         let lines = files.lines(name).iter();
@@ -85,8 +85,8 @@ fn whole_recordings(source: &Path, files: &DataFiles, pipes: Pipes) -> Result<Ve
     let (lengths, recordings) = ([table("utt2dur"), table("reco2dur")], table("wav.scp"));
     let whole = |entry: &Entry| {
         let id = entry.key.as_str();
-        let told = lengths.iter().find_map(|table| table.get(id));
-        let seconds = match (told, recordings.get(id)) {
+        let listed = lengths.iter().find_map(|table| table.get(id));
+        let seconds = match (listed, recordings.get(id)) {
             (Some(seconds), _) => seconds.to_string(),
             (None, Some(audio)) => duration(audio, pipes)?.to_string(),
             (None, None) => {
@@ -103,7 +103,7 @@ fn whole_recordings(source: &Path, files: &DataFiles, pipes: Pipes) -> Result<Ve
     files.lines("utt2spk").par_iter().map(whole).collect()
 }
 
-/// Seconds of the audio that a line of `wav.scp` names, by its header where that tells.
+/// Duration in seconds of the audio of a line of `wav.scp`, from its header if possible.
 fn duration(audio: &str, pipes: Pipes) -> Result<f64> {
     let any_channel = AudioOptions {
         channel: Some(0),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn speakers_of_both_are_one() {
+    fn speakers_in_both_are_merged() {
         let a: Files = &[
             ("utt2spk", "a-2 a\nb-1 b\n"),
             ("text", "a-2 x\n"),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn contradictions_are_told() {
+    fn contradictions_are_errors() {
         let a: Files = &[("utt2spk", "a-1 a\n"), ("cmvn.scp", "a c:1\n")];
         let b: Files = &[("utt2spk", "a-2 a\n"), ("cmvn.scp", "a c:2\n")];
         let error = combined(a, b, &[]).unwrap_err().to_string();
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn utterances_without_segments_are_whole_recordings_beside_others() {
+    fn utterances_without_segments_become_whole_recordings() {
         let cut: Files = &[
             ("utt2spk", "a-1 a\na-2 a\n"),
             ("segments", "a-1 r 0 1\na-2 r 1 2\n"),

@@ -1,4 +1,4 @@
-//! Whether what the lists of a data directory name is there: objects in archives, and recordings.
+//! Checks that the objects and recordings listed in a data directory exist.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,9 +12,9 @@ use crate::error::{Error, Result};
 use crate::io::audio::{AudioOptions, AudioSource, Pipes};
 use crate::io::kaldi::ScpTable;
 
-/// Looks at every object that `feats.scp` and the other lists name, and at every recording of `wav.scp`: that its file is
-/// there, that it has a header that makes sense, and that the file of an object goes on to its end. Samples and numbers
-/// are not read, commands do not run. All that is wrong; a file that cannot be opened is told once.
+/// Checks each object that `feats.scp` and the other lists name, and each recording of `wav.scp`: its file exists, its
+/// header is valid, and the file of an object is complete. Samples and numbers are not read, commands do not run.
+/// Returns all errors; a file that cannot be opened is reported once.
 ///
 /// # Errors
 /// [`Error::Io`] when the folder cannot be read.

@@ -1,4 +1,5 @@
-//! Kaldi's data directory: who says what where. Names are held in memory, audio and features stay on disk.
+//! Kaldi's data directory: utterances, speakers, transcripts and recordings. Names are in memory, audio and features on
+//! disk.
 
 use std::path::{Path, PathBuf};
 
@@ -9,17 +10,17 @@ use super::table::Table;
 use crate::error::{Error, Result};
 use crate::io::kaldi::ScpTable;
 
-/// A data directory, opened. Its utterances are those of `utt2spk`; every other file may be missing, hold
-/// fewer and hold more ([`validate`](super::validate) tells).
+/// An open data directory. Its utterances are those of `utt2spk`. Other files may be missing, or have fewer or more
+/// lines ([`validate`](super::validate) reports this).
 #[derive(Debug, Clone)]
 pub struct DataDir {
     path: PathBuf,
     utterances: Vec<String>,
-    /// By utterance, an index into `speakers`.
+    /// For each utterance, an index into `speakers`.
     speaker_of: Vec<u32>,
     /// In byte order.
     speakers: Vec<String>,
-    /// By speaker, indices into `utterances`.
+    /// For each speaker, indices into `utterances`.
     spoken: Vec<Vec<u32>>,
     utt2spk: Table,
     text: Option<Table>,
@@ -28,12 +29,12 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Opens a data directory: reads `utt2spk` and, where they are, `text`, `wav.scp` and `segments`.
-    /// `spk2utt` is derived.
+    /// Opens a data directory: reads `utt2spk` and, if they exist, `text`, `wav.scp` and `segments`. `spk2utt` is
+    /// derived.
     ///
     /// # Errors
-    /// [`Error::Io`] when `utt2spk` is missing or a file cannot be read, [`Error::Line`] for a malformed
-    /// line, [`Error::Format`] when there are no utterances.
+    /// [`Error::Io`] when `utt2spk` is missing or a file cannot be read, [`Error::Line`] for a malformed line,
+    /// [`Error::Format`] when there are no utterances.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let utt2spk = Table::read(path.join("utt2spk"))?;
@@ -42,7 +43,7 @@ impl DataDir {
         let speaker_of: Vec<u32> = utt2spk
             .entries()
             .iter()
-            // Every value of utt2spk is in `speakers`, which was made of them.
+            // Every value of utt2spk is in `speakers`, which was made from them.
             .map(|entry| speakers.partition_point(|s| *s < entry.value) as u32)
             .collect();
         let mut spoken = vec![Vec::new(); speakers.len()];
@@ -77,18 +78,18 @@ impl DataDir {
         &self.speakers
     }
 
-    /// Who says an utterance.
+    /// The speaker of an utterance.
     pub fn speaker_of(&self, utterance: &str) -> Option<&str> {
         let at = self.utt2spk.position(utterance)?;
         Some(&self.speakers[self.speaker_of[at] as usize])
     }
 
-    /// By utterance, in the order of [`DataDir::utterances`], its speaker's index in [`DataDir::speakers`].
+    /// For each utterance, in the order of [`DataDir::utterances`], its speaker's index in [`DataDir::speakers`].
     pub fn speaker_indices(&self) -> &[u32] {
         &self.speaker_of
     }
 
-    /// What a speaker says, in the order of `utt2spk`; nothing for an unknown speaker.
+    /// The utterances of a speaker, in the order of `utt2spk`; none for an unknown speaker.
     pub fn utterances_of(&self, speaker: &str) -> impl Iterator<Item = &str> {
         let at = self.speakers.binary_search_by(|s| s.as_str().cmp(speaker));
         let indices = at.map_or(&[][..], |at| &self.spoken[at]);
@@ -97,27 +98,27 @@ impl DataDir {
             .map(|&i| self.utterances[i as usize].as_str())
     }
 
-    /// The words of an utterance, if `text` is there and holds it.
+    /// The transcript of an utterance, if `text` has it.
     pub fn text(&self, utterance: &str) -> Option<&str> {
         self.text.as_ref()?.get(utterance)
     }
 
-    /// `text`, if it is there.
+    /// `text`, if it exists.
     pub fn texts(&self) -> Option<&Table> {
         self.text.as_ref()
     }
 
-    /// `wav.scp`, by recording, if it is there.
+    /// `wav.scp`, by recording, if it exists.
     pub fn wavs(&self) -> Option<&Table> {
         self.wavs.as_ref()
     }
 
-    /// `segments`, if it is there.
+    /// `segments`, if it exists.
     pub fn segments(&self) -> Option<&Segments> {
         self.segments.as_ref()
     }
 
-    /// The recording of an utterance: its segment's, or without `segments` the one of the same name.
+    /// The recording of an utterance: that of its segment, or without `segments` the one of the same name.
     pub fn recording_of<'a>(&'a self, utterance: &'a str) -> Option<&'a str> {
         match &self.segments {
             None => Some(utterance),
@@ -125,22 +126,22 @@ impl DataDir {
         }
     }
 
-    /// The path of a file of the folder, if it is there.
+    /// The path of a file of the folder, if it exists.
     pub fn file(&self, name: &str) -> Option<PathBuf> {
         Some(self.path.join(name)).filter(|path| path.is_file())
     }
 
-    /// The path of `feats.scp`, if it is there.
+    /// The path of `feats.scp`, if it exists.
     pub fn feats_scp(&self) -> Option<PathBuf> {
         self.file("feats.scp")
     }
 
-    /// The path of `cmvn.scp`, by speaker, if it is there.
+    /// The path of `cmvn.scp`, by speaker, if it exists.
     pub fn cmvn_scp(&self) -> Option<PathBuf> {
         self.file("cmvn.scp")
     }
 
-    /// The path of `vad.scp`, if it is there.
+    /// The path of `vad.scp`, if it exists.
     pub fn vad_scp(&self) -> Option<PathBuf> {
         self.file("vad.scp")
     }
@@ -148,7 +149,7 @@ impl DataDir {
     /// The index of `feats.scp`: `[frames, bins]` by utterance.
     ///
     /// # Errors
-    /// As [`ScpTable::open`]; the file has to be there.
+    /// As [`ScpTable::open`]; the file has to exist.
     pub fn feats(&self) -> Result<ScpTable<Array2<f32>>> {
         ScpTable::open(self.path.join("feats.scp"))
     }
@@ -156,20 +157,20 @@ impl DataDir {
     /// The index of `cmvn.scp`: `[2, bins + 1]` sums by speaker.
     ///
     /// # Errors
-    /// As [`ScpTable::open`]; the file has to be there.
+    /// As [`ScpTable::open`]; the file has to exist.
     pub fn cmvn(&self) -> Result<ScpTable<Array2<f32>>> {
         ScpTable::open(self.path.join("cmvn.scp"))
     }
 
-    /// The index of `vad.scp`: a decision for each frame, by utterance.
+    /// The index of `vad.scp`: a decision per frame, by utterance.
     ///
     /// # Errors
-    /// As [`ScpTable::open`]; the file has to be there.
+    /// As [`ScpTable::open`]; the file has to exist.
     pub fn vad(&self) -> Result<ScpTable<Array1<f32>>> {
         ScpTable::open(self.path.join("vad.scp"))
     }
 
-    /// Any table of the folder, as `utt2lang`, `utt2dur`, `spk2gender` or `reco2dur`, if it is there.
+    /// Any table of the folder, as `utt2lang`, `utt2dur`, `spk2gender` or `reco2dur`, if it exists.
     ///
     /// # Errors
     /// As [`Table::read`].
@@ -218,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_says_what_where() {
+    fn a_data_directory_is_read() {
         let dir = folder(&[
             ("utt2spk", "b-1 b\na-1 a\na-2 a\n"),
             ("text", "a-1 one  two\n"),
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told() {
+    fn invalid_files_are_errors() {
         for (files, expected) in [
             (&[][..], "utt2spk: No such file"),
             (&[("utt2spk", "")], "utt2spk: expected an utterance"),

@@ -1,4 +1,4 @@
-//! Features listed in an `scp` file, whichever kind: matrices, or vectors taken as matrices of one row.
+//! Features listed in an `scp` file: matrices, or vectors as matrices of one row.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, Axis};
 use crate::error::{Error, Result};
 use crate::io::kaldi::ScpTable;
 
-/// Matrices `[frames, bins]`, or vectors `[bins]` taken as matrices of one row; read when they are asked for.
+/// Matrices `[frames, bins]`, or vectors `[bins]` as matrices of one row, read when needed.
 #[derive(Debug)]
 pub struct Feats(Kind);
 
@@ -18,7 +18,7 @@ enum Kind {
 }
 
 impl Feats {
-    /// Opens a list; the object of the first of `ids` tells the kind of all.
+    /// Opens a list; the object of the first of `ids` decides the kind of all.
     ///
     /// # Errors
     /// As [`ScpTable::open`].
@@ -33,7 +33,7 @@ impl Feats {
         })
     }
 
-    /// Whether they are one vector an utterance.
+    /// Whether they are one vector per utterance.
     pub fn holds_vectors(&self) -> bool {
         matches!(self.0, Kind::Vectors(_))
     }
@@ -68,7 +68,7 @@ impl Feats {
         }
     }
 
-    /// [`Feats::get`] of finite numbers, `bins` a frame.
+    /// [`Feats::get`], with finite numbers and `bins` values per frame.
     ///
     /// # Errors
     /// As [`ScpTable::get`]; [`Error::Key`] for NaN or infinity, or another number of bins.
@@ -76,7 +76,7 @@ impl Feats {
         let feats = self.get(id)?;
         let wrong = |expected: String, found: String| Error::key(self.path(), id, expected, found);
         if feats.ncols() != bins {
-            let expected = format!("{bins} values a frame");
+            let expected = format!("{bins} values per frame");
             return Err(wrong(expected, feats.ncols().to_string()));
         }
         match feats.iter().find(|value| !value.is_finite()) {

@@ -1,4 +1,4 @@
-//! The lines of all files of a data directory, to be divided and written again.
+//! The lines of all files of a data directory, for splitting and rewriting it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -9,15 +9,15 @@ use crate::io::atomic::{self, AtomicFile};
 use crate::io::lines::{self, Entry};
 use crate::io::scratch::Scratch;
 
-/// The file without which a folder is no data directory.
+/// The file that every data directory has.
 const HEAD: &str = "utt2spk";
 
-/// By file name, its lines.
+/// Lines by file name.
 #[derive(Debug, Clone, Default)]
 pub(super) struct DataFiles(pub(super) BTreeMap<String, Vec<Entry>>);
 
 impl DataFiles {
-    /// Reads the data files of a folder, which has to hold `utt2spk`.
+    /// Reads the data files of a folder, which has to contain `utt2spk`.
     ///
     /// # Errors
     /// [`Error::Io`] when one is missing or cannot be read, [`Error::Line`] for a malformed line.
@@ -43,7 +43,7 @@ impl DataFiles {
         self.0.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// By utterance, its recording.
+    /// The recording of each utterance.
     pub(super) fn recording_of(&self) -> HashMap<&str, &str> {
         if self.0.contains_key("segments") {
             let first = |value| str::split_ascii_whitespace(value).next();
@@ -58,8 +58,8 @@ impl DataFiles {
             .collect()
     }
 
-    /// Divides by utterance into `count` parts; an utterance without a part is left out. Recordings and
-    /// speakers go with their utterances, into several parts if need be; `spk2utt` is made anew.
+    /// Divides by utterance into `count` parts; utterances without a part are left out. Recordings and speakers go with
+    /// their utterances, into several parts if needed. `spk2utt` is derived.
     pub(super) fn divide(&self, part_of: &HashMap<&str, usize>, count: usize) -> Vec<DataFiles> {
         let recording_of = self.recording_of();
         let mut speakers: HashMap<&str, BTreeSet<usize>> = HashMap::new();
@@ -100,7 +100,7 @@ impl DataFiles {
         parts
     }
 
-    /// Makes `spk2utt` from `utt2spk`, speakers in byte order.
+    /// Derives `spk2utt` from `utt2spk`, speakers in byte order.
     pub(super) fn invert(&mut self) {
         let mut spoken: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for entry in self.lines("utt2spk") {
@@ -121,9 +121,9 @@ impl DataFiles {
         self.0.insert("spk2utt".into(), entries);
     }
 
-    /// Writes the files as the folder `target`, which appears whole when it is new. In one that is there, all data files go,
-    /// `utt2spk` first, before the new ones come, `utt2spk` last: no two files are ever of two runs, and what a kill leaves is
-    /// no data directory.
+    /// Writes the files as the folder `target`. A new folder appears complete. In an existing one all old data files
+    /// are removed, `utt2spk` first, before the new ones are written, `utt2spk` last. So files of two runs never mix,
+    /// and a killed process leaves no data directory.
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be written.
@@ -160,7 +160,7 @@ impl DataFiles {
     }
 }
 
-/// Lines as a file's text.
+/// Lines as the text of a file.
 pub(super) fn render(entries: &[Entry]) -> String {
     let mut text = String::new();
     for entry in entries {

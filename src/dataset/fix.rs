@@ -1,5 +1,5 @@
-//! A data directory set right, as Kaldi's `utils/fix_data_dir.sh` does: sorted, and cut down to what all its
-//! files agree on.
+//! Repairs a data directory, as Kaldi's `utils/fix_data_dir.sh` does: sorted, and reduced to what all files have in
+//! common.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -12,26 +12,26 @@ use crate::error::{Error, Result};
 use crate::io::lines::Entry;
 use crate::io::{atomic, inputs};
 
-/// One file's change.
+/// The change of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The file's name.
     pub name: String,
     /// Its readable lines before.
     pub before: usize,
-    /// Its lines now.
+    /// Its lines after.
     pub after: usize,
-    /// The keys of the readable lines that are gone.
+    /// Keys of the readable lines that were removed.
     pub dropped: Vec<String>,
 }
 
-/// Sorts every file, drops lines that cannot be read, all but the first line of a key, and every utterance that
-/// some file lacks, or whose recording or speaker some file lacks; makes `spk2utt` anew. The files that
-/// change are kept as they were in `.backup/`. Says which; the order of `utt2spk` by speaker is beyond it.
+/// Sorts all files. Removes lines that cannot be read, all but the first line of a key, and all utterances that are
+/// missing in a file, or whose recording or speaker is. Derives `spk2utt`. Old versions of changed files are kept in
+/// `.backup/`. Returns the changes. The order of `utt2spk` by speaker is not repaired.
 ///
 /// # Errors
-/// [`Error::Format`] when `utt2spk` is missing or no utterance would be left: then nothing is changed.
-/// [`Error::Io`] when a file cannot be read or written.
+/// [`Error::Format`] when `utt2spk` is missing or no utterance would be left: then nothing is changed. [`Error::Io`]
+/// when a file cannot be read or written.
 pub fn fix(folder: impl AsRef<Path>) -> Result<Vec<Change>> {
     let folder = folder.as_ref();
     let mut files = DataFiles::default();
@@ -61,7 +61,7 @@ pub fn fix(folder: impl AsRef<Path>) -> Result<Vec<Change>> {
     Ok(changes)
 }
 
-/// The lines that make sense by themselves, sorted, the first of each key.
+/// The lines that are valid by themselves, sorted, the first of each key.
 fn good_lines(path: &Path, name: &str, mut entries: Vec<Entry>) -> Vec<Entry> {
     entries.retain(|entry| match name {
         "segments" => Segment::parse(path, entry).is_ok(),
@@ -75,7 +75,7 @@ fn good_lines(path: &Path, name: &str, mut entries: Vec<Entry>) -> Vec<Entry> {
     entries
 }
 
-/// The utterances that every file has, with speaker and recording.
+/// The utterances that are in all files, with speaker and recording.
 fn agreed(files: &DataFiles) -> HashMap<&str, usize> {
     let keys = |kind: KeyedBy| -> Vec<HashSet<&str>> {
         let of_kind = files
@@ -104,7 +104,7 @@ fn agreed(files: &DataFiles) -> HashMap<&str, usize> {
         .collect()
 }
 
-/// Puts the fixed file in the old one's place, if they differ, and the old one in `.backup/`.
+/// Replaces the old file by the fixed one, if they differ, and keeps the old one in `.backup/`.
 fn replace(folder: &Path, name: &str, entries: &[Entry]) -> Result<Option<Change>> {
     let path = folder.join(name);
     let there = path.try_exists().map_err(Error::io(&path))?;
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_and_carriage_returns_go_and_no_utterance_with_them() {
+    fn byte_order_marks_and_carriage_returns_are_removed_without_losing_utterances() {
         let dir = folder(&[
             ("utt2spk", "\u{feff}a a\r\nb b\r\n"),
             ("text", "\u{feff}a one\nb\n"),
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_agreement_is_left_alone() {
+    fn a_folder_without_common_utterances_is_unchanged() {
         let dir = folder(&[("utt2spk", "b b\na a\n"), ("text", "")]);
         let error = fix(dir.path()).unwrap_err().to_string();
         assert!(

@@ -1,4 +1,4 @@
-//! Images in batches: side by side in tensors, with the labels that networks may see.
+//! Batches of images, with the labels that training may use.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -8,22 +8,22 @@ use super::images::{ImageAugment, Images};
 use super::labels::NO_LABEL;
 use crate::error::{Error, Result};
 
-/// Images side by side.
+/// A batch of images.
 #[derive(Debug)]
 pub struct ImageBatch {
     /// `[batch, channels, height, width]`, f32 from 0 (black) to 1.
     pub images: Tensor,
-    /// Classes `[batch]`, int64; [`NO_LABEL`] where they are not told.
+    /// Classes `[batch]`, int64; [`NO_LABEL`] where the label is not used.
     pub labels: Tensor,
-    /// The set that each image is from, `[batch]`, int64.
+    /// The domain of each image, `[batch]`, int64.
     pub domains: Tensor,
 }
 
-/// Images of one domain, with whose labels networks may see.
+/// Images of one domain, and which of their labels are used.
 #[derive(Debug)]
 pub struct ImageSet {
     images: Images,
-    told: Vec<bool>,
+    labelled: Vec<bool>,
     domain: i64,
 }
 
@@ -47,7 +47,7 @@ impl ImageBatch {
         self.len() == 0
     }
 
-    /// Batches, at least one and all of images of one shape, as a single one, in their order.
+    /// Concatenates batches, at least one and all of images of the same shape.
     pub fn cat(batches: &[Self]) -> Self {
         let join = |of: fn(&Self) -> &Tensor| {
             let parts: Vec<&Tensor> = batches.iter().map(of).collect();
@@ -62,42 +62,42 @@ impl ImageBatch {
 }
 
 impl ImageSet {
-    /// Images of domain number `domain`; `told` says of each whether networks may see its label.
+    /// Images of domain number `domain`; `labelled` is, for each image, whether its label is used.
     ///
     /// # Errors
-    /// [`Error::Option`] when `told` has another length than there are images.
-    pub fn new(images: Images, told: Vec<bool>, domain: i64) -> Result<Self> {
-        if told.len() != images.len() {
-            let expected = format!("{}, one an image", images.len());
+    /// [`Error::Option`] if `labelled` has another length than there are images.
+    pub fn new(images: Images, labelled: Vec<bool>, domain: i64) -> Result<Self> {
+        if labelled.len() != images.len() {
+            let expected = format!("{}, one per image", images.len());
             return Err(Error::option(
-                "labels told",
+                "labelled images",
                 expected,
-                told.len().to_string(),
+                labelled.len().to_string(),
             ));
         }
         Ok(Self {
             images,
-            told,
+            labelled,
             domain,
         })
     }
 
-    /// All images with all that is known of them, for evaluation.
+    /// All images with all labels, for evaluation.
     pub fn images(&self) -> &Images {
         &self.images
     }
 
-    /// Of each image, whether networks may see its label.
-    pub fn told(&self) -> &[bool] {
-        &self.told
+    /// For each image, whether its label is used.
+    pub fn labelled(&self) -> &[bool] {
+        &self.labelled
     }
 
-    /// The number of the domain.
+    /// The domain number.
     pub fn domain(&self) -> i64 {
         self.domain
     }
 
-    /// Those images, each varied as drawn by seed and place in the batch where `augment` says so.
+    /// A batch of the given images, augmented by `augment` with a seed, if there is one.
     pub fn batch(&self, indices: &[usize], augment: Option<(&ImageAugment, u64)>) -> ImageBatch {
         let shape = self.images.shape;
         let mut pixels = Vec::with_capacity(indices.len() * shape.values());
@@ -131,7 +131,7 @@ impl ImageSet {
 
     fn label(&self, index: usize) -> i64 {
         match &self.images.labels {
-            Some(labels) if self.told[index] => labels[index] as i64,
+            Some(labels) if self.labelled[index] => labels[index] as i64,
             _ => NO_LABEL,
         }
     }
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn images_stand_side_by_side() {
+    fn images_become_one_tensor() {
         let batch = set(1).batch(&[2, 1, 2], None);
         assert_eq!((batch.len(), batch.is_empty()), (3, false));
         assert_eq!(batch.images.size(), [3, 3, 1, 2]);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_that_are_not_told_are_not_there() {
+    fn unused_labels_are_missing_in_batches() {
         let mut unknown = set(0);
         unknown.images.labels = None;
         assert_eq!(numbers(&unknown.batch(&[0, 1], None).labels), [NO_LABEL; 2]);
@@ -184,12 +184,12 @@ mod tests {
             ImageSet::new(images, vec![true], 0)
                 .unwrap_err()
                 .to_string(),
-            "labels told: expected 4, one an image, found 1"
+            "labelled images: expected 4, one per image, found 1"
         );
     }
 
     #[test]
-    fn variations_are_drawn_by_seed_and_place() {
+    fn augmentation_depends_on_seed_and_place() {
         let set = set(0);
         let augment = ImageAugment {
             invert: true,
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_join_in_order() {
+    fn batches_are_concatenated_in_order() {
         let parts = [set(0).batch(&[0, 1], None), set(1).batch(&[2], None)];
         let joined = ImageBatch::cat(&parts).to(Device::Cpu);
         assert_eq!(joined.images.size(), [3, 3, 1, 2]);

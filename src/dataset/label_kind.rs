@@ -1,4 +1,4 @@
-//! The kinds of labels, how a line says a string of them, and class numbers.
+//! The kinds of labels, label sequences as text, and class numbers.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 /// The character between two words.
 pub const SPACE: &str = "<space>";
 
-/// A target that does not count: padding, a name outside the inventory (libtorch's own `ignore_index`).
+/// A target that is ignored: padding, or a name outside the inventory (libtorch's own `ignore_index`).
 pub const NO_LABEL: i64 = -100;
 
-/// More frame classes than any alignment of phones or senones has: a broken number must not size a network.
+/// Largest number of frame classes, above any set of phones or senones: an invalid number must not size a network.
 pub(super) const MOST_CLASSES: i32 = 1 << 16;
 
 /// The kind of labels, and the file of the data directory that holds them.
@@ -32,7 +32,7 @@ pub enum Labels {
 }
 
 impl Labels {
-    /// Whether an utterance has a string of them without times, to be learned by CTC.
+    /// Whether an utterance has a label sequence without times, for CTC.
     pub fn are_strings(self) -> bool {
         matches!(
             self,
@@ -40,7 +40,7 @@ impl Labels {
         )
     }
 
-    /// What they are called where a string of them is meant.
+    /// Their name in messages.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "labels",
@@ -52,7 +52,7 @@ impl Labels {
         }
     }
 
-    /// The string that a line of a data directory's table says.
+    /// The label sequence in a line of a data directory's table.
     pub fn split(self, line: &str) -> Vec<String> {
         let words = line.split_whitespace();
         if self != Self::CharacterSequence {
@@ -68,7 +68,7 @@ impl Labels {
         string
     }
 
-    /// A string as a line: the reverse of [`Labels::split`].
+    /// A label sequence as a line: the inverse of [`Labels::split`].
     pub fn join(self, string: &[&str]) -> String {
         if self != Self::CharacterSequence {
             return string.join(" ");
@@ -79,7 +79,7 @@ impl Labels {
     }
 }
 
-/// Places in a sorted inventory; [`NO_LABEL`] for names outside it.
+/// Indices in a sorted inventory; [`NO_LABEL`] for names outside it.
 pub(super) fn numbers<'a>(names: impl Iterator<Item = &'a str>, inventory: &[String]) -> Vec<i64> {
     names
         .map(|name| {
@@ -100,9 +100,9 @@ mod tests {
         assert_eq!(Labels::WordSequence.split(line), ["to", "be"]);
         let characters = Labels::CharacterSequence.split(line);
         assert_eq!(characters, ["t", "o", SPACE, "b", "e"]);
-        let said: Vec<&str> = characters.iter().map(String::as_str).collect();
-        assert_eq!(Labels::CharacterSequence.join(&said), "to be");
-        // What a recogniser says may begin with a space or say two.
+        let sequence: Vec<&str> = characters.iter().map(String::as_str).collect();
+        assert_eq!(Labels::CharacterSequence.join(&sequence), "to be");
+        // The output of a recogniser may begin with a space or contain two in a row.
         assert_eq!(
             Labels::CharacterSequence.join(&[SPACE, "a", SPACE, SPACE, "b"]),
             "a b"

@@ -1,5 +1,5 @@
-//! What the phonetic representation may be told, and is probed and recognised for: words, phones by frame, strings of phones, words
-//! or characters.
+//! Labels for supervision, probes and recognition: classes of utterances or frames, and sequences of phones, words or
+//! characters.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::io::kaldi::ScpTable;
 use crate::signal::stretch::stretched_position;
 
 impl Labels {
-    /// The names of the classes that a data directory has, sorted; frame classes are numbers.
+    /// The sorted names of the classes of a data directory; frame classes are numbers.
     ///
     /// # Errors
     /// A missing table, or an utterance that is not in it.
@@ -51,8 +51,8 @@ impl Labels {
 #[derive(Debug)]
 pub struct LabelTable {
     source: Source,
-    /// Whether an utterance's labels are told at all; empty when all are.
-    told: Vec<bool>,
+    /// For each utterance, whether its labels are used; empty if all are.
+    used: Vec<bool>,
 }
 
 #[derive(Debug)]
@@ -84,22 +84,23 @@ impl LabelTable {
         };
         Ok(Self {
             source,
-            told: Vec::new(),
+            used: Vec::new(),
         })
     }
 
-    /// Keeps the labels of a share of `utterances`, drawn by `seed`, at least one's, of `count` in all.
+    /// Keeps the labels of a share of `utterances`, drawn by `seed`, of at least one, out of `count` utterances in
+    /// total.
     pub fn keep(&mut self, mut utterances: Vec<usize>, share: f64, count: usize, seed: u64) {
         if share < 1.0 {
             let kept = ((share * utterances.len() as f64).round() as usize).max(1);
             utterances.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
             utterances.truncate(kept);
         }
-        self.told = vec![false; count];
-        utterances.into_iter().for_each(|u| self.told[u] = true);
+        self.used = vec![false; count];
+        utterances.into_iter().for_each(|u| self.used[u] = true);
     }
 
-    /// The word of each utterance, under [`Labels::UtteranceClass`].
+    /// The class of each utterance, under [`Labels::UtteranceClass`].
     pub fn words(&self) -> Option<&[i64]> {
         match &self.source {
             Source::Words(words) => Some(words),
@@ -107,7 +108,7 @@ impl LabelTable {
         }
     }
 
-    /// Refuses a string that is too long for `codes` codes.
+    /// Refuses a sequence that is too long for `codes` codes.
     ///
     /// # Errors
     /// [`Error::Key`] naming the utterance `id`.
@@ -118,8 +119,8 @@ impl LabelTable {
         }
     }
 
-    /// Whether the string of an utterance is empty; other labels never are.
-    pub fn says_nothing(&self, utterance: usize) -> bool {
+    /// Whether the label sequence of an utterance is empty; labels of other kinds never are.
+    pub fn has_empty_sequence(&self, utterance: usize) -> bool {
         matches!(&self.source, Source::Strings(strings) if strings.is_empty(utterance))
     }
 
@@ -128,13 +129,13 @@ impl LabelTable {
         matches!(self.source, Source::None)
     }
 
-    /// Whether there is one a frame.
+    /// Whether there is one label per frame.
     pub fn by_frame(&self) -> bool {
         matches!(self.source, Source::Frames(_))
     }
 
-    /// The labels of utterance number `utterance`, called `id`, whose features have `frames` frames as archived:
-    /// one, one a frame, or a string.
+    /// The labels of utterance number `utterance`, called `id`, with `frames` frames as stored: one, one per frame, or
+    /// a sequence.
     ///
     /// # Errors
     /// [`Error::Key`] for an alignment of another length or class.
@@ -145,7 +146,7 @@ impl LabelTable {
             Source::Frames(alignment) => alignment.labels(id, frames)?,
             Source::Strings(strings) => strings.of(utterance),
         };
-        if self.told.get(utterance) == Some(&false) {
+        if self.used.get(utterance) == Some(&false) {
             labels.fill(NO_LABEL);
         }
         Ok(labels)
@@ -156,7 +157,7 @@ impl LabelTable {
 #[derive(Debug)]
 struct Alignment {
     table: ScpTable<Vec<i32>>,
-    /// Classes that training knows.
+    /// Number of classes in training.
     classes: usize,
 }
 
@@ -175,7 +176,7 @@ impl Alignment {
     /// The classes of an utterance of `frames` frames.
     fn labels(&self, id: &str, frames: usize) -> Result<Vec<i64>> {
         let labels = self.table.get(id)?;
-        // Codes may come at a half or a quarter of the alignment's rate.
+        // Codes may have a half, a quarter or an eighth of the alignment's rate.
         let Some(step) = [1, 2, 4, 8]
             .into_iter()
             .find(|step| labels.len().div_ceil(*step) == frames)
@@ -204,7 +205,7 @@ fn text_of<'a>(dir: &'a DataDir, id: &str) -> Result<&'a str> {
         .ok_or_else(|| Error::key(dir.path().join("text"), id, "its text", "none"))
 }
 
-/// One more than the highest class of an alignment.
+/// The highest class of an alignment plus one.
 fn frame_classes(alignment: &ScpTable<Vec<i32>>, ids: &[String]) -> Result<i32> {
     let mut classes = 0;
     for id in ids {
@@ -224,7 +225,7 @@ fn frame_classes(alignment: &ScpTable<Vec<i32>>, ids: &[String]) -> Result<i32> 
     Ok(classes)
 }
 
-/// Labels beside features that a normalisation stretched.
+/// Labels for features that a normalisation stretched.
 pub fn stretch_labels(labels: Vec<i64>, target: usize) -> Vec<i64> {
     if labels.len() == target {
         return labels;
@@ -239,20 +240,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_are_told_of_those_that_were_chosen() {
+    fn only_chosen_utterances_keep_their_labels() {
         let mut table = LabelTable {
             source: Source::Words(vec![5, 6, 7, 8]),
-            told: Vec::new(),
+            used: Vec::new(),
         };
-        let told = |table: &LabelTable| -> Vec<i64> {
+        let classes = |table: &LabelTable| -> Vec<i64> {
             let of = |u: usize| table.of(u, "", 1).unwrap()[0];
             (0..4).map(of).collect()
         };
-        assert_eq!(told(&table), [5, 6, 7, 8]);
+        assert_eq!(classes(&table), [5, 6, 7, 8]);
         table.keep(vec![1, 3], 1.0, 4, 0);
-        assert_eq!(told(&table), [NO_LABEL, 6, NO_LABEL, 8]);
+        assert_eq!(classes(&table), [NO_LABEL, 6, NO_LABEL, 8]);
         table.keep(vec![1, 3], 0.5, 4, 0);
-        let kept = told(&table);
+        let kept = classes(&table);
         assert!(
             kept == [NO_LABEL, 6, NO_LABEL, NO_LABEL] || kept == [NO_LABEL, NO_LABEL, NO_LABEL, 8]
         );

@@ -1,21 +1,21 @@
-//! Which files a data directory holds, and what the keys of each are.
+//! The files of a data directory, and the keys of each.
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// What a file's first column names.
+/// What the first column of a file names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyedBy {
-    /// `utt2spk`, `text`, `segments`, `feats.scp`, `vad.scp`, `ali.scp` and every other `utt2*`.
+    /// Utterances: `utt2spk`, `text`, `segments`, `feats.scp`, `vad.scp`, `ali.scp` and all other `utt2*`.
     Utterance,
-    /// `wav.scp` and every `reco2*`; without `segments`, recordings are utterances.
+    /// Recordings: `wav.scp` and all `reco2*`; without `segments`, recordings are utterances.
     Recording,
-    /// `spk2utt`, `cmvn.scp` and every other `spk2*`.
+    /// Speakers: `spk2utt`, `cmvn.scp` and all other `spk2*`.
     Speaker,
 }
 
-/// What the keys of a file of this name are; none for a file that is not part of a data directory.
+/// The keys of a file of this name; none for a file that does not belong to a data directory.
 pub fn keyed_by(name: &str) -> Option<KeyedBy> {
     match name {
         "text" | "segments" | "feats.scp" | "vad.scp" | "ali.scp" => {
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_what_they_are_keyed_by() {
+    fn names_decide_the_keys() {
         assert_eq!(keyed_by("utt2lang"), Some(KeyedBy::Utterance));
         assert_eq!(keyed_by("utt2num_frames"), Some(KeyedBy::Utterance));
         assert_eq!(keyed_by("reco2dur"), Some(KeyedBy::Recording));

@@ -1,4 +1,4 @@
-//! Batches made ahead of time by a background thread, in order.
+//! Batches prepared in advance by a background thread, in order.
 
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -6,21 +6,21 @@ use std::thread::{self, JoinHandle};
 
 use crate::error::Result;
 
-/// Batches ready before they are asked for.
+/// Number of batches prepared in advance.
 const AHEAD: usize = 4;
 
-/// An endless iterator over `make(first)`, `make(first + 1)`, ..., each made in a background thread. It ends
-/// after the first error. The thread has ended when the loader is dropped, which may take as long as a batch does: it makes
-/// tensors, and libtorch is gone once `main` has returned.
+/// An endless iterator over `make(first)`, `make(first + 1)`, ..., computed in a background thread. It ends after the
+/// first error. Dropping the loader waits for the thread, which may take as long as a batch: the thread creates
+/// tensors, and libtorch is unloaded when `main` returns.
 #[derive(Debug)]
 pub struct Loader<B> {
-    /// None once it is being dropped, which the thread takes for its end.
+    /// None while it is dropped, which ends the thread.
     ready: Option<Receiver<Result<B>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl<B: Send + 'static> Loader<B> {
-    /// Starts to make batches from number `first` on.
+    /// Starts with batch number `first`.
     pub fn spawn(first: u64, mut make: impl FnMut(u64) -> Result<B> + Send + 'static) -> Self {
         let (sender, ready) = sync_channel(AHEAD);
         let thread = thread::spawn(move || {
@@ -42,7 +42,7 @@ impl<B: Send + 'static> Loader<B> {
 impl<B> Drop for Loader<B> {
     fn drop(&mut self) {
         self.ready = None;
-        // What made it panic was told when it did.
+        // The panic's message has been printed already.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
@@ -69,14 +69,14 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn its_thread_does_not_outlive_it() {
+    fn the_thread_ends_with_the_loader() {
         let over = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&over);
+        let ended = Arc::clone(&over);
         let mut loader = Loader::spawn(0, move |n| {
             if n > 0 {
-                // A disk that is slow.
+                // A slow disk.
                 thread::sleep(Duration::from_millis(200));
-                told.store(true, Ordering::SeqCst);
+                ended.store(true, Ordering::SeqCst);
             }
             Ok(n)
         });
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     #[should_panic = "no such batch"]
-    fn what_panics_in_its_thread_panics() {
+    fn a_panic_of_the_thread_is_passed_on() {
         let mut loader = Loader::<u64>::spawn(0, |_| panic!("no such batch"));
         loader.next();
     }

@@ -1,4 +1,4 @@
-//! Speech and images as corpora: data directories, image files, and what is drawn from them.
+//! Corpora of speech and images: data directories, image sets, samplers and batches.
 
 pub mod alignment;
 pub mod augment;
@@ -39,7 +39,7 @@ pub use table::Table;
 /// Data directories for tests.
 #[cfg(test)]
 mod made {
-    /// A folder of such files.
+    /// A folder with these files.
     pub fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         for (name, content) in files {

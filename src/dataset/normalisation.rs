@@ -1,5 +1,5 @@
-//! How networks see features: subtract_utterance_mean taken out, standardised, brought to one length by option. Training and
-//! extraction go through the same door.
+//! Normalisation of features before networks read them: the utterance's mean is subtracted by option, bins are
+//! standardised, utterances are stretched to a fixed length by option. Training and extraction use the same object.
 
 use std::path::Path;
 
@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result, check_within};
 use crate::signal::stretch::stretch;
 
-/// Frames that an utterance may be stretched to: at 10 ms a frame some eleven minutes.
+/// Largest number of frames to stretch to: about eleven minutes at 10 ms per frame.
 const MOST_FRAMES: usize = 1 << 16;
-/// Bins that features may have.
+/// Largest number of bins.
 const MOST_BINS: usize = 1 << 16;
 
 /// Normalisation of an utterance's features before a network reads them.
@@ -67,7 +67,7 @@ pub enum Cmvn {
     Global,
 }
 
-/// [`NormalisationOptions`] with the numbers that training info.
+/// [`NormalisationOptions`] with the statistics of the training set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Normalisation {
@@ -77,10 +77,10 @@ pub struct Normalisation {
 }
 
 impl Normalisation {
-    /// A normalisation for features of `bins`, with global statistics over `corpus` where the options ask for them.
+    /// A normalisation for features of `bins`; [`Cmvn::Global`] computes its statistics over `corpus`.
     ///
     /// # Errors
-    /// Whatever the corpus says, and [`Error::Format`] for one without frames.
+    /// Errors of the corpus, and [`Error::Format`] for one without frames.
     pub fn fit(
         options: &NormalisationOptions,
         bins: usize,
@@ -101,10 +101,10 @@ impl Normalisation {
         Ok(normalisation)
     }
 
-    /// Checks what was read from `path`: every value, and that there is one mean and one deviation a bin.
+    /// Checks what was read from `path`: every value, and that there are one mean and one deviation per bin.
     ///
     /// # Errors
-    /// [`Error::Key`] naming the first that makes no sense.
+    /// [`Error::Key`] naming the first invalid value.
     pub fn check(&self, path: &Path) -> Result<()> {
         let wrong = |key: &str, expected: String, found: String| {
             Err(Error::key(
@@ -151,7 +151,7 @@ impl Normalisation {
         }
     }
 
-    /// Bins of the features that it takes.
+    /// Bins of the features.
     pub fn bins(&self) -> usize {
         self.mean.len()
     }
@@ -161,12 +161,12 @@ impl Normalisation {
         &self.options
     }
 
-    /// Mean and deviation of every bin that [`Cmvn::Global`] standardises by.
+    /// Mean and deviation per bin for [`Cmvn::Global`].
     pub fn statistics(&self) -> (&[f32], &[f32]) {
         (&self.mean, &self.std)
     }
 
-    /// Refuses what has to have seen a whole utterance before its first frame can be given.
+    /// Refuses options that need the whole utterance before the first frame.
     ///
     /// # Errors
     /// [`Error::Option`] naming the key.
@@ -176,7 +176,7 @@ impl Normalisation {
             cmvn,
             fixed_frames,
         } = self.options;
-        let whole = "for a stream: it is of a whole utterance";
+        let whole = "for a stream: it needs the whole utterance";
         let refuse = |key: &str, expected: &str, found: String| {
             let expected = format!("{expected} {whole}");
             Err(Error::option(
@@ -197,7 +197,7 @@ impl Normalisation {
         }
     }
 
-    /// `[frames, bins]` to what the networks see, `[frames, bins]` or `[fixed_frames, bins]`.
+    /// Normalises `[frames, bins]` to `[frames, bins]` or `[fixed_frames, bins]`.
     pub fn apply(&self, feats: Array2<f32>) -> Array2<f32> {
         let mut feats = self.level(feats);
         match self.options.cmvn {
@@ -220,15 +220,15 @@ impl Normalisation {
         }
     }
 
-    /// What networks have made, as [`Normalisation::apply`] gives it, back to features as they were: of the length, the
-    /// subtract_utterance_mean and, where these are an utterance's own, the mean and deviation of `like`, `[frames, bins]`.
-    pub fn restore(&self, seen: Array2<f32>, like: &Array2<f32>) -> Array2<f32> {
+    /// The inverse of [`Normalisation::apply`] for features that a network has decoded. Length, utterance mean and, with
+    /// [`Cmvn::Utterance`], mean and deviation per bin are those of `like`, `[frames, bins]`.
+    pub fn restore(&self, normalised: Array2<f32>, like: &Array2<f32>) -> Array2<f32> {
         let mut feats = match self.options.fixed_frames {
-            0 => seen,
-            _ => stretch(seen.view(), like.nrows()),
+            0 => normalised,
+            _ => stretch(normalised.view(), like.nrows()),
         };
-        let subtract_utterance_mean = match self.options.subtract_utterance_mean {
-            true => subtract_utterance_mean(like),
+        let subtracted = match self.options.subtract_utterance_mean {
+            true => utterance_mean(like),
             false => 0.0,
         };
         match self.options.cmvn {
@@ -242,15 +242,15 @@ impl Normalisation {
             }
             Cmvn::Utterance => {
                 let (mean, std) = own_statistics(like);
-                feats = feats * &std + &(mean - subtract_utterance_mean);
+                feats = feats * &std + &(mean - subtracted);
             }
         }
-        feats + subtract_utterance_mean
+        feats + subtracted
     }
 
     fn level(&self, mut feats: Array2<f32>) -> Array2<f32> {
         if self.options.subtract_utterance_mean {
-            let mean = subtract_utterance_mean(&feats);
+            let mean = utterance_mean(&feats);
             feats -= mean;
         }
         feats
@@ -258,11 +258,11 @@ impl Normalisation {
 }
 
 /// Mean over all bins and frames.
-fn subtract_utterance_mean(feats: &Array2<f32>) -> f32 {
+fn utterance_mean(feats: &Array2<f32>) -> f32 {
     (feats.iter().map(|&x| f64::from(x)).sum::<f64>() / feats.len().max(1) as f64) as f32
 }
 
-/// Mean and deviation of every bin of an utterance, `[bins]` each.
+/// Mean and deviation per bin of an utterance, each `[bins]`.
 fn own_statistics(feats: &Array2<f32>) -> (Array1<f32>, Array1<f32>) {
     let feats = feats.mapv(f64::from);
     let mean = feats.mean_axis(Axis(0)).unwrap_or_default();
@@ -270,7 +270,7 @@ fn own_statistics(feats: &Array2<f32>) -> (Array1<f32>, Array1<f32>) {
     (mean.mapv(|m| m as f32), std.mapv(|s| s.max(1e-5) as f32))
 }
 
-/// Sums for mean and deviation per bin, in f64.
+/// Sums for mean and deviation per bin, in double precision.
 #[derive(Debug)]
 struct Moments {
     count: f64,
@@ -317,7 +317,7 @@ mod tests {
     use ndarray::array;
 
     #[test]
-    fn what_was_seen_comes_back() {
+    fn restore_inverts_apply() {
         let feats = Array2::from_shape_fn((9, 4), |(t, b)| (t * 3 + b * b) as f32 * 0.3 - 2.0);
         for cmvn in [Cmvn::None, Cmvn::Utterance, Cmvn::Global] {
             for (subtract_utterance_mean, fixed_frames) in [(true, 0), (false, 0), (true, 9)] {
@@ -348,13 +348,16 @@ mod tests {
         };
         let normalisation =
             Normalisation::fit(&options, 2, corpus.iter().cloned().map(Ok)).unwrap();
-        let seen = normalisation.apply(corpus[0].clone());
+        let normalised = normalisation.apply(corpus[0].clone());
         let expected = (1.0 - 4.0) / 5f32.sqrt();
-        assert!((seen[[0, 0]] - expected).abs() < 1e-5 && (seen[[0, 1]] - expected).abs() < 1e-5);
+        assert!(
+            (normalised[[0, 0]] - expected).abs() < 1e-5
+                && (normalised[[0, 1]] - expected).abs() < 1e-5
+        );
     }
 
     #[test]
-    fn numbers_that_make_no_sense_are_refused() {
+    fn invalid_statistics_are_refused() {
         let of = |mean: &[f32], std: &[f32]| {
             let normalisation = Normalisation {
                 mean: mean.to_vec(),
@@ -399,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn loudness_does_not_pass() {
+    fn loudness_is_removed() {
         let normalisation = Normalisation::fit(
             &NormalisationOptions {
                 cmvn: Cmvn::None,

@@ -1,5 +1,4 @@
-//! The audio of a data directory: `wav.scp`, whole or cut by `segments`, into a [`Waveform`] an
-//! utterance, or into its blocks.
+//! The audio of a data directory: `wav.scp`, whole or cut by `segments`, as a [`Waveform`] per utterance, or in blocks.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -13,35 +12,35 @@ use crate::error::{Error, Result};
 use crate::io::audio::{AudioOptions, AudioSource, Pipes, Waveform};
 use crate::io::lines::Entry;
 
-/// Recordings in flight for each thread: enough to hide one long one, few enough to fit in memory.
+/// Recordings in progress per thread: enough to hide one long recording, few enough to fit in memory.
 const IN_FLIGHT: usize = 4;
-/// After this a thread that waits looks for other work again.
+/// After this time a waiting thread looks for other work again.
 const PATIENCE: Duration = Duration::from_millis(1);
 
 /// How audio is read.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RecordingOptions {
-    /// Channel and the like.
+    /// Channel and similar options.
     pub audio: AudioOptions,
-    /// The sample rate to bring everything to, in Hz.
+    /// Target sample rate, in Hz.
     pub resample_hz: Option<u32>,
     /// Whether `command |` may run.
     pub pipes: Pipes,
 }
 
-/// One recording and the utterances that lie in it, one after the other in their list.
+/// One recording and its utterances, consecutive in their list.
 #[derive(Debug, Clone)]
 struct Recording {
     source: Result<AudioSource, Wrong>,
     utterances: Vec<(String, Option<Segment>)>,
 }
 
-/// A line of the list that names no audio; its utterance fails, and the others go on.
+/// A line of the list without audio; its utterance fails, and the others continue.
 #[derive(Debug, Clone)]
 enum Wrong {
-    /// No segment stands there.
+    /// An invalid segment.
     Segment(Entry),
-    /// A segment of a recording that `wav.scp` lacks.
+    /// A segment of a recording that is not in `wav.scp`.
     Recording(Entry, String),
 }
 
@@ -61,7 +60,7 @@ impl Wrong {
 }
 
 impl Recording {
-    /// For each utterance, where the earliest of those behind it begins, in seconds.
+    /// For each utterance, the earliest start of the following ones, in seconds.
     fn earliest_later(&self) -> Vec<f64> {
         let mut earliest = vec![f64::INFINITY; self.utterances.len()];
         for at in (1..earliest.len()).rev() {
@@ -75,7 +74,7 @@ impl Recording {
     }
 }
 
-/// The recordings of a corpus, read when they are asked for.
+/// The recordings of a corpus, read when needed.
 #[derive(Debug, Clone)]
 pub struct Recordings {
     recordings: Vec<Recording>,
@@ -85,7 +84,7 @@ pub struct Recordings {
 }
 
 impl Recordings {
-    /// Takes the lines `utterance source` of `wav.scp`.
+    /// From the lines `utterance source` of `wav.scp`.
     ///
     /// # Errors
     /// [`Error::Line`] for a line without a source; [`Error::Format`] when there is no line.
@@ -98,8 +97,8 @@ impl Recordings {
         Self::of(recordings, wav_scp.path())
     }
 
-    /// Takes the utterances of `segments`, whose recordings `wav.scp` names. A line that is no segment, or of a recording
-    /// that `wav.scp` lacks, is the error of its utterance.
+    /// From the utterances of `segments`, whose recordings are in `wav.scp`. For an invalid segment, or one of an
+    /// unknown recording, the error is the result of its utterance.
     ///
     /// # Errors
     /// As [`Recordings::new`].
@@ -140,18 +139,17 @@ impl Recordings {
         })
     }
 
-    /// How many utterances there are.
+    /// Number of utterances.
     pub fn utterances(&self) -> usize {
         self.utterances
     }
 
-    /// Reads every utterance on rayon's threads, has `work` make something of it there, and hands the
-    /// results to `take` on this one in the order of the list. What goes wrong with an utterance is its
-    /// result, and the others go on. A recording is decoded once for all its neighbouring utterances, and
-    /// few utterances are in memory at a time.
+    /// Reads all utterances on rayon's threads, where `work` processes them, and passes the results to `take` on this
+    /// thread, in the order of the list. An error of one utterance is its result, and the others continue. A recording
+    /// is decoded once for all its consecutive utterances, and few utterances are in memory at a time.
     ///
     /// # Errors
-    /// The first that `take` returns; [`Error::Io`] when the disk is full.
+    /// The first error of `take`; [`Error::Io`] when the disk is full.
     pub fn for_each<T, E>(
         &self,
         options: &RecordingOptions,
@@ -165,15 +163,15 @@ impl Recordings {
         self.for_each_stream(options, |blocks| work(blocks.read_to_end()?), take)
     }
 
-    /// As [`Recordings::for_each`], but `work` gets the utterance block after block, and no utterance is whole in
-    /// memory. Of a recording only what lies between the utterance at work and the earliest that is still to come is
-    /// held: nothing, where segments stand in the order of time and do not overlap.
+    /// As [`Recordings::for_each`], but `work` gets the utterance in blocks, and no utterance is in memory as a whole.
+    /// Of a recording, only samples between the current utterance and the earliest following one are kept: none, if
+    /// segments are in the order of time and do not overlap.
     ///
-    /// That a recording is damaged or cut short may show only behind its last utterance; then all its utterances
-    /// fail, whatever `work` has made of them.
+    /// A damaged or truncated recording may be detected only after its last utterance. Then all its utterances fail,
+    /// whatever the results of `work`.
     ///
     /// # Errors
-    /// The first that `take` returns; [`Error::Io`] when the disk is full.
+    /// The first error of `take`; [`Error::Io`] when the disk is full.
     pub fn for_each_stream<T, E>(
         &self,
         options: &RecordingOptions,
@@ -190,7 +188,7 @@ impl Recordings {
             let start = |recording| {
                 let (sender, receiver) = std::sync::mpsc::channel();
                 scope.spawn(move |_| {
-                    // Nobody listens any more once `take` has failed.
+                    // The receiver is gone once `take` has failed.
                     let _ = sender.send(self.read(recording, options, work));
                 });
                 (recording, receiver)
@@ -202,7 +200,7 @@ impl Recordings {
                 under_way.extend(waiting.next().map(start));
                 for ((utterance, _), result) in recording.utterances.iter().zip(results) {
                     match result {
-                        // All that follow would fail alike.
+                        // All following ones would fail in the same way.
                         Err(error) if error.is_full_disk() => return Err(error.into()),
                         result => take(utterance, result)?,
                     }
@@ -212,10 +210,10 @@ impl Recordings {
         })
     }
 
-    /// The recordings of one utterance alone.
+    /// The recordings of a single utterance.
     ///
     /// # Errors
-    /// [`Error::Key`] when the list lacks it.
+    /// [`Error::Key`] if it is not in the list.
     pub fn only(&self, utterance: &str) -> Result<Self> {
         let found = self.recordings.iter().find_map(|recording| {
             let mut own = recording.utterances.iter();
@@ -230,7 +228,7 @@ impl Recordings {
         Self::of(vec![recording], &self.list)
     }
 
-    /// One result for each utterance of a recording.
+    /// One result per utterance of a recording.
     fn read<T>(
         &self,
         recording: &Recording,
@@ -264,7 +262,7 @@ impl Recordings {
     }
 }
 
-/// The error cannot be copied: the first utterance gets it, the others point to it.
+/// The error cannot be copied: the first utterance gets it, the others refer to it.
 fn all_failed<T>(recording: &Recording, source: &AudioSource, error: Error) -> Vec<Result<T>> {
     let name = source.name();
     let others = recording.utterances.iter().skip(1);
@@ -272,13 +270,13 @@ fn all_failed<T>(recording: &Recording, source: &AudioSource, error: Error) -> V
     [Err(error)].into_iter().chain(again).collect()
 }
 
-/// Waits for the results of a recording. A thread of rayon's own works on others meanwhile: the only one there is
-/// would otherwise wait for itself.
+/// Waits for the results of a recording. A thread of rayon's pool works on others meanwhile, because the only thread of
+/// a pool would otherwise wait for itself.
 fn await_result<T>(receiver: &Receiver<Vec<Result<T>>>) -> Vec<Result<T>> {
     loop {
         match receiver.try_recv() {
             Ok(results) => return results,
-            // Its thread panicked, which the scope hands on.
+            // Its thread panicked, which the scope passes on.
             Err(TryRecvError::Disconnected) => return Vec::new(),
             Err(TryRecvError::Empty) => {}
         }
@@ -310,7 +308,7 @@ mod tests {
     use super::*;
     use crate::io::audio::write_wav;
 
-    /// A recording `r` of 1 s at 1 kHz whose samples count up, and one `s` that is missing.
+    /// A recording `r` of 1 s at 1 kHz with counting samples, and one `s` that is missing.
     fn corpus(segments: &str) -> (tempfile::TempDir, Result<Recordings>) {
         let dir = made::folder(&[("segments", segments)]);
         let wav = dir.path().join("r.wav");
@@ -331,18 +329,18 @@ mod tests {
     }
 
     fn all(recordings: &Recordings, options: &RecordingOptions) -> Vec<(String, String)> {
-        let mut seen = Vec::new();
+        let mut results = Vec::new();
         let describe = |waveform: Waveform| {
             let first = (waveform.samples[0] * 32768.0).round();
             Ok(format!("{} from {first}", waveform.samples.len()))
         };
         let taken = recordings.for_each(options, describe, |utterance, result| {
-            let told = result.unwrap_or_else(|error| error.to_string());
-            seen.push((utterance.to_string(), told));
+            let text = result.unwrap_or_else(|error| error.to_string());
+            results.push((utterance.to_string(), text));
             Ok::<(), Error>(())
         });
         taken.unwrap();
-        seen
+        results
     }
 
     #[test]
@@ -350,9 +348,9 @@ mod tests {
         let (_dir, recordings) = corpus("");
         let recordings = recordings.unwrap();
         assert_eq!(recordings.utterances(), 2);
-        let seen = all(&recordings, &RecordingOptions::default());
-        assert_eq!(seen[0], ("r".into(), "1000 from 0".into()));
-        assert!(seen[1].1.starts_with("no/such.wav: "), "{seen:?}");
+        let results = all(&recordings, &RecordingOptions::default());
+        assert_eq!(results[0], ("r".into(), "1000 from 0".into()));
+        assert!(results[1].1.starts_with("no/such.wav: "), "{results:?}");
         let options = RecordingOptions {
             resample_hz: Some(2000),
             ..RecordingOptions::default()
@@ -361,39 +359,39 @@ mod tests {
     }
 
     #[test]
-    fn segments_cut_in_their_order() {
+    fn segments_are_cut_in_their_order() {
         let (_dir, recordings) = corpus(
             "d r 0.5 0.7\na r 0.1 0.3\nb s 0 1\nb2 s 1 2\nc r 0.9 1.4\ne r 0.5 1.6\nf r 1.2 1.3\n",
         );
-        let seen = all(&recordings.unwrap(), &RecordingOptions::default());
-        let keys: Vec<&str> = seen.iter().map(|(key, _)| key.as_str()).collect();
+        let results = all(&recordings.unwrap(), &RecordingOptions::default());
+        let keys: Vec<&str> = results.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(keys, ["d", "a", "b", "b2", "c", "e", "f"]);
-        assert_eq!(seen[0].1, "200 from 500");
-        assert_eq!(seen[1].1, "200 from 100");
-        assert!(seen[2].1.starts_with("no/such.wav: "));
-        assert!(seen[3].1.ends_with("found the error above"));
-        assert_eq!(seen[4].1, "100 from 900");
-        assert!(seen[5].1.ends_with(
+        assert_eq!(results[0].1, "200 from 500");
+        assert_eq!(results[1].1, "200 from 100");
+        assert!(results[2].1.starts_with("no/such.wav: "));
+        assert!(results[3].1.ends_with("found the error above"));
+        assert_eq!(results[4].1, "100 from 900");
+        assert!(results[5].1.ends_with(
             "segments: e: expected a segment within the 1.000 s of 'r', found an end at 1.6 s"
         ));
-        assert!(seen[6].1.contains("f: expected samples in the segment"));
+        assert!(results[6].1.contains("f: expected samples in the segment"));
     }
 
     #[test]
-    fn a_line_that_is_no_segment_fails_alone() {
+    fn an_invalid_segment_fails_alone() {
         let (_dir, recordings) =
             corpus("a r 0.1 0.3\nb r 0.5 0.4\nc r 0.8 -1\nd q 0 1\ne r\nf r 0 -2\ng r 1.5 -1\n");
-        let seen = all(&recordings.unwrap(), &RecordingOptions::default());
-        let told: Vec<&str> = (seen.iter())
-            .map(|(_, told)| {
-                told.rsplit_once("segments:")
-                    .map_or(&**told, |(_, told)| told)
+        let results = all(&recordings.unwrap(), &RecordingOptions::default());
+        let messages: Vec<&str> = (results.iter())
+            .map(|(_, text)| {
+                text.rsplit_once("segments:")
+                    .map_or(&**text, |(_, message)| message)
             })
             .collect();
         let expected =
             "expected utterance, recording, start from 0 and a later end in seconds, or -1";
         assert_eq!(
-            told,
+            messages,
             [
                 "200 from 100",
                 &format!("2: {expected}, found 'b r 0.5 0.4'"),
@@ -407,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_still_to_come_is_found_in_one_pass() {
+    fn earliest_following_starts_are_found_in_one_pass() {
         let starts = [5.0, 3.0, 4.0, 9.0];
         let segment = |start| Segment {
             recording: "r".into(),
@@ -423,7 +421,7 @@ mod tests {
         assert_eq!(recording.earliest_later(), [3.0, 4.0, 9.0, f64::INFINITY]);
     }
 
-    /// By utterance, its samples read in blocks, and read whole.
+    /// For each utterance, its samples read in blocks, and as a whole.
     fn both_ways(
         recordings: &Recordings,
         options: &RecordingOptions,
@@ -455,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_are_the_whole_cut_and_resampled() {
+    fn blocks_equal_the_whole_cut_and_resampled() {
         let lists = ["a r 0.1 0.3\nb r 0.2 0.5\nc r 0.05 0.4\nd r 0.9 1.2\n", ""];
         for (segments, resample_hz) in lists.iter().flat_map(|&s| [(s, None), (s, Some(800))]) {
             let (dir, recordings) = corpus(segments);
@@ -478,25 +476,28 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_that_proves_damaged_behind_its_last_segment_fails_whole() {
+    fn a_recording_damaged_after_its_last_segment_fails_as_a_whole() {
         let (dir, recordings) = corpus("a r 0.1 0.3\nb r 0.4 0.5\n");
         let wav = dir.path().join("r.wav");
         let bytes = std::fs::read(&wav).unwrap();
         std::fs::write(&wav, &bytes[..bytes.len() - 1]).unwrap();
-        let seen = all(&recordings.unwrap(), &RecordingOptions::default());
+        let results = all(&recordings.unwrap(), &RecordingOptions::default());
         assert!(
-            seen[0].1.ends_with("found 1999: the file is cut short"),
-            "{seen:?}"
+            results[0].1.ends_with("found 1999: the file is cut short"),
+            "{results:?}"
         );
-        assert!(seen[1].1.ends_with("found the error above"), "{seen:?}");
+        assert!(
+            results[1].1.ends_with("found the error above"),
+            "{results:?}"
+        );
     }
 
     #[test]
-    fn lists_that_do_not_fit_are_refused() {
+    fn inconsistent_lists_are_refused() {
         let (_dir, recordings) = corpus("c r 0 1\na r 0.1 0.3\n");
         let recordings = recordings.unwrap();
-        let seen = all(&recordings.only("a").unwrap(), &RecordingOptions::default());
-        assert_eq!(seen, [("a".into(), "200 from 100".into())]);
+        let results = all(&recordings.only("a").unwrap(), &RecordingOptions::default());
+        assert_eq!(results, [("a".into(), "200 from 100".into())]);
         let error = recordings.only("b").unwrap_err().to_string();
         assert!(error.ends_with("segments: b: expected this utterance, found none"));
         let dir = made::folder(&[("wav.scp", "a\n"), ("empty", "")]);
@@ -511,14 +512,14 @@ mod tests {
     fn a_full_disk_ends_the_work() {
         let (_dir, recordings) = corpus("a r 0 0.5\nb r 0.5 1\n");
         let full = |_| Err::<(), _>(Error::io("out")(std::io::ErrorKind::StorageFull.into()));
-        let mut seen = 0;
-        let taken = recordings
+        let mut calls = 0;
+        let result = recordings
             .unwrap()
             .for_each(&RecordingOptions::default(), full, |_, _| {
-                seen += 1;
+                calls += 1;
                 Ok::<(), Error>(())
             });
-        assert!(taken.unwrap_err().is_full_disk());
-        assert_eq!(seen, 0);
+        assert!(result.unwrap_err().is_full_disk());
+        assert_eq!(calls, 0);
     }
 }

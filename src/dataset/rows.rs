@@ -1,4 +1,4 @@
-//! A data file read with all its faults: each bad line is told, the good ones are kept.
+//! A data file with all its errors: each invalid line is reported, the valid ones are kept.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::io::inputs;
 use crate::io::lines::{self, Entry};
 
-/// The good lines of a file, and what is wrong with the others and with how it is written.
+/// The valid lines of a file, and the errors of the others and of its format.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     pub(super) entries: Vec<Entry>,

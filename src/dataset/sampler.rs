@@ -1,5 +1,5 @@
-//! Which utterances make a batch. Batch number `n` of a seed is always the same, so a run's position is its
-//! step and nothing else has to be saved.
+//! Sampling of batches. Batch number `n` of a seed is always the same, so the position of a run is its step, and
+//! nothing else has to be saved.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, check_within};
 
-/// How often an utterance may come in a batch.
+/// Largest number of times that an utterance may occur in a batch.
 const MOST_REPEATS: usize = 4;
 
 /// How training batches are drawn.
@@ -58,14 +58,14 @@ impl SamplerOptions {
     }
 }
 
-/// The utterances that batches are drawn from, by number.
+/// The utterances that batches are drawn from, by index.
 #[derive(Debug, Clone, Default)]
 pub struct Population {
     /// Frames of each utterance.
     pub frames: Vec<usize>,
-    /// Those that are drawn.
+    /// Indices of the utterances to draw from.
     pub utterances: Vec<usize>,
-    /// Those of each speaker that are drawn.
+    /// The same for each speaker.
     pub by_speaker: Vec<Vec<usize>>,
     /// Names of the speakers, for messages.
     pub speakers: Vec<String>,
@@ -80,7 +80,7 @@ pub struct Sampler {
     epoch: Option<Epoch>,
 }
 
-/// The batches of one epoch, of which the first has number `first`.
+/// The batches of one epoch; the first has number `first`.
 #[derive(Debug)]
 struct Epoch {
     index: u64,
@@ -92,8 +92,8 @@ impl Sampler {
     /// A sampler over `population`; `source` is named in errors.
     ///
     /// # Errors
-    /// [`Error::Option`] when a batch asks for more than there is; [`Error::Key`] for a speaker with a single
-    /// utterance where another of the same speaker is needed.
+    /// [`Error::Option`] when a batch needs more than there is; [`Error::Key`] for a speaker with a single utterance
+    /// where another one of the same speaker is needed.
     pub fn new(
         options: SamplerOptions,
         population: Population,
@@ -123,7 +123,7 @@ impl Sampler {
         batch
     }
 
-    /// Draws an epoch, of at least one batch.
+    /// Draws an epoch of at least one batch.
     fn draw(&self, index: u64, first: u64) -> Epoch {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(index + 1);
@@ -156,7 +156,7 @@ impl Sampler {
         batches
     }
 
-    /// Every speaker once an epoch (but those that do not fill a last batch).
+    /// Each speaker once per epoch, without those that do not fill a last batch.
     fn draw_speakers(
         &self,
         speakers: usize,
@@ -179,8 +179,8 @@ impl Sampler {
     }
 }
 
-/// Batches of at most `budget` frames, padding counted, of `order` sorted by length (stable, so that a shuffled
-/// order mixes equals); an utterance beyond the budget is a batch of its own.
+/// Batches of at most `budget` frames, including padding, from `order` sorted by length (stable, so that a shuffled
+/// order mixes equal lengths); a longer utterance is a batch of its own.
 pub fn pack_by_length(mut order: Vec<usize>, frames: &[usize], budget: usize) -> Vec<Vec<usize>> {
     order.sort_by_key(|&utterance| frames[utterance]);
     let mut batches: Vec<Vec<usize>> = Vec::new();
@@ -193,7 +193,7 @@ pub fn pack_by_length(mut order: Vec<usize>, frames: &[usize], budget: usize) ->
     batches
 }
 
-/// `count` of `from` without repeats, or each as often as it takes when there are fewer.
+/// `count` of `from` without repeats, or as evenly repeated as possible if there are fewer.
 fn draw_with_refill(from: &[usize], count: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
     let mut drawn = Vec::with_capacity(count);
     while drawn.len() < count {
@@ -300,9 +300,9 @@ mod tests {
             } else {
                 batches
             };
-            let mut seen: Vec<usize> = (0..count).flat_map(|n| sampler.batch(n)).collect();
-            seen.sort_unstable();
-            assert_eq!(seen, (0..50).collect::<Vec<_>>());
+            let mut drawn: Vec<usize> = (0..count).flat_map(|n| sampler.batch(n)).collect();
+            drawn.sort_unstable();
+            assert_eq!(drawn, (0..50).collect::<Vec<_>>());
         }
     }
 
@@ -325,7 +325,7 @@ mod tests {
         let sampler = sampler(ALL[1]);
         let frames = sampler.population.frames.clone();
         let batches = sampler.draw(0, 0).batches.clone();
-        // Without padding 50 utterances of 10 to 32 frames need 11 batches; of like length, they need few more.
+        // Without padding 50 utterances of 10 to 32 frames need 11 batches; sorted by length, they need few more.
         let least = frames.iter().sum::<usize>().div_ceil(100);
         assert!(
             (least..=least + 3).contains(&batches.len()),
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn speakers_come_in_rows_of_different_utterances() {
+    fn speakers_come_in_groups_of_different_utterances() {
         let mut sampler = sampler(ALL[2]);
         for number in 0..20 {
             let batch = sampler.batch(number);
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn asking_for_too_much_is_told() {
+    fn impossible_batches_are_errors() {
         let population = Population {
             frames: vec![1; 4],
             utterances: (0..4).collect(),

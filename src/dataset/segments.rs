@@ -6,14 +6,14 @@ use super::table::Table;
 use crate::error::{Error, Result};
 use crate::io::lines::Entry;
 
-/// One utterance's place in its recording.
+/// An utterance's position in its recording.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Segment {
     /// Its recording, a key of `wav.scp`.
     pub recording: String,
-    /// Where it begins, in seconds, from 0.
+    /// Start in seconds, from 0.
     pub start: f64,
-    /// Where it ends, in seconds, after `start`; infinite where the list says -1, the end of the recording.
+    /// End in seconds, after `start`; infinite where the list has -1, the end of the recording.
     pub end: f64,
 }
 
@@ -21,7 +21,7 @@ impl Segment {
     /// Parses the value of a line, `recording start end`.
     ///
     /// # Errors
-    /// [`Error::Line`] for other columns, times that are no finite numbers or an end not after the start.
+    /// [`Error::Line`] for other columns, times that are no finite numbers, or an end that is not after the start.
     pub fn parse(path: &Path, entry: &Entry) -> Result<Self> {
         let expected = "utterance, recording, start from 0 and a later end in seconds, or -1";
         Self::of(&entry.value).ok_or_else(|| {
@@ -49,7 +49,7 @@ impl Segment {
     }
 }
 
-/// The segments of a data directory. A line that is none is kept, so that its utterance can fail alone.
+/// The segments of a data directory. An invalid line is kept, so that only its utterance fails.
 #[derive(Debug, Clone)]
 pub struct Segments {
     table: Table,
@@ -79,13 +79,13 @@ impl Segments {
         self.segments[at].as_ref()
     }
 
-    /// The lines in the file's order, and the segment that each is.
+    /// The lines in the file's order, with their segments.
     pub fn iter(&self) -> impl Iterator<Item = (&Entry, Option<&Segment>)> {
         let segments = self.segments.iter().map(Option::as_ref);
         self.table.entries().iter().zip(segments)
     }
 
-    /// How many there are.
+    /// Number of lines.
     pub fn len(&self) -> usize {
         self.segments.len()
     }

@@ -1,5 +1,5 @@
-//! A data directory in parts, for jobs: `split10/1` to `split10/10` inside it, as Kaldi's
-//! `utils/split_data.sh` lays them out.
+//! Splits a data directory into parts for jobs: `split10/1` to `split10/10` inside it, with the layout of Kaldi's
+//! `utils/split_data.sh`.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -7,21 +7,21 @@ use std::path::{Path, PathBuf};
 use super::files::DataFiles;
 use crate::error::{Error, Result};
 
-/// What stays together.
+/// The unit that is not split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SplitBy {
-    /// All of a speaker, under `splitN/`.
+    /// Speakers, under `splitN/`.
     Speaker,
-    /// Only each utterance, under `splitNutt/`.
+    /// Utterances, under `splitNutt/`.
     Utterance,
 }
 
-/// Splits `folder` into `count` parts of about as many utterances each, in the order of `utt2spk`. Returns the
-/// parts' folders.
+/// Splits `folder` into `count` parts with about equal numbers of utterances, in the order of `utt2spk`. Returns the
+/// folders of the parts.
 ///
 /// # Errors
-/// [`Error::Option`] for no parts or more than there are speakers (utterances); else as reading and writing
-/// a data directory.
+/// [`Error::Option`] for no parts, or more than there are speakers (utterances); else as reading and writing a data
+/// directory.
 pub fn split(folder: impl AsRef<Path>, count: usize, by: SplitBy) -> Result<Vec<PathBuf>> {
     let folder = folder.as_ref();
     let files = DataFiles::read(folder)?;
@@ -58,7 +58,7 @@ pub fn split(folder: impl AsRef<Path>, count: usize, by: SplitBy) -> Result<Vec<
     Ok(folders)
 }
 
-/// The utterances of each speaker; speakers as `utt2spk` first names them.
+/// The utterances of each speaker; speakers in the order of `utt2spk`.
 fn by_speaker(files: &DataFiles) -> Vec<Vec<&str>> {
     let mut place: HashMap<&str, usize> = HashMap::new();
     let mut units: Vec<Vec<&str>> = Vec::new();
@@ -77,14 +77,14 @@ fn by_utterance(files: &DataFiles) -> Vec<Vec<&str>> {
     entries.map(|entry| vec![entry.key.as_str()]).collect()
 }
 
-/// For units of such sizes, in order, the part of each: none empty, each ending as near as can be to its
+/// For units of given sizes, in order, the part of each. No part is empty, and each ends as close as possible to its
 /// share of the whole.
 fn balanced(sizes: &[usize], count: usize) -> Vec<usize> {
     let total: usize = sizes.iter().sum();
     let mut parts = Vec::with_capacity(sizes.len());
     let (mut part, mut done, mut in_part) = (0, 0, 0);
     for (index, &size) in sizes.iter().enumerate() {
-        // In units of 1/count, to stay with integers.
+        // In units of 1/count, to use integers.
         let target = total * (part + 1);
         let nearer = (done * count).abs_diff(target) < ((done + size) * count).abs_diff(target);
         let needed = sizes.len() - index < count - part;
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn utterances_part_speakers_and_share_recordings() {
+    fn utterances_may_separate_speakers_and_share_recordings() {
         let dir = folder(FILES);
         let parts = split(dir.path(), 4, SplitBy::Utterance).unwrap();
         let read = |part: usize, name| std::fs::read_to_string(parts[part].join(name)).unwrap();
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_split_leaves_nothing_of_the_first() {
+    fn a_second_split_removes_the_first() {
         let dir = folder(FILES);
         split(dir.path(), 2, SplitBy::Speaker).unwrap();
         std::fs::remove_file(dir.path().join("feats.scp")).unwrap();

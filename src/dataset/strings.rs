@@ -1,4 +1,4 @@
-//! Strings of labels: what an utterance says, without times, to be learned by CTC.
+//! Label sequences of utterances without times, for CTC.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use super::label_kind::{Labels, MOST_CLASSES, NO_LABEL, numbers};
 use super::table::Table;
 use crate::error::{Error, Result};
 
-/// The table of a data directory that says strings, and how its lines are read.
+/// A data directory's table of label sequences, and how its lines are read.
 #[derive(Debug)]
 pub struct StringTable {
     table: Table,
@@ -34,7 +34,7 @@ impl StringTable {
         self.table.path()
     }
 
-    /// The string of an utterance; empty where nothing is said.
+    /// The label sequence of an utterance, possibly empty.
     ///
     /// # Errors
     /// [`Error::Key`] for an utterance without a line.
@@ -47,22 +47,22 @@ impl StringTable {
     }
 }
 
-/// Outputs that a string takes under CTC: one a label, and one between two of a kind.
+/// Outputs that CTC needs for a sequence: one per label, and one between two equal labels.
 pub fn least_outputs<L: PartialEq>(string: &[L]) -> usize {
     string.len() + string.windows(2).filter(|pair| pair[0] == pair[1]).count()
 }
 
-/// The strings of the utterances of a data directory, as class numbers.
+/// The label sequences of a data directory's utterances, as class numbers.
 #[derive(Debug)]
 pub(super) struct Strings {
     path: PathBuf,
     name: &'static str,
-    /// By utterance.
+    /// For each utterance.
     of: Vec<Box<[u16]>>,
 }
 
 impl Strings {
-    /// The strings of `ids`, whose labels are numbered as in the sorted `names` of training.
+    /// The label sequences of `ids`, numbered as in the sorted `names` of training.
     ///
     /// # Errors
     /// A missing table; an utterance that is not in it; a label outside `names`; more than 65536 labels.
@@ -96,12 +96,12 @@ impl Strings {
         })
     }
 
-    /// Whether nothing is said in an utterance.
+    /// Whether the sequence of an utterance is empty.
     pub(super) fn is_empty(&self, utterance: usize) -> bool {
         self.of[utterance].is_empty()
     }
 
-    /// The string of an utterance.
+    /// The label sequence of an utterance.
     pub(super) fn of(&self, utterance: usize) -> Vec<i64> {
         self.of[utterance]
             .iter()
@@ -109,7 +109,7 @@ impl Strings {
             .collect()
     }
 
-    /// Refuses a string of utterance `id` that takes more than `codes` frames, as [`least_outputs`] says.
+    /// Refuses a sequence of utterance `id` that needs more than `codes` outputs, as in [`least_outputs`].
     pub(super) fn refuse_crowded(&self, utterance: usize, id: &str, codes: usize) -> Result<()> {
         let least = least_outputs(&self.of[utterance]);
         if least <= codes {

@@ -1,4 +1,4 @@
-//! Part of a data directory as another.
+//! Subsets of a data directory.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -11,40 +11,39 @@ use super::files::DataFiles;
 use crate::error::{Error, Result};
 use crate::io::lines;
 
-/// Which utterances to take.
+/// The choice of utterances.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pick {
-    /// The first so many of `utt2spk`.
+    /// The first utterances of `utt2spk`.
     First(usize),
-    /// The first so many of each speaker; all of one who has fewer.
+    /// The first utterances of each speaker; all of a speaker with fewer.
     PerSpeaker(usize),
-    /// So many, drawn without replacement; the same for the same seed.
+    /// Utterances drawn without replacement; the same seed gives the same ones.
     Random { count: usize, seed: u64 },
-    /// Those in the first column of a file.
+    /// Utterances in the first column of a file.
     Utterances(PathBuf),
-    /// Those of the speakers in the first column of a file.
+    /// Utterances of the speakers in the first column of a file.
     Speakers(PathBuf),
 }
 
-/// What was taken.
+/// The result of a selection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Taken {
-    /// Utterances taken.
+    /// Number of utterances.
     pub utterances: usize,
-    /// Keys of the list that the data directory does not have.
+    /// Number of keys of the list that are not in the data directory.
     pub unknown: usize,
 }
 
-/// Writes the picked utterances of `source`, with their speakers and recordings, as `target`, in the order of
+/// Writes the selected utterances of `source`, with their speakers and recordings, as `target`, in the order of
 /// `source`.
 ///
 /// # Errors
-/// [`Error::Option`] when more is asked for than there is, or nothing would be taken; else as reading and
-/// writing a data directory.
+/// [`Error::Option`] for more utterances than there are, or none; else as reading and writing a data directory.
 pub fn subset(source: impl AsRef<Path>, target: impl AsRef<Path>, pick: &Pick) -> Result<Taken> {
     let (source, target) = (source.as_ref(), target.as_ref());
     let files = DataFiles::read(source)?;
-    apart(source, target)?;
+    check_target(source, target)?;
     let (picked, unknown) = picked(&files, pick)?;
     if picked.is_empty() {
         let found = "none in its data directory";
@@ -61,8 +60,8 @@ pub fn subset(source: impl AsRef<Path>, target: impl AsRef<Path>, pick: &Pick) -
     Ok(taken)
 }
 
-/// That a folder is not written over one that it is made from.
-pub(super) fn apart(source: &Path, target: &Path) -> Result<()> {
+/// Refuses a target that is also the source.
+pub(super) fn check_target(source: &Path, target: &Path) -> Result<()> {
     let same = |a: &Path, b: &Path| Some(a.canonicalize().ok()? == b.canonicalize().ok()?);
     if same(source, target) == Some(true) {
         let found = format!("{} for both", target.display());
@@ -115,23 +114,23 @@ fn per_speaker(files: &DataFiles, count: usize) -> Vec<&str> {
         .collect()
 }
 
-/// The utterances whose `column` is in the list, and how many of the list are no such column.
+/// The utterances whose `column` is in the list, and how many keys of the list do not occur in it.
 fn listed<'a>(
     files: &'a DataFiles,
     list: &Path,
     column: impl Fn(&lines::Entry) -> &String,
 ) -> Result<(Vec<&'a str>, usize)> {
     let list = lines::read_table(list)?;
-    let wanted: HashSet<&str> = list.iter().map(|entry| entry.key.as_str()).collect();
-    let mut known = HashSet::new();
+    let listed: HashSet<&str> = list.iter().map(|entry| entry.key.as_str()).collect();
+    let mut found = HashSet::new();
     let mut picked = Vec::new();
     for entry in files.lines("utt2spk") {
-        if let Some(key) = wanted.get(column(entry).as_str()) {
-            known.insert(*key);
+        if let Some(key) = listed.get(column(entry).as_str()) {
+            found.insert(*key);
             picked.push(entry.key.as_str());
         }
     }
-    Ok((picked, wanted.len() - known.len()))
+    Ok((picked, listed.len() - found.len()))
 }
 
 #[cfg(test)]
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_picked_is_there() {
+    fn the_selected_utterances_are_written() {
         let of = |p: Pick| pick(&p).unwrap();
         assert_eq!(of(Pick::First(2)).0, ["a-1", "a-2"]);
         assert_eq!(of(Pick::PerSpeaker(1)).0, ["a-1", "b-1", "c-1"]);
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn too_much_and_nothing_are_refused() {
+    fn too_many_and_none_are_refused() {
         let lists = folder(&[("utts", "x\n")]);
         for p in [
             Pick::First(6),

@@ -1,11 +1,11 @@
-//! A text table in memory, in its file's order, with lookup by key.
+//! A text table in memory, in the order of its file, with lookup by key.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::io::lines::{self, Entry};
 
-/// The lines `key value` of a file, each key once.
+/// The lines `key value` of a file with unique keys.
 #[derive(Debug, Clone)]
 pub struct Table {
     path: PathBuf,
@@ -33,7 +33,7 @@ impl Table {
         })
     }
 
-    /// The file that it was read from.
+    /// The file of the table.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -43,7 +43,7 @@ impl Table {
         &self.entries
     }
 
-    /// Where `key` stands in [`Table::entries`].
+    /// The index of `key` in [`Table::entries`].
     pub fn position(&self, key: &str) -> Option<usize> {
         self.sorted
             .binary_search_by_key(&key, |&i| self.entries[i as usize].key.as_str())

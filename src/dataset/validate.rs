@@ -1,5 +1,5 @@
-//! The rules of a data directory, as Kaldi's `utils/validate_data_dir.sh` has them. Every breach is told, not
-//! the first alone.
+//! The rules of a data directory, as in Kaldi's `utils/validate_data_dir.sh`. All violations are reported, not only the
+//! first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::segments::Segment;
 use crate::error::{Error, Result};
 use crate::io::lines::Entry;
 
-/// Which files may be missing.
+/// The files that may be missing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ValidateOptions {
     /// `feats.scp` may be missing.
@@ -20,14 +20,13 @@ pub struct ValidateOptions {
     pub no_wav: bool,
     /// `text` may be missing.
     pub no_text: bool,
-    /// What the lists name is looked at too, as [`check_contents`] does, where the files themselves are right.
+    /// Listed objects and recordings are checked too, as by [`check_contents`], if the files themselves are valid.
     pub deep: bool,
 }
 
-/// Checks a data directory: that the files are there that have to be, that each line has its columns and its
-/// key once and in byte order (`utt2spk` by its speakers as well), that the files agree in their utterances,
-/// speakers and recordings, that `spk2utt` is the inverse of `utt2spk`. All that is wrong, by file; nothing
-/// when it is valid.
+/// Checks a data directory. Required files exist. Each line has its columns, and a unique key in byte order (`utt2spk`
+/// is also sorted by speaker). The files agree in their utterances, speakers and recordings, and `spk2utt` is the
+/// inverse of `utt2spk`. Returns all errors, by file; none for a valid directory.
 ///
 /// # Errors
 /// [`Error::Io`] when the folder or a file in it cannot be read.
@@ -54,7 +53,7 @@ pub fn validate(folder: impl AsRef<Path>, options: ValidateOptions) -> Result<Ve
     Ok(check.problems)
 }
 
-/// A folder's files, and what was found wrong with them so far.
+/// The files of a folder, and their errors so far.
 struct Check {
     folder: PathBuf,
     files: BTreeMap<String, Vec<Entry>>,
@@ -78,7 +77,7 @@ impl Check {
         }
     }
 
-    /// Keys in byte order, each once; `utt2spk` by speaker as well.
+    /// Keys in byte order, unique; `utt2spk` also by speaker.
     fn order(&mut self) {
         let mut problems = Vec::new();
         for (name, entries) in &self.files {
@@ -113,7 +112,7 @@ impl Check {
         self.problems.append(&mut problems);
     }
 
-    /// The keys of each file against those of `utt2spk`, `spk2utt` and `wav.scp`.
+    /// Compares the keys of each file with those of `utt2spk`, `spk2utt` and `wav.scp`.
     fn keys(&mut self) {
         let utterances = self.key_set("utt2spk");
         let speakers: BTreeSet<String> = self.values("utt2spk").collect();
@@ -136,7 +135,7 @@ impl Check {
         }
     }
 
-    /// That the keys of `name` are those that `of` asks for.
+    /// Checks that the keys of `name` are those that `of` requires.
     fn agree(&mut self, name: &str, expected: &BTreeSet<String>, of: &str) {
         let path = self.folder.join(name);
         let entries = self.files.get(name).map_or(&[][..], Vec::as_slice);
@@ -152,25 +151,28 @@ impl Check {
         self.problems.append(&mut problems);
     }
 
-    /// That `spk2utt` says what `utt2spk` says.
+    /// Checks that `spk2utt` agrees with `utt2spk`.
     fn inverse(&mut self) {
         let (Some(utt2spk), Some(spk2utt)) = (self.files.get("utt2spk"), self.files.get("spk2utt"))
         else {
             return;
         };
-        let mut spoken: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut utterances_of: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for entry in utt2spk {
-            spoken.entry(&entry.value).or_default().insert(&entry.key);
+            utterances_of
+                .entry(&entry.value)
+                .or_default()
+                .insert(&entry.key);
         }
         let path = self.folder.join("spk2utt");
         let mut problems = Vec::new();
         for entry in spk2utt {
             let listed: BTreeSet<&str> = entry.value.split_ascii_whitespace().collect();
-            let Some(said) = spoken.get(entry.key.as_str()) else {
-                continue; // `keys` has told of a speaker that utt2spk lacks.
+            let Some(expected) = utterances_of.get(entry.key.as_str()) else {
+                continue; // `keys` has reported a speaker that is not in utt2spk.
             };
-            if let Some(odd) = listed.symmetric_difference(said).next() {
-                let side = if said.contains(odd) {
+            if let Some(odd) = listed.symmetric_difference(expected).next() {
+                let side = if expected.contains(odd) {
                     "without"
                 } else {
                     "with"
@@ -193,7 +195,7 @@ impl Check {
         entries.iter().map(|entry| entry.value.clone())
     }
 
-    /// What `segments` cuts, or the utterances themselves.
+    /// The utterances of `segments`, or all utterances.
     fn recordings(&self) -> BTreeSet<String> {
         if !self.files.contains_key("segments") {
             return self.key_set("utt2spk");
@@ -213,7 +215,7 @@ fn wrong(path: &Path, entry: &Entry, expected: &str, found: &str) -> Error {
     Error::line(path, entry.line, expected, format!("'{found}'"))
 }
 
-/// What is wrong with the columns behind a key.
+/// The error of the columns after a key.
 fn column_fault(path: &Path, name: &str, entry: &Entry) -> Option<Error> {
     let value = entry.value.as_str();
     let one_word = !value.is_empty() && !value.contains(|c: char| c.is_ascii_whitespace());
@@ -235,8 +237,7 @@ fn column_fault(path: &Path, name: &str, entry: &Entry) -> Option<Error> {
     (!right).then(|| wrong(path, entry, expected, value))
 }
 
-/// A transcript may be empty; what it may not hold is space that splits no words for some tools and does for
-/// others.
+/// A transcript may be empty. It may not contain white space that separates words for only some tools.
 fn text_fault(path: &Path, entry: &Entry) -> Option<Error> {
     let odd = entry
         .value
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_folder_has_no_problems() {
+    fn a_valid_folder_has_no_errors() {
         assert_eq!(problems(&[]), [""; 0]);
         assert_eq!(
             problems(&[("utt2phones", "a-1 ah\na-2\nb-1 ih\n")]),
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_is_held() {
+    fn each_rule_is_checked() {
         for (name, content, expected) in [
             ("utt2spk", "MISSING", "utt2spk: expected a file, found none"),
             (
@@ -400,8 +401,8 @@ mod tests {
     }
 
     #[test]
-    fn all_is_told_at_once() {
-        // Once a file, not once a line; and the keys are those without the mark.
+    fn all_errors_are_reported_at_once() {
+        // Once per file, not per line; keys are those without the byte order mark.
         assert_eq!(
             problems(&[("text", "\u{feff}a-1 one\r\na-2\r\nb-1\r\n")]).len(),
             2
@@ -413,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_missing_may() {
+    fn optional_files_may_be_missing() {
         let dir = folder(&[("utt2spk", "a a\n"), ("spk2utt", "a a\n")]);
         let options = ValidateOptions {
             no_feats: true,

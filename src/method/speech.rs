@@ -270,7 +270,7 @@ impl SpeechData {
             .transpose()?;
         if let MethodOptions::Recogniser(_) = config.method {
             for corpus in [&mut train].into_iter().chain(&mut valid) {
-                leave_out_silent(corpus)?;
+                leave_out_unlabelled(corpus)?;
             }
         }
         if let Some(subsampling) = config.method.subsampling() {
@@ -310,11 +310,11 @@ impl SpeechData {
 }
 
 /// Leaves out utterances without labels, with a message: a recogniser has nothing to learn from them.
-fn leave_out_silent(corpus: &mut SpeechCorpus) -> Result<()> {
-    let silent = corpus.leave_out_silent()?;
-    if silent > 0 {
+fn leave_out_unlabelled(corpus: &mut SpeechCorpus) -> Result<()> {
+    let unlabelled = corpus.leave_out_unlabelled()?;
+    if unlabelled > 0 {
         log::warn!(
-            "{}: {silent} of {} utterances have no labels and are left out",
+            "{}: {unlabelled} of {} utterances have no labels and are left out",
             corpus.path().display(),
             corpus.len()
         );

@@ -48,12 +48,12 @@ mod tests {
     #[test]
     fn the_order_of_a_pair_does_not_matter() {
         let store = VarStore::new(Device::Cpu);
-        let critic = PairClassifier::new(store.root(), 8, 2, &Default::default());
+        let classifier = PairClassifier::new(store.root(), 8, 2, &Default::default());
         let codes = Tensor::randn([4, 8, 5], (Kind::Float, Device::Cpu));
-        let summaries = critic.summaries(&codes, &Mask::new(&[5, 3, 1, 5], Device::Cpu), true);
+        let summaries = classifier.summaries(&codes, &Mask::new(&[5, 3, 1, 5], Device::Cpu), true);
         let flipped = summaries.flip([0]);
-        let there = critic.compare(&summaries, &flipped);
+        let there = classifier.compare(&summaries, &flipped);
         assert_eq!(there.size(), [4, 2]);
-        assert_eq!(there, critic.compare(&flipped, &summaries));
+        assert_eq!(there, classifier.compare(&flipped, &summaries));
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{fail, names, oracle, python, succeed};
+use crate::support::{fail, names, python, run_reference, succeed};
 use ndarray::{Array1, Array2};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -98,7 +98,7 @@ fn metrics_are_those_of_their_references() {
     let dir = tempfile::tempdir().unwrap();
     let cases: Vec<Value> = (0..100).map(metric_case).collect();
     fs::write(dir.path().join("cases.json"), json!(cases).to_string()).unwrap();
-    oracle(&python, dir.path(), "privacy_metrics.py", &["cases.json"]);
+    run_reference(&python, dir.path(), "privacy_metrics.py", &["cases.json"]);
 }
 
 /// Numbers of the training and of the test speakers.

@@ -69,7 +69,7 @@ pub struct AttackArgs {
     #[arg(long, value_name = "NAME")]
     raw: Option<String>,
     /// Layers of trained encoders
-    #[arg(long, value_name = "tdnn|ecapa|resnet", default_value = "tdnn", value_parser = parse_trunk)]
+    #[arg(long, value_name = "tdnn|ecapa|resnet", default_value = "tdnn", value_parser = parse_backbone)]
     encoder: SpeakerBackbone,
     /// Steps of training an encoder on each representation; 0 trains none
     #[arg(long, value_name = "N", default_value_t = EncoderOptions::default().steps)]
@@ -107,7 +107,7 @@ fn parse_representation(text: &str) -> std::result::Result<Named, String> {
     parsed.ok_or_else(|| "expected NAME=TRAIN,TEST".into())
 }
 
-fn parse_trunk(text: &str) -> std::result::Result<SpeakerBackbone, String> {
+fn parse_backbone(text: &str) -> std::result::Result<SpeakerBackbone, String> {
     match text {
         "tdnn" => Ok(SpeakerBackbone::Tdnn),
         "ecapa" => Ok(SpeakerBackbone::Ecapa),

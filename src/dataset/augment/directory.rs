@@ -1,4 +1,4 @@
-//! A data directory of variations: a WAV for each copy of each utterance, and all tables that still hold.
+//! A data directory of augmented copies: a WAV file per copy of each utterance, and all tables that still apply.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -14,36 +14,36 @@ use crate::io::audio::write_wav;
 use crate::io::lines::Entry;
 use crate::io::scratch::Scratch;
 
-/// What is to be made.
+/// An augmentation of a data directory.
 pub struct AugmentJob<'a> {
-    /// The data directory to vary.
+    /// The source data directory.
     pub source: &'a Path,
-    /// The one to make, which may not be there yet.
+    /// The target data directory, which may not exist yet.
     pub target: &'a Path,
-    /// What is done.
+    /// The augmentations.
     pub chain: &'a AugmentChain,
-    /// Variations of each utterance, 1 at least.
+    /// Copies of each utterance, at least 1.
     pub copies: usize,
-    /// `aug` makes `aug1-UTTERANCE` and the speaker `aug1-SPEAKER`, and so on for each copy.
+    /// With `aug`, copies are `aug1-UTTERANCE` of the speaker `aug1-SPEAKER`, and so on.
     pub prefix: &'a str,
-    /// Leave speakers who they are: the ids are `UTTERANCE-aug1` then.
+    /// Keep the speakers; ids are then `UTTERANCE-aug1`.
     pub keep_speakers: bool,
     /// How the source's audio is read.
     pub recordings: RecordingOptions,
 }
 
-/// What was made.
+/// The result of an augmentation.
 #[derive(Debug, Default)]
 pub struct Augmented {
-    /// Variations written.
+    /// Number of copies written.
     pub written: usize,
-    /// Utterances of the source that have a recording.
+    /// Number of source utterances with a recording.
     pub utterances: usize,
-    /// Files of the source that do not hold for the variations.
+    /// Files of the source that do not apply to the copies.
     pub left_out: Vec<String>,
 }
 
-/// One variation in its WAV.
+/// One copy in its WAV file.
 struct Written {
     id: String,
     copy: usize,
@@ -52,18 +52,18 @@ struct Written {
     description: String,
 }
 
-/// Makes the data directory; it appears whole, or not at all. Tells `seen` of every utterance, with the error of one that
-/// fails, and makes the directory of the others.
+/// Creates the data directory, which appears complete or not at all. Calls `done` for each utterance, with the error of
+/// one that fails; the directory contains the others.
 ///
-/// Every table by utterance or speaker is carried over under the new ids; `utt2dur` and `reco2dur` are made anew where
-/// the source has them, and `utt2aug` tells what was drawn. Left out are `segments` (each variation is a recording of
-/// its own), tables by recording where there were segments, `feats.scp` and `cmvn.scp`, and, where the speed changes,
+/// All tables by utterance or speaker are copied with the new ids. `utt2dur` and `reco2dur` are computed again if the
+/// source has them, and `utt2aug` describes each augmentation. Left out are `segments` (each copy is a recording of its
+/// own), tables by recording if there were segments, `feats.scp` and `cmvn.scp`, and, if the speed changes,
 /// `utt2num_frames`, `vad.scp` and `ali.scp`.
 ///
 /// # Errors
-/// [`Error::Format`] for a target that is there, or when every utterance failed; as reading a data directory;
+/// [`Error::Format`] for a target that exists, or when all utterances failed; as reading a data directory;
 /// [`Error::Io`] when something cannot be written.
-pub fn augment(job: &AugmentJob, mut seen: impl FnMut(&str, Option<Error>)) -> Result<Augmented> {
+pub fn augment(job: &AugmentJob, mut done: impl FnMut(&str, Option<Error>)) -> Result<Augmented> {
     if job.target.exists() {
         return Err(Error::format(
             job.target,
@@ -93,12 +93,12 @@ pub fn augment(job: &AugmentJob, mut seen: impl FnMut(&str, Option<Error>)) -> R
         match result {
             Ok(written) if own => {
                 by_utterance.insert(utterance.to_string(), written);
-                seen(utterance, None);
+                done(utterance, None);
             }
             Ok(_) => {}
             Err(error) => {
                 remove_variations(job, utterance, &wavs)?;
-                seen(utterance, Some(error));
+                done(utterance, Some(error));
             }
         }
         Ok::<(), Error>(())
@@ -132,7 +132,7 @@ fn recordings(source: &Path) -> Result<Recordings> {
     }
 }
 
-/// A folder beside the target that is gone again unless it becomes it.
+/// A temporary folder beside the target, removed unless it becomes the target.
 fn temporary(target: &Path) -> Result<Scratch> {
     let parent = atomic::folder_of(target);
     atomic::create_dir_all(parent)?;
@@ -158,7 +158,7 @@ fn vary(job: &AugmentJob, blocks: UtteranceBlocks, wavs: &Path) -> Result<Vec<Wr
     (1..=job.copies).map(one).collect()
 }
 
-/// Takes away what was written of an utterance before it failed.
+/// Removes what was written of an utterance before it failed.
 fn remove_variations(job: &AugmentJob, utterance: &str, wavs: &Path) -> Result<()> {
     for copy in 1..=job.copies {
         let file = wavs.join(format!("{}.wav", file_name(&new_id(job, copy, utterance))));
@@ -186,12 +186,12 @@ fn new_speaker(job: &AugmentJob, copy: usize, speaker: &str) -> String {
     }
 }
 
-/// An id as a file's name.
+/// An id as a file name.
 fn file_name(id: &str) -> String {
     id.replace('%', "%25").replace('/', "%2F")
 }
 
-/// The new tables, and the names of those that do not hold any more.
+/// The new tables, and the names of those that do not apply any more.
 fn tables(
     job: &AugmentJob,
     files: &DataFiles,
@@ -232,7 +232,7 @@ fn tables(
     (tables, left_out)
 }
 
-/// A line for each variation.
+/// A line per copy.
 fn of_each(
     written: &BTreeMap<String, Vec<Written>>,
     value: impl Fn(&Written) -> String,
@@ -261,7 +261,7 @@ fn by_utterance(
     sorted(pairs)
 }
 
-/// The lines of a table by speaker, for those who still say something.
+/// The lines of a table by speaker, for speakers who still have utterances.
 fn by_speaker(
     job: &AugmentJob,
     entries: &[Entry],

@@ -1,5 +1,4 @@
-//! Speech in variations: what a configuration says is done to a waveform, drawn anew for each utterance and copy, and
-//! whole data directories of it.
+//! Augmentation of waveforms by a configuration, at random for each utterance and copy, and of whole data directories.
 
 mod directory;
 mod sources;
@@ -23,47 +22,47 @@ use crate::signal::augment::{
     change_speed, change_volume, happens, reverberate, telephone,
 };
 
-/// What is done to waveforms, in this order; what has no table is not done.
+/// Augmentations of waveforms, in this order; those without a table are left out.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AugmentOptions {
-    /// Where all drawing starts: the same seed gives the same bytes, whatever the number of threads.
+    /// Seed of all random numbers: the same seed gives the same bytes, whatever the number of threads.
     pub seed: u64,
-    /// Faster or slower.
+    /// Change of speed.
     pub speed: Option<SpeedOptions>,
-    /// In a room.
+    /// Reverberation.
     pub reverb: Option<ReverbOptions>,
-    /// Beside noise.
+    /// Additive noise.
     pub noise: Option<NoiseOptions>,
-    /// Through a telephone.
+    /// Telephone codec.
     pub codec: Option<CodecOptions>,
-    /// Louder or softer.
+    /// Change of volume.
     pub volume: Option<VolumeOptions>,
 }
 
-/// The steps of a configuration with what they draw from.
+/// The steps of a configuration, with their noises and impulse responses.
 pub struct AugmentChain {
     options: AugmentOptions,
     noises: Option<AudioPool>,
     rirs: Option<AudioPool>,
 }
 
-/// One waveform augmented, and what was drawn for it.
+/// An augmented waveform, with a description.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Variation {
-    /// The samples, no louder than full scale.
+    /// The samples, at most full scale.
     pub waveform: Waveform,
-    /// As `speed=0.9 rir=rir2 noise=rain-1 snr=5 volume=1.25`; a step that was not taken is not named.
+    /// As `speed=0.9 rir=rir2 noise=rain-1 snr=5 volume=1.25`, without the steps that were left out.
     pub description: String,
 }
 
 impl AugmentChain {
-    /// Checks the options, and reads which noises and impulse responses there are; a folder is asked for by its table
-    /// and of no use without.
+    /// Checks the options, and lists noises and impulse responses. A folder is needed if its table is there, and
+    /// refused otherwise.
     ///
     /// # Errors
-    /// [`Error::Option`] for options that make no sense, no step at all, or a folder without its table or the other
-    /// way round; as [`AudioPool::read`].
+    /// [`Error::Option`] for invalid options, no step at all, or a folder without its table or the reverse; as
+    /// [`AudioPool::read`].
     pub fn new(
         options: AugmentOptions,
         noise: Option<&Path>,
@@ -78,17 +77,17 @@ impl AugmentChain {
         })
     }
 
-    /// Whether an utterance keeps its length, and with it all that is told by frame.
+    /// Whether utterances keep their length, so that tables by frame still apply.
     pub fn keeps_time(&self) -> bool {
         self.options.speed.is_none()
     }
 
-    /// Draws a variation of an utterance; `copy` counts from 1. One that would be louder than full scale is made
-    /// softer as a whole, so that nothing is clipped.
+    /// Augments an utterance; `copy` counts from 1. A result above full scale is scaled down as a whole, so that
+    /// nothing is clipped.
     ///
     /// # Errors
-    /// [`Error::Format`] or [`Error::Io`] for a noise or an impulse response that cannot be read; [`Error::Option`]
-    /// for silence beside which no noise can be set.
+    /// [`Error::Format`] or [`Error::Io`] for a noise or an impulse response that cannot be read; [`Error::Option`] for
+    /// silence, to which no noise can be added at a signal-to-noise ratio.
     pub fn vary(&self, utterance: &str, copy: usize, speech: &Waveform) -> Result<Variation> {
         let mut rng = generator(self.options.seed, copy, utterance);
         let rate = speech.sample_rate_hz;
@@ -163,13 +162,18 @@ fn check(options: &AugmentOptions) -> Result<()> {
     checks.into_iter().flatten().collect()
 }
 
-fn pool(name: &str, asked: bool, folder: Option<&Path>, pipes: Pipes) -> Result<Option<AudioPool>> {
+fn pool(
+    name: &str,
+    requested: bool,
+    folder: Option<&Path>,
+    pipes: Pipes,
+) -> Result<Option<AudioPool>> {
     let table = if name == "noise" { "noise" } else { "reverb" };
-    match (asked, folder) {
+    match (requested, folder) {
         (false, None) => Ok(None),
         (true, Some(folder)) => AudioPool::read(folder, pipes).map(Some),
         (true, None) => {
-            let expected = format!("a folder, as the table [{table}] of the configuration asks");
+            let expected = format!("a folder for the table [{table}] of the configuration");
             Err(Error::option(format!("--{name}"), expected, "none"))
         }
         (false, Some(_)) => {
@@ -179,7 +183,7 @@ fn pool(name: &str, asked: bool, folder: Option<&Path>, pipes: Pipes) -> Result<
     }
 }
 
-/// A generator for one copy of one utterance, by 64-bit FNV-1a of what names it.
+/// A generator for one copy of one utterance, seeded by 64-bit FNV-1a of their names.
 fn generator(seed: u64, copy: usize, utterance: &str) -> ChaCha8Rng {
     let named = [
         &seed.to_le_bytes(),
@@ -193,7 +197,7 @@ fn generator(seed: u64, copy: usize, utterance: &str) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(hash)
 }
 
-/// Brings the loudest sample to the greatest of 16 bits where it is beyond.
+/// Scales a signal down to full scale of 16 bits, if it is above.
 fn within_full_scale(samples: &mut [f32]) {
     const MOST: f32 = 32767.0 / 32768.0;
     let peak = samples

@@ -1,4 +1,4 @@
-//! Noises and room impulse responses to draw from.
+//! Noises and room impulse responses.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::io::audio::{AudioOptions, AudioSource, Pipes, is_audio};
 use crate::signal::resample::resample;
 
-/// Audio that is read when it is drawn. One channel each.
+/// A set of audio files with one channel, read when they are drawn.
 #[derive(Debug, Clone)]
 pub struct AudioPool {
     /// In byte order of their names.
@@ -19,8 +19,8 @@ pub struct AudioPool {
 }
 
 impl AudioPool {
-    /// Takes what a folder's `wav.scp` lists; without one, all audio files in it and in the folders below, by their
-    /// first bytes.
+    /// Lists the files of a folder's `wav.scp`; without one, all audio files in it and in its subfolders, recognised by
+    /// their first bytes.
     ///
     /// # Errors
     /// [`Error::Io`] when the folder or a file cannot be read, [`Error::Line`] for a malformed list, [`Error::Format`]
@@ -42,12 +42,12 @@ impl AudioPool {
         }
     }
 
-    /// How many there are.
+    /// Number of files.
     pub fn count(&self) -> usize {
         self.sources.len()
     }
 
-    /// One of them, each with the same chance, at a sample rate.
+    /// A random file, all with the same probability, at a sample rate.
     ///
     /// # Errors
     /// As [`AudioSource::read`].
@@ -72,14 +72,14 @@ fn listed(table: &Table) -> Result<Vec<(String, AudioSource)>> {
     entries.map(source).collect()
 }
 
-/// The audio files of a folder and those below it, named by their paths in it without white space or extension.
+/// The audio files of a folder and its subfolders, named by their relative paths without white space or extension.
 fn found(folder: &Path) -> Result<Vec<(String, AudioSource)>> {
     let mut sources = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(next) = folders.pop() {
         for entry in std::fs::read_dir(&next).map_err(Error::io(&next))? {
             let path = entry.map_err(Error::io(&next))?.path();
-            // A link to a folder may lead back up.
+            // A link to a folder may lead to one above.
             if path.is_dir() && !path.is_symlink() {
                 folders.push(path);
             } else if path.is_file() && is_audio(&path)? {

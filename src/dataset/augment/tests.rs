@@ -1,4 +1,4 @@
-//! Data directories of variations, from made speech, noises and a room.
+//! Data directories of augmented copies, from synthetic speech, noises and a room.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ fn put_wav(path: &Path, samples: Vec<f32>, sample_rate_hz: u32) {
     .unwrap();
 }
 
-/// A data directory `d` with segments or without, a folder of noises, one of impulse responses.
+/// A data directory `d` with or without segments, a folder of noises, one of impulse responses.
 fn made(segments: bool) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
@@ -90,7 +90,7 @@ fn run(
     copies: usize,
     keep: bool,
 ) -> Result<(Augmented, Vec<String>)> {
-    let mut told = Vec::new();
+    let mut errors = Vec::new();
     let job = AugmentJob {
         source: &dir.join("d"),
         target: &dir.join(target),
@@ -101,9 +101,9 @@ fn run(
         recordings: RecordingOptions::default(),
     };
     let made = augment(&job, |utterance, error| {
-        told.extend(error.map(|error| format!("{utterance}: {error}")));
+        errors.extend(error.map(|error| format!("{utterance}: {error}")));
     })?;
-    Ok((made, told))
+    Ok((made, errors))
 }
 
 fn text(path: PathBuf) -> String {
@@ -111,11 +111,11 @@ fn text(path: PathBuf) -> String {
 }
 
 #[test]
-fn the_directory_is_valid_and_carries_its_tables() {
+fn the_directory_is_valid_and_has_its_tables() {
     for (segments, keep) in [(false, false), (false, true), (true, false), (true, true)] {
         let dir = made(segments);
-        let (made, told) = run(dir.path(), "t", everything(), 2, keep).unwrap();
-        assert_eq!((made.written, made.utterances, told.len()), (6, 3, 0));
+        let (made, errors) = run(dir.path(), "t", everything(), 2, keep).unwrap();
+        assert_eq!((made.written, made.utterances, errors.len()), (6, 3, 0));
         let target = dir.path().join("t");
         let options = ValidateOptions {
             no_feats: true,
@@ -212,12 +212,12 @@ fn noise_has_the_ratio_that_utt2aug_tells() {
 }
 
 #[test]
-fn what_fails_is_told_and_the_rest_is_made() {
+fn failures_are_reported_and_the_rest_is_written() {
     let dir = made(false);
     std::fs::write(dir.path().join("audio/a-2.wav"), b"RIFF").unwrap();
-    let (made, told) = run(dir.path(), "t", everything(), 1, false).unwrap();
-    assert_eq!((made.written, made.utterances, told.len()), (2, 3, 1));
-    assert!(told[0].starts_with("a-2: "), "{told:?}");
+    let (made, errors) = run(dir.path(), "t", everything(), 1, false).unwrap();
+    assert_eq!((made.written, made.utterances, errors.len()), (2, 3, 1));
+    assert!(errors[0].starts_with("a-2: "), "{errors:?}");
     let options = ValidateOptions {
         no_feats: true,
         ..ValidateOptions::default()
@@ -244,16 +244,16 @@ fn what_fails_is_told_and_the_rest_is_made() {
     );
 }
 
-/// That a recording is cut short shows behind its segments, whose variations are written by then.
+/// A truncated recording is found only after its segments, whose copies are written by then.
 #[test]
-fn what_failed_late_leaves_no_wav() {
+fn a_late_failure_leaves_no_wav() {
     let dir = made(true);
     let cut = dir.path().join("audio/a-2.wav");
     let bytes = std::fs::read(&cut).unwrap();
     std::fs::write(&cut, &bytes[..bytes.len() - 1]).unwrap();
-    let (made, told) = run(dir.path(), "t", everything(), 2, false).unwrap();
-    assert_eq!((made.written, told.len()), (2, 2));
-    assert!(told[0].ends_with("the file is cut short"), "{told:?}");
+    let (made, errors) = run(dir.path(), "t", everything(), 2, false).unwrap();
+    assert_eq!((made.written, errors.len()), (2, 2));
+    assert!(errors[0].ends_with("the file is cut short"), "{errors:?}");
     assert_eq!(
         std::fs::read_dir(dir.path().join("t/wav")).unwrap().count(),
         2
@@ -261,7 +261,7 @@ fn what_failed_late_leaves_no_wav() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn invalid_options_are_refused() {
     let dir = made(false);
     std::fs::create_dir(dir.path().join("t")).unwrap();
     let error = run(dir.path(), "t", everything(), 1, false)

@@ -1,4 +1,4 @@
-//! Variations on images that a network should not mind.
+//! Augmentation of images.
 
 use rand::{Rng, RngExt};
 use rand_chacha::ChaCha8Rng;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ImageShape;
 use crate::error::{Error, Result};
 
-/// More pixels than any image is shifted by: a broken number must not overflow.
+/// Largest shift in pixels, above any image size: an invalid number must not overflow.
 const MOST_SHIFT: usize = 4096;
 
 /// Random augmentation, drawn evenly between bounds for each image; none by default. Geometry comes first, then
@@ -35,12 +35,12 @@ struct Placement {
     middle: (f64, f64),
     shift: (f64, f64),
     flip: f64,
-    /// Sine and cosine of the turn, over the scale.
+    /// Sine and cosine of the rotation, divided by the scale.
     turn: (f64, f64),
 }
 
 impl ImageAugment {
-    /// Refuses what makes no sense.
+    /// Checks every value.
     ///
     /// # Errors
     /// [`Error::Option`] for a shift beyond 4096 pixels, a rotation outside 0 to 180 degrees, a scale outside 0 to 0.9,
@@ -52,8 +52,8 @@ impl ImageAugment {
         within("augment.contrast", self.contrast, 1.0)
     }
 
-    /// Varies an image `[channels, height, width]` in place, all channels alike. Between pixels values are bilinear;
-    /// what comes from outside is black.
+    /// Augments an image `[channels, height, width]` in place, all channels in the same way. Between pixels values are
+    /// bilinear; outside the image they are black.
     pub fn apply(&self, pixels: &mut [u8], shape: ImageShape, rng: &mut ChaCha8Rng) {
         if self.shift > 0 || self.flip || self.rotate > 0.0 || self.scale > 0.0 {
             let placement = self.place(shape, rng);
@@ -96,7 +96,7 @@ impl Placement {
         }
     }
 
-    /// Row and column in the image as it was.
+    /// Row and column in the original image.
     fn source(&self, row: f64, column: f64) -> (f64, f64) {
         let down = row - self.middle.0 - self.shift.0;
         let right = column - self.middle.1 - self.shift.1;
@@ -108,7 +108,7 @@ impl Placement {
     }
 }
 
-/// The bilinear value at a place between pixels.
+/// The bilinear value at a position between pixels.
 fn between(plane: &[u8], width: usize, row: f64, column: f64) -> u8 {
     let (top, left) = (row.floor(), column.floor());
     let value = |row: f64, column: f64| {
@@ -128,12 +128,12 @@ fn change_contrast(pixels: &mut [u8], factor: f64) {
     let sum: u64 = pixels.iter().map(|&pixel| u64::from(pixel)).sum();
     let mean = sum as f64 / pixels.len().max(1) as f64;
     for pixel in pixels {
-        // Casts keep within 0 to 255.
+        // Casts saturate at 0 and 255.
         *pixel = (mean + factor * (f64::from(*pixel) - mean)).round() as u8;
     }
 }
 
-/// A number from -1 to 1.
+/// A random number from -1 to 1.
 fn around_zero(rng: &mut impl Rng) -> f64 {
     2.0 * rng.random::<f64>() - 1.0
 }
@@ -172,7 +172,7 @@ mod tests {
         (0..SHAPE.values()).map(|i| (10 + i * 3) as u8).collect()
     }
 
-    /// What 50 seeds make of the image.
+    /// The results of 50 seeds on the image.
     fn varied(options: ImageAugment) -> Vec<Vec<u8>> {
         let vary = |seed| {
             let mut pixels = image();
@@ -191,13 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_the_default() {
+    fn the_default_changes_nothing() {
         assert_eq!(ImageAugment::default(), NONE);
         assert!(varied(NONE).iter().all(|pixels| *pixels == image()));
     }
 
     #[test]
-    fn shifts_are_whole_pixels_with_black_behind() {
+    fn shifts_are_whole_pixels_and_fill_with_black() {
         let shifted = placed(NONE, |placement| placement.shift = (1.0, -2.0));
         for (at, pixel) in shifted.iter().enumerate() {
             let (row, column) = (at / 7, at % 7);
@@ -238,12 +238,12 @@ mod tests {
     }
 
     #[test]
-    fn half_a_turn_and_half_the_size_are_where_they_should_be() {
+    fn a_quarter_turn_and_half_the_size_move_pixels_as_expected() {
         let turned = placed(NONE, |placement| placement.turn = (0.0, -1.0));
         let mut expected = image()[..35].to_vec();
         expected.reverse();
         assert_eq!(turned, expected);
-        // A quarter turn: what was right of the middle comes from above or below it.
+        // After a quarter turn, pixels from the right of the centre are above or below it.
         let quarter = placed(NONE, |placement| placement.turn = (1.0, 0.0));
         assert_eq!(quarter[2 * 7 + 4], image()[7 + 3]);
         let half = placed(NONE, |placement| placement.turn = (0.0, 2.0));
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn contrast_keeps_the_mean() {
-        // As much as clips nothing.
+        // As much as is possible without clipping.
         for pixels in varied(ImageAugment {
             contrast: 0.09,
             ..NONE
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_together_stays_an_image() {
+    fn all_augmentations_together_keep_the_range() {
         let all = ImageAugment {
             shift: 2,
             flip: true,
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn senseless_options_are_refused() {
+    fn invalid_options_are_refused() {
         let wrong = [
             ImageAugment {
                 shift: 5000,

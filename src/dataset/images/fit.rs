@@ -1,9 +1,9 @@
-//! Images in the shape that options ask for.
+//! Conversion of images to the shape of the options.
 
 use super::resize::Resizer;
 use super::{ImageOptions, ImageShape};
 
-/// How images of one shape become those asked for.
+/// A conversion from one image shape to another.
 pub(super) struct Fit {
     from: ImageShape,
     to: ImageShape,
@@ -12,7 +12,7 @@ pub(super) struct Fit {
 
 impl Fit {
     pub(super) fn new(from: ImageShape, options: &ImageOptions) -> Self {
-        let or = |asked: usize, own: usize| if asked > 0 { asked } else { own };
+        let or = |requested: usize, own: usize| if requested > 0 { requested } else { own };
         let to = ImageShape {
             channels: or(options.channels, from.channels),
             height: or(options.size, from.height),
@@ -26,12 +26,12 @@ impl Fit {
         }
     }
 
-    /// What images become.
+    /// The target shape.
     pub(super) fn shape(&self) -> ImageShape {
         self.to
     }
 
-    /// Whether `[images, height, width, channels]` are the images asked for as they stand.
+    /// Whether `[images, height, width, channels]` need no conversion.
     pub(super) fn is_nothing(&self) -> bool {
         self.from == self.to && self.to.channels == 1
     }
@@ -51,7 +51,7 @@ impl Fit {
             None => planes,
             Some(resizer) => planes.iter().map(|plane| resizer.apply(plane)).collect(),
         };
-        // One plane is repeated where more are asked for.
+        // One plane is repeated if more are needed.
         let targets = fitted.chunks_exact_mut(self.to.height * self.to.width);
         for (target, plane) in targets.zip(planes.iter().cycle()) {
             target.copy_from_slice(plane);
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn channels_come_first_and_are_as_many_as_asked() {
+    fn channels_come_first_in_the_requested_number() {
         let kept = ImageOptions::default();
         let grey = ImageOptions {
             channels: 1,
@@ -99,7 +99,7 @@ mod tests {
         let image = [255, 0, 0, 0, 255, 10];
         assert_eq!(fitted(3, &image, kept), [255, 0, 0, 255, 0, 10]);
         assert_eq!(fitted(3, &image, colours), [255, 0, 0, 255, 0, 10]);
-        // 0.299 and 0.587 of 255, and 1.14 of blue.
+        // 0.299 and 0.587 of 255, and 0.114 of it for blue.
         assert_eq!(fitted(3, &image, grey), [76, 151]);
         assert_eq!(fitted(1, &[4, 9], grey), [4, 9]);
         assert_eq!(fitted(1, &[4, 9], colours), [4, 9, 4, 9, 4, 9]);

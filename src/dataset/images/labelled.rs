@@ -1,4 +1,4 @@
-//! The few images whose labels are told.
+//! Draws the few images whose labels are used.
 
 use rand::SeedableRng;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -6,11 +6,11 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Error, Result};
 
-/// Numbers of `count` images, sorted: `count / classes` of each class, and one more of as many classes as it takes,
-/// which are drawn too.
+/// Indices of `count` images, sorted: `count / classes` of each class, and one more of some classes drawn at random, if
+/// there is a remainder.
 ///
 /// # Errors
-/// [`Error::Option`] for no classes, fewer images than classes, a label beyond them, or a class with fewer images than asked for.
+/// [`Error::Option`] for no classes, fewer images than classes, a label out of range, or a class with too few images.
 pub fn draw_labelled(
     labels: &[usize],
     classes: usize,
@@ -23,7 +23,7 @@ pub fn draw_labelled(
         return wrong("images with labels".into(), "none".into());
     }
     if count < classes {
-        let expected = format!("at least {classes}, one a class");
+        let expected = format!("at least {classes}, one per class");
         return wrong(expected, count.to_string());
     }
     let mut by_class = vec![Vec::new(); classes];
@@ -38,13 +38,13 @@ pub fn draw_labelled(
     order.shuffle(&mut rng);
     let mut drawn = Vec::new();
     for (place, class) in order.into_iter().enumerate() {
-        let asked = count / classes + usize::from(place < count % classes);
+        let needed = count / classes + usize::from(place < count % classes);
         let there = by_class[class].len();
-        if asked > there {
+        if needed > there {
             let expected = format!("at most {there} images of class {class}, all there are");
-            return wrong(expected, format!("{count}, which takes {asked}"));
+            return wrong(expected, format!("{count}, which needs {needed}"));
         }
-        drawn.extend(by_class[class].sample(&mut rng, asked).copied());
+        drawn.extend(by_class[class].sample(&mut rng, needed).copied());
     }
     drawn.sort_unstable();
     Ok(drawn)
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn classes_are_told_alike() {
+    fn classes_have_equal_numbers() {
         let drawn = draw_labelled(&LABELS, 3, 6, 1).unwrap();
         assert_eq!(by_class(&drawn), [2, 2, 2]);
         assert!(drawn.is_sorted_by(|a, b| a < b));
@@ -78,18 +78,18 @@ mod tests {
     }
 
     #[test]
-    fn more_than_there_are_is_refused() {
+    fn too_many_images_are_refused() {
         let refused = |classes, count| {
             let drawn = draw_labelled(&LABELS, classes, count, 0);
             drawn.unwrap_err().to_string()
         };
         assert_eq!(
             refused(3, 2),
-            "data.labelled: expected at least 3, one a class, found 2"
+            "data.labelled: expected at least 3, one per class, found 2"
         );
         assert_eq!(
             refused(3, 12),
-            "data.labelled: expected at most 3 images of class 2, all there are, found 12, which takes 4"
+            "data.labelled: expected at most 3 images of class 2, all there are, found 12, which needs 4"
         );
         assert_eq!(
             refused(2, 4),

@@ -1,5 +1,4 @@
-//! Pictures as corpora: where they come from, which of them are drawn, and how they are varied. All of a corpus lies in
-//! memory, as bytes.
+//! Image sets: their sources, sampling and augmentation. All images are in memory, as bytes.
 
 pub mod augment;
 mod fit;
@@ -17,7 +16,7 @@ pub use sprites::Ground;
 
 use crate::error::{Error, Result};
 
-/// What all images of a corpus have in common.
+/// The shape of all images of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageShape {
     /// 1 is grey, 3 is red, green and blue.
@@ -35,27 +34,27 @@ impl ImageShape {
     }
 }
 
-/// Something that is known of how each image came to be.
+/// A known factor of each image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownFactor {
     /// As `shade`.
     pub name: String,
-    /// One class an image.
+    /// One class per image.
     pub classes: Vec<usize>,
 }
 
-/// Images of one shape, with what is known of each.
+/// Images of one shape, with their labels and factors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Images {
     /// The shape of every image.
     pub shape: ImageShape,
     /// `[images, channels, height, width]`, 0 is black.
     pub pixels: Vec<u8>,
-    /// One class an image, if they are known.
+    /// One class per image, if known.
     pub labels: Option<Vec<usize>>,
-    /// Number of classes: one more than the greatest label, or as many as the source names; 0 without labels.
+    /// Number of classes: the largest label plus one, or the number of classes of the source; 0 without labels.
     pub classes: usize,
-    /// What else is known.
+    /// Known factors.
     pub factors: Vec<KnownFactor>,
 }
 
@@ -76,7 +75,7 @@ impl Images {
         &self.pixels[number * values..][..values]
     }
 
-    /// Those images, in that order, with their labels and factors; the number of classes stays.
+    /// The given images, in that order, with their labels and factors; the number of classes stays.
     pub fn select(&self, numbers: &[usize]) -> Images {
         let of = |classes: &[usize]| numbers.iter().map(|&number| classes[number]).collect();
         Images {
@@ -96,7 +95,7 @@ impl Images {
         }
     }
 
-    /// Refuses labels that a network of so many classes has no output for.
+    /// Refuses labels without an output in a network of so many classes.
     ///
     /// # Errors
     /// [`Error::Option`] naming the first such image.
@@ -112,10 +111,10 @@ impl Images {
         }
     }
 
-    /// Refuses labels that tell nothing apart.
+    /// Refuses labels of a single class.
     ///
     /// # Errors
-    /// [`Error::Option`] where there are labels, all of one class.
+    /// [`Error::Option`] if all labels are equal.
     pub fn check_classes(&self) -> Result<()> {
         let Some([first, rest @ ..]) = self.labels.as_deref() else {
             return Ok(());
@@ -150,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn selected_images_keep_what_is_known() {
+    fn selected_images_keep_labels_and_factors() {
         let images = four();
         assert_eq!((images.len(), images.image(2)), (4, &[4, 5][..]));
         let two = images.select(&[3, 1]);

@@ -1,10 +1,11 @@
-//! Images in other sizes, bilinear and without aliasing: smaller ones are means over all that they cover. As Pillow's
-//! `Image.resize(size, Image.BILINEAR)` computes them, fixed point and all (`src/libImaging/Resample.c` of Pillow).
+//! Resizing of images, bilinear and without aliasing: smaller images are means over all pixels that they cover. Equal
+//! to Pillow's `Image.resize(size, Image.BILINEAR)`, including its fixed-point arithmetic (`src/libImaging/Resample.c`
+//! of Pillow).
 
-/// Weights are integers in units of 2^-22, as Pillow has them for 8 bits: 32 less 8 of the pixel less 2 for sums.
+/// Weights are integers in units of 2^-22, as in Pillow for 8 bits: 32 bits minus 8 of the pixel minus 2 for sums.
 const PRECISION: u32 = 32 - 8 - 2;
 
-/// A plane's way from one size to another.
+/// The conversion of a plane from one size to another.
 #[derive(Debug, Clone)]
 pub struct Resizer {
     from: (usize, usize),
@@ -12,7 +13,7 @@ pub struct Resizer {
     columns: Vec<Taps>,
 }
 
-/// What makes one output pixel: weights of the input pixels from `start` on.
+/// The weights of one output pixel, for the input pixels from `start` on.
 #[derive(Debug, Clone)]
 struct Taps {
     start: usize,
@@ -45,7 +46,7 @@ impl Resizer {
 }
 
 impl Taps {
-    /// The weighted sum of pixels that lie `stride` apart.
+    /// The weighted sum of pixels at a distance of `stride`.
     fn of(&self, pixels: &[u8], stride: usize) -> u8 {
         let pixels = pixels.iter().step_by(stride).skip(self.start);
         let sum: i32 = (pixels.zip(&self.weights))
@@ -55,7 +56,7 @@ impl Taps {
     }
 }
 
-/// A triangle around the centre of each output pixel, as wide as two input or two output pixels, whichever is more.
+/// A triangle around the centre of each output pixel, as wide as two input or two output pixels, whichever is wider.
 fn taps(from: usize, to: usize) -> Vec<Taps> {
     let ratio = from as f64 / to as f64;
     let reach = ratio.max(1.0);
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_pillows() {
+    fn results_equal_pillows() {
         let golden = include_str!("../../../tests/golden/pillow_resize.json");
         let cases: Vec<Case> = serde_json::from_str(golden).unwrap();
         assert_eq!(cases.len(), 7);
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn one_colour_stays_it() {
+    fn a_uniform_image_stays_uniform() {
         for from in 1..20 {
             let white =
                 Resizer::new((from, 20 - from), (7, 9)).apply(&vec![255; from * (20 - from)]);

@@ -1,4 +1,4 @@
-//! Which images make a batch. Batch number `n` of a seed is always the same, so a run's position is its step and
+//! Sampling of image batches. Batch number `n` of a seed is always the same, so the position of a run is its step, and
 //! nothing else has to be saved.
 
 use rand::SeedableRng;
@@ -7,23 +7,23 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Error, Result};
 
-/// Draws batches, all of the same size. Every image comes once an epoch, in an order of that epoch; the images that do
-/// not fill a last batch are left out of it. Where a batch is larger than the set, as with few labelled images, it
-/// takes the whole set as often as it goes, each time in another order, and fills up with different images.
+/// Draws batches of equal size. Each image occurs once per epoch, in a new order per epoch; images that do not fill a
+/// last batch are left out. A batch that is larger than the set, as with few labelled images, contains the whole set as
+/// often as it fits, in different orders, and is filled up with different images.
 #[derive(Debug)]
 pub struct ImageSampler {
     count: usize,
     batch: usize,
     seed: u64,
-    /// The epoch at hand and its order.
+    /// The current epoch and its order.
     epoch: Option<(u64, Vec<usize>)>,
 }
 
 impl ImageSampler {
-    /// Over `count` images, by `batch` at a time.
+    /// A sampler over `count` images, `batch` at a time.
     ///
     /// # Errors
-    /// [`Error::Option`] for no images, or fewer than 2 a batch, of which batch normalisation knows no deviation.
+    /// [`Error::Option`] for no images, or fewer than 2 per batch, for which batch normalisation has no variance.
     pub fn new(count: usize, batch: usize, seed: u64) -> Result<Self> {
         if batch < 2 {
             return Err(Error::option("data.batch", "at least 2", batch.to_string()));
@@ -52,7 +52,7 @@ impl ImageSampler {
         images
     }
 
-    /// The order of an epoch, of at least one batch.
+    /// The order of an epoch of at least one batch.
     fn draw(&self, epoch: u64) -> Vec<usize> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(epoch);
@@ -91,10 +91,10 @@ mod tests {
         for (count, left) in [(12, 0), (14, 2)] {
             let mut sampler = ImageSampler::new(count, 4, 1).unwrap();
             for epoch in 0..3 {
-                let mut seen: Vec<_> = (0..3).flat_map(|n| sampler.batch(3 * epoch + n)).collect();
-                seen.sort_unstable();
-                seen.dedup();
-                assert_eq!(seen.len(), count - left);
+                let mut drawn: Vec<_> = (0..3).flat_map(|n| sampler.batch(3 * epoch + n)).collect();
+                drawn.sort_unstable();
+                drawn.dedup();
+                assert_eq!(drawn.len(), count - left);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Where images come from: idx files, folders of PNG files, or made ones.
+//! Sources of images: idx files, folders of PNG files, or generated ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,9 +14,9 @@ use crate::error::{Error, Result};
 use crate::io::idx::{Idx, read_idx};
 use crate::io::png::read_png;
 
-/// All images of a corpus, at most: they lie in memory.
+/// Largest size of an image set in bytes, because it is in memory.
 const MOST_BYTES: usize = 1 << 32;
-/// Height and width that can be asked for, at most.
+/// Largest height and width.
 pub const MOST_SIDE: usize = 4096;
 
 /// Source of an image set.
@@ -61,23 +61,19 @@ pub struct ImageOptions {
 }
 
 impl ImageOptions {
-    /// Refuses what makes no sense.
+    /// Checks every value.
     ///
     /// # Errors
     /// [`Error::Option`] for a size beyond 4096 or channels other than 0, 1 and 3.
     pub fn check(&self) -> Result<()> {
         if self.size > MOST_SIDE {
             let expected = format!("at most {MOST_SIDE}");
-            return Err(Error::option(
-                "normalisation.size",
-                expected,
-                self.size.to_string(),
-            ));
+            return Err(Error::option("view.size", expected, self.size.to_string()));
         }
         match self.channels {
             0 | 1 | 3 => Ok(()),
             other => Err(Error::option(
-                "normalisation.channels",
+                "view.channels",
                 "0, 1 or 3",
                 other.to_string(),
             )),
@@ -86,13 +82,13 @@ impl ImageOptions {
 }
 
 impl ImageSource {
-    /// Reads or draws all images, in the shape that the options ask for.
+    /// Reads or generates all images, in the shape of the options.
     ///
     /// # Errors
     /// [`Error::Option`] as [`ImageOptions::check`], for more images than there are, none, or more than 4 GiB of them;
-    /// as [`read_idx`] and [`read_png`]; [`Error::Format`] for an array of other dimensions, another number of labels
-    /// than of images, an empty folder, what is neither image nor class in it, images of different shapes where the
-    /// options do not make them alike.
+    /// as [`read_idx`] and [`read_png`]; [`Error::Format`] for an array of other dimensions, unequal numbers of labels
+    /// and images, an empty folder, other files or folders in it, and images of different shapes if the options do not
+    /// convert them.
     pub fn open(&self, options: &ImageOptions) -> Result<Images> {
         options.check()?;
         match self {
@@ -246,23 +242,19 @@ fn read_file(path: &Path, options: &ImageOptions) -> Result<(Vec<u8>, ImageShape
     fitted(raster.pixels, from, options)
 }
 
-/// How many images to take of so many; `what` they are.
+/// The number of images to use out of `count` images, which `what` describes.
 fn taken(count: usize, options: &ImageOptions, what: &str) -> Result<usize> {
     match options.first {
         0 => Ok(count),
         first if first <= count => Ok(first),
         first => {
             let expected = format!("at most {count}, the {what}");
-            Err(Error::option(
-                "normalisation.first",
-                expected,
-                first.to_string(),
-            ))
+            Err(Error::option("view.first", expected, first.to_string()))
         }
     }
 }
 
-/// Bytes that so many images take, if memory may hold them.
+/// Bytes of so many images, if memory allows them.
 fn room(count: usize, shape: ImageShape) -> Result<usize> {
     match count.checked_mul(shape.values()) {
         Some(bytes) if bytes <= MOST_BYTES => Ok(bytes),
@@ -284,7 +276,7 @@ fn sides(shape: ImageShape) -> String {
     format!("{height} by {width} {channels} pixels")
 }
 
-/// Images `[images, height, width, channels]` in the shape asked for, channels first.
+/// Images `[images, height, width, channels]` in the shape of the options, channels first.
 fn fitted(
     images: Vec<u8>,
     from: ImageShape,
@@ -338,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn arrays_become_images() {
+    fn arrays_are_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         array(&path("images"), &[4, 1, 2, 3]);
@@ -364,10 +356,7 @@ mod tests {
         let images = source("grey", None).open(&ImageOptions::default()).unwrap();
         assert_eq!((images.labels, images.classes), (None, 0));
         let five = ImageOptions { first: 5, ..two };
-        assert!(
-            refused(&all, five)
-                .starts_with("normalisation.first: expected at most 4, the images of")
-        );
+        assert!(refused(&all, five).starts_with("view.first: expected at most 4, the images of"));
         let text = refused(&source("grey", Some("three")), two);
         assert!(text.contains("three: expected [4], a label for each image of"));
         let text = refused(&source("labels", None), two);
@@ -416,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_is_named() {
+    fn files_that_are_no_images_are_named() {
         let dir = tempfile::tempdir().unwrap();
         let none = ImageOptions::default();
         let text = refused(&folder(dir.path()), none);
@@ -430,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_are_told_apart_by_kind() {
+    fn sources_are_distinguished_by_kind() {
         let source: ImageSource = toml::from_str("kind = 'sprites'\ncount = 3\nseed = 1").unwrap();
         let small = ImageOptions {
             size: 14,
@@ -458,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn senseless_options_are_refused() {
+    fn invalid_options_are_refused() {
         let sprites = |count| ImageSource::Sprites {
             count,
             seed: 0,
@@ -475,8 +464,8 @@ mod tests {
             refused(&sprites(usize::MAX), none).starts_with("data: expected images of at most")
         );
         assert!(refused(&sprites(1000), with(4096, 3)).starts_with("data: expected images of at"));
-        assert!(refused(&sprites(1), with(4097, 0)).starts_with("normalisation.size: "));
-        assert!(refused(&sprites(1), with(0, 2)).starts_with("normalisation.channels: "));
+        assert!(refused(&sprites(1), with(4097, 0)).starts_with("view.size: "));
+        assert!(refused(&sprites(1), with(0, 2)).starts_with("view.channels: "));
     }
 
     #[test]

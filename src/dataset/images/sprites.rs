@@ -1,8 +1,8 @@
-//! Made images whose every factor is known, in the manner of dSprites (Matthey et al. 2017,
-//! <https://github.com/google-deepmind/dsprites-dataset>): one bright shape on black, 28 by 28 pixels. It departs from
-//! dSprites in that edges are smooth, images are drawn rather than listed one by one, and shapes have a shade; angles
-//! are eighths of the turn after which a shape looks the same (90 degrees of a square, 180 of an ellipse, 360 of a
-//! heart), so that different angles are different images.
+//! Generated images with known factors, similar to dSprites (Matthey et al. 2017,
+//! <https://github.com/google-deepmind/dsprites-dataset>): one bright shape on black, 28 by 28 pixels. Differences to
+//! dSprites: edges are smooth, images are drawn at random rather than enumerated, and shapes have a shade. Angles are
+//! eighths of the rotation after which a shape looks the same (90 degrees for a square, 180 for an ellipse, 360 for a
+//! heart), so that different angles give different images.
 
 use std::f64::consts::TAU;
 
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ImageShape, Images, KnownFactor};
 
-/// The shape of every image.
+/// The shape of all images.
 pub const SHAPE: ImageShape = ImageShape {
     channels: 1,
     height: SIDE,
@@ -22,7 +22,7 @@ pub const SHAPE: ImageShape = ImageShape {
 };
 const SIDE: usize = 28;
 
-/// Factors and how many classes each has; all classes have the same chance, independent of the others.
+/// Factors and their numbers of classes; all classes have the same probability, independent of other factors.
 pub const FACTORS: [(&str, usize); 6] = [
     ("shape", SHAPES),
     ("size", 4),
@@ -35,16 +35,16 @@ pub const FACTORS: [(&str, usize); 6] = [
 const SHAPES: usize = 3;
 const ANGLES: usize = 8;
 
-/// Of the circle that holds the shape, by size, in pixels.
+/// Radius of the circle around the shape, by size, in pixels.
 const RADII: [f64; 4] = [4.0, 5.25, 6.5, 7.75];
-/// Pixels between neighbouring places; all shapes lie wholly inside.
+/// Pixels between neighbouring positions; all shapes are completely inside the image.
 const STEP: f64 = 1.5;
 const SHADES: [f64; 3] = [95.0, 175.0, 255.0];
-/// The brightest noise.
+/// Largest value of the noise.
 const NOISE: u8 = 80;
-/// After how many parts of a turn a shape looks the same.
+/// Number of rotations of a full turn after which a shape looks the same.
 const SYMMETRIES: [f64; SHAPES] = [4.0, 2.0, 1.0];
-/// Points a pixel is looked at, along each side.
+/// Sample points per pixel, along each side.
 const POINTS: usize = 4;
 
 /// Background of the shapes.
@@ -58,7 +58,7 @@ pub enum Ground {
     Noise,
 }
 
-/// Draws `count` images, each from `seed` and its number alone; labels are shapes.
+/// Draws `count` images, each from `seed` and its index only; labels are shapes.
 pub fn sprites(count: usize, seed: u64, ground: Ground) -> Images {
     let rng = ChaCha8Rng::seed_from_u64(seed);
     let classes: Vec<_> = (0..count).map(|number| draw(&rng, number)).collect();
@@ -88,7 +88,7 @@ pub fn sprites(count: usize, seed: u64, ground: Ground) -> Images {
     }
 }
 
-/// A class of each factor.
+/// A class per factor.
 fn draw(rng: &ChaCha8Rng, number: usize) -> [usize; FACTORS.len()] {
     let mut rng = rng.clone();
     rng.set_stream(number as u64);
@@ -119,23 +119,23 @@ fn render(classes: &[usize; FACTORS.len()], image: &mut [u8]) {
     }
 }
 
-/// Lights up what is darker than noise of up to [`NOISE`].
+/// Replaces pixels that are darker than noise of up to [`NOISE`].
 fn onto_noise(rng: &ChaCha8Rng, number: usize, image: &mut [u8]) {
     let mut rng = rng.clone();
-    // Factors are drawn from the streams below.
+    // The factors use the streams below.
     rng.set_stream(number as u64 | 1 << 63);
     for pixel in image {
         *pixel = (*pixel).max(rng.random_range(0..=NOISE));
     }
 }
 
-/// Whether a point lies in a shape. All lie in the unit circle, and cover about as much of it.
+/// Whether a point is inside a shape. All shapes are in the unit circle, and cover about the same share of it.
 fn inside(shape: usize, x: f64, y: f64) -> bool {
     match shape {
         0 => x.abs() <= 0.7 && y.abs() <= 0.7,
         1 => x * x + (y / 0.55).powi(2) <= 1.0,
         _ => {
-            // The curve (x^2 + y^2 - 1)^3 = x^2 y^3, whose farthest points are 1.42 from its middle.
+            // The curve (x^2 + y^2 - 1)^3 = x^2 y^3, whose farthest points are 1.42 from its centre.
             let (x, y) = (1.43 * x, 1.43 * y);
             (x * x + y * y - 1.0).powi(3) <= x * x * y.powi(3)
         }
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_depends_on_seed_and_number_alone() {
+    fn an_image_depends_only_on_seed_and_index() {
         let many = sprites(50, 3, Ground::Black);
         let few = sprites(20, 3, Ground::Black);
         assert_eq!(many.select(&(0..20).collect::<Vec<_>>()), few);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_lies_behind_the_shape() {
+    fn noise_is_behind_the_shape() {
         let (black, noise) = (sprites(9, 3, Ground::Black), sprites(9, 3, Ground::Noise));
         assert_eq!(black.factors, noise.factors);
         assert_eq!(sprites(4, 3, Ground::Noise).pixels, noise.pixels[..4 * 784]);
@@ -170,8 +170,8 @@ mod tests {
     }
 
     #[test]
-    fn different_factors_are_different_images_wholly_inside() {
-        let mut seen = HashSet::new();
+    fn different_factors_give_different_images_with_the_shape_inside() {
+        let mut images = HashSet::new();
         let mut add = |classes: [usize; 6]| {
             let mut image = vec![0; SHAPE.values()];
             render(&classes, &mut image);
@@ -187,7 +187,7 @@ mod tests {
                     .iter()
                     .any(|&pixel| f64::from(pixel) == SHADES[classes[5]])
             );
-            assert!(seen.insert(image), "{classes:?}");
+            assert!(images.insert(image), "{classes:?}");
         };
         for number in 0..SHAPES * 4 * ANGLES * 3 {
             let (shape, size) = (number % 3, number / 3 % 4);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn classes_have_the_same_chance() {
+    fn classes_have_the_same_probability() {
         const DRAWS: f64 = 4.0 * 8000.0;
         let sets: Vec<Images> = (0..4)
             .map(|seed| sprites(8000, seed, Ground::Black))
@@ -209,7 +209,7 @@ mod tests {
             for class in 0..classes {
                 let drawn = sets.iter().flat_map(|set| &set.factors[factor].classes);
                 let found = drawn.filter(|&&c| c == class).count() as f64;
-                // Within four standard deviations of a fair draw.
+                // Within four standard deviations of a uniform draw.
                 let chance = 1.0 / classes as f64;
                 let deviation = (DRAWS * chance * (1.0 - chance)).sqrt();
                 let off = (found - DRAWS * chance).abs();
