@@ -122,7 +122,7 @@ fn bad_input_is_one_line_and_leaves_nothing() {
         (
             noisy,
             &[],
-            "unbraid: aug.toml: --noise: expected a folder, as the table [noise] of the configuration asks, found none",
+            "unbraid: aug.toml: --noise: expected a folder for the table [noise] of the configuration, found none",
         ),
         (
             noisy,

@@ -1,7 +1,47 @@
 //! Conversion of images to the shape of the options.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ImageShape;
 use super::resize::Resizer;
-use super::{ImageOptions, ImageShape};
+use crate::error::{Error, Result};
+
+/// Largest height and width.
+pub const MOST_SIDE: usize = 4096;
+
+/// Size and channels that all images are converted to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImageOptions {
+    /// Height and width in pixels; the aspect ratio is not kept. 0 keeps the size.
+    pub size: usize,
+    /// 1 converts to grey (luma of ITU-R BT.601), 3 repeats grey in three channels, 0 keeps the channels.
+    pub channels: usize,
+    /// Use only this many images from the start of the source; 0 uses all.
+    pub first: usize,
+}
+
+impl ImageOptions {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a size beyond 4096 or channels other than 0, 1 and 3.
+    pub fn check(&self) -> Result<()> {
+        if self.size > MOST_SIDE {
+            let expected = format!("at most {MOST_SIDE}");
+            return Err(Error::option("view.size", expected, self.size.to_string()));
+        }
+        match self.channels {
+            0 | 1 | 3 => Ok(()),
+            other => Err(Error::option(
+                "view.channels",
+                "0, 1 or 3",
+                other.to_string(),
+            )),
+        }
+    }
+}
 
 /// A conversion from one image shape to another.
 pub(super) struct Fit {

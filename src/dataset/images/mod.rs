@@ -9,9 +9,10 @@ pub mod source;
 pub mod sprites;
 
 pub use augment::ImageAugment;
+pub use fit::{ImageOptions, MOST_SIDE};
 pub use labelled::draw_labelled;
 pub use sampler::ImageSampler;
-pub use source::{ImageOptions, ImageSource, MOST_SIDE};
+pub use source::ImageSource;
 pub use sprites::Ground;
 
 use crate::error::{Error, Result};

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::fit::Fit;
+use super::fit::{Fit, ImageOptions};
 use super::sprites::{Ground, sprites};
 use super::{ImageShape, Images};
 use crate::error::{Error, Result};
@@ -16,8 +16,6 @@ use crate::io::png::read_png;
 
 /// Largest size of an image set in bytes, because it is in memory.
 const MOST_BYTES: usize = 1 << 32;
-/// Largest height and width.
-pub const MOST_SIDE: usize = 4096;
 
 /// Source of an image set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -46,39 +44,6 @@ pub enum ImageSource {
         #[serde(default)]
         ground: Ground,
     },
-}
-
-/// Size and channels that all images are converted to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ImageOptions {
-    /// Height and width in pixels; the aspect ratio is not kept. 0 keeps the size.
-    pub size: usize,
-    /// 1 converts to grey (luma of ITU-R BT.601), 3 repeats grey in three channels, 0 keeps the channels.
-    pub channels: usize,
-    /// Use only this many images from the start of the source; 0 uses all.
-    pub first: usize,
-}
-
-impl ImageOptions {
-    /// Checks every value.
-    ///
-    /// # Errors
-    /// [`Error::Option`] for a size beyond 4096 or channels other than 0, 1 and 3.
-    pub fn check(&self) -> Result<()> {
-        if self.size > MOST_SIDE {
-            let expected = format!("at most {MOST_SIDE}");
-            return Err(Error::option("view.size", expected, self.size.to_string()));
-        }
-        match self.channels {
-            0 | 1 | 3 => Ok(()),
-            other => Err(Error::option(
-                "view.channels",
-                "0, 1 or 3",
-                other.to_string(),
-            )),
-        }
-    }
 }
 
 impl ImageSource {
