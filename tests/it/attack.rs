@@ -77,7 +77,7 @@ fn metric_case(seed: u64) -> Value {
         calibration: calibration.view(),
     };
     let singled: Vec<Value> = [4, speakers]
-        .map(|size| json!([size, 400, singling_out(conversations, size, 400, &mut rng)]))
+        .map(|size| json!([size, 100, singling_out(conversations, size, 100, &mut rng)]))
         .into();
     json!({
         "scores": tests.iter().map(rows).collect::<Vec<_>>(),
@@ -368,7 +368,7 @@ fn encoders_find_what_statistics_do_not() {
     write(dir.path(), "raw", |speaker, rng| {
         2.0 * turning(speaker, rng)
     });
-    write(dir.path(), "wide", |speaker, rng| spoken(speaker, rng));
+    write(dir.path(), "wide", spoken);
     write(dir.path(), "vector", |speaker, rng| {
         spoken(speaker, rng).row(0).to_owned()
     });
@@ -470,6 +470,8 @@ fn bad_input_is_refused_in_a_line() {
     put("one_each", line_of(&test, &|line| line.contains("-u0")));
     put("fewer", line_of(&test, &|line| !line.contains("s17-u7")));
     put("more", format!("{test}s17-u9 s17\n"));
+    put("unknown", "s12-u0 nobody target\n".into());
+    put("targets", "s12-u0 s12-u1 target\n".into());
     put(
         "few_train",
         line_of(&read("train/utt2spk"), &|line| line < "s03"),
@@ -564,8 +566,14 @@ fn bad_input_is_refused_in_a_line() {
         (
             "train",
             "test",
-            vec![spoken, "--trials=fewer"],
-            "fewer:1: expected utterances of",
+            vec![spoken, "--trials=unknown"],
+            "unknown:1: expected utterances of test/utt2spk, found 'nobody'",
+        ),
+        (
+            "train",
+            "test",
+            vec![spoken, "--trials=targets"],
+            "targets: expected both target and nontarget trials, found 1 target and 0 nontarget trials",
         ),
     ] {
         let args = [

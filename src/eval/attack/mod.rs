@@ -120,35 +120,34 @@ pub fn attack(
     let stage = Stage::open(data, options)?;
     // Small matrices gain nothing from more; networks take what there is.
     use_one_thread();
-    let mut notes = Vec::new();
-    let raw = stage.raw(data, options)?;
-    let mut rows = Vec::new();
-    let mut todo = data.representations.clone();
-    todo.extend(data.controls(options.seed, &mut notes));
-    for place in 0.. {
-        let Some(representation) = todo.get(place).cloned() else {
-            break;
-        };
-        let is_given = place < data.representations.len();
-        let pools = match stage.pool(&representation) {
-            // Nobody asked for words or phones, which may lack an utterance.
-            Err(error) if !is_given => {
-                notes.push(format!("{}: left out: {error}", representation.name));
-                continue;
-            }
-            pools => pools?,
-        };
-        // Whether codes have durations shows when they have been read.
-        if place == 0 && pools.0.has_durations {
-            todo.extend(durations(&representation));
-        }
-        let mut attacks = stage.pooled_attacks(&representation, &pools, &mut notes)?;
-        if is_given && options.encoder.steps > 0 {
+    // What cannot be read should not cost a training first.
+    let given = data
+        .representations
+        .iter()
+        .map(|one| stage.pool(one))
+        .collect::<Result<Vec<_>>>()?;
+    let raw = stage.raw(data, &given, options)?;
+    let (mut rows, mut notes) = (Vec::new(), Vec::new());
+    for (representation, pools) in data.representations.iter().zip(&given) {
+        let mut attacks = stage.pooled_attacks(representation, pools, &mut notes)?;
+        if options.encoder.steps > 0 {
             let how = (raw.as_ref(), &options.encoder);
-            attacks.extend(stage.encoder_attacks(&representation, &pools, how, &mut notes)?);
+            attacks.extend(stage.encoder_attacks(representation, pools, how, &mut notes)?);
         }
         rows.extend(stage.rows(&representation.name, &attacks)?);
         progress(&representation.name);
+    }
+    let has_durations = given.first().is_some_and(|(train, _)| train.has_durations);
+    for control in data.controls(options.seed, has_durations, &mut notes) {
+        match stage.pool(&control) {
+            Ok(pools) => {
+                let attacks = stage.pooled_attacks(&control, &pools, &mut notes)?;
+                rows.extend(stage.rows(&control.name, &attacks)?);
+            }
+            // Nobody asked for words or phones, which may lack an utterance.
+            Err(error) => notes.push(format!("{}: left out: {error}", control.name)),
+        }
+        progress(&control.name);
     }
     Ok(AttackReport {
         options: options.clone(),
@@ -193,22 +192,29 @@ impl AttackData {
         }
     }
 
-    /// Noise in the first representation's place; and words and phones, where both folders have them.
-    fn controls(&self, seed: u64, notes: &mut Vec<String>) -> Vec<Representation> {
+    /// Noise in the first representation's place, what its durations say, and words and phones where both folders have them.
+    fn controls(
+        &self,
+        seed: u64,
+        has_durations: bool,
+        notes: &mut Vec<String>,
+    ) -> Vec<Representation> {
         let mut controls = Vec::new();
         if let Some(first) = self.representations.first() {
             controls.push(first.seen("random codes", View::Random { seed }));
+            if has_durations {
+                let without = format!("{} without durations", first.name);
+                controls.push(first.seen(&without, View::WithoutDurations));
+                controls.push(first.seen("durations alone", View::Durations));
+            }
         }
-        let words = |path: &Path| Ok(Source::words(path));
-        // Each phone once, however long.
-        let phones = |path: &Path| {
-            Source::open(&path.display().to_string()).map(|s| s.seen(View::WithoutDurations))
+        let open = |path: &Path| match path.ends_with("text") {
+            true => Ok(Source::words(path)),
+            // Each phone once, however long.
+            false => Source::open(&path.display().to_string())
+                .map(|source| source.seen(View::WithoutDurations)),
         };
-        let open: [(&str, &str, &dyn Fn(&Path) -> Result<Source>); 2] = [
-            ("text", "words alone", &words),
-            ("ali.scp", "phones alone", &phones),
-        ];
-        for (file, name, open) in open {
+        for (file, name) in [("text", "words alone"), ("ali.scp", "phones alone")] {
             let (train, test) = (self.train.join(file), self.test.join(file));
             if !(train.is_file() && test.is_file()) {
                 continue;
@@ -234,16 +240,6 @@ impl Representation {
             test: self.test.seen(view),
         }
     }
-}
-
-fn durations(first: &Representation) -> [Representation; 2] {
-    [
-        first.seen("durations alone", View::Durations),
-        first.seen(
-            &format!("{} without durations", first.name),
-            View::WithoutDurations,
-        ),
-    ]
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ pub struct RankShares {
     pub counted: Vec<f64>,
     /// The same as a beta-binomial distribution of the same mean and variance: what few trials leave empty gets its share.
     pub smoothed: Vec<f64>,
+    /// The same by Laplace's rule: every rank is counted once more.
+    pub by_laplace: Vec<f64>,
 }
 
 impl RankShares {
@@ -23,12 +25,14 @@ impl RankShares {
         }
         let trials = ranks.len() as f64;
         let counted: Vec<f64> = counts.iter().map(|count| count / trials).collect();
-        let smoothed = beta_binomial(&counted).unwrap_or_else(|| {
+        let all = trials + speakers as f64;
+        let by_laplace: Vec<f64> = counts.iter().map(|count| (count + 1.0) / all).collect();
+        Self {
             // Narrower than any beta-binomial, as when all are at rank 1: Laplace's rule.
-            let all = trials + speakers as f64;
-            counts.iter().map(|count| (count + 1.0) / all).collect()
-        });
-        Self { counted, smoothed }
+            smoothed: beta_binomial(&counted).unwrap_or_else(|| by_laplace.clone()),
+            counted,
+            by_laplace,
+        }
     }
 
     /// The share of rank 1.
@@ -49,14 +53,12 @@ impl RankShares {
         (self.counted.len() as f64 * most).log2()
     }
 
-    /// The greatest size of `ln(gamma_k (N - 1) / (1 - gamma_k))` over the smoothed shares.
+    /// The greatest size of `ln(gamma_k (N - 1) / (1 - gamma_k))` over shares by Laplace's rule: a
+    /// fitted distribution would claim evidence of ranks that were never seen.
     pub fn eps_max(&self) -> f64 {
-        let others = self.smoothed.len() as f64 - 1.0;
-        let evidence = |&share: &f64| {
-            let share = share.clamp(f64::MIN_POSITIVE, 1.0 - f64::EPSILON);
-            (share * others / (1.0 - share)).ln().abs()
-        };
-        self.smoothed.iter().map(evidence).fold(0.0, f64::max)
+        let others = self.by_laplace.len() as f64 - 1.0;
+        let evidence = |&share: &f64| (share * others / (1.0 - share)).ln().abs();
+        self.by_laplace.iter().map(evidence).fold(0.0, f64::max)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Speakers, draws of their utterances, and attacks on one representation after the other.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, Axis};
 
@@ -23,15 +23,64 @@ struct Length {
     test: Vec<Draw>,
 }
 
+/// A list of trials, as places of utterances.
+pub(super) struct Trials {
+    path: PathBuf,
+    /// Enrolment, test, and whether they are of one speaker.
+    pairs: Vec<(u32, u32, bool)>,
+}
+
+impl Trials {
+    fn read(path: &Path, set: &SpeakerSet) -> Result<Self> {
+        let mut reader = TrialReader::open(path)?;
+        let mut pairs = Vec::new();
+        while let Some(block) = reader.next_block()? {
+            for index in 0..block.len() {
+                let trial = block.trial(index)?;
+                let place = |key: &str| {
+                    let expected = format!("utterances of {}", set.path().display());
+                    let found = || block.fault(index, expected, format!("'{key}'"));
+                    set.position(key)
+                        .map(|place| place as u32)
+                        .ok_or_else(found)
+                };
+                let target = trial.target.ok_or_else(|| {
+                    block.fault(index, "whether it is a target, or 1 or 0", "neither")
+                })?;
+                pairs.push((place(trial.enrolment)?, place(trial.test)?, target));
+            }
+        }
+        let targets = pairs.iter().filter(|(_, _, target)| *target).count();
+        if targets == 0 || targets == pairs.len() {
+            let expected = "both target and nontarget trials";
+            let found = format!(
+                "{targets} target and {} nontarget trials",
+                pairs.len() - targets
+            );
+            return Err(Error::format(path, expected, found));
+        }
+        let path = path.to_path_buf();
+        Ok(Self { path, pairs })
+    }
+
+    fn scored_by(&self, attack: &Prepared) -> Result<Detection> {
+        let mut scored = ScoredTrials::default();
+        let score =
+            |&(e, t, target): &(u32, u32, bool)| (attack.trial(e as usize, t as usize), target);
+        scored.extend(self.pairs.iter().map(score));
+        scored.detection(&self.path)
+    }
+}
+
 /// Speakers and draws, the same for every attack.
-pub(super) struct Stage<'a> {
+pub(super) struct Stage {
     pub(super) train: SpeakerSet,
     pub(super) test: SpeakerSet,
     /// Training speakers to learn from, and to choose by.
     pub(super) fit: Vec<usize>,
     pub(super) dev: Vec<usize>,
     lengths: Vec<Length>,
-    trials: Option<&'a Path>,
+    trials: Option<Trials>,
     pub(super) seed: u64,
     /// Threads of libtorch for networks; all else takes one.
     pub(super) threads: i32,
@@ -68,8 +117,8 @@ impl Strength {
     }
 }
 
-impl<'a> Stage<'a> {
-    pub(super) fn open(data: &'a AttackData, options: &AttackOptions) -> Result<Self> {
+impl Stage {
+    pub(super) fn open(data: &AttackData, options: &AttackOptions) -> Result<Self> {
         let (train, test) = (
             SpeakerSet::read(&data.train)?,
             SpeakerSet::read(&data.test)?,
@@ -79,7 +128,11 @@ impl<'a> Stage<'a> {
         let of_dev = side_by_side(dev.iter().map(|&speaker| train.utterances()[speaker].len()));
         let mut stage = Self {
             lengths: Vec::new(),
-            trials: data.trials.as_deref(),
+            trials: data
+                .trials
+                .as_deref()
+                .map(|path| Trials::read(path, &test))
+                .transpose()?,
             seed: options.seed,
             threads: tch::get_num_threads(),
             train,
@@ -150,9 +203,9 @@ impl<'a> Stage<'a> {
                 rows.push(named(attacker, row));
             }
         }
-        if let Some(trials) = self.trials {
+        if let Some(trials) = &self.trials {
             for (attacker, attack) in attacks.iter().enumerate() {
-                let detected = Detected::of(&self.detection(trials, &attack.test)?);
+                let detected = Detected::of(&trials.scored_by(&attack.test)?);
                 rows.push(named(attacker, AttackRow::of_trials(detected)));
             }
         }
@@ -255,28 +308,6 @@ impl<'a> Stage<'a> {
             linkability_by_candidates: scores.by_candidates(),
             ..AttackRow::of_trials(scores.detected(&all)?)
         })
-    }
-
-    /// Scores of a list of trials.
-    fn detection(&self, trials: &Path, attack: &Prepared) -> Result<Detection> {
-        let mut reader = TrialReader::open(trials)?;
-        let mut scored = ScoredTrials::default();
-        while let Some(block) = reader.next_block()? {
-            for index in 0..block.len() {
-                let trial = block.trial(index)?;
-                let place = |key: &str| {
-                    let expected = format!("utterances of {}", self.test.path().display());
-                    let found = || block.fault(index, expected, format!("'{key}'"));
-                    self.test.position(key).ok_or_else(found)
-                };
-                let (enrolment, test) = (place(trial.enrolment)?, place(trial.test)?);
-                let target = trial.target.ok_or_else(|| {
-                    block.fault(index, "whether it is a target, or 1 or 0", "neither")
-                })?;
-                scored.push(attack.trial(enrolment, test), target);
-            }
-        }
-        scored.detection(trials)
     }
 }
 

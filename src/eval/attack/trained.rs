@@ -46,16 +46,20 @@ impl Embedded {
     }
 }
 
-impl Stage<'_> {
+impl Stage {
     /// Trains an encoder on the raw features, if there are any and encoders are trained.
-    pub(super) fn raw(&self, data: &AttackData, options: &AttackOptions) -> Result<Option<Raw>> {
-        let named = |one: &&Representation| data.raw.as_ref() == Some(&one.name);
-        let raw = data.representations.iter().find(named);
-        let Some(raw) = raw.filter(|_| options.encoder.steps > 0) else {
+    pub(super) fn raw(
+        &self,
+        data: &AttackData,
+        pools: &[(Pooled, Pooled)],
+        options: &AttackOptions,
+    ) -> Result<Option<Raw>> {
+        let mut all = data.representations.iter().zip(pools);
+        let raw = all.find(|(one, _)| data.raw.as_ref() == Some(&one.name));
+        let Some((raw, pools)) = raw.filter(|_| options.encoder.steps > 0) else {
             return Ok(None);
         };
-        let pools = self.pool(raw)?;
-        let sets = self.sets(raw, &pools)?.ok_or_else(|| {
+        let sets = self.sets(raw, pools)?.ok_or_else(|| {
             let expected = "matrices or units by frame in scp lists, to train an encoder on";
             Error::option("--raw", expected, raw.name.clone())
         })?;
