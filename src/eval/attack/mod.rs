@@ -109,7 +109,7 @@ pub struct AttackData {
 /// # Errors
 /// [`Error::Format`] for fewer than 2 test or 4 training speakers, or constant features; [`Error::Key`] for a test speaker of one
 /// utterance, one who is also in training, utterances that one side lacks, and numbers that are not finite; [`Error::Option`] for
-/// more utterances than there are; as [`TrialReader`] for trials.
+/// more utterances than there are; as [`crate::eval::trials::TrialReader`] for trials.
 pub fn attack(
     data: &AttackData,
     options: &AttackOptions,
