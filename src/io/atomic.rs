@@ -1,5 +1,5 @@
-//! Files that are whole or not there: written beside their final place, synced, then renamed onto it. A link is
-//! followed, so that what it leads to is replaced; devices, pipes and `/dev/stdout` are written through.
+//! Atomic files: written beside their final place, synced, then renamed onto it. Links are followed, so that their target
+//! is replaced; devices, pipes and `/dev/stdout` are written directly.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
@@ -36,7 +36,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// [`Error::Io`] naming `path` when the folder is missing or cannot be written, or when `path` is a folder;
-    /// [`Error::Format`] when it is a file that was read and that [`inputs`] remembers.
+    /// [`Error::Format`] when it is an input of the command, recorded by [`inputs`].
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         let target = Target::open(&path).map_err(Error::io(&path))?;
@@ -59,8 +59,8 @@ impl AtomicFile {
         &self.path
     }
 
-    /// Removes the older file of this name. A file that says where things lie in another one is withdrawn before that
-    /// other one is replaced: whoever is killed in between leaves no list that points into the wrong archive.
+    /// Removes the older file of this name. An index is removed before the archive that it points into is replaced: if the
+    /// process is killed in between, no index points into the wrong archive.
     ///
     /// # Errors
     /// [`Error::Io`] naming the path.
@@ -146,7 +146,7 @@ fn standard_stream(path: &Path) -> io::Result<Option<File>> {
     stream.map(|stream| Some(stream.into()))
 }
 
-/// As many links as Linux follows.
+/// The most links to follow, as in Linux.
 const MOST_LINKS: usize = 40;
 
 /// Where a name leads; also where nothing is yet.
@@ -206,7 +206,7 @@ pub fn rewrite(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Result<()> 
     write(path, content)
 }
 
-/// Writes files that belong together: at no moment do an older one and a newer one stand side by side.
+/// Writes files that belong together: at no time do an old and a new one exist together.
 ///
 /// # Errors
 /// As [`AtomicFile`].
@@ -232,19 +232,19 @@ pub fn filled(path: &Path, content: impl AsRef<[u8]>) -> Result<AtomicFile> {
     Ok(file)
 }
 
-/// Tries whether a file can be made at `path`, before the work whose outcome it is to hold.
+/// Checks that a file can be created at `path`, before the work whose result it will have.
 ///
 /// # Errors
 /// As [`AtomicFile::create`].
 pub fn try_place(path: impl AsRef<Path>) -> Result<()> {
     match std::fs::metadata(&path) {
-        // Whoever reads a pipe would take the end of the trial for its own.
+        // The reader of a pipe would take the end of the check for the end of the data.
         Ok(found) if !found.is_file() && !found.is_dir() => Ok(()),
         _ => AtomicFile::create(path).map(drop),
     }
 }
 
-/// Likewise for a folder, in which files may be made or which may be made itself. Nothing is made yet.
+/// Checks the same for a folder, which may not exist yet. Nothing is created.
 ///
 /// # Errors
 /// [`Error::Io`] naming the folder.
@@ -301,12 +301,12 @@ mod tests {
         try_folder(&path.join("b/c")).unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         write(&path, "no folder").unwrap();
-        let told = |error: Result<()>| error.unwrap_err().to_string();
+        let message = |error: Result<()>| error.unwrap_err().to_string();
         for folder in [&path, &path.join("b/c")] {
             let expected = format!("{}: Not a directory", folder.display());
-            assert!(told(try_folder(folder)).starts_with(&expected));
+            assert!(message(try_folder(folder)).starts_with(&expected));
         }
-        assert!(told(try_place(dir.path().join("b/c"))).contains("b/c: No such file"));
+        assert!(message(try_place(dir.path().join("b/c"))).contains("b/c: No such file"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Commands whose output is read: without a shell where their words are plain, within a time and a size, and ended
-//! with all that they started when they overrun.
+//! Commands whose output is read: without a shell where possible, with limits of time and size, and killed with all their
+//! child processes when they exceed a limit.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -11,24 +11,24 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-/// Of what a command says on standard error the end is kept, for its last line.
+/// Bytes of standard error that are kept, for its last line.
 const STDERR_BYTES: usize = 4096;
-/// How long a command is waited for that has closed its output, before it is looked at again.
+/// The interval of checks for the end of a command that has closed its output.
 const PATIENCE: Duration = Duration::from_millis(2);
 
-/// Bounds within which a command has to end.
+/// Limits of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CommandLimits {
-    /// From start to end.
+    /// The longest run time.
     pub time: Duration,
-    /// Output, in bytes.
+    /// The most output, in bytes.
     pub bytes: u64,
 }
 
 /// Runs `command` and writes its standard output to `out`. `name` stands for it in messages.
 ///
-/// Plain words, quoted as in a shell, are run directly; with any other sign of the shell's `sh -c` runs the command.
-/// Its standard input is empty. Its standard error is not shown: the last line of it goes into the error.
+/// Plain words, quoted as in a shell, are run directly; a command with any other syntax of the shell is run by `sh -c`.
+/// Its standard input is empty. Its standard error is not shown; the last line of it becomes part of the error.
 ///
 /// # Errors
 /// [`Error::Format`] naming a command that cannot be started, fails, or passes a limit. All processes of its group
@@ -48,7 +48,7 @@ pub fn run(command: &str, limits: CommandLimits, out: &mut dyn Write, name: &Pat
     running.finish(deadline, limits.time, name)
 }
 
-/// A command at work; dropped before its end, it is killed with its group.
+/// A running command; dropped before its end, it is killed with its process group.
 struct Running {
     child: Child,
     last_words: VecDeque<u8>,
@@ -151,7 +151,7 @@ impl Drop for Running {
         if self.over {
             return;
         }
-        // Not waited for yet, so that its number cannot have become another group's.
+        // Not waited for yet, so its id cannot belong to another group.
         // SAFETY: kill takes two integers and touches no memory.
         unsafe { libc::kill(-(self.child.id() as libc::pid_t), libc::SIGKILL) };
         let _ = self.child.wait();
@@ -207,7 +207,7 @@ fn ready(child: &Child, deadline: Instant) -> io::Result<Ready> {
     }
 }
 
-/// Words that only a shell knows what to do with when they stand first.
+/// Words that need a shell as the first word of a command.
 const SHELL_WORDS: [&str; 38] = [
     ".", ":", "!", "{", "}", "[[", "alias", "bg", "break", "case", "cd", "command", "continue",
     "eval", "exec", "exit", "export", "fg", "for", "function", "hash", "if", "jobs", "local",

@@ -1,4 +1,4 @@
-//! Arrays of bytes in LeCun's idx format, in which MNIST and its kin are published: the magic number `0, 0, type,
+//! Arrays of bytes in LeCun's idx format, in which MNIST and similar sets are published: the magic number `0, 0, type,
 //! dimensions`, each dimension as a big-endian u32, then the elements, the last dimension fastest
 //! (<http://yann.lecun.com/exdb/mnist/>). Only unsigned bytes (type 8) of 1 to 4 dimensions; plain or under gzip.
 
@@ -18,7 +18,7 @@ const UNSIGNED_BYTES: u8 = 8;
 const MOST_DIMENSIONS: u8 = 4;
 /// 1 GiB: EMNIST, the largest of the kind, has 547 MB, and a few MB of gzip must not ask for more than a machine has.
 const MOST_BYTES: usize = 1 << 30;
-/// Memory taken before that much has been read.
+/// Memory that is reserved before anything is read.
 const FIRST_BYTES: usize = 1 << 20;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
@@ -27,15 +27,15 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 pub struct Idx {
     /// 1 to 4 dimensions, none of them 0.
     pub shape: Vec<usize>,
-    /// As many as the shape says, the last dimension fastest.
+    /// The elements, as many as the shape has, the last dimension fastest.
     pub bytes: Vec<u8>,
 }
 
-/// Reads a file, under gzip where its first bytes say so.
+/// Reads a file, plain or gzip, by its first bytes.
 ///
 /// # Errors
 /// [`Error::Io`] when it cannot be read; [`Error::Format`] for another magic number or element type, no dimension or
-/// more than 4, a dimension of 0, more than 1 GiB, fewer or more bytes than the shape says, broken compression.
+/// more than 4, a dimension of 0, more than 1 GiB, fewer or more bytes than the shape has, damaged compression.
 pub fn read_idx(path: impl AsRef<Path>) -> Result<Idx> {
     let path = path.as_ref();
     let mut input = open(path)?;
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told() {
+    fn invalid_input_is_refused() {
         let starts = |content: &[u8], with: &str| {
             let text = refused(content);
             assert!(text.starts_with(with), "{text}");

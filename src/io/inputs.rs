@@ -1,4 +1,4 @@
-//! The door for files that are read. A command remembers what came through it, so that it writes over none of its inputs.
+//! Opening of input files. A command records them, so that it does not overwrite its inputs.
 
 use std::collections::HashSet;
 use std::fs::{File, Metadata};
@@ -9,14 +9,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 
-/// Device, number and time of change of each file that was read; none while nobody asked to remember them.
+/// Device, inode and modification time of each file that was read; none without recording.
 static READ: Mutex<Option<HashSet<Identity>>> = Mutex::new(None);
 
-/// A file by whatever name; one that takes the number of one that is gone has another time.
+/// A file under any name; a new file with a reused inode has another time.
 type Identity = (u64, u64, i64, i64);
 
-/// From now on, what is opened here is refused as a place to write to ([`super::atomic`]). For programs that do one thing and
-/// end, as commands are.
+/// Starts recording: files that are opened from now on are refused as output files ([`super::atomic`]). For programs that do
+/// one thing and end, such as commands.
 pub fn remember() {
     read_files().get_or_insert_default();
 }
@@ -24,7 +24,7 @@ pub fn remember() {
 /// Opens a file to read from.
 ///
 /// # Errors
-/// What the system says.
+/// The error of the operating system.
 pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
     let file = File::open(path)?;
     if let Some(files) = read_files().as_mut() {
@@ -33,7 +33,7 @@ pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
     Ok(file)
 }
 
-/// Reads a file whole.
+/// Reads a whole file.
 ///
 /// # Errors
 /// [`Error::Io`] naming the file.
@@ -45,7 +45,7 @@ pub fn bytes(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Whether the file that lies at `path` was read.
+/// Whether the file at `path` was read.
 pub(super) fn contain(path: &Path) -> bool {
     let files = read_files();
     let Some(files) = files.as_ref() else {
@@ -55,7 +55,7 @@ pub(super) fn contain(path: &Path) -> bool {
         .is_ok_and(|meta| files.contains(&identity(&meta)))
 }
 
-/// Lets the file at `path` be written over.
+/// Allows the file at `path` to be overwritten.
 pub(super) fn forget(path: &Path) {
     if let (Some(files), Ok(meta)) = (read_files().as_mut(), path.metadata()) {
         files.remove(&identity(&meta));

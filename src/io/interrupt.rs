@@ -1,5 +1,5 @@
-//! SIGHUP, SIGINT and SIGTERM: what is unfinished is removed and the process ends as the signal asks. While a
-//! [`StopSignal`] watches, the first signal is a wish to stop at the next step, and a second one ends the process.
+//! SIGHUP, SIGINT and SIGTERM: unfinished files are removed and the process ends by the signal. While a [`StopSignal`]
+//! exists, the first signal only requests a stop at the next step, and a second one ends the process.
 
 use std::io;
 use std::sync::Mutex;
@@ -13,12 +13,12 @@ use signal_hook::low_level::emulate_default_handler;
 use super::scratch;
 use crate::error::{Error, Result};
 
-/// Whether the first signal is only noted.
+/// Whether the first signal only requests a stop.
 static WATCHED: AtomicBool = AtomicBool::new(false);
-/// The signal that came, or 0.
+/// The received signal, or 0.
 static RECEIVED: AtomicI32 = AtomicI32::new(0);
 
-/// Begins to remove unfinished files when a signal ends this process. Signals that the caller ignores, as under
+/// Installs the removal of unfinished files when a signal ends this process. Signals that the caller ignores, as under
 /// `nohup`, stay ignored.
 ///
 /// # Errors
@@ -34,10 +34,10 @@ pub fn listen() -> Result<()> {
 }
 
 fn start() -> io::Result<()> {
-    let heard = [SIGHUP, SIGINT, SIGTERM]
+    let handled = [SIGHUP, SIGINT, SIGTERM]
         .into_iter()
         .filter(|&signal| !is_ignored(signal));
-    let mut signals = Signals::new(heard)?;
+    let mut signals = Signals::new(handled)?;
     std::thread::Builder::new()
         .name("signals".into())
         .spawn(move || signals.forever().for_each(receive))
@@ -63,12 +63,12 @@ fn is_ignored(signal: i32) -> bool {
     }
 }
 
-/// Watches for the wish to stop.
+/// Waits for a request to stop.
 #[derive(Debug)]
 pub struct StopSignal(());
 
 impl StopSignal {
-    /// Begins to watch.
+    /// Starts to wait.
     ///
     /// # Errors
     /// As [`listen`].
@@ -78,7 +78,7 @@ impl StopSignal {
         Ok(Self(()))
     }
 
-    /// The signal that came, if any.
+    /// The received signal, if any.
     pub fn received(&self) -> Option<i32> {
         match RECEIVED.load(Ordering::Relaxed) {
             0 => None,

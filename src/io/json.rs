@@ -1,4 +1,4 @@
-//! JSON from outside, and what is wrong with it in words: file, line and key.
+//! Reading of JSON, with errors that name file, line and key.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use crate::error::{Error, Result};
 /// The longest piece of a file that is quoted, in bytes.
 const LONGEST_QUOTE: usize = 24;
 
-/// Reads a file; `what` says what it should hold, as "results of unbraid eval probe".
+/// Reads a file; `what` describes the expected content, as "results of unbraid eval probe".
 ///
 /// # Errors
-/// [`Error::Io`] when it cannot be read; [`Error::Line`] for what is not UTF-8 and as [`parse`] says.
+/// [`Error::Io`] when it cannot be read; [`Error::Line`] for a file that is not UTF-8, and as [`parse`].
 pub fn read<T: DeserializeOwned>(path: impl AsRef<Path>, what: &str) -> Result<T> {
     let path = path.as_ref();
     parse(&read_text(path)?, path, 1, what)
@@ -23,7 +23,7 @@ pub fn read<T: DeserializeOwned>(path: impl AsRef<Path>, what: &str) -> Result<T
 /// Parses text that begins in line `first` of `path`.
 ///
 /// # Errors
-/// [`Error::Line`] for text that is not JSON or breaks off, a key that is missing or unknown, and a value of another type.
+/// [`Error::Line`] for text that is not JSON or is truncated, a key that is missing or unknown, and a value of another type.
 pub fn parse<T: DeserializeOwned>(text: &str, path: &Path, first: usize, what: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| {
         let line = first - 1 + error.line().max(1);
@@ -81,7 +81,7 @@ fn border(text: &str, mut offset: usize) -> usize {
     offset
 }
 
-/// What stands around an offset, up to space or punctuation.
+/// The word around an offset, up to space or punctuation.
 fn word_at(text: &str, offset: usize) -> &str {
     let ends = |c: char| c.is_whitespace() || "[]{},:\"".contains(c);
     let start = text[..offset].rfind(ends).map_or(0, |at| at + 1);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_in_words() {
+    fn errors_have_readable_messages() {
         for (text, expected) in [
             (
                 "{\n\"name\": NaN}",

@@ -1,4 +1,4 @@
-//! Kaldi's text tables: one `key rest of the line` a line, as in `wav.scp`, `utt2spk` and `text`.
+//! Kaldi's text tables: one `key rest of the line` per line, as in `wav.scp`, `utt2spk` and `text`.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::io::inputs;
 
-/// U+FEFF in UTF-8, which some editors put at the head of a file. It is no part of the text.
+/// U+FEFF in UTF-8, which some editors write at the start of a file. It is not part of the text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The bytes of a text, or of its first line, without a byte order mark at their head.
@@ -16,7 +16,7 @@ pub fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
 }
 
-/// Reads a text file whole, without a byte order mark.
+/// Reads a whole text file, without a byte order mark.
 ///
 /// # Errors
 /// [`Error::Io`] when it cannot be read; [`Error::Line`] for a line that is not UTF-8.
@@ -48,11 +48,11 @@ pub struct Entry {
     pub line: usize,
 }
 
-/// Reads a table whole, in the file's order; its keys have to be unique.
+/// Reads a whole table, in the file's order; its keys have to be unique.
 ///
 /// # Errors
 /// [`Error::Io`] when it cannot be read; [`Error::Line`] for an empty line, a line that is not UTF-8 or a
-/// key that stands twice.
+/// key that occurs twice.
 pub fn read_table(path: impl AsRef<Path>) -> Result<Vec<Entry>> {
     let path = path.as_ref();
     let entries = read_lines(path)?;
@@ -119,10 +119,10 @@ pub fn parse_line(path: &Path, line: usize, raw: &[u8]) -> Result<Entry> {
     })
 }
 
-/// The longest line that [`LineBlocks`] takes, in bytes.
+/// The longest line of [`LineBlocks`], in bytes.
 const LONGEST_LINE: usize = 1 << 16;
 
-/// A text file in blocks of lines: a list of any length takes the memory of one block.
+/// A text file in blocks of lines, with one block in memory.
 #[derive(Debug)]
 pub struct LineBlocks {
     path: PathBuf,

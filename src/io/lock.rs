@@ -1,4 +1,4 @@
-//! One writer at a time: a place that is locked is refused to other processes until its owner is done, or dead.
+//! Locks for one writer at a time: other processes are refused until the owner has finished or died.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Holds a place until it is dropped or the process ends, however it ends.
+/// A lock, held until it is dropped or the process ends in any way.
 #[derive(Debug)]
 pub struct Lock {
     path: PathBuf,
@@ -15,7 +15,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Locks `place`, by the file `path`, which says who holds it and is gone when nobody does.
+    /// Locks `place` with the file `path`, which names the holder and exists only while the lock is held.
     ///
     /// # Errors
     /// [`Error::Format`] naming `place` and the process that holds it; [`Error::Io`] naming `path`.
@@ -25,7 +25,7 @@ impl Lock {
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(held(place, &mut file)),
-                // A file system without locks is no reason not to work there.
+                // A file system without locks is used without them.
                 Err(TryLockError::Error(error)) => {
                     log::warn!("{}: no lock: {error}", path.display());
                 }
@@ -41,7 +41,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // While it is still locked: whoever opened it meanwhile finds that it is not there any more.
+        // Removed while it is still locked: a process that opened it meanwhile finds that it is gone.
         let _ = std::fs::remove_file(&self.path);
     }
 }
@@ -72,8 +72,8 @@ fn sign(file: &mut File) -> std::io::Result<()> {
 fn held(place: &Path, file: &mut File) -> Error {
     let mut holder = String::new();
     let read = file.read_to_string(&mut holder);
-    let known = read.is_ok() && !holder.is_empty();
-    let found = if known {
+    let named = read.is_ok() && !holder.is_empty();
+    let found = if named {
         holder
     } else {
         "another process".into()

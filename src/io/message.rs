@@ -1,5 +1,5 @@
-//! What is said to a person: messages on standard error, which never fail and never end a run, and results on standard
-//! output. Control characters of names and paths are shown escaped, so that none of them reaches the terminal.
+//! Messages on standard error, which never fail and never end a run, and results on standard output. Control characters in
+//! names and paths are escaped, so that they do not reach the terminal.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -8,13 +8,13 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// How errors name standard output.
+/// The name of standard output in errors.
 pub const STDOUT: &str = "standard output";
 
 /// Its files.
 pub(super) const STDOUT_FILES: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
-/// Writes a line on standard error. One that cannot be written, since the reader is gone or the disk is full, is lost.
+/// Writes a line on standard error. A line that cannot be written is dropped, as when the reader has gone.
 pub fn message(text: impl Display) {
     let line = one_line(&text.to_string()).into_owned() + "\n";
     let _ = io::stderr().write_all(line.as_bytes());
@@ -34,7 +34,7 @@ pub fn output(text: impl Display) -> Result<()> {
         .map_err(Error::io(STDOUT))
 }
 
-/// Whether an error means that whoever read standard output wants no more of it, as `| head` does.
+/// Whether an error means that the reader of standard output has closed it, as `| head` does.
 pub fn reader_is_gone(error: &Error) -> bool {
     let is_stdout = |path: &Path| {
         let name = path.to_str().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Everything that crosses the file system. Every byte from outside is hostile: sizes are bounded before
-//! memory is taken, and what is wrong is named with its place.
+//! Input and output of files. Input is not trusted: sizes are bounded before memory is reserved, and errors name file, line
+//! or key.
 
 pub mod atomic;
 pub mod audio;

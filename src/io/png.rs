@@ -1,4 +1,4 @@
-//! Pictures in PNG files, as pixels of 8 bits, grey or RGB.
+//! PNG files with 8-bit pixels, grey or RGB.
 
 use std::io::{BufReader, ErrorKind};
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::atomic::AtomicFile;
 use crate::error::{Error, Result};
 use crate::io::inputs;
 
-/// 64 Mi: no data set of pictures has larger ones, and a broken header must not ask for more memory.
+/// 64 Mi: images of data sets are smaller, and a damaged header must not reserve more memory.
 const MOST_PIXELS: usize = 1 << 26;
 
 /// A picture.
@@ -26,7 +26,7 @@ pub struct Raster {
 }
 
 /// Reads a PNG file: grey where it is grey, else RGB. A palette becomes its colours; of 16 bits the upper 8 stay; what
-/// is transparent lies on white, as on a page. Of an animation only the first picture is read; gamma and colour
+/// is transparent is drawn on white. Of an animation only the first picture is read; gamma and colour
 /// profiles are not applied.
 ///
 /// # Errors
@@ -48,7 +48,7 @@ pub fn read_png(path: impl AsRef<Path>) -> Result<Raster> {
         return Err(Error::format(path, expected, found));
     }
     let mut reader = decoder.read_info().map_err(|error| wrong(path, error))?;
-    // At most 4 bytes a pixel, whose number is bounded.
+    // At most 4 bytes per pixel, and the number of pixels is bounded.
     let mut bytes = vec![0; reader.output_buffer_size().unwrap_or(4 * width * height)];
     let frame = (reader.next_frame(&mut bytes)).map_err(|error| wrong(path, error))?;
     reader.finish().map_err(|error| wrong(path, error))?;
@@ -72,7 +72,7 @@ pub fn read_png(path: impl AsRef<Path>) -> Result<Raster> {
 ///
 /// # Errors
 /// [`Error::Format`] for other channels than 1 or 3, no pixels, more than 64 Mi, or another number of them than the
-/// sides say; [`Error::Io`].
+/// sides have; [`Error::Io`].
 pub fn write_png(path: impl AsRef<Path>, raster: &Raster) -> Result<()> {
     let path = path.as_ref();
     check(path, raster)?;

@@ -1,6 +1,6 @@
-//! Unfinished files, folders and links. They lie beside what they will become, and their names say who writes them:
-//! `.unbraid-HOST-PID-RANDOM`. One goes away when it is dropped, when a signal ends the process
-//! ([`super::interrupt`]) and, after a crash, when another process of this host writes to the same folder.
+//! Temporary files, folders and links. They lie beside their final place, and their names have the writing process:
+//! `.unbraid-HOST-PID-RANDOM`. They are removed when they are dropped, when a signal ends the process
+//! ([`super::interrupt`]), and after a crash, when another process of this host writes to the same folder.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -14,11 +14,11 @@ use rustix::process::{Pid, test_kill_process};
 
 const PREFIX: &str = ".unbraid-";
 
-/// What this process has not finished yet.
+/// The unfinished files of this process.
 static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-/// The folders that this process has swept.
+/// The folders that this process has cleaned.
 static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-/// This machine's name, with no other letters than a file's name may have.
+/// This machine's name, with the letters that a file's name may have.
 static HOST: LazyLock<String> = LazyLock::new(|| {
     let name = rustix::system::uname()
         .nodename()
@@ -35,7 +35,7 @@ impl Scratch {
     /// Makes an empty file in `folder`.
     ///
     /// # Errors
-    /// What the system says, as when the folder is missing.
+    /// The error of the operating system, as when the folder is missing.
     pub fn file(folder: &Path) -> io::Result<(Self, File)> {
         make(folder, |path| {
             let mut options = OpenOptions::new();
@@ -59,15 +59,15 @@ impl Scratch {
         make(folder, |path| symlink(target, path)).map(|(scratch, ())| scratch)
     }
 
-    /// Where it lies.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Gives it its name, in one rename.
+    /// Renames it to its final name.
     ///
     /// # Errors
-    /// What the system says; it is gone then.
+    /// The error of the operating system; the temporary file is removed then.
     pub fn rename(self, name: &Path) -> io::Result<()> {
         let mut unfinished = unfinished();
         fs::rename(&self.0, name)?;
@@ -86,20 +86,20 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes all that this process has not finished; it cannot go on afterwards.
+/// Removes all unfinished files of this process, which has to end afterwards.
 pub(super) fn remove_all() {
     std::mem::take(&mut *unfinished())
         .iter()
         .for_each(|path| remove(path));
 }
 
-/// Removes what processes of this host left in `folder` when they were killed. Done once for each folder.
+/// Removes the files that killed processes of this host left in `folder`. Done once per folder.
 pub fn sweep(folder: &Path) {
     let mut swept = SWEPT.lock().unwrap_or_else(PoisonError::into_inner);
     if !swept.insert(folder.to_path_buf()) {
         return;
     }
-    // A folder that cannot be listed is told by whoever writes there.
+    // A folder that cannot be listed is reported when it is written to.
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry
             .file_name()
@@ -112,7 +112,7 @@ pub fn sweep(folder: &Path) {
     }
 }
 
-/// The process of this host that a scratch's name tells of.
+/// The process of this host in the name of a temporary file.
 fn owner(name: &str) -> Option<Pid> {
     let (rest, _random) = name.strip_prefix(PREFIX)?.rsplit_once('-')?;
     let (host, pid) = rest.rsplit_once('-')?;
@@ -142,7 +142,7 @@ fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Best effort: what stays is swept later.
+/// Best effort: remaining files are removed later.
 fn remove(path: &Path) {
     let _ = match path.is_dir() && !path.is_symlink() {
         true => fs::remove_dir_all(path),

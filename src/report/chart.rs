@@ -1,5 +1,5 @@
-//! A chart of curves as SVG, for light and dark pages and for any eyes: each curve has a colour (Okabe and Ito
-//! 2008), a marker's shape and its name beside it.
+//! A chart of curves as SVG, for light and dark pages. Each curve has a colour that colour-blind readers can distinguish
+//! (Okabe and Ito 2008), a marker's shape, and its name beside it.
 
 use std::fmt::Write;
 
@@ -9,9 +9,9 @@ use super::markup::escape;
 /// An axis of shares, shown in percent, or of named places.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
-    /// What it measures, without the unit.
+    /// Its label, without the unit.
     pub label: String,
-    /// What guessing gives: a broken line. Of no meaning among places.
+    /// The chance level, drawn as a dashed line. Without meaning among places.
     pub chance: f64,
     /// Names of places at equal distances, from 0 to 1; none for shares.
     pub places: Vec<String>,
@@ -59,7 +59,7 @@ pub struct Point {
     pub at: (f64, f64),
     /// Standard deviations; 0 where there is one run.
     pub spread: (f64, f64),
-    /// What is written beside it.
+    /// Its label.
     pub label: String,
 }
 
@@ -68,28 +68,28 @@ pub struct Point {
 pub struct Curve {
     /// Its name, written beside its last point.
     pub name: String,
-    /// At least one.
+    /// At least one point.
     pub points: Vec<Point>,
 }
 
 /// Curves over two axes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
-    /// Headline.
+    /// Title.
     pub title: String,
-    /// Lines below the headline.
+    /// Lines below the title.
     pub subtitle: [String; 2],
-    /// To the right.
+    /// The horizontal axis.
     pub x: Axis,
-    /// Upwards.
+    /// The vertical axis.
     pub y: Axis,
-    /// What is shown.
+    /// The curves.
     pub curves: Vec<Curve>,
 }
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 560.0;
-/// The drawing's field; names may stand to its right.
+/// The plot area; names may stand to its right.
 const FIELD: Box2 = Box2 {
     x: (74.0, 648.0),
     y: (92.0, 496.0),
@@ -98,11 +98,11 @@ const FIELD_AND_MARGIN: Box2 = Box2 {
     x: (FIELD.x.0, WIDTH - 8.0),
     y: (FIELD.y.0 - 14.0, FIELD.y.1),
 };
-/// Width of a letter and height of a line, of names and of what stands at points.
+/// Width of a letter and height of a line, of names and of labels of points.
 const NAME: (f64, f64) = (8.4, 15.0);
 const NOTE: (f64, f64) = (6.2, 12.0);
 
-/// Colours told apart by colour-blind people; yellow is left out, which white paper swallows. On dark pages the two
+/// Colours that colour-blind readers can distinguish, without yellow, which is invisible on white. On dark pages the two
 /// darkest change to lighter ones. Every rule begins with the chart's class, since within a page of HTML a style is the
 /// whole page's.
 const STYLE: &str = "
@@ -126,7 +126,7 @@ impl Chart {
     /// The picture, a whole SVG file.
     pub fn svg(&self) -> String {
         let x = (self.x).scale(self.shares(|p| (p.at.0, p.spread.0)), FIELD.x);
-        // Up is more.
+        // Larger values are higher.
         let up = (FIELD.y.1, FIELD.y.0);
         let y = (self.y).scale(self.shares(|p| (p.at.1, p.spread.1)), up);
         let title = escape(&self.title);
@@ -194,7 +194,7 @@ impl Chart {
         );
     }
 
-    /// Names first, for they matter more; then what stands at points.
+    /// Names are placed first, since they matter more; then the labels of points.
     fn labels(&self, svg: &mut String, x: &Scale, y: &Scale) {
         let place = |point: &Point| (x.at(point.at.0), y.at(point.at.1));
         let taken = self.curves.iter().flat_map(|curve| {
@@ -227,7 +227,7 @@ impl Chart {
     }
 }
 
-/// A line as small boxes, for labels to keep off it.
+/// A line as small boxes, which labels avoid.
 fn along(from: (f64, f64), to: (f64, f64)) -> impl Iterator<Item = Box2> {
     let steps = ((to.0 - from.0).hypot(to.1 - from.1) / 6.0).ceil().max(1.0);
     (0..=steps as usize).map(move |step| {
@@ -272,7 +272,7 @@ fn draw_curve(svg: &mut String, index: usize, curve: &Curve, x: &Scale, y: &Scal
     }
 }
 
-/// Circle, square, triangle, diamond, triangle on its head, cross.
+/// Circle, square, triangle, diamond, inverted triangle, cross.
 const MARKERS: [&str; 6] = [
     "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0Z",
     "M-4.5 -4.5h9v9h-9Z",
@@ -290,7 +290,7 @@ struct Scale {
 }
 
 impl Scale {
-    /// A scale that holds `values` and `chance`, out to the next round shares.
+    /// A scale that includes `values` and `chance`, extended to the next round shares.
     fn new(values: impl Iterator<Item = f64>, chance: f64, pixels: (f64, f64)) -> Self {
         let (least, most) = values.fold((chance, chance), |(least, most), value| {
             (least.min(value), most.max(value))
@@ -368,7 +368,7 @@ mod tests {
             x: axis("speaker", 0.125),
             y: axis("word", 0.1),
             curves: vec![Curve {
-                name: "in turns & more".into(),
+                name: "alternating & more".into(),
                 points: points.iter().map(point).collect(),
             }],
         }
@@ -379,7 +379,7 @@ mod tests {
         let svg = chart(&[(0.4, 0.9), (0.6, 0.95)]).svg();
         for part in [
             "a &lt; b",
-            "in turns &amp; more",
+            "alternating &amp; more",
             "speaker, %",
             "word, %",
             "chance 12.5",
@@ -415,7 +415,7 @@ mod tests {
         assert_eq!(scale.at(0.1).round(), 0.0);
         assert_eq!(scale.at(0.9).round(), 100.0);
         assert_eq!(scale.at(0.5).round(), 50.0);
-        // One value that is chance itself still spans something.
+        // A single value at chance still has a range.
         let narrow = Scale::new([1.0].into_iter(), 1.0, (0.0, 100.0));
         assert!(narrow.ticks().count() > 1 && narrow.at(1.0).is_finite());
     }

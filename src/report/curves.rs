@@ -1,40 +1,40 @@
 //! A panel of training curves: one value over steps, on the training set and, where there is one, on the validation set.
-//! Many small panels with a scale each are read more easily than many lines on one.
+//! Many small panels, each with its own scale, are easier to read than many lines in one panel.
 
 use super::picture::{Anchor, Colour, Picture, Place, Shape, TextStyle, text_width};
 use super::utterance::ticks;
 
-/// One value as it went.
+/// The curve of one value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
-    /// What it is.
+    /// The name of the value.
     pub title: String,
-    /// What it is of.
+    /// The module that it belongs to.
     pub subtitle: String,
     /// Step and value on the training set.
     pub train: Vec<(f64, f64)>,
     /// The same on the validation set.
     pub valid: Vec<(f64, f64)>,
-    /// Where the axis of steps ends; above 0.
+    /// The end of the axis of steps; above 0.
     pub steps: f64,
-    /// The value of one that knows nothing, where there is one.
+    /// The chance level, where there is one.
     pub chance: Option<f64>,
 }
 
 const WIDTH: f64 = 320.0;
 const HEIGHT: f64 = 214.0;
-/// The field that curves lie in: left, top, right, bottom.
+/// The plot area: left, top, right, bottom.
 const FIELD: (f64, f64, f64, f64) = (50.0, 44.0, 310.0, 180.0);
 const INK: Colour = Colour([34, 34, 34, 255]);
 const GREY: Colour = Colour([120, 120, 120, 255]);
 const PALE: Colour = Colour([225, 225, 225, 255]);
 const BLUE: Colour = Colour([0, 114, 178, 255]);
 const ORANGE: Colour = Colour([213, 94, 0, 255]);
-/// Points of a line, at most: as many as pixels tell apart.
+/// The most points of a line: about one per pixel.
 const MOST_POINTS: usize = 260;
-/// Sums of such values may overflow.
+/// The largest values: sums of larger ones may overflow.
 const BEYOND: f64 = 1e300;
-/// Marks along a line, at most.
+/// The most marks along a line.
 const MOST_MARKS: usize = 12;
 
 impl Panel {
@@ -151,11 +151,11 @@ fn words(at: Place, words: &str, size: f64, anchor: Anchor, fill: Colour) -> Sha
     }
 }
 
-/// A title that stays in its panel.
+/// A title that fits its panel.
 fn shortened(title: &str) -> String {
     let mut kept: Vec<char> = title.chars().collect();
-    let room = WIDTH - 12.0;
-    while text_width(&kept.iter().collect::<String>(), 14.0) > room && kept.len() > 1 {
+    let width = WIDTH - 12.0;
+    while text_width(&kept.iter().collect::<String>(), 14.0) > width && kept.len() > 1 {
         kept.truncate(kept.len() - 2);
         kept.push('…');
     }
@@ -167,14 +167,14 @@ fn finite(line: &[(f64, f64)]) -> Vec<(f64, f64)> {
     kept.collect()
 }
 
-/// At most `most` of them, evenly, the last one among them.
+/// At most `most` of them, evenly spaced, including the last one.
 fn thinned<T: Copy>(points: &[T], most: usize) -> Vec<T> {
     let step = points.len().div_ceil(most).max(1);
     let offset = (points.len() + step - 1) % step;
     points.iter().skip(offset).step_by(step).copied().collect()
 }
 
-/// Three digits that count.
+/// With three significant digits.
 fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".into(),
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn chance_is_a_line_across_even_where_no_value_is_near() {
+    fn chance_is_drawn_even_where_no_value_is_near() {
         let mut far = panel(30);
         far.chance = Some(4.0);
         let picture = far.picture();

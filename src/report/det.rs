@@ -1,12 +1,12 @@
-//! The DET curve of a list of trials (Martin et al. 1997): on axes of normal deviates, where normal scores make a
-//! straight line, and both axes alike, so that the diagonal is where the errors are equal.
+//! The DET curve of a list of trials (Martin et al. 1997), on axes of normal deviates, on which normal scores make a straight
+//! line. Both axes have the same scale, so that errors are equal on the diagonal.
 
 use super::picture::{Anchor, Colour, Picture, Place, Shape, TextStyle};
 use crate::eval::trials::{DetPoint, probit};
 
-/// Pixels across and down: few enough for the screens of phones.
+/// Width and height in pixels: small enough for the screens of phones.
 const SIZE: (usize, usize) = (440, 460);
-/// Where the field begins and ends, from the left; and from the bottom.
+/// The plot area, from the left and from the bottom.
 const FIELD: (f64, f64) = (66.0, 424.0);
 const TOP: f64 = 56.0;
 const INK: Colour = Colour([34, 34, 34, 255]);
@@ -15,9 +15,9 @@ const PALE: Colour = Colour([225, 225, 225, 255]);
 const BLUE: Colour = Colour([0, 114, 178, 255]);
 const ORANGE: Colour = Colour([213, 94, 0, 255]);
 
-/// Pixels that a number takes below the field.
-const ROOM: f64 = 24.0;
-/// Rates that are marked, in percent.
+/// The width of a number below the plot area, in pixels.
+const LABEL_WIDTH: f64 = 24.0;
+/// Rates with tick marks, in percent.
 const MARKS: [f64; 14] = [
     0.001, 0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 40.0, 60.0, 80.0, 95.0, 99.0,
 ];
@@ -59,7 +59,7 @@ pub fn det_picture(trials: &str, curve: &[DetPoint], eer: f64) -> Picture {
     }
 }
 
-/// Rates to pixels, alike on both axes.
+/// Rates to pixels, the same on both axes.
 struct Scale {
     rates: (f64, f64),
     deviates: (f64, f64),
@@ -84,7 +84,7 @@ impl Scale {
     }
 
     fn holds(&self, rate: f64) -> bool {
-        // A mark is the last number that it holds, rounding and all.
+        // The limits are tick marks themselves, so rounding must not exclude them.
         (self.rates.0 * 0.999_999..=self.rates.1 * 1.000_001).contains(&rate)
     }
 
@@ -102,7 +102,7 @@ impl Scale {
 
     fn axes(&self, shapes: &mut Vec<Shape>) {
         let (low, high) = self.rates;
-        let mut told = f64::NEG_INFINITY;
+        let mut last = f64::NEG_INFINITY;
         for mark in MARKS {
             let rate = mark / 100.0;
             if !self.holds(rate) {
@@ -113,10 +113,10 @@ impl Scale {
             shapes.push(line(vec![(left, TOP), (left, bottom)], PALE, 1.0));
             shapes.push(line(vec![(FIELD.0, down), (FIELD.1, down)], PALE, 1.0));
             let words = mark.to_string();
-            if left - told >= ROOM {
+            if left - last >= LABEL_WIDTH {
                 let under = (left, bottom + 16.0);
                 shapes.push(text(under, words.clone(), Anchor::Middle, GREY));
-                told = left;
+                last = left;
             }
             shapes.push(text((FIELD.0 - 6.0, down + 4.0), words, Anchor::End, GREY));
         }

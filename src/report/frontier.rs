@@ -1,4 +1,4 @@
-//! Content kept against speaker left: what probes of runs say, to one table and one chart with a curve a method.
+//! Retained content against speaker leakage: a table and a chart of probe accuracies, with one curve per method.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,48 +8,48 @@ use super::table::Table;
 use crate::error::{Error, Result};
 use crate::eval::probe::{ProbeResult, Target};
 
-/// What is laid against what.
+/// The representation and the targets of the trade-off.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FrontierOptions {
-    /// The representation that is read; a method that has only one other (raw features) is read by that.
+    /// The representation; of a method that has only one other (raw features), that one.
     pub representation: String,
-    /// What should be gone.
+    /// The target whose information should be removed.
     pub leakage: Target,
-    /// What should be kept.
+    /// The target whose information should be kept.
     pub content: Target,
-    /// What changes along a curve, for people.
+    /// The name of the parameter that changes along a curve.
     pub parameter: String,
 }
 
 /// The runs of a method at one value of the parameter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cell {
-    /// Its curve.
+    /// The name of the method, one curve.
     pub method: String,
-    /// Its place on the curve; none for a method without the parameter.
+    /// The value of the parameter; none for a method without it.
     pub value: Option<f64>,
-    /// What probes say of its runs.
+    /// The probe results of its runs.
     pub results: Vec<ProbeResult>,
 }
 
 /// One point of the frontier.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FrontierPoint {
-    /// Its curve.
+    /// The name of the method, one curve.
     pub method: String,
     /// Its place on the curve.
     pub value: Option<f64>,
-    /// The representation that was read.
+    /// The representation.
     pub representation: String,
-    /// Accuracies of the leakage's probes, a run each.
+    /// Accuracies of the leakage probes, one per run.
     pub leakage: Vec<f64>,
-    /// Accuracies of the content's.
+    /// Accuracies of the content probes, one per run.
     pub content: Vec<f64>,
-    /// Chance of leakage and content.
+    /// Chance levels of leakage and content.
     pub chance: (f64, f64),
 }
 
-/// Points in the order of their methods, along each by the parameter.
+/// Points in the order of the methods, sorted by the parameter within a method.
 ///
 /// # Errors
 /// [`Error::Option`] naming the method for probes that are missing, or that were tested on another set (another
@@ -70,7 +70,7 @@ pub fn frontier(cells: &[Cell], options: &FrontierOptions) -> Result<Vec<Frontie
     Ok(points)
 }
 
-/// How far chance may lie apart within one test set. That of frames' classes differs with the rate of the codes: by 0.008
+/// The largest difference of chance within one test set. For classes of frames it depends on the rate of the codes: by 0.008
 /// between every frame and every eighth of speechocean762.
 fn same_chance(target: Target) -> f64 {
     match target {
@@ -117,7 +117,7 @@ fn point(cell: &Cell, options: &FrontierOptions) -> Result<FrontierPoint> {
     })
 }
 
-/// The point of a method without a parameter, of the rows of its runs as `unbraid eval results` writes them.
+/// The point of a method without a parameter, from the rows of `unbraid eval results`.
 ///
 /// # Errors
 /// [`Error::Option`] naming the method for probes that are missing.
@@ -159,7 +159,7 @@ pub fn point_of_rows(
     })
 }
 
-/// A line a point.
+/// One row per point.
 pub fn table(points: &[FrontierPoint], options: &FrontierOptions) -> Table {
     let chance = points.first().map_or((0.0, 0.0), |point| point.chance);
     let column = |target: Target, chance: f64| {
@@ -187,15 +187,16 @@ pub fn table(points: &[FrontierPoint], options: &FrontierOptions) -> Table {
     table
 }
 
-/// The picture: the leakage to the right, content upwards, so that the upper left corner is where to be.
+/// The chart: content over leakage, so that the upper left corner is best.
 pub fn chart(points: &[FrontierPoint], options: &FrontierOptions) -> Chart {
     let chance = points.first().map_or((0.0, 0.0), |point| point.chance);
-    let axis = |target: Target, what: &str, chance: f64| Axis {
-        label: format!(
-            "{target:?} {what} in the {} representation",
-            options.representation
-        )
-        .to_lowercase(),
+    let representation = match options.representation.as_str() {
+        "phonetic" => "phonetic codes",
+        "speaker" => "speaker embedding",
+        other => other,
+    };
+    let axis = |target: Target, chance: f64| Axis {
+        label: format!("{target:?} probe on the {representation}").to_lowercase(),
         chance,
         places: Vec::new(),
     };
@@ -219,7 +220,7 @@ pub fn chart(points: &[FrontierPoint], options: &FrontierOptions) -> Chart {
         }
     }
     Chart {
-        title: "Content kept against speaker left".into(),
+        title: "Retained content against speaker leakage".into(),
         subtitle: [
             "Accuracy of fresh probes, mean and standard deviation over runs. Best: upper left."
                 .into(),
@@ -228,8 +229,8 @@ pub fn chart(points: &[FrontierPoint], options: &FrontierOptions) -> Chart {
                 false => String::new(),
             },
         ],
-        x: axis(options.leakage, "left", chance.0),
-        y: axis(options.content, "kept", chance.1),
+        x: axis(options.leakage, chance.0),
+        y: axis(options.content, chance.1),
         curves,
     }
 }
@@ -275,26 +276,26 @@ mod tests {
     fn curves_run_along_the_parameter() {
         let cells = [
             cell("log-mel", None, "log-mel", &[0.99]),
-            cell("turns", Some(1.0), "phonetic", &[0.3, 0.5]),
-            cell("turns", Some(0.1), "phonetic", &[0.8]),
+            cell("alternating", Some(1.0), "phonetic", &[0.3, 0.5]),
+            cell("alternating", Some(0.1), "phonetic", &[0.8]),
         ];
         let points = frontier(&cells, &options()).unwrap();
         assert_eq!(
             table(&points, &options()).to_tsv(),
             "method\tlambda\trepresentation\tspeaker (chance 0.250)\ttext (chance 0.500)\truns\n\
              log-mel\t-\tlog-mel\t0.990\t0.900\t1\n\
-             turns\t0.1\tphonetic\t0.800\t0.900\t1\n\
-             turns\t1\tphonetic\t0.400 ± 0.141\t0.900 ± 0.000\t2\n"
+             alternating\t0.1\tphonetic\t0.800\t0.900\t1\n\
+             alternating\t1\tphonetic\t0.400 ± 0.141\t0.900 ± 0.000\t2\n"
         );
         let chart = chart(&points, &options());
         assert_eq!(chart.curves.len(), 2);
-        let turns = &chart.curves[1].points;
-        assert_eq!((turns[0].at, turns[1].at), ((0.8, 0.9), (0.4, 0.9)));
-        assert_eq!(turns[1].label, "1");
+        let curve = &chart.curves[1].points;
+        assert_eq!((curve[0].at, curve[1].at), ((0.8, 0.9), (0.4, 0.9)));
+        assert_eq!(curve[1].label, "1");
     }
 
     #[test]
-    fn what_cannot_be_compared_is_refused() {
+    fn points_of_different_test_sets_are_refused() {
         let mut two = cell("a", None, "x", &[0.5]);
         two.results.push(result("y", Target::Speaker, 0.5, 0.25));
         let error = frontier(&[two], &options()).unwrap_err().to_string();
@@ -314,10 +315,10 @@ mod tests {
         );
     }
 
-    /// Codes of another rate have a little other chance; words of another chance are of another test set.
+    /// Codes of another rate have a slightly different chance; a different chance of words means another test set.
     #[test]
-    fn chance_may_differ_between_rates_of_frames_alone() {
-        let asked = |content: Target, chance: f64| {
+    fn only_the_chance_of_frames_may_differ() {
+        let check = |content: Target, chance: f64| {
             let of = |method: &str, chance: f64| Cell {
                 method: method.into(),
                 value: None,
@@ -332,8 +333,8 @@ mod tests {
             };
             frontier(&[of("a", 0.4225), of("b", chance)], &options)
         };
-        assert!(asked(Target::Frames, 0.4303).is_ok());
-        assert!(asked(Target::Frames, 0.4403).is_err());
-        assert!(asked(Target::Text, 0.4303).is_err());
+        assert!(check(Target::Frames, 0.4303).is_ok());
+        assert!(check(Target::Frames, 0.4403).is_err());
+        assert!(check(Target::Text, 0.4303).is_err());
     }
 }

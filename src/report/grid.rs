@@ -1,4 +1,4 @@
-//! Images side by side as one PNG: samples, originals beside reconstructions, a row for each step of a code.
+//! A grid of images as one PNG: samples, originals and reconstructions, one row per step of a code.
 
 use std::path::Path;
 
@@ -7,12 +7,12 @@ use ndarray::{ArrayView3, ArrayView4, Axis};
 use crate::error::{Error, Result};
 use crate::io::png::{Raster, write_png};
 
-/// Pixels between images and around all.
+/// Pixels between images and around the grid.
 const BORDER: usize = 2;
 const PAPER: u8 = 255;
-/// What the whole should be wide, if no zoom is asked for.
+/// The width of the picture in pixels, without a given zoom.
 const WIDE: usize = 600;
-/// Beyond this a picture is a slip of units, and memory for it may not be there.
+/// The largest picture: a larger one is probably a mistake, and memory may not suffice.
 const MOST_BYTES: usize = 600_000_000;
 
 /// A grid, filled row after row; the last row may be short.
@@ -20,14 +20,14 @@ const MOST_BYTES: usize = 600_000_000;
 pub struct ImageGrid<'a> {
     /// `[images, channels, height, width]`; of 1 channel grey, of 3 red, green and blue.
     pub images: ArrayView4<'a, u8>,
-    /// Images in a row, from 1.
+    /// Images per row, from 1.
     pub columns: usize,
-    /// Pixels across and down for each of an image's; none: what makes the whole 600 pixels wide or more.
+    /// Zoom factor; none: such that the grid is at least 600 pixels wide.
     pub zoom: Option<usize>,
 }
 
 impl ImageGrid<'_> {
-    /// Writes it as PNG, whole or not at all.
+    /// Writes it as PNG, atomically.
     ///
     /// # Errors
     /// [`Error::Option`] for no image, no column or a zoom of 0, for other channels than 1 or 3, or for more than 600 MB
@@ -45,7 +45,7 @@ impl ImageGrid<'_> {
         if self.columns == 0 || self.zoom == Some(0) {
             return Err(Error::option("columns and zoom", "at least 1", "0"));
         }
-        // A grid of few images ends with them.
+        // A grid of few images has only as many columns.
         let columns = self.columns.min(images);
         let zoom = self
             .zoom
@@ -65,14 +65,14 @@ impl ImageGrid<'_> {
     }
 }
 
-/// Pixels of so many cells with their borders.
+/// The size of `cells` images with their borders, in pixels.
 fn along(cells: usize, size: usize) -> usize {
     cells
         .saturating_mul(size.saturating_add(BORDER))
         .saturating_add(BORDER)
 }
 
-/// Paper, that much of it.
+/// A white picture.
 fn blank(channels: usize, height: usize, width: usize) -> Result<Raster> {
     let bytes = height.saturating_mul(width).saturating_mul(channels);
     if bytes > MOST_BYTES {
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_picture_is_refused() {
+    fn invalid_grids_are_refused() {
         let (two, none) = (images((1, 2, 3, 3)), images((0, 1, 3, 3)));
         let one = images((1, 1, 3, 3));
         for (images, columns, zoom, expected) in [

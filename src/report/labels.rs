@@ -1,6 +1,6 @@
-//! Places for the labels of a chart: beside what they name, over nothing else.
+//! Positions of labels in a chart: near their points, without overlaps.
 
-/// An upright box, in pixels from the upper left corner.
+/// An axis-aligned box, in pixels from the upper left corner.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Box2 {
     /// Left and right edge.
@@ -30,7 +30,7 @@ impl Box2 {
     }
 }
 
-/// What is taken already.
+/// The occupied boxes.
 #[derive(Debug)]
 pub struct Labels {
     frame: Box2,
@@ -38,13 +38,13 @@ pub struct Labels {
 }
 
 impl Labels {
-    /// Labels within `frame` that keep off `taken`.
+    /// Labels within `frame` that avoid `taken`.
     pub fn new(frame: Box2, taken: Vec<Box2>) -> Self {
         Self { frame, taken }
     }
 
-    /// A place for a text of this width and height near `(x, y)`: of those around it the one that covers least, and of
-    /// equals the nearest.
+    /// A position for a text of this width and height near `(x, y)`: the one with the least overlap, and of equal ones the
+    /// nearest.
     pub fn place(&mut self, x: f64, y: f64, width: f64, height: f64) -> Box2 {
         let mut best: Option<(f64, Box2)> = None;
         for distance in [NEAR, 16.0, 28.0] {
@@ -56,7 +56,7 @@ impl Labels {
                     y: (centre_y - height / 2.0, centre_y + height / 2.0),
                 };
                 let covered: f64 = self.taken.iter().map(|other| place.shared(other)).sum();
-                // A label far off is read as another's; it may rather cover the corner of something.
+                // A distant label would be read as another point's; a small overlap is better.
                 let cost = covered + 4.0 * place.outside(&self.frame) + 3.0 * (distance - NEAR);
                 if best.is_none_or(|(least, _)| cost < least) {
                     best = Some((cost, place));
@@ -69,7 +69,7 @@ impl Labels {
     }
 }
 
-/// Pixels from a place to its label.
+/// Pixels from a point to its label.
 const NEAR: f64 = 9.0;
 
 /// Right, left, above, below, and the corners, in half widths and heights.
@@ -104,7 +104,7 @@ mod tests {
                 assert_eq!(place.shared(other), 0.0);
             }
         }
-        // At the right edge there is no room to the right.
+        // At the right edge there is no space to the right.
         assert!(labels.place(295.0, 50.0, 60.0, 14.0).x.1 < 295.0);
     }
 }

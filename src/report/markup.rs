@@ -1,7 +1,7 @@
-//! What SVG and HTML share: text without markup of its own, and bytes as text.
+//! Shared by SVG and HTML: escaping of text, and Base64.
 
-/// Text without what XML and HTML read, fit for attributes in double quotes too, and without control characters, which XML
-/// forbids; lines stay lines.
+/// Escapes text for XML and HTML, also in attributes in double quotes, and removes control characters, which XML forbids,
+/// except line breaks.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -11,7 +11,7 @@ pub fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\n' => escaped.push('\n'),
-            // Beside what Unicode calls control characters, XML forbids these two.
+            // Besides Unicode's control characters, XML forbids these two.
             letter if letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}') => {}
             letter => escaped.push(letter),
         }
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_left_that_could_be_markup() {
+    fn markup_is_escaped() {
         let hostile = "</title><script>\"x\" & 'y'\u{0}\u{7}\t\n\u{259}";
         assert_eq!(
             escape(hostile),

@@ -1,5 +1,5 @@
-//! Results for people: tables on the terminal, the same as TSV, summaries over experiments, charts as SVG,
-//! pictures of utterances and maps of points as SVG and PNG, and grids of images as PNG.
+//! Reports of results: tables for the terminal and as TSV, summaries over experiments, charts as SVG, pictures of utterances
+//! and maps of points as SVG and PNG, grids of images as PNG.
 
 pub mod attack;
 pub mod chart;

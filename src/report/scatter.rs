@@ -1,4 +1,4 @@
-//! A map of points, each marked by its class, for any eyes: a class has a colour and a shape.
+//! A map of points, each marked by its class: a class has a colour and a shape.
 
 use std::collections::BTreeSet;
 use std::f64::consts::TAU;
@@ -9,49 +9,49 @@ use crate::error::{Error, Result};
 /// Points in the plane and their classes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scatter {
-    /// Headline.
+    /// Title.
     pub title: String,
-    /// A line below it.
+    /// A line below the title.
     pub subtitle: String,
-    /// What lies to the right and upwards; may be empty.
+    /// Names of the horizontal and the vertical axis; may be empty.
     pub axes: [String; 2],
-    /// Where they are; both axes have one scale.
+    /// Coordinates; both axes have the same scale.
     pub points: Vec<(f64, f64)>,
-    /// What is told of each point that is pointed at, where an SVG is looked at alone or in a page; may be empty.
+    /// A tooltip per point, shown in SVG and HTML; may be empty.
     pub hints: Vec<String>,
-    /// By point, the place of its class in `names`.
+    /// The index in `names` of each point's class.
     pub classes: Vec<usize>,
     /// Names of the classes.
     pub names: Vec<String>,
 }
 
-/// A square that points lie in: its upper left corner and its side.
+/// The square plot area: its upper left corner and its side.
 #[derive(Debug, Clone, Copy)]
 struct Field {
     corner: Place,
     side: f64,
 }
 
-/// That of a whole picture, below its title.
+/// The plot area of a whole picture, below its title.
 const FIELD: Field = Field {
     corner: (40.0, 76.0),
     side: 620.0,
 };
-/// That of a picture without words of its own, which is small enough for the screens of phones.
+/// The plot area of a picture without title and legend, small enough for the screens of phones.
 const BARE: Field = Field {
     corner: (22.0, 4.0),
     side: 414.0,
 };
-/// From the edge of the square to the outermost point.
+/// The distance from the edge of the square to the outermost point.
 const INSET: f64 = 14.0;
 const BELOW: f64 = 36.0;
 
-/// A line of the legend, and how many a column has.
+/// The height of a line of the legend, and the lines per column.
 const LINE: f64 = 20.0;
 const LINES: usize = 31;
-/// Columns of the legend; classes beyond them are told by their number.
+/// Columns of the legend; of further classes only the number is shown.
 const COLUMNS: usize = 4;
-/// Letters that a name keeps.
+/// The most letters of a name.
 const LETTERS: usize = 24;
 
 const INK: Colour = Colour([0x22, 0x22, 0x22, 255]);
@@ -59,7 +59,7 @@ const FAINT: Colour = Colour([0x55, 0x55, 0x55, 255]);
 const EDGE: Colour = Colour([0xcc, 0xcc, 0xcc, 255]);
 const PAPER: Colour = Colour([255, 255, 255, 255]);
 
-/// Those of Okabe and Ito (2008) in the order of our charts, without yellow, which white paper swallows, then wine,
+/// Those of Okabe and Ito (2008) in the order of our charts, without yellow, which is invisible on white, then wine,
 /// indigo and olive of Tol's muted scheme (2021).
 const COLOURS: [[u8; 3]; 10] = [
     [0x00, 0x72, 0xb2],
@@ -73,14 +73,14 @@ const COLOURS: [[u8; 3]; 10] = [
     [0x33, 0x22, 0x88],
     [0x99, 0x99, 0x33],
 ];
-/// Shapes, so that 70 classes differ in one or the other.
+/// The number of shapes, so that 70 classes differ in colour or shape.
 const MARKS: usize = 7;
-/// Classes that differ by colour or shape.
-pub const TOLD_APART: usize = COLOURS.len() * MARKS;
-/// Side of a mark in a legend of a page's own.
+/// The most classes that differ in colour or shape.
+pub const MOST_CLASSES: usize = COLOURS.len() * MARKS;
+/// The side of a mark in a legend of a page.
 const KEY: f64 = 16.0;
 
-/// Classes by point, and their names in order, of the points' labels.
+/// The class of each point, and the names of the classes in order, from the points' labels.
 pub fn classes(labels: &[&str]) -> (Vec<usize>, Vec<String>) {
     let names: BTreeSet<&str> = labels.iter().copied().collect();
     let names: Vec<String> = names.into_iter().map(String::from).collect();
@@ -88,7 +88,7 @@ pub fn classes(labels: &[&str]) -> (Vec<usize>, Vec<String>) {
     (labels.iter().map(class).collect(), names)
 }
 
-/// The mark of a class alone, for a legend of a page's own.
+/// The mark of a class, for a legend of a page.
 pub fn key(class: usize) -> Picture {
     Picture {
         width: KEY as usize,
@@ -99,7 +99,7 @@ pub fn key(class: usize) -> Picture {
 }
 
 impl Scatter {
-    /// The picture. Points of different classes are laid over each other in turns, so that none hides another's.
+    /// The picture. Points are drawn in shuffled order, so that no class hides another.
     ///
     /// # Errors
     /// [`Error::Option`] `points` for none, ones that are not finite, or another number of classes than of points;
@@ -120,7 +120,7 @@ impl Scatter {
         })
     }
 
-    /// The points and their axes alone, 440 pixels wide: title and legend ([`key`]) are the page's.
+    /// The points and their axes alone, 440 pixels wide: the page has title and legend ([`key`]).
     ///
     /// # Errors
     /// As [`Scatter::picture`].
@@ -138,7 +138,7 @@ impl Scatter {
         })
     }
 
-    /// The square and the points in it.
+    /// The plot area and its points.
     fn field(&self, field: Field) -> Vec<Shape> {
         let mut shapes = vec![Shape::Line {
             points: corners(field.corner, field.side),
@@ -193,7 +193,7 @@ impl Scatter {
         }
     }
 
-    /// Pixels of the points: their middle in the middle, with one scale for both axes. Up is more.
+    /// Pixels of the points, centred, with the same scale on both axes. Larger values are higher.
     fn places(&self, field: Field) -> Vec<Place> {
         let range = |of: fn(&(f64, f64)) -> f64| {
             let values = self.points.iter().map(of);
@@ -203,7 +203,7 @@ impl Scatter {
             )
         };
         let (x, y) = (range(|point| point.0), range(|point| point.1));
-        // Halves first: the greatest numbers must not overflow.
+        // Halves, so that the greatest numbers do not overflow.
         let half = (x.1 / 2.0 - x.0 / 2.0).max(y.1 / 2.0 - y.0 / 2.0);
         let half = if half > 0.0 { half } else { 1.0 };
         let place = |value: f64, (least, most): (f64, f64)| {
@@ -261,7 +261,7 @@ impl Scatter {
         }
     }
 
-    /// Names beside their marks, right of the field; where the last column ends.
+    /// Draws names beside their marks, right of the plot area; returns where the last column ends.
     fn legend(&self, shapes: &mut Vec<Shape>) -> f64 {
         let shown = match self.names.len() {
             all if all <= LINES * COLUMNS => all,
@@ -311,7 +311,7 @@ fn shortened(name: &str) -> String {
     }
 }
 
-/// Half a mark's width: many points have small ones.
+/// Half a mark's width: smaller for many points.
 fn size(points: usize) -> f64 {
     (90.0 / (points as f64).sqrt()).clamp(3.0, 5.5)
 }
@@ -326,7 +326,7 @@ fn corners((x, y): Place, side: f64) -> Vec<Place> {
     ]
 }
 
-/// All numbers below `count`, those of neighbours far from each other, the same in every picture.
+/// All numbers below `count` in a fixed shuffled order, in which neighbours are far from each other.
 fn shuffled(count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     // Knuth's multiplicative hash.
@@ -334,14 +334,14 @@ fn shuffled(count: usize) -> Vec<usize> {
     order
 }
 
-/// A class's shape in its colour, on a thin edge of paper that parts it from what lies below.
+/// A class's shape in its colour, with a thin white edge that separates it from shapes below.
 fn marker(at: Place, class: usize, size: f64) -> [Shape; 2] {
     let [r, g, b] = COLOURS[class % COLOURS.len()];
     let fill = Colour([r, g, b, 255]);
     [(size + 0.7, PAPER), (size, fill)].map(|(size, fill)| outline(at, class % MARKS, size, fill))
 }
 
-/// Disc, square, triangle, diamond, triangle on its head, cross and star, of about one area.
+/// Disc, square, triangle, diamond, inverted triangle, cross and star, of about equal area.
 fn outline((x, y): Place, mark: usize, size: f64, fill: Colour) -> Shape {
     let around = |count: usize, turn: f64, far: f64, near: f64| -> Vec<Place> {
         (0..count)
@@ -371,7 +371,7 @@ fn outline((x, y): Place, mark: usize, size: f64, fill: Colour) -> Shape {
     Shape::Area { points, fill }
 }
 
-/// Upright, of arms `long` from the middle and twice `thick` across.
+/// An upright cross with arms of length `long` and width twice `thick`.
 fn cross((x, y): Place, long: f64, thick: f64) -> Vec<Place> {
     let quarter = [(thick, thick), (long, thick), (long, -thick)];
     let mut points = Vec::with_capacity(12);
@@ -445,13 +445,13 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_hints_and_a_legend_of_its_own() {
+    fn a_bare_picture_has_tooltips_and_no_legend() {
         let labels = ["b", "a", "b"];
         let (classes, names) = classes(&labels);
         assert_eq!((classes.as_slice(), names.len()), (&[1, 0, 1][..], 2));
-        let mut told = scatter(1);
-        told.hints = (0..40).map(|item| format!("<u{item}>")).collect();
-        let svg = told.bare().unwrap().inline_svg(400);
+        let mut one = scatter(1);
+        one.hints = (0..40).map(|item| format!("<u{item}>")).collect();
+        let svg = one.bare().unwrap().inline_svg(400);
         assert_eq!(svg.matches("<title>&lt;u").count(), 40);
         assert!(
             !svg.contains(">speaker 0<") && svg.contains(">second<"),
@@ -478,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_differ_from_paper_and_marks_from_each_other() {
+    fn colours_differ_from_white_and_marks_from_each_other() {
         // Contrast with white of 2 or more, by relative luminance (WCAG 2).
         let light = |[r, g, b]: [u8; 3]| {
             let linear = |value: u8| (f64::from(value) / 255.0).powf(2.2);
@@ -495,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_drawn_is_refused() {
+    fn invalid_points_are_refused() {
         let mut broken = scatter(2);
         broken.points[7].1 = f64::NAN;
         let error = broken.picture().unwrap_err().to_string();

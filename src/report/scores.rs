@@ -1,4 +1,4 @@
-//! Scores of image methods over several trainings: the median and what it lies between, side by side.
+//! Scores of image methods over several trainings: median, least and greatest.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::eval::images::score::Score;
 use crate::io::json;
 
-/// What `unbraid image evaluate --out` wrote of one training.
+/// The output of `unbraid image evaluate --out` for one training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScoreReport {
@@ -18,7 +18,7 @@ pub struct ScoreReport {
     pub method: String,
     /// Seed of the training.
     pub seed: u64,
-    /// Its numbers.
+    /// Its scores.
     pub scores: Vec<Score>,
 }
 
@@ -39,15 +39,15 @@ pub struct ScoreSummary {
     pub configuration: String,
     /// Name of the set.
     pub set: String,
-    /// What is measured.
+    /// The measure.
     pub name: String,
     /// Median over trainings.
     pub median: f64,
     /// Least and greatest.
     pub range: (f64, f64),
-    /// Trainings.
+    /// Number of trainings.
     pub runs: usize,
-    /// What stands beside it, by name: medians.
+    /// Medians of chance, lower bounds and baselines, by name.
     pub beside: Vec<(String, f64)>,
 }
 
@@ -74,7 +74,7 @@ fn summary(configuration: &str, (set, name): (&str, &str), scores: &[&Score]) ->
     let names = scores.iter().flat_map(|score| &score.beside);
     let mut beside: Vec<(String, f64)> = Vec::new();
     for (name, _) in names {
-        if beside.iter().all(|(known, _)| known != name) {
+        if beside.iter().all(|(other, _)| other != name) {
             let of = |score: &&Score| Some(score.beside.iter().find(|(n, _)| n == name)?.1);
             let values = sorted(scores.iter().filter_map(of));
             beside.push((name.clone(), median(&values)));
@@ -106,7 +106,7 @@ fn median(sorted: &[f64]) -> f64 {
     }
 }
 
-/// A row a score.
+/// One row per score.
 pub fn score_table(summaries: &[ScoreSummary]) -> Table {
     let mut table = Table::new(&[
         "configuration",
@@ -116,7 +116,7 @@ pub fn score_table(summaries: &[ScoreSummary]) -> Table {
         "from",
         "to",
         "runs",
-        "beside",
+        "baselines",
     ]);
     for of in summaries {
         let beside = of.beside.iter();

@@ -1,4 +1,4 @@
-//! One table, on the terminal in aligned columns and in a file as TSV.
+//! A table, in aligned columns for the terminal, as TSV and as Markdown.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
 //! Cepstral mean and variance normalisation: statistics in Kaldi's layout, added up in f64, and their use.
-//! What they are taken over (an utterance, a speaker, everything) is a matter of what is added.
+//! The caller decides which utterances are added: one, those of a speaker, or all.
 
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 
@@ -15,12 +15,12 @@ const VARIANCE_FLOOR: f64 = 1e-20;
 pub struct CmvnStats(Array2<f64>);
 
 impl CmvnStats {
-    /// Statistics of nothing, for features of `dim` columns.
+    /// Empty statistics, for features of `dim` columns.
     pub fn new(dim: usize) -> Self {
         Self(Array2::zeros((2, dim + 1)))
     }
 
-    /// Takes a matrix that was read from an archive. The caller knows its place and names it.
+    /// Takes a matrix that was read from an archive. The caller adds its file and key to errors.
     ///
     /// # Errors
     /// [`Error::Option`] `cmvn` when it is not `[2, dim + 1]`, holds a value that is not finite, or has a
@@ -50,7 +50,7 @@ impl CmvnStats {
         self.0.ncols() - 1
     }
 
-    /// Frames that were added.
+    /// Number of added frames.
     pub fn count(&self) -> f64 {
         self.0[[0, self.dim()]]
     }
@@ -86,7 +86,7 @@ impl CmvnStats {
         Ok(())
     }
 
-    /// Normalises `feats` `[frames, dim]` in place to mean 0 and, if asked, variance 1, as `apply-cmvn`
+    /// Normalises `feats` `[frames, dim]` in place to mean 0 and, optionally, variance 1, as `apply-cmvn`
     /// does it: biased variance, floored at 1e-20.
     ///
     /// # Errors
@@ -114,7 +114,7 @@ impl CmvnStats {
         Ok(())
     }
 
-    /// Means and, if asked, deviations (else 1) of the columns of `feats`, which are checked.
+    /// Means and, optionally, deviations (else 1) of the columns of `feats`, which are checked.
     fn moments(&self, feats: &Array2<f32>, variance: bool) -> Result<(Array1<f64>, Array1<f64>)> {
         self.check_dim(feats.ncols())?;
         check_finite("cmvn", feats.view())?;

@@ -1,4 +1,4 @@
-//! Features with their gradients over time behind them: `[frames, dim]` to `[frames, dim * (order + 1)]`, as
+//! Features with their deltas appended: `[frames, dim]` to `[frames, dim * (order + 1)]`, as
 //! Kaldi's `add-deltas`.
 
 use ndarray::{Array2, ArrayView2};
@@ -6,15 +6,15 @@ use ndarray::{Array2, ArrayView2};
 use super::stream::{FeatureStream, History, whole};
 use crate::error::{Error, Result};
 
-/// Beyond these a slip of the pen is likelier than a wish.
+/// The largest values: larger ones are probably mistakes.
 const MOST: usize = 1000;
 
 /// Kaldi's options by Kaldi's names and defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeltaOptions {
-    /// How often a slope is taken: 1 for deltas, 2 for accelerations too; 0 changes nothing.
+    /// Order of differences: 1 for deltas, 2 for accelerations too; 0 changes nothing.
     pub order: usize,
-    /// Frames on each side that a slope looks at.
+    /// Frames on each side in the regression of a delta.
     pub window: usize,
 }
 
@@ -27,7 +27,7 @@ impl Default for DeltaOptions {
     }
 }
 
-/// Adds deltas; made once, used for every utterance.
+/// Adds deltas; built once, used for every utterance.
 ///
 /// A delta is the slope of the line fitted through `2 * window + 1` frames, `sum_j j x[t+j] / sum_j j^2` (Young et
 /// al., The HTK Book, eq. 5.16); a delta of the next order is the same of the deltas, written as one filter over
@@ -82,7 +82,7 @@ impl Deltas {
         })
     }
 
-    /// Frames on each side that the highest order looks at.
+    /// Frames of context on each side of the highest order.
     pub fn context(&self) -> usize {
         self.filters.last().map_or(0, |filter| filter.len() / 2)
     }
@@ -95,7 +95,7 @@ impl Deltas {
         whole(self.stream(), feats)
     }
 
-    /// The same for frames that come in pieces; a frame is given [`Deltas::context`] frames later.
+    /// The same for a stream; a frame is returned [`Deltas::context`] frames later.
     pub fn stream(&self) -> DeltaStream<'_> {
         DeltaStream {
             deltas: self,
@@ -123,12 +123,12 @@ fn slope(filter: &[f64], window: usize) -> Vec<f64> {
 pub struct DeltaStream<'a> {
     deltas: &'a Deltas,
     history: History,
-    /// Frames given so far.
+    /// Frames returned so far.
     done: usize,
 }
 
 impl DeltaStream<'_> {
-    /// Gives the frames up to `end`.
+    /// Returns the frames up to `end`.
     fn give(&mut self, end: usize) -> Array2<f32> {
         let dim = self.history.dim();
         let count = end.saturating_sub(self.done);

@@ -1,14 +1,14 @@
 //! A change of sample rate by rubato's synchronous FFT resampler: linear phase, band-limited to the lower of the two
-//! Nyquist frequencies, delay taken out; whole, or block after block with the same result.
+//! Nyquist frequencies, without delay; of a whole signal, or block by block with the same result.
 //!
-//! Measured by sweeps of sines, and held to it by this file's tests, for 8 to 16 kHz, 16 to 8, 44.1 to 16 and 48 to 16
+//! Measured with sweeps of sines, and checked by the tests of this file, for 8 to 16 kHz, 16 to 8, 44.1 to 16 and 48 to 16
 //! (N is the lower Nyquist frequency):
 //!
 //! | tones | measured | at most |
 //! |---|---|---|
 //! | up to 0.96 N | ripple of the gain | 0.0001 dB |
-//! | up to 0.96 N | all beside the tone: images, aliases, phase, rounding | -100 dB |
-//! | from 1.005 N | what is left of the tone | -115 dB |
+//! | up to 0.96 N | everything but the tone: images, aliases, phase, rounding | -100 dB |
+//! | from 1.005 N | the rest of the tone | -115 dB |
 //!
 //! Between lies the transition band; its gain is -1.5 dB at 0.98 N and -21 dB at 0.99 N. Rates that share few factors
 //! have longer filters and narrower transitions.
@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 
 /// Samples of the slower rate that the filter spans, at least: its transition band is the narrower the longer it is.
 const MIN_FILTER: usize = 512;
-/// The rates in use, with room: beyond them a header or an option lies.
+/// The range of sample rates; a rate outside is an error of a header or an option.
 const RATES_HZ: std::ops::RangeInclusive<u32> = 100..=1_000_000;
 
 /// Resamples `samples` from `from_hz` to `to_hz`. Returns `ceil(samples * to / from)` samples, sample `i`
@@ -36,7 +36,7 @@ pub fn resample(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Cow<'_, [f3
         return Ok(Cow::Borrowed(samples));
     }
     let mut output = Vec::with_capacity(resampler.length_of(samples.len() as u64) as usize);
-    // In pieces, since a resampler keeps a copy of what it has not yet worked on.
+    // In blocks, since a resampler copies its pending input.
     for piece in samples.chunks(1 << 16) {
         resampler.push(piece, &mut output)?;
     }
@@ -44,7 +44,7 @@ pub fn resample(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Cow<'_, [f3
     Ok(Cow::Owned(output))
 }
 
-/// Resamples block after block; all its output together is [`resample`]'s, however the input was cut.
+/// Resamples block by block; the concatenated output is that of [`resample`], for any division into blocks.
 pub struct StreamResampler {
     from_hz: u64,
     to_hz: u64,
@@ -88,7 +88,7 @@ impl StreamResampler {
         })
     }
 
-    /// Takes samples and appends those that they make complete.
+    /// Takes samples and appends the output that is complete.
     ///
     /// # Errors
     /// [`Error::Option`] when rubato refuses, which it does for no rates within bounds.
@@ -112,7 +112,7 @@ impl StreamResampler {
         let Some(mut engine) = self.engine.take() else {
             return Ok(());
         };
-        // What the filter still holds comes out when silence goes in.
+        // Silence as input flushes the filter.
         let silence = vec![0.0; engine.fft.input_frames_next()];
         let mut rest = Vec::new();
         while self.given + (rest.len() as u64) < length {

@@ -1,4 +1,4 @@
-//! Mean and variance normalisation over a window that moves along: `[frames, dim]` to the same shape, as Kaldi's
+//! Mean and variance normalisation over a sliding window: `[frames, dim]` to the same shape, as Kaldi's
 //! `apply-cmvn-sliding`.
 
 use ndarray::{Array2, ArrayView2};
@@ -19,7 +19,7 @@ pub struct SlidingCmvnOptions {
     pub min_cmn_window: usize,
     /// Whether the window lies around the frame; else it is the frame and the `cmn_window` before it.
     pub center: bool,
-    /// Whether variances become 1 too.
+    /// Whether variances are normalised to 1 too.
     pub norm_vars: bool,
 }
 
@@ -34,7 +34,7 @@ impl Default for SlidingCmvnOptions {
     }
 }
 
-/// Normalises over a moving window; made once, used for every utterance.
+/// Normalises over a sliding window; built once, used for every utterance.
 ///
 /// At the edges the window is moved inwards, so that it keeps its length where the utterance has so many frames
 /// (Kaldi, `feature-functions.cc`, `SlidingWindowCmn`). Sums are f64. With `norm_vars` the biased variance is
@@ -89,7 +89,7 @@ impl SlidingCmvn {
         whole(self.stream(), feats)
     }
 
-    /// The same for frames that come in pieces. With `center` a frame waits for half a window, without only the
+    /// The same for a stream. With `center` a frame is delayed by half a window, without it only the
     /// first `min_cmn_window` do.
     pub fn stream(&self) -> SlidingCmvnStream {
         SlidingCmvnStream {
@@ -107,7 +107,7 @@ pub struct SlidingCmvnStream {
     options: SlidingCmvnOptions,
     history: History,
     sums: Sums,
-    /// Frames given so far.
+    /// Frames returned so far.
     done: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Each frame between its neighbours: `[frames, dim]` to `[frames, dim * (left + 1 + right)]`, as Kaldi's
+//! Each frame joined with its neighbours: `[frames, dim]` to `[frames, dim * (left + 1 + right)]`, as Kaldi's
 //! `splice-feats`.
 
 use ndarray::{Array2, ArrayView2};
@@ -6,10 +6,10 @@ use ndarray::{Array2, ArrayView2};
 use super::stream::{FeatureStream, History, whole};
 use crate::error::{Error, Result};
 
-/// Beyond this a slip of the pen is likelier than a wish.
+/// The most context: more is probably a mistake.
 const MOST: usize = 10_000;
 
-/// Puts the frames before and behind beside each frame; beyond the edges the first and last one repeat.
+/// Joins each frame with the frames before and after it; beyond the edges the first and last one repeat.
 ///
 /// ```
 /// use ndarray::array;
@@ -26,7 +26,7 @@ pub struct Splicer {
 }
 
 impl Splicer {
-    /// A splicer with `left` frames before and `right` frames behind each; Kaldi's default is 4 and 4.
+    /// A splicer with `left` frames before and `right` frames after each; Kaldi's default is 4 and 4.
     ///
     /// # Errors
     /// [`Error::Option`] when one is above 10000.
@@ -51,7 +51,7 @@ impl Splicer {
         whole(self.stream(), feats)
     }
 
-    /// The same for frames that come in pieces; a frame is given `right` frames later.
+    /// The same for a stream; a frame is returned `right` frames later.
     pub fn stream(&self) -> SpliceStream {
         SpliceStream {
             splicer: *self,
@@ -66,12 +66,12 @@ impl Splicer {
 pub struct SpliceStream {
     splicer: Splicer,
     history: History,
-    /// Frames given so far.
+    /// Frames returned so far.
     done: usize,
 }
 
 impl SpliceStream {
-    /// Gives the frames up to `end`.
+    /// Returns the frames up to `end`.
     fn give(&mut self, end: usize) -> Array2<f32> {
         let Splicer { left, right } = self.splicer;
         let (dim, count) = (self.history.dim(), end.saturating_sub(self.done));

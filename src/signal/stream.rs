@@ -1,20 +1,19 @@
-//! Operations on features that come in pieces: what they share. An operation has the same output, bit for bit,
-//! however its input was cut, and whole matrices go the same way in one piece.
+//! The common part of streaming operations on features. An operation has the same output, bit for bit, for any division of
+//! its input into blocks; a whole matrix is one block.
 
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 
 use crate::error::{Error, Result};
 
-/// An operation on one utterance's features, fed with its frames in order.
+/// An operation on one utterance's features, which takes its frames in order.
 pub trait FeatureStream {
-    /// Takes the next frames `[frames, dim]`, of which there may be none, and gives all output that later
-    /// frames cannot change.
+    /// Takes the next frames `[frames, dim]`, perhaps none, and returns all output that later frames cannot change.
     ///
     /// # Errors
     /// [`Error::Option`] when the columns are not as many as before, or a value is not finite.
     fn push(&mut self, feats: ArrayView2<'_, f32>) -> Result<Array2<f32>>;
 
-    /// Ends the utterance and gives the output that waited for its end.
+    /// Ends the utterance and returns the last output.
     ///
     /// # Errors
     /// [`Error::Option`] when there was no frame at all.
@@ -35,14 +34,14 @@ pub fn whole(mut stream: impl FeatureStream, feats: ArrayView2<'_, f32>) -> Resu
         .expect("one stream gives one number of columns"))
 }
 
-/// The frames that came so far, without those that nobody needs any more.
+/// The received frames that are still needed.
 #[derive(Debug, Clone)]
 pub(super) struct History {
     /// The operation's name, for messages.
     name: &'static str,
     /// Columns; 0 before the first frames.
     dim: usize,
-    /// The frames from `first` on, one behind the other.
+    /// The frames from `first` on, concatenated.
     values: Vec<f32>,
     first: usize,
 }
@@ -72,7 +71,7 @@ impl History {
         self.dim
     }
 
-    /// Frames that came so far, those forgotten included.
+    /// Number of received frames, including dropped ones.
     pub fn frames(&self) -> usize {
         match self.dim {
             0 => 0,
@@ -80,7 +79,7 @@ impl History {
         }
     }
 
-    /// Frame `index`, which came and is not forgotten.
+    /// Frame `index`, which was received and not dropped.
     pub fn frame(&self, index: usize) -> &[f32] {
         let at = (index - self.first) * self.dim;
         &self.values[at..at + self.dim]
@@ -108,7 +107,7 @@ impl History {
     }
 }
 
-/// Refuses frames of other columns than `before`, which is 0 where none came yet, and values that are not finite.
+/// Refuses frames with another number of columns than `before`, which is 0 before the first, and values that are not finite.
 pub(super) fn check(name: &str, before: usize, feats: ArrayView2<'_, f32>) -> Result<()> {
     let columns = feats.ncols();
     if feats.nrows() > 0 && (columns == 0 || (before != 0 && columns != before)) {
@@ -121,7 +120,7 @@ pub(super) fn check(name: &str, before: usize, feats: ArrayView2<'_, f32>) -> Re
     check_finite(name, feats)
 }
 
-/// Refuses values that are not finite, telling where the first one is; `name` is the operation's.
+/// Refuses values that are not finite, naming the first one; `name` is the operation's.
 pub(super) fn check_finite(name: &str, feats: ArrayView2<'_, f32>) -> Result<()> {
     match feats.indexed_iter().find(|(_, value)| !value.is_finite()) {
         None => Ok(()),
@@ -132,13 +131,13 @@ pub(super) fn check_finite(name: &str, feats: ArrayView2<'_, f32>) -> Result<()>
     }
 }
 
-/// What the tests of all operations share.
+/// The common part of the tests of all operations.
 #[cfg(test)]
 pub(super) mod testing {
     use super::*;
     use ndarray::s;
 
-    /// Features without a pattern.
+    /// Pseudo-random features.
     pub fn feats(frames: usize, dim: usize) -> Array2<f32> {
         Array2::from_shape_fn((frames, dim), |(frame, column)| {
             let state = (frame * 31 + column * 17 + 1) as u32;
@@ -146,7 +145,7 @@ pub(super) mod testing {
         })
     }
 
-    /// Cuts `feats` into pieces of lengths that follow `seed`, some of them empty.
+    /// Splits `feats` into blocks of lengths that depend on `seed`, some of them empty.
     fn in_pieces(mut stream: impl FeatureStream, feats: &Array2<f32>, seed: usize) -> Array2<f32> {
         let mut parts = Vec::new();
         let (mut at, mut step) = (0, seed);
@@ -162,7 +161,7 @@ pub(super) mod testing {
         concatenate(Axis(0), &views).unwrap()
     }
 
-    /// Holds a stream to the same bits for any cut, for long and short utterances; and to its refusals.
+    /// Checks that a stream has the same output for any division into blocks, for long and short utterances; and its errors.
     pub fn any_cut_gives_the_same<S: FeatureStream>(made: impl Fn() -> S) {
         for frames in [1, 2, 5, 40, 133] {
             let feats = feats(frames, 3);
@@ -179,25 +178,25 @@ pub(super) mod testing {
     }
 
     fn refusals<S: FeatureStream>(made: impl Fn() -> S) {
-        let told = |result: Result<Array2<f32>>| result.unwrap_err().to_string();
+        let message = |result: Result<Array2<f32>>| result.unwrap_err().to_string();
         let empty = Array2::zeros((0, 0));
-        let error = told(whole(made(), empty.view()));
+        let error = message(whole(made(), empty.view()));
         assert!(error.ends_with("a frame or more, found none"), "{error}");
         let mut odd = feats(4, 3);
         odd[[2, 1]] = f32::NAN;
-        let error = told(made().push(odd.view()));
+        let error = message(made().push(odd.view()));
         assert!(
             error.ends_with("found NaN in frame 2, column 1 (from 0)"),
             "{error}"
         );
         let mut stream = made();
         stream.push(feats(2, 3).view()).unwrap();
-        let error = told(stream.push(feats(2, 4).view()));
+        let error = message(stream.push(feats(2, 4).view()));
         assert!(
             error.ends_with("3 columns, as before, found 4 columns"),
             "{error}"
         );
-        let error = told(made().push(Array2::zeros((2, 0)).view()));
+        let error = message(made().push(Array2::zeros((2, 0)).view()));
         assert!(
             error.ends_with("a column or more, found 0 columns"),
             "{error}"

@@ -1,15 +1,15 @@
-//! One length for all: `[frames, dim]` to a fixed number of frames, by linear interpolation in time.
+//! Stretching of `[frames, dim]` to a fixed number of frames, by linear interpolation in time.
 
 use ndarray::{Array2, ArrayView2, s};
 
 use super::stream::check;
 use crate::error::{Error, Result};
 
-/// More frames than this are a slip of the pen.
+/// The most frames: more are probably a mistake.
 const MOST: usize = 100_000;
 
-/// Brings utterances to one number of frames; first and last frame stay. For single words, whose duration tells the
-/// speaker.
+/// Stretches utterances to one number of frames; the first and the last frame are kept. For single words, whose duration
+/// depends on the speaker.
 ///
 /// ```
 /// use ndarray::array;
@@ -25,7 +25,7 @@ pub struct Stretcher {
 }
 
 impl Stretcher {
-    /// To so many frames.
+    /// A stretcher to `frames` frames.
     ///
     /// # Errors
     /// [`Error::Option`] `frames` when it is 0 or above 100000.

@@ -5,10 +5,10 @@ use ndarray::{Array2, ArrayView2};
 use super::stream::{FeatureStream, check, whole};
 use crate::error::{Error, Result};
 
-/// More repetitions than this are a slip of the pen.
+/// The most repetitions: more are probably a mistake.
 const MOST: i64 = 10_000;
 
-/// Takes frames `offset, offset + n, ...`; with a negative `n` each frame is given `-n` times.
+/// Takes frames `offset, offset + n, ...`; with a negative `n` each frame is repeated `-n` times.
 ///
 /// ```
 /// use ndarray::array;
@@ -28,7 +28,7 @@ impl Subsampler {
     /// A subsampler.
     ///
     /// # Errors
-    /// [`Error::Option`] `n` when it is 0 or below -10000; `offset` when it is not 0 beside a negative `n`.
+    /// [`Error::Option`] `n` when it is 0 or below -10000; `offset` when it is not 0 with a negative `n`.
     pub fn new(n: i64, offset: usize) -> Result<Self> {
         if n == 0 || n < -MOST {
             let expected = format!("a number from 1, or from -1 to -{MOST} to repeat frames");
@@ -41,7 +41,7 @@ impl Subsampler {
         Ok(Self { n, offset })
     }
 
-    /// Frames that `frames` frames give.
+    /// The number of output frames for `frames` input frames.
     pub fn frames(&self, frames: usize) -> usize {
         match usize::try_from(self.n) {
             Ok(n) => frames.saturating_sub(self.offset).div_ceil(n),
@@ -49,16 +49,16 @@ impl Subsampler {
         }
     }
 
-    /// The frames that are left, or repeated.
+    /// The selected or repeated frames.
     ///
     /// # Errors
     /// [`Error::Option`] `subsample` for features without a frame, for values that are not finite, and when no
-    /// frame is left since `offset` lies behind the last one.
+    /// frame is left since `offset` is after the last one.
     pub fn compute(&self, feats: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
         whole(self.stream(), feats)
     }
 
-    /// The same for frames that come in pieces; nothing waits.
+    /// The same for a stream, without delay.
     pub fn stream(&self) -> SubsampleStream {
         SubsampleStream {
             subsampler: *self,
@@ -74,7 +74,7 @@ pub struct SubsampleStream {
     subsampler: Subsampler,
     /// Columns; 0 before the first frames.
     dim: usize,
-    /// Frames that came so far.
+    /// Number of received frames.
     came: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Voice activity by energy: features `[frames, dim]` with the log energy in column 0 to one 1 or 0 a frame, as
+//! Voice activity by energy: features `[frames, dim]` with the log energy in column 0 to 1 or 0 per frame, as
 //! Kaldi's `compute-vad`, and the frames that it keeps, as `select-voiced-frames`.
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
@@ -13,7 +13,7 @@ pub struct VadOptions {
     pub vad_energy_threshold: f64,
     /// What part of the utterance's mean log energy is added to it; 0 for none.
     pub vad_energy_mean_scale: f64,
-    /// Frames on each side that have a say in a frame.
+    /// Frames of context on each side.
     pub vad_frames_context: usize,
     /// Which share of these frames has to be above the threshold; between 0 and 1.
     pub vad_proportion_threshold: f64,
@@ -30,11 +30,11 @@ impl Default for VadOptions {
     }
 }
 
-/// Tells voiced frames from others by their energy; made once, used for every utterance.
+/// Detects voiced frames by their energy; built once, used for every utterance.
 ///
 /// A frame is voiced when enough frames around it lie above `vad_energy_threshold + vad_energy_mean_scale * mean`
 /// (Kaldi, `voice-activity-detection.cc`); at the edges there are fewer frames around it. The mean is the whole
-/// utterance's: there is no answer before its end, hence no stream.
+/// utterance's: there is no result before its end, so it cannot stream.
 ///
 /// ```
 /// use ndarray::array;

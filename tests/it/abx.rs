@@ -116,7 +116,7 @@ fn errors_are_those_of_fastabx() {
 }
 
 #[test]
-fn a_part_is_told_and_the_threads_do_not_matter() {
+fn limits_are_reported_and_threads_do_not_matter() {
     let dir = folder(&golden()[0]);
     let args = [
         "abx",
@@ -169,10 +169,10 @@ fn utterances_without_phones_are_named_and_left_out() {
         "phones.ctm",
     ];
     let output = unbraid(at, &args);
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{told}");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{message}");
     assert_eq!(
-        told,
+        message,
         "unbraid: phones.ctm: no phones of 1 utterances, which are left out: z-1\n"
     );
     let found = report(at, &["--ctm", "phones.ctm"]);
@@ -204,7 +204,7 @@ fn vectors_are_one_frame() {
 }
 
 #[test]
-fn what_is_wrong_is_told_in_one_line() {
+fn invalid_input_is_refused_in_one_line() {
     let dir = folder(&golden()[0]);
     let at = dir.path();
     let ctm = fs::read_to_string(at.join("phones.ctm")).unwrap();

@@ -53,7 +53,7 @@ fn error_rate(folder: &Path, hyp: &str) -> f64 {
 }
 
 #[test]
-fn a_recogniser_learns_what_is_said() {
+fn a_recogniser_learns_to_transcribe() {
     let dir = folder();
     let folder = dir.path();
     train(folder, "exp", &["--steps", "150", "--subsampling", "2"]);
@@ -74,16 +74,16 @@ fn a_recogniser_learns_what_is_said() {
     assert_eq!(error_rate(folder, "mute"), 100.0);
     let args = ["asr", "score", "test", "greedy", "--labels", "phones"];
     let more = ["--by", "speaker", "--compare-to", "mute"];
-    let told = String::from_utf8(succeed(folder, &[&args[..], &more].concat())).unwrap();
-    assert!(told.contains("speaker  s00"), "{told}");
+    let message = String::from_utf8(succeed(folder, &[&args[..], &more].concat())).unwrap();
+    assert!(message.contains("speaker  s00"), "{message}");
     assert!(
-        told.contains("against mute: -") && told.contains("better in 100.0 %"),
-        "{told}"
+        message.contains("against mute: -") && message.contains("better in 100.0 %"),
+        "{message}"
     );
 }
 
 #[test]
-fn what_was_said_is_found_in_time() {
+fn phones_are_aligned_in_time() {
     let dir = folder();
     let folder = dir.path();
     train(folder, "exp", &["--steps", "150", "--subsampling", "2"]);
@@ -193,7 +193,7 @@ fn a_stopped_training_goes_on_to_the_same_weights() {
 }
 
 #[test]
-fn what_is_wrong_is_told_in_a_line() {
+fn invalid_input_is_refused_in_one_line() {
     let dir = folder();
     let folder = dir.path();
     train(folder, "exp", &["--steps", "2"]);
@@ -287,7 +287,7 @@ fn what_is_wrong_is_told_in_a_line() {
 }
 
 #[test]
-fn utterances_in_which_nothing_is_said_count_in_scores_and_not_in_training() {
+fn empty_utterances_count_in_scores_and_not_in_training() {
     let dir = folder();
     let folder = dir.path();
     // The last utterance of each set says nothing.
@@ -308,11 +308,11 @@ fn utterances_in_which_nothing_is_said_count_in_scores_and_not_in_training() {
         folder,
         &[&args[..], &["--steps", "2", "--device", "cpu"]].concat(),
     );
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{told}");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{message}");
     for set in ["train", "test"] {
         let line = format!("{set}: 1 of 16 utterances have no labels and are left out\n");
-        assert!(told.contains(&line), "{told}");
+        assert!(message.contains(&line), "{message}");
     }
     let log = fs::read_to_string(folder.join("exp/log.jsonl")).unwrap();
     assert!(log.contains("\"valid\"") && !log.contains("null"), "{log}");
@@ -350,16 +350,19 @@ fn an_alignment_goes_on_past_utterances_that_have_none() {
     ];
     let output = unbraid(folder, &args);
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains("found 'p0' from 9.000 to 9.100 s"), "{told}");
+    let message = String::from_utf8(output.stderr).unwrap();
     assert!(
-        told.contains(&format!(
+        message.contains("found 'p0' from 9.000 to 9.100 s"),
+        "{message}"
+    );
+    assert!(
+        message.contains(&format!(
             "{}: expected phones of this utterance, found none",
             keys[2]
         )),
-        "{told}"
+        "{message}"
     );
-    assert!(told.contains("15 of 16 utterances failed"), "{told}");
+    assert!(message.contains("15 of 16 utterances failed"), "{message}");
     let ark = format!("ark:{}", folder.join("found.ark").display());
     let found: Vec<(String, Vec<i32>)> = TableReader::open(&ark)
         .unwrap()

@@ -155,8 +155,8 @@ fn a_command_that_runs_too_long_fails_its_utterance_alone() {
         lines[0],
         "unbraid: a: sleep 60 |: expected a command that ends within 1 s, found one that still ran, and was killed"
     );
-    let told =
+    let message =
         "unbraid: c: ls none |: expected a command that succeeds, found exit status: 2: ls: ";
-    assert!(lines[1].starts_with(told), "{error}");
+    assert!(lines[1].starts_with(message), "{error}");
     assert_eq!(lines[2..], ["unbraid: 2 of 3 utterances failed: a c"]);
 }

@@ -165,7 +165,7 @@ fn bad_input_is_one_line_and_leaves_nothing() {
 }
 
 #[test]
-fn silence_beside_noise_is_told_and_the_others_are_made() {
+fn silent_utterances_are_reported_and_the_others_augmented() {
     let dir = folder("[noise]\n");
     let noise = Waveform {
         samples: (0..8000).map(|i| (i % 37) as f32 / 74.0 - 0.25).collect(),
@@ -246,9 +246,9 @@ fn features_are_masked() {
 
 /// Cells and street noise that were really recorded.
 #[test]
-fn real_noises_and_rooms() {
+fn real_noises_and_impulse_responses() {
     let Some(corpora) = std::env::var_os("UNBRAID_CORPORA").map(PathBuf::from) else {
-        eprintln!("skipped: real_noises_and_rooms: UNBRAID_CORPORA is not set");
+        eprintln!("skipped: real_noises_and_impulse_responses: UNBRAID_CORPORA is not set");
         return;
     };
     let dir = folder("[reverb]\nprobability = 0.5\n[noise]\nsnrs_db = [10]\n");

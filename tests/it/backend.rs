@@ -162,14 +162,14 @@ fn what_is_learnt_of_speakers_helps() {
     let dir = folder();
     let at = dir.path();
     let train = "backend train scp:train.scp --utt2spk train.utt2spk";
-    let told = run(
+    let message = run(
         at,
         &format!("{train} --lda-dim 6 --length-norm --out plda.json"),
     );
     assert!(
-        told.starts_with("240 utterances of 40 speakers; 10 values, of which 6 are compared\n")
-            && told.contains("log-likelihood an utterance"),
-        "{told}"
+        message.starts_with("240 utterances of 40 speakers; 10 values, of which 6 are compared\n")
+            && message.contains("log-likelihood an utterance"),
+        "{message}"
     );
     let again = format!("{train} --lda-dim 6 --length-norm --out again.json");
     run(at, &again);
@@ -228,13 +228,13 @@ fn calibrated_scores_are_ratios() {
         at,
         "score --trials dev.trials --backend b.json --scores dev.scores scp:dev.scp",
     );
-    let told = run(
+    let message = run(
         at,
         "calibrate train --trials dev.trials --scores dev.scores --out line.json",
     );
     assert!(
-        told.starts_with("scale ") && told.contains("Cllr"),
-        "{told}"
+        message.starts_with("scale ") && message.contains("Cllr"),
+        "{message}"
     );
     let test = "--trials test.trials --backend b.json --scores test.scores";
     let raw = measures(at, &format!("{test} scp:test.scp"));
@@ -263,7 +263,7 @@ fn calibrated_scores_are_ratios() {
 }
 
 #[test]
-fn what_is_wrong_is_told_in_one_line() {
+fn invalid_input_is_refused_in_one_line() {
     let dir = folder();
     let at = dir.path();
     let put = |name: &str, text: &str| fs::write(at.join(name), text).unwrap();

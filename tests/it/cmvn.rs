@@ -147,12 +147,12 @@ fn everything_s_statistics_may_be_a_matrix_without_a_key() {
         (&["--global", "none.mat"], "none.mat: No such file"),
         (&["cmvn.mat"], "expected a read specifier as ark:FILE"),
     ] {
-        let told = fail(
+        let error_text = fail(
             at,
             &[&["apply-cmvn"], args, &["ark:f.ark", "ark:n.ark"]].concat(),
             b"",
         );
-        assert!(told.contains(expected), "{told}");
+        assert!(error_text.contains(expected), "{error_text}");
     }
 }
 
@@ -192,7 +192,7 @@ fn utterances_that_lack_something_are_named() {
 }
 
 #[test]
-fn what_does_not_fit_is_told_in_one_line_and_nothing_written() {
+fn mismatches_are_refused_in_one_line_and_nothing_is_written() {
     let dir = folder();
     std::fs::write(dir.path().join("twice"), "s s-1\nt s-1\n").unwrap();
     std::fs::write(dir.path().join("void.ark"), "").unwrap();

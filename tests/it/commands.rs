@@ -191,12 +191,15 @@ fn old_names_go_on_and_are_not_shown() {
         .flat_map(|(_, names)| names)
         .collect();
     for (old, new) in OLD {
-        let told = help(old);
-        assert!(told.contains(&format!("Usage: unbraid {new} ")), "{told}");
+        let message = help(old);
+        assert!(
+            message.contains(&format!("Usage: unbraid {new} ")),
+            "{message}"
+        );
         assert!(!shown.contains(&old.split(' ').next().unwrap()), "{top}");
     }
-    let told = succeed(Path::new("."), &["help", "copy-feats"]);
-    assert_eq!(String::from_utf8(told).unwrap(), help("feats copy"));
+    let message = succeed(Path::new("."), &["help", "copy-feats"]);
+    assert_eq!(String::from_utf8(message).unwrap(), help("feats copy"));
 }
 
 #[test]

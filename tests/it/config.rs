@@ -48,7 +48,7 @@ fn a_run_has_the_values_of_its_base() {
 }
 
 #[test]
-fn a_wrong_key_is_told_where_it_stands() {
+fn a_wrong_key_is_reported_with_its_line() {
     let dir = workplace(&[("threads = 1", "threadz = 1")]);
     put(&dir.path().join("own.toml"), "base = \"conf.toml\"\n");
     let show = ["config", "show", "--conf", "own.toml"];
@@ -61,8 +61,8 @@ fn a_wrong_key_is_told_where_it_stands() {
         &[&TRAIN[..1], &["--conf=own.toml", "--exp=exp"]].concat(),
     ] {
         let error = fail(dir.path(), command, b"");
-        let told = "conf.toml:1: expected a base that is not built on this file, found own.toml";
-        assert!(error.contains(told), "{error}");
+        let message = "conf.toml:1: expected a base that is not built on this file, found own.toml";
+        assert!(error.contains(message), "{error}");
     }
     put(
         &dir.path().join("conf.toml"),
@@ -114,12 +114,12 @@ fn beyond(schema: &Value, value: &toml::Value, definitions: &Value, path: &str) 
             .find_map(|one| beyond(one, value, definitions, path));
     }
     if let Some(any) = schema["anyOf"].as_array() {
-        let told: Vec<Option<String>> = (any.iter())
+        let message: Vec<Option<String>> = (any.iter())
             .map(|one| beyond(one, value, definitions, path))
             .collect();
-        return match told.contains(&None) {
+        return match message.contains(&None) {
             true => None,
-            false => told.into_iter().flatten().max_by_key(String::len),
+            false => message.into_iter().flatten().max_by_key(String::len),
         };
     }
     let fits = match (value, schema["type"].as_str()) {

@@ -20,7 +20,7 @@ fn audio_of(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn words_with_a_lent_voice_are_a_recording_of_the_same_length() {
+fn converted_speech_has_the_length_of_the_source() {
     let dir = workplace();
     let audio = audio_of(dir.path());
     let args = |more: &[&'static str]| {

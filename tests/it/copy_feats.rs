@@ -80,7 +80,7 @@ fn pipes_run_when_allowed() {
 }
 
 #[test]
-fn what_is_wrong_is_told_in_one_line_and_nothing_is_left() {
+fn invalid_input_is_refused_in_one_line_and_nothing_is_left() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     fs::write(at.join("bad.scp"), "u\n").unwrap();

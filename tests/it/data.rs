@@ -22,7 +22,7 @@ fn write_data(folder: &Path) {
 }
 
 #[test]
-fn a_folder_is_broken_told_and_fixed() {
+fn a_damaged_folder_is_reported_and_fixed() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     write_data(&at.join("d"));
@@ -31,14 +31,14 @@ fn a_folder_is_broken_told_and_fixed() {
     fs::write(at.join("d/text"), "b-1 three\na-1 one\n").unwrap();
     let output = unbraid(at, &["data", "validate", "d"]);
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8(output.stderr).unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
     let expected = "\
 d/feats.scp: expected a file, found none
 d/text:2: expected a key after 'b-1' in byte order, found 'a-1'
 d/text: a-2: expected a line, since utt2spk has one, found none
 unbraid: d: 3 problems
 ";
-    assert_eq!(told, expected);
+    assert_eq!(message, expected);
     let fixed = String::from_utf8(succeed(at, &["data", "fix", "d"])).unwrap();
     assert!(
         fixed.contains("d/utt2spk: 3 lines, now 2, without a-2\n"),
@@ -95,7 +95,7 @@ fn a_subset_is_a_valid_folder() {
 }
 
 #[test]
-fn what_is_wrong_is_told_and_nothing_is_made() {
+fn invalid_input_is_refused_and_nothing_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     write_data(&at.join("d"));
@@ -173,7 +173,7 @@ fn upstreams_data_directory_is_valid_and_divided() {
 }
 
 #[test]
-fn marks_and_carriage_returns_of_other_systems_are_told_and_fixed() {
+fn byte_order_marks_and_carriage_returns_are_reported_and_fixed() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     write_data(&at.join("d"));
@@ -183,7 +183,7 @@ fn marks_and_carriage_returns_of_other_systems_are_told_and_fixed() {
         fs::write(path, format!("\u{feff}{foreign}")).unwrap();
     }
     let output = unbraid(at, &["data", "validate", "--no-feats", "d"]);
-    let told = String::from_utf8(output.stderr).unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
     let expected = "\
 d/text:1: expected text from the first byte, found a byte order mark
 d/text:1: expected lines that end with LF alone, found CR LF
@@ -191,7 +191,7 @@ d/utt2spk:1: expected text from the first byte, found a byte order mark
 d/utt2spk:1: expected lines that end with LF alone, found CR LF
 unbraid: d: 4 problems
 ";
-    assert_eq!(told, expected);
+    assert_eq!(message, expected);
     succeed(at, &["data", "fix", "d"]);
     succeed(at, &["data", "validate", "--no-feats", "d"]);
     let text = fs::read_to_string(at.join("d/text")).unwrap();
@@ -283,7 +283,7 @@ fn a_deep_look_finds_cut_archives_and_missing_recordings() {
     );
     let deep = ["data", "validate", "--deep", "d"];
     assert_eq!(succeed(at, &deep), b"d: valid\n");
-    let told = || {
+    let message = || {
         let output = unbraid(at, &deep);
         assert_eq!(output.status.code(), Some(1));
         String::from_utf8(output.stderr).unwrap()
@@ -293,7 +293,7 @@ fn a_deep_look_finds_cut_archives_and_missing_recordings() {
     fs::remove_file(at.join("a2.wav")).unwrap();
     fs::write(at.join("b1.wav"), "no audio").unwrap();
     succeed(at, &["data", "validate", "d"]);
-    let found = told();
+    let found = message();
     let lines: Vec<&str> = found.lines().collect();
     assert!(
         lines[0].starts_with("d/feats.ark: b-1: expected ")
@@ -305,6 +305,6 @@ fn a_deep_look_finds_cut_archives_and_missing_recordings() {
     assert_eq!(lines[3..], ["unbraid: d: 3 problems"]);
     // One line a file, not one an utterance.
     fs::remove_file(at.join("d/feats.ark")).unwrap();
-    let found = told();
+    let found = message();
     assert_eq!(found.matches("feats.ark").count(), 1, "{found}");
 }

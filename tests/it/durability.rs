@@ -353,9 +353,9 @@ fn what_is_read_is_not_written_over() {
             continue;
         }
         let error = fail(folder, &args, b"");
-        let told =
+        let message =
             "expected another place to write to than what is read, found a file that is read";
-        assert_eq!(error, format!("unbraid: {output}: {told}"));
+        assert_eq!(error, format!("unbraid: {output}: {message}"));
         assert_eq!(inputs.map(content), old, "{args:?}");
         assert_eq!(names(folder), before, "{args:?}");
     }

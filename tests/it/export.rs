@@ -106,10 +106,10 @@ fn by_pytorch(python: &Path, module: &Path, inputs: &[(String, Vec<f32>)]) -> Ve
         folder.path().display().to_string(),
     );
     run_reference(python, folder.path(), "run_module.py", &[&path, &at]);
-    let told = fs::read_to_string(folder.path().join("unbraid.json")).unwrap();
-    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    assert_eq!(told["format"], 1);
-    assert_eq!(told["sample_rate_hz"], 16000.0);
+    let metadata = fs::read_to_string(folder.path().join("unbraid.json")).unwrap();
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+    assert_eq!(metadata["format"], 1);
+    assert_eq!(metadata["sample_rate_hz"], 16000.0);
     let read = |name: &str| floats(&fs::read(folder.path().join(format!("{name}.out"))).unwrap());
     inputs.iter().map(|(name, _)| read(name)).collect()
 }
@@ -264,7 +264,7 @@ fn altered(from: &Path, to: &Path, change: impl Fn(&str) -> Option<String>) {
 }
 
 #[test]
-fn a_module_that_is_none_of_ours_is_told_in_one_line() {
+fn another_kind_of_module_is_refused_in_one_line() {
     let dir = trained();
     let at = dir.path();
     let (plain, wav) = (
@@ -293,9 +293,9 @@ fn a_module_that_is_none_of_ours_is_told_in_one_line() {
         swapped("\"dim\": 4", "\"dim\": 5"),
     );
     let dumb = |text: &str| {
-        let mut told: serde_json::Value = serde_json::from_str(text).unwrap();
-        told["front_end"] = serde_json::Value::Null;
-        Some(told.to_string())
+        let mut metadata: serde_json::Value = serde_json::from_str(text).unwrap();
+        metadata["front_end"] = serde_json::Value::Null;
+        Some(metadata.to_string())
     };
     altered(&plain, &at.join("dumb.pt"), dumb);
     altered(
@@ -387,7 +387,7 @@ fn a_module_that_is_none_of_ours_is_told_in_one_line() {
 
 /// libtorch ends the process where it cannot write: nothing of it goes to a disk.
 #[test]
-fn a_module_needs_no_room_but_its_own() {
+fn a_module_needs_no_other_disk_space() {
     let dir = trained();
     let output = Command::new(env!("CARGO_BIN_EXE_unbraid"))
         .env("OMP_NUM_THREADS", "1")

@@ -245,7 +245,7 @@ fn killed_it_is_taken_up_and_ends_the_same() {
 }
 
 #[test]
-fn an_utterance_that_fails_is_told_and_the_rest_goes_on() {
+fn a_failed_utterance_is_reported_and_the_others_are_extracted() {
     let dir = trained();
     let at = dir.path();
     let mut text = text_archive("a-wide", 5, 21) + &text_archive("b-good", 5, 20);
@@ -282,8 +282,9 @@ fn what_networks_make_no_numbers_of_is_not_written() {
         let output = unbraid(at, &args.iter().map(String::as_str).collect::<Vec<_>>());
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{representation} {error}");
-        let told = "a-huge: expected features for which the model's output is finite, found NaN";
-        assert!(error.contains(told), "{error}");
+        let error_text =
+            "a-huge: expected features for which the model's output is finite, found NaN";
+        assert!(error.contains(error_text), "{error}");
         assert!(
             error.contains("unbraid: 1 of 2 utterances failed"),
             "{error}"
@@ -303,8 +304,9 @@ fn what_networks_make_no_numbers_of_is_not_written() {
     let output = unbraid(at, &["swap", "--exp=exp", "--voices=1", "train", "swap"]);
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
-    let told = "-s00-u000: expected features for which the model's output is finite, found NaN";
-    assert!(error.contains(told), "{error}");
+    let error_text =
+        "-s00-u000: expected features for which the model's output is finite, found NaN";
+    assert!(error.contains(error_text), "{error}");
     assert!(error.contains(" of 16 utterances failed"), "{error}");
     let written = fs::read_to_string(at.join("swap/utt2spk")).unwrap();
     assert!(
@@ -343,9 +345,9 @@ fn numbers_that_are_none_are_not_used() {
     fs::write(&weights, broken).unwrap();
     let swap = ["swap", "--exp=exp", "train", "swap"];
     for error in [refuse(at, "phonetic", &feats), fail(at, &swap, b"")] {
-        let told = "weights.safetensors: ";
+        let error_text = "weights.safetensors: ";
         assert!(
-            error.contains(told) && error.ends_with("expected finite numbers, found NaN"),
+            error.contains(error_text) && error.ends_with("expected finite numbers, found NaN"),
             "{error}"
         );
     }
@@ -382,7 +384,7 @@ fn numbers_that_are_none_are_not_used() {
 }
 
 #[test]
-fn what_is_wrong_is_told_in_one_line() {
+fn invalid_input_is_refused_in_one_line() {
     let dir = trained();
     let at = dir.path();
     fs::write(at.join("empty.scp"), "").unwrap();
@@ -499,8 +501,11 @@ train = { steps = 1, threads = 1 }
         fs::read(path.join("feats_z.ark")).unwrap(),
         fs::read(path.join("wav_z.ark")).unwrap()
     );
-    let told = refuse(path, "phonetic", &["--wav", "ark:x.ark", "ark:y.ark"]);
-    assert!(told.contains("expected a list of audio files"), "{told}");
+    let error_text = refuse(path, "phonetic", &["--wav", "ark:x.ark", "ark:y.ark"]);
+    assert!(
+        error_text.contains("expected a list of audio files"),
+        "{error_text}"
+    );
     embeddings_of_speeds_lie_side_by_side(path, wavs);
     let mut lines = fs::read_to_string(path.join("train/wav.scp")).unwrap();
     let stereo = format!(
@@ -516,16 +521,16 @@ train = { steps = 1, threads = 1 }
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let output = unbraid(path, &args);
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8(output.stderr).unwrap();
+    let error_text = String::from_utf8(output.stderr).unwrap();
     let two = format!("unbraid: z-two: {stereo}: expected one channel, found 2 channels\n");
     assert!(
-        told.contains("unbraid: z-none: none.wav: No such file") && told.contains(&two),
-        "{told}"
+        error_text.contains("unbraid: z-none: none.wav: No such file") && error_text.contains(&two),
+        "{error_text}"
     );
     fs::remove_file(path.join("y.ark")).unwrap();
     fs::remove_file(path.join("exp/front_end.toml")).unwrap();
-    let told = refuse(path, "phonetic", &["--wav", wavs, "ark:y.ark"]);
-    assert!(told.contains("front_end.toml"), "{told}");
+    let error_text = refuse(path, "phonetic", &["--wav", wavs, "ark:y.ark"]);
+    assert!(error_text.contains("front_end.toml"), "{error_text}");
 }
 
 /// The parts are the embeddings of the recording itself and of the files that `unbraid data augment` makes of it.
@@ -549,13 +554,13 @@ fn embeddings_of_speeds_lie_side_by_side(path: &Path, wavs: &str) {
         let near = (both - &expected).iter().all(|gap| gap.abs() < 1e-5);
         assert!(near, "{key}");
     }
-    let told = refuse(
+    let error_text = refuse(
         path,
         "phonetic",
         &["--wav", "--speeds=0.9", wavs, "ark:y.ark"],
     );
     let message = "unbraid: --speeds: expected the speaker representation";
-    assert!(told.starts_with(message), "{told}");
+    assert!(error_text.starts_with(message), "{error_text}");
     for (options, message) in [
         (
             vec!["--wav", "--speeds=9"],
@@ -567,9 +572,9 @@ fn embeddings_of_speeds_lie_side_by_side(path: &Path, wavs: &str) {
         let args = extract("speaker", &[&options[..], &[wavs, "ark:y.ark"]].concat());
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let output = unbraid(path, &args);
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{told}");
-        assert!(told.contains(message), "{told}");
+        let error_text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error_text}");
+        assert!(error_text.contains(message), "{error_text}");
     }
     assert!(!path.join("y.ark").exists());
 }
@@ -578,7 +583,7 @@ fn embeddings_of_speeds_lie_side_by_side(path: &Path, wavs: &str) {
 fn a_place_that_cannot_be_written_is_found_before_the_work() {
     let dir = trained();
     let before = names(dir.path());
-    for (target, told) in [
+    for (target, error_text) in [
         ("ark,scp:z.ark,no/z.scp", "no/z.scp: No such file"),
         ("ark:train", "train: is a directory"),
         ("ark:train/feats.scp", "found a file that is read"),
@@ -586,7 +591,7 @@ fn a_place_that_cannot_be_written_is_found_before_the_work() {
         let args = ["extract", "--exp=exp", "--output=phonetic", "--device=cpu"];
         let rest = ["scp:train/feats.scp", target];
         let error = fail(dir.path(), &[&args[..], &rest].concat(), b"");
-        assert!(error.contains(told), "{error}");
+        assert!(error.contains(error_text), "{error}");
         assert_eq!(names(dir.path()), before, "{target}");
     }
     assert!(!dir.path().join("train/feats.scp.parts").exists());

@@ -116,7 +116,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 #[test]
-fn each_factor_lies_in_its_own_strand() {
+fn each_factor_has_its_own_representation() {
     let dir = folder();
     let args = [
         "factors",
@@ -166,7 +166,7 @@ fn each_factor_lies_in_its_own_strand() {
 }
 
 #[test]
-fn what_is_wrong_is_told_in_one_line() {
+fn invalid_input_is_refused_in_one_line() {
     let dir = folder();
     let at = dir.path();
     fs::write(at.join("one"), "s0 x\ns1 x\ns2 x\ns3 x\n").unwrap();

@@ -135,7 +135,7 @@ fn kaldi_gives_the_same() {
 }
 
 #[test]
-fn voiced_frames_are_what_is_left() {
+fn only_voiced_frames_are_kept() {
     let dir = folder();
     succeed(
         dir.path(),
@@ -273,7 +273,7 @@ fn utterances_that_fail_are_named_and_the_others_written() {
 }
 
 #[test]
-fn what_makes_no_sense_is_told_in_one_line_and_nothing_written() {
+fn invalid_options_are_refused_in_one_line_and_nothing_is_written() {
     let dir = folder();
     let whole = std::fs::read(dir.path().join("f.ark")).unwrap();
     std::fs::write(dir.path().join("cut.ark"), &whole[..whole.len() - 5]).unwrap();

@@ -294,7 +294,7 @@ fn nothing_is_written_when_nothing_succeeds() {
 }
 
 #[test]
-fn what_is_wrong_with_lists_and_options_is_told_in_one_line() {
+fn invalid_lists_and_options_are_refused_in_one_line() {
     let files = [
         ("empty.scp", ""),
         ("twice.scp", "a x.wav\na y.wav\n"),

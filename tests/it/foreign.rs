@@ -47,7 +47,7 @@ fn python_reads_what_archives_hold() {
 }
 
 #[test]
-fn what_a_form_cannot_hold_is_told() {
+fn entries_that_a_format_cannot_represent_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path();
     for (name, bins, seed) in [("a", 3, 0), ("b", 4, 0)] {

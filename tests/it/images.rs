@@ -120,10 +120,10 @@ fn every_method_on_images_trains_and_resumes() {
 
 /// Every method's numbers, with a classifier that measures what is generated, and its pictures.
 #[test]
-fn every_method_tells_its_numbers_and_draws() {
+fn every_method_has_scores_and_pictures() {
     let lenet = trained(&of_recipe("mnist/lenet", "default"));
     let lenet = lenet.path().join("exp").display().to_string();
-    for (recipe, name, told, pictures) in [
+    for (recipe, name, message, pictures) in [
         ("lenet", "default", "accuracy", vec![]),
         (
             "infogan",
@@ -175,12 +175,12 @@ fn every_method_tells_its_numbers_and_draws() {
             args.push(&with_lenet);
         }
         let printed = String::from_utf8(succeed(dir.path(), &args)).unwrap();
-        assert!(printed.contains(told), "{recipe} {name}: {printed}");
+        assert!(printed.contains(message), "{recipe} {name}: {printed}");
         let report = fs::read_to_string(dir.path().join("scores.json")).unwrap();
-        assert!(report.contains(&format!("\"{told}\"")), "{report}");
+        assert!(report.contains(&format!("\"{message}\"")), "{report}");
         let results = ["scores", "a=scores.json,scores.json", "--out=results"];
         let printed = String::from_utf8(succeed(dir.path(), &results)).unwrap();
-        assert!(printed.contains(told), "{printed}");
+        assert!(printed.contains(message), "{printed}");
 
         let args = ["sample", "--exp=exp", "--out=pictures"];
         if pictures.is_empty() {
@@ -206,7 +206,7 @@ const WITH_ENCODER: [&str; 3] = ["interpolations.png", "reconstructions.png", "s
 
 /// One line names the key; nothing is written.
 #[test]
-fn what_does_not_fit_is_told_in_one_line() {
+fn mismatches_are_refused_in_one_line() {
     let bytes = |shape: &[u32], count: usize| {
         let mut idx = vec![0, 0, 8, shape.len() as u8];
         idx.extend(shape.iter().flat_map(|side| side.to_be_bytes()));
@@ -318,7 +318,7 @@ fn what_does_not_fit_is_told_in_one_line() {
             "data.train: expected images with labels, found none",
         ),
     ];
-    for (recipe, path, value, told) in changes {
+    for (recipe, path, value, message) in changes {
         let mut conf = of_recipe(&format!("mnist/{recipe}"), "default");
         set(&mut conf, path, value);
         let dir = tempfile::tempdir().unwrap();
@@ -334,7 +334,7 @@ fn what_does_not_fit_is_told_in_one_line() {
         );
         put(&dir.path().join("conf.toml"), conf.to_string());
         let error = fail(dir.path(), &TRAIN, b"");
-        assert!(error.contains(told), "{recipe} {path:?}: {error}");
+        assert!(error.contains(message), "{recipe} {path:?}: {error}");
         assert!(!dir.path().join("exp").exists(), "{recipe} {path:?}");
     }
     let mut conf = of_recipe("mnist/dann", "mnistm/gradient_reversal");
@@ -368,13 +368,13 @@ fn a_run_gone_astray_keeps_its_last_checkpoint() {
     conf.insert("train".into(), table(train));
     let dir = tempfile::tempdir().unwrap();
     put(&dir.path().join("conf.toml"), conf.to_string());
-    let told = |dir: &Path| {
+    let message = |dir: &Path| {
         let output = crate::support::unbraid(dir, &TRAIN);
         assert_eq!(output.status.code(), Some(1));
         let text = String::from_utf8(output.stderr).unwrap();
         text.lines().last().unwrap().to_string()
     };
-    let error = told(dir.path());
+    let error = message(dir.path());
     assert!(
         error.contains("right in every answer since step"),
         "{error}"
@@ -390,7 +390,7 @@ fn a_run_gone_astray_keeps_its_last_checkpoint() {
     method.insert("discriminator_optimiser".into(), table("lr = 1e30"));
     let dir = tempfile::tempdir().unwrap();
     put(&dir.path().join("conf.toml"), conf.to_string());
-    let error = told(dir.path());
+    let error = message(dir.path());
     assert!(
         error.contains("step ") && error.contains("expected a finite number"),
         "{error}"

@@ -54,9 +54,9 @@ fn map<'a>(input: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 fn a_list_becomes_a_map_with_a_legend() {
     let dir = folder();
     let at = dir.path();
-    let told = succeed(at, &map("v.scp", "a.svg", &[]));
-    let told = String::from_utf8(told).unwrap();
-    assert_eq!(told, "a.svg: 30 utterances, t-SNE, 3 labels\n");
+    let message = succeed(at, &map("v.scp", "a.svg", &[]));
+    let message = String::from_utf8(message).unwrap();
+    assert_eq!(message, "a.svg: 30 utterances, t-SNE, 3 labels\n");
     let svg = fs::read_to_string(at.join("a.svg")).unwrap();
     for words in ["<title>v.scp by utt2spk</title>", ">s0<", ">s1<", ">s2<"] {
         assert!(svg.contains(words), "{words}");
@@ -107,14 +107,14 @@ fn of_many_some_are_drawn() {
     let dir = folder();
     let at = dir.path();
     for input in ["v.scp", "ark:v.ark"] {
-        let told = succeed(at, &map(input, "a.svg", &["--max-points", "12"]));
-        let told = String::from_utf8(told).unwrap();
-        assert_eq!(told, "a.svg: 12 of 30 utterances, t-SNE, 3 labels\n");
+        let message = succeed(at, &map(input, "a.svg", &["--max-points", "12"]));
+        let message = String::from_utf8(message).unwrap();
+        assert_eq!(message, "a.svg: 12 of 30 utterances, t-SNE, 3 labels\n");
     }
 }
 
 #[test]
-fn what_is_wrong_is_told_in_one_line() {
+fn invalid_input_is_refused_in_one_line() {
     let dir = folder();
     let at = dir.path();
     write(at, "nan", |item| {

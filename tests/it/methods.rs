@@ -154,7 +154,7 @@ fn dann_adapts_to_a_speaker() {
             error.contains("expected a method with a speaker representation"),
             "{error}"
         );
-        for (from, to, told) in [
+        for (from, to, message) in [
             (
                 "\"s01\"",
                 "\"nobody\"",
@@ -174,7 +174,7 @@ fn dann_adapts_to_a_speaker() {
             fs::write(dir.path().join("conf.toml"), conf.replace(from, to)).unwrap();
             let args = ["train", "--conf=conf.toml", "--exp=other"];
             let error = fail(dir.path(), &args, b"");
-            assert!(error.contains(told), "{error}");
+            assert!(error.contains(message), "{error}");
             assert!(!dir.path().join("other").exists());
         }
     }
@@ -270,15 +270,15 @@ fn what_disturbs_waits_for_the_labels() {
         assert!(!found.is_empty());
         found
     };
-    let ((never, told), (undisturbed, _)) = (encoder("0.000001", "1.0"), encoder("100", "0.0"));
+    let ((never, message), (undisturbed, _)) = (encoder("0.000001", "1.0"), encoder("100", "0.0"));
     assert_eq!(weights(&never), weights(&undisturbed));
     assert!(
-        told.starts_with("unbraid: exp: the run ended waiting for labels: their loss"),
-        "{told}"
+        message.starts_with("unbraid: exp: the run ended waiting for labels: their loss"),
+        "{message}"
     );
     assert!(!never.path().join("exp/best").exists());
-    let (soon, told) = encoder("100", "1.0");
-    assert!(!told.contains("waiting"), "{told}");
+    let (soon, message) = encoder("100", "1.0");
+    assert!(!message.contains("waiting"), "{message}");
     assert!(soon.path().join("exp/best").exists());
     assert_ne!(weights(&soon), weights(&undisturbed));
 
@@ -322,21 +322,21 @@ fn a_few_phone_strings_help() {
 
 /// Utterances beyond `max_frames` are told; where they are all, nothing is trained.
 #[test]
-fn what_is_too_long_is_told() {
+fn utterances_that_are_too_long_are_reported() {
     let dir = workplace(&[("steps = 60", "steps = 2")]);
     let longest = |frames: &str| {
         let setting = format!("data.max_frames={frames}");
         let args = [&TRAIN[..], &["--set", &setting]].concat();
         let output = unbraid(dir.path(), &args);
-        let told = String::from_utf8(output.stderr).unwrap();
-        (output.status.success(), told)
+        let message = String::from_utf8(output.stderr).unwrap();
+        (output.status.success(), message)
     };
-    let (trained, told) = longest("1");
+    let (trained, message) = longest("1");
     assert!(
-        !trained && told.contains("of at most data.max_frames"),
-        "{told}"
+        !trained && message.contains("of at most data.max_frames"),
+        "{message}"
     );
     assert!(!dir.path().join("exp").exists());
-    let (trained, told) = longest("100000");
-    assert!(trained && !told.contains("max_frames"), "{told}");
+    let (trained, message) = longest("100000");
+    assert!(trained && !message.contains("max_frames"), "{message}");
 }

@@ -75,7 +75,7 @@ fn the_sets_are_as_large_as_they_say() {
 }
 
 #[test]
-fn unseen_voices_speak_seen_and_unseen_sentences() {
+fn unseen_speakers_have_seen_and_unseen_sentences() {
     let sentences = |set: &str| {
         table(&format!("{set}/text"))
             .into_values()

@@ -197,7 +197,7 @@ fn pitch_and_features_are_written() {
 }
 
 #[test]
-fn what_fails_is_told() {
+fn failures_are_reported() {
     let dir = folder();
     let output = unbraid(dir.path(), &["pitch", "scp:all.scp", "ark:p.ark"]);
     assert_eq!(output.status.code(), Some(1));

@@ -122,7 +122,7 @@ fn write<T: KaldiObject>(dir: &Path, name: &str, value: &T) {
 }
 
 #[test]
-fn what_does_not_fit_is_told_in_one_line_and_nothing_written() {
+fn mismatches_are_refused_in_one_line_and_nothing_is_written() {
     let dir = folder();
     write(dir.path(), "short.ark", &Array2::<f32>::zeros((90, 3)));
     write(dir.path(), "none.ark", &Array2::<f32>::zeros((0, 0)));

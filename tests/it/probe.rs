@@ -110,7 +110,7 @@ fn probe(dir: &Path, representations: &[&str], targets: &[&str]) -> Vec<ProbeRes
 }
 
 #[test]
-fn a_strand_says_all_or_nothing_of_the_speaker() {
+fn a_representation_has_all_or_no_information_on_the_speaker() {
     let dir = workplace();
     let all = representation(dir.path(), "all", spoken);
     let nothing = representation(dir.path(), "nothing", silent);
@@ -254,7 +254,7 @@ fn bits_are_between_none_and_all() {
 }
 
 #[test]
-fn groups_and_the_curve_are_told() {
+fn groups_and_the_curve_are_written() {
     let dir = workplace();
     let at = dir.path();
     // The representation knows two of the four speakers.
@@ -348,7 +348,7 @@ fn groups_and_the_curve_are_told() {
 }
 
 #[test]
-fn the_same_command_says_the_same() {
+fn the_same_command_has_the_same_result() {
     let dir = workplace();
     let representation = representation(dir.path(), "all", spoken);
     let first = probe(dir.path(), &[&representation], &["speaker"]);
@@ -356,7 +356,7 @@ fn the_same_command_says_the_same() {
 }
 
 #[test]
-fn what_is_wrong_is_told_in_one_line() {
+fn invalid_input_is_refused_in_one_line() {
     let dir = workplace();
     let at = dir.path();
     let good = representation(at, "all", spoken);

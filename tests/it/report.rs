@@ -26,11 +26,11 @@ steps = 4
 log_every = 1
 threads = 1
 ";
-/// Of utterances and speakers.
+/// Part of names of utterances and speakers.
 const HOSTILE: &str = "<img/src=x>&\"'";
 
-/// Two voices with three recordings each under hostile names, `exp/a_0` with everything that a recipe leaves, and
-/// `exp/log-mel_0` beside it.
+/// Two speakers with three recordings each under hostile names, `exp/a_0` with all results of a recipe, and `exp/log-mel_0`
+/// beside it.
 fn workplace() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
@@ -49,13 +49,13 @@ fn workplace() -> tempfile::TempDir {
     for representation in ["phonetic", "speaker"] {
         let to =
             format!("ark,scp:exp/a_0/{representation}_test.ark,exp/a_0/{representation}_test.scp");
-        let representation = format!("--representation={representation}");
+        let output = format!("--output={representation}");
         succeed(
             at,
             &[
                 "extract",
                 "--exp=exp/a_0",
-                &representation,
+                &output,
                 "scp:data/test/feats.scp",
                 &to,
             ],
@@ -125,7 +125,7 @@ fn data(at: &Path) {
     }
 }
 
-/// What `unbraid eval probe` writes of both targets.
+/// The output of `unbraid eval probe` for both targets.
 fn probes(representation: &str, accuracy: f64) -> String {
     let result = |target: &str, chance: f64| {
         json!({
@@ -146,18 +146,18 @@ const REPORT: [&str; 5] = [
 ];
 
 fn page(at: &Path, args: &[&str]) -> (String, String) {
-    let told = String::from_utf8(succeed(at, args)).unwrap();
-    let path = told.split(": ").next().unwrap().to_string();
+    let output = String::from_utf8(succeed(at, args)).unwrap();
+    let path = output.split(": ").next().unwrap().to_string();
     let html = fs::read_to_string(at.join(path)).unwrap();
     assert_well_formed(&html);
     assert_holds_everything(&html);
-    (html, told)
+    (html, output)
 }
 
 /// Elements that have no end.
 const VOID: [&str; 5] = ["meta", "img", "link", "br", "wbr"];
 
-/// Every tag is closed in turn, attributes stand in quotes, and nothing else begins with `<`.
+/// Every tag is closed in order, attributes are quoted, and nothing else begins with `<`.
 fn assert_well_formed(html: &str) {
     let mut open: Vec<&str> = Vec::new();
     let mut rest = html.strip_prefix("<!DOCTYPE html>").unwrap();
@@ -179,7 +179,7 @@ fn assert_well_formed(html: &str) {
         } else if !tag.ends_with('/') && !VOID.contains(&name) {
             open.push(name);
         }
-        // Scripts and styles are no markup.
+        // Scripts and styles are not markup.
         if let "script" | "style" = name
             && !tag.starts_with('/')
         {
@@ -191,7 +191,7 @@ fn assert_well_formed(html: &str) {
     assert!(open.is_empty(), "{open:?}");
 }
 
-/// Whatever is loaded lies in the page.
+/// Everything that is loaded is in the page.
 fn assert_holds_everything(html: &str) {
     for (attribute, starts) in [(" src=\"", &["data:"][..]), (" href=\"", &["#", "data:"])] {
         for found in html.split(attribute).skip(1) {
@@ -226,18 +226,18 @@ fn assert_holds_everything(html: &str) {
 }
 
 #[test]
-fn a_page_holds_everything_that_is_known() {
+fn a_page_has_all_results() {
     let dir = workplace();
     let at = dir.path();
-    let (html, told) = page(at, &REPORT);
+    let (html, output) = page(at, &REPORT);
     assert!(
-        told.starts_with("exp/a_0/report.html: 7 sections, "),
-        "{told}"
+        output.starts_with("exp/a_0/report.html: 7 sections, "),
+        "{output}"
     );
-    assert_eq!(told.lines().count(), 1, "{told}");
+    assert_eq!(output.lines().count(), 1, "{output}");
     for section in [
         "Summary",
-        "Content kept, speaker left",
+        "Retained content and speaker leakage",
         "Training",
         "Detection error trade-off",
         "Maps",
@@ -263,7 +263,7 @@ fn a_page_holds_everything_that_is_known() {
         "Speaker representation by word: principal components",
         "unbraid eval results log-mel=exp/log-mel_0/probe.json a=exp/a_0/probe.json",
         "unbraid eval frontier --content text log-mel=exp/log-mel_0/probe.json a_0=exp/a_0/probe.json",
-        "unbraid plot map exp/a_0/phonetic_test.scp --labels data/test/text --method pca --most 1000 --seed 0",
+        "unbraid plot map exp/a_0/phonetic_test.scp --labels data/test/text --method pca --max-points 1000 --seed 0",
         "unbraid verify score --trials data/test/trials --out exp/a_0/eer_speaker scp:exp/a_0/speaker_test.scp",
         "unbraid convert --exp exp/a_0",
         "channels = 8",
@@ -271,7 +271,7 @@ fn a_page_holds_everything_that_is_known() {
     ] {
         assert!(html.contains(part), "{part}");
     }
-    // Three utterances, each in five forms.
+    // Three utterances, five clips each.
     assert_eq!(html.matches("<audio ").count(), 15);
     assert_eq!(html.matches("data:audio/wav;base64,UklGR").count(), 15);
     // Two representations, two labels, two methods, six utterances.
@@ -279,10 +279,11 @@ fn a_page_holds_everything_that_is_known() {
     assert!(html.contains("&lt;img/src=x&gt;&amp;&quot;'"));
     assert!(html.contains("&lt;/svg&gt;&lt;script&gt;alert(0)"));
     assert!(html.len() < 4_000_000, "{}", html.len());
-    // The command below a table makes its numbers.
+    // The command below a table reproduces its numbers.
     let found = succeed(
         at,
         &[
+            "eval",
             "results",
             "log-mel=exp/log-mel_0/probe.json",
             "a=exp/a_0/probe.json",
@@ -292,49 +293,52 @@ fn a_page_holds_everything_that_is_known() {
 }
 
 #[test]
-fn what_is_missing_is_told_and_left_out() {
+fn missing_files_are_reported_and_their_sections_left_out() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     put(
         &at.join("exp/b/conf.toml"),
         "[data]\ntrain = 'x'\n[method]\nname = 'disentangle'\n",
     );
-    let (html, told) = page(at, &["report", "--exp=exp/b", "--out=r.html"]);
-    assert!(told.starts_with("r.html: 2 sections"), "{told}");
+    let (html, output) = page(at, &["report", "--exp=exp/b", "--out=r.html"]);
+    assert!(output.starts_with("r.html: 2 sections"), "{output}");
     for line in [
-        "Content kept, speaker left: needs probes of speaker and of content",
+        "Retained content and speaker leakage: needs probes of speaker and of content",
         "Training: needs log.jsonl",
         "Detection error trade-off: needs scores_NAME",
         "Maps: needs --data",
         "Listen: needs --data with wav.scp",
     ] {
-        assert!(told.contains(&format!("left out: {line}")), "{told}");
+        assert!(output.contains(&format!("left out: {line}")), "{output}");
         assert!(html.contains(&format!("<li>{line}")), "{line}");
     }
-    assert!(html.contains("Nothing was measured of it yet"));
+    assert!(html.contains("No results yet"));
 
     put(&at.join("data/utt2spk"), "u1 a\nu2 b\n");
     let with_data = ["report", "--exp=exp/b", "--data=data"];
-    let (_, told) = page(at, &with_data);
-    assert!(told.starts_with("exp/b/report.html: "), "{told}");
+    let (_, output) = page(at, &with_data);
+    assert!(output.starts_with("exp/b/report.html: "), "{output}");
     for line in [
         "Maps: needs phonetic_data.scp or speaker_data.scp",
         "Listen: needs data/wav.scp",
     ] {
-        assert!(told.contains(&format!("left out: {line}")), "{told}");
+        assert!(output.contains(&format!("left out: {line}")), "{output}");
     }
     put(&at.join("data/wav.scp"), "u1 a.wav\nu2 b.wav\n");
-    let (_, told) = page(at, &with_data);
+    let (_, output) = page(at, &with_data);
     assert!(
-        told.contains("left out: Listen: needs front_end.toml"),
-        "{told}"
+        output.contains("left out: Listen: needs front_end.toml"),
+        "{output}"
     );
-    let (_, told) = page(at, &[&with_data[..], &["--utterances=0"]].concat());
-    assert!(told.contains("left out: Listen: --utterances 0"), "{told}");
+    let (_, output) = page(at, &[&with_data[..], &["--utterances=0"]].concat());
+    assert!(
+        output.contains("left out: Listen: --utterances 0"),
+        "{output}"
+    );
 }
 
 #[test]
-fn raw_features_among_the_strands_stand_beside_the_others() {
+fn raw_features_are_compared_with_the_other_representations() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     put(
@@ -344,10 +348,10 @@ fn raw_features_among_the_strands_stand_beside_the_others() {
     put(&at.join("exp/b/probe.json"), probes("phonetic", 0.375));
     let args = ["report", "--exp=exp/b"];
     let none =
-        "of which there are none: neither a representation of that name here nor ../log-mel_0";
+        "which are missing: there is neither a representation of that name here nor ../log-mel_0";
     let (html, _) = page(at, &args);
     assert!(html.contains(none), "{html}");
-    // `unbraid eval probe --representation log-mel=feats.scp --output phonetic=...` writes both into one file.
+    // `unbraid eval probe --representation log-mel=feats.scp --representation phonetic=...` writes both into one file.
     let both = [probes("log-mel", 0.987), probes("phonetic", 0.375)]
         .join(",")
         .replace("],[", ",");
@@ -363,7 +367,7 @@ fn raw_features_among_the_strands_stand_beside_the_others() {
 }
 
 #[test]
-fn a_broken_file_is_an_error_that_names_it() {
+fn a_damaged_file_is_named() {
     let dir = workplace();
     let at = dir.path();
     let broken: [(&str, &[u8], &str); 13] = [
@@ -424,7 +428,7 @@ fn a_broken_file_is_an_error_that_names_it() {
             None => fs::remove_file(&path).unwrap(),
         }
     }
-    // Scores of another list are no fault.
+    // Scores of another list are no error.
     let scores = fs::read_to_string(at.join("exp/a_0/scores_speaker")).unwrap();
     let (first, rest) = scores.split_once('\n').unwrap();
     fs::write(
@@ -432,10 +436,10 @@ fn a_broken_file_is_an_error_that_names_it() {
         format!("{rest}{first}\n"),
     )
     .unwrap();
-    let (_, told) = page(at, &[&REPORT[..], &["--utterances=0"]].concat());
+    let (_, output) = page(at, &[&REPORT[..], &["--utterances=0"]].concat());
     assert!(
-        told.contains("scores_speaker: of other trials than data/test/trials"),
-        "{told}"
+        output.contains("scores_speaker: of other trials than data/test/trials"),
+        "{output}"
     );
 }
 
@@ -496,10 +500,10 @@ fn images_have_their_pictures_and_scores() {
         pixels: vec![0, 90, 180, 255],
     };
     write_png(at.join("exp/g_0/pictures/a_b.png"), &raster).unwrap();
-    let (html, told) = page(at, &["report", "--exp=exp/g_0"]);
+    let (html, output) = page(at, &["report", "--exp=exp/g_0"]);
     assert!(
-        told.starts_with("exp/g_0/report.html: 3 sections"),
-        "{told}"
+        output.starts_with("exp/g_0/report.html: 3 sections"),
+        "{output}"
     );
     for part in [
         "test&lt;",
@@ -511,8 +515,8 @@ fn images_have_their_pictures_and_scores() {
         assert!(html.contains(part), "{part}");
     }
     assert!(
-        !html.contains(">Listen<") && told.contains("left out: Maps: needs codes.scp"),
-        "{told}"
+        !html.contains(">Listen<") && output.contains("left out: Maps: needs codes.scp"),
+        "{output}"
     );
     put(&at.join("exp/g_0/pictures/c.png"), "no picture");
     let error = fail(at, &["report", "--exp=exp/g_0"], b"");
@@ -523,7 +527,7 @@ fn images_have_their_pictures_and_scores() {
 }
 
 #[test]
-fn several_runs_stand_side_by_side() {
+fn several_runs_are_compared() {
     let dir = workplace();
     let at = dir.path();
     for (name, accuracy) in [("b_0", 0.625), ("b_1", 0.875)] {
@@ -540,14 +544,14 @@ fn several_runs_stand_side_by_side() {
         "--exp=exp/b_1",
         "--out=all.html",
     ];
-    let (html, told) = page(at, &args);
+    let (html, output) = page(at, &args);
     assert!(
-        told.contains("left out: b_1: Training: needs log.jsonl"),
-        "{told}"
+        output.contains("left out: b_1: Training: needs log.jsonl"),
+        "{output}"
     );
     for part in [
         "<h1>a_0, b_0, b_1</h1>",
-        "<h2 class=\"chapter\">Side by side</h2>",
+        "<h2 class=\"chapter\">Comparison</h2>",
         "<h2 class=\"chapter\">b_1</h2>",
         "0.750 ± 0.177",
         "b=exp/b_0/probe.json,exp/b_1/probe.json",
@@ -556,8 +560,8 @@ fn several_runs_stand_side_by_side() {
     }
 }
 
-/// In a real browser: nothing is complained about or fetched, all sounds play, nothing is wider than the screen, points are
-/// told to those who step to them, and it prints.
+/// In a real browser: no errors, nothing is fetched, all clips play, nothing is wider than the screen, points chosen by the
+/// keyboard show their tooltip, and the page prints.
 #[test]
 fn a_browser_shows_plays_and_prints_it() {
     let Some(mut browser) = Browser::start("a_browser_shows_plays_and_prints_it") else {
@@ -578,7 +582,7 @@ fn a_browser_shows_plays_and_prints_it() {
     assert!(pictures.iter().all(|picture| picture.len() > 10_000));
     assert!(
         pictures[0] != pictures[1] && pictures[2] != pictures[3],
-        "dark is as light"
+        "dark and light mode look the same"
     );
     let played = browser.evaluate(
         "(async () => {
@@ -591,7 +595,7 @@ fn a_browser_shows_plays_and_prints_it() {
          })()",
     );
     assert_eq!(played, json!(15));
-    let told = browser.evaluate(
+    let output = browser.evaluate(
         "(() => {
            const map = document.querySelector('figure.map');
            const svg = map.querySelector('svg');
@@ -600,7 +604,7 @@ fn a_browser_shows_plays_and_prints_it() {
            return map.querySelector('output').textContent;
          })()",
     );
-    assert!(told.as_str().unwrap().contains(HOSTILE), "{told}");
+    assert!(output.as_str().unwrap().contains(HOSTILE), "{output}");
     let hostile = browser.evaluate("document.querySelectorAll('img, main script').length");
     assert_eq!(hostile, json!(0));
     let printed = browser.call("Page.printToPDF", json!({"printBackground": true}));
@@ -621,4 +625,28 @@ fn a_browser_shows_plays_and_prints_it() {
             );
         }
     }
+}
+
+/// Files of earlier versions: tables with a column `strand`, results of a representation `swap`, and old keys.
+#[test]
+fn files_of_earlier_versions_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let old = "[data]\ntrain = 'x'\n[method]\nname = 'disentangle'\n\
+               adversaries = [{ reads = 'pairs', play = 'at_once' }]\n";
+    put(&at.join("exp/b/conf.toml"), old);
+    let probes = probes("swap", 0.75).replace("\"representation\"", "\"strand\"");
+    put(&at.join("exp/b/probe_swap_speaker.json"), probes);
+    let abx = "strand\ton\twithin %\tacross %\titems\nphonetic\ttext\t12.34\t23.45\t6\n";
+    put(&at.join("exp/b/abx.tsv"), abx);
+    let (html, _) = page(at, &["report", "--exp=exp/b"]);
+    for part in [
+        "<dd>input pairs, update gradient reversal</dd>",
+        "conversion",
+        "<td class=\"number\">0.750</td>",
+        "<td class=\"number\">12.34</td>",
+    ] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    assert!(!html.contains("<td>swap"), "{html}");
 }

@@ -253,7 +253,7 @@ fn a_det_curve_is_drawn() {
 }
 
 #[test]
-fn what_is_wrong_is_told_in_one_line() {
+fn invalid_input_is_refused_in_one_line() {
     let dir = folder();
     let at = dir.path();
     write(

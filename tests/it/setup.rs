@@ -204,7 +204,7 @@ fn a_pytorch_of_the_python_is_taken_if_it_fits() {
 }
 
 #[test]
-fn references_are_fetched_or_told() {
+fn references_are_fetched_or_reported() {
     for (machine, message) in [
         (
             Machine::new(),

@@ -176,9 +176,9 @@ fn codes_come_as_the_sound_does_in_memory_that_stays() {
 }
 
 #[test]
-fn what_does_not_stream_is_told_in_one_line() {
+fn options_that_cannot_stream_are_refused_in_one_line() {
     let plain = causal(BODIES[0]);
-    let told = |fbank: &str, conf: &str| {
+    let message = |fbank: &str, conf: &str| {
         let dir = workplace(fbank, conf);
         fail(dir.path(), &STREAM, &[0; 64000])
     };
@@ -218,7 +218,7 @@ fn what_does_not_stream_is_told_in_one_line() {
             "front_end.subtract_mean: expected a front-end that can stream",
         ),
     ] {
-        let error = told(&fbank, &conf);
+        let error = message(&fbank, &conf);
         assert!(error.contains(expected), "{error}");
     }
 }

@@ -309,7 +309,7 @@ fn a_corpus_is_fetched_once_whole_and_checked() {
 }
 
 #[test]
-fn every_recipe_tells_its_options() {
+fn every_recipe_prints_its_options() {
     for name in names(&root().join("recipes")) {
         let script = root().join("recipes").join(&name).join("run.sh");
         if !script.exists() {

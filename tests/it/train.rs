@@ -15,7 +15,7 @@ use crate::support::{fail, names, python, run_reference, succeed, unbraid};
 const AT_ONCE: (&str, &str) = ("play = \"alternating\"", "play = \"gradient_reversal\"");
 
 #[test]
-fn killed_in_turns_it_ends_as_if_never_stopped() {
+fn killed_repeatedly_it_ends_as_if_never_stopped() {
     killed_at_many_moments(&[]);
 }
 
@@ -54,7 +54,7 @@ fn killed_at_many_moments(changes: &[(&str, &str)]) {
 }
 
 #[test]
-fn asked_to_stop_it_saves_and_says_so() {
+fn a_requested_stop_saves_a_checkpoint_and_is_reported() {
     let dir = workplace(&[]);
     let exp = dir.path().join("exp");
     succeed(dir.path(), &TRAIN);
@@ -102,7 +102,7 @@ fn a_run_does_not_go_on_under_another_configuration() {
 }
 
 #[test]
-fn a_wrong_configuration_is_told_in_one_line() {
+fn a_wrong_configuration_is_refused_in_one_line() {
     let dir = workplace(&[]);
     for (old, new, expected) in [
         (
@@ -338,11 +338,11 @@ fn a_run_goes_on_beyond_its_end() {
     ]
     .concat();
     let output = unbraid(dir.path(), &longer);
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{told}");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{message}");
     assert!(
-        told.contains("unbraid: exp: 12 steps in all, 8 before: schedules over all steps follow the new number\n"),
-        "{told}"
+        message.contains("unbraid: exp: 12 steps in all, 8 before: schedules over all steps follow the new number\n"),
+        "{message}"
     );
     assert_eq!(newest_step(&exp), Some(12));
     // Its networks learn at a constant rate: the outcome is that of a run of 12 steps.
@@ -371,20 +371,20 @@ fn a_run_goes_on_beyond_its_end() {
 
 /// Its weights may differ in the last bit.
 #[test]
-fn another_number_of_threads_is_told() {
+fn another_number_of_threads_is_reported() {
     let dir = workplace(&[("steps = 60", "steps = 4")]);
     succeed(dir.path(), &TRAIN);
     let state = dir.path().join("exp/last/state.json");
     edit(&state, "\"threads\": 1", "\"threads\": 7");
     let output = unbraid(dir.path(), &[&RESUME[..], &["--steps=8"]].concat());
-    let told = String::from_utf8(output.stderr).unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
     assert!(
-        told.contains("unbraid: exp: 1 threads, 7 before: weights will not equal"),
-        "{told}"
+        message.contains("unbraid: exp: 1 threads, 7 before: weights will not equal"),
+        "{message}"
     );
     let output = unbraid(dir.path(), &[&RESUME[..], &["--steps=8"]].concat());
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(!told.contains("threads"), "{told}");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(!message.contains("threads"), "{message}");
 }
 
 /// A checkpoint that the clock asks for changes nothing of what is learned.
@@ -470,7 +470,7 @@ fn no_kill_leaves_half_a_checkpoint() {
 }
 
 #[test]
-fn what_less_comes_of_than_was_asked_for_is_told() {
+fn options_with_less_effect_than_asked_are_reported() {
     let dir = workplace(&[
         ("steps = 60", "steps = 2"),
         ("threads = 1", "threads = 1\nselect_after = 9"),
@@ -484,15 +484,18 @@ fn what_less_comes_of_than_was_asked_for_is_told() {
         "s03-u001 s09\n",
     );
     let output = unbraid(dir.path(), &TRAIN);
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{told}");
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{message}");
     for line in [
         "unbraid: train.select_after: 9, but there are only 2 steps: no checkpoint becomes best",
         "unbraid: data.sampler.utterances: 5, but no speaker of train has more than 4: batches contain some utterances several times",
         "unbraid: valid: 1 of 8 utterances have speakers that are not in data.train: losses over speakers leave them out",
         "unbraid: valid: 1 of 8 utterances have texts that are not in data.train: losses over texts leave them out",
     ] {
-        assert!(told.lines().any(|found| found == line), "{line}: {told}");
+        assert!(
+            message.lines().any(|found| found == line),
+            "{line}: {message}"
+        );
     }
 }
 
@@ -510,15 +513,15 @@ fn one_speaker_is_not_taken_apart() {
     }
     let sampler = "data.sampler={kind='utterances',batch=3}";
     let error = fail(dir.path(), &[&TRAIN[..], &["--set", sampler]].concat(), b"");
-    let told = "train: expected at least 2 speakers, found 1";
-    assert!(error.ends_with(told), "{error}");
+    let message = "train: expected at least 2 speakers, found 1";
+    assert!(error.ends_with(message), "{error}");
 }
 
 /// What breaks a folder, and what is said then.
 type Breach = (&'static str, fn(&Path), &'static str);
 
 #[test]
-fn wrong_data_is_told_in_one_line() {
+fn wrong_data_is_refused_in_one_line() {
     let breaches: &[Breach] = &[
         (
             "text",
@@ -683,7 +686,7 @@ fn edit_line(path: &Path, key: &str, value: Option<&str>) {
 }
 
 #[test]
-fn a_broken_checkpoint_is_told_in_one_line() {
+fn a_damaged_checkpoint_is_refused_in_one_line() {
     let dir = workplace(&[("steps = 60", "steps = 8")]);
     let last = dir.path().join("exp/last");
     succeed(dir.path(), &TRAIN);
@@ -766,8 +769,8 @@ fn a_loss_that_runs_away_is_named() {
 }
 
 #[test]
-fn log_and_tensorboard_say_the_same() {
-    let Some(python) = python("log_and_tensorboard_say_the_same") else {
+fn log_and_tensorboard_agree() {
+    let Some(python) = python("log_and_tensorboard_agree") else {
         return;
     };
     let dir = workplace(&[("steps = 60", "steps = 30")]);

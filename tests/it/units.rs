@@ -79,9 +79,9 @@ fn apply(folder: &Path, codes: &str, model: &str) {
 
 /// The row of numbers that `units score` tells.
 fn score(folder: &Path, args: &[&str]) -> Vec<String> {
-    let told = succeed(folder, &[&["units", "score"], args].concat());
-    let told = String::from_utf8(told).unwrap();
-    let row = told.lines().last().unwrap();
+    let message = succeed(folder, &[&["units", "score"], args].concat());
+    let message = String::from_utf8(message).unwrap();
+    let row = message.lines().last().unwrap();
     row.split("  ")
         .map(|cell| cell.trim().to_string())
         .filter(|cell| !cell.is_empty())
@@ -89,17 +89,17 @@ fn score(folder: &Path, args: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn clusters_of_phones_know_all_of_them() {
+fn clusters_of_phones_have_all_information() {
     let dir = folder();
     let at = dir.path();
-    let told = train(at, "u.ark", &[]);
+    let message = train(at, "u.ark", &[]);
     assert!(
-        told.starts_with("u.ark: 5 units of 6 values from 774 frames; "),
-        "{told}"
+        message.starts_with("u.ark: 5 units of 6 values from 774 frames; "),
+        "{message}"
     );
     assert!(
-        told.contains(" steps, info; mean squared distance "),
-        "{told}"
+        message.contains(" steps, info; mean squared distance "),
+        "{message}"
     );
     apply(at, "scp:z.scp", "u.ark");
     let row = score(at, &["ark:units.ark", "--ali=scp:ali.scp"]);
@@ -130,7 +130,7 @@ fn clusters_of_phones_know_all_of_them() {
 }
 
 #[test]
-fn units_know_as_much_of_the_speaker_as_they_do() {
+fn units_have_the_information_of_the_speaker_codes() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     write(at, "ali", |item| Some(vec![0, 1, item as i32 % 2, 1]));
@@ -152,7 +152,7 @@ fn units_know_as_much_of_the_speaker_as_they_do() {
 }
 
 #[test]
-fn units_are_told_by_run_and_by_frame() {
+fn units_are_written_by_run_and_by_frame() {
     let dir = folder();
     let at = dir.path();
     train(at, "u.ark", &[]);
@@ -183,7 +183,7 @@ fn units_are_told_by_run_and_by_frame() {
 }
 
 #[test]
-fn units_are_used_alike_by_every_speaker_who_is_told() {
+fn units_are_balanced_over_the_given_speakers() {
     let dir = folder();
     let at = dir.path();
     let (speaker, word) = (|item: usize| item / 4, |item: usize| item % 4);
@@ -257,9 +257,9 @@ fn equal_seeds_make_equal_bytes_with_any_threads() {
     let options = ["--most=300", "--clusters=9"];
     let made = |out: &str, more: &[&str]| {
         let args = ["units", "train", "scp:z.scp", "--out", out];
-        let told = succeed(at, &[&args[..], &options, more].concat());
-        let told = String::from_utf8(told).unwrap();
-        assert!(told.contains("from 300 of 774 frames"), "{told}");
+        let message = succeed(at, &[&args[..], &options, more].concat());
+        let message = String::from_utf8(message).unwrap();
+        assert!(message.contains("from 300 of 774 frames"), "{message}");
         fs::read(at.join(out)).unwrap()
     };
     let first = made("a.ark", &["--threads=1"]);
@@ -269,7 +269,7 @@ fn equal_seeds_make_equal_bytes_with_any_threads() {
 }
 
 #[test]
-fn what_is_wrong_is_told_in_one_line() {
+fn invalid_input_is_refused_in_one_line() {
     let dir = folder();
     let at = dir.path();
     train(at, "u.ark", &[]);

@@ -144,7 +144,7 @@ fn check_order(wav_scp: &Table, flags: ReadFlags) -> Result<()> {
         None => Ok(()),
         Some(pair) => {
             let expected = format!(
-                "keys in byte order, as ',s' says: one after '{}'",
+                "keys in byte order, as ',s' states: one after '{}'",
                 pair[0].key
             );
             let found = format!("'{}'", pair[1].key);

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn units_that_are_phones_know_all() {
+    fn units_that_are_phones_have_all_information() {
         let found = scores(&[(3, 9), (5, 0), (7, 1), (3, 9)]);
         assert_eq!((found.phone_purity, found.cluster_purity), (1.0, 1.0));
         assert_eq!((found.chance, found.phone_entropy), (0.5, 1.5));
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn units_that_ignore_phones_know_nothing() {
+    fn units_independent_of_phones_have_no_information() {
         let found = scores(&[(0, 0), (0, 1), (1, 0), (1, 1)]);
         assert_eq!((found.bits, found.pnmi), (0.0, Some(0.0)));
         assert_eq!((found.phone_purity, found.chance), (0.5, 0.5));

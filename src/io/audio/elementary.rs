@@ -175,7 +175,7 @@ mod tests {
         frame
     }
 
-    fn told(parts: &[&[u8]]) -> Option<String> {
+    fn message(parts: &[&[u8]]) -> Option<String> {
         let mut bytes = Bytes::memory(parts.concat());
         check_frames(&mut bytes, Path::new("x"))
             .err()
@@ -214,7 +214,7 @@ mod tests {
             b"\xff",
         ] {
             assert_eq!(
-                told(&[id3, b"junk", &frame, id3, &frame, tail]),
+                message(&[id3, b"junk", &frame, id3, &frame, tail]),
                 None,
                 "{tail:?}"
             );
@@ -222,16 +222,16 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_told_with_its_place() {
+    fn a_gap_is_reported_with_its_position() {
         let frame = frame();
         let expected = "x: expected a frame at byte 216 (0.07 s), found ";
         let mut faster = frame.clone();
         faster[2] = 0x34;
         for gap in [&[0x55; 30][..], &frame[9..], &faster, &[0; 30]] {
-            let told = told(&[&frame, &frame, gap, &frame]).unwrap();
+            let message = message(&[&frame, &frame, gap, &frame]).unwrap();
             assert!(
-                told.starts_with(expected) && told.ends_with(": the file is damaged"),
-                "{told}"
+                message.starts_with(expected) && message.ends_with(": the file is damaged"),
+                "{message}"
             );
         }
     }

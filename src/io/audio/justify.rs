@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_tell_which_bits_they_fill() {
+    fn the_used_bits_are_found_from_the_samples() {
         // 24 bits in 4 bytes: the sign repeated, 0 above it, high bits, noise over all.
         assert!(low(&[1, 2, 3, 0, 1, 2, 0xf3, 0xff], 4, 24));
         assert!(low(&[1, 2, 0xf3, 0, 1, 2, 3, 0], 4, 24));

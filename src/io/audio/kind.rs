@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn sync_words_tell_mpeg_layers_from_adts() {
+    fn sync_words_distinguish_mpeg_layers_from_adts() {
         for (second, codec) in [
             (0xf1, Codec::Adts),
             (0xf9, Codec::Adts),

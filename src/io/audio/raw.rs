@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_within_a_sample_is_told_behind_the_samples() {
+    fn an_end_within_a_sample_is_reported_after_the_samples() {
         for piece in 1..4 {
             let (found, error) = all(&[0, 0x40, 0, 0x40, 7], RawFormat::S16le, piece);
             assert_eq!(found, [0.5, 0.5]);

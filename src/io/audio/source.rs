@@ -167,8 +167,8 @@ mod tests {
         }
         let wrong = format!("{}:3", ark.display());
         let error = read(&wrong, Pipes::Refused).unwrap_err().to_string();
-        let told = ":3: expected WAV audio in an archive, found a file that begins with \"IFF";
-        assert!(error.contains(told), "{error}");
+        let message = ":3: expected WAV audio in an archive, found a file that begins with \"IFF";
+        assert!(error.contains(message), "{error}");
         // A WAV that reaches to the end of its file has none in an archive.
         archive[2 + 40..2 + 44].copy_from_slice(&[0xff; 4]);
         std::fs::write(&ark, &archive).unwrap();
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_a_list_is_told_apart() {
+    fn kinds_of_list_entries_are_distinguished() {
         let archive = |path: &str, offset| AudioSource::Archive(path.into(), offset);
         for (value, source) in [
             ("a.wav", AudioSource::File("a.wav".into())),

@@ -48,7 +48,7 @@ fn decode(bytes: &[u8]) -> Result<Waveform> {
     decode_channel(bytes, None)
 }
 
-fn told(bytes: &[u8]) -> String {
+fn message_of(bytes: &[u8]) -> String {
     decode(bytes).unwrap_err().to_string()
 }
 
@@ -109,7 +109,7 @@ fn a_channel_is_taken_only_by_choice() {
             "{file}"
         );
         assert_eq!(
-            told(&bytes),
+            message_of(&bytes),
             "x: expected one channel, or the choice of one (--channel, from 0), found 2 channels"
         );
         let error = decode_audio(bytes.clone(), "x", &AudioOptions::default()).unwrap_err();
@@ -192,7 +192,7 @@ fn what_is_not_read_is_named() {
         ("speex.ogg", &format!("found Speex in Ogg, {way}")),
         ("alac.caf", "found the codec 'alac', which is not read"),
     ] {
-        let error = told(&bytes_of(file));
+        let error = message_of(&bytes_of(file));
         assert!(
             error.starts_with("x: expected ") && error.ends_with(found),
             "{file}: {error}"
@@ -207,14 +207,14 @@ fn what_is_not_read_is_named() {
     shorten.splice(at..at + 7, *coding);
     shorten.drain(1024..1024 + coding.len() - 7);
     assert_eq!(
-        told(&shorten),
+        message_of(&shorten),
         "x: sample_coding: expected pcm, ulaw or alaw (sph2pipe reads compressed ones), \
          found 'pcm,embedded-shorten-v2.00' in the SPHERE header"
     );
 }
 
 #[test]
-fn a_file_that_ends_early_is_told_at_every_byte() {
+fn a_file_truncated_at_any_byte_is_refused() {
     // What states no length ends where its bytes end, after whole frames, and after packets that are whole.
     let open = [
         "sox_stream.wav",
@@ -351,7 +351,7 @@ fn what_is_presented_of_mpeg_4_is_read_from_its_lists() {
     }
     several[list + 11] = 2;
     assert_eq!(
-        told(&several),
+        message_of(&several),
         "x: expected a track that is presented in one piece, found an edit list of several"
     );
     several[list + 16..list + 20].copy_from_slice(&[0xff; 4]);
@@ -415,7 +415,7 @@ fn a_gap_is_an_error_and_no_shorter_recording() {
     let mut damaged = bytes_of("speech.bare.mp3");
     damaged[1500..1700].fill(0x55);
     assert_eq!(
-        told(&damaged),
+        message_of(&damaged),
         "x: expected a frame at byte 1512 (0.50 s), found \"UUUUUUUUUUU\": the file is damaged"
     );
     let mut damaged = bytes_of("speech.ogg");
@@ -424,7 +424,7 @@ fn a_gap_is_an_error_and_no_shorter_recording() {
         .rposition(|window| window == b"OggS")
         .unwrap();
     damaged[last - 1] ^= 1;
-    let error = told(&damaged);
+    let error = message_of(&damaged);
     assert!(
         error.starts_with("x: expected a whole Ogg page at byte "),
         "{error}"
@@ -434,7 +434,7 @@ fn a_gap_is_an_error_and_no_shorter_recording() {
         .rposition(|window| window == b"OggS")
         .unwrap();
     damaged.drain(before..last);
-    let error = told(&damaged);
+    let error = message_of(&damaged);
     assert!(
         error.starts_with("x: expected page ") && error.ends_with("the file is damaged"),
         "{error}"
@@ -455,7 +455,7 @@ fn chained_ogg_is_one_recording() {
     assert_eq!(twice, samples("flac.ogg").repeat(2));
     let stereo = [&bytes_of("stereo.flac")[..], &flac].concat();
     assert!(decode_channel(&stereo, Some(0)).is_err());
-    let error = told(&[&speech[..], &burst[..burst.len() - 9]].concat());
+    let error = message_of(&[&speech[..], &burst[..burst.len() - 9]].concat());
     assert!(error.contains("a whole Ogg page at byte "), "{error}");
 }
 
@@ -531,10 +531,10 @@ fn caf(bits: u32, samples: &[u8]) -> Vec<u8> {
 
 /// The operating system knows places up to 2^63, and says no more than "Invalid argument" of others.
 #[test]
-fn a_size_beyond_the_file_is_told_in_words_of_the_file() {
+fn a_size_beyond_the_file_is_refused_with_the_files_own_terms() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x");
-    let told = |bytes: &[u8]| {
+    let message_of = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
         let error = read_audio(&path, &AudioOptions::default()).unwrap_err();
         error.to_string().replace(path.to_str().unwrap(), "x")
@@ -543,13 +543,13 @@ fn a_size_beyond_the_file_is_told_in_words_of_the_file() {
         let mut bytes = caf(32, &[0; 8]);
         bytes.splice(8..8, [&b"free"[..], &size.to_be_bytes()].concat());
         assert_eq!(
-            told(&bytes),
+            message_of(&bytes),
             "x: expected a chunk 'data', found none before the end"
         );
         let mut bytes = bytes_of("burst.m4a");
         let large = [&b"\0\0\0\x01free"[..], &size.to_be_bytes()].concat();
         bytes.splice(0..0, [&atom(b"ftyp", b"M4A \0\0\0\0")[..], &large].concat());
-        let error = told(&bytes);
+        let error = message_of(&bytes);
         assert!(
             error.starts_with("x: expected ") && !error.contains("os error"),
             "{error}"
@@ -574,7 +574,7 @@ fn with(changes: &[(usize, &[u8])]) -> Vec<u8> {
 }
 
 #[test]
-fn headers_that_lie_are_told() {
+fn wrong_headers_are_refused() {
     const RATE: usize = 24;
     for (bytes, found) in [
         (
@@ -647,11 +647,11 @@ fn an_empty_data_chunk_is_open_or_empty() {
     let mut listed = open[..44].to_vec();
     listed.extend(b"LIST\x04\0\0\0abcd");
     listed[4] = 48;
-    assert!(told(&listed).ends_with("expected audio samples, found none"));
+    assert!(message_of(&listed).ends_with("expected audio samples, found none"));
 }
 
 #[test]
-fn samples_that_are_no_numbers_are_told_with_their_place() {
+fn samples_that_are_not_finite_are_reported_with_their_position() {
     for (value, shown) in [
         (f32::NAN, "NaN"),
         (f32::INFINITY, "inf"),
@@ -661,24 +661,24 @@ fn samples_that_are_no_numbers_are_told_with_their_place() {
         let last = bytes.len() - 4;
         bytes[last..].copy_from_slice(&value.to_le_bytes());
         assert_eq!(
-            told(&bytes),
+            message_of(&bytes),
             format!("x: expected finite samples, found {shown} at sample 799")
         );
     }
 }
 
 #[test]
-fn damage_that_only_a_checksum_sees_is_told() {
+fn damage_that_only_a_checksum_finds_is_reported() {
     let mut flac = bytes_of("plain.flac");
     flac[26] ^= 1;
     assert_eq!(
-        told(&flac),
+        message_of(&flac),
         "x: expected the samples that the header's MD5 was made of, found others: the file is damaged"
     );
 }
 
 #[test]
-fn files_that_are_none_are_told() {
+fn other_kinds_of_files_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let read = |name: &str| read_audio(dir.path().join(name), &AudioOptions::default());
     let error = read("").unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! A TOML file over its base.
+//! A TOML file merged with its base.
 
 use std::path::{Path, PathBuf};
 
@@ -8,18 +8,18 @@ use toml::de::DeTable;
 use toml::{Table, Value};
 
 use super::place::{culprit, place_of};
-use super::renamed::{Renamed, todays_table};
+use super::renamed::{Renamed, present_table};
 use crate::error::{Error, Result};
 use crate::io::lines::{line_of, read_text};
 
 /// The key under which a file names the file that it changes.
 const BASE: &str = "base";
 
-/// Keys that settle which others their table may have: of the method, and of everything else.
+/// Keys that decide which other keys their table may have: of the method, and of all other tables.
 const TAGS: [&str; 2] = ["name", "kind"];
 
-/// A TOML file, over the one that it names as its `base`, which may have a base itself. A table is merged with the base's
-/// key by key, unless both say its `kind` (or `name`) and these differ; anything else stands instead of what the base says.
+/// A TOML file merged with the one that it names as its `base`, which may have a base itself. A table is merged key by key
+/// with the base's, unless both have a `kind` (or `name`) and these differ; any other value replaces that of the base.
 #[derive(Debug)]
 pub struct Document {
     /// The file, its base, the base of that one, and so on.
@@ -45,7 +45,7 @@ impl Document {
         Self::read_renamed(path, &[])
     }
 
-    /// The same, with today's names for keys that `renamed` knows by earlier ones.
+    /// The same, with present names for keys that `renamed` lists under earlier ones.
     ///
     /// # Errors
     /// As [`Document::read`].
@@ -56,11 +56,11 @@ impl Document {
             layers.push(layer);
             tables.push(table);
         }
-        let todays = tables
+        let present = tables
             .into_iter()
             .rev()
-            .map(|table| todays_table("", table, renamed));
-        let table = todays.reduce(merged).unwrap_or_default();
+            .map(|table| present_table("", table, renamed));
+        let table = present.reduce(merged).unwrap_or_default();
         Ok(Self {
             layers,
             table,
@@ -78,12 +78,12 @@ impl Document {
         self.layers.iter().map(|layer| layer.path.as_path())
     }
 
-    /// What they say together.
+    /// The merged values.
     pub fn table(&self) -> &Table {
         &self.table
     }
 
-    /// The same, to change.
+    /// The merged values, mutable.
     pub fn table_mut(&mut self) -> &mut Table {
         &mut self.table
     }
@@ -103,7 +103,7 @@ impl Document {
         }
     }
 
-    /// The options that they say.
+    /// The merged options.
     ///
     /// # Errors
     /// [`Error::Line`] for an unknown key or a value of another type.
@@ -111,7 +111,7 @@ impl Document {
         self.read_as(self.table.clone())
     }
 
-    /// The options `defaults`, those of the file instead of its own; the keys `left_out` belong to somebody else.
+    /// The options `defaults`, replaced by those of the file; the keys `left_out` are not read.
     ///
     /// # Errors
     /// [`Error::Line`] for an unknown key or a value of another type.
@@ -122,7 +122,7 @@ impl Document {
     ) -> Result<T> {
         let mut table = self.table.clone();
         table.retain(|key, _| !left_out.contains(&key));
-        // Read by itself, so that what is wrong is told with its line.
+        // Read by itself, so that errors have a line.
         self.read_as::<T>(table.clone())?;
         let mut whole = Table::try_from(defaults).map_err(|error| {
             let expected = "options that TOML can hold";
@@ -136,7 +136,7 @@ impl Document {
         T::deserialize(table.clone()).map_err(|error| self.wrong::<T>(&table, &error))
     }
 
-    /// An error of the key that `table` cannot be read for, at its line in the file that has the last word on it.
+    /// An error for the key that cannot be read, at its line in the file that sets it last.
     fn wrong<T: DeserializeOwned>(&self, table: &Table, error: &toml::de::Error) -> Error {
         let keys = culprit::<T>(table, error.message());
         let message = error.message().trim().replace('\n', "; ");
@@ -178,7 +178,7 @@ impl Layer {
     }
 }
 
-/// The base of the last of `layers`, whose values `table` holds, and what it says; the key itself is taken out.
+/// The path and the values of the base of the last of `layers`, with the values `table`; removes the key `base`.
 fn base_of(layers: &[Layer], table: Option<&mut Table>) -> Result<Option<(Layer, Table)>> {
     let (Some(layer), Some(value)) = (layers.last(), table.and_then(|table| table.remove(BASE)))
     else {
@@ -207,7 +207,7 @@ fn base_of(layers: &[Layer], table: Option<&mut Table>) -> Result<Option<(Layer,
     }
 }
 
-/// `lower`, with what `upper` says instead.
+/// `lower` with the values of `upper`.
 fn merged(mut lower: Table, upper: Table) -> Table {
     let differ = |tag: &&str| match (lower.get(*tag), upper.get(*tag)) {
         (Some(lower), Some(upper)) => lower != upper,
@@ -296,8 +296,8 @@ mod tests {
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), good.replace(from, to)).unwrap();
             read_toml::<Tagged>(file.path()).map_err(|error| {
-                let told = error.to_string();
-                told.replace(&file.path().display().to_string(), "f")
+                let message = error.to_string();
+                message.replace(&file.path().display().to_string(), "f")
             })
         };
         assert!(read("", "").is_ok());
@@ -360,10 +360,10 @@ mod tests {
                 "found a key with a space, 'the rate'",
             ),
         ] {
-            let told = read(from, to).unwrap_err();
+            let message = read(from, to).unwrap_err();
             assert!(
-                told.starts_with(&format!("f:{line}: ")) && told.contains(found),
-                "{told}"
+                message.starts_with(&format!("f:{line}: ")) && message.contains(found),
+                "{message}"
             );
         }
     }
@@ -444,7 +444,7 @@ mod tests {
     fn the_file_of_a_wrong_key_is_named() {
         let base =
             "[sampler]\nkind = \"speakers\"\nspeakers = 4\n[run]\nname = \"a\"\nrate = 1.0\n";
-        let told = |base: &str, own: &str| {
+        let message = |base: &str, own: &str| {
             let dir = folder(&[("base.toml", base), ("own.toml", own)]);
             let error = read_toml::<Tagged>(dir.path().join("own.toml")).unwrap_err();
             let error = error.to_string();
@@ -497,7 +497,7 @@ mod tests {
             ),
             ("rate = 1.0", "rate", "", "base.toml:6: ", "expected TOML"),
         ] {
-            let error = told(&base.replace(from, to), &format!("{named}{own}"));
+            let error = message(&base.replace(from, to), &format!("{named}{own}"));
             assert!(error.starts_with(place) && error.contains(found), "{error}");
         }
         for (own, told_of) in [
@@ -514,10 +514,10 @@ mod tests {
                 "own.toml:1: expected a base that is not built on this file, found ./own.toml",
             ),
         ] {
-            let error = told("", own);
+            let error = message("", own);
             assert!(error.starts_with(told_of), "{error}");
         }
-        let error = told("seed = 1\nbase = \"own.toml\"", named);
+        let error = message("seed = 1\nbase = \"own.toml\"", named);
         let circle = "base.toml:2: expected a base that is not built on this file, found own.toml";
         assert!(error.starts_with(circle), "{error}");
     }

@@ -1,4 +1,4 @@
-//! Options in TOML files, over those of a base, and single ones set instead.
+//! Options in TOML files, merged with those of a base, and single settings.
 
 mod document;
 mod place;
@@ -15,7 +15,7 @@ pub use document::Document;
 pub use renamed::Renamed;
 pub use setting::with_setting;
 
-/// Reads options from a file, over its base, whose keys all have to be known ones.
+/// Reads options from a file and its base; unknown keys are errors.
 ///
 /// # Errors
 /// As [`Document::read`] and [`Document::options`].

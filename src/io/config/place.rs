@@ -1,4 +1,4 @@
-//! Where in a file the key stands that cannot be read.
+//! The position in a file of a key that cannot be read.
 
 use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
@@ -7,8 +7,8 @@ use toml::{Table, Value};
 use super::renamed::{Renamed, names_of};
 use super::setting::inside;
 
-/// The path of the key that `table` cannot be read as a `T` for, which `message` says: the deepest one without which
-/// nothing, or something else, is wrong. Serde tells no place inside tables that it reads by the value of one of their keys.
+/// The path of the key because of which `table` cannot be read as a `T`, with the error `message`: the deepest one without
+/// which the error disappears or changes. Serde gives no position inside tables that it reads by the value of a key.
 pub(super) fn culprit<T: DeserializeOwned>(table: &Table, message: &str) -> Vec<String> {
     let mut path: Vec<String> = Vec::new();
     loop {

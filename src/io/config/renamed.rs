@@ -1,8 +1,8 @@
-//! Names that keys and values had in earlier versions: read for ever, never written.
+//! Earlier names of keys and values: they are read, but not written.
 
 use toml::{Table, Value};
 
-/// A key of the tables called `parent`, and what it is called today.
+/// A renamed key of the tables called `parent`.
 #[derive(Debug)]
 pub struct Renamed {
     /// The name of its table: `""` at the top, `"*optimiser"` for every name that ends so. Tables of a list have the
@@ -10,11 +10,11 @@ pub struct Renamed {
     pub parent: &'static str,
     /// Its old name.
     pub old: &'static str,
-    /// Its name today.
+    /// Its present name.
     pub new: &'static str,
-    /// Its values that have another name today.
+    /// Its renamed values, `(old, new)`.
     pub values: &'static [(&'static str, &'static str)],
-    /// For a table: it is meant only where it holds one of these keys. Empty for any.
+    /// For a table: it is renamed only if it has one of these keys. Empty for any.
     pub holding: &'static [&'static str],
 }
 
@@ -41,8 +41,8 @@ impl Renamed {
     }
 }
 
-/// The table `name` and all inside it, with today's names.
-pub(super) fn todays_table(name: &str, table: Table, rules: &[Renamed]) -> Table {
+/// The table `name` and all inside it, with present names.
+pub(super) fn present_table(name: &str, table: Table, rules: &[Renamed]) -> Table {
     let mut renamed = Table::new();
     let names: Vec<String> = table.keys().cloned().collect();
     for (key, value) in table {
@@ -53,25 +53,28 @@ pub(super) fn todays_table(name: &str, table: Table, rules: &[Renamed]) -> Table
         };
         // Where a table has both names, the old one stays, and is refused as an unknown key.
         let new = if names.contains(&new) { key } else { new };
-        let value = todays_value(&new, value, rules);
+        let value = present_value(&new, value, rules);
         renamed.insert(new, value);
     }
     renamed
 }
 
-fn todays_value(name: &str, value: Value, rules: &[Renamed]) -> Value {
+fn present_value(name: &str, value: Value, rules: &[Renamed]) -> Value {
     match value {
-        Value::Table(table) => Value::Table(todays_table(name, table, rules)),
+        Value::Table(table) => Value::Table(present_table(name, table, rules)),
         Value::Array(list) => {
             let each = list.into_iter();
-            Value::Array(each.map(|value| todays_value(name, value, rules)).collect())
+            Value::Array(
+                each.map(|value| present_value(name, value, rules))
+                    .collect(),
+            )
         }
         value => value,
     }
 }
 
-/// Today's path and value of a single setting.
-pub(super) fn todays_setting(
+/// The present path and value of a single setting.
+pub(super) fn present_setting(
     path: &[&str],
     value: Value,
     rules: &[Renamed],
@@ -96,10 +99,10 @@ pub(super) fn todays_setting(
         }
         renamed.push(new);
     }
-    (renamed, todays_value(&parent, value, rules))
+    (renamed, present_value(&parent, value, rules))
 }
 
-/// What the key `new` of the table `parent` may be called in a file.
+/// All names of the key `new` of the table `parent` in a file.
 pub(super) fn names_of<'a>(
     parent: &'a str,
     new: &'a str,
@@ -156,8 +159,8 @@ mod tests {
         },
     ];
 
-    fn todays(text: &str) -> String {
-        todays_table("", toml::from_str(text).unwrap(), RULES).to_string()
+    fn present(text: &str) -> String {
+        present_table("", toml::from_str(text).unwrap(), RULES).to_string()
     }
 
     #[test]
@@ -165,16 +168,16 @@ mod tests {
         let old = "[view]\nloudness = true\n[[critics]]\nplay = \"in_turns\"\noptimiser = { average = 0.9 }\n";
         let new = "[normalisation]\nsubtract_utterance_mean = true\n[[critics]]\nupdate = \"alternating\"\n\
                    optimiser = { ema_decay = 0.9 }\n";
-        assert_eq!(todays(old), todays(new));
-        assert!(todays(new).contains("ema_decay"), "{}", todays(new));
+        assert_eq!(present(old), present(new));
+        assert!(present(new).contains("ema_decay"), "{}", present(new));
         for other in [
             "[view]\nsize = 3\n",
             "play = \"in_turns\"\n",
             "[train]\naverage = 1\n",
         ] {
-            assert_eq!(todays(other), other);
+            assert_eq!(present(other), other);
         }
-        let both = todays("[a_optimiser]\nema_decay = 1\naverage = 2\n");
+        let both = present("[a_optimiser]\nema_decay = 1\naverage = 2\n");
         assert!(
             both.contains("average = 2") && both.contains("ema_decay = 1"),
             "{both}"
@@ -183,23 +186,23 @@ mod tests {
 
     #[test]
     fn settings_are_renamed_as_tables_are() {
-        let todays = |path: &str, value: &str| {
+        let present = |path: &str, value: &str| {
             let path: Vec<&str> = path.split('.').collect();
-            let (path, value) = todays_setting(&path, Value::String(value.into()), RULES);
+            let (path, value) = present_setting(&path, Value::String(value.into()), RULES);
             (path.join("."), value.to_string())
         };
         assert_eq!(
-            todays("critics.0.play", "in_turns"),
+            present("critics.0.play", "in_turns"),
             ("critics.0.update".into(), "\"alternating\"".into())
         );
         assert_eq!(
-            todays("critics.0.optimiser.average", "x").0,
+            present("critics.0.optimiser.average", "x").0,
             "critics.0.optimiser.ema_decay"
         );
         assert_eq!(
-            todays("view.loudness", "x").0,
+            present("view.loudness", "x").0,
             "normalisation.subtract_utterance_mean"
         );
-        assert_eq!(todays("view.size", "x").0, "view.size");
+        assert_eq!(present("view.size", "x").0, "view.size");
     }
 }

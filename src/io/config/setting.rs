@@ -1,14 +1,14 @@
-//! Single values set instead of those of a file.
+//! Single settings that replace values of a file.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::renamed::{Renamed, todays_setting};
+use super::renamed::{Renamed, present_setting};
 use crate::error::{Error, Result};
 
-/// `options` with one value instead of its own: `KEY.PATH=VALUE`, the value in TOML's syntax. A table that is set is
-/// replaced whole. A key may have a name that `renamed` knows.
+/// `options` with one value replaced: `KEY.PATH=VALUE`, the value in TOML's syntax. A table is replaced as a whole. A key may
+/// have an earlier name, listed in `renamed`.
 ///
 /// # Errors
 /// [`Error::Option`] naming the setting: no such form, no TOML value, an unknown key, or a value of another type.
@@ -38,7 +38,7 @@ pub fn with_setting<T: Serialize + DeserializeOwned>(
         let expected = "a TOML value behind '=' (a string in quotes, as key=\"value\")";
         wrong(expected, &format!("'{text}'"))
     })?;
-    let (keys, value) = todays_setting(&keys, value, renamed);
+    let (keys, value) = present_setting(&keys, value, renamed);
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let mut table = Table::try_from(options)
         .map_err(|error| wrong("options that TOML can hold", &error.to_string()))?;
@@ -53,15 +53,14 @@ pub fn with_setting<T: Serialize + DeserializeOwned>(
     })
 }
 
-/// One value, and nothing behind it.
+/// One value, and nothing after it.
 fn parse_value(text: &str) -> Option<Value> {
     let mut table: Table = toml::from_str(&format!("value = {text}")).ok()?;
     let value = table.remove("value")?;
     table.is_empty().then_some(value)
 }
 
-/// Puts `value` at the end of a path of tables and places in lists; the path up to the first key that is neither, if there is
-/// one.
+/// Sets `value` at the end of a path of tables and list indices. The error is the path up to the first key that is neither.
 fn set_value(table: &mut Table, keys: &[&str], value: Value) -> Result<(), String> {
     let Some((last, before)) = keys.split_last() else {
         return Ok(());
@@ -80,7 +79,7 @@ fn set_value(table: &mut Table, keys: &[&str], value: Value) -> Result<(), Strin
     Ok(())
 }
 
-/// What stands in a table under `key`, made where there is nothing, or at a place of a list, counted from 0.
+/// The value of a table under `key`, created where there is none, or at an index of a list, from 0.
 pub(super) fn inside<'a>(value: &'a mut Value, key: &str) -> Option<&'a mut Value> {
     match value {
         Value::Table(table) => {

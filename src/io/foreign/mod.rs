@@ -1,4 +1,4 @@
-//! Tables of float matrices and vectors in the forms that Python's tools read: NumPy's `.npy`, safetensors, Parquet.
+//! Tables of float matrices and vectors in formats of Python's tools: NumPy's `.npy`, safetensors, Parquet.
 
 mod npy;
 #[cfg(feature = "parquet")]
@@ -11,19 +11,19 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// The form of a table.
+/// The format of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// `NAME.npy`, the rows of all entries one after another, and `NAME.tsv`, which says where each entry's begin.
+    /// `NAME.npy`, the concatenated rows of all entries, and `NAME.tsv`, with the first row of each entry.
     Npy,
-    /// A tensor an entry.
+    /// One tensor per entry.
     Safetensors,
-    /// A row an entry: its name, numbers of rows and columns, and its values row by row.
+    /// One row per entry: its name, numbers of rows and columns, and its values row by row.
     Parquet,
 }
 
 impl Form {
-    /// The form that a write specifier names.
+    /// The format that a write specifier names.
     pub fn of(name: &str) -> Option<Self> {
         match name {
             "npy" => Some(Self::Npy),
@@ -55,13 +55,13 @@ impl Floats<'_> {
     }
 }
 
-/// What writes one form. Files appear under their names when it is finished.
+/// A writer of one format. Files appear under their names when it is finished.
 trait Writer: Debug + Send {
     fn write(&mut self, key: &str, entry: Floats) -> Result<()>;
     fn finish(self: Box<Self>) -> Result<()>;
 }
 
-/// A table that is written; memory holds names and places alone.
+/// A table that is written, with only names and positions in memory.
 #[derive(Debug)]
 pub struct ForeignTable {
     path: PathBuf,
@@ -93,7 +93,7 @@ impl ForeignTable {
         })
     }
 
-    /// What its specifier named.
+    /// The path in its specifier.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -101,7 +101,7 @@ impl ForeignTable {
     /// Adds an entry.
     ///
     /// # Errors
-    /// [`Error::Key`] for a key that stands twice, and for what the form cannot hold; [`Error::Io`].
+    /// [`Error::Key`] for a key that occurs twice, and for an entry that the format cannot represent; [`Error::Io`].
     pub fn write(&mut self, key: &str, entry: Floats) -> Result<()> {
         if !self.keys.insert(key.to_string()) {
             return Err(Error::key(&self.path, key, "each key once", "it again"));
@@ -109,7 +109,7 @@ impl ForeignTable {
         self.writer.write(key, entry)
     }
 
-    /// Ends the files and gives them their names.
+    /// Completes the files and gives them their names.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Format`] for a table without entries.

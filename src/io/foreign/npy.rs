@@ -7,16 +7,16 @@ use super::{Floats, Writer};
 use crate::error::{Error, Result};
 use crate::io::atomic::AtomicFile;
 
-/// Bytes before the values: room for a shape of any size, a multiple of 64.
+/// Bytes before the values: enough for any shape, a multiple of 64.
 const HEADER: usize = 128;
 
-/// Rows of all entries one after another, and their places.
+/// The concatenated rows of all entries, and their positions.
 #[derive(Debug)]
 pub(super) struct NpyWriter {
     array: AtomicFile,
     index: AtomicFile,
     rows: usize,
-    /// Those of the first entry, and so of all.
+    /// Columns of the first entry, and so of all.
     columns: Option<usize>,
 }
 

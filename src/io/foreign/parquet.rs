@@ -1,4 +1,4 @@
-//! Apache Parquet, a row an entry, uncompressed: `utterance`, `rows`, `columns` and `values`, a list of floats row by row.
+//! Apache Parquet, one row per entry, uncompressed: `utterance`, `rows`, `columns` and `values`, a list of floats row by row.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,17 +20,17 @@ const SCHEMA: &str = "message table {
     required group values (LIST) { repeated group list { required float element; } }
 }";
 
-/// Values of a group of rows, which is what is held in memory.
+/// Values per row group, which is kept in memory.
 const GROUP: usize = 1 << 20;
 
-/// A row an entry.
+/// A writer of one row per entry.
 pub(super) struct ParquetWriter {
     path: PathBuf,
     file: SerializedFileWriter<AtomicFile>,
     group: Group,
 }
 
-/// Rows that wait to be written together.
+/// Rows of the next row group.
 #[derive(Default)]
 struct Group {
     utterances: Vec<ByteArray>,

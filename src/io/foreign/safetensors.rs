@@ -1,4 +1,4 @@
-//! Safetensors: its header, which comes first, tells of all tensors, and so values wait in a file of their own.
+//! Safetensors: the header, which comes first, lists all tensors, so values are first written to a temporary file.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -11,7 +11,7 @@ use super::{Floats, Writer};
 use crate::error::{Error, Result};
 use crate::io::atomic::AtomicFile;
 
-/// A tensor an entry.
+/// A writer of one tensor per entry.
 #[derive(Debug)]
 pub(super) struct SafetensorsWriter {
     file: AtomicFile,
@@ -23,7 +23,7 @@ pub(super) struct SafetensorsWriter {
 impl SafetensorsWriter {
     pub(super) fn create(path: &Path) -> Result<Self> {
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-        // Beside the table: where there is room for it.
+        // Beside the table, where there is space for it.
         let values = tempfile::tempfile_in(folder.unwrap_or(Path::new(".")));
         Ok(Self {
             file: AtomicFile::create(path)?,
@@ -62,22 +62,19 @@ impl Writer for SafetensorsWriter {
             tensors,
             ..
         } = *self;
-        let refuse = |error: String| Error::format(file.path(), "what a header can tell", error);
+        let refuse =
+            |error: String| Error::format(file.path(), "what a header can represent", error);
         let header = Metadata::new(None, tensors).map_err(|e| refuse(e.to_string()))?;
         let mut header = serde_json::to_vec(&header).map_err(|e| refuse(e.to_string()))?;
         // The values begin at a multiple of eight bytes.
         header.resize(header.len().next_multiple_of(8), b' ');
-        let written = put_together(&mut file, &header, values);
+        let written = join(&mut file, &header, values);
         written.map_err(|e| Error::io(file.path())(e))?;
         file.commit()
     }
 }
 
-fn put_together(
-    file: &mut AtomicFile,
-    header: &[u8],
-    values: io::BufWriter<File>,
-) -> io::Result<()> {
+fn join(file: &mut AtomicFile, header: &[u8], values: io::BufWriter<File>) -> io::Result<()> {
     file.write_all(&(header.len() as u64).to_le_bytes())?;
     file.write_all(header)?;
     let mut values = values

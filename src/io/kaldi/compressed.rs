@@ -1,4 +1,4 @@
-//! Compressed matrices: one or two bytes a number. Arithmetic follows Kaldi's `compressed-matrix.cc` step by
+//! Compressed matrices: one or two bytes per number. Arithmetic follows Kaldi's `compressed-matrix.cc` step by
 //! step, in the same precision, so that what is written and what is read back equal Kaldi's bit for bit.
 
 use ndarray::{Array2, ArrayView1};
@@ -7,20 +7,20 @@ use super::input::Input;
 use super::mismatch::{Mismatch, header_size};
 use crate::error::Result;
 
-/// How matrices are written small. All are lossy.
+/// The format of compressed matrices. All are lossy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
     /// [`Compression::ColumnHeaders`] above 8 rows, else [`Compression::TwoByte`].
     Auto,
-    /// `CM`: one byte a number, stretched between each column's quartiles. For features.
+    /// `CM`: one byte per number, stretched between each column's quartiles. For features.
     ColumnHeaders,
-    /// `CM2`: two bytes a number between the matrix's least and greatest.
+    /// `CM2`: two bytes per number between the matrix's least and greatest.
     TwoByte,
-    /// `CM3`: one byte a number between the matrix's least and greatest.
+    /// `CM3`: one byte per number between the matrix's least and greatest.
     OneByte,
 }
 
-/// How compressed numbers lie.
+/// The layout of compressed numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     ColumnHeaders,
@@ -28,7 +28,7 @@ pub(super) enum Format {
     OneByte,
 }
 
-/// What stands behind the token: least number, range, shape.
+/// The fields after the token: least number, range, shape.
 pub(super) struct Header {
     pub(super) format: Format,
     min: f32,
@@ -96,7 +96,7 @@ fn read_columns(input: &mut Input, header: &Header) -> Result<Vec<f32>> {
     Ok(values)
 }
 
-/// Appends a matrix in the form that `compression` asks for.
+/// Appends a matrix in the format of `compression`.
 pub(super) fn write(
     matrix: &Array2<f32>,
     compression: Compression,
@@ -185,7 +185,7 @@ impl Header {
         ((value - self.min) / self.range).clamp(0.0, 1.0)
     }
 
-    // 0.499 and not 0.5, as Kaldi has it: 1.0 must not round up and over.
+    // 0.499 and not 0.5, as in Kaldi: 1.0 must not round up and over.
     fn to_u16(&self, value: f32) -> u16 {
         (f64::from(self.share(value) * 65535.0) + 0.499) as u16
     }

@@ -1,4 +1,4 @@
-//! A few open archives, kept for the next lookup, and objects read at a place in them.
+//! A cache of open archives, and objects read at a position in them.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -14,10 +14,10 @@ use super::range::Range;
 use crate::error::{Error, Result};
 use crate::io::inputs;
 
-/// Archives kept open; a corpus is rarely split into more parts than a cluster has jobs.
+/// The most open archives; a corpus is rarely split into more parts.
 const KEPT: usize = 32;
 
-/// Where an `scp` line says that its object is.
+/// The location of an object in an `scp` line.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) location: Location,
@@ -25,7 +25,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Parses an `scp` line's value; says what is wrong when it is.
+    /// Parses an `scp` line's value; the error is a description of what was found.
     pub(super) fn parse(value: &str) -> Result<Place, &'static str> {
         let (name, range) = location::split_range(value)?;
         let location = match Location::parse(name)? {
@@ -59,7 +59,7 @@ impl OpenFiles {
         }
     }
 
-    /// Reads the object of `key` at its place, range and all.
+    /// Reads the object of `key` at its location, with its range.
     pub(super) fn read<T: KaldiObject>(&self, key: &str, place: &Place) -> Result<T> {
         let value = self.with_input(key, place, 1 << 16, object::read::<T>)?;
         match &place.range {
@@ -91,8 +91,8 @@ impl OpenFiles {
         read(&mut Input::new(&mut reader, path, key))
     }
 
-    /// Sees whether the object of `key` lies whole in its file, by its header where it is binary; text has to begin, and
-    /// what a command writes is not looked at.
+    /// Checks that the object of `key` is complete in its file, by its header where it is binary. Of text only the beginning
+    /// is checked, and the output of a command is not.
     pub(super) fn check(&self, key: &str, place: &Place) -> Result<()> {
         if !matches!(place.location, Location::File { .. }) {
             return Ok(());

@@ -1,12 +1,12 @@
-//! The bytes of one object: a reader that knows whose bytes they are, so that whatever is wrong with them
-//! is told with file and key, and that never takes memory for more than the file holds.
+//! The bytes of one object: a reader with the file and key of the object, for error messages. It never reserves much more
+//! memory than the file has bytes.
 
 use std::io::{BufRead, Read};
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// The most bytes that are reserved on the word of a header; beyond it memory grows with what is read.
+/// The most bytes that are reserved because of a header; beyond it memory grows with the bytes read.
 const TRUSTED_BYTES: usize = 1 << 20;
 
 /// The most bytes of a number in text.
@@ -35,7 +35,7 @@ impl<'a> Input<'a> {
         Ok(buffer.first().copied())
     }
 
-    /// Leaves behind the byte that was peeked at.
+    /// Skips the peeked byte.
     pub(crate) fn skip(&mut self) {
         self.reader.consume(1);
     }
@@ -53,7 +53,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Exactly `count` bytes, of what `expected` says.
+    /// Exactly `count` bytes; `expected` describes them.
     pub(crate) fn bytes(&mut self, count: u64, expected: &str) -> Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(count.min(TRUSTED_BYTES as u64) as usize);
         (&mut *self.reader)

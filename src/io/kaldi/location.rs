@@ -18,7 +18,7 @@ pub(super) enum Location {
 }
 
 impl Location {
-    /// Parses `-` or nothing, `command |`, `file` or `file:offset`. Says what is wrong when it is.
+    /// Parses `-` or nothing, `command |`, `file` or `file:offset`. The error is a description of what was found.
     pub(super) fn parse(name: &str) -> Result<Location, &'static str> {
         if name.is_empty() || name == "-" {
             return Ok(Location::Stdin);
@@ -84,7 +84,7 @@ pub(super) fn open(location: &Location, allow_pipes: bool) -> Result<Box<dyn Buf
         Location::File { path, offset } => {
             let mut file = inputs::open(path).map_err(Error::io(path))?;
             if *offset > 0 {
-                // A list may state a place beyond any file, where reading finds the end.
+                // A list may have an offset beyond the file, where reading finds the end.
                 let place = io::SeekFrom::Start((*offset).min(i64::MAX as u64));
                 io::Seek::seek(&mut file, place).map_err(Error::io(path))?;
             }
@@ -95,7 +95,7 @@ pub(super) fn open(location: &Location, allow_pipes: bool) -> Result<Box<dyn Buf
     }
 }
 
-/// What is said where a pipe stands and none is allowed.
+/// The error for a pipe where none is allowed.
 pub(super) fn pipes_refused(path: &Path) -> Error {
     Error::format(
         path,
@@ -140,7 +140,7 @@ impl Read for Pipe {
 
 impl Drop for Pipe {
     fn drop(&mut self) {
-        // Nothing to tell: the command is over, or nobody wants the rest of its output.
+        // No error: the command has ended, or the rest of its output is not needed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_told_apart() {
+    fn kinds_of_names_are_distinguished() {
         let parse = |name| Location::parse(name).unwrap();
         assert_eq!(parse("-"), Location::Stdin);
         assert_eq!(parse("gunzip -c a |"), Location::Pipe("gunzip -c a".into()));
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_runs_only_when_allowed_and_its_failure_is_told() {
+    fn a_pipe_runs_only_when_allowed_and_its_failure_is_reported() {
         let read = |command: &str, allow| -> Result<String> {
             let location = Location::parse(command).unwrap();
             let mut text = String::new();

@@ -12,7 +12,7 @@ use super::real::Real;
 use super::text;
 use crate::error::Result;
 
-/// What the header of a binary matrix says: how its numbers lie, and its shape.
+/// The header of a binary matrix: the layout of its numbers, and its shape.
 pub(super) struct Header {
     pub(super) layout: Layout,
     pub(super) rows: usize,
@@ -93,7 +93,7 @@ pub(super) fn write_header<R: Real>(
     Ok(())
 }
 
-/// What a matrix in text begins with.
+/// The beginning of a matrix in text.
 pub(super) const TEXT_BEGIN: &[u8] = b" [";
 
 /// Appends a row of a matrix in text.
@@ -106,12 +106,12 @@ pub(super) fn write_text_row<'a, R: Real>(row: impl IntoIterator<Item = &'a R>, 
     out.push(b' ');
 }
 
-/// What a matrix in text ends with.
+/// The end of a matrix in text.
 pub(super) fn text_end(empty: bool) -> &'static [u8] {
     if empty { b" ]\n" } else { b"]\n" }
 }
 
-/// Reads from behind `\0B` to the numbers.
+/// Reads from after `\0B` to the numbers.
 pub(super) fn read_header(input: &mut Input) -> Result<Header> {
     let token = input.token(EXPECTED)?;
     read_sizes(&token, input)
@@ -119,7 +119,7 @@ pub(super) fn read_header(input: &mut Input) -> Result<Header> {
 
 const EXPECTED: &str = "a matrix";
 
-/// Reads from behind the token to the numbers.
+/// Reads from after the token to the numbers.
 pub(super) fn read_sizes(token: &str, input: &mut Input) -> Result<Header> {
     let layout = match token {
         "FM" => Layout::Single,
@@ -185,7 +185,7 @@ fn shaped<T>(input: &Input, rows: usize, cols: usize, values: Vec<T>) -> Result<
     })
 }
 
-/// Kaldi knows one empty matrix, 0 by 0.
+/// Kaldi has one empty matrix, 0 by 0.
 fn check_shape<T>(matrix: &Array2<T>) -> Result<(), Mismatch> {
     let (rows, cols) = matrix.dim();
     if (rows == 0) == (cols == 0) {

@@ -1,10 +1,10 @@
-//! A value that its form cannot hold.
+//! The error for a value that a format cannot represent.
 
 use std::path::Path;
 
 use crate::error::Error;
 
-/// A value that cannot be written or cut as asked; the place is added by who knows it.
+/// A value that cannot be written or cropped; the caller adds file and key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
     /// What was expected.

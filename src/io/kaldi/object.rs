@@ -1,4 +1,4 @@
-//! What can stand under a key of an archive.
+//! The objects of an archive.
 
 use super::compressed::Compression;
 use super::input::Input;
@@ -16,18 +16,18 @@ mod sealed {
 /// A matrix `Array2<f32>` (or, for statistics, `Array2<f64>`), a vector `Array1<f32>` or an integer vector `Vec<i32>`,
 /// in Kaldi's binary and text forms.
 pub trait KaldiObject: sealed::Sealed + Sized + Send + 'static {
-    /// What it is called in messages.
+    /// Its name in messages.
     const KIND: &'static str;
-    /// Whether [`Compression`] has a form for it.
+    /// Whether [`Compression`] has a format for it.
     const COMPRESSES: bool = false;
 
-    /// Reads the binary form, from behind `\0B`.
+    /// Reads the binary form, from after `\0B`.
     ///
     /// # Errors
     /// [`crate::Error::Key`] for another type, impossible sizes or a file that ends early.
     fn read_binary(input: &mut Input) -> Result<Self>;
 
-    /// Reads the text form, from behind the key, to the end of its last line.
+    /// Reads the text form, from after the key, to the end of its last line.
     ///
     /// # Errors
     /// [`crate::Error::Key`] for what is not the text form.
@@ -36,7 +36,7 @@ pub trait KaldiObject: sealed::Sealed + Sized + Send + 'static {
     /// Appends the binary form without `\0B`.
     ///
     /// # Errors
-    /// A [`Mismatch`] for sizes that the form cannot tell, and for numbers that are not finite under
+    /// A [`Mismatch`] for sizes that the form cannot represent, and for numbers that are not finite under
     /// compression.
     fn write_binary(
         &self,
@@ -44,10 +44,10 @@ pub trait KaldiObject: sealed::Sealed + Sized + Send + 'static {
         out: &mut Vec<u8>,
     ) -> Result<(), Mismatch>;
 
-    /// Appends the text form, from behind the key and its space, with the newline at its end.
+    /// Appends the text form, from after the key and its space, with the newline at its end.
     ///
     /// # Errors
-    /// A [`Mismatch`] for sizes that the form cannot tell.
+    /// A [`Mismatch`] for sizes that the form cannot represent.
     fn write_text(&self, out: &mut Vec<u8>) -> Result<(), Mismatch>;
 
     /// The part of it that `range` names.
@@ -57,7 +57,7 @@ pub trait KaldiObject: sealed::Sealed + Sized + Send + 'static {
     fn crop(self, range: &Range) -> Result<Self, Mismatch>;
 }
 
-/// Reads an object in either form: `\0B` says which.
+/// Reads an object in either form: `\0B` marks the binary one.
 pub(crate) fn read<T: KaldiObject>(input: &mut Input) -> Result<T> {
     if input.peek()? == Some(0) {
         binary_mark(input)?;
@@ -67,7 +67,7 @@ pub(crate) fn read<T: KaldiObject>(input: &mut Input) -> Result<T> {
     }
 }
 
-/// What an object is whose binary form begins with this token.
+/// The kind of object whose binary form begins with this token.
 pub(super) fn kind_of(token: &str) -> String {
     match token {
         "FM" | "DM" | "CM" | "CM2" | "CM3" => "a matrix".into(),
@@ -76,7 +76,7 @@ pub(super) fn kind_of(token: &str) -> String {
     }
 }
 
-/// Leaves `\0B` behind.
+/// Skips `\0B`.
 pub(crate) fn binary_mark(input: &mut Input) -> Result<()> {
     let mark = input.array::<2>("the binary mark \\0B")?;
     if mark == *b"\0B" {

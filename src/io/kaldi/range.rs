@@ -1,11 +1,11 @@
-//! The ranges behind an `scp` line's file, as `[10:19,0:2]`: rows and columns, both ends included.
+//! The ranges after the file of an `scp` line, as `[10:19,0:2]`: rows and columns, both ends included.
 
 use ndarray::Slice;
 
 use super::mismatch::Mismatch;
 
-/// Rows by which a range may reach beyond the end, where it is then cut: Kaldi's `length_tolerance`, for
-/// segment ends that rounding put a frame or two too late.
+/// Rows by which a range may exceed the end, where it is clipped: Kaldi's `length_tolerance`, for segment ends that are a
+/// frame or two too late because of rounding.
 const ROW_TOLERANCE: usize = 3;
 
 /// First and last row and column; none means all.
@@ -16,7 +16,7 @@ pub struct Range {
 }
 
 impl Range {
-    /// Parses what stands between the brackets: `r1:r2` or `r1:r2,c1:c2`, where `:` (or, beyond Kaldi, nothing)
+    /// Parses the content of the brackets: `r1:r2` or `r1:r2,c1:c2`, where `:` (or, beyond Kaldi, nothing)
     /// means all.
     pub(super) fn parse(text: &str) -> Option<Range> {
         let (rows, cols) = text.split_once(',').unwrap_or((text, ""));
@@ -41,7 +41,7 @@ impl Range {
         Ok(start..end)
     }
 
-    /// What shape remains of `shape`.
+    /// The shape of the range of an object of `shape`.
     pub(super) fn shape(&self, shape: (usize, usize)) -> Result<(usize, usize), Mismatch> {
         let (r, c) = self.bounds(shape)?;
         Ok((r.1 - r.0, c.1 - c.0))

@@ -13,13 +13,13 @@ use super::specifier::{ReadFlags, ReadFrom, ReadSpecifier};
 use crate::error::{Error, Result};
 use crate::io::lines::{self, Entry};
 
-/// A longer key is taken for a file that is no archive.
+/// The longest key; with a longer one the file is not an archive.
 const KEY_BYTES: usize = 4096;
 
-/// Objects that a background thread may be ahead.
+/// The most objects that a background thread reads ahead.
 const READ_AHEAD: usize = 4;
 
-/// What the caller of a specifier that a user wrote allows it.
+/// Options of reading.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ReadOptions {
     /// Whether `command |` may run.
@@ -28,19 +28,19 @@ pub struct ReadOptions {
 
 type Entries<T> = Box<dyn Iterator<Item = Result<(String, T)>> + Send>;
 
-/// The entries `(key, object)` of a table in its order. After an error there is nothing more, but for `scp`
-/// lists, whose other entries stand on their own.
+/// The entries `(key, object)` of a table in its order. An error is the last item, except for `scp` lists, whose entries are
+/// independent.
 pub struct TableReader<T> {
     entries: Entries<T>,
 }
 
 impl<T: KaldiObject> TableReader<T> {
-    /// Opens what a read specifier names. No pipe runs.
+    /// Opens the table of a read specifier. Pipes are not run.
     ///
     /// # Errors
     /// [`Error::Option`] for a wrong specifier, [`Error::Io`] for what cannot be opened, [`Error::Line`] for
     /// a line of a list that names no place. Reading on: [`Error::Key`] for an object that is not a `T` or
-    /// breaks off.
+    /// is truncated.
     pub fn open(specifier: &str) -> Result<Self> {
         Self::open_with(specifier, ReadOptions::default())
     }
@@ -89,7 +89,7 @@ impl<T> Iterator for TableReader<T> {
 ///
 /// # Errors
 /// [`Error::Option`] for a name that is none, [`Error::Io`] for what cannot be opened, [`Error::Key`] for what is not a
-/// `T`, breaks off or goes on.
+/// `T`, is truncated or has more bytes.
 pub fn read_bare<T: KaldiObject>(name: &str, options: ReadOptions) -> Result<T> {
     let location = Location::parse(name)
         .map_err(|found| Error::option(format!("'{name}'"), "a name to read from", found))?;
@@ -100,9 +100,9 @@ pub fn read_bare<T: KaldiObject>(name: &str, options: ReadOptions) -> Result<T> 
     let mut input = Input::new(&mut stream, &path, "the object");
     let value = object::read(&mut input)?;
     match (&location, input.peek()?) {
-        // Behind an offset of an archive its other entries follow.
+        // After an offset of an archive, its other entries follow.
         (Location::File { offset: 1.., .. }, _) | (_, None) => Ok(value),
-        (_, Some(_)) => Err(input.fault("one object without a key", "more behind it")),
+        (_, Some(_)) => Err(input.fault("one object without a key", "more after it")),
     }
 }
 
@@ -151,8 +151,8 @@ impl<T: KaldiObject> Iterator for ArkEntries<T> {
     }
 }
 
-/// Reads a key and the space or tab behind it; a newline stays, as the text of an empty object. Before the first of a
-/// file a byte order mark is passed over.
+/// Reads a key and the space or tab after it; a newline is left, as the text of an empty object. A byte order mark before the
+/// first key of a file is skipped.
 fn read_key(stream: &mut dyn BufRead, path: &Path, first: bool) -> Result<Option<String>> {
     let mut input = Input::new(stream, path, "");
     while matches!(input.peek()?, Some(byte) if byte.is_ascii_whitespace()) {
@@ -238,19 +238,19 @@ impl<T: KaldiObject> Iterator for ScpEntries<T> {
     }
 }
 
-/// The place that a list's line names.
+/// The location in a list's line.
 pub(super) fn place_of(path: &Path, entry: &Entry) -> Result<Place> {
     let expected = "a key and a file, file:offset or 'command |', and perhaps a range";
     Place::parse(&entry.value).map_err(|found| Error::line(path, entry.line, expected, found))
 }
 
-/// Holds the specifier to its word that keys are sorted.
+/// Checks that keys are sorted, if the specifier states it.
 fn in_order<T: 'static>(entries: Entries<T>, path: PathBuf) -> Entries<T> {
     let mut last = String::new();
     Box::new(entries.map(move |entry| {
         let (key, value) = entry?;
         if key <= last {
-            let expected = format!("keys in byte order, as ',s' says: one after '{last}'");
+            let expected = format!("keys in byte order, as ',s' states: one after '{last}'");
             return Err(Error::key(&path, &key, expected, format!("'{key}'")));
         }
         last.clone_from(&key);
@@ -258,7 +258,7 @@ fn in_order<T: 'static>(entries: Entries<T>, path: PathBuf) -> Entries<T> {
     }))
 }
 
-/// Reads on in a thread, which ends when nobody wants its objects any more.
+/// Reads ahead in a thread, which ends when its objects are no longer needed.
 fn ahead<T: Send + 'static>(entries: Entries<T>) -> Result<Entries<T>> {
     let (sender, receiver) = mpsc::sync_channel(READ_AHEAD);
     std::thread::Builder::new()
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_ends_early_is_told_at_every_byte() {
+    fn a_file_truncated_at_any_byte_is_refused() {
         for compression in [
             None,
             Some(Compression::ColumnHeaders),

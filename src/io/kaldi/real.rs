@@ -1,4 +1,4 @@
-//! The numbers that matrices are made of: single precision, and double precision for statistics.
+//! The number types of matrices: single precision, and double precision for statistics.
 
 use std::str::FromStr;
 
@@ -10,11 +10,11 @@ use super::text;
 
 /// `f32` (`FM`), or `f64` (`DM`). Either is read from every form.
 pub trait Real: FromStr + Copy + Send + 'static {
-    /// What a matrix of it is called in messages.
+    /// The name of a matrix of this type in messages.
     const KIND: &'static str;
-    /// What its binary form begins with.
+    /// The token of its binary form.
     const TOKEN: &'static [u8];
-    /// Whether [`Compression`] has a form for it.
+    /// Whether [`Compression`] has a format for it.
     const COMPRESSES: bool;
 
     /// From single precision.

@@ -1,4 +1,4 @@
-//! A matrix whose rows arrive one after the other, and whose number of rows is known only at its end.
+//! A matrix that is written row by row, whose number of rows is known only at the end.
 
 use std::fs::File;
 use std::io;
@@ -14,14 +14,14 @@ use super::mismatch::Mismatch;
 use super::sink::Sink;
 use crate::error::{Error, Result};
 
-/// Bytes of one matrix that stay in memory; what goes beyond them is written to the shelf.
+/// Bytes per matrix that stay in memory; more are written to the shelf.
 const IN_MEMORY: usize = 1 << 20;
 /// Bytes of all finished matrices of a shelf that stay in memory.
 const SHELF_IN_MEMORY: usize = 4 << 20;
 /// Bytes read back at a time, about.
 const BLOCK_BYTES: usize = 1 << 16;
 
-/// Where rows wait that do not fit into memory: one unnamed temporary file for any number of matrices.
+/// Storage for rows that do not fit into memory: one unnamed temporary file for any number of matrices.
 #[derive(Debug, Default)]
 pub struct RowShelf {
     /// The file, once there is something to put into it, and its length.
@@ -30,7 +30,7 @@ pub struct RowShelf {
 }
 
 impl RowShelf {
-    /// Writes bytes behind all others; where they begin.
+    /// Appends bytes; returns their offset.
     fn put(&self, bytes: &[u8]) -> io::Result<u64> {
         let mut slot = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let (file, end) = match &mut *slot {
@@ -51,12 +51,12 @@ impl RowShelf {
     }
 }
 
-/// Rows that wait for [`TableWriter::write_rows`](super::TableWriter::write_rows), in memory that does not grow with
-/// their number. Dropped before, it leaves nothing behind.
+/// Rows for [`TableWriter::write_rows`](super::TableWriter::write_rows), in memory that does not grow with their number. If it
+/// is dropped before, nothing is left.
 #[derive(Default)]
 pub struct RowSpool {
     shelf: Arc<RowShelf>,
-    /// Where whole rows lie on the shelf, and how many bytes; the last of them are in `tail`.
+    /// Offsets and lengths of rows on the shelf; the last rows are in `tail`.
     shelved: Vec<(u64, usize)>,
     tail: Vec<u8>,
     rows: usize,
@@ -69,7 +69,7 @@ impl RowSpool {
         Self::default()
     }
 
-    /// The same, which shares a file with others.
+    /// The same, which shares a shelf with others.
     pub fn on(shelf: &Arc<RowShelf>) -> Self {
         Self {
             shelf: Arc::clone(shelf),
@@ -77,7 +77,7 @@ impl RowSpool {
         }
     }
 
-    /// Makes a spool ready to wait beside many others of its shelf, which take no more memory together than 4 MiB.
+    /// Moves rows to the shelf, so that all finished spools of a shelf take at most 4 MiB of memory.
     ///
     /// # Errors
     /// [`Error::Io`] when the temporary file cannot be written, as with a full disk.
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_do_not_fit_are_told_and_nothing_is_written() {
+    fn rows_of_another_length_are_refused_and_nothing_is_written() {
         let dir = tempfile::tempdir().unwrap();
         let mut writer =
             TableWriter::create(&format!("ark:{}", dir.path().join("a").display())).unwrap();

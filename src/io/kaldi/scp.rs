@@ -1,4 +1,4 @@
-//! A table to look things up in: the index is held, the objects stay on disk.
+//! A table for lookups by key: the index is in memory, the objects stay on disk.
 
 use std::collections::HashSet;
 use std::marker::PhantomData;
@@ -15,7 +15,7 @@ use super::reader::{ReadOptions, place_of};
 use crate::error::{Error, Result};
 use crate::io::lines;
 
-/// An `scp` file's keys and places. Objects are read when they are asked for, from any thread.
+/// An `scp` file's keys and locations. Objects are read on request, from any thread.
 ///
 /// Relative paths are taken from the working folder, as Kaldi does.
 #[derive(Debug)]
@@ -30,11 +30,11 @@ pub struct ScpTable<T> {
 }
 
 impl<T: KaldiObject> ScpTable<T> {
-    /// Reads the index. No pipe runs, then or later.
+    /// Reads the index. Pipes are never run.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be read, [`Error::Line`] for a key that stands twice or a line that names
-    /// no place.
+    /// [`Error::Io`] when it cannot be read, [`Error::Line`] for a key that occurs twice or a line that has
+    /// no location.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, ReadOptions::default())
     }
@@ -77,7 +77,7 @@ impl<T: KaldiObject> ScpTable<T> {
         &self.keys
     }
 
-    /// Whether `key` is there.
+    /// Whether the table has `key`.
     pub fn contains(&self, key: &str) -> bool {
         self.find(key).is_some()
     }
@@ -85,14 +85,14 @@ impl<T: KaldiObject> ScpTable<T> {
     /// Reads the object of `key`.
     ///
     /// # Errors
-    /// [`Error::Key`] when the key is not there, or the object is not a `T`, breaks off or is smaller than
+    /// [`Error::Key`] when the key is missing, or the object is not a `T`, is truncated or is smaller than
     /// its range; [`Error::Io`] when its file cannot be read.
     pub fn get(&self, key: &str) -> Result<T> {
         self.files.read(key, self.place(key)?)
     }
 
-    /// Sees whether the object of `key`, of any kind, is there and its file goes on to its end, which its header tells
-    /// where it is binary. What a command writes is not looked at.
+    /// Checks that the object of `key`, of any kind, exists and is complete in its file, by its header where it is binary. The
+    /// output of a command is not checked.
     ///
     /// # Errors
     /// As [`ScpTable::get`], but for an object of another kind.
@@ -118,7 +118,7 @@ impl ScpTable<Array2<f32>> {
     /// The shape `(rows, columns)` of the matrix of `key`, from its header alone where it is binary.
     ///
     /// # Errors
-    /// As [`ScpTable::get`]; that a file ends early shows here too.
+    /// As [`ScpTable::get`]; a truncated file is found here too.
     pub fn read_shape(&self, key: &str) -> Result<(usize, usize)> {
         let place = self.place(key)?;
         let shape = self.files.with_input(key, place, 64, |input| {
@@ -139,11 +139,11 @@ impl ScpTable<Array2<f32>> {
     }
 }
 
-/// Lets places in the same archive share its name.
+/// Lets locations in the same archive share its name.
 fn shared(mut place: Place, paths: &mut HashSet<Arc<Path>>) -> Place {
     if let Location::File { path, .. } = &mut place.location {
         match paths.get(path) {
-            Some(known) => *path = Arc::clone(known),
+            Some(shared) => *path = Arc::clone(shared),
             None => {
                 paths.insert(Arc::clone(path));
             }
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_names_no_place_is_told() {
+    fn a_line_without_a_location_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let error = table(dir.path(), "[2:1]").unwrap_err().to_string();
         assert!(error.contains("a.scp:1: expected "), "{error}");

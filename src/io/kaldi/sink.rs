@@ -1,4 +1,4 @@
-//! Where archives and lists go: files that appear whole, standard output, devices, commands.
+//! The targets of archives and lists: atomic files, standard output, devices, commands.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::io::atomic::AtomicFile;
 use crate::io::message::STDOUT;
 
-/// A stream to write to; dropped before [`Sink::finish`], a file was never there and a command is stopped.
+/// An output stream. If it is dropped before [`Sink::finish`], no file appears and a command is stopped.
 pub(super) struct Sink {
     stream: Stream,
     path: PathBuf,
@@ -141,7 +141,7 @@ impl Write for PipeTo {
 
 impl Drop for PipeTo {
     fn drop(&mut self) {
-        // Nothing to tell: the command is over already, or what it was given is not whole.
+        // No error: the command has ended already, or its input is incomplete.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -8,7 +8,7 @@ use crate::io::foreign::Form;
 pub struct ReadSpecifier {
     /// Where the objects are.
     pub from: ReadFrom,
-    /// What its options say.
+    /// Its options.
     pub flags: ReadFlags,
 }
 
@@ -72,7 +72,7 @@ impl ReadSpecifier {
 pub struct WriteSpecifier {
     /// Where the objects go.
     pub to: WriteTo,
-    /// What its options say.
+    /// Its options.
     pub flags: WriteFlags,
 }
 

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::io::foreign::{Floats, ForeignTable};
 use crate::io::lines;
 
-/// What a specifier does not say.
+/// Options of writing that a specifier does not have.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WriteOptions {
     /// How matrices are compressed; none writes `FM`.
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_keys_and_values_are_told() {
+    fn bad_keys_and_values_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let at = dir.path().display();
         let mut writer = TableWriter::create(&format!("ark,scp:{at}/a,{at}/s")).unwrap();
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_says_where_each_object_goes() {
+    fn a_list_decides_where_each_object_goes() {
         let dir = tempfile::tempdir().unwrap();
         let (scp, file) = (dir.path().join("s"), dir.path().join("a.vec"));
         std::fs::write(&scp, format!("a {}\n", file.display())).unwrap();

@@ -1,4 +1,4 @@
-//! How the run was set up, as it keeps it, and with what this page was written.
+//! The configuration of the run, and the versions that wrote the page.
 
 use super::Part;
 use super::folder::{ExpFolder, read_text};
@@ -10,19 +10,19 @@ use crate::train::checkpoint;
 /// The section.
 ///
 /// # Errors
-/// A file that is there and cannot be read.
+/// For a file that cannot be read.
 pub fn section(exp: &ExpFolder) -> Result<Part> {
     let mut html = Html::default();
     let device = match exp.value(&["device"]).and_then(|value| value.as_str()) {
-        Some("auto") => "auto (a GPU where there is one; a run does not keep which it was)".into(),
+        Some("auto") => "auto (a GPU where there is one; the run does not record which)".into(),
         Some(device) => device.to_string(),
-        None => "not told".into(),
+        None => "not given".into(),
     };
     let mut facts = vec![
         ("Checkpoint".into(), step(exp)?),
-        ("Device asked for".into(), device),
+        ("Device".into(), device),
         (
-            "This page by unbraid".into(),
+            "Page written by unbraid".into(),
             env!("CARGO_PKG_VERSION").into(),
         ),
         ("with libtorch".into(), LIBTORCH.into()),

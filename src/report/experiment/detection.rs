@@ -1,4 +1,4 @@
-//! DET curves of the scores that `unbraid verify score --scores` left, against the trials of the data directory.
+//! DET curves from the scores of `unbraid verify score --scores` and the trials of the data directory.
 
 use std::path::Path;
 
@@ -46,8 +46,8 @@ pub fn section(exp: &ExpFolder, data: Option<&TestSet>) -> Result<Part> {
     }
     let mut html = Html::default();
     html.paragraph(
-        "Every trade of misses for false alarms, on axes on which normal scores make a straight line; the disc is where both \
-         are equal. Chance lies on the other diagonal, where both sum to 100 %.",
+        "Miss rate over false alarm rate for all thresholds, on axes of normal deviates, on which normal scores make a \
+         straight line. The disc is the equal error rate. Chance is the falling diagonal, where both rates sum to 100 %.",
     );
     html.grid(Grid::Two, |html| {
         for (_, picture) in &curves {

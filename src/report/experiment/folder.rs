@@ -1,4 +1,4 @@
-//! Where things lie: an experiment's folder, the baseline beside it, the data directory that it was tested on.
+//! Folders and files of a report: the experiment, the baseline beside it, the data directory of the test set.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,10 @@ use crate::io::lines;
 use crate::method::old_keys::document;
 use crate::train::experiment::Experiment;
 
-/// Raw features through the same probes, as recipes name their folder.
+/// The name of the folder with the same probes on raw features, in recipes.
 pub const BASELINE: &str = "log-mel";
 
-/// What a run is of.
+/// The kind of a run's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
     /// Data directories.
@@ -52,7 +52,7 @@ impl ExpFolder {
         &self.experiment
     }
 
-    /// The folder as it was given.
+    /// The folder as given.
     pub fn path(&self) -> &Path {
         self.experiment.path()
     }
@@ -82,7 +82,7 @@ impl ExpFolder {
         }
     }
 
-    /// What it is of: sets of images are tables.
+    /// The kind of its data: sets of images are tables.
     pub fn field(&self) -> Field {
         match self.value(&["data", "train"]) {
             Some(Value::Table(_)) => Field::Images,
@@ -90,16 +90,16 @@ impl ExpFolder {
         }
     }
 
-    /// A file of the folder, if it is there.
+    /// A file of the folder, if it exists.
     pub fn file(&self, name: &str) -> Option<PathBuf> {
         Some(self.path().join(name)).filter(|path| path.is_file())
     }
 
-    /// A file of a folder that lies beside this one (of the folder around both, if it has no name), if it is there.
+    /// A file of a folder beside this one (of the parent folder, if `folder` is empty), if it exists.
     pub fn beside(&self, folder: &str, name: &str) -> Option<PathBuf> {
         let path = match self.path().parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.join(folder),
-            // Of `default_0` alone the parent has no name; of `.` and the like it is another one.
+            // The parent of `default_0` alone has no name; that of `.` and the like is another one.
             _ => self.path().join("..").join(folder),
         };
         Some(path.join(name)).filter(|path| path.is_file())
@@ -110,7 +110,7 @@ impl ExpFolder {
         self.beside(&format!("{BASELINE}_0"), name)
     }
 
-    /// Names of the folder's files that begin and end so, sorted.
+    /// Names of the folder's files with this beginning and end, sorted.
     ///
     /// # Errors
     /// [`Error::Io`] naming the folder.
@@ -122,7 +122,7 @@ impl ExpFolder {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&path).map_err(Error::io(&path))? {
             let name = entry.map_err(Error::io(&path))?.file_name();
-            // A name that is no text is none of ours.
+            // Our names are UTF-8.
             if let Some(name) = name.to_str()
                 && name.starts_with(begin)
                 && name.ends_with(end)
@@ -150,7 +150,7 @@ pub fn configuration(folder: &str) -> String {
     name.replace('=', " ")
 }
 
-/// The data directory that experiments were tested on.
+/// The data directory of the test set.
 #[derive(Debug, Clone)]
 pub struct TestSet {
     /// The directory.
@@ -179,7 +179,7 @@ impl TestSet {
     }
 }
 
-/// The text of a file that is to be shown, no longer than a megabyte.
+/// The text of a file of at most a megabyte.
 ///
 /// # Errors
 /// [`Error::Io`], or [`Error::Format`] for one that is longer.
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seeds_are_taken_off_and_nothing_else() {
+    fn only_seeds_are_removed() {
         for (name, expected) in [
             ("default_0", "default"),
             ("in_turns_12", "in_turns"),

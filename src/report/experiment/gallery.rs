@@ -1,4 +1,4 @@
-//! What an image method makes: the PNG files that `unbraid image sample` left in `pictures/`.
+//! Images of a method: the PNG files of `unbraid image sample` in `pictures/`.
 
 use super::Part;
 use super::folder::ExpFolder;
@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::io::inputs;
 use crate::report::page::{Grid, Html, command_line};
 
-/// Of one file; grids of ours take less than a tenth.
+/// The largest file; our grids take less than a tenth.
 const MOST_BYTES: u64 = 2 << 20;
 
 /// The section.
@@ -20,8 +20,8 @@ pub fn section(exp: &ExpFolder) -> Result<Part> {
     }
     let mut html = Html::default();
     html.paragraph(
-        "As the decoder or generator of the last checkpoint makes them; each row of interpolations begins and ends with a \
-         real image, and reconstructions stand below their originals.",
+        "Output of the decoder or generator of the last checkpoint. Each row of interpolations begins and ends with a real \
+         image; reconstructions stand below their originals.",
     );
     let mut wrong = None;
     html.grid(Grid::Two, |html| {

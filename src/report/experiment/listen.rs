@@ -1,4 +1,4 @@
-//! What can be heard: recordings, what is left of them as features, decoded again, and with another's voice.
+//! Audio: recordings, resynthesised from their features, reconstructed, and converted to another speaker.
 
 use ndarray::Array2;
 
@@ -12,13 +12,13 @@ use crate::report::page::{Clip, Grid, Html, command_line};
 use crate::report::utterance::SpectrogramPlot;
 use crate::signal::{Resynthesis, ResynthesisOptions};
 
-/// More of a recording is not on the page.
+/// The longest excerpt of a recording, in seconds.
 const MOST_SECONDS: f64 = 4.0;
 
-/// How the page listens.
+/// Options of the audio section.
 #[derive(Debug, Clone, Copy)]
 pub struct ListenOptions {
-    /// Utterances.
+    /// Number of utterances.
     pub utterances: usize,
     /// Steps of the Griffin-Lim algorithm.
     pub iterations: usize,
@@ -26,11 +26,11 @@ pub struct ListenOptions {
     pub pipes: Pipes,
 }
 
-/// Whose words with whose voice.
+/// An utterance, and the utterance of the target speaker.
 #[derive(Debug, PartialEq, Eq)]
 struct Pair<'a> {
     source: &'a str,
-    voice: &'a str,
+    target: &'a str,
 }
 
 /// The section.
@@ -91,8 +91,8 @@ fn recordings(data: &TestSet) -> Result<Option<Recordings>> {
     })
 }
 
-/// Utterances of two speakers, the first and the middle one, in turns and evenly over each one's list; each with the voice
-/// of the other, of an utterance with other words where there is one.
+/// Utterances of two speakers, the first and the middle one, alternating and evenly spaced in the list of each; each with an
+/// utterance of the other speaker as target, with other words where there is one.
 fn pairs(data: &TestSet, count: usize) -> Vec<Pair<'_>> {
     let speakers = data.dir.speakers();
     if speakers.len() < 2 {
@@ -106,14 +106,14 @@ fn pairs(data: &TestSet, count: usize) -> Vec<Pair<'_>> {
         let words = data.dir.text(source);
         let first = other.len() / 2;
         let mut around = (0..other.len()).map(|step| other[(first + step) % other.len()]);
-        let voice = around.find(|voice| words.is_none() || data.dir.text(voice) != words);
-        let voice = voice.unwrap_or(other[first]);
-        Pair { source, voice }
+        let target = around.find(|target| words.is_none() || data.dir.text(target) != words);
+        let target = target.unwrap_or(other[first]);
+        Pair { source, target }
     };
     (0..count).map(pair).collect()
 }
 
-/// Everything that it takes.
+/// The inputs of the section.
 struct Studio<'a> {
     exp: &'a ExpFolder,
     data: &'a TestSet,
@@ -123,20 +123,20 @@ struct Studio<'a> {
     options: ListenOptions,
 }
 
-/// The sounds of a pair.
-struct Judged {
-    /// Named in the order of the page.
+/// The audio of a pair.
+struct Clips {
+    /// Titles and audio in the order of the page.
     clips: Vec<(String, Waveform)>,
-    /// Whether a recording went on.
+    /// Whether a recording was cut.
     cut: bool,
 }
 
 impl Studio<'_> {
     fn section(&self, pairs: &[Pair]) -> Result<Part> {
-        let mut heard = Vec::new();
+        let mut all = Vec::new();
         for pair in pairs {
-            match self.hear(pair) {
-                // A method may have no way back; that is no fault of its folder.
+            match self.clips(pair) {
+                // A method may have no decoder, which is no error of its folder.
                 Err(Error::Option {
                     option,
                     expected,
@@ -144,32 +144,32 @@ impl Studio<'_> {
                 }) if option == "--exp" => {
                     return Part::left_out(format!("needs {expected}, found {found}"));
                 }
-                other => heard.push(other?),
+                other => all.push(other?),
             }
         }
         let mut html = Html::default();
         let rate = self.back.sample_rate_hz();
         html.paragraph(&format!(
-            "Sound that comes out of features has lost its phases, which the Griffin-Lim algorithm ({} steps) puts back as \
-             well as it can. Compare with the second of each row, which is the recording through features and back: what \
-             it has lost, no network has. All at {rate} Hz.",
+            "Features have no phases, which the Griffin-Lim algorithm ({} steps) estimates. The second clip of each row is the \
+             recording resynthesised from its features: it shows the loss of quality that is not due to the networks. The \
+             sample rate is {rate} Hz.",
             self.options.iterations
         ));
-        if heard.iter().any(|heard| heard.cut) {
+        if all.iter().any(|clips| clips.cut) {
             html.note(&format!("Recordings are cut after {MOST_SECONDS} s."));
         }
-        for (pair, heard) in pairs.iter().zip(&heard) {
-            self.add(pair, heard, &mut html)?;
+        for (pair, clips) in pairs.iter().zip(&all) {
+            self.add(pair, clips, &mut html)?;
         }
         Ok(Part::Shown(html))
     }
 
-    fn hear(&self, pair: &Pair) -> Result<Judged> {
+    fn clips(&self, pair: &Pair) -> Result<Clips> {
         let (source, cut) = self.record(pair.source)?;
-        let (lender, lender_cut) = self.record(pair.voice)?;
-        let (own, lent) = (
+        let (target, target_cut) = self.record(pair.target)?;
+        let (own, other) = (
             self.converter.feats(&source)?,
-            self.converter.feats(&lender)?,
+            self.converter.feats(&target)?,
         );
         let sound = |feats: &Array2<f32>| -> Result<Waveform> {
             Ok(Waveform {
@@ -179,17 +179,17 @@ impl Studio<'_> {
         };
         let through = sound(&own)?;
         let again = sound(&self.converter.convert(&own, &own)?)?;
-        let swapped = sound(&self.converter.convert(&own, &lent)?)?;
-        let speaker = self.data.dir.speaker_of(pair.voice).unwrap_or("?");
-        Ok(Judged {
+        let converted = sound(&self.converter.convert(&own, &other)?)?;
+        let speaker = self.data.dir.speaker_of(pair.target).unwrap_or("?");
+        Ok(Clips {
             clips: vec![
                 ("Recording".into(), source),
-                ("Through features and back".into(), through),
+                ("Resynthesised".into(), through),
                 ("Reconstruction".into(), again),
-                (format!("With the voice of {speaker}"), swapped),
-                (format!("{speaker} as recorded"), lender),
+                (format!("Converted to {speaker}"), converted),
+                (format!("Recording of {speaker}"), target),
             ],
-            cut: cut || lender_cut,
+            cut: cut || target_cut,
         })
     }
 
@@ -214,15 +214,15 @@ impl Studio<'_> {
         Ok((self.converter.at_rate(&waveform)?, cut))
     }
 
-    fn add(&self, pair: &Pair, heard: &Judged, html: &mut Html) -> Result<()> {
+    fn add(&self, pair: &Pair, audio: &Clips, html: &mut Html) -> Result<()> {
         let dir = &self.data.dir;
         let words = dir.text(pair.source).map(|words| format!(": “{words}”"));
         let speaker = dir.speaker_of(pair.source).unwrap_or("?");
         html.words("h3", &format!("{speaker}{}", words.unwrap_or_default()));
-        let lengths = heard.clips.iter().map(|(_, sound)| sound.duration_s());
+        let lengths = audio.clips.iter().map(|(_, sound)| sound.duration_s());
         let seconds = lengths.fold(0.0, f64::max);
         let mut clips = Vec::new();
-        for (title, sound) in &heard.clips {
+        for (title, sound) in &audio.clips {
             let about = format!("Spectrogram of {}: {title}", pair.source);
             let plot = SpectrogramPlot {
                 title: &about,
@@ -232,8 +232,8 @@ impl Studio<'_> {
             clips.push((title, plot.picture(), wav_bytes(sound)?));
         }
         html.note(&format!(
-            "Utterance {}; the voice is that of {}.",
-            pair.source, pair.voice
+            "Utterance {}; target speaker's utterance {}.",
+            pair.source, pair.target
         ));
         html.grid(Grid::Many, |html| {
             for (title, picture, wav) in &clips {
@@ -248,7 +248,7 @@ impl Studio<'_> {
         Ok(())
     }
 
-    /// `unbraid convert` of the recordings, where they are files; else what shows the utterance in its list.
+    /// `unbraid convert` of the recordings, where they are files; else `unbraid plot utterance` with the utterance's list.
     fn commands(&self, pair: &Pair) -> String {
         let file = |utterance: &str| {
             let source = self.data.dir.wavs()?.get(utterance)?;
@@ -261,7 +261,7 @@ impl Studio<'_> {
         };
         let exp = self.exp.path().display().to_string();
         let iterations = self.options.iterations.to_string();
-        let (Some(source), Some(voice)) = (file(pair.source), file(pair.voice)) else {
+        let (Some(source), Some(target)) = (file(pair.source), file(pair.target)) else {
             let list = format!("scp:{}", self.data.dir.path().join("wav.scp").display());
             let mut words = vec![
                 "unbraid",
@@ -279,14 +279,14 @@ impl Studio<'_> {
             words.extend(["--out", "utterance.svg"]);
             return command_line(words);
         };
-        let convert = |voice: &str, out: &str| {
+        let convert = |target: &str, out: &str| {
             command_line([
                 "unbraid",
                 "convert",
                 "--exp",
                 &exp,
                 &source,
-                voice,
+                target,
                 "--iterations",
                 &iterations,
                 "--out",
@@ -296,7 +296,7 @@ impl Studio<'_> {
         format!(
             "{}\n{}",
             convert(&source, "reconstruction.wav"),
-            convert(&voice, "swapped.wav")
+            convert(&target, "converted.wav")
         )
     }
 }
@@ -326,7 +326,7 @@ mod tests {
     use std::fmt::Write;
 
     #[test]
-    fn two_speakers_take_turns_with_other_words() {
+    fn two_speakers_alternate_with_other_words() {
         let dir = tempfile::tempdir().unwrap();
         let (mut utt2spk, mut text) = (String::new(), String::new());
         for (speaker, word) in ["a", "b", "c", "d"]
@@ -348,8 +348,8 @@ mod tests {
                 } else {
                     ("c-", "a-")
                 };
-                assert!(pair.source.starts_with(own) && pair.voice.starts_with(other));
-                assert_ne!(data.dir.text(pair.source), data.dir.text(pair.voice));
+                assert!(pair.source.starts_with(own) && pair.target.starts_with(other));
+                assert_ne!(data.dir.text(pair.source), data.dir.text(pair.target));
             }
         }
         assert_eq!(pairs(&data, 3)[0].source, "a-1");

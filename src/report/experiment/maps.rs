@@ -11,22 +11,22 @@ use crate::error::Result;
 use crate::eval::map::{Draw, LEAST_ITEMS, MapItems, MapMethod, TsneOptions, label};
 use crate::io::kaldi::ScpTable;
 use crate::report::page::{Figure, Grid, Html, command_line};
-use crate::report::scatter::{Scatter, TOLD_APART, classes, key};
+use crate::report::scatter::{MOST_CLASSES, Scatter, classes, key};
 
-/// How maps are made.
+/// Options of the maps.
 #[derive(Debug, Clone, Copy)]
 pub struct MapsOptions {
-    /// Which utterances are shown.
+    /// The choice of utterances.
     pub draw: Draw,
 }
 
-/// Vectors that are mapped.
+/// The vectors of a map.
 struct Representation {
     name: &'static str,
     scp: PathBuf,
 }
 
-/// What tells points apart.
+/// The labels that give points their colours.
 struct Colouring {
     name: &'static str,
     labels: Table,
@@ -40,7 +40,7 @@ pub fn section(exp: &ExpFolder, data: Option<&TestSet>, options: MapsOptions) ->
     let (representations, colourings) = match (exp.field(), data) {
         (Field::Images, _) => of_images(exp)?,
         (Field::Speech, Some(data)) => of_speech(exp, data)?,
-        (Field::Speech, None) => return Part::left_out("needs --data, for who says what"),
+        (Field::Speech, None) => return Part::left_out("needs --data, for speakers and texts"),
     };
     if representations.is_empty() {
         return Part::left_out(match (exp.field(), data) {
@@ -54,14 +54,14 @@ pub fn section(exp: &ExpFolder, data: Option<&TestSet>, options: MapsOptions) ->
         });
     }
     let mut html = Html::default();
-    let mut told = false;
+    let mut any = false;
     for representation in &representations {
-        told |= add_strand(representation, &colourings, options, &mut html)?;
+        any |= add_maps(representation, &colourings, options, &mut html)?;
     }
-    match told {
+    match any {
         true => Ok(Part::Shown(html)),
         false => Part::left_out(format!(
-            "needs {LEAST_ITEMS} utterances, and labels that marks can tell apart (2 to {TOLD_APART})"
+            "needs {LEAST_ITEMS} utterances, and labels with 2 to {MOST_CLASSES} classes"
         )),
     }
 }
@@ -107,8 +107,8 @@ fn of_images(exp: &ExpFolder) -> Result<(Vec<Representation>, Vec<Colouring>)> {
     ))
 }
 
-/// Both maps of a representation by every label that can be shown; whether there was one.
-fn add_strand(
+/// Adds both maps of a representation for every label that can be shown; returns whether there was one.
+fn add_maps(
     representation: &Representation,
     colourings: &[Colouring],
     options: MapsOptions,
@@ -127,7 +127,7 @@ fn add_strand(
         let labels = items.ids.iter().map(|id| label(&colouring.labels, id));
         let labels = labels.collect::<Result<Vec<&str>>>()?;
         let (classes, names) = classes(&labels);
-        if (2..=TOLD_APART).contains(&names.len()) {
+        if (2..=MOST_CLASSES).contains(&names.len()) {
             shown.push((colouring, classes, names));
         }
     }
@@ -138,14 +138,14 @@ fn add_strand(
     let of = match items.ids.len() == items.all {
         true => format!("All {} of the list", items.all),
         false => format!(
-            "{} of {}, drawn evenly (each as likely as another, seed {})",
+            "{} of {}, a random subset (seed {})",
             items.ids.len(),
             items.all,
             options.draw.seed
         ),
     };
     html.note(&format!(
-        "{of}; {} averaged over time. t-SNE keeps neighbours together: how far groups lie apart means little in it.",
+        "{of}; {} averaged over time. t-SNE keeps neighbours together; its distances between groups mean little.",
         match representation.name {
             "phonetic" => "codes",
             _ => "vectors",
@@ -221,16 +221,16 @@ fn title(representation: &str) -> String {
     }
 }
 
-/// Of each utterance its name and what is known of it.
+/// The name and the labels of each utterance.
 fn hints(items: &MapItems, colourings: &[Colouring]) -> Result<Vec<String>> {
     let hint = |id: &String| {
-        let mut told = vec![id.clone()];
+        let mut parts = vec![id.clone()];
         for colouring in colourings {
             let label = label(&colouring.labels, id)?;
-            // A map may hold a thousand of them.
-            told.push(label.chars().take(60).collect());
+            // Short, since a map may have a thousand of them.
+            parts.push(label.chars().take(60).collect());
         }
-        Ok(told.join(" · "))
+        Ok(parts.join(" · "))
     };
     items.ids.iter().map(hint).collect()
 }
@@ -255,7 +255,7 @@ fn command(
         &colouring.labels.path().display().to_string(),
         "--method",
         name,
-        "--most",
+        "--max-points",
         &options.draw.most.to_string(),
         "--seed",
         &options.draw.seed.to_string(),

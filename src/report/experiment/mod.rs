@@ -1,5 +1,5 @@
-//! The report of experiments: everything that a recipe left in an experiment's folder and beside it, on one page. Every
-//! number comes from a file of the command that found it, which is named below it; what has no file is told at the end.
+//! The report of experiments: all results in an experiment's folder and beside it, on one page. Every number is read from a
+//! file; the command that computes it stands below it. Missing parts are listed at the end.
 
 mod configuration;
 mod detection;
@@ -19,26 +19,26 @@ use super::page::{Chapter, Html, Page, Section};
 use crate::error::Result;
 use crate::inference::convert::Converter;
 
-/// What goes on the page.
+/// The contents of a report.
 #[derive(Debug)]
 pub struct Report<'a> {
     /// The experiments, at least one.
     pub exps: &'a [ExpFolder],
     /// The data directory that they were tested on, if it is known.
     pub data: Option<&'a TestSet>,
-    /// By experiment, what says its words again; none where it cannot, and why.
+    /// For each experiment its converter, or why it has none.
     pub converters: &'a [Result<Converter, String>],
-    /// How it listens.
+    /// Options of the audio section.
     pub listen: ListenOptions,
-    /// How it maps.
+    /// Options of the maps.
     pub maps: MapsOptions,
 }
 
-/// A section, or why there is none.
+/// A section, or why it is missing.
 #[derive(Debug)]
 enum Part {
     Shown(Html),
-    /// What it would need.
+    /// What it needs.
     LeftOut(String),
 }
 
@@ -48,7 +48,7 @@ impl Part {
     }
 }
 
-/// Sections in the order of the page, and those that are not there.
+/// Sections in the order of the page, and the missing ones.
 #[derive(Debug, Default)]
 struct Sections {
     shown: Vec<Section>,
@@ -68,7 +68,7 @@ impl Sections {
 }
 
 impl Report<'_> {
-    /// Sections that will be looked for.
+    /// The number of sections that may be there.
     pub fn len(&self) -> usize {
         1 + 7 * self.exps.len()
     }
@@ -78,20 +78,23 @@ impl Report<'_> {
         self.exps.is_empty()
     }
 
-    /// The page. `progress` is told what comes next.
+    /// The page. `progress` is called with the name of each part before its work.
     ///
     /// # Errors
-    /// A file that is there and broken, named; a file that is missing leaves out what it is needed for.
+    /// For a damaged file. Missing files are no error: their sections are left out.
     pub fn page(&self, mut progress: impl FnMut(&str)) -> Result<Page> {
         let several = self.exps.len() > 1;
         let (mut chapters, mut left_out) = (Vec::new(), Vec::new());
-        progress("content against speaker");
+        progress("content and speaker");
         let mut together = Sections::default();
         if self.exps.iter().any(|exp| exp.field() == Field::Speech) {
-            together.add("Content kept, speaker left", tradeoff::section(self.exps)?);
+            together.add(
+                "Retained content and speaker leakage",
+                tradeoff::section(self.exps)?,
+            );
         }
         if several {
-            let title = Some("Side by side".into());
+            let title = Some("Comparison".into());
             let sections = std::mem::take(&mut together.shown);
             if !sections.is_empty() {
                 chapters.push(Chapter { title, sections });
@@ -99,12 +102,12 @@ impl Report<'_> {
         }
         for (exp, converter) in self.exps.iter().zip(self.converters) {
             let mut own = self.of_one(exp, converter, &mut progress)?;
-            // Of a single experiment the comparison stands behind its own numbers.
+            // On the page of a single experiment the comparison follows its summary.
             let place = own.shown.len().min(1);
             own.shown
                 .splice(place..place, std::mem::take(&mut together.shown));
-            let told = own.left_out.into_iter();
-            left_out.extend(told.map(|line| match several {
+            let missing = own.left_out.into_iter();
+            left_out.extend(missing.map(|line| match several {
                 true => format!("{}: {line}", exp.name()),
                 false => line,
             }));
@@ -168,11 +171,8 @@ impl Report<'_> {
 
     fn lead(&self) -> String {
         match self.exps {
-            [only] => format!("A run of {}, as its folder tells it.", only.method()),
-            all => format!(
-                "{} runs side by side, as their folders tell them.",
-                all.len()
-            ),
+            [only] => format!("One run of the method {}.", only.method()),
+            all => format!("Comparison of {} runs.", all.len()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a run is and what was found of it: probes, trials, ABX errors and scores of images, with chance and baselines.
+//! Summary of a run: its settings, and its results in probes, trials, ABX errors and scores of images, with chance and baselines.
 
 use serde::Deserialize;
 
@@ -19,7 +19,7 @@ use crate::train::checkpoint;
 /// The section.
 ///
 /// # Errors
-/// A file that is there and broken, named.
+/// For a damaged file.
 pub fn section(exp: &ExpFolder, data: Option<&TestSet>) -> Result<Part> {
     let mut html = Html::default();
     html.facts(&facts(exp, data)?);
@@ -29,83 +29,84 @@ pub fn section(exp: &ExpFolder, data: Option<&TestSet>) -> Result<Part> {
     abx(exp, data, &mut html)?;
     images(exp, &mut html)?;
     if html.as_str().len() == before {
-        html.note("Nothing was measured of it yet: there is no probe*.json, eer_*.json, abx.tsv or scores.json.");
+        html.note("No results yet: there is no probe*.json, eer_*.json, abx.tsv or scores.json.");
     }
     Ok(Part::Shown(html))
 }
 
-/// What the run is.
+/// The settings of the run.
 fn facts(exp: &ExpFolder, data: Option<&TestSet>) -> Result<Vec<(String, String)>> {
     let mut facts = vec![("Method".to_string(), exp.method())];
-    let mut told = |name: &str, value: String| facts.push((name.to_string(), value));
-    told("Configuration", exp.configuration());
+    let mut add = |name: &str, value: String| facts.push((name.to_string(), value));
+    add("Configuration", exp.configuration());
     if let Some(seed) = exp.value(&["seed"]) {
-        told("Seed", seed.to_string());
+        add("Seed", seed.to_string());
     }
     for (name, value) in steps(exp)? {
-        told(name, value);
+        add(name, value);
     }
     for (name, value) in between(exp) {
-        told(name, value);
+        add(name, value);
     }
     match (exp.field(), exp.value(&["data", "train"])) {
         (Field::Speech, Some(train)) => {
-            told("Trained on", train.as_str().unwrap_or("?").to_string());
+            add("Trained on", train.as_str().unwrap_or("?").to_string());
             if exp.file("inventory.json").is_some() {
                 let info: ModelInfo = exp.experiment().read_json("inventory.json")?;
                 let speakers = info.inventory.speakers.len();
                 let size = format!("{} utterances, {speakers} speakers", info.utterances);
-                told("Training set", size);
+                add("Training set", size);
             }
             if let Some(data) = data {
-                told("Tested on", data.dir.path().display().to_string());
+                add("Tested on", data.dir.path().display().to_string());
             }
         }
-        (Field::Images, Some(source)) => told("Trained on", source_name(source)),
+        (Field::Images, Some(source)) => add("Trained on", source_name(source)),
         (_, None) => {}
     }
     Ok(facts)
 }
 
-/// How far it was trained.
+/// The steps of training.
 fn steps(exp: &ExpFolder) -> Result<Vec<(&'static str, String)>> {
-    let asked = exp.value(&["train", "steps"]).map(ToString::to_string);
-    let asked = asked.unwrap_or_else(|| "?".into());
+    let steps = exp.value(&["train", "steps"]).map(ToString::to_string);
+    let steps = steps.unwrap_or_else(|| "?".into());
     if exp.file("last/state.json").is_none() {
-        return Ok(vec![("Steps", format!("none of {asked} saved"))]);
+        return Ok(vec![("Steps", format!("none of {steps} saved"))]);
     }
     let state = checkpoint::read_state(&exp.path().join("last"))?;
-    let mut told = vec![("Steps", format!("{} of {asked}", state.step))];
+    let mut facts = vec![("Steps", format!("{} of {steps}", state.step))];
     if let Some((step, value)) = state.best {
         let measure = exp
             .value(&["train", "select"])
             .and_then(|select| select.as_str());
         let measure = measure.unwrap_or("value");
-        told.push((
+        facts.push((
             "Best in validation",
             format!("step {step}, {measure} {value:.3}"),
         ));
     }
-    Ok(told)
+    Ok(facts)
 }
 
-/// What stands between the representations of `disentangle`, as its configuration says.
+/// The bottleneck, adversaries and supervision of `disentangle`, from its configuration.
 fn between(exp: &ExpFolder) -> Vec<(&'static str, String)> {
-    let mut told = Vec::new();
+    let mut facts = Vec::new();
     let words = |value: &toml::Value, key: &str| {
         let word = value.get(key).and_then(|word| word.as_str())?;
         Some(word.replace('_', " "))
     };
     let bottleneck = exp.value(&["method", "model", "phonetic_encoder", "bottleneck"]);
     if let Some(kind) = bottleneck.and_then(|bottleneck| words(bottleneck, "kind")) {
-        told.push(("Bottleneck", kind));
+        facts.push(("Bottleneck", kind));
     }
     let adversaries = exp
         .value(&["method", "adversaries"])
         .and_then(|all| all.as_array());
     for adversary in adversaries.into_iter().flatten() {
-        if let (Some(reads), Some(play)) = (words(adversary, "reads"), words(adversary, "play")) {
-            told.push(("Critic", format!("by {reads}, {play}")));
+        if let (Some(input), Some(update)) = (words(adversary, "input"), words(adversary, "update"))
+        {
+            facts.push(("Adversary", format!("input {input}, update {update}")));
         }
     }
     let weight = exp
@@ -117,10 +118,10 @@ fn between(exp: &ExpFolder) -> Vec<(&'static str, String)> {
     if let (Some(weight), Some(labels)) = (weight, labels)
         && exp.method() == "disentangle"
     {
-        let told_labels = if weight > 0.0 { labels } else { "none" };
-        told.push(("Labels told", told_labels.to_string()));
+        let used = if weight > 0.0 { labels } else { "none" };
+        facts.push(("Supervision", used.replace('_', " ")));
     }
-    told
+    facts
 }
 
 /// An image source as a line.
@@ -130,7 +131,7 @@ fn source_name(source: &toml::Value) -> String {
     named.unwrap_or_else(|| of("kind").unwrap_or_else(|| "?".into()))
 }
 
-/// What fresh probes read, with chance and the same probes of raw features.
+/// Results of probes, with chance and the same probes of raw features.
 fn probes(exp: &ExpFolder, html: &mut Html) -> Result<()> {
     let mut files = exp.files("", "probe", ".json")?;
     files.extend(exp.files("known", "probe", ".json")?);
@@ -146,12 +147,12 @@ fn probes(exp: &ExpFolder, html: &mut Html) -> Result<()> {
         }
     }
     let cells: Vec<Vec<Cell>> = rows.iter().map(with_strip).collect();
-    html.words("h3", "What fresh probes read");
+    html.words("h3", "Probes");
     html.table_of(
         "Accuracy of the strongest probe on test utterances",
         &[
             "representation",
-            "reads",
+            "target",
             "0 to 100 %",
             "accuracy",
             "95 % interval",
@@ -159,15 +160,16 @@ fn probes(exp: &ExpFolder, html: &mut Html) -> Result<()> {
             BASELINE,
             "bits",
             "probe",
-            "learned / tested",
+            "train / test utterances",
         ],
         &cells,
     );
     html.note(&format!(
-        "In the pictures a disc is the accuracy on a bar of its interval, a thin line is chance, and a diamond is what the \
-         same probes read from raw features ({BASELINE}){}. Bits are what a probe knows of a label, of its entropy.",
+        "In the pictures the disc is the accuracy, the bar its 95 % interval, the thin line chance, and the diamond the \
+         accuracy of the same probes on raw features ({BASELINE}){}. Bits are the information per label, of the entropy of \
+         the labels.",
         match baseline.files.is_empty() && baseline.own.is_empty() {
-            true => ", of which there are none: neither a representation of that name here nor ../log-mel_0",
+            true => ", which are missing: there is neither a representation of that name here nor ../log-mel_0",
             false => "",
         }
     ));
@@ -182,8 +184,8 @@ fn with_strip((texts, strip): &(Vec<String>, Picture)) -> Vec<Cell<'_>> {
     cells
 }
 
-/// Results of raw features by the name of their file: of the experiment beside that has them, and of representations of that name
-/// among the experiment's own.
+/// Results on raw features: of the baseline's folder, by the name of their file, and of the representation of that name in the
+/// experiment's own files.
 struct Baseline {
     files: Vec<(String, Vec<ProbeResult>)>,
     own: Vec<ProbeResult>,
@@ -206,8 +208,8 @@ impl Baseline {
         })
     }
 
-    /// Accuracy on this target: of the file of the same name, or else of any, as where the swapped are asked about, which
-    /// raw features are not.
+    /// Accuracy on this target: from the file of the same name, or else from any. Converted speech has no file of raw features,
+    /// for example.
     fn of(&self, file: &str, target: Target) -> Option<f64> {
         let same = self.files.iter().filter(|(name, _)| name == file);
         let beside = same.chain(&self.files).flat_map(|(_, results)| results);
@@ -222,10 +224,15 @@ fn row(file: &str, result: &ProbeResult, raw: Option<f64>) -> Vec<String> {
         true => format!("{:.2} / {:.2}", result.bits, result.entropy),
         false => "-".into(),
     };
-    // Of recipes with two sets of voices, those that training knew.
+    // The name in files of earlier versions.
+    let name = match result.representation.as_str() {
+        "swap" => "conversion",
+        name => name,
+    };
+    // Recipes with unseen speakers have the results on training speakers in a folder of their own.
     let representation = match file.strip_prefix("known/") {
-        Some(_) => format!("{} (known voices)", result.representation),
-        None => result.representation.clone(),
+        Some(_) => format!("{name} (training speakers)"),
+        None => name.to_string(),
     };
     vec![
         representation,
@@ -264,7 +271,7 @@ const PALE: Colour = Colour([225, 225, 225, 255]);
 const BLUE: Colour = Colour([0, 114, 178, 255]);
 const ORANGE: Colour = Colour([213, 94, 0, 255]);
 
-/// An accuracy on its way from nothing to everything: interval, chance, raw features.
+/// An accuracy on a scale from 0 to 100 %, with interval, chance and raw features.
 fn strip(result: &ProbeResult, raw: Option<f64>) -> Picture {
     const MIDDLE: f64 = 9.0;
     let at = |share: f64| 6.0 + 140.0 * share.clamp(0.0, 1.0);
@@ -309,7 +316,7 @@ fn strip(result: &ProbeResult, raw: Option<f64>) -> Picture {
     }
 }
 
-/// What `unbraid verify score --out` tells of a list of trials; calibration is told only of scores that are ratios.
+/// The results of `unbraid verify score --out`, without those of calibration.
 #[derive(Debug, Deserialize)]
 struct Verified {
     targets: usize,
@@ -349,7 +356,7 @@ fn verification(exp: &ExpFolder, data: Option<&TestSet>, html: &mut Html) -> Res
     }
     html.words("h3", "Verification");
     html.table(
-        "Trials of voices; a minDCF of 1 is that of an answer that is always the same",
+        "Speaker verification trials; a constant decision has a minDCF of 1",
         &table,
     );
     let commands = files.iter().map(|file| score_command(exp, data, file));
@@ -357,20 +364,20 @@ fn verification(exp: &ExpFolder, data: Option<&TestSet>, html: &mut Html) -> Res
     Ok(())
 }
 
-/// What lies between a file's beginning and end.
+/// A file's name without its prefix and suffix.
 pub fn name_of<'a>(file: &'a str, begin: &str, end: &str) -> &'a str {
     let file = file.strip_prefix(begin).unwrap_or(file);
     file.strip_suffix(end).unwrap_or(file)
 }
 
-/// The data directory that was tested on, or what recipes call it.
+/// The test set's data directory, or its name in recipes.
 fn data_path(data: Option<&TestSet>) -> String {
     data.map_or("data/test".into(), |data| {
         data.dir.path().display().to_string()
     })
 }
 
-/// As recipes score: the vectors of a representation, or the means of its matrices.
+/// The command of recipes: with the vectors of a representation, or the means of its matrices.
 fn score_command(exp: &ExpFolder, data: Option<&TestSet>, file: &str) -> String {
     let name = name_of(file, "eer_", ".json");
     let set = data.map_or("test", TestSet::name);
@@ -394,6 +401,14 @@ fn score_command(exp: &ExpFolder, data: Option<&TestSet>, file: &str) -> String 
     ])
 }
 
+/// The present name of a column, which tables of earlier versions may have under another name.
+fn present_name(column: &str) -> &str {
+    match column {
+        "strand" => "representation",
+        other => other,
+    }
+}
+
 /// The table of `unbraid eval abx`, below that of raw features.
 fn abx(exp: &ExpFolder, data: Option<&TestSet>, html: &mut Html) -> Result<()> {
     let Some(path) = exp.file("abx.tsv") else {
@@ -415,7 +430,9 @@ fn abx(exp: &ExpFolder, data: Option<&TestSet>, html: &mut Html) -> Result<()> {
         for (index, line) in lines.enumerate() {
             let cells: Vec<&str> = line.split('\t').collect();
             let of = |name: &str| {
-                let column = header.iter().position(|column| *column == name);
+                let column = header
+                    .iter()
+                    .position(|column| present_name(column) == name);
                 column.and_then(|column| cells.get(column)).ok_or_else(|| {
                     let expected = format!("a column '{name}', as unbraid eval abx writes");
                     Error::line(path, index + 2, expected, format!("'{line}'"))
@@ -431,17 +448,18 @@ fn abx(exp: &ExpFolder, data: Option<&TestSet>, html: &mut Html) -> Result<()> {
     }
     html.words("h3", "ABX errors");
     html.table(
-        "Errors without any training, within a voice and across voices; lower is better",
+        "ABX errors within a speaker and across speakers, without training; lower is better",
         &table,
     );
     html.command(&abx_command(exp, data)?);
     Ok(())
 }
 
-/// What `abx.json` tells of how the table came about; the rest is as recipes call it.
+/// The command of the table, with the options of `abx.json`; the rest is as in recipes.
 fn abx_command(exp: &ExpFolder, data: Option<&TestSet>) -> Result<String> {
     #[derive(Deserialize)]
     struct Report {
+        #[serde(alias = "strand")]
         representation: String,
         phones: Option<Phones>,
     }
@@ -482,7 +500,7 @@ fn abx_command(exp: &ExpFolder, data: Option<&TestSet>) -> Result<String> {
     Ok(command_line(words))
 }
 
-/// Scores of an image method; what stands beside each is chance, a floor or a baseline.
+/// Scores of an image method, each with chance, lower bounds and baselines.
 fn images(exp: &ExpFolder, html: &mut Html) -> Result<()> {
     let Some(path) = exp.file("scores.json") else {
         return Ok(());
@@ -501,7 +519,7 @@ fn images(exp: &ExpFolder, html: &mut Html) -> Result<()> {
     }
     html.words("h3", "Scores");
     html.table(
-        "On the test set, each with chance, floors and baselines beside it",
+        "On the test set, with chance, lower bounds and baselines",
         &table,
     );
     let file = format!("{}={}", exp.configuration(), path.display());

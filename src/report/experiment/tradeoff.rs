@@ -1,4 +1,4 @@
-//! Content kept against speaker left: the experiments of the page, or of a single one those that its recipe put beside it.
+//! Retained content against speaker leakage: of the experiments of the page, or of a single one and those beside it.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ struct Methods(Vec<(String, Vec<SummaryRow>)>);
 /// The section.
 ///
 /// # Errors
-/// A file that is there and broken, named; [`Error::Option`] for probes of different test sets.
+/// For a damaged file; [`Error::Option`] for probes of different test sets.
 pub fn section(exps: &[ExpFolder]) -> Result<Part> {
     let speech: Vec<&ExpFolder> = exps.iter().filter(|e| e.field() == Field::Speech).collect();
     let Some(first) = speech.first() else {
@@ -50,14 +50,14 @@ pub fn section(exps: &[ExpFolder]) -> Result<Part> {
     }
     let mut html = Html::default();
     html.paragraph(
-        "Up is more of what was said, left is less of who said it: the upper left corner is where to be. Raw features, \
-         which nothing was taken from, are the baseline.",
+        "Accuracy of content probes over accuracy of speaker probes. The upper left corner is best: all content, no speaker \
+         information. Raw features are the baseline.",
     );
     let names: Vec<&str> = points.iter().map(|point| point.method.as_str()).collect();
-    let caption = format!("Accuracy of fresh probes, of {}.", names.join(", "));
+    let caption = format!("Accuracy of probes, for {}.", names.join(", "));
     html.chart(&chart(&marked(&points, &speech), &options).svg(), &caption);
     html.table(
-        "The same in numbers, mean ± standard deviation over runs",
+        "The same values, mean ± standard deviation over runs",
         &without_value(&table(&points, &options)),
     );
     html.command(&command(&speech, &points, &options));
@@ -66,7 +66,7 @@ pub fn section(exps: &[ExpFolder]) -> Result<Part> {
 
 impl Methods {
     fn of(&mut self, name: &str) -> &mut Vec<SummaryRow> {
-        let place = self.0.iter().position(|(known, _)| known == name);
+        let place = self.0.iter().position(|(other, _)| other == name);
         let place = place.unwrap_or_else(|| {
             self.0.push((name.to_string(), Vec::new()));
             self.0.len() - 1
@@ -75,7 +75,7 @@ impl Methods {
     }
 
     fn add_row(&mut self, row: SummaryRow) {
-        // The baseline's own files have told it already.
+        // The baseline's own files may have added it already.
         let of = self.of(&row.name.clone());
         if !of
             .iter()
@@ -97,7 +97,7 @@ impl Methods {
         Ok(())
     }
 
-    /// What the table of results beside an experiment tells, and the experiment by itself.
+    /// Adds the rows of the table of results beside an experiment, and the experiment itself.
     fn add_siblings(&mut self, exp: &ExpFolder) -> Result<()> {
         if let Some(path) = exp.beside("", "results.json") {
             let rows: Vec<SummaryRow> = json::read(&path, "what unbraid eval results writes")?;
@@ -125,7 +125,7 @@ impl Methods {
         Ok(())
     }
 
-    /// The kind of content that most methods were asked for.
+    /// The content target with probes of most methods.
     fn options(&self) -> Option<FrontierOptions> {
         let with = |content: Target| {
             let options = options(content);
@@ -143,7 +143,7 @@ impl Methods {
             .map(|(_, options)| options)
     }
 
-    /// Points of the methods that were asked for both, all of one test set.
+    /// Points of the methods with probes of both targets, all of one test set.
     fn points(&self, options: &FrontierOptions) -> Result<Vec<FrontierPoint>> {
         let points = self
             .0
@@ -166,7 +166,7 @@ fn options(content: Target) -> FrontierOptions {
     }
 }
 
-/// Takes the configuration's own point out where it is of the one run that is reported.
+/// Removes the configuration's point where it has only the run that is reported.
 fn drop_twin(points: &mut Vec<FrontierPoint>, exp: &ExpFolder) {
     let of = |name: &str| points.iter().find(|point| point.method == name).cloned();
     if let (Some(own), Some(twin)) = (of(exp.name()), of(&exp.configuration()))
@@ -177,7 +177,7 @@ fn drop_twin(points: &mut Vec<FrontierPoint>, exp: &ExpFolder) {
     }
 }
 
-/// The table without the column of what was swept, since nothing was.
+/// The table without the column of the swept parameter.
 fn without_value(table: &Table) -> Table {
     let kept = |cells: &[String]| -> Vec<String> {
         let cells = cells.iter().enumerate().filter(|(column, _)| *column != 1);
@@ -189,7 +189,7 @@ fn without_value(table: &Table) -> Table {
     narrow
 }
 
-/// The points with the baseline's name and, of a single experiment, its own told apart.
+/// The points with marked names: the baseline and, on the page of a single experiment, its own.
 fn marked(points: &[FrontierPoint], exps: &[&ExpFolder]) -> Vec<FrontierPoint> {
     let name = |point: &FrontierPoint| match (point.method.as_str(), exps) {
         (BASELINE, _) => format!("{BASELINE} (raw)"),
@@ -203,7 +203,7 @@ fn marked(points: &[FrontierPoint], exps: &[&ExpFolder]) -> Vec<FrontierPoint> {
     marked.collect()
 }
 
-/// `unbraid eval frontier` of the folders that are there.
+/// `unbraid eval frontier` of the existing folders.
 fn command(exps: &[&ExpFolder], points: &[FrontierPoint], options: &FrontierOptions) -> String {
     let content = format!("{:?}", options.content).to_lowercase();
     let mut words = vec![

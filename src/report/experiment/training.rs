@@ -1,4 +1,4 @@
-//! Training curves: a panel a value of `log.jsonl`, by trainable.
+//! Training curves: one panel per value of `log.jsonl`, sorted by module.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub fn section(exp: &ExpFolder) -> Result<Part> {
         return Part::left_out("log.jsonl has no line yet");
     }
     let mut html = Html::default();
-    html.paragraph("Every value that training logged, and the network that it is of.");
+    html.paragraph("Every logged value of training, with the module that it belongs to.");
     let mut panels = panels(&lines);
     let chances = Chances::read(exp)?;
     for ((_, name), panel) in &mut panels {
@@ -62,11 +62,11 @@ pub fn section(exp: &ExpFolder) -> Result<Part> {
     Ok(Part::Shown(html))
 }
 
-/// What critics and heads would reach that know nothing of their input.
+/// The chance levels of adversaries and label heads.
 struct Chances {
     speakers: usize,
     labels: usize,
-    /// By critic, whether it reads pairs.
+    /// For each adversary, whether its input is pairs.
     of_pairs: Vec<bool>,
 }
 
@@ -78,22 +78,25 @@ impl Chances {
             speakers = info.inventory.speakers.len();
             labels = info.inventory.labels.len();
         }
-        let critics = exp.value(&["method", "adversaries"]);
-        let critics = critics.and_then(|all| all.as_array()).into_iter().flatten();
-        let of_pairs = |critic: &toml::Value| {
-            critic.get("reads").and_then(|reads| reads.as_str()) == Some("pairs")
+        let adversaries = exp.value(&["method", "adversaries"]);
+        let adversaries = adversaries.and_then(|all| all.as_array());
+        let of_pairs = |adversary: &toml::Value| {
+            adversary.get("input").and_then(|input| input.as_str()) == Some("pairs")
         };
         Ok(Self {
             speakers,
             labels,
-            of_pairs: critics.map(of_pairs).collect(),
+            of_pairs: adversaries.into_iter().flatten().map(of_pairs).collect(),
         })
     }
 
-    /// Of a value of the log, where all classes are about as frequent: one in their number, or its logarithm.
+    /// The chance level of a logged value for equally frequent classes: one over their number, or its logarithm.
     fn of(&self, name: &str) -> Option<f64> {
-        let (trainable, term) = name.split_once('/')?;
-        let classes = match trainable.strip_prefix("speaker_adversary") {
+        let (module, term) = name.split_once('/')?;
+        // The second is the name in logs of earlier versions.
+        let names = ["speaker_adversary", "speaker_critic"];
+        let number = names.iter().find_map(|name| module.strip_prefix(name));
+        let classes = match number {
             Some(rest) => {
                 // The first has no number, the second is speaker_adversary_2.
                 let number = rest
@@ -105,7 +108,7 @@ impl Chances {
                     false => self.speakers,
                 }
             }
-            None if trainable == "label_head" => self.labels,
+            None if module == "label_head" => self.labels,
             None => 0,
         };
         match term {
@@ -117,17 +120,17 @@ impl Chances {
     }
 }
 
-/// A panel a value, trainable after trainable, what is of the whole method first.
+/// One panel per value, sorted by module, values of the whole method first.
 fn panels(lines: &[LogLine]) -> BTreeMap<(bool, &str), Panel> {
     let steps = lines.iter().map(|line| line.step).max().unwrap_or(0) as f64;
     let mut panels: BTreeMap<(bool, &str), Panel> = BTreeMap::new();
     for line in lines {
         for (name, &value) in &line.values {
-            let (trainable, term) = name.split_once('/').unwrap_or(("method", name));
+            let (module, term) = name.split_once('/').unwrap_or(("method", name));
             let own = panels.entry((name.contains('/'), name));
             let panel = own.or_insert_with(|| Panel {
                 title: term.replace('_', " "),
-                subtitle: trainable.replace('_', " "),
+                subtitle: module.replace('_', " "),
                 train: Vec::new(),
                 valid: Vec::new(),
                 steps,
@@ -148,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_stand_under_their_players() {
+    fn values_are_sorted_by_module() {
         let line = |step, split: &str, names: &[&str]| LogLine {
             step,
             split: split.into(),
@@ -169,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn chance_is_of_the_classes_that_a_critic_tells_apart() {
+    fn chance_depends_on_the_number_of_classes() {
         let chances = Chances {
             speakers: 8,
             labels: 4,
@@ -179,6 +182,7 @@ mod tests {
             ("speaker_adversary/accuracy", Some(0.125)),
             ("speaker_adversary/cross_entropy", Some(8f64.ln())),
             ("speaker_adversary_2/accuracy", Some(0.5)),
+            ("speaker_critic_2/accuracy", Some(0.5)),
             ("speaker_adversary_3/accuracy", None),
             ("speaker_adversary/score_gap", None),
             ("label_head/accuracy", Some(0.25)),

@@ -1,4 +1,4 @@
-//! What sections are made of: paragraphs, tables, figures, sound, and the commands that make the same again.
+//! The parts of a section: paragraphs, tables, figures, audio, and the commands that reproduce them.
 
 use super::super::markup::base64;
 use super::super::picture::Picture;
@@ -10,16 +10,16 @@ use super::Html;
 pub struct Figure<'a> {
     /// The picture.
     pub picture: &'a Picture,
-    /// Pixels across that it takes at most.
+    /// The largest width in pixels.
     pub most: usize,
-    /// What stands below.
+    /// The caption.
     pub caption: &'a str,
 }
 
-/// A sound with its picture.
+/// Audio with its picture.
 #[derive(Debug, Clone, Copy)]
 pub struct Clip<'a> {
-    /// What it is.
+    /// Its title.
     pub title: &'a str,
     /// Its picture.
     pub picture: &'a Picture,
@@ -27,22 +27,22 @@ pub struct Clip<'a> {
     pub wav: &'a [u8],
 }
 
-/// Names of a legend that stand open; the others are folded.
+/// Names of a legend that are always visible; the others are folded.
 const LEGEND: usize = 16;
 
-/// How many figures stand side by side where there is room.
+/// The number of figures side by side on a wide screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grid {
     /// Two of about 460 pixels.
     Two,
-    /// As many as find 300 pixels.
+    /// As many as have 300 pixels each.
     Many,
 }
 
 /// A cell of a table.
 #[derive(Debug, Clone, Copy)]
 pub enum Cell<'a> {
-    /// Words or a number.
+    /// Text or a number.
     Text(&'a str),
     /// A small picture.
     Picture(&'a Picture),
@@ -59,7 +59,7 @@ impl Html {
         self.element("p", &[("class", "note")], |note| note.text(words));
     }
 
-    /// Names and what they stand for.
+    /// A list of names and values.
     pub fn facts(&mut self, facts: &[(String, String)]) {
         self.element("dl", &[], |list| {
             for (name, value) in facts {
@@ -80,7 +80,7 @@ impl Html {
         self.table_of(caption, &header, &rows);
     }
 
-    /// A table of cells. It is moved sideways where it is wider than the screen; columns of numbers stand to the right.
+    /// A table of cells. It scrolls sideways where it is wider than the screen; columns of numbers are right-aligned.
     pub fn table_of(&mut self, caption: &str, header: &[&str], rows: &[Vec<Cell>]) {
         let numbers: Vec<bool> = (0..header.len())
             .map(|column| {
@@ -146,7 +146,7 @@ impl Html {
         });
     }
 
-    /// A map of points: what is pointed at or stepped to is told below, and a legend of marks and names.
+    /// A map of points with a legend. The tooltip of the point under the pointer, or chosen by the keyboard, is shown below.
     pub fn map(&mut self, figure: Figure, legend: &[(Picture, &str)]) {
         self.element("figure", &[("class", "map")], |html| {
             html.words("figcaption", figure.caption);
@@ -178,7 +178,7 @@ impl Html {
         });
     }
 
-    /// A chart of a file of its own, which is moved sideways where the screen is narrow. `svg` is a whole SVG element.
+    /// A chart that scrolls sideways on narrow screens. `svg` is a whole SVG element.
     pub fn chart(&mut self, svg: &str, caption: &str) {
         self.element("figure", &[("class", "wide")], |html| {
             let region = [
@@ -201,7 +201,7 @@ impl Html {
         });
     }
 
-    /// A sound below its picture.
+    /// Audio below its picture.
     pub fn clip(&mut self, clip: Clip) {
         self.element("figure", &[("class", "clip")], |html| {
             html.words("figcaption", clip.title);
@@ -217,7 +217,7 @@ impl Html {
         });
     }
 
-    /// The command that makes what stands above, folded.
+    /// The command that reproduces the part above, folded.
     pub fn command(&mut self, command: &str) {
         self.element("details", &[("class", "command")], |html| {
             html.words("summary", "Command");
@@ -234,7 +234,7 @@ impl Html {
     }
 }
 
-/// A number, a range of numbers, or nothing.
+/// Whether a cell is a number, a range of numbers, or empty.
 fn is_number(cell: &Cell) -> bool {
     match cell {
         Cell::Picture(_) => false,
@@ -245,7 +245,7 @@ fn is_number(cell: &Cell) -> bool {
     }
 }
 
-/// A command line for a POSIX shell: words with anything that a shell reads stand in quotes.
+/// A command line for a POSIX shell: words with special characters are quoted.
 pub fn command_line<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
     let quoted = words.into_iter().map(|word| match word.as_ref() {
@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_a_command_are_quoted_where_a_shell_would_read_them() {
+    fn words_with_special_characters_are_quoted() {
         let words = [
             "unbraid",
             "plot",

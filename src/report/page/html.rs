@@ -1,4 +1,4 @@
-//! HTML that grows: elements are closed by the call that opened them, and text goes in escaped.
+//! A builder of HTML: elements are closed by the call that opened them, and text is escaped.
 
 use super::super::markup::escape;
 
@@ -12,7 +12,7 @@ impl Html {
         self.0.push_str(&escape(words));
     }
 
-    /// A name, which may be broken behind its underscores and slashes, and nowhere else in a word.
+    /// A name, which may wrap after underscores and slashes only.
     pub fn name(&mut self, name: &str) {
         for part in name.split_inclusive(['_', '/']) {
             self.text(part);
@@ -22,7 +22,7 @@ impl Html {
         }
     }
 
-    /// An element with what `inside` puts into it.
+    /// An element with the content of `inside`.
     pub fn element(
         &mut self,
         name: &str,
@@ -32,7 +32,7 @@ impl Html {
         self.void(name, attributes);
         inside(self);
         self.0.push_str(&format!("</{name}>"));
-        // Words run on over the ends of some elements, of which only these stand in paragraphs.
+        // No line break after inline elements, which would add a space.
         if !matches!(name, "a" | "b" | "code" | "span" | "td" | "th") {
             self.0.push('\n');
         }
@@ -47,12 +47,12 @@ impl Html {
         self.0.push('>');
     }
 
-    /// An element that holds words alone.
+    /// An element that contains only text.
     pub fn words(&mut self, name: &str, words: &str) {
         self.element(name, &[], |html| html.text(words));
     }
 
-    /// What is HTML already: a picture, a style, another piece. Nothing from outside may be in it unescaped.
+    /// Finished HTML: a picture, a style. It must not contain unescaped input.
     pub fn markup(&mut self, markup: &str) {
         self.0.push_str(markup);
     }
@@ -62,7 +62,7 @@ impl Html {
         self.0.push_str(&other.0);
     }
 
-    /// What has grown.
+    /// The HTML.
     pub fn as_str(&self) -> &str {
         &self.0
     }

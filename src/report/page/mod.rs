@@ -1,5 +1,5 @@
-//! One page of HTML that holds everything it shows: style, script, pictures and sound. Nothing is fetched, and a policy in
-//! its head forbids it. It is read on phones, on paper, in light and in dark, with and without its script.
+//! A self-contained HTML page with its style, script, pictures and audio. Nothing is fetched, and a content security policy
+//! forbids it. The page works on phones, on paper, in light and dark mode, with and without its script.
 
 mod blocks;
 mod html;
@@ -7,29 +7,29 @@ mod html;
 pub use blocks::{Cell, Clip, Figure, Grid, command_line};
 pub use html::Html;
 
-/// Nothing is loaded but what lies in the page.
+/// The content security policy: nothing is loaded from outside the page.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; \
                       media-src data:";
 
 /// A page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
-    /// Headline.
+    /// Title.
     pub title: String,
-    /// Words below it.
+    /// The line below the title.
     pub lead: String,
-    /// What it shows, in order.
+    /// Its chapters, in order.
     pub chapters: Vec<Chapter>,
-    /// The last words: what is not there, and why.
+    /// The missing sections, and what they need.
     pub left_out: Vec<String>,
-    /// What wrote it.
+    /// The program that wrote it.
     pub written_by: String,
 }
 
 /// Sections that belong together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chapter {
-    /// Its headline; none where a page has one subject.
+    /// Its title; none where the page has one chapter.
     pub title: Option<String>,
     /// Its sections.
     pub sections: Vec<Section>,
@@ -38,9 +38,9 @@ pub struct Chapter {
 /// A section.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Section {
-    /// Its headline.
+    /// Its title.
     pub title: String,
-    /// What it shows.
+    /// Its content.
     pub body: Html,
 }
 
@@ -62,7 +62,7 @@ impl Page {
             ];
             head.void("meta", &policy);
             head.words("title", &self.title);
-            // Without an icon of its own a browser asks the server for one.
+            // Without an icon a browser requests one from the server.
             head.void("link", &[("rel", "icon"), ("href", "data:,")]);
             head.element("style", &[], |style| {
                 style.markup(include_str!("style.css"))
@@ -140,7 +140,7 @@ impl Page {
     }
 }
 
-/// Made of numbers, so that no title can spoil it.
+/// An id made of numbers, independent of titles.
 fn id(chapter: usize, section: usize) -> String {
     format!("s{chapter}-{section}")
 }

@@ -1,8 +1,8 @@
 'use strict';
-// Points of maps: what is pointed at, tapped, or stepped to with the arrow keys is told below the map.
+// Maps: shows the tooltip of the point that is pointed at, tapped, or chosen with the arrow keys below the map.
 for (const figure of document.querySelectorAll('figure.map')) {
   const svg = figure.querySelector('svg');
-  const told = figure.querySelector('output');
+  const output = figure.querySelector('output');
   const points = [...svg.querySelectorAll('.hinted')];
   let chosen = -1;
   const choose = (index) => {
@@ -10,7 +10,7 @@ for (const figure of document.querySelectorAll('figure.map')) {
     if (chosen >= 0) points[chosen].classList.remove('chosen');
     chosen = index;
     points[chosen].classList.add('chosen');
-    told.textContent = points[chosen].querySelector('title').textContent;
+    output.textContent = points[chosen].querySelector('title').textContent;
   };
   const pointed = (event) => {
     const point = event.target.closest('.hinted');
@@ -19,7 +19,7 @@ for (const figure of document.querySelectorAll('figure.map')) {
   svg.addEventListener('pointerover', pointed);
   svg.addEventListener('click', pointed);
   if (points.length === 0) continue;
-  told.textContent = 'Point at a mark, or step through them with the arrow keys.';
+  output.textContent = 'Point at a mark, or use the arrow keys to go through them.';
   svg.tabIndex = 0;
   svg.addEventListener('keydown', (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
@@ -28,7 +28,7 @@ for (const figure of document.querySelectorAll('figure.map')) {
     choose((chosen + step + points.length) % points.length);
   });
 }
-// One sound at a time.
+// Only one clip plays at a time.
 const sounds = [...document.querySelectorAll('audio')];
 for (const sound of sounds) {
   sound.addEventListener('play', () => sounds.forEach((other) => other !== sound && other.pause()));

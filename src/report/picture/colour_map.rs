@@ -1,11 +1,11 @@
-//! Rasters of values in colour: a map whose lightness alone tells high from low, for any eyes and for print.
+//! Rasters of values in colour. Lightness increases with the value, also for colour-blind readers and in print.
 
 use std::sync::OnceLock;
 
-/// Values that a pixel can have: as many as an eye tells apart along the map, and files stay small.
+/// Levels of a pixel: about as many as the eye distinguishes, which keeps files small.
 pub const LEVELS: usize = 64;
 
-/// Places along the map known as viridis (Smith and van der Walt 2015, CC0), dark to light; between them, lines.
+/// Colours of viridis (Smith and van der Walt 2015, CC0), dark to light, with linear interpolation between them.
 const STOPS: [[u8; 3]; 9] = [
     [68, 1, 84],
     [71, 44, 122],
@@ -18,7 +18,7 @@ const STOPS: [[u8; 3]; 9] = [
     [253, 231, 37],
 ];
 
-/// Pixels of a level each, row after row from the top.
+/// The level of each pixel, row by row from the top.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     pub(super) width: usize,
@@ -50,7 +50,7 @@ impl Image {
         encoder.set_depth(png::BitDepth::Eight);
         encoder.set_palette(palette().as_flattened());
         encoder.set_compression(png::Compression::High);
-        // Neighbouring levels are no closer in meaning than in number, but filters of palettes do not pay.
+        // Filters do not reduce the size of palette images.
         encoder.set_filter(png::Filter::NoFilter);
         encoder
             .write_header()

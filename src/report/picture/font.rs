@@ -1,4 +1,4 @@
-//! DejaVu Sans: how wide words are and what their letters look like.
+//! DejaVu Sans: the width of text and the outlines of its glyphs.
 
 use std::sync::OnceLock;
 
@@ -11,7 +11,7 @@ fn face() -> &'static Face<'static> {
     })
 }
 
-/// The letters of words and the width of each, in the font's units. What the font lacks is its empty box.
+/// The glyphs of a text and the width of each, in the font's units. A character that the font lacks is an empty box.
 fn glyphs(words: &str) -> impl Iterator<Item = (GlyphId, u16)> {
     words.chars().map(|letter| {
         let glyph = face().glyph_index(letter).unwrap_or_default();
@@ -19,12 +19,12 @@ fn glyphs(words: &str) -> impl Iterator<Item = (GlyphId, u16)> {
     })
 }
 
-/// Pixels for a unit of the font.
+/// Pixels per unit of the font.
 fn scale(size: f64) -> f64 {
     size / f64::from(face().units_per_em())
 }
 
-/// Width of words in pixels.
+/// Width of a text in pixels.
 pub fn width(words: &str, size: f64) -> f64 {
     glyphs(words)
         .map(|(_, advance)| f64::from(advance))
@@ -32,7 +32,7 @@ pub fn width(words: &str, size: f64) -> f64 {
         * scale(size)
 }
 
-/// Draws words from the origin to the right, y downwards.
+/// Draws a text from the origin to the right, y downwards.
 pub fn outline(words: &str, size: f64, pen: &mut impl OutlineBuilder) {
     let mut right = 0.0;
     for (glyph, advance) in glyphs(words) {
@@ -47,7 +47,7 @@ pub fn outline(words: &str, size: f64, pen: &mut impl OutlineBuilder) {
     }
 }
 
-/// A pen that moves in pixels.
+/// A pen in pixels.
 struct Scaled<'a, P> {
     pen: &'a mut P,
     scale: f32,

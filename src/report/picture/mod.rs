@@ -1,5 +1,5 @@
-//! One drawing, two forms: shapes in pixels become an SVG file or a PNG file that look alike. The font is DejaVu
-//! Sans in both; a viewer of the SVG that lacks it takes Verdana, which has the same widths.
+//! Pictures: shapes in pixels, written as SVG or as PNG with the same look. The font is DejaVu Sans; a viewer of the SVG
+//! without it uses Verdana, which has the same widths.
 
 mod colour_map;
 mod font;
@@ -16,27 +16,27 @@ use crate::io::atomic;
 /// Pixels from the left and from the top.
 pub type Place = (f64, f64);
 
-/// Red, green, blue and how opaque, of 255 each.
+/// Red, green, blue and opacity, 0 to 255 each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Colour(pub [u8; 4]);
 
-/// Where a text stands at its place.
+/// The alignment of a text at its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anchor {
-    /// It begins there.
+    /// The text begins there.
     Start,
-    /// It lies around it.
+    /// The text is centred there.
     Middle,
-    /// It ends there.
+    /// The text ends there.
     End,
 }
 
-/// How a text looks.
+/// The style of a text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TextStyle {
     /// Height of the font in pixels.
     pub size: f64,
-    /// Where it stands.
+    /// Its alignment.
     pub anchor: Anchor,
     /// Whether it runs upwards.
     pub upwards: bool,
@@ -44,7 +44,7 @@ pub struct TextStyle {
     pub fill: Colour,
 }
 
-/// What a picture is made of.
+/// A part of a picture.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Shape {
     /// A filled rectangle from its upper left corner.
@@ -53,7 +53,7 @@ pub enum Shape {
         size: (f64, f64),
         fill: Colour,
     },
-    /// A line through two places or more.
+    /// A line through two points or more.
     Line {
         points: Vec<Place>,
         stroke: Colour,
@@ -67,32 +67,32 @@ pub enum Shape {
         radius: f64,
         fill: Colour,
     },
-    /// Words, whose base line goes through the place.
+    /// Text, with the position on its base line.
     Text {
         at: Place,
         words: String,
         style: TextStyle,
     },
-    /// Shapes that tell something to those who point at them; of a PNG nobody asks.
+    /// Shapes with a tooltip in SVG; in PNG without one.
     Hinted { hint: String, shapes: Vec<Shape> },
-    /// A raster, a pixel a value, from its upper left corner.
+    /// A raster, one pixel per value, from its upper left corner.
     Raster { at: Place, image: Image },
 }
 
-/// Shapes on white paper, the later ones above.
+/// Shapes on white, later ones above earlier ones.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Picture {
     /// Pixels; at least 1.
     pub width: usize,
     /// Pixels; at least 1.
     pub height: usize,
-    /// What it shows, for those who cannot see it.
+    /// A description for screen readers.
     pub title: String,
-    /// What is drawn.
+    /// Its shapes.
     pub shapes: Vec<Shape>,
 }
 
-/// The two forms, by a file's name.
+/// The format of a picture, by a file's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PictureForm {
     Svg,
@@ -100,7 +100,7 @@ pub enum PictureForm {
 }
 
 impl PictureForm {
-    /// Reads the form off the ending of a file's name, which an option gave.
+    /// The format for the ending of a file's name, given by an option.
     ///
     /// # Errors
     /// [`Error::Option`] naming the option for another ending.
@@ -122,10 +122,10 @@ impl PictureForm {
 }
 
 impl Picture {
-    /// The whole file in one of its forms.
+    /// The whole file in a format.
     ///
     /// # Errors
-    /// [`Error::Option`] `picture` for more pixels than a PNG of ours may have.
+    /// [`Error::Option`] `picture` for more pixels than allowed.
     pub fn encode(&self, form: PictureForm) -> Result<Vec<u8>> {
         match form {
             PictureForm::Svg => Ok(self.svg().into_bytes()),
@@ -133,7 +133,7 @@ impl Picture {
         }
     }
 
-    /// Writes it to a file in one of its forms, whole or not at all.
+    /// Writes it to a file in a format, atomically.
     ///
     /// # Errors
     /// As [`Picture::encode`]; [`Error::Io`] when it cannot be written.
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ending_tells_the_form() {
+    fn the_ending_decides_the_format() {
         for (name, form) in [("a.svg", PictureForm::Svg), ("b.x.PNG", PictureForm::Png)] {
             assert_eq!(PictureForm::of(Path::new(name), "--out").unwrap(), form);
         }

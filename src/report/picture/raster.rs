@@ -8,7 +8,7 @@ use ttf_parser::OutlineBuilder;
 use super::{Anchor, Colour, Image, Picture, Place, Shape, TextStyle, font};
 use crate::error::{Error, Result};
 
-/// Beyond this a picture is a slip of units, and memory for it may not be there.
+/// The largest picture: a larger one is probably a mistake, and memory may not suffice.
 const MOST_PIXELS: usize = 200_000_000;
 
 impl Picture {
@@ -31,14 +31,14 @@ impl Picture {
     }
 }
 
-/// Without opacity: the paper is white.
+/// Without opacity: the background is white.
 fn encode(pixels: &Pixmap) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, pixels.width(), pixels.height());
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_compression(png::Compression::High);
-    // Few colours that come again and again: filters would hide that.
+    // Pictures have few colours: filters would make files larger.
     encoder.set_filter(png::Filter::NoFilter);
     let (colours, _) = pixels.data().as_chunks::<4>();
     let data: Vec<u8> = colours
@@ -154,7 +154,7 @@ fn copy(pixels: &mut Pixmap, at: Place, image: &Image) {
     }
 }
 
-/// Takes a letter's outline down.
+/// Records the outline of a glyph.
 struct Pen(PathBuilder);
 
 impl OutlineBuilder for Pen {

@@ -6,7 +6,7 @@ use super::super::markup::{base64, escape};
 use super::{Anchor, Colour, Picture, Place, Shape, TextStyle};
 
 impl Picture {
-    /// The picture as an SVG file; rasters lie in it as PNG.
+    /// The picture as an SVG file; rasters are embedded as PNG.
     pub(super) fn svg(&self) -> String {
         let Self { width, height, .. } = self;
         let mut svg = format!(

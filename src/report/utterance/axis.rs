@@ -1,11 +1,11 @@
-//! Values to pixels, and round values to mark.
+//! Scales from values to pixels, and round values for ticks.
 
 /// Seconds to pixels from the left.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TimeAxis {
     /// The whole sound; above 0.
     pub seconds: f64,
-    /// Where it begins and ends.
+    /// The pixels of its start and end.
     pub pixels: (f64, f64),
 }
 
@@ -14,13 +14,13 @@ impl TimeAxis {
         Self { seconds, pixels }
     }
 
-    /// Where a moment lies; those outside lie on the edge.
+    /// The pixel of a time; times outside are clamped.
     pub fn at(&self, seconds: f64) -> f64 {
         let part = (seconds / self.seconds).clamp(0.0, 1.0);
         self.pixels.0 + part * self.width()
     }
 
-    /// The moment at a place.
+    /// The time at a pixel.
     pub fn moment(&self, pixel: f64) -> f64 {
         (pixel - self.pixels.0) / self.width() * self.seconds
     }

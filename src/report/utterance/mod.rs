@@ -1,5 +1,5 @@
-//! One utterance as a picture: waveform and spectrogram, and by choice features, pitch, voice activity and phones,
-//! one above the other over the same seconds.
+//! A picture of an utterance: waveform and spectrogram, and optionally features, pitch, voice activity and phones, one above
+//! the other over a common time axis.
 
 mod axis;
 mod panels;
@@ -28,16 +28,16 @@ const NUMBERS: f64 = 12.0;
 const INK: Colour = Colour([34, 34, 34, 255]);
 const GREY: Colour = Colour([120, 120, 120, 255]);
 const PALE: Colour = Colour([225, 225, 225, 255]);
-/// Okabe and Ito 2008: told apart by any eyes.
+/// Colours of Okabe and Ito (2008), which colour-blind readers can distinguish.
 const BLUE: Colour = Colour([0, 114, 178, 255]);
 const ORANGE: Colour = Colour([213, 94, 0, 255]);
 const GREEN: Colour = Colour([0, 158, 115, 255]);
 
-/// Widths that are chosen without a wish, in pixels.
+/// The range of default widths, in pixels.
 const WIDTHS: (f64, f64) = (900.0, 6000.0);
-/// Pixels for a second.
+/// Pixels per second.
 const PACE: f64 = 130.0;
-/// How far, in seconds, lengths may disagree: features lose up to a frame at the end.
+/// The tolerance of lengths in seconds: features lose up to a frame at the end.
 const SLACK_S: f64 = 0.06;
 
 /// Features of an utterance.
@@ -45,7 +45,7 @@ const SLACK_S: f64 = 0.06;
 pub struct FeatureTrack {
     /// `[frames, dim]`.
     pub values: Array2<f32>,
-    /// What a column is, written beside the axis: `mel bin`.
+    /// The name of the columns, the label of the axis: `mel bin`.
     pub label: String,
 }
 
@@ -54,20 +54,20 @@ pub struct FeatureTrack {
 pub struct PitchTrack {
     /// Correlation and Hz, `[frames, 2]`, as [`crate::signal::pitch`] gives them.
     pub values: Array2<f32>,
-    /// When its frames look.
+    /// The times of its frames.
     pub times: FrameTimes,
     /// Lowest and highest pitch of the axis, in Hz.
     pub range_hz: (f64, f64),
 }
 
-/// What is shown.
+/// The contents of the picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UtterancePlot {
-    /// Headline.
+    /// Title.
     pub title: String,
-    /// The sound.
+    /// The audio.
     pub waveform: Waveform,
-    /// When frames of features and voice activity look.
+    /// The times of the frames of features and voice activity.
     pub times: FrameTimes,
     /// Features, if any.
     pub feats: Option<FeatureTrack>,
@@ -77,7 +77,7 @@ pub struct UtterancePlot {
     pub pitch: Option<PitchTrack>,
     /// Phones in order of time, if any.
     pub phones: Option<Vec<TimedPhone<String>>>,
-    /// Pixels across; without, as many as the seconds and phones need, 900 to 6000.
+    /// Width in pixels; none: 900 to 6000, depending on duration and phones.
     pub width: Option<usize>,
 }
 
@@ -190,19 +190,19 @@ impl UtterancePlot {
     }
 }
 
-/// Frequencies of a sound over time alone, 360 pixels wide, on an axis of `seconds`: for sounds side by side.
+/// A spectrogram alone, 360 pixels wide, on an axis of `seconds`: for clips side by side.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SpectrogramPlot<'a> {
-    /// What it shows, for those who cannot see it.
+    /// A description for screen readers.
     pub title: &'a str,
-    /// The sound.
+    /// The audio.
     pub waveform: &'a Waveform,
-    /// Where the axis ends, at least the length of the sound.
+    /// The end of the axis, at least the length of the audio.
     pub seconds: f64,
 }
 
 impl SpectrogramPlot<'_> {
-    /// Draws it. Colours are levels below the sound's own loudest place, over 70 dB.
+    /// Draws it. Colours are levels relative to the maximum, over 70 dB.
     pub fn picture(&self) -> Picture {
         const WIDTH: f64 = 360.0;
         let seconds = self.seconds.max(self.waveform.duration_s()).max(1e-3);
@@ -219,16 +219,16 @@ impl SpectrogramPlot<'_> {
     }
 }
 
-/// Holds frames against the length of the sound.
+/// Checks the number of frames against the length of the audio.
 fn check_track(
     name: &str,
     values: ArrayView2<'_, f32>,
     times: FrameTimes,
     seconds: f64,
 ) -> Result<()> {
-    let told = frame_start(values.nrows(), times);
+    let end = frame_start(values.nrows(), times);
     let slack = SLACK_S + times.shift_ms / 1000.0;
-    if values.is_empty() || (told - seconds).abs() > slack {
+    if values.is_empty() || (end - seconds).abs() > slack {
         let frames = (seconds / times.shift_ms * 1000.0).round();
         let expected = format!(
             "about {frames} frames, one each {} ms of {seconds:.3} s",
@@ -242,15 +242,15 @@ fn check_track(
     }
 }
 
-/// When a frame's share of the time begins, in seconds: half a shift before it looks.
+/// The start of a frame's part of the time axis, in seconds: half a shift before its centre.
 fn frame_start(frame: usize, times: FrameTimes) -> f64 {
     (times.first_ms + (frame as f64 - 0.5) * times.shift_ms) / 1000.0
 }
 
-/// Words, cut off where they would be wider than `room` pixels.
-fn fitted(words: &str, room: f64, size: f64) -> String {
+/// A text, shortened to at most `width` pixels.
+fn fitted(words: &str, width: f64, size: f64) -> String {
     let mut kept = words.to_string();
-    while !kept.is_empty() && text_width(&kept, size) > room {
+    while !kept.is_empty() && text_width(&kept, size) > width {
         let mut letters: Vec<char> = kept.chars().collect();
         letters.truncate(letters.len().saturating_sub(2));
         kept = letters.into_iter().collect();
@@ -261,10 +261,10 @@ fn fitted(words: &str, room: f64, size: f64) -> String {
     kept
 }
 
-/// The picture while it grows downwards.
+/// The picture under construction, from top to bottom.
 struct Sheet {
     time: TimeAxis,
-    /// Where the next panel begins.
+    /// The top of the next panel.
     top: f64,
     /// Panels of colours, where boundaries of phones are drawn: top and height.
     rasters: Vec<(f64, f64)>,
@@ -318,7 +318,7 @@ impl Sheet {
         self.line(corners, GREY, 1.0);
     }
 
-    /// What a panel's axis measures, running upwards beside it.
+    /// The name of a panel's axis, written upwards beside it.
     fn axis_name(&mut self, top: f64, height: f64, name: &str) {
         self.shapes.push(Shape::Text {
             at: (18.0, top + height / 2.0),
@@ -423,18 +423,18 @@ mod tests {
                     Anchor::Middle => length / 2.0,
                     Anchor::End => length,
                 };
-                let (along, room) = match style.upwards {
+                let (along, space) = match style.upwards {
                     true => (picture.height as f64 - at.1, picture.height as f64),
                     false => (at.0, picture.width as f64),
                 };
                 assert!(along - before >= 0.0, "{words} begins outside");
-                assert!(along - before + length <= room, "{words} ends outside");
+                assert!(along - before + length <= space, "{words} ends outside");
             }
         }
     }
 
     #[test]
-    fn sounds_side_by_side_have_one_axis() {
+    fn clips_side_by_side_have_one_axis() {
         let waveform = plot().waveform;
         let plot = SpectrogramPlot {
             title: "a",
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_the_sound_is_named() {
+    fn tracks_of_another_length_are_refused() {
         let feats = |frames: usize| {
             Some(FeatureTrack {
                 values: Array2::zeros((frames, 2)),

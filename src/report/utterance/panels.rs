@@ -1,4 +1,4 @@
-//! The panels from above to below; each leaves the sheet where the next one begins.
+//! The panels from top to bottom; each one moves the sheet to the top of the next.
 
 use super::super::picture::{Anchor, Image, LEVELS, Shape};
 use super::axis::{round_up, ticks};
@@ -18,10 +18,10 @@ const BARE: f64 = 170.0;
 const PITCH: f64 = 120.0;
 /// A scale of colours beside a panel.
 const SCALE_WIDTH: usize = 12;
-/// Pixels that a number on an axis takes.
+/// The height of a number on an axis, in pixels.
 const TICK: f64 = 34.0;
 
-/// A vertical axis: what is below and above in a panel.
+/// A vertical axis: its values at the bottom and the top of a panel.
 struct Upright {
     values: (f64, f64),
     top: f64,
@@ -93,7 +93,7 @@ pub fn waveform(sheet: &mut Sheet, waveform: &Waveform) {
     sheet.top += WAVEFORM + GAP;
 }
 
-/// A number of one digit or two: not as sums of powers of two leave it.
+/// A number with one or two digits, without rounding errors of binary fractions.
 fn significant(value: f64) -> String {
     match value == 0.0 || (1e-3..1e3).contains(&value.abs()) {
         true => format!("{}", (value * 1e5).round() / 1e5),
@@ -140,7 +140,7 @@ pub fn spectrogram(sheet: &mut Sheet, waveform: &Waveform) {
     sheet.top += SPECTROGRAM + GAP;
 }
 
-/// The same over the sound's own part of the axis, without a scale of levels.
+/// The same over the audio's part of the axis, without a colour scale.
 pub fn bare_spectrogram(sheet: &mut Sheet, waveform: &Waveform) {
     let (top, rows) = (sheet.top, BARE as usize);
     let left = sheet.time.pixels.0;
@@ -167,7 +167,7 @@ pub fn bare_spectrogram(sheet: &mut Sheet, waveform: &Waveform) {
     sheet.top += BARE + GAP;
 }
 
-/// Features as a raster, a block a value. The darkest and the lightest hundredth of values share a colour each.
+/// Features as a raster, one block per value. The lowest and the highest percent of values are clipped.
 pub fn features(sheet: &mut Sheet, feats: &FeatureTrack, times: FrameTimes) {
     let (top, rows) = (sheet.top, FEATURES as usize);
     let (frames, dim) = feats.values.dim();
@@ -212,7 +212,7 @@ pub fn features(sheet: &mut Sheet, feats: &FeatureTrack, times: FrameTimes) {
     sheet.top += FEATURES + GAP;
 }
 
-/// Columns that an axis names: round and whole ones.
+/// The columns with ticks: round whole numbers.
 fn columns_to_mark(dim: usize) -> Vec<(f64, String)> {
     let round = ticks(0.0, dim as f64 - 1.0, FEATURES / TICK);
     let whole = round.into_iter().map(|(value, _)| value);
@@ -222,7 +222,7 @@ fn columns_to_mark(dim: usize) -> Vec<(f64, String)> {
     marks.map(|value| (value, format!("{value}"))).collect()
 }
 
-/// Pitch: dots where the frame is rather voiced than not.
+/// Pitch: dots where the frame is more likely voiced than not.
 pub fn pitch(sheet: &mut Sheet, pitch: &PitchTrack) {
     let upright = Upright {
         values: pitch.range_hz,
@@ -271,7 +271,7 @@ pub fn pitch(sheet: &mut Sheet, pitch: &PitchTrack) {
     sheet.top += PITCH + GAP;
 }
 
-/// The colours beside the panel that begins at the sheet's top, and what they mean.
+/// The colour scale beside the panel that begins at the sheet's top.
 fn scale(sheet: &mut Sheet, height: f64, values: (f64, f64), unit: &str) {
     let (top, rows) = (sheet.top, height as usize);
     let left = (sheet.time.pixels.1 + 10.0).round();
@@ -290,7 +290,7 @@ fn scale(sheet: &mut Sheet, height: f64, values: (f64, f64), unit: &str) {
     };
     let beside = left + SCALE_WIDTH as f64;
     for (value, text) in ticks(values.0, values.1, height / TICK) {
-        // The unit has the upper corner to itself.
+        // No number next to the unit in the upper corner.
         let y = (upright.at(value) + NUMBERS * 0.36).min(top + height);
         if unit.is_empty() || y > top + NUMBERS * 2.0 {
             let y = y.max(top + NUMBERS * 0.8);
@@ -303,7 +303,7 @@ fn scale(sheet: &mut Sheet, height: f64, values: (f64, f64), unit: &str) {
     }
 }
 
-/// Seconds below all panels; returns where the picture ends.
+/// Draws the time axis below all panels; returns the bottom of the picture.
 pub fn seconds(sheet: &mut Sheet) -> f64 {
     let y = sheet.top - GAP + 6.0;
     let time = sheet.time;

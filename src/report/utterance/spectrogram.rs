@@ -1,17 +1,17 @@
-//! A spectrogram for the eye: a spectrum for each pixel column, a level for each pixel row.
+//! A spectrogram for pictures: one spectrum per pixel column, one level per pixel row.
 
 use realfft::RealFftPlanner;
 
 use super::super::picture::LEVELS;
 use crate::io::audio::Waveform;
 
-/// Length of the window in seconds: harmonics of low voices stand apart.
+/// Length of the window in seconds, which resolves the harmonics of low-pitched speakers.
 const WINDOW_S: f64 = 0.025;
-/// Lifts high frequencies by up to 6 dB an octave, as speech falls.
+/// Pre-emphasis: raises high frequencies by up to 6 dB per octave.
 const PREEMPHASIS: f32 = 0.97;
-/// What lies this far below the loudest place is dark.
+/// Levels this far below the maximum are dark.
 pub const RANGE_DB: f64 = 70.0;
-/// Above this there is little of speech.
+/// Speech has little energy above this.
 const MOST_HZ: f64 = 8000.0;
 
 /// The highest frequency that is shown, in Hz.

@@ -1,4 +1,4 @@
-//! Strips over time: voiced frames, and phones between their boundaries.
+//! Tiers over time: voiced frames, and phones with their boundaries.
 
 use ndarray::ArrayView1;
 
@@ -8,21 +8,21 @@ use super::{FrameTimes, GAP, GREEN, GREY, INK, NUMBERS, PALE, Sheet, TimedPhone,
 const PHONE: f64 = 13.0;
 const LEAST_PHONE: f64 = 9.0;
 const ROW: f64 = 20.0;
-/// Between a name and its boundaries.
+/// Pixels between a name and its boundaries.
 const AIR: f64 = 4.0;
 const STRIP: f64 = 14.0;
 const RIBBON: f64 = 10.0;
-/// Pixels from boundary to boundary, on average, below which none is drawn through panels.
+/// The smallest mean distance of boundaries, in pixels, with which they are drawn through panels.
 const LEAST_PITCH: f64 = 8.0;
 /// Beside [`PALE`].
 const SHADE: Colour = Colour([160, 160, 160, 255]);
-/// Boundaries run through all panels, and let what lies below shine through.
+/// Boundaries run through all panels, semi-transparent.
 const BOUNDARY: Colour = Colour([255, 255, 255, 110]);
 
-/// Where a phone begins and ends, in pixels.
+/// Start and end of a phone, in pixels.
 type Span = (f64, f64);
 
-/// Pixels that a second needs for the names of nine phones of ten to fit.
+/// Pixels per second with which the names of nine of ten phones fit.
 pub fn pace(phones: &[TimedPhone<String>]) -> f64 {
     let mut needs: Vec<f64> = phones
         .iter()
@@ -92,7 +92,7 @@ fn boundaries(sheet: &mut Sheet, places: &[Span]) {
     }
 }
 
-/// Where all names fit between their boundaries: a row of boxes. Returns its height.
+/// A row of boxes, where all names fit between their boundaries. Returns its height.
 fn boxes(sheet: &mut Sheet, phones: &[TimedPhone<String>], places: &[Span]) -> f64 {
     let top = sheet.top;
     for (phone, (begin, end)) in phones.iter().zip(places) {
@@ -106,8 +106,8 @@ fn boxes(sheet: &mut Sheet, phones: &[TimedPhone<String>], places: &[Span]) -> f
     ROW
 }
 
-/// Where they do not: a ribbon of phones, and below it their names in two rows in turn, smaller where they have to
-/// be; a name that meets the one before it all the same is left out. Returns the height.
+/// Where they do not: a ribbon of phones, and below it their names, alternating between two rows, in a smaller size where
+/// necessary. A name that would still overlap the one before it is left out. Returns the height.
 fn ribbon(sheet: &mut Sheet, phones: &[TimedPhone<String>], places: &[Span]) -> f64 {
     let top = sheet.top;
     for (index, (begin, end)) in places.iter().enumerate() {
@@ -116,9 +116,9 @@ fn ribbon(sheet: &mut Sheet, phones: &[TimedPhone<String>], places: &[Span]) -> 
     }
     let mut ends = [f64::NEG_INFINITY; 2];
     for (index, (phone, (begin, end))) in phones.iter().zip(places).enumerate() {
-        let (row, room) = (index % 2, room(places, index));
+        let (row, space) = (index % 2, space(places, index));
         let mut size = PHONE;
-        while size > LEAST_PHONE && text_width(&phone.phone, size) + AIR > room {
+        while size > LEAST_PHONE && text_width(&phone.phone, size) + AIR > space {
             size -= 1.0;
         }
         let half = text_width(&phone.phone, size) / 2.0;
@@ -138,8 +138,8 @@ fn ribbon(sheet: &mut Sheet, phones: &[TimedPhone<String>], places: &[Span]) -> 
     RIBBON + 2.0 * ROW
 }
 
-/// What a phone may take in a row where its neighbours stand in the other one.
-fn room(places: &[Span], index: usize) -> f64 {
+/// The width for a phone's name in a row in which its neighbours' names are absent.
+fn space(places: &[Span], index: usize) -> f64 {
     let centre = |(begin, end): &Span| (begin + end) / 2.0;
     let here = centre(&places[index]);
     let before = index.checked_sub(2).map(|at| here - centre(&places[at]));
@@ -151,7 +151,7 @@ fn room(places: &[Span], index: usize) -> f64 {
     near.max(places[index].1 - places[index].0)
 }
 
-/// A strip's name beside it.
+/// A tier's name beside it.
 fn name(sheet: &mut Sheet, middle: f64, words: &str) {
     let at = (sheet.time.pixels.0 - 8.0, middle + NUMBERS * 0.36);
     sheet.text(at, words, Anchor::End, NUMBERS, INK);
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_phones_ask_for_room() {
+    fn short_phones_make_the_picture_wider() {
         let phone = |duration: f64| TimedPhone {
             start: 0.0,
             duration,
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn neighbours_in_the_same_row_limit_a_name() {
         let places = [(0.0, 10.0), (10.0, 12.0), (12.0, 30.0), (30.0, 31.0)];
-        assert_eq!(room(&places, 2), 18.0);
-        assert_eq!(room(&places, 1), 19.5);
+        assert_eq!(space(&places, 2), 18.0);
+        assert_eq!(space(&places, 1), 19.5);
     }
 }

@@ -1,4 +1,4 @@
-//! Speech as a telephone leaves it: 8 kHz, 300 to 3400 Hz, and by option the steps of mu-law.
+//! Telephone speech: 8 kHz, 300 to 3400 Hz, and optionally quantisation by mu-law.
 
 use serde::{Deserialize, Serialize};
 

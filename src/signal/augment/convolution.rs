@@ -1,4 +1,4 @@
-//! Convolution by FFT, block after block (overlap-add).
+//! Convolution by FFT, block by block (overlap-add).
 
 use realfft::RealFftPlanner;
 use realfft::num_complex::Complex;
@@ -31,7 +31,7 @@ pub fn convolve(a: &[f32], b: &[f32]) -> Vec<f32> {
     };
     let kernel_spectrum = transform(kernel);
     let scale = 1.0 / size as f64;
-    // What later blocks still add to.
+    // The part that later blocks still add to.
     let mut sum = vec![0.0; size];
     let mut out = Vec::with_capacity(total);
     let mut part = inverse.make_output_vec();

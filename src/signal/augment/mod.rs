@@ -1,9 +1,8 @@
-//! Variations on speech that a system should not mind: other speeds, levels, rooms, noises, telephones, and masks over
-//! features. One file each, with its options; each draws from the generator that it is handed, so that the same seed
-//! gives the same samples.
+//! Data augmentation: speed, level, room, noise and telephone perturbation of speech, and masks on features. One file per
+//! perturbation, with its options. Each draws from a given random generator, so that the same seed gives the same samples.
 //!
-//! Waveforms go in and come out as samples with full scale at 1; nothing is clipped here. Whether a step is taken at
-//! all (`probability` in its options) is for the caller to draw, with [`happens`].
+//! Waveforms are samples with full scale at 1; nothing is clipped here. The caller draws whether a perturbation is applied
+//! (`probability` in its options), with [`happens`].
 
 pub mod codec;
 mod convolution;
@@ -39,12 +38,12 @@ fn one_of<'a, T>(list: &'a [T], rng: &mut ChaCha8Rng) -> &'a T {
     &list[rng.random_range(0..list.len())]
 }
 
-/// Whether to act at all: true with this probability.
+/// True with this probability.
 pub fn happens(probability: f64, rng: &mut ChaCha8Rng) -> bool {
     rng.random::<f64>() < probability
 }
 
-/// That a value lies within bounds, or an error that names it.
+/// Checks that a value lies within bounds; the error names it.
 fn within(option: &str, value: f64, low: f64, high: f64) -> Result<()> {
     match (low..=high).contains(&value) {
         true => Ok(()),
@@ -55,7 +54,7 @@ fn within(option: &str, value: f64, low: f64, high: f64) -> Result<()> {
     }
 }
 
-/// That a list has something to draw from, all of it within bounds.
+/// Checks that a list is not empty and all its values lie within bounds.
 fn all_within(option: &str, values: &[f64], low: f64, high: f64) -> Result<()> {
     if values.is_empty() {
         return Err(Error::option(

@@ -1,4 +1,4 @@
-//! Noise beside speech, at a given ratio of their powers.
+//! Additive noise at a given signal-to-noise ratio.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -42,8 +42,8 @@ impl NoiseOptions {
     }
 }
 
-/// Adds noise so that the mean power of `speech` is `snr_db` dB over that of what is added. A longer noise is cropped,
-/// a shorter one repeated, from a place that is drawn.
+/// Adds noise so that the mean power of `speech` is `snr_db` dB above that of the added noise. A longer noise is cropped, a
+/// shorter one repeated, from a random position.
 ///
 /// # Errors
 /// [`Error::Option`] for speech or noise without power, of which no ratio can be made.
@@ -62,7 +62,7 @@ pub fn add_noise(
         return Err(silent("noise"));
     }
     let begin = match noise.len().checked_sub(speech.len()) {
-        Some(room) => rng.random_range(0..=room),
+        Some(spare) => rng.random_range(0..=spare),
         None => rng.random_range(0..noise.len()),
     };
     let mut added: Vec<f32> = noise
@@ -72,7 +72,7 @@ pub fn add_noise(
         .take(speech.len())
         .copied()
         .collect();
-    // The part that was drawn may be silent where the noise is not: take the whole from its loudest sample then.
+    // The drawn part may be silent: then take the noise from its loudest sample on.
     if power(&added) == 0.0 {
         let loudest = (0..noise.len()).max_by(|&a, &b| noise[a].abs().total_cmp(&noise[b].abs()));
         let begin = loudest.unwrap_or(0);

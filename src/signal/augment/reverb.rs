@@ -1,4 +1,4 @@
-//! Speech in a room: convolution with the room's impulse response.
+//! Reverberation: convolution with the impulse response of a room.
 
 use serde::{Deserialize, Serialize};
 
@@ -47,14 +47,14 @@ pub fn reverberate(speech: &[f32], rir: &[f32]) -> Result<Vec<f32>> {
         .max_by(|&a, &b| rir[a].abs().total_cmp(&rir[b].abs()).then(b.cmp(&a)))
         .filter(|&at| rir[at] != 0.0)
         .ok_or_else(|| wrong("silence"))?;
-    let mut room = convolve(speech, rir);
-    room.drain(..direct.min(room.len()));
-    room.truncate(speech.len());
-    let (before, after) = (power(speech), power(&room));
+    let mut reverberant = convolve(speech, rir);
+    reverberant.drain(..direct.min(reverberant.len()));
+    reverberant.truncate(speech.len());
+    let (before, after) = (power(speech), power(&reverberant));
     if after > 0.0 {
-        super::change_volume(&mut room, (before / after).sqrt());
+        super::change_volume(&mut reverberant, (before / after).sqrt());
     }
-    Ok(room)
+    Ok(reverberant)
 }
 
 #[cfg(test)]
@@ -97,12 +97,12 @@ mod tests {
     }
 
     #[test]
-    fn sound_dies_away_as_the_room_says() {
+    fn the_decay_is_that_of_the_room() {
         for t60 in [0.3, 0.6] {
             let mut click = vec![0.0f32; 32_000];
             click[100] = 1.0;
             let sounded = reverberate(&click, &room(t60)).unwrap();
-            // Behind the direct path, whose energy is not the room's.
+            // After the direct path, whose energy is not part of the reverberation.
             let found = t60_of(&sounded[101..]);
             assert!((found / t60 - 1.0).abs() < 0.1, "{found} s and not {t60} s");
         }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn responses_that_are_none_are_told() {
+    fn invalid_responses_are_refused() {
         for rir in [&[][..], &[0.0, 0.0], &[1.0, f32::NAN]] {
             let error = reverberate(&[1.0], rir).unwrap_err().to_string();
             assert!(

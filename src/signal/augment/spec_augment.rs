@@ -71,7 +71,7 @@ impl SpecAugmentOptions {
     }
 }
 
-/// Warps and masks `[frames, bins]` in place. A width is drawn evenly from 0 to its most, then a place for it.
+/// Warps and masks `[frames, bins]` in place. A width is drawn uniformly from 0 to its maximum, then a position.
 pub fn spec_augment(feats: &mut Array2<f32>, options: &SpecAugmentOptions, rng: &mut ChaCha8Rng) {
     let (frames, bins) = feats.dim();
     if feats.is_empty() {
@@ -103,7 +103,7 @@ fn mask(length: usize, most: usize, rng: &mut ChaCha8Rng) -> (usize, usize) {
     (from, from + width)
 }
 
-/// Moves one frame away from the ends, drawn evenly, by up to `most` frames; what lies on either side of it is
+/// Moves one frame away from the ends, drawn uniformly, by up to `most` frames; what lies on either side of it is
 /// stretched or pressed together.
 fn warp_time(feats: &mut Array2<f32>, most: usize, rng: &mut ChaCha8Rng) {
     let frames = feats.nrows();

@@ -1,4 +1,4 @@
-//! Speech faster or slower, pitch and all, by resampling (Ko, Peddinti, Povey, Khudanpur: Audio augmentation for speech
+//! Speed perturbation by resampling, which also changes the pitch (Ko, Peddinti, Povey, Khudanpur: Audio augmentation for speech
 //! recognition, Interspeech 2015).
 
 use rand_chacha::ChaCha8Rng;

@@ -1,4 +1,4 @@
-//! Speech louder or softer.
+//! Volume perturbation.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;

@@ -1,4 +1,4 @@
-//! Voices of longer and shorter vocal tracts: the frequency axis of log mel features warped.
+//! Vocal tract length perturbation: warps the frequency axis of log mel features.
 //!
 //! Source: Jaitly and Hinton, Vocal tract length perturbation improves speech recognition, ICML 2013 workshop, equation
 //! of section 3. Departs from it in warping features that are there, by linear interpolation between bins, and not the
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn frequencies_that_cannot_be_are_told() {
+    fn invalid_frequencies_are_refused() {
         for (options, name) in [
             (
                 VtlpOptions {

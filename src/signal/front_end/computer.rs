@@ -1,4 +1,4 @@
-//! The one computer of all front-ends: samples in, features out, whole or as they come.
+//! The computation of all front-ends: samples to features, as a whole or as a stream.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::io::audio::Waveform;
 use crate::signal::front_end::frames::FrameGrid;
 
-/// Computes features; made once, cheap to clone, shared by threads.
+/// Computes features; built once, cheap to clone, shared by threads.
 ///
 /// ```
 /// use unbraid::signal::{FbankOptions, FrontEnd};
@@ -88,7 +88,7 @@ impl FrontEnd {
         })
     }
 
-    /// The options it was made from.
+    /// Its options.
     pub fn options(&self) -> &FrontEndOptions {
         &self.inner.options
     }
@@ -108,22 +108,22 @@ impl FrontEnd {
         self.inner.rate_hz
     }
 
-    /// Seconds from one frame to the next.
+    /// Frame shift in seconds.
     pub fn frame_shift_s(&self) -> f64 {
         self.inner.grid.shift as f64 / self.inner.rate_hz
     }
 
-    /// Seconds of a frame: what has to have come before it can be computed.
+    /// Length of a frame in seconds.
     pub fn frame_length_s(&self) -> f64 {
         self.inner.grid.length as f64 / self.inner.rate_hz
     }
 
-    /// The fewest samples that give a frame.
+    /// The fewest samples for one frame.
     pub fn least_samples(&self) -> usize {
         (self.inner.grid.least_samples()).saturating_sub(self.inner.padding)
     }
 
-    /// Frames that `samples` samples give.
+    /// The number of frames of `samples` samples.
     pub fn frames(&self, samples: usize) -> usize {
         self.inner.grid.frames(samples + self.inner.padding)
     }
@@ -156,7 +156,7 @@ impl FrontEnd {
         Ok(feats)
     }
 
-    /// As [`FrontEnd::compute`], once sample rate and length have been held against the options.
+    /// As [`FrontEnd::compute`], after checking sample rate and length against the options.
     ///
     /// # Errors
     /// As [`FrontEnd::compute`], [`FrontEnd::check_rate`] and [`FrontEnd::check_length`].
@@ -200,8 +200,8 @@ impl FrontEnd {
         ))
     }
 
-    /// A stream, which takes samples in pieces of any size and gives the features that they settle, bit for bit those
-    /// of [`FrontEnd::compute`] on all of them.
+    /// A stream, which takes samples in blocks of any size and returns the features that are complete, bit for bit those of
+    /// [`FrontEnd::compute`] on all samples.
     ///
     /// ```
     /// use unbraid::signal::{FrontEnd, MfccOptions};
@@ -214,8 +214,8 @@ impl FrontEnd {
     /// # Ok::<(), unbraid::Error>(())
     /// ```
     ///
-    /// What needs the whole signal (Whisper's floor below the loudest, librosa's `top_db`, Kaldi's `subtract_mean`)
-    /// cannot be known before its end: such a stream still works as samples come, but gives its frames at the end.
+    /// Some options need the whole signal (Whisper's floor below the maximum, librosa's `top_db`, Kaldi's `subtract_mean`):
+    /// then the stream still computes as samples arrive, but returns its frames at the end.
     pub fn stream(&self) -> FrontEndStream {
         FrontEndStream {
             buffers: self.inner.engine.buffers(),
@@ -249,16 +249,16 @@ impl Engine {
     }
 }
 
-/// A signal that comes in pieces; see [`FrontEnd::stream`]. Keeps about one frame of samples.
+/// A stream; see [`FrontEnd::stream`]. Keeps about one frame of samples.
 pub struct FrontEndStream {
     front_end: FrontEnd,
     buffers: Buffers,
-    /// Samples that frames to come still want, the first of which is number `base`.
+    /// Samples that later frames need, the first of which has index `base`.
     kept: Vec<f32>,
     base: usize,
     /// The first frame that has not been computed.
     next: usize,
-    /// Frames that wait for the end, where they do.
+    /// Frames that are returned at the end, with options that need the whole signal.
     held: Vec<f32>,
 }
 
@@ -272,7 +272,7 @@ impl std::fmt::Debug for FrontEndStream {
 }
 
 impl FrontEndStream {
-    /// Takes the next samples; features `[frames, dim]` of the frames that are now info, which may be none.
+    /// Takes the next samples; returns the features `[frames, dim]` of the frames that are complete, perhaps none.
     ///
     /// # Errors
     /// As [`FrontEnd::compute`]; the samples have not been taken then.
@@ -295,10 +295,10 @@ impl FrontEndStream {
         })
     }
 
-    /// Ends the signal; the features `[frames, dim]` that were not yet given.
+    /// Ends the signal; returns the remaining features `[frames, dim]`.
     ///
     /// # Errors
-    /// None today; samples were checked as they came.
+    /// None at present; samples are checked as they arrive.
     pub fn finish(mut self) -> Result<Array2<f32>> {
         let inner = Arc::clone(&self.front_end.inner);
         self.kept.extend(std::iter::repeat_n(0.0, inner.padding));
@@ -593,7 +593,7 @@ mod tests {
             (fbank.frame_shift_s(), fbank.sample_rate_hz()),
             (0.01, 16000.0)
         );
-        let told = |front_end: &FrontEnd, length: usize, rate: u32| {
+        let outcome = |front_end: &FrontEnd, length: usize, rate: u32| {
             let waveform = Waveform {
                 samples: vec![0.0; length],
                 sample_rate_hz: rate,
@@ -603,16 +603,16 @@ mod tests {
                 .map_err(|error| error.to_string())
         };
         assert_eq!(
-            told(&fbank, 399, 16000).unwrap_err(),
+            outcome(&fbank, 399, 16000).unwrap_err(),
             "audio: expected audio of one frame, 400 samples or more, found 399 samples"
         );
         assert_eq!(
-            told(&fbank, 999, 8000).unwrap_err(),
+            outcome(&fbank, 999, 8000).unwrap_err(),
             "audio: expected the 16000 Hz of sample_frequency (or --resample), found 8000 Hz"
         );
         let mel = front_end("kind = 'mel'");
         assert!(
-            told(&mel, 999, 8000)
+            outcome(&mel, 999, 8000)
                 .unwrap_err()
                 .starts_with("audio: expected the 22050 Hz of sr (or --resample), found 8000")
         );
@@ -622,8 +622,11 @@ mod tests {
                 front_end.inner.grid.least_samples(),
                 front_end.inner.rate_hz,
             );
-            assert_eq!(told(&front_end, least, rate as u32), Ok(1), "{toml}");
-            assert!(told(&front_end, least - 1, rate as u32).is_err(), "{toml}");
+            assert_eq!(outcome(&front_end, least, rate as u32), Ok(1), "{toml}");
+            assert!(
+                outcome(&front_end, least - 1, rate as u32).is_err(),
+                "{toml}"
+            );
         }
     }
 

@@ -46,7 +46,7 @@ pub(super) struct Stretch<'a> {
     pub base: usize,
 }
 
-/// Turns the milliseconds of option `name` into samples, cut off to whole ones as Kaldi does.
+/// Converts the milliseconds of option `name` to samples, truncated to an integer as Kaldi does.
 ///
 /// # Errors
 /// [`Error::Option`] when that is fewer than `least` samples, beyond ten seconds or not a number.
@@ -122,7 +122,7 @@ impl FrameGrid {
         }
     }
 
-    /// Frames that are info once `received` samples are there, whatever follows.
+    /// The number of frames that are complete after `received` samples, whatever follows.
     pub(super) fn info(&self, received: usize) -> usize {
         // The mirror before the signal has to be there too.
         if self.first < 0 && received <= self.first.unsigned_abs() {
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(places(2), [1, 0, 1, 0]);
     }
 
-    /// A frame that is info is the same whatever follows, and what it wants is kept.
+    /// A complete frame does not depend on later samples, and the samples that it needs are kept.
     #[test]
     fn settled_frames_do_not_change() {
         for ends in [

@@ -7,10 +7,10 @@ use crate::error::{Error, Result};
 
 /// Kaldi works on the scale of 16-bit integers; a [`crate::io::audio::Waveform`] has full scale at 1.
 pub const INT16_SCALE: f64 = 32768.0;
-/// What Kaldi floors energies at before a logarithm: the machine epsilon of f32.
+/// Kaldi's floor of energies before a logarithm: the machine epsilon of f32.
 pub const EPSILON: f64 = f32::EPSILON as f64;
 
-/// Declares an options struct of fields of its own and those that say how samples become frames.
+/// Declares an options struct of its own fields and those of framing.
 macro_rules! kaldi_options {
     ($(#[$meta:meta])* pub struct $name:ident {
         $($(#[$field_meta:meta])* pub $field:ident: $type:ty = $default:expr,)*

@@ -1,4 +1,4 @@
-//! The front-ends under one name: options that say by `kind` which one is meant, and how they are read from TOML.
+//! The options of all front-ends, distinguished by `kind`, and their reading from TOML.
 
 use std::path::Path;
 
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_line() {
+    fn errors_name_their_line() {
         for (text, kind, message) in [
             (
                 "num_mel_bins = 40",

@@ -90,7 +90,7 @@ pub enum Whole {
     Nothing,
     /// Every column loses its mean.
     SubtractMean,
-    /// Values are taken relative to the largest, if asked, and lie no further than `range` below it.
+    /// Values are optionally taken relative to the largest, and floored at `range` below it.
     Floor {
         from_largest: bool,
         range: f32,
@@ -141,7 +141,7 @@ fn subtract_mean(feats: &mut [f32], columns: usize) {
     }
 }
 
-/// A plan made ready in one precision.
+/// A plan prepared in one precision.
 pub struct Stages<T> {
     grid: FrameGrid,
     gain: T,
@@ -228,7 +228,7 @@ impl<T: Real> Stages<T> {
             let first = first + number * LANES;
             #[cfg(target_arch = "x86_64")]
             if std::arch::is_x86_feature_detected!("avx2") {
-                // SAFETY: the processor has just been asked.
+                // SAFETY: the processor's features were just checked.
                 unsafe { self.group_avx2(signal, first, rows, scratch) };
                 continue;
             }
@@ -318,7 +318,7 @@ impl<T: Real> Stages<T> {
         }
     }
 
-    /// Powers to the power that is asked for.
+    /// Raises power spectra to the exponent of the options.
     #[inline(always)]
     fn raise(&self, power: &mut [Lanes<T>]) {
         if self.exponent == 2.0 {
@@ -369,7 +369,7 @@ impl<T: Real> Stages<T> {
     }
 }
 
-/// Kaldi floors energies at f32's epsilon before the floor that was asked for.
+/// Kaldi floors energies at f32's epsilon before the floor of the options.
 fn log_energy<T: Real>(energy: T, floor: f64) -> T {
     energy.max(T::of(floor.max(f64::from(f32::EPSILON)))).ln()
 }

@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 
 pub use post::PitchPostOptions;
 
-/// As many as a path's back pointers can tell apart.
+/// The most states: back pointers of paths have no more values.
 const MOST_LAGS: f64 = 65_535.0;
 
 /// Kaldi's options by Kaldi's names and defaults. Left out are those of processing in chunks and the deprecated
@@ -146,7 +146,7 @@ fn whole_hz(name: &str, value: f64) -> Result<()> {
     Err(Error::option(name, expected, value.to_string()))
 }
 
-/// Finds pitches; made once, shared by threads.
+/// Computes pitch; built once, shared by threads.
 ///
 /// Arithmetic is f64, Kaldi's is f32: pitches are the same but for ties that rounding breaks (tests/it/pitch.rs).
 /// The energy that weighs the ballast is that of all of the signal, where Kaldi leaves out its last 0.5 ms in all
@@ -187,7 +187,7 @@ impl PitchComputer {
         })
     }
 
-    /// The options it was made from.
+    /// Its options.
     pub fn options(&self) -> &PitchOptions {
         &self.options
     }
@@ -321,7 +321,7 @@ mod tests {
     use std::f64::consts::TAU;
 
     /// Three harmonics of a pitch that `hz` gives for each moment, for a second.
-    pub(super) fn voice(hz: impl Fn(f64) -> f64, rate_hz: usize) -> Vec<f32> {
+    pub(super) fn harmonics(hz: impl Fn(f64) -> f64, rate_hz: usize) -> Vec<f32> {
         let mut phase = 0.0;
         (0..rate_hz)
             .map(|i| {
@@ -346,7 +346,7 @@ mod tests {
     fn tones_have_their_pitch() {
         for rate_hz in [8000, 16000, 44100] {
             for hz in [60.0, 110.0, 233.0, 380.0] {
-                let pitch = computer(rate_hz, true).compute(&voice(|_| hz, rate_hz));
+                let pitch = computer(rate_hz, true).compute(&harmonics(|_| hz, rate_hz));
                 for row in pitch.rows().into_iter().skip(3).take(90) {
                     let off = (f64::from(row[1]) / hz - 1.0).abs();
                     assert!(off < 0.011 && row[0] > 0.95, "{rate_hz} {hz}: {row}");
@@ -358,7 +358,7 @@ mod tests {
     #[test]
     fn a_glide_is_followed() {
         let glide = |t: f64| 100.0 * 2.5f64.powf(t);
-        let pitch = computer(16000, false).compute(&voice(glide, 16000));
+        let pitch = computer(16000, false).compute(&harmonics(glide, 16000));
         assert_eq!(pitch.nrows(), 100);
         for (frame, row) in pitch.rows().into_iter().enumerate().skip(5).take(90) {
             // A window and its echo lie around the frame, so the pitch is that of the frame's centre.
@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn blocks_are_the_whole() {
-        let samples = voice(|t| 150.0 + 40.0 * t, 44100);
+        let samples = harmonics(|t| 150.0 + 40.0 * t, 44100);
         let computer = computer(44100, false);
         let mut signal = computer.signal();
         samples.chunks(1000).for_each(|block| signal.accept(block));
@@ -383,7 +383,7 @@ mod tests {
     #[test]
     fn loudness_changes_nothing_and_silence_is_not_voiced() {
         let computer = computer(16000, true);
-        let samples = voice(|t| 150.0 + 40.0 * t, 16000);
+        let samples = harmonics(|t| 150.0 + 40.0 * t, 16000);
         let quiet: Vec<f32> = samples.iter().map(|x| x / 1024.0).collect();
         assert_eq!(computer.compute(&samples), computer.compute(&quiet));
         let silent = computer.compute(&[0.0; 16000]);

@@ -1,6 +1,6 @@
 //! Features back to a waveform: the front-end undone as far as it can be. The logarithm is taken back, a spectrum found
 //! that its filters would turn into these energies (`filters.rs`), and a signal with that spectrum (`griffin_lim.rs`), whose
-//! pre-emphasis is taken back in turn. Phases are lost for good: what comes out is understood, not studio quality.
+//! pre-emphasis is then undone. Phases are lost: the result is intelligible, but not of studio quality.
 
 mod filters;
 mod griffin_lim;
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_undone_is_told() {
+    fn front_ends_that_cannot_be_inverted_are_refused() {
         let options = ResynthesisOptions::default();
         let refused = |front_end: FrontEndOptions| {
             let error = Resynthesis::new(&front_end, options).unwrap_err();
