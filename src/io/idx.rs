@@ -217,7 +217,7 @@ mod tests {
                 write_idx(&path, &sample(shape)).unwrap();
                 let first = std::fs::read(&path).unwrap()[0];
                 assert_eq!(first == GZIP[0], name == "a.gz");
-                // What it is, its bytes say.
+                // The bytes identify the format.
                 let moved = dir.path().join("b.png");
                 std::fs::rename(&path, &moved).unwrap();
                 assert_eq!(read_idx(&moved).unwrap(), sample(shape));

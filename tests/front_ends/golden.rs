@@ -1,5 +1,5 @@
-//! Front-ends beside golden files of torchaudio and Whisper, which `tests/references/torch_golden.py` makes; it says how
-//! to run it again. Inputs are made here: bundled speech and generated signals.
+//! Front-ends compared with golden files of torchaudio and Whisper, made by `tests/references/torch_golden.py`, which has
+//! the command to make them again. Inputs are made here: bundled speech and generated signals.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Filter banks and cepstra beside those of kaldi-native-fbank.
+//! Filter banks and cepstra compared with kaldi-native-fbank.
 
 use std::path::Path;
 

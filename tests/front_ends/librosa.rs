@@ -1,4 +1,4 @@
-//! Mel spectrograms beside librosa's.
+//! Mel spectrograms compared with librosa.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Front-ends beside their originals. Kaldi (kaldi-native-fbank) and librosa run live, so that no golden file can
+//! Front-ends compared with their originals. Kaldi (kaldi-native-fbank) and librosa run live, so that no golden file can
 //! grow old: `UNBRAID_PYTHON` names a Python that has them, `UNBRAID_CORPORA` a folder with fsdd and speechocean762.
 //! torchaudio and Whisper, which bring PyTorch with them, have golden files; where `UNBRAID_BASELINES` names a Python with
 //! `benches/baselines/requirements.txt`, Whisper runs live too.

@@ -1,4 +1,4 @@
-//! Log mel spectrograms beside those of openai-whisper, on real recordings.
+//! Log mel spectrograms compared with openai-whisper, on real recordings.
 
 use crate::{recordings, reference, references};
 use unbraid::signal::{FrontEnd, FrontEndOptions, WhisperOptions};

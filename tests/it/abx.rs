@@ -1,4 +1,4 @@
-//! `unbraid eval abx` as a user runs it, held to fastabx on made utterances.
+//! `unbraid eval abx` as a user runs it, compared with fastabx on synthetic utterances.
 
 use std::fs;
 use std::path::Path;
@@ -135,7 +135,7 @@ fn limits_are_reported_and_threads_do_not_matter() {
     let text = String::from_utf8(one).unwrap();
     let expected = "made: a part only: 12 of 12 groups cut to 1 items, x from 2 others for 12 groups, by seed 3";
     assert_eq!(text.lines().last().unwrap(), expected);
-    // One item a group has nothing to meet in its own voice.
+    // A group of one item has no other item of its speaker.
     assert!(
         text.lines()
             .nth(2)

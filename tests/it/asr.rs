@@ -65,7 +65,7 @@ fn a_recogniser_learns_to_transcribe() {
         let found = error_rate(folder, hyp);
         assert!(found < 20.0, "{hyp}: {found}");
     }
-    // A model that will have nothing but a word a line, whatever was said.
+    // A model that allows only one word per line.
     decode(
         folder,
         "mute",
@@ -123,7 +123,7 @@ fn phones_are_aligned_in_time() {
     }
     assert!(right as f64 > 0.8 * all as f64, "{right} of {all}");
 
-    // What cannot be aligned is told, and the others are there.
+    // Utterances that cannot be aligned are reported, and the others are written.
     let phones = fs::read_to_string(folder.join("test/utt2phones")).unwrap();
     let mut lines: Vec<String> = phones.lines().map(str::to_string).collect();
     lines[0] += &" p1".repeat(40);
@@ -290,7 +290,7 @@ fn invalid_input_is_refused_in_one_line() {
 fn empty_utterances_count_in_scores_and_not_in_training() {
     let dir = folder();
     let folder = dir.path();
-    // The last utterance of each set says nothing.
+    // The last utterance of each set has no words.
     let mut reference = String::new();
     for set in ["train", "test"] {
         let path = folder.join(set).join("utt2phones");

@@ -84,7 +84,7 @@ fn lossy_files_sound_like_what_they_were_made_of() {
         assert_eq!(waveform.sample_rate_hz, 16000, "{name}");
         let (lag, likeness) = best_lag(&original.samples, &waveform.samples);
         assert!(likeness > 0.95, "{name}: {likeness}");
-        // Only the file that says nothing of its encoder's delay may keep it.
+        // Only the file that does not state its encoder's delay may keep it.
         if name != "speech.bare.mp3" {
             assert_eq!((lag, waveform.samples.len()), (0, 16000), "{name}");
         }

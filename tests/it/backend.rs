@@ -1,4 +1,4 @@
-//! `unbraid verify backend` and `unbraid verify calibrate` as a user runs them; PLDA held to speechbrain's.
+//! `unbraid verify backend` and `unbraid verify calibrate` as a user runs them; PLDA compared with speechbrain.
 
 use std::fs;
 use std::path::Path;
@@ -86,7 +86,7 @@ fn plda_is_speechbrains() {
 
 const DIMS: usize = 10;
 
-/// Speakers differ in few directions, utterances of one in the others far more: what cosines cannot know.
+/// Speakers differ in few directions, utterances of one speaker in the others far more, which cosines ignore.
 fn speakers(seed: u64, name: &str, count: usize, shift: f64) -> Vec<(String, String, Vec<f32>)> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut normal = || probit(rng.random_range(1e-9..1.0 - 1e-9));

@@ -1,4 +1,4 @@
-//! Configurations: over a base, shown with all their values, described in a reference and a schema.
+//! Configurations: bases, all values of `config show`, reference and schema.
 
 use std::fs;
 use std::path::{Path, PathBuf};

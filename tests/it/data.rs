@@ -239,7 +239,7 @@ r-b r 1 2
         at,
         &[&["fbank", "--set", "sample_frequency=8000"], &made[..]].concat(),
     );
-    // A command tells the length of its audio only by running.
+    // The length of a command's audio is known only after running it.
     fs::write(
         at.join("aug/wav.scp"),
         "aug1-r-a cat r.wav |\naug1-r-b r.wav\n",

@@ -1,4 +1,4 @@
-//! `unbraid eval factors` as a user runs it; its scores held to scikit-learn.
+//! `unbraid eval factors` as a user runs it; its scores compared with scikit-learn.
 
 use std::fs;
 use std::path::Path;
@@ -86,7 +86,7 @@ fn write<T: KaldiObject>(dir: &Path, name: &str, make: impl Fn(usize) -> T) {
     writer.finish().unwrap();
 }
 
-/// A representation `z` of frames that tells the word, and one `s` of vectors that tells the speaker.
+/// A representation `z` of frames with the word, and one `s` of vectors with the speaker.
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let [speakers, words] = classes();

@@ -1,5 +1,5 @@
 //! Methods on images, as the recipes configure them, on made images: each trains, is taken up again to the same bytes,
-//! tells its numbers and draws its pictures; what is wrong is told in one line.
+//! has scores and pictures; invalid input is refused in one line.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -348,12 +348,12 @@ fn mismatches_are_refused_in_one_line() {
     );
 }
 
-/// A run that has gone astray is told with its step, and keeps its last good checkpoint.
+/// A diverged run is reported with its step, and keeps its last good checkpoint.
 #[test]
 fn a_run_gone_astray_keeps_its_last_checkpoint() {
     let mut conf = of_recipe("mnist/infogan", "default");
     let method = conf["method"].as_table_mut().unwrap();
-    // A generator that stands still is told from real images before long.
+    // The discriminator soon separates a fixed generator from real images.
     for weight in ["category_weight", "continuous_weight"] {
         method.insert(weight.into(), 0.0.into());
     }

@@ -162,7 +162,7 @@ fn invalid_input_is_refused_in_one_line() {
         ),
         (
             map("v.scp", "a.svg", &["--max-points", "4"]),
-            "--most: expected 5 to 5000, found 4",
+            "--max-points: expected 5 to 5000, found 4",
         ),
         (
             map("v.scp", "a.svg", &["--perplexity", "10"]),

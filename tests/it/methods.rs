@@ -132,7 +132,7 @@ fn clusters_resume_with_their_queue() {
     }
 }
 
-/// The words of one speaker are not told; what is learned is a phonetic representation alone.
+/// One speaker has no labels; only a phonetic representation is trained.
 #[test]
 fn dann_adapts_to_a_speaker() {
     for play in ["gradient_reversal", "alternating"] {
@@ -251,7 +251,7 @@ fn what_disturbs_waits_for_the_labels() {
                 "[method.optimiser]",
                 &format!("[method.consistency]\nswap = {weight}\n[method.optimiser]"),
             ),
-            // Reversed, the cross-entropy of a critic at chance pays nothing.
+            // The negated cross-entropy of an adversary at chance adds no loss.
             ("inner_steps = 2", "inner_steps = 2\ndefeat = \"confusion\""),
             ("steps = 60", "steps = 14\nkeep = 9"),
         ]);
@@ -301,7 +301,7 @@ fn a_few_phone_strings_help() {
         .iter()
         .filter_map(|line| line.values.get("label_head/ctc").copied())
         .collect();
-    // Too many phones for the codes of an utterance, of the validation set too, are told before anything is written.
+    // Too many phones for the codes of an utterance, of the validation set too, are reported before anything is written.
     let phones = dir.path().join("valid/utt2phones");
     let text = fs::read_to_string(&phones).unwrap();
     let first = text.lines().next().unwrap();
@@ -320,7 +320,7 @@ fn a_few_phone_strings_help() {
     );
 }
 
-/// Utterances beyond `max_frames` are told; where they are all, nothing is trained.
+/// Utterances longer than `max_frames` are reported; where all are longer, nothing is trained.
 #[test]
 fn utterances_that_are_too_long_are_reported() {
     let dir = workplace(&[("steps = 60", "steps = 2")]);

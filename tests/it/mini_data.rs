@@ -1,4 +1,4 @@
-//! The bundled speech is what its README says.
+//! The bundled speech agrees with its README.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `unbraid feats pitch` as a user runs it, and its pitches beside those of Kaldi's own code: generated ones and, where
+//! `unbraid feats pitch` as a user runs it, and its pitches compared with those of Kaldi's own code: generated ones and, where
 //! `UNBRAID_CORPORA` names a folder with fsdd and speechocean762, those of real speech.
 
 use std::path::{Path, PathBuf};

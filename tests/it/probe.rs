@@ -1,4 +1,4 @@
-//! `unbraid eval probe` as a user runs it, on representations that say everything or nothing of a speaker.
+//! `unbraid eval probe` as a user runs it, on representations with all or no information on the speaker.
 
 use std::fs;
 use std::path::Path;
@@ -96,7 +96,7 @@ fn probe(dir: &Path, representations: &[&str], targets: &[&str]) -> Vec<ProbeRes
     args.extend(
         representations
             .iter()
-            .flat_map(|representation| ["--output", representation]),
+            .flat_map(|representation| ["--representation", representation]),
     );
     args.extend(targets.iter().flat_map(|target| ["--target", target]));
     let table = String::from_utf8(succeed(dir, &args)).unwrap();
@@ -144,7 +144,7 @@ fn codes_at_a_quarter_of_the_rate_and_vectors_are_read() {
     assert_eq!(results[0].runs.len(), 4);
 }
 
-/// Frames that say nothing of the speaker hold no bits, and those that say all hold as many as there are.
+/// Frames independent of the speaker have 0 bits; those that determine the speaker have the entropy of the labels.
 #[test]
 fn strings_of_phones_are_read_without_times() {
     let dir = workplace();
@@ -164,7 +164,7 @@ fn strings_of_phones_are_read_without_times() {
     let phones = dir.path().join("test/utt2phones");
     let text = fs::read_to_string(&phones).unwrap();
     let first = text.lines().next().unwrap();
-    // An utterance may say nothing; one that the table lacks is another matter.
+    // An utterance may be empty; one that the table lacks is an error.
     let without = text.replacen(&format!("{first}\n"), "", 1);
     let silent: String = (text.lines())
         .map(|line| match line.split_once(' ') {
@@ -257,7 +257,7 @@ fn bits_are_between_none_and_all() {
 fn groups_and_the_curve_are_written() {
     let dir = workplace();
     let at = dir.path();
-    // The representation knows two of the four speakers.
+    // The representation has information on two of the four speakers.
     let half = representation(at, "half", |speaker, classes, rng| {
         if speaker < 2 {
             spoken(speaker, classes, rng)

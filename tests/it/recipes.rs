@@ -100,7 +100,7 @@ fn column(table: &Path, index: usize) -> Vec<String> {
 /// What is done to a corpus, the place that has to be named, and part of the message.
 type Case<'a> = (&'a dyn Fn(&Path), &'a str, &'a str);
 
-/// Breaks a copy of a corpus in each way; the preparation has to say where, in one line, and to write nothing.
+/// Breaks a copy of a corpus in each way; the preparation has to name the place, in one line, and to write nothing.
 fn refuses(recipe: &str, build: fn(&Path), cases: &[Case]) {
     for (spoil, place, message) in cases {
         let dir = tempfile::tempdir().unwrap();
@@ -377,7 +377,7 @@ fn timit_becomes_data_directories() {
     let ctm = fs::read_to_string(data.join("all/phones.ctm")).unwrap();
     assert!(ctm.contains("FELC0-SI1027 1 0.0625 0.0375 ih\n"), "{ctm}");
     assert_eq!(column(&data.join("all/phones.txt"), 0).len(), 39);
-    // What SPHERE holds is heard as what WAV holds.
+    // SPHERE files are read as WAV files are.
     let text = |utterance: &str| {
         fs::write(made.path().join("one"), format!("{utterance}\n")).unwrap();
         let subset = ["data", "subset", "--utt-list", "one", "data/test", "part"];

@@ -1,4 +1,4 @@
-//! `unbraid verify score` as a user runs it, held to speechbrain's EER and minDCF.
+//! `unbraid verify score` as a user runs it, compared with speechbrain's EER and minDCF.
 
 use std::fs;
 use std::path::Path;
@@ -56,7 +56,7 @@ fn write(dir: &Path, name: &str, embeddings: &[(&str, Array1<f32>)]) {
     writer.finish().unwrap();
 }
 
-/// Embeddings in the plane whose cosines with `one` are the golden scores: the binary says the same of them.
+/// Embeddings in the plane whose cosines with `one` are the golden scores: the binary gives the same ones.
 #[test]
 fn cosines_become_scores_and_a_table() {
     let dir = tempfile::tempdir().unwrap();

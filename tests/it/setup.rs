@@ -1,4 +1,4 @@
-//! The scripts that set a machine up: what is missing is told in one line, and nothing is left half-made.
+//! The set-up scripts: missing programs are reported in one line, and nothing is left half-made.
 //! They run on a copy, with a `PATH` that holds the usual tools and only what each test adds.
 
 use std::os::unix::fs::{PermissionsExt, symlink};

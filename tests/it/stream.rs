@@ -241,7 +241,7 @@ fn a_broken_stream_keeps_what_was_ready() {
     };
     let (codes, error) = broken(&STREAM, &[1; 2 * 1120 + 1]);
     let expected =
-        "standard input: expected whole samples of 2 bytes, found 1 left over behind 1120 samples";
+        "standard input: expected whole samples of 2 bytes, found 1 left over after 1120 samples";
     assert!(error.ends_with(expected), "{error}");
     assert_eq!(codes, 2);
     let (codes, error) = broken(&STREAM, b"");

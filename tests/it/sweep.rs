@@ -184,7 +184,7 @@ fn a_sweep_that_was_killed_is_taken_up() {
     }
     assert!(table.contains("alternating+optimiser.lr 1e-3"), "{table}");
 
-    // A third time there is nothing to do; a changed configuration is told.
+    // A third time there is nothing to do; a changed configuration is reported.
     let (success, _, error) = recipes.run("sweep.sh", &GRID);
     assert!(success && !error.contains("cell "), "{error}");
     let conf = recipes.dir.path().join("recipes/tiny/conf/alone.toml");

@@ -517,7 +517,7 @@ fn one_speaker_is_not_taken_apart() {
     assert!(error.ends_with(message), "{error}");
 }
 
-/// What breaks a folder, and what is said then.
+/// Damages of a folder, and their errors.
 type Breach = (&'static str, fn(&Path), &'static str);
 
 #[test]

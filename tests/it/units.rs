@@ -23,7 +23,7 @@ fn phones(item: usize) -> Vec<i32> {
     (0..60 + 3 * (item % 4)).map(phone).collect()
 }
 
-/// A place for every phone, and noise that is small beside the distances.
+/// A place for every phone, and noise that is small compared with the distances.
 fn codes(item: usize, every: usize) -> Array2<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(item as u64);
     let phones: Vec<i32> = phones(item).into_iter().step_by(every).collect();
@@ -77,7 +77,7 @@ fn apply(folder: &Path, codes: &str, model: &str) {
     succeed(folder, &[&args[..], &out].concat());
 }
 
-/// The row of numbers that `units score` tells.
+/// The row of numbers that `units score` prints.
 fn score(folder: &Path, args: &[&str]) -> Vec<String> {
     let message = succeed(folder, &[&["units", "score"], args].concat());
     let message = String::from_utf8(message).unwrap();

@@ -32,7 +32,6 @@ pub struct Cohort<'a> {
 
 impl SNorm {
     /// Scores both sides against the cohort, on rayon's threads. Variances are divided by the number of scores.
-
     ///
     /// # Errors
     /// [`Error::Option`] for a `top` below 2.

@@ -156,7 +156,6 @@ impl SpeakerStats {
     /// Refuses vectors that do not differ within speakers in some direction: any difference there would decide for another
     /// speaker. Before discriminant analysis (`reduces`) such directions are allowed where speakers do not differ in them
     /// either, since the analysis removes them.
-
     pub(super) fn refuse_singular(&self, reduces: bool) -> Result<()> {
         let (values, vectors) = eigen(&self.within)?;
         let dims = values.len();

@@ -12,7 +12,7 @@ use super::opened::{Opened, checked_channels};
 use super::pcm::{Extent, PcmStream};
 use crate::error::{Error, Result};
 
-/// Opens an AIFF or AIFF-C file that stands at its beginning.
+/// Opens an AIFF or AIFF-C file from its beginning.
 pub(super) fn open(mut bytes: Bytes, name: &Path) -> Result<Opened> {
     let compressed = match bytes.array::<12>(name)? {
         Some([b'F', b'O', b'R', b'M', _, _, _, _, b'A', b'I', b'F', last]) => last == b'C',

@@ -1,4 +1,4 @@
-//! Apple's Core Audio Format, as far as its samples stand one after the other: integers, floats, A-law, mu-law.
+//! Apple's Core Audio Format with uncompressed samples: integers, floats, A-law, mu-law.
 //!
 //! Source: Apple, Core Audio Format Specification 1.0.
 
@@ -11,10 +11,10 @@ use super::opened::{Opened, checked_channels};
 use super::pcm::{Extent, PcmStream};
 use crate::error::{Error, Result};
 
-/// `data` of a size that its writer did not know.
+/// The size of a chunk `data` of unknown size.
 const OPEN: u64 = u64::MAX;
 
-/// Opens a CAF file that stands at its beginning: 8 bytes, then chunks of a name and a 64-bit size.
+/// Opens a CAF file from its beginning: 8 bytes, then chunks of a name and a 64-bit size.
 pub(super) fn open(mut bytes: Bytes, name: &Path) -> Result<Opened> {
     let mut description = None;
     let mut next = 8u64;
@@ -100,7 +100,7 @@ impl Description {
         })
     }
 
-    /// Opens the samples behind the edit count that a chunk `data` of `size` bytes begins with.
+    /// Opens the samples after the edit count that a chunk `data` of `size` bytes begins with.
     fn open(&self, mut bytes: Bytes, size: u64, name: &Path) -> Result<Opened> {
         const EDIT_COUNT: u64 = 4;
         let channels = checked_channels(self.channels, name)?;

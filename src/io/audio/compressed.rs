@@ -1,5 +1,5 @@
 //! FLAC, Ogg, MP3 and MPEG-4 through symphonia. A stream that ends early or has a gap, or whose content is not what its
-//! own length or checksum says, is an error and not a shorter recording.
+//! own length or checksum states, is an error and not a shorter recording.
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -43,7 +43,7 @@ impl Codec {
     fn source(self, bytes: Bytes) -> Box<dyn MediaSource> {
         match self {
             // From a source that it can seek, symphonia would guess the length from the bit rate; only a length
-            // that the file itself states may be held against it.
+            // that the file itself states may be compared.
             Self::Mp3 | Self::Adts => Box::new(ReadOnlySource::new(bytes)),
             _ => Box::new(bytes),
         }
@@ -65,7 +65,7 @@ pub(super) struct CompressedStream {
 }
 
 impl CompressedStream {
-    /// Opens a file that stands at its beginning.
+    /// Opens a file from its beginning.
     pub(super) fn open(mut bytes: Bytes, codec: Codec, name: &Path) -> Result<Self> {
         match codec {
             Codec::OggFlac | Codec::OggVorbis => ogg::check_pages(&mut bytes, name)?,
@@ -117,7 +117,7 @@ impl CompressedStream {
         known.then_some(left.min(self.presented.samples))
     }
 
-    /// Appends the next block, interleaved; false at the end, when the file has been held against what it says.
+    /// Appends the next block, interleaved; false at the end, after the file was compared with its stated length and checksum.
     pub(super) fn next(&mut self, out: &mut Vec<f32>, name: &Path) -> Result<bool> {
         if self.block.is_empty() {
             self.decode(name)?;
@@ -181,7 +181,7 @@ impl CompressedStream {
     /// Compares what came out with the length and the checksum that the file states, where it does.
     fn check_whole(&mut self, name: &Path) -> Result<()> {
         match self.track.frames {
-            // An MP3 encoder's padding is not always stated, so that more may come than was said.
+            // An MP3 encoder's padding is not always stated, so that there may be more samples than stated.
             Some(stated) if self.codec != Codec::OggVorbis && self.decoded < stated => {
                 let found = format!("{}: the file is cut short", self.decoded);
                 return Err(Error::format(name, format!("{stated} samples"), found));
@@ -207,7 +207,7 @@ struct Track {
 }
 
 impl Track {
-    /// The track that is to be heard by default.
+    /// The default audio track.
     fn of(reader: &dyn FormatReader) -> Result<Self, SymphoniaError> {
         let track = (reader.default_track(TrackType::Audio))
             .ok_or(SymphoniaError::Unsupported("no audio track"))?;

@@ -1,17 +1,17 @@
-//! MP3 and ADTS, frame after frame: their decoder steps over what is no frame and goes on behind it, so that a damaged
+//! MP3 and ADTS, frame by frame: their decoder skips bytes that are no frame and continues after them, so that a damaged
 //! recording would come out shorter. Here the frames have to follow each other without a gap.
 //!
 //! Sources: ISO 11172-3, section 2.4.1, and ISO 13818-3 for MPEG frames; ISO 13818-7, section 6.2, for ADTS; ID3v2.4,
-//! section 3.1, for the tags between and behind them.
+//! section 3.1, for the tags between and after them.
 
 use std::path::Path;
 
 use super::input::Bytes;
 use crate::error::{Error, Result};
 
-/// Tags that stand behind the last frame: ID3v1, APE, Lyrics3.
+/// Tags after the last frame: ID3v1, APE, Lyrics3.
 const TAIL_TAGS: [&[u8]; 3] = [b"TAG", b"APETAGEX", b"LYRICSBEGIN"];
-/// Bytes that tell frames and tags.
+/// Bytes that identify frames and tags.
 const LOOK: usize = 11;
 
 /// A frame's header.
@@ -77,7 +77,7 @@ impl Frame {
 /// looked at, nor is a last frame that is cut short.
 ///
 /// # Errors
-/// [`Error::Format`] that names byte and time of what stands where a frame is due.
+/// [`Error::Format`] with byte and time of the place where a frame is expected.
 pub(super) fn check_frames(bytes: &mut Bytes, name: &Path) -> Result<()> {
     let mut at = first_frame(bytes, name)?;
     let mut first = None;
@@ -93,7 +93,7 @@ pub(super) fn check_frames(bytes: &mut Bytes, name: &Path) -> Result<()> {
                 samples += frame.samples;
                 at += frame.bytes;
             }
-            // Nothing to follow: the decoder says what is wrong.
+            // No frame at all: the decoder reports the error.
             (_, None) => break,
             (_, Some(first)) => match tag_bytes(&start) {
                 Some(tag) => at += tag,
@@ -110,7 +110,7 @@ pub(super) fn check_frames(bytes: &mut Bytes, name: &Path) -> Result<()> {
     bytes.go_to(0, name)
 }
 
-/// Where the first frame begins behind tags and what no decoder can use; the end where there is none.
+/// Where the first frame begins after tags and what no decoder can use; the end where there is none.
 fn first_frame(bytes: &mut Bytes, name: &Path) -> Result<u64> {
     let (mut at, mut junk) = (0, false);
     loop {
@@ -139,7 +139,7 @@ fn is_followed(frame: Frame, at: u64, bytes: &mut Bytes, name: &Path) -> Result<
     Ok(followed || next.len() < LOOK || tag_bytes(&next).is_some())
 }
 
-/// The size of the ID3v2 tag that begins so: 7 bits in each of 4 bytes, behind a header of 10.
+/// The size of the ID3v2 tag that begins so: 7 bits in each of 4 bytes, after a header of 10.
 fn tag_bytes(start: &[u8]) -> Option<u64> {
     let [b'I', b'D', b'3', _, _, flags, a, b, c, d, ..] = *start else {
         return None;

@@ -1,6 +1,6 @@
-//! How samples lie in the bytes of uncompressed audio.
+//! The encodings of samples in uncompressed audio.
 
-/// How one sample lies in its bytes.
+/// The encoding of one sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
     /// Two's complement of 1 to 4 bytes. What a narrower sample leaves free are its low bits, so that full scale is

@@ -11,7 +11,7 @@ use crate::io::inputs;
 
 /// What a command or a named pipe gives stays in memory up to here, and goes to an unnamed file beyond.
 const IN_MEMORY: usize = 16 << 20;
-/// The most that is taken from a command or a named pipe, the size that a RIFF header can tell.
+/// The most that is taken from a command or a named pipe, the largest size of a RIFF header.
 pub(crate) const MOST_STREAMED: u64 = 1 << 32;
 
 trait Seekable: Read + Seek + Send + Sync {}
@@ -64,13 +64,13 @@ impl Bytes {
         })
     }
 
-    /// The first bytes, at most `count`; afterwards the bytes stand at their beginning.
+    /// The first bytes, at most `count`; afterwards the position is at the beginning.
     pub(super) fn start(&mut self, count: usize) -> io::Result<Vec<u8>> {
         self.rewind()?;
         self.here(count)
     }
 
-    /// The next bytes, at most `count`; afterwards the bytes stand where they stood.
+    /// The next bytes, at most `count`; afterwards the position is unchanged.
     pub(super) fn here(&mut self, count: usize) -> io::Result<Vec<u8>> {
         let at = self.inner.stream_position()?;
         let next = self.next(count)?;
@@ -95,12 +95,12 @@ impl Bytes {
         }
     }
 
-    /// Where the bytes stand.
+    /// The position.
     pub(super) fn position(&mut self, name: &Path) -> Result<u64> {
         self.inner.stream_position().map_err(Error::io(name))
     }
 
-    /// Goes to a place; to the end for one behind it, as a size that a file states may give.
+    /// Moves to a position, or to the end for a later one, which a wrong size in a file may give.
     pub(super) fn go_to(&mut self, position: u64, name: &Path) -> Result<()> {
         (self.seek(SeekFrom::Start(position)).map(drop)).map_err(Error::io(name))
     }
@@ -117,7 +117,7 @@ impl Seek for Bytes {
         let SeekFrom::Start(position) = to else {
             return self.inner.seek(to);
         };
-        // Beyond 2^63 a seek is an error of the operating system, which knows nothing of the file's own sizes; a
+        // Beyond 2^63 a seek is an error of the operating system, without the file's own sizes; a
         // relative one keeps what is buffered.
         let position = position.min(self.length);
         let here = self.inner.stream_position()?;
@@ -140,7 +140,7 @@ pub(crate) fn spool() -> SpooledTempFile {
     tempfile::spooled_tempfile(IN_MEMORY)
 }
 
-/// What is said of a stream beyond [`MOST_STREAMED`].
+/// The error for a stream longer than [`MOST_STREAMED`].
 pub(crate) fn too_long(path: &Path) -> Error {
     let expected = format!("at most {MOST_STREAMED} bytes of audio");
     Error::format(path, expected, "more")

@@ -1,5 +1,5 @@
 //! Integers narrower than their bytes: in the high bits, as the formats have it, or in the low ones, as ALSA's `arecord`
-//! writes 24 bits in 4 bytes (`S24_LE`) under a header that does not tell which.
+//! writes 24 bits in 4 bytes (`S24_LE`) under the same header.
 //!
 //! Sources: Microsoft's `WAVEFORMATEXTENSIBLE` and the Core Audio Format Specification 1.0 for the high bits; ALSA's
 //! `pcm.h` for the low ones, where the high byte repeats the sign or is 0.
@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 /// A multiple of 2, 3 and 4 bytes.
 const BLOCK_BYTES: usize = 12 << 12;
 
-/// The encoding of samples of `valid_bits` that begin where the bytes stand, told by the samples themselves. They are
-/// read through once where the header leaves it open; afterwards the bytes stand where they stood.
+/// The encoding of samples of `valid_bits` that begin at the position, found from the samples themselves. They are
+/// read through once where the header leaves it open; afterwards the position is unchanged.
 ///
 /// Low bits it is where every sample has a value that fits into them, and either some bit is set that would have to be 0
 /// in high ones, or a whole byte is free: a recording that nowhere comes within 48 dB of full scale is the rarer case.

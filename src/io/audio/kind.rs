@@ -15,7 +15,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Bytes that tell a file's kind, Ogg's first packet among them.
+    /// Bytes that identify a file's kind, including Ogg's first packet.
     pub(super) const LOOK: usize = 64;
 
     /// The kind; or what a file is instead.
@@ -75,7 +75,7 @@ fn riff(start: &[u8]) -> Result<Kind, String> {
     }
 }
 
-/// The first packet of an Ogg page says what is in it; the page's header has 27 bytes and its lengths.
+/// The first packet of an Ogg page identifies the codec; the page's header has 27 bytes and its lengths.
 fn ogg(start: &[u8]) -> Result<Kind, String> {
     let segments = start.get(26).map_or(0, |&count| usize::from(count));
     let packet = start.get(27 + segments..).unwrap_or_default();

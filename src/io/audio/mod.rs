@@ -1,4 +1,4 @@
-//! Audio files in, [`Waveform`]s or blocks of samples out, told apart by their first bytes and never by their names.
+//! Reads audio files as [`Waveform`]s or blocks of samples. Formats are identified by the first bytes, never by names.
 //! Nothing is resampled or mixed here: what the file holds is what comes out, and a file with several channels is
 //! read only when one of them is asked for.
 //!
@@ -10,7 +10,7 @@
 //! | `.au` | integers, floats, A-law, mu-law |
 //! | FLAC, alone or in Ogg | all that symphonia reads |
 //! | Ogg, also several streams one after the other | Vorbis |
-//! | MP3 | layer III; cut to what was encoded where LAME's tag says how |
+//! | MP3 | layer III; cut to what was encoded where LAME's tag states it |
 //! | MPEG-4 (`.m4a`) | AAC-LC and ALAC, cut to what the edit list or `iTunSMPB` presents; no HE-AAC |
 //! | ADTS | AAC-LC with its encoder's delay (of 1024 samples, mostly), which it does not state; no HE-AAC |
 //! | CAF | integers, floats, A-law, mu-law; no ALAC, no AAC |
@@ -84,7 +84,7 @@ impl Waveform {
 pub struct AudioOptions {
     /// The channel to take, from 0. `None` takes the only one and refuses a file that has more.
     pub channel: Option<usize>,
-    /// What a user may be told to choose one by.
+    /// The option that chooses one, for error messages.
     pub chosen_by: Option<&'static str>,
 }
 

@@ -1,5 +1,5 @@
 //! Which part of an MPEG-4 track is presented. AAC begins with its encoder's delay and ends with what fills the last frame;
-//! the edit list, or else Apple's `iTunSMPB`, says how much of both. Its demuxer reads neither.
+//! the edit list, or else Apple's `iTunSMPB`, states how much of both. Its demuxer reads neither.
 //!
 //! Source: ISO 14496-12, sections 8.2.2 (`mvhd`), 8.3.2 (`tkhd`), 8.4.2 (`mdhd`) and 8.6.6 (`elst`).
 
@@ -47,7 +47,7 @@ struct Edit {
     length: Time,
 }
 
-/// What a file says of the presentation of its tracks.
+/// A file's statements on the presentation of its tracks.
 #[derive(Debug, Default)]
 pub(super) struct Edits {
     /// By the track's id, its edits that are not empty: a pause before a track is passed by, as ffmpeg does.
@@ -56,7 +56,7 @@ pub(super) struct Edits {
 }
 
 impl Edits {
-    /// Reads what a file says, as far as its boxes make sense, and leaves the bytes at their beginning.
+    /// Reads them as far as the boxes are valid, and leaves the position at the beginning.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -180,7 +180,7 @@ impl Boxes<'_> {
         self.bytes.array::<N>(self.name)
     }
 
-    /// A word that stands behind two times in a full box, which version 1 makes longer.
+    /// A word after two times in a full box, which version 1 makes longer.
     fn word_behind_times(&mut self, within: Range<u64>, path: &[&[u8; 4]]) -> Result<Option<u32>> {
         let Some(content) = self.path(within, path)? else {
             return Ok(None);
@@ -267,7 +267,7 @@ impl Boxes<'_> {
     }
 }
 
-/// The words behind a `data` box's header.
+/// The words after a `data` box's header.
 fn gapless(text: &str) -> Option<Presented> {
     let (_, text) = text.split_once("data")?;
     let words = text

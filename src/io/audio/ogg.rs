@@ -1,4 +1,4 @@
-//! Ogg, page after page: its demuxer steps over pages that are damaged or missing, so that a damaged recording would come
+//! Ogg, page by page: its demuxer skips pages that are damaged or missing, so that a damaged recording would come
 //! out shorter. Here every page has to be whole, and the next of its stream.
 //!
 //! Source: RFC 3533, section 6.
@@ -63,7 +63,7 @@ pub(super) fn check_pages(bytes: &mut Bytes, name: &Path) -> Result<()> {
     bytes.go_to(0, name)
 }
 
-/// The page that begins where the bytes stand; none where it is cut or its checksum another.
+/// The page at the position; none where it is truncated or its checksum is wrong.
 fn read_page(bytes: &mut Bytes, name: &Path) -> Result<Option<Page>> {
     let Some(mut header) = bytes
         .array::<HEADER>(name)?

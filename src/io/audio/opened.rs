@@ -1,4 +1,4 @@
-//! What opening a container leaves: its samples, still to be read, and what its header said of them.
+//! An opened container: its samples, still to be read, and their format from the header.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use super::compressed::CompressedStream;
 use super::pcm::PcmStream;
 use crate::error::{Error, Result};
 
-/// As many as a RIFF header can tell.
+/// The most channels: the limit of a RIFF header.
 const MOST_CHANNELS: u32 = 1 << 16;
 
 /// Where the samples come from.

@@ -1,4 +1,4 @@
-//! Samples that stand in a file one after the other, in any of the forms that containers give them: integers and
+//! Uncompressed samples, in any of the encodings that containers give them: integers and
 //! floats of either byte order, A-law and mu-law. Plain little-endian PCM is decoded by hound.
 
 use std::io::{self, Read};
@@ -89,13 +89,13 @@ fn full_scale(word: i32) -> f32 {
 /// Where the samples end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// After so many bytes, says the header.
+    /// After a number of bytes, stated by the header.
     Bytes(u64),
-    /// With the file: its writer did not know. Part of a frame at the end is what a stopped writer leaves.
+    /// At the end of the file: its writer did not know. A stopped writer may leave a part of a frame.
     ToTheEnd,
 }
 
-/// The samples of a container, from where its bytes stand now.
+/// The samples of a container, from the position on.
 pub(super) struct PcmStream {
     pub(super) bytes: Bytes,
     pub(super) encoding: Encoding,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 
-/// How a sample lies in its bytes.
+/// The encoding of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RawFormat {
     /// 16 bits, two's complement; full scale is 32768.
@@ -100,7 +100,7 @@ impl<R: Read> RawSamples<R> {
     fn end(&self, left: usize) -> Result<Option<Vec<f32>>> {
         if left > 0 {
             let expected = format!("whole samples of {} bytes", self.format.bytes());
-            let found = format!("{left} left over behind {} samples", self.given);
+            let found = format!("{left} left over after {} samples", self.given);
             return Err(Error::format(&self.name, expected, found));
         }
         match self.given {
@@ -159,11 +159,11 @@ mod tests {
             let (found, error) = all(&[0, 0x40, 0, 0x40, 7], RawFormat::S16le, piece);
             assert_eq!(found, [0.5, 0.5]);
             let expected =
-                "pipe: expected whole samples of 2 bytes, found 1 left over behind 2 samples";
+                "pipe: expected whole samples of 2 bytes, found 1 left over after 2 samples";
             assert_eq!(error.unwrap(), expected);
         }
         let (found, error) = all(&[1, 2, 3], RawFormat::F32le, 9);
-        assert!(found.is_empty() && error.unwrap().contains("found 3 left over behind 0"));
+        assert!(found.is_empty() && error.unwrap().contains("found 3 left over after 0"));
         let (_, error) = all(&[], RawFormat::S16le, 9);
         assert_eq!(error.unwrap(), "pipe: expected samples, found none");
     }

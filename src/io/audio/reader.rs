@@ -10,15 +10,15 @@ use super::riff::{self, Surroundings};
 use super::{AudioOptions, Waveform, aiff, caf, sphere};
 use crate::error::{Error, Result};
 
-/// A header that says more lies: the fastest converters run at 768 kHz.
+/// The highest plausible sample rate: the fastest converters run at 768 kHz.
 const FASTEST_RATE_HZ: u32 = 1_000_000;
-/// Samples of a whole recording in memory, 18 hours at 16 kHz: a few bytes of FLAC can say a second of silence, and a
+/// Samples of a whole recording in memory, 18 hours at 16 kHz: a few bytes of FLAC can encode a second of silence, and a
 /// file may not take all memory with them.
 const MOST_SAMPLES: usize = 1 << 30;
 
 /// Reads one channel of an audio file in blocks.
 ///
-/// What a file says of itself (its length, FLAC's checksum, the last page of Ogg) is held against it when its end is
+/// The statements of a file (its length, FLAC's checksum, the last page of Ogg) are checked when its end is
 /// reached, so that a file is known to be whole only once [`AudioReader::next_block`] has returned `None`. What states
 /// no length (a WAV or FLAC that was written to a pipe, ADTS, an MP3 without a Xing tag) ends where its bytes end, behind
 /// its last whole frame: cut short, it is a shorter recording.
@@ -34,7 +34,7 @@ pub struct AudioReader {
 }
 
 impl AudioReader {
-    /// Opens a file of any kind that is read here, told by its first bytes.
+    /// Opens a file of any supported kind, identified by its first bytes.
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be read; [`Error::Format`] when it is not audio of a known kind, its header is

@@ -29,7 +29,7 @@ pub(super) enum Surroundings {
     Archive,
 }
 
-/// Opens a WAV at the place where the bytes stand.
+/// Opens a WAV at the position.
 pub(super) fn open(mut bytes: Bytes, around: Surroundings, name: &Path) -> Result<Opened> {
     let mut chunks = Chunks::begin(&mut bytes, name)?;
     let mut format = None;
@@ -93,7 +93,7 @@ impl Chunks {
         })
     }
 
-    /// The next chunk's name and size; the bytes then stand at its content.
+    /// The next chunk's name and size; the position is then at its content.
     fn next(&mut self, bytes: &mut Bytes, name: &Path) -> Result<Option<([u8; 4], u32)>> {
         let Some([a, b, c, d, size @ ..]) = bytes.array::<8>(name)? else {
             return Ok(None);
@@ -124,7 +124,7 @@ impl Chunks {
         Ok(())
     }
 
-    /// Where the samples end that begin where the bytes stand now.
+    /// The end of the samples that begin at the position.
     fn extent(
         &self,
         bytes: &mut Bytes,
@@ -142,7 +142,7 @@ impl Chunks {
             _ => Extent::Bytes(u64::from(size)),
         };
         if extent == Extent::ToTheEnd && around == Surroundings::Archive {
-            let found = format!("{size:#x}, which says unknown");
+            let found = format!("{size:#x}, which means unknown");
             return Err(Error::format(
                 name,
                 "the size of a WAV inside an archive",
@@ -166,7 +166,7 @@ impl Chunks {
     }
 }
 
-/// What a `fmt ` chunk says of the samples.
+/// The format of samples in a `fmt ` chunk.
 struct Format {
     tag: u16,
     channels: u16,

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 /// No header in use is longer: the usual one has 1024 bytes.
 const LONGEST_HEADER: usize = 1 << 20;
 
-/// Opens a SPHERE file that stands at its beginning.
+/// Opens a SPHERE file from its beginning.
 pub(super) fn open_sphere(mut bytes: Bytes, name: &Path) -> Result<Opened> {
     let header = Header::read(&mut bytes, name)?;
     let channels = checked_channels(header.number("channel_count")?.unwrap_or(1), name)?;
@@ -138,7 +138,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// Opens an `.au` file that stands at its beginning.
+/// Opens an `.au` file from its beginning.
 pub(super) fn open_au(mut bytes: Bytes, name: &Path) -> Result<Opened> {
     let head = bytes.array::<24>(name)?.ok_or_else(|| {
         Error::format(name, "the 24 bytes of an .au header", "the end of the file")

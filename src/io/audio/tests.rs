@@ -1,4 +1,4 @@
-//! Files as the encoders in use make them (`tests/audio_files/make.sh` says how), whole, cut at every byte and with
+//! Files as the encoders in use make them (see `tests/audio_files/make.sh`), whole, cut at every byte and with
 //! any byte changed; and headers that lie.
 
 use std::path::PathBuf;
@@ -239,7 +239,7 @@ fn a_file_truncated_at_any_byte_is_refused() {
                     );
                 }
                 Ok(part) => {
-                    // Metadata may stand behind the samples.
+                    // Metadata may follow the samples.
                     let whole = part.samples.len() == all.len() || open.contains(file);
                     assert!(
                         whole && all.starts_with(&part.samples),
@@ -297,7 +297,7 @@ fn burst_at(samples: &[f32]) -> usize {
     parts.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0
 }
 
-/// Sample by sample what was encoded, where a file says how much its encoder put before it. Lossless ones are held to it
+/// Compares every sample with what was encoded, where a file states its encoder's delay. Lossless ones are held to it
 /// by their samples.
 #[test]
 fn lossy_files_are_not_late() {
@@ -305,7 +305,7 @@ fn lossy_files_are_not_late() {
         ("burst.mp3", 0, 8000),
         ("burst.ogg", 0, 8000),
         ("burst.m4a", 0, 8000),
-        // These say nothing: LAME's delay with the decoder's, and ffmpeg's.
+        // These state no delay: LAME's with the decoder's, and ffmpeg's.
         ("burst.bare.mp3", 1105, 9216),
         ("burst.adts", 1024, 9216),
     ] {
@@ -335,7 +335,7 @@ fn find(bytes: &[u8], text: &[u8]) -> usize {
 fn what_is_presented_of_mpeg_4_is_read_from_its_lists() {
     let mut bytes = bytes_of("burst.m4a");
     let list = find(&bytes, b"elst");
-    // Two edits are refused; one behind a pause is not.
+    // Two edits are refused; one after a pause is not.
     let mut several = bytes.clone();
     let edits = find(&several, b"edts") - 4;
     let entry = several[list + 12..list + 24].to_vec();
@@ -529,7 +529,7 @@ fn caf(bits: u32, samples: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The operating system knows places up to 2^63, and says no more than "Invalid argument" of others.
+/// The operating system has positions up to 2^63, and reports only "Invalid argument" for others.
 #[test]
 fn a_size_beyond_the_file_is_refused_with_the_files_own_terms() {
     let dir = tempfile::tempdir().unwrap();

@@ -37,7 +37,7 @@ pub(super) fn decode_plain(
     }
 }
 
-/// A header that says one channel: where samples lie, and not whose they are, is what hound has to know.
+/// A header of one channel: hound needs the layout of samples, not their channels.
 fn header(encoding: Encoding, size: u32) -> [u8; 44] {
     let width = encoding.bytes() as u16;
     let tag: u16 = match encoding {
@@ -58,7 +58,7 @@ fn header(encoding: Encoding, size: u32) -> [u8; 44] {
 pub(super) fn wav_error(name: &Path, error: &hound::Error) -> Error {
     use hound::Error as E;
     let found = match error {
-        E::FormatError(reason) => format!("a header that says otherwise ({reason})"),
+        E::FormatError(reason) => format!("another header ({reason})"),
         E::TooWide | E::InvalidSampleFormat => "samples of another format".to_string(),
         E::Unsupported => "another encoding".to_string(),
         other => format!("{other}"),

@@ -22,7 +22,7 @@ pub enum ReadFrom {
 }
 
 /// The options that matter to reading in order. `o`, `no`, `cs` and `ncs` promise something about lookups
-/// by key, and `b` and `t` about a form that the bytes tell as well: they are understood, and there is
+/// by key, and `b` and `t` about a form that is evident from the bytes: they are understood, and there is
 /// nothing to do for them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReadFlags {

@@ -26,7 +26,7 @@ pub struct WriteOptions {
 }
 
 /// Writes objects under keys. Files appear under their names on [`TableWriter::finish`], the archive before
-/// the list that names it; dropped before, they leave nothing behind. Only with `scp`, where each object has a
+/// the list that names it; dropped before, nothing is left. Only with `scp`, where each object has a
 /// file of its own, each of those appears as it is written.
 pub struct TableWriter<T> {
     target: Target,
@@ -90,7 +90,7 @@ impl<T: KaldiObject> TableWriter<T> {
     /// Writes one object.
     ///
     /// # Errors
-    /// [`Error::Key`] for a key that is empty, holds white space, stands twice (with a list) or is not in the
+    /// [`Error::Key`] for a key that is empty, has white space, occurs twice (with a list) or is not in the
     /// list (`scp` without `p`), and for what the form cannot hold: NaN or infinity compressed, rows without
     /// columns. [`Error::Io`] when it cannot be written.
     pub fn write(&mut self, key: &str, value: &T) -> Result<()> {

@@ -17,13 +17,13 @@ pub struct Browser {
     from: BufReader<File>,
     sent: u64,
     session: Option<String>,
-    /// Everything that was told without being asked, as `method` and `params`.
+    /// All events, as `method` and `params`.
     pub events: Vec<Value>,
     _folder: tempfile::TempDir,
 }
 
 impl Browser {
-    /// Starts it; none, told by name, where there is no browser.
+    /// Starts it; none, with a line that names the test, where there is no browser.
     pub fn start(test: &str) -> Option<Self> {
         let there = |name: &&&str| Command::new(name).arg("--version").output().is_ok();
         let Some(name) = NAMES.iter().find(there) else {
@@ -102,7 +102,7 @@ impl Browser {
         }
     }
 
-    /// What a script says, awaited.
+    /// The awaited result of a script.
     pub fn evaluate(&mut self, script: &str) -> Value {
         let params = json!({"expression": script, "awaitPromise": true, "returnByValue": true});
         let mut found = self.call("Runtime.evaluate", params);

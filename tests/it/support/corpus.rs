@@ -31,7 +31,7 @@ impl Default for Corpus {
     }
 }
 
-/// Words of the corpus, which take turns.
+/// Words of the corpus, in rotation.
 const WORDS: [&str; 2] = ["no", "yes"];
 /// Frames that a class lasts, and classes.
 const HOLD: usize = 8;
@@ -77,7 +77,7 @@ impl Corpus {
         (0..self.speakers).flat_map(move |speaker| (0..utterances).map(move |u| (speaker, u)))
     }
 
-    /// The class of every frame; the word turns their order around.
+    /// The class of every frame; the word decides their order.
     pub fn classes(&self, utterance: usize) -> Vec<i32> {
         let frames = self.frames + 3 * (utterance % 3);
         let turned = utterance % WORDS.len() == 1;

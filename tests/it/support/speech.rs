@@ -22,7 +22,7 @@ steps = 2
 threads = 1
 ";
 
-/// Two voices with two recordings each in `data`, their features, and an experiment `exp` by `conf`.
+/// Two speakers with two recordings each in `data`, their features, and an experiment `exp` by `conf`.
 pub fn workplace(fbank: &str, conf: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let audio = root().join("data/mini/audio");

@@ -73,7 +73,7 @@ pub fn configure(folder: &Path, changes: &[(&str, &str)]) {
     fs::write(folder.join("conf.toml"), conf).unwrap();
 }
 
-/// What a configuration of the recipes says, over its base; `path` is below `recipes/`.
+/// A configuration of the recipes, merged with its base; `path` is below `recipes/`.
 pub fn of_recipes(path: impl AsRef<Path>) -> toml::Table {
     let path = super::root().join("recipes").join(path);
     let document = Document::read(&path).unwrap_or_else(|error| panic!("{error}"));
