@@ -1,48 +1,44 @@
-//! `unbraid convert`: one recording's words with another's voice, to hear.
+//! `unbraid convert`: a recording with the voice of another speaker.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::Args;
 
+use super::arguments::ModelArgs;
 use super::resynthesis::ResynthesisArgs;
 use crate::inference::convert::Converter;
 use crate::io::atomic;
 use crate::io::audio::{AudioOptions, FORMATS, read_audio, write_wav};
 use crate::io::kaldi::TableWriter;
-use crate::nn::device::DeviceChoice;
-use crate::train::experiment::Experiment;
 
-/// Convert a recording to another speaker's voice.
+/// Convert a recording to the voice of another speaker.
 ///
-/// The phonetic representation of SOURCE and the speaker representation of VOICE go through the decoder; the features that come out, brought
-/// back to SOURCE's loudness and length, become a WAV file by the Griffin-Lim algorithm, or, for a vocoder of your own, an
-/// archive of features. The front-end is the one that the experiment was trained with (data.front_end).
+/// The phonetic codes of SOURCE and the speaker embedding of TARGET go through the decoder. The decoded features get the
+/// loudness and length of SOURCE. The Griffin-Lim algorithm turns them into a WAV file; --feats writes them for a vocoder
+/// of your own. The experiment needs a front-end (data.front_end).
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_long_help = "\
+Examples:
   unbraid convert --exp exp/default a.wav b.wav --out a_as_b.wav
-  unbraid convert --exp exp/default a.wav a.wav --out a_again.wav      # what decoding alone costs
-  unbraid convert --exp exp/default a.wav b.wav --feats ark,scp:mel.ark,mel.scp")]
+  unbraid convert --exp exp/default a.wav a.wav --out a_again.wav
+  unbraid convert --exp exp/default a.wav b.wav --feats ark,scp:mel.ark,mel.scp
+
+The second example decodes a recording with its own speaker: it shows how much
+quality the decoder and Griffin-Lim cost.")]
 pub struct ConvertArgs {
-    #[arg(help = format!("Whose words: a recording of one channel; formats: {FORMATS}"))]
+    #[arg(help = format!("Recording with the content, one channel; formats: {FORMATS}"))]
     source: PathBuf,
-    /// Whose voice: a recording of the same formats
-    voice: PathBuf,
-    /// Folder of the experiment
-    #[arg(long, value_name = "DIR")]
-    exp: PathBuf,
-    /// The WAV file
+    #[arg(help = format!("Recording of the target speaker; formats: {FORMATS}"))]
+    target: PathBuf,
+    /// Write a WAV file
     #[arg(long, value_name = "FILE", required_unless_present = "feats")]
     out: Option<PathBuf>,
-    /// Write the features under the key SOURCE-VOICE (the files' names)
+    /// Write the features under the key SOURCE-TARGET (names of the files)
     #[arg(long, value_name = "WSPECIFIER")]
     feats: Option<String>,
-    /// Which checkpoint: last, best or step_000123
-    #[arg(long, default_value = "last")]
-    checkpoint: String,
-    /// Where tensors live
-    #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
+    #[command(flatten)]
+    model: ModelArgs,
     #[command(flatten)]
     resynthesis: ResynthesisArgs,
 }
@@ -50,25 +46,24 @@ pub struct ConvertArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says.
+/// Errors of the library.
 pub fn run(args: ConvertArgs) -> anyhow::Result<()> {
     if let Some(out) = &args.out {
         check_name(out)?;
         atomic::try_place(out)?;
     }
     let writer = args.feats.as_deref().map(TableWriter::create).transpose()?;
-    let device = args.device.resolve()?;
-    let experiment = Experiment::open(&args.exp)?;
-    let converter = Converter::open(&experiment, &args.checkpoint, device)?;
+    let (device, experiment) = args.model.open()?;
+    let converter = Converter::open(&experiment, &args.model.checkpoint.checkpoint, device)?;
     let read = |path| converter.at_rate(&read_audio(path, &AudioOptions::default())?);
-    let (source, voice) = (read(&args.source)?, read(&args.voice)?);
-    let feats = converter.convert(&converter.feats(&source)?, &converter.feats(&voice)?)?;
+    let (source, target) = (read(&args.source)?, read(&args.target)?);
+    let feats = converter.convert(&converter.feats(&source)?, &converter.feats(&target)?)?;
     if let Some(mut writer) = writer {
         let name = |path: &PathBuf| {
             path.file_stem()
                 .map(|name| name.to_string_lossy().into_owned())
         };
-        let key = [&args.source, &args.voice].map(|path| name(path).unwrap_or_default());
+        let key = [&args.source, &args.target].map(|path| name(path).unwrap_or_default());
         writer.write(&key.join("-"), &feats)?;
         writer.finish()?;
     }

@@ -5,52 +5,57 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use tch::Device;
 
+use super::arguments::CheckpointArgs;
 use crate::inference::extract::Representation;
 use crate::inference::module::{Export, Exported, Input, Metadata};
 use crate::io::message::{message, output};
 use crate::method::speech::load;
 use crate::signal::FrontEndOptions;
-use crate::train::experiment::Experiment;
 
 /// Write an encoder as a TorchScript module for PyTorch and C++.
 ///
-/// The module takes one utterance of any length, and gives its phonetic codes [1, codes, code_dim] or its speaker embedding
-/// [1, embedding_dim]. Without --front-end it takes features [1, frames, bins] as the experiment's front-end makes them (what
-/// the experiment does to them, the normalisation, is inside); with it, a waveform [1, samples] of the front-end's sample rate, as
-/// 32-bit floats with full scale at 1 (16-bit samples divided by 32768, as soundfile and torchaudio load them), whatever
-/// full_scale the front-end works on. A front-end inside adds no dither and works in double precision, where `extract --wav`
-/// works in single: codes differ by about 1e-6 of the largest, and by up to 1e-4 where bins lie far below the loudest of their
-/// frame, as in synthetic speech.
+/// The module takes one utterance of any length. It returns phonetic codes [1, codes, code_dim] or a speaker embedding
+/// [1, embedding_dim].
 ///
-/// Before the file appears, the module is run at lengths other than the traced one; one that strays from the experiment by
-/// more than 1e-5 of the largest value is not written. `unbraid extract --module` runs it over a corpus.
+/// Without --front-end the input is features [1, frames, bins], as the experiment's front-end computes them. The
+/// normalisation is inside the module. With --front-end the input is a waveform [1, samples] at the front-end's sample
+/// rate: 32-bit floats with full scale at 1, as soundfile and torchaudio load them.
 ///
-/// What it is stands in the extra file unbraid.json: format, representation, input, least (the fewest frames or samples), bins, dim,
-/// subsampling, sample_rate_hz, frame_shift_s, front_end.
+/// Before the file is written, the module runs at lengths other than the traced one. A module whose output differs from
+/// the experiment's by more than 1e-5 of the largest value is not written.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_long_help = "\
+Examples:
   unbraid export --exp exp/default --output phonetic --front-end phonetic.pt
+  unbraid extract --module phonetic.pt --wav scp:data/test/wav.scp \\
+    ark,scp:z.ark,z.scp
 
 In Python:
   extra = {'unbraid.json': ''}
   encoder = torch.jit.load('phonetic.pt', _extra_files=extra)
-  codes = encoder(waveform)  # [1, samples] to [1, codes, code_dim]; json.loads(extra['unbraid.json'])
+  codes = encoder(waveform)  # [1, samples] to [1, codes, code_dim]
+  info = json.loads(extra['unbraid.json'])
 
-In C++: examples/cpp/codes.cpp")]
+In C++: examples/cpp/codes.cpp
+
+The extra file unbraid.json describes the module: format, representation,
+input, least (fewest frames or samples), bins, dim, subsampling,
+sample_rate_hz, frame_shift_s, front_end.
+
+A front-end inside a module adds no dither and computes in double precision;
+'extract --wav' computes in single precision. Codes differ by about 1e-6 of the
+largest value, and by up to 1e-4 where bins are far below the loudest bin of
+their frame, as in synthetic speech.")]
 pub struct ExportArgs {
-    /// Folder of the experiment
-    #[arg(long, value_name = "DIR")]
-    exp: PathBuf,
-    /// Which encoder
+    #[command(flatten)]
+    model: CheckpointArgs,
+    /// Encoder to export
     #[arg(long, alias = "strand")]
     output: Encoder,
-    /// Which checkpoint: last, best or step_000123
-    #[arg(long, default_value = "last")]
-    checkpoint: String,
-    /// Take a waveform, through the front-end that training named (data.front_end)
+    /// Take waveforms: put the experiment's front-end (data.front_end) into the module
     #[arg(long)]
     front_end: bool,
-    /// Where to write
+    /// Module to write
     #[arg(value_name = "FILE.pt")]
     target: PathBuf,
 }
@@ -58,20 +63,20 @@ pub struct ExportArgs {
 /// The encoders of an experiment.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Encoder {
-    /// Speech to codes.
+    /// Phonetic codes.
     Phonetic,
-    /// Speech to one embedding of length 1.
+    /// One speaker embedding of length 1.
     Speaker,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says.
+/// Errors of the library.
 pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
-    let experiment = Experiment::open(&args.exp)?;
-    let (model, info) = load(&experiment, &args.checkpoint, Device::Cpu)?;
-    let known = args.exp.join("front_end.toml");
+    let experiment = args.model.experiment()?;
+    let (model, info) = load(&experiment, &args.model.checkpoint, Device::Cpu)?;
+    let known = args.model.exp.join("front_end.toml");
     let front_end = match known.exists() {
         true => Some(FrontEndOptions::read(known)?),
         false => None,
@@ -90,7 +95,7 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
         },
     };
     let exported = export.write(&args.target)?;
-    tell(&exported, args)?;
+    print_summary(&exported, args)?;
     let dithers = |options: &FrontEndOptions| options.without_dither() != *options;
     if args.front_end && front_end.as_ref().is_some_and(dithers) {
         message(format_args!(
@@ -100,8 +105,8 @@ pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says what was written.
-fn tell(exported: &Exported, args: &ExportArgs) -> anyhow::Result<()> {
+/// Prints what was written.
+fn print_summary(exported: &Exported, args: &ExportArgs) -> anyhow::Result<()> {
     let Metadata {
         input, dim, bins, ..
     } = exported.metadata;

@@ -7,6 +7,7 @@ use clap::Args;
 use ndarray::Array2;
 use tch::Device;
 
+use super::arguments::DeviceArgs;
 use super::failures::Failures;
 use super::pipes::PipeLimit;
 use super::progress::counter;
@@ -21,72 +22,78 @@ use crate::io::audio::Waveform;
 use crate::io::kaldi::{ReadFrom, ReadSpecifier, TableReader};
 use crate::method::DisentangledModel;
 use crate::method::speech::load;
-use crate::nn::device::DeviceChoice;
 use crate::signal::augment::{SpeedOptions, change_speed};
 use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
 
 /// Write phonetic codes or speaker embeddings as Kaldi archives.
 ///
-/// What encodes is a trained experiment or a module of `unbraid export`. Phonetic codes are one matrix an utterance, speaker embeddings one vector of length 1. An utterance that
-/// cannot be extracted is told in a line, the others go on, and the exit code is 1.
-///
-/// Speaker embeddings that are read at several speeds (--wav --speeds 1,0.9,1.1) are a vector of as many parts, of length 1
-/// again. They tell speakers apart better than those of one speed, at as many times the cost.
+/// The encoder is that of a trained experiment, or a module of 'unbraid export'. Phonetic codes are one matrix per
+/// utterance, speaker embeddings one vector of length 1. An utterance that fails is reported and left out; the other
+/// utterances are written, and the exit code is 1.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  unbraid extract --exp exp/default --output phonetic scp:data/test/feats.scp ark,scp:z.ark,z.scp
-  unbraid extract --exp exp/default --output phonetic --wav scp:data/test/wav.scp ark,scp:z.ark,z.scp
-  unbraid extract --exp exp/default --output speaker --pool speaker --utt2spk data/test/utt2spk \\
-    scp:data/test/feats.scp ark,scp:spk.ark,spk.scp
-  unbraid extract --module phonetic.pt --wav scp:data/test/wav.scp ark,scp:z.ark,z.scp")]
+#[command(after_long_help = "\
+Examples:
+  unbraid extract --exp exp/default --output phonetic scp:data/test/feats.scp \\
+    ark,scp:z.ark,z.scp
+  unbraid extract --exp exp/default --output phonetic --wav \\
+    scp:data/test/wav.scp ark,scp:z.ark,z.scp
+  unbraid extract --exp exp/default --output speaker --pool speaker \\
+    --utt2spk data/test/utt2spk scp:data/test/feats.scp ark,scp:spk.ark,spk.scp
+  unbraid extract --exp exp/default --output speaker --wav --speeds 1,0.9,1.1 \\
+    scp:data/test/wav.scp ark,scp:s.ark,s.scp
+  unbraid extract --module phonetic.pt --wav scp:data/test/wav.scp \\
+    ark,scp:z.ark,z.scp
+
+--speeds 1,0.9,1.1 concatenates the embeddings of three speeds and scales them
+to length 1. Error rates of verification fall; the cost is threefold.")]
 pub struct ExtractArgs {
-    /// Folder of the experiment
+    /// Experiment folder
     #[arg(long, value_name = "DIR", required_unless_present = "module")]
     exp: Option<PathBuf>,
-    /// A module that `unbraid export` wrote, in place of an experiment; it has its representation. A module is a program: run none
-    /// that you do not trust
+    /// Module of 'unbraid export' instead of an experiment
+    ///
+    /// A module is a program: run only modules that you trust.
     #[arg(long, value_name = "FILE.pt", conflicts_with_all = ["exp", "output", "checkpoint"])]
     module: Option<PathBuf>,
-    /// What to take out
+    /// Representation to write
     #[arg(long, alias = "strand", required_unless_present = "module")]
     output: Option<Representation>,
-    /// Over what to average
+    /// Average over an utterance or a speaker
     #[arg(long, default_value = "none")]
     pool: Pool,
-    /// Speakers of the utterances, for --pool speaker
+    /// Speaker of each utterance, for --pool speaker
     #[arg(long, value_name = "FILE", required_if_eq("pool", "speaker"))]
     utt2spk: Option<PathBuf>,
-    /// Which checkpoint: last, best or step_000123
+    /// Checkpoint: last, best or step_000123
     #[arg(long, default_value = "last")]
     checkpoint: String,
-    /// Take up what a killed extraction to the same place left
+    /// Resume an extraction to the same files that was stopped
     #[arg(long)]
     resume: bool,
-    /// Read audio (scp:wav.scp) instead of features, through the front-end that training named (data.front_end) or that the
-    /// module has inside or tells of
+    /// Read audio (scp:wav.scp) instead of features
+    ///
+    /// The front-end is that of the experiment (data.front_end) or of the module.
     #[arg(long)]
     wav: bool,
-    /// With --wav, run the commands that wav.scp names as 'command |'
+    /// With --wav, run commands in wav.scp ('command |')
     #[arg(long, requires = "wav")]
     allow_pipes: bool,
     #[command(flatten)]
     pipe_limit: PipeLimit,
-    /// With --wav, bring recordings to this sample rate (Hz)
+    /// With --wav, resample recordings to this rate first
     #[arg(long, value_name = "HZ", requires = "wav", value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     resample: Option<u32>,
-    /// With --wav, for speaker embeddings: reads each recording at these speeds, from 0.25 to 4, and lays the embeddings side
-    /// by side
+    /// With --wav, concatenate speaker embeddings of these speeds (0.25 to 4)
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = speed, requires = "wav")]
     speeds: Vec<f64>,
-    /// Where tensors live
-    #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
-    /// Features to read, as scp:FILE or ark:FILE
-    #[arg(value_name = "RSPEC")]
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Features to read (audio with --wav), as scp:FILE or ark:FILE
+    #[arg(value_name = "RSPECIFIER")]
     source: String,
-    /// Where to write, as ark,scp:FILE,FILE or ark:FILE
-    #[arg(value_name = "WSPEC")]
+    /// Archive to write, as ark,scp:FILE,FILE or ark:FILE
+    #[arg(value_name = "WSPECIFIER")]
     target: String,
 }
 
@@ -100,12 +107,12 @@ fn speed(text: &str) -> Result<f64, String> {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says; and when utterances failed.
+/// Errors of the library; and when utterances failed.
 pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
     if args.utt2spk.is_some() && args.pool != Pool::Speaker {
         bail!("--utt2spk: expected --pool speaker beside it, found another pool");
     }
-    let device = args.device.resolve()?;
+    let device = args.device.device.resolve()?;
     let encoder = Encoder::open(&args, device)?;
     if !args.speeds.is_empty() && encoder.representation != Representation::Speaker {
         bail!("--speeds: expected the speaker representation, found another");
@@ -143,10 +150,10 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
             progress.finish_and_clear();
         }
     }
-    tell(session.finish()?, failures, &args.source)
+    report(session.finish()?, failures, &args.source)
 }
 
-/// What does the work.
+/// An encoder, from an experiment or a module.
 struct Encoder {
     model: Box<dyn DisentangledModel>,
     normalisation: Normalisation,
@@ -201,7 +208,7 @@ impl Encoder {
             (true, Input::Features, Some(front_end)) => Some(Audio::FrontEnd(front_end.clone())),
             (true, Input::Waveform, Some(front_end)) => Some(Audio::Samples(front_end.clone())),
             (true, _, None) => {
-                bail!("--wav: expected a module that knows its front-end, found none")
+                bail!("--wav: expected a module with a front-end, found none")
             }
         };
         Ok(Self {
@@ -216,7 +223,7 @@ impl Encoder {
 
 impl Audio {
     /// What the model reads of a recording at each of the speeds; of none, as it is. Another speed is rounded as the
-    /// files of `unbraid data augment` are, which training heard: a slow one has nothing but that in its highest bands.
+    /// files of `unbraid data augment` are, which training used: at a low speed the highest bands contain only this rounding noise.
     fn read_at(&self, waveform: Waveform, speeds: &[f64]) -> crate::Result<Vec<Array2<f32>>> {
         if speeds.is_empty() {
             return Ok(vec![self.read(waveform)?]);
@@ -279,8 +286,12 @@ fn read_audio(
     Ok(())
 }
 
-/// Says what failed.
-pub(super) fn tell(result: Extracted, mut failures: Failures, source: &str) -> anyhow::Result<()> {
+/// Reports what failed.
+pub(super) fn report(
+    result: Extracted,
+    mut failures: Failures,
+    source: &str,
+) -> anyhow::Result<()> {
     failures.extend(&result.failed, source);
     let total = failures.count() + result.written;
     failures.into_result(total, "utterances")?;

@@ -1,4 +1,4 @@
-//! Entries that fail while the others go on: each is told at once, but for what many fail of, and all are listed at the end.
+//! Entries that fail while the others go on: each is reported at once, failures of the same kind together, and all are listed at the end.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::io::message::message;
 
 /// More keys than this are counted, not listed.
 const LISTED: usize = 20;
-/// More that fail alike are told together, in one line at the end.
+/// More failures of one kind are reported together, in one line at the end.
 const ALIKE: usize = 3;
 
 /// The keys that failed so far.
@@ -21,7 +21,7 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// Tells of all of these on standard error; one that names no entry counts under the name of `source`.
+    /// Reports all of these on standard error; one that names no entry counts under the name of `source`.
     pub fn of(errors: &[Error], source: &str) -> Self {
         let mut failures = Self::default();
         failures.extend(errors, source);
@@ -36,7 +36,7 @@ impl Failures {
         }
     }
 
-    /// Tells of one on standard error, past the progress bar.
+    /// Reports one on standard error, past the progress bar.
     pub fn add(&mut self, key: &str, error: &Error, progress: &ProgressBar) {
         if self.note(key, error) {
             progress.suspend(|| match error.entry() == Some(key) {
@@ -46,7 +46,7 @@ impl Failures {
         }
     }
 
-    /// Takes one down; whether it is to be told by itself.
+    /// Records one; whether it is reported by itself.
     fn note(&mut self, key: &str, error: &Error) -> bool {
         self.keys.push(key.to_string());
         let first = || (key.to_string(), 0);
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_long_list_is_cut() {
-        let told = |count: usize| {
+        let result = |count: usize| {
             let mut failures = Failures::default();
             for i in 0..count {
                 failures.note(
@@ -106,19 +106,19 @@ mod tests {
                 .into_result(30, "utterances")
                 .map_err(|e| e.to_string())
         };
-        assert_eq!(told(0), Ok(()));
-        assert_eq!(told(2), Err("2 of 30 utterances failed: u0 u1".into()));
-        assert!(told(22).unwrap_err().ends_with("u18 u19 and 2 more"));
+        assert_eq!(result(0), Ok(()));
+        assert_eq!(result(2), Err("2 of 30 utterances failed: u0 u1".into()));
+        assert!(result(22).unwrap_err().ends_with("u18 u19 and 2 more"));
     }
 
     #[test]
-    fn what_many_fail_of_is_told_once() {
+    fn failures_of_one_kind_are_reported_together() {
         let mut failures = Failures::default();
-        let told = (0..60).filter(|i| {
+        let reported = (0..60).filter(|i| {
             let error = Error::format(format!("{i}.wav"), "one channel", "2");
             failures.note(&format!("u{i:02}"), &error)
         });
-        assert_eq!(told.count(), 3);
+        assert_eq!(reported.count(), 3);
         assert!(failures.note("v", &Error::key("f", "v", "one channel", "3")));
         let summaries: Vec<String> = failures.summaries("utterances").collect();
         assert_eq!(

@@ -19,6 +19,7 @@ mod units;
 mod verify;
 
 // What commands share.
+mod arguments;
 mod choices;
 mod failures;
 mod messages;
@@ -33,14 +34,14 @@ use std::env::args_os;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-/// Take speech apart into what was said and who said it.
+/// Disentangle speech into phonetic codes and speaker embeddings.
 #[derive(Debug, Parser)]
 #[command(
     name = "unbraid",
     version,
     propagate_version = true,
-    after_help = "\
-From recordings to codes, and what the codes hold:
+    after_long_help = "\
+Examples, from recordings to codes, and to a probe of the codes:
   unbraid data validate --no-feats data/train
   unbraid feats fbank --conf conf/fbank.toml scp:data/train/wav.scp \\
     ark,scp:data/train/feats.ark,data/train/feats.scp
@@ -48,9 +49,10 @@ From recordings to codes, and what the codes hold:
   unbraid extract --exp exp/default --output phonetic scp:data/test/feats.scp \\
     ark,scp:z.ark,z.scp
   unbraid eval probe data/train data/test --target speaker \\
-    --output phonetic=z_train.scp,z.scp
+    --representation phonetic=z_train.scp,z.scp
 
-unbraid help COMMAND explains each, with examples. Whole experiments: recipes/"
+'unbraid help COMMAND' explains a command, with examples. The guide is in
+docs/guide, whole experiments are in recipes."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -89,13 +91,13 @@ const HEADINGS: &[(&str, &[&str])] = &[
     ),
     ("Evaluate", &["eval", "verify", "asr"]),
     ("Images", &["image"]),
-    ("Look", &["plot", "report"]),
+    ("Plots and reports", &["plot", "report"]),
 ];
 
 /// Runs the command line of this process.
 ///
 /// # Errors
-/// Whatever the command says, with the places that it names.
+/// The error of the command, which names file and line or key.
 pub fn run() -> anyhow::Result<()> {
     messages::install();
     let command = command();

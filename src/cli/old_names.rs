@@ -1,4 +1,4 @@
-//! Names that commands had before they stood in groups, and Kaldi's names for them: read for ever, shown nowhere.
+//! Names that commands had before they were in groups, and Kaldi's names for them. They stay readable and are shown nowhere.
 
 use std::ffi::OsString;
 

@@ -9,7 +9,7 @@ use crate::io::audio::Pipes;
 /// What bounds the commands that --allow-pipes lets run.
 #[derive(Debug, Args)]
 pub struct PipeLimit {
-    /// With --allow-pipes, kill a command of wav.scp that runs longer
+    /// With --allow-pipes, kill commands in wav.scp after this time
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
     pipe_timeout: u32,
 }

@@ -1,9 +1,10 @@
-//! `unbraid report`: everything that is known of experiments as one page.
+//! `unbraid report`: all results of experiments as one page.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::arguments::DeviceArgs;
 use super::pipes::PipeLimit;
 use super::progress;
 use crate::error::{Error, Result};
@@ -11,53 +12,57 @@ use crate::eval::map::{Draw, LEAST_ITEMS, MOST_ITEMS};
 use crate::inference::convert::Converter;
 use crate::io::atomic;
 use crate::io::message::output;
-use crate::nn::device::DeviceChoice;
 use crate::report::experiment::{ExpFolder, Field, ListenOptions, MapsOptions, Report, TestSet};
 use crate::signal::ResynthesisOptions;
 
-/// Write all results of an experiment as one page of HTML.
+/// Write all results of an experiment as one HTML page.
 ///
-/// The page holds all it shows, pictures and sound too, and loads nothing: it can be sent, kept and printed. Numbers are
-/// those of the files that `eval probe`, `eval abx`, `verify score` and `image evaluate` left in the experiment's folder; below each stands the
-/// command that makes the same again. What has no file is left out, and told at the end.
+/// The page contains its pictures and sound and loads nothing: it can be sent, kept and printed. Its numbers come from
+/// the files that 'eval probe', 'eval abx', 'verify score' and 'image evaluate' left in the experiment folder. The command
+/// that makes each number again is printed below it. Results without a file are left out and listed at the end.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "\
+Examples:
   unbraid report --exp exp/default_0 --data data/test
-  unbraid report --exp exp/a_0 --exp exp/b_0 --data data/test --out exp/side_by_side.html
-  unbraid report --exp recipes/mnist/infogan/exp/default_0
+  unbraid report --exp exp/a_0 --exp exp/b_0 --data data/test \\
+    --out exp/side_by_side.html
 
-What it looks for, in DIR as recipes leave it: conf.toml, inventory.json, last/state.json, log.jsonl, probe*.json,
-eer_*.json, abx.tsv, scores.json, scores_* (unbraid verify score --scores), phonetic_SET.scp and speaker_SET.scp, of which SET is
-the name of DATADIR, codes.scp and text of images, pictures/*.png, front_end.toml; beside DIR, log-mel_0 (raw features under
-the same probes) and results.json. A file that is there and broken is an error.
+Files that are read, in DIR as recipes leave them: conf.toml, inventory.json,
+last/state.json, log.jsonl, probe*.json, eer_*.json, abx.tsv, scores.json,
+scores_* (of 'unbraid verify score --scores'), phonetic_SET.scp and
+speaker_SET.scp (SET is the name of DATADIR), codes.scp and text of images,
+pictures/*.png, front_end.toml. Beside DIR: log-mel_0 (raw features under the
+same probes) and results.json. A file that exists but is broken is an error.
 
-Paths in scp files are taken as they stand: run it where the recipe runs.")]
+Paths in scp files are relative to the working folder: run the command where
+the recipe runs.")]
 pub struct ReportArgs {
-    /// Folder of an experiment; several are put side by side
+    /// Experiment folder; repeat for several experiments side by side
     #[arg(long = "exp", value_name = "DIR", required = true)]
     exps: Vec<PathBuf>,
-    /// Data directory that it was tested on: for maps, sound and DET curves
+    /// Test data directory, for maps, sound and DET curves
     #[arg(long, value_name = "DATADIR")]
     data: Option<PathBuf>,
-    /// The page; without, report.html in the first experiment's folder
+    /// Page to write; by default report.html in the first experiment folder
     #[arg(long, value_name = "FILE.html")]
     out: Option<PathBuf>,
-    /// Utterances to listen to, of two speakers; 0 for none. Sound is what takes most of the page
+    /// Number of utterances to listen to, of two speakers; 0 for none
+    ///
+    /// Sound takes most of the page's size.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=20))]
     utterances: u8,
-    /// Most points on a map; of more, as many are drawn evenly
+    /// Maximum number of points per map; more are subsampled evenly
     #[arg(long, value_name = "N", default_value_t = 1000)]
     points: usize,
-    /// Seed of the choice of points, and of the places at which t-SNE begins
+    /// Seed of the choice of points and of t-SNE
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Steps of the Griffin-Lim algorithm
+    /// Iterations of the Griffin-Lim algorithm
     #[arg(long, value_name = "N", default_value_t = ResynthesisOptions::default().iterations)]
     iterations: usize,
-    /// Where tensors live
-    #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
-    /// Run the commands that wav.scp names as 'command |'
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Run commands in wav.scp ('command |')
     #[arg(long)]
     allow_pipes: bool,
     #[command(flatten)]
@@ -67,7 +72,7 @@ pub struct ReportArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says.
+/// Errors of the library.
 pub fn run(args: ReportArgs) -> anyhow::Result<()> {
     args.check()?;
     let exps = args.exps.iter().map(|path| ExpFolder::open(path));
@@ -150,15 +155,12 @@ impl ReportArgs {
             return Ok(Err("needs --data with wav.scp".into()));
         }
         if exp.file("front_end.toml").is_none() {
-            return need(
-                "front_end.toml",
-                "which a run keeps whose configuration tells data.front_end",
-            );
+            return need("front_end.toml", "which runs with data.front_end keep");
         }
         if exp.file("last/state.json").is_none() {
             return need("last/", "a checkpoint");
         }
-        let device = self.device.resolve()?;
+        let device = self.device.device.resolve()?;
         Converter::open(exp.experiment(), "last", device).map(Ok)
     }
 }

@@ -7,16 +7,16 @@ use crate::error::Result;
 use crate::io::audio::Waveform;
 use crate::signal::{FrontEndOptions, Resynthesis, ResynthesisOptions};
 
-/// How a waveform is found behind features.
+/// How features become a waveform.
 #[derive(Debug, Args)]
 pub struct ResynthesisArgs {
-    /// Steps of the Griffin-Lim algorithm
-    #[arg(long, default_value_t = ResynthesisOptions::default().iterations)]
+    /// Iterations of the Griffin-Lim algorithm
+    #[arg(long, value_name = "N", default_value_t = ResynthesisOptions::default().iterations)]
     iterations: usize,
-    /// Acceleration of its fast variant; 0 for the original
-    #[arg(long, default_value_t = ResynthesisOptions::default().momentum)]
+    /// Momentum of fast Griffin-Lim; 0 for the original algorithm
+    #[arg(long, value_name = "X", default_value_t = ResynthesisOptions::default().momentum)]
     momentum: f64,
-    /// Seed of the first phases
+    /// Seed of the initial phases
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }

@@ -1,4 +1,4 @@
-//! `unbraid completions` and `unbraid man`: what shells and man know of the commands, from their own definitions.
+//! `unbraid completions` and `unbraid man`: completions and man pages, from the definitions of the commands.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,19 +13,26 @@ use crate::io::message::STDOUT;
 
 /// Print completions for a shell.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  unbraid completions bash > ~/.local/share/bash-completion/completions/unbraid
-  unbraid completions zsh > ~/.zfunc/_unbraid
-  unbraid completions fish > ~/.config/fish/completions/unbraid.fish")]
+#[command(after_long_help = "\
+Examples:
+  unbraid completions bash > unbraid.bash
+  unbraid completions zsh > _unbraid
+  unbraid completions fish > unbraid.fish
+
+Where shells look for them:
+  bash   ~/.local/share/bash-completion/completions/unbraid
+  zsh    a folder of $fpath, as _unbraid
+  fish   ~/.config/fish/completions/unbraid.fish")]
 pub struct CompletionsArgs {
-    /// The shell
+    /// Shell
     #[arg(value_enum)]
     shell: Shell,
 }
 
 /// Write a man page for every command.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_long_help = "\
+Examples:
   unbraid man ~/.local/share/man/man1
   man unbraid-train")]
 pub struct ManArgs {
@@ -37,7 +44,7 @@ pub struct ManArgs {
 /// Prints completions of `command`.
 ///
 /// # Errors
-/// What standard output says.
+/// [`Error::Io`] of standard output.
 pub fn completions(args: &CompletionsArgs, mut command: Command) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "unbraid", &mut script);

@@ -1,12 +1,12 @@
 //! `unbraid stream`: phonetic codes of sound as it comes.
 
 use std::io::{self, Cursor, Read, Write};
-use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use ndarray::Array2;
 
+use super::arguments::CheckpointArgs;
 use crate::error::Error;
 use crate::inference::stream::CodeStream;
 use crate::io::audio::{RawFormat, RawSamples};
@@ -14,72 +14,77 @@ use crate::io::message::{STDOUT, message};
 use crate::method::speech::load;
 use crate::nn::device::DeviceChoice;
 use crate::signal::{FrontEnd, FrontEndOptions};
-use crate::train::experiment::Experiment;
 
-/// Encode raw PCM from standard input to phonetic codes as it comes.
+/// Encode raw PCM from standard input as a stream of phonetic codes.
 ///
-/// The codes are those of `unbraid extract --wav`, within 1e-5 of the largest, however the sound is cut; each is written as
-/// soon as nothing to come can change it. The phonetic encoder has to be causal (phonetic_encoder.causal), and the normalisation must
-/// not need a whole utterance (normalisation.subtract_utterance_mean = false, normalisation.cmvn = "global" or "none"), as in recipes/mini/conf/causal.toml.
+/// The codes equal those of 'unbraid extract --wav' within 1e-5 of the largest value, however the input is cut. Each code
+/// is written as soon as no later sample can change it.
 ///
-/// Latency: a sound is heard by a code at most one frame (25 ms) and the frames between two codes (10 ms for one code in
-/// two frames) after it came, and --chunk later where pieces are gathered; the numbers of the experiment are told on
-/// standard error at the start. Memory stays as it is but for conformers, whose attention looks back to the beginning.
+/// The phonetic encoder must be causal (phonetic_encoder.causal = true). The normalisation must not need the whole
+/// utterance: normalisation.subtract_utterance_mean = false, and normalisation.cmvn = "global" or "none".
+/// recipes/mini/conf/causal.toml is such a configuration.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  arecord -q -t raw -f S16_LE -r 16000 -c 1 | unbraid stream --exp exp/causal --rate 16000 --format s16le
-  sox talk.flac -t f32 - | unbraid stream --exp exp/causal --rate 16000 --format f32le --chunk 1000 --output f32 > codes.f32")]
+#[command(after_long_help = "\
+Examples:
+  arecord -q -t raw -f S16_LE -r 16000 -c 1 | \\
+    unbraid stream --exp exp/causal --rate 16000 --format s16le
+  sox talk.flac -t f32 - | unbraid stream --exp exp/causal --rate 16000 \\
+    --format f32le --chunk 1000 --output f32 > codes.f32
+
+Latency: a code covers a sound at most one frame (25 ms) plus the frames
+between two codes (10 ms for one code per two frames) after it arrives, and
+--chunk later where samples are collected. The exact values are printed on
+standard error at the start. Memory use is constant, except for conformers,
+whose attention covers all past frames.")]
 pub struct StreamArgs {
-    /// Folder of the experiment, whose training named its front-end (data.front_end)
-    #[arg(long, value_name = "DIR")]
-    exp: PathBuf,
-    /// Which checkpoint: last, best or step_000123
-    #[arg(long, default_value = "last")]
-    checkpoint: String,
-    /// Sample rate of the sound in Hz: that of the front-end, since nothing is resampled
+    #[command(flatten)]
+    model: CheckpointArgs,
+    /// Sample rate of the input; must be that of the front-end
     #[arg(long, value_name = "HZ")]
     rate: u32,
-    /// How samples lie in their bytes
+    /// Sample format of the input
     #[arg(long)]
     format: Format,
-    /// Milliseconds of sound that are gathered before they are computed: less for a short delay, more for long files
+    /// Milliseconds of input per computation: small for low latency, large for speed
     #[arg(long, value_name = "MS", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=60_000))]
     chunk: u32,
-    /// What is written
+    /// Output format
     #[arg(long, default_value = "text")]
     output: Output,
-    /// Where tensors live
+    /// Device to compute on
     #[arg(long, default_value = "cpu")]
     device: DeviceChoice,
 }
 
-/// How samples lie in their bytes.
+/// Sample formats.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
-    /// 16 bits, the low byte first; full scale is 32768.
+    /// 16-bit integers, little-endian; full scale is 32768.
     S16le,
-    /// 32-bit floats, the low byte first; full scale is 1.
+    /// 32-bit floats, little-endian; full scale is 1.
     F32le,
 }
 
-/// What is written of a code.
+/// What is written per code.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Output {
-    /// A line: the second at which its first frame begins, and its values.
+    /// One line: start time of its first frame in seconds, and its values.
     Text,
-    /// Its values as 32-bit floats, the low byte first.
+    /// Its values as 32-bit floats, little-endian.
     F32,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says; codes that were ready before stay written.
+/// Errors of the library; codes that were ready before stay written.
 pub fn run(args: &StreamArgs) -> anyhow::Result<()> {
     let device = args.device.resolve()?;
-    let experiment = Experiment::open(&args.exp)?;
-    let (model, info) = load(&experiment, &args.checkpoint, device)?;
-    let front_end = FrontEnd::new(FrontEndOptions::read(args.exp.join("front_end.toml"))?)?;
+    let experiment = args.model.experiment()?;
+    let (model, info) = load(&experiment, &args.model.checkpoint, device)?;
+    let front_end = FrontEnd::new(FrontEndOptions::read(
+        args.model.exp.join("front_end.toml"),
+    )?)?;
     let rate_hz = front_end.sample_rate_hz();
     if f64::from(args.rate) != rate_hz {
         bail!(
@@ -88,7 +93,7 @@ pub fn run(args: &StreamArgs) -> anyhow::Result<()> {
         );
     }
     let mut stream = CodeStream::new(model.as_ref(), &info.normalisation, &front_end, device)?;
-    tell(&stream, args);
+    report_latency(&stream, args);
     let format = match args.format {
         Format::S16le => RawFormat::S16le,
         Format::F32le => RawFormat::F32le,
@@ -127,12 +132,12 @@ fn raw_head(stdin: &mut impl Read) -> anyhow::Result<Vec<u8>> {
     bail!("standard input: expected raw samples (as of sox FILE -t raw -), found {kind}")
 }
 
-/// Says what the stream is like.
-fn tell(stream: &CodeStream, args: &StreamArgs) {
+/// Reports the latency.
+fn report_latency(stream: &CodeStream, args: &StreamArgs) {
     let latency = stream.latency();
     let ms = |seconds: f64| (seconds * 1e5).round() / 100.0;
     message(format_args!(
-        "unbraid: latency {} ms: {} of a frame, {} between frames of a code; --chunk {} on top; a code every {} ms",
+        "unbraid: latency {} ms: {} per frame, {} between the frames of a code; plus --chunk {}; one code per {} ms",
         ms(latency.total_s()),
         ms(latency.window_s),
         ms(latency.subsampling_s),
@@ -141,7 +146,7 @@ fn tell(stream: &CodeStream, args: &StreamArgs) {
     ));
     if stream.grows() {
         message(
-            "unbraid: memory and the time of a code grow with the stream: attention looks back to its beginning",
+            "unbraid: memory and time per code grow with the stream: attention covers all past frames",
         );
     }
 }

@@ -30,6 +30,15 @@ pub struct FrameTimes {
     pub first_ms: f64,
 }
 
+/// The default name of silence; names that differ only in case are the same silence.
+pub const SILENCE: &str = "sil";
+
+/// Whether a phone that an option names is this one: exactly, but for [`SILENCE`], whose case does not matter.
+pub fn is_phone(named: &str, phone: &str) -> bool {
+    let silence = |name: &str| name.eq_ignore_ascii_case(SILENCE);
+    named == phone || (silence(named) && silence(phone))
+}
+
 /// Reads `phones.txt` lines `phone class`.
 ///
 /// # Errors

@@ -135,7 +135,7 @@ fn phones_are_aligned_in_time() {
     let error = String::from_utf8_lossy(&output.stderr);
     for expected in [
         "test/utt2phones: s00-u000: expected phones for at most ",
-        "test/utt2phones: s00-u001: expected phones that the recogniser knows, found p9",
+        "test/utt2phones: s00-u001: expected phones of the recogniser's training, found p9",
         "test/utt2phones: s00-u002: expected its phones, found none",
         ", found phones that take ",
         "3 of 16 utterances failed",
@@ -168,8 +168,7 @@ fn phones_are_aligned_in_time() {
     assert_ne!(info, stretched);
     fs::write(folder.join("exp/inventory.json"), stretched).unwrap();
     let error = fail(folder, &align, b"");
-    let expected =
-        "normalisation.fixed_frames: expected 0 for a recogniser that tells times, found 20";
+    let expected = "normalisation.fixed_frames: expected 0 for forced alignment, found 20";
     assert!(error.contains(expected), "{error}");
 }
 

@@ -168,7 +168,7 @@ fn what_is_learnt_of_speakers_helps() {
     );
     assert!(
         message.starts_with("240 utterances of 40 speakers; 10 values, of which 6 are compared\n")
-            && message.contains("log-likelihood an utterance"),
+            && message.contains("log-likelihood per utterance"),
         "{message}"
     );
     let again = format!("{train} --lda-dim 6 --length-norm --out again.json");

@@ -222,18 +222,19 @@ const VERBS: &[&str] = &[
     "Adapt",
     "Align",
     "Augment",
-    "Bring",
     "Calibrate",
     "Check",
     "Cluster",
+    "Combine",
     "Compute",
+    "Concatenate",
     "Convert",
     "Copy",
     "Decode",
+    "Disentangle",
     "Draw",
     "Encode",
     "Evaluate",
-    "Find",
     "Keep",
     "Make",
     "Mark",
@@ -246,13 +247,38 @@ const VERBS: &[&str] = &[
     "Show",
     "Sort",
     "Split",
-    "Sum",
+    "Stretch",
     "Take",
     "Train",
     "Turn",
     "Verify",
     "Write",
 ];
+
+/// Words that no help uses: a private language.
+const RETIRED: &[&str] = &[
+    "critic", "heard", "hears", "knows", "lent", "opponent", "said", "says", "strand", "strands",
+    "swap", "tell", "tells", "told", "voices",
+];
+
+#[test]
+fn help_has_no_private_words() {
+    let mut left = vec![("unbraid".to_string(), unbraid::cli::command())];
+    let mut found = Vec::new();
+    while let Some((name, mut command)) = left.pop() {
+        let help = command.render_long_help().to_string().to_lowercase();
+        let words = help.split(|c: char| !c.is_alphabetic());
+        found.extend(
+            words
+                .filter(|word| RETIRED.contains(word))
+                .map(|word| format!("{name}: {word}")),
+        );
+        left.extend(
+            (command.get_subcommands()).map(|c| (format!("{name} {}", c.get_name()), c.clone())),
+        );
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
 
 /// Everything that is wrong with the help of a command and of those below it.
 fn faults(command: &Command, name: &str, found: &mut Vec<String>) {
@@ -268,6 +294,17 @@ fn faults(command: &Command, name: &str, found: &mut Vec<String>) {
     if !VERBS.contains(&first) || about.ends_with('.') || long.contains("MP3") {
         found.push(format!("{name}: {about}"));
     }
+    let wide = |text: &str| text.lines().any(|line| line.chars().count() > 80);
+    let examples = command.get_after_long_help().map(ToString::to_string);
+    let is_group = command.has_subcommands();
+    if command.get_after_help().is_some()
+        || examples.as_deref().is_some_and(wide)
+        || !(is_group || examples.is_some_and(|text| text.starts_with("Examples")))
+    {
+        found.push(format!(
+            "{name}: no examples in --help, or some in -h, or wide ones"
+        ));
+    }
     for arg in command.get_arguments() {
         let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
         let first = help.split([' ', ',']).next().unwrap_or_default();
@@ -275,6 +312,13 @@ fn faults(command: &Command, name: &str, found: &mut Vec<String>) {
         let of_others = first
             .strip_suffix('s')
             .is_some_and(|verb| VERBS.contains(&verb));
+        let long = arg.get_value_names().unwrap_or_default();
+        if long
+            .iter()
+            .any(|name| ["RSPEC", "WSPEC"].contains(&name.as_str()))
+        {
+            found.push(format!("{name}: {}: {long:?}", arg.get_id()));
+        }
         if help.is_empty() || !upper || help.ends_with('.') || of_others {
             found.push(format!("{name}: {}: {help}", arg.get_id()));
         }

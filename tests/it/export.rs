@@ -344,7 +344,7 @@ fn another_kind_of_module_is_refused_in_one_line() {
         ),
         (
             &["dumb.pt", "--wav", WAVS],
-            "--wav: expected a module that knows its front-end",
+            "--wav: expected a module with a front-end",
         ),
         (
             &[&wav, FEATS],

@@ -21,6 +21,7 @@ mod feature_operations;
 mod features;
 mod foreign;
 mod frontier;
+mod help;
 mod images;
 mod kaldi_archives;
 mod layers;

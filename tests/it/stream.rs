@@ -92,7 +92,7 @@ fn a_stream_gives_what_the_whole_gives() {
             let error = String::from_utf8(output.stderr).unwrap();
             assert!(output.status.success(), "{error}");
             assert!(
-                error.starts_with("unbraid: latency 55 ms: 25 of a frame, 30 between"),
+                error.starts_with("unbraid: latency 55 ms: 25 per frame, 30 between"),
                 "{error}"
             );
             assert_eq!(

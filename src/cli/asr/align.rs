@@ -1,4 +1,4 @@
-//! `unbraid asr align`: when what is known to be said is said.
+//! `unbraid asr align`: forced alignment, time stamps for a known transcript.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -12,21 +12,26 @@ use crate::dataset::strings::{StringTable, least_outputs};
 use crate::error::{Error, Result};
 use crate::eval::asr::{OutputTimes, best_path};
 
-/// Align the words, characters or phones of a transcript in time, as a CTM.
+/// Align the words, characters or phones of transcripts in time, as a CTM.
 ///
-/// Strings come from text, or from utt2phones for a recogniser of phones; the best path of the recogniser's scores through each
-/// says when (forced alignment). Connectionist temporal classification gives a label few outputs and the blank the rest: a label
-/// is stretched to the middle between it and the next, but by --reach at most, and what is left is nobody's. An utterance that
-/// cannot be aligned is told in a line, the others go on, and the exit code is 1.
+/// Forced alignment: the best path of a CTC recogniser through the known transcript gives the times. Transcripts come from
+/// text, or from utt2phones for a recogniser of phones. An utterance that cannot be aligned is reported and left out; the
+/// other utterances are written, and the exit code is 1.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
-  unbraid asr train data/train --exp exp/asr --labels phones --subsampling 2 --cmvn utterance
-  unbraid asr align scp:data/test/feats.scp data/test --exp exp/asr --out data/test/phones.ctm
-  unbraid data alignment --phones phones.txt data/test/phones.ctm data/test/feats.scp \\
-    ark,scp:data/test/ali.ark,data/test/ali.scp
+  unbraid asr train data/train --exp exp/asr --labels phones --subsampling 2 \\
+    --cmvn utterance
+  unbraid asr align scp:data/test/feats.scp data/test --exp exp/asr \\
+    --out data/test/phones.ctm
+  unbraid data alignment --phones phones.txt data/test/phones.ctm \\
+    data/test/feats.scp ark,scp:data/test/ali.ark,data/test/ali.scp
 
-Lines are 'utterance 1 start duration label', in seconds.")]
+Lines of the output: 'utterance 1 start duration label', in seconds.
+
+CTC gives a label few frames and the rest to the blank. Each label is extended
+to the middle between it and the next label, but by at most --max-extension-ms.
+What remains belongs to no label.")]
 pub struct AlignArgs {
     #[command(flatten)]
     recognition: RecognitionArgs,
@@ -38,7 +43,7 @@ pub struct AlignArgs {
     #[arg(long, alias = "frame-shift", value_name = "MS", default_value_t = 10.0)]
     frame_shift_ms: f64,
 
-    /// How far a label reaches into the blanks beside it, in milliseconds
+    /// Maximum extension of a label into the blanks beside it, in milliseconds
     #[arg(long, alias = "reach", value_name = "MS", default_value_t = 80.0)]
     max_extension_ms: f64,
 }
@@ -46,7 +51,7 @@ pub struct AlignArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says; and when utterances failed.
+/// Errors of the library; and when utterances failed.
 pub fn run(args: &AlignArgs) -> anyhow::Result<()> {
     if !(args.frame_shift_ms > 0.0
         && args.max_extension_ms >= 0.0
@@ -60,7 +65,7 @@ pub fn run(args: &AlignArgs) -> anyhow::Result<()> {
     let loaded = args.recognition.load()?;
     let normalisation = loaded.info.normalisation.options();
     if normalisation.fixed_frames > 0 {
-        let expected = "0 for a recogniser that tells times";
+        let expected = "0 for forced alignment";
         return Err(Error::option(
             "normalisation.fixed_frames",
             expected,
@@ -78,7 +83,7 @@ pub fn run(args: &AlignArgs) -> anyhow::Result<()> {
     args.recognition.write_each(&loaded, |utterance, scores| {
         let said = strings.of(utterance)?;
         let labels = said.iter().map(|label| {
-            let known = || format!("{} that the recogniser knows", loaded.labels.name());
+            let known = || format!("{} of the recogniser's training", loaded.labels.name());
             (names.binary_search(label))
                 .map_err(|_| Error::key(strings.path(), utterance, known(), label.clone()))
         });

@@ -9,16 +9,16 @@ use super::recognition::RecognitionArgs;
 use crate::dataset::labels::Labels;
 use crate::eval::asr::{Arpa, Language, Search, Spelling};
 
-/// Write the recognised words, characters or phones, in the form of Kaldi's text.
+/// Write recognised words, characters or phones, in the format of Kaldi's text.
 ///
-/// Greedy without --beam: the best label of every frame. With it, a search over prefixes sums over the ways to say each string
-/// (Hannun et al. 2014). --lm adds a back-off model in ARPA's format, of words (of which characters are spelt) or of phones.
-/// An utterance that cannot be read is told in a line, the others go on, and the exit code is 1.
+/// Decoding is greedy without --beam: the best label per frame. With --beam, prefix beam search sums over the alignments
+/// of each string (Hannun et al. 2014). --lm adds a back-off language model in ARPA format, of words or of phones. An
+/// utterance that fails is reported and left out; the other utterances are written, and the exit code is 1.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
-  unbraid asr decode scp:exp/a/phonetic_test.scp --exp exp/asr_z --out exp/asr_z/hyp
-  unbraid asr decode scp:exp/a/phonetic_test.scp --exp exp/asr_z --out exp/asr_z/hyp_lm \\
+  unbraid asr decode scp:z_test.scp --exp exp/asr_z --out exp/asr_z/hyp
+  unbraid asr decode scp:z_test.scp --exp exp/asr_z --out exp/asr_z/hyp_lm \\
     --beam 16 --lm data/lm/words.3.arpa.gz --lm-weight 0.7 --word-bonus 0.5
 
 Choose --lm-weight and --word-bonus on a development set, never on the test set.")]
@@ -26,19 +26,19 @@ pub struct DecodeArgs {
     #[command(flatten)]
     recognition: RecognitionArgs,
 
-    /// Strings that are followed at once
+    /// Beam width in prefixes; greedy decoding by default
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     beam: Option<u16>,
 
-    /// Language model in ARPA's format; .gz is unpacked
+    /// Language model in ARPA format, plain or .gz
     #[arg(long, value_name = "FILE", requires = "beam")]
     lm: Option<PathBuf>,
 
-    /// How much its log-probabilities count beside the recogniser's
+    /// Weight of the language model's log-probabilities
     #[arg(long, value_name = "X", requires = "lm", default_value_t = 0.5)]
     lm_weight: f64,
 
-    /// Nats for every word, against what a language model takes for it
+    /// Bonus per word in nats, against the language model's bias to short strings
     #[arg(
         long,
         value_name = "NATS",
@@ -52,15 +52,15 @@ pub struct DecodeArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says; and when utterances failed.
+/// Errors of the library; and when utterances failed.
 pub fn run(args: &DecodeArgs) -> anyhow::Result<()> {
     let loaded = args.recognition.load()?;
     let names = &loaded.info.inventory.labels;
     let search = search(args, loaded.labels, names)?;
     args.recognition.write_each(&loaded, |utterance, scores| {
         let string = search.string(&scores.outputs);
-        let said: Vec<&str> = string.into_iter().map(|label| &names[label][..]).collect();
-        let line = format!("{utterance} {}", loaded.labels.join(&said));
+        let found: Vec<&str> = string.into_iter().map(|label| &names[label][..]).collect();
+        let line = format!("{utterance} {}", loaded.labels.join(&found));
         Ok(format!("{}\n", line.trim_end()))
     })
 }

@@ -12,16 +12,18 @@ use crate::dataset::labels::Labels;
 
 /// Train small recognisers on any features, decode, align and score.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Example, log-mel features against a phonetic representation under the same recogniser:
+#[command(after_long_help = "\
+Examples, log-mel features against phonetic codes with the same recogniser:
   unbraid asr train data/train --exp exp/asr_mel --subsampling 4
-  unbraid asr train data/train exp/a/phonetic_train.scp --exp exp/asr_z --subsampling 1
-  unbraid asr decode scp:data/test/feats.scp --exp exp/asr_mel --out exp/asr_mel/hyp
-  unbraid asr decode scp:exp/a/phonetic_test.scp --exp exp/asr_z --out exp/asr_z/hyp
-  unbraid asr score data/test exp/asr_z/hyp --by speaker --compare-to exp/asr_mel/hyp
+  unbraid asr train data/train z_train.scp --exp exp/asr_z --subsampling 1
+  unbraid asr decode scp:data/test/feats.scp --exp exp/asr_mel \\
+    --out exp/asr_mel/hyp
+  unbraid asr decode scp:z_test.scp --exp exp/asr_z --out exp/asr_z/hyp
+  unbraid asr score data/test exp/asr_z/hyp --by speaker \\
+    --compare-to exp/asr_mel/hyp
 
-A fair comparison gives both the same utterances, steps and outputs a second: --subsampling
-makes up for codes that are slower than features.")]
+A fair comparison uses the same utterances, steps and outputs per second.
+--subsampling compensates for a lower frame rate of codes.")]
 pub struct AsrArgs {
     #[command(subcommand)]
     command: Command,
@@ -48,7 +50,7 @@ pub fn run(args: AsrArgs) -> anyhow::Result<()> {
     }
 }
 
-/// What strings are made of.
+/// Labels of a sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum StringLabels {
     /// Words of text.

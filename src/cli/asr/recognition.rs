@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
+use crate::cli::arguments::ModelArgs;
 use crate::cli::failures::Failures;
 use crate::cli::progress::counter;
 use crate::dataset::labels::Labels;
@@ -15,31 +16,20 @@ use crate::io::atomic::AtomicFile;
 use crate::io::message::output;
 use crate::method::recogniser::Recogniser;
 use crate::method::speech::{ModelInfo, load_recogniser};
-use crate::nn::device::DeviceChoice;
-use crate::train::experiment::Experiment;
 
-/// A recogniser, what it hears and where the lines go.
+/// A recogniser, its input and its output.
 #[derive(Debug, Args)]
 pub(super) struct RecognitionArgs {
-    /// The features, as scp:FILE or ark:FILE
-    #[arg(value_name = "RSPEC")]
+    /// Features to read, as scp:FILE or ark:FILE
+    #[arg(value_name = "RSPECIFIER")]
     feats: String,
 
-    /// Folder of the recogniser
-    #[arg(long, value_name = "DIR")]
-    exp: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
 
-    /// Which checkpoint: last, best or step_000123
-    #[arg(long, default_value = "last")]
-    checkpoint: String,
-
-    /// The file to write
+    /// File to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-
-    /// Where tensors live
-    #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
 }
 
 /// A recogniser that is loaded.
@@ -54,9 +44,9 @@ pub(super) struct Loaded {
 
 impl RecognitionArgs {
     pub(super) fn load(&self) -> Result<Loaded> {
-        let experiment = Experiment::open(&self.exp)?;
-        let device = self.device.resolve()?;
-        let (recogniser, labels, info) = load_recogniser(&experiment, &self.checkpoint, device)?;
+        let (device, experiment) = self.model.open()?;
+        let (recogniser, labels, info) =
+            load_recogniser(&experiment, &self.model.checkpoint.checkpoint, device)?;
         Ok(Loaded {
             recogniser,
             labels,
@@ -64,11 +54,11 @@ impl RecognitionArgs {
         })
     }
 
-    /// Writes what `read` makes of the scores of every utterance, lines that end. One that cannot be read is told in a line,
-    /// and the others go on.
+    /// Writes the lines that `read` makes of the scores of every utterance. An utterance that fails is reported and left out;
+    /// the others are written.
     ///
     /// # Errors
-    /// What the library says; and when utterances failed.
+    /// Errors of the library; and when utterances failed.
     pub(super) fn write_each(
         &self,
         loaded: &Loaded,
@@ -77,7 +67,7 @@ impl RecognitionArgs {
         let recognition = Recognition {
             recogniser: &loaded.recogniser,
             info: &loaded.info,
-            device: self.device.resolve()?,
+            device: self.model.device.device.resolve()?,
         };
         let mut file = AtomicFile::create(&self.out)?;
         let progress = counter("utterances");

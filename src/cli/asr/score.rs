@@ -1,4 +1,4 @@
-//! `unbraid asr score`: what was recognised against what was said.
+//! `unbraid asr score`: error rates of recognised strings.
 
 use std::path::PathBuf;
 
@@ -15,35 +15,36 @@ use crate::report::table::Table;
 
 /// Measure the error rate of words, characters or phones.
 ///
-/// Insertions, deletions and substitutions over the labels of the references, with a 95 % bootstrap interval over utterances
-/// (Bisani and Ney 2004). A reference may be empty: what was recognised there is inserted, as Kaldi's compute-wer counts.
-/// Every utterance of the data directory must have been recognised, and no other.
+/// The error rate is insertions, deletions and substitutions over the number of reference labels. Its 95 % interval is a
+/// bootstrap over utterances (Bisani and Ney 2004). References may be empty: labels recognised there are insertions, as in
+/// Kaldi's compute-wer. HYP must contain exactly the utterances of the data directory.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   unbraid asr score data/test exp/asr_z/hyp --by speaker --out exp/asr_z/wer
   unbraid asr score data/test exp/asr_z/hyp --labels characters
   unbraid asr score data/test exp/asr_z/hyp --compare-to exp/asr_mel/hyp
 
---compare-to draws the same utterances for both and tells the difference in points, its interval,
-and the share of draws in which the first is the better.")]
+--compare-to resamples the same utterances for both recognisers. It prints the
+difference in points, its interval, and the share of samples in which the first
+recogniser is better.")]
 pub struct ScoreArgs {
     /// Data directory with text, or utt2phones for phones
     data: PathBuf,
 
-    /// What was recognised, as unbraid asr decode writes it
+    /// Recognised strings, as 'unbraid asr decode' writes them
     #[arg(value_name = "HYP")]
     hypotheses: PathBuf,
 
-    /// What is counted
+    /// Labels to count
     #[arg(long, default_value = "words")]
     labels: StringLabels,
 
-    /// Also by groups: speaker, text, or a table keyed by speaker or utterance; may be given several times
+    /// Also score per group: speaker, text, or a table keyed by speaker or utterance; may be repeated
     #[arg(long, value_name = "speaker|text|FILE")]
     by: Vec<String>,
 
-    /// Another recognition of the same utterances
+    /// Compare to another recognition of the same utterances
     #[arg(long, alias = "against", value_name = "HYP")]
     compare_to: Option<PathBuf>,
 
@@ -64,7 +65,7 @@ struct Scores {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says.
+/// Errors of the library.
 pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     let labels = args.labels.into();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::StringLabels;
+use crate::cli::arguments::DeviceArgs;
 use crate::cli::progress::TrainingBar;
 use crate::dataset::normalisation::{Cmvn, NormalisationOptions};
 use crate::dataset::sampler::SamplerOptions;
@@ -13,70 +14,69 @@ use crate::method::config::{DataOptions, MethodOptions};
 use crate::method::recogniser::RecogniserOptions;
 use crate::method::speech::train_speech;
 use crate::nn::RecogniserNetworkOptions;
-use crate::nn::device::DeviceChoice;
 use crate::train::TrainOptions;
 
 /// Train a recogniser: convolutions, bidirectional recurrent layers and CTC.
 ///
-/// Utterances in which nothing is said are left out, and that is told.
-///
-/// The experiment's folder is as that of unbraid train, and a run that was stopped goes on with --resume. Every other
-/// option of the network can be set by a configuration with method.name = "recogniser", for unbraid train: conf.toml in the
-/// folder is one.
+/// Utterances with an empty transcript are left out and counted in a message. The experiment folder is like that of
+/// 'unbraid train'. For more options of the network, take conf.toml of the folder and use 'unbraid train': it is a
+/// configuration with method.name = "recogniser".
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
-  unbraid asr train data/train --exp exp/asr_mel --subsampling 4 --cmvn utterance
-  unbraid asr train data/train exp/a/z_train.scp --exp exp/asr_z --labels phones --steps 3000
-  unbraid asr train data/train exp/a/z_train.scp --exp exp/asr_z --labels phones --steps 3000 --resume")]
+  unbraid asr train data/train --exp exp/asr_mel --subsampling 4 \\
+    --cmvn utterance
+  unbraid asr train data/train z_train.scp --exp exp/asr_z --labels phones \\
+    --steps 3000
+  unbraid asr train data/train z_train.scp --exp exp/asr_z --labels phones \\
+    --steps 3000 --resume")]
 pub struct TrainArgs {
-    /// Data directory to learn from
+    /// Training data directory
     data: PathBuf,
 
-    /// Its features, a list as feats.scp, which is what is read without this
+    /// Training features, a list like feats.scp; by default feats.scp of the data directory
     feats: Option<PathBuf>,
 
-    /// Folder of the experiment
+    /// Experiment folder
     #[arg(long, value_name = "DIR")]
     exp: PathBuf,
 
-    /// What strings are made of
+    /// Labels to recognise
     #[arg(long, default_value = "words")]
     labels: StringLabels,
 
-    /// Frames of the features an output: 1, 2, 4 or 8
+    /// Input frames per output: 1, 2, 4 or 8
     #[arg(long, value_name = "N", default_value_t = 1)]
     subsampling: i64,
 
-    /// Over what every value of a frame is standardised: nothing, the utterance, or the training set
+    /// Mean and variance normalisation of the input
     #[arg(long, default_value = "global")]
     cmvn: Cmvn,
 
-    /// Utterances a step
+    /// Utterances per batch
     #[arg(long, value_name = "N", default_value_t = 16)]
     batch: usize,
 
-    /// Steps in all
+    /// Number of training steps
     #[arg(long, value_name = "N", default_value_t = 2000)]
     steps: u64,
 
-    /// Data directory on which the loss is told as training goes on
+    /// Validation data directory, whose loss is logged during training
     #[arg(long, value_name = "DIR")]
     valid: Option<PathBuf>,
 
-    /// Its features, where they are not its feats.scp
+    /// Validation features; by default feats.scp of the validation data directory
     #[arg(long, value_name = "FILE", requires = "valid")]
     valid_feats: Option<PathBuf>,
 
-    /// Where all random numbers come from
+    /// Random seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
 
-    /// Where tensors live
-    #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
+    #[command(flatten)]
+    device: DeviceArgs,
 
-    /// Go on from the last checkpoint (from the start when there is none)
+    /// Continue from the last checkpoint, or start if there is none
     #[arg(long)]
     resume: bool,
 }
@@ -84,7 +84,7 @@ pub struct TrainArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says.
+/// Errors of the library.
 pub fn run(args: TrainArgs) -> anyhow::Result<()> {
     let (exp, resume) = (args.exp.clone(), args.resume);
     Ok(train_speech(
@@ -102,7 +102,7 @@ fn config(args: TrainArgs) -> Config {
     };
     Config {
         seed: args.seed,
-        device: args.device,
+        device: args.device.device,
         bf16: false,
         data: DataOptions {
             train: args.data,

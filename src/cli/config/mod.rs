@@ -1,4 +1,4 @@
-//! `unbraid config`: what a configuration says, and what it may say.
+//! `unbraid config`: a configuration with all its values, and all keys.
 
 mod show;
 
@@ -11,10 +11,10 @@ use crate::io::message::STDOUT;
 use crate::method::reference::reference;
 use crate::method::schema::schema;
 
-/// Show a configuration with all its values, and every key there is.
+/// Show a configuration with all its values, or every key there is.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
+#[command(after_long_help = "\
+Examples:
   unbraid config show --conf conf/default.toml
   unbraid config reference > configuration.md
   unbraid config schema > unbraid.schema.json")]
@@ -27,10 +27,16 @@ pub struct ConfigArgs {
 enum Command {
     Show(show::ShowArgs),
     /// Print every key of a configuration in Markdown: type, default and meaning.
+    #[command(after_long_help = "\
+Examples:
+  unbraid config reference > configuration.md")]
     Reference,
     /// Print a JSON schema of configurations, for editors that check and complete TOML.
     ///
-    /// In the first line of a configuration it is named as '#:schema ./unbraid.schema.json' (taplo, Even Better TOML).
+    /// Name it in the first line of a configuration: '#:schema ./unbraid.schema.json' (taplo, Even Better TOML).
+    #[command(after_long_help = "\
+Examples:
+  unbraid config schema > unbraid.schema.json")]
     Schema,
 }
 

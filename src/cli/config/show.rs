@@ -8,23 +8,22 @@ use crate::error::Result;
 use crate::method::old_keys::document;
 use crate::method::run::{Overrides, Run};
 
-/// Print a configuration with its base and all defaults, as the conf.toml of an experiment holds it.
+/// Print a configuration with its base and all defaults, like conf.toml of an experiment.
 ///
-/// A configuration may name another file, relative to its own folder: base = "base.toml". It then has the values of
-/// that file, except where it sets its own. Tables are merged key by key; a table of another kind (or name), and any
-/// array, replaces that of the base. A base may have a base.
+/// A configuration may build on another file, relative to its own folder: base = "base.toml". It has the values of that
+/// file except for its own. Tables are merged key by key. A table of another kind (or name), and any array, replaces that of
+/// the base. A base may have a base.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
+#[command(after_long_help = "\
+Examples:
   unbraid config show --conf conf/default.toml
-  unbraid config show --conf conf/default.toml --set train.steps=100 > conf/short.toml
-  diff <(unbraid config show --conf conf/a.toml) <(unbraid config show --conf conf/b.toml)")]
+  unbraid config show --conf conf/default.toml --set train.steps=9 > short.toml")]
 pub struct ShowArgs {
-    /// Configuration, in TOML
+    /// Configuration in TOML
     #[arg(long, value_name = "FILE")]
     conf: PathBuf,
 
-    /// One value instead of the configuration's, as in 'unbraid train'; may be given many times
+    /// Override a key of the configuration, as in 'unbraid train'; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! `unbraid data alignment`: time-aligned phones to one class a frame.
+//! `unbraid data alignment`: time-aligned phones to one class per frame.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -8,38 +8,49 @@ use ndarray::Array2;
 
 use crate::cli::failures::Failures;
 use crate::cli::progress::counter;
-use crate::dataset::alignment::{FrameTimes, classes, read_ctm, read_symbols};
+use crate::dataset::alignment::{FrameTimes, SILENCE, classes, is_phone, read_ctm, read_symbols};
 use crate::error::{Error, Result};
 use crate::io::kaldi::{ScpTable, TableWriter};
 
 /// Turn a CTM of phones into an archive of one class per frame.
 ///
-/// A frame gets the phone that sounds at its centre, or --outside where none does. An utterance without phones, or with
-/// one beyond its end, is named and left out, the others are written, and the command fails at the end.
+/// The class of a frame is the phone at its centre, or --outside where there is none. An utterance without phones, or with
+/// a phone beyond its end, is reported and left out; the other utterances are written, and the exit code is 1.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  unbraid data alignment --phones phones.txt --outside sil phones.ctm data/test/feats.scp \\
+#[command(after_long_help = "\
+Examples:
+  unbraid data alignment --phones phones.txt phones.ctm data/test/feats.scp \\
     ark,scp:data/test/ali.ark,data/test/ali.scp")]
 pub struct AlignmentArgs {
-    /// Symbol table, 'phone class' a line
+    /// Symbol table, one 'phone class' per line
     #[arg(long, value_name = "FILE")]
     phones: PathBuf,
-    /// Phone of frames outside all phones
-    #[arg(long, value_name = "PHONE", default_value = "sil")]
+    /// Phone of frames outside all phones; 'sil' matches any case
+    #[arg(long, value_name = "PHONE", default_value = SILENCE)]
     outside: String,
     /// Frame shift of the features in milliseconds
-    #[arg(long, alias = "frame-shift", default_value_t = 10.0)]
+    #[arg(long, alias = "frame-shift", value_name = "MS", default_value_t = 10.0)]
     frame_shift_ms: f64,
-    /// Centre of the first frame in milliseconds: half a shift with snip_edges = false, half a frame with true
-    #[arg(long, alias = "first-frame", default_value_t = 5.0)]
+    /// Centre of the first frame in milliseconds: half a shift for snip_edges = false, half a frame for true
+    #[arg(long, alias = "first-frame", value_name = "MS", default_value_t = 5.0)]
     first_frame_ms: f64,
-    /// 'utterance channel start duration phone' lines
+    /// CTM, one 'utterance channel start duration phone' per line
     ctm: PathBuf,
-    /// Features whose frames get classes
+    /// List of the features whose frames get classes
     feats_scp: PathBuf,
-    /// Where to write, as ark,scp:FILE,FILE
-    #[arg(value_name = "WSPEC")]
+    /// Archive to write, as ark,scp:FILE,FILE
+    #[arg(value_name = "WSPECIFIER")]
     target: String,
+}
+
+/// The class of the phone of this name, or of its only other spelling by case where it is silence.
+fn outside_class(symbols: &HashMap<String, i32>, outside: &str) -> Option<i32> {
+    let spelt = || {
+        let mut spellings = symbols.iter().filter(|(name, _)| is_phone(outside, name));
+        let (_, class) = spellings.next()?;
+        spellings.next().is_none().then_some(class)
+    };
+    symbols.get(outside).or_else(spelt).copied()
 }
 
 /// Runs the command.
@@ -49,8 +60,7 @@ pub struct AlignmentArgs {
 /// without one that succeeded nothing is written either.
 pub fn run(args: AlignmentArgs) -> anyhow::Result<()> {
     let symbols = read_symbols(&args.phones)?;
-    let outside = *symbols
-        .get(&args.outside)
+    let outside = outside_class(&symbols, &args.outside)
         .ok_or_else(|| Error::key(&args.phones, &args.outside, "a class for --outside", "none"))?;
     if !(args.frame_shift_ms > 0.0 && args.first_frame_ms >= 0.0) {
         let found = format!("{} and {}", args.frame_shift_ms, args.first_frame_ms);

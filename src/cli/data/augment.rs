@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 
+use crate::cli::arguments::ThreadArgs;
 use crate::cli::failures::Failures;
 use crate::cli::pipes::PipeLimit;
 use crate::cli::progress::counter;
@@ -14,15 +15,20 @@ use crate::io::audio::AudioOptions;
 use crate::io::config::read_toml;
 use crate::io::message::message;
 
-/// Augment the audio of a data directory: speed, rooms, noise, telephone, volume.
+/// Augment the audio of a data directory: speed, reverberation, noise, codec, volume.
 ///
-/// Makes a valid data directory with a 16-bit WAV for each copy of each utterance. Ids become aug1-UTTERANCE and
-/// aug1-SPEAKER, or UTTERANCE-aug1 with --keep-speakers. An utterance that fails is named and left out, and the
-/// command fails at the end.
+/// Makes a valid data directory with a 16-bit WAV file for each copy of each utterance. New ids are aug1-UTTERANCE and
+/// aug1-SPEAKER, or UTTERANCE-aug1 with --keep-speakers. An utterance that fails is reported and left out; the other
+/// utterances are written, and the exit code is 1.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-The configuration is TOML; what has a table is done, in this order, and what has
-no key has its default:
+#[command(after_long_help = "\
+Examples:
+  unbraid data augment --conf aug.toml --noise musan/noise --rirs rirs \\
+    data/train data/train_aug
+  unbraid data combine data/train_all data/train data/train_aug
+
+The configuration is TOML. Operations without a table are not applied. The order
+is that of this list; keys that are left out have these defaults:
 
   seed = 0
   [speed]                      # one of these factors
@@ -35,36 +41,31 @@ no key has its default:
   [codec]                      # 8 kHz, 300 to 3400 Hz
   probability = 0.2
   mu_law = true
-  [volume]                     # a factor between these
+  [volume]                     # a factor in this range
   min = 0.125
   max = 2.0
 
---noise and --rirs name folders with a wav.scp, or of audio files. The same seed
-gives the same bytes, whatever the number of threads; utt2aug in the new folder
-tells what was drawn.
-
-Example:
-  unbraid data augment --conf aug.toml --noise musan/noise --rirs rirs \\
-    data/train data/train_aug
-  unbraid data combine data/train_all data/train data/train_aug")]
+--noise and --rirs are folders with a wav.scp, or of audio files. The same seed
+gives the same bytes for any number of threads. utt2aug in the new folder lists
+the random choices.")]
 pub struct AugmentArgs {
-    /// The data directory to take from
+    /// Data directory to augment
     #[arg(value_name = "SOURCE")]
     source: PathBuf,
 
-    /// The data directory to make
+    /// Data directory to make
     #[arg(value_name = "TARGET")]
     target: PathBuf,
 
-    /// What is done
+    /// Configuration in TOML
     #[arg(long, value_name = "FILE")]
     conf: PathBuf,
 
-    /// Variations of each utterance
+    /// Copies per utterance
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     copies: u16,
 
-    /// Noises
+    /// Noise recordings
     #[arg(long, value_name = "DIR")]
     noise: Option<PathBuf>,
 
@@ -72,27 +73,26 @@ pub struct AugmentArgs {
     #[arg(long, value_name = "DIR")]
     rirs: Option<PathBuf>,
 
-    /// Where drawing starts, instead of the configuration's seed
+    /// Override the seed of the configuration
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
 
-    /// What new ids begin with, before the number of the copy
+    /// Prefix of new ids, before the number of the copy
     #[arg(long, value_name = "TEXT", default_value = "aug", value_parser = id_part)]
     prefix: String,
 
-    /// Leave speakers who they are
+    /// Keep the speaker ids
     #[arg(long)]
     keep_speakers: bool,
 
-    /// The channel to take of files that have several, from 0
+    /// Channel of files that have several, from 0
     #[arg(long, value_name = "N")]
     channel: Option<usize>,
 
-    /// Threads; all cores without
-    #[arg(long, visible_alias = "nj", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: ThreadArgs,
 
-    /// Run the commands that wav.scp names as 'command |'
+    /// Run commands in wav.scp ('command |')
     #[arg(long)]
     allow_pipes: bool,
 
@@ -135,10 +135,7 @@ pub fn run(args: &AugmentArgs) -> anyhow::Result<()> {
             pipes,
         },
     };
-    let threads = rayon::ThreadPoolBuilder::new()
-        .num_threads(args.threads.map_or(0, usize::from))
-        .build()
-        .context("cannot start threads")?;
+    let threads = args.threads.pool()?;
     let progress = counter("utterances");
     let mut failures = Failures::default();
     let made = threads.install(|| {

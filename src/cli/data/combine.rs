@@ -8,29 +8,30 @@ use crate::cli::pipes::PipeLimit;
 use crate::dataset::combine::combine;
 use crate::io::message::message;
 
-/// Make one data directory of several.
+/// Combine several data directories into one.
 ///
-/// A speaker that several sources name is one speaker. A file that only some sources have is left out, and
-/// that is said; but where some have segments, those of the others are made: each utterance is all of its
-/// recording, as long as utt2dur, reco2dur or the audio says. Two different lines for one key are an error.
+/// Speakers of the same name are one speaker. A file that only some sources have is left out and reported, except
+/// segments: for sources without it, each utterance becomes a segment as long as its recording (by utt2dur, reco2dur or the
+/// audio). Two different lines with the same key are an error.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
+#[command(after_long_help = "\
+Examples:
+  unbraid data combine data/all data/train data/dev
   unbraid data combine --without cmvn.scp data/all data/train data/dev")]
 pub struct CombineArgs {
-    /// The data directory to make
+    /// Data directory to make
     #[arg(value_name = "TARGET")]
     target: PathBuf,
 
-    /// The data directories to take from
+    /// Data directories to combine
     #[arg(value_name = "SOURCE", required = true)]
     sources: Vec<PathBuf>,
 
-    /// Leave a file out, as cmvn.scp; may be given again
+    /// Leave out a file, such as cmvn.scp; may be repeated
     #[arg(long, value_name = "NAME")]
     without: Vec<String>,
 
-    /// Run the commands that wav.scp names as 'command |', where the length of their audio is wanted
+    /// Run commands in wav.scp ('command |') where the length of their audio is needed
     #[arg(long)]
     allow_pipes: bool,
 

@@ -8,17 +8,16 @@ use crate::cli::failures::listed;
 use crate::dataset::fix::fix;
 use crate::io::message::output;
 
-/// Sort a data directory, and keep the utterances that all its files have.
+/// Sort a data directory, and keep the utterances that are in all its files.
 ///
-/// Lines that make no sense, repeated keys, and utterances whose speaker or recording some file lacks are
-/// dropped, byte order marks and carriage returns taken away; spk2utt is made anew. Files that change are
-/// kept as they were in DIR/.backup.
+/// Malformed lines, repeated keys, and utterances without speaker or recording are dropped. Byte order marks and carriage
+/// returns are removed. spk2utt is made again. Changed files are kept in DIR/.backup.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
+#[command(after_long_help = "\
+Examples:
   unbraid data fix data/train && unbraid data validate data/train")]
 pub struct FixArgs {
-    /// The data directory
+    /// Data directory
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }

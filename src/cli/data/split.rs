@@ -6,25 +6,25 @@ use clap::Args;
 
 use crate::dataset::split::{SplitBy, split};
 
-/// Split a data directory into parts for jobs, each a data directory.
+/// Split a data directory into parts for parallel jobs.
 ///
-/// The parts are DIR/splitN/1 to DIR/splitN/N, with all of a speaker in one part and about as many utterances
-/// in each; or DIR/splitNutt/1 and on, by utterance.
+/// Each part is a data directory: DIR/splitN/1 to DIR/splitN/N. All utterances of a speaker are in one part, and parts have
+/// about the same number of utterances. With --per-utt the parts are DIR/splitNutt/1 and so on.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   unbraid data split data/train 8
   unbraid data split --per-utt data/test 32")]
 pub struct SplitArgs {
-    /// The data directory
+    /// Data directory
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 
-    /// How many parts
+    /// Number of parts
     #[arg(value_name = "N")]
     parts: usize,
 
-    /// Let parts share a speaker, for more parts or more equal ones
+    /// Allow a speaker in several parts, for more parts or more equal ones
     #[arg(long)]
     per_utt: bool,
 }

@@ -8,26 +8,26 @@ use crate::dataset::subset::{Pick, subset};
 use crate::error::Error;
 use crate::io::message::{message, output};
 
-/// Make a data directory of part of another.
+/// Make a data directory of some utterances of another one.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   unbraid data subset --first 1000 data/train data/train_1k
   unbraid data subset --random 500 --seed 7 data/train data/dev
   unbraid data subset --spk-list enrolled data/test data/enrol")]
 pub struct SubsetArgs {
-    /// The data directory to take from
+    /// Data directory to read
     #[arg(value_name = "SOURCE")]
     source: PathBuf,
 
-    /// The data directory to make
+    /// Data directory to make
     #[arg(value_name = "TARGET")]
     target: PathBuf,
 
     #[command(flatten)]
     pick: PickArgs,
 
-    /// Where --random starts, 0 if not given: the same seed draws the same utterances
+    /// Seed of --random; 0 by default
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
 }
@@ -35,23 +35,23 @@ pub struct SubsetArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct PickArgs {
-    /// The first N utterances
+    /// First N utterances
     #[arg(long, value_name = "N")]
     first: Option<usize>,
 
-    /// The first N utterances of each speaker
+    /// First N utterances of each speaker
     #[arg(long, value_name = "N")]
     per_spk: Option<usize>,
 
-    /// N utterances drawn at random
+    /// N random utterances
     #[arg(long, value_name = "N")]
     random: Option<usize>,
 
-    /// The utterances in the first column of a file
+    /// Utterances in the first column of a file
     #[arg(long, value_name = "FILE")]
     utt_list: Option<PathBuf>,
 
-    /// The speakers in the first column of a file
+    /// Speakers in the first column of a file
     #[arg(long, value_name = "FILE")]
     spk_list: Option<PathBuf>,
 }

@@ -8,23 +8,22 @@ use clap::Args;
 use crate::dataset::validate::{ValidateOptions, validate};
 use crate::io::message::{message, output};
 
-/// Check a data directory, and name each fault by file and line.
+/// Check a data directory, and report each fault by file and line.
 ///
-/// The rules are those of Kaldi's utils/validate_data_dir.sh: the files are there, without a byte order
-/// mark and with LF at the ends of lines; every line has its columns; keys stand once and in byte order
-/// (LC_ALL=C), utt2spk in that of its speakers as well; all files have the same utterances, speakers and
-/// recordings; spk2utt is the inverse of utt2spk; segments end after they start.
+/// The rules are those of Kaldi's utils/validate_data_dir.sh. Files exist, without byte order mark and with LF line ends.
+/// Every line has its columns. Keys are unique and in byte order (LC_ALL=C); utt2spk is also sorted by speaker. All files
+/// have the same utterances, speakers and recordings. spk2utt is the inverse of utt2spk. Segments end after they start.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Exits with 1 when anything is wrong. 'unbraid data fix' mends what can be mended. --deep reads the
-headers of all objects in archives and of all recordings, no numbers or samples; commands in lists
-do not run.
-
+#[command(after_long_help = "\
 Examples:
   unbraid data validate --no-feats data/train
-  unbraid data validate --deep data/train")]
+  unbraid data validate --deep data/train
+
+The exit code is 1 if there is any fault. 'unbraid data fix' repairs what can be
+repaired. --deep reads the headers of all archive entries and recordings, but no
+values or samples. Commands in lists are not run.")]
 pub struct ValidateArgs {
-    /// The data directory
+    /// Data directory
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 
@@ -40,7 +39,7 @@ pub struct ValidateArgs {
     #[arg(long)]
     no_text: bool,
 
-    /// Look at what the lists name too: that archives and recordings are there and no archive is cut off
+    /// Also check that listed archives and recordings exist and are complete
     #[arg(long)]
     deep: bool,
 }

@@ -1,15 +1,16 @@
-//! `unbraid eval abx`: how well a representation tells phones or words apart, without any training.
+//! `unbraid eval abx`: how well a representation separates phones or words, without any training.
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use crate::cli::arguments::ThreadArgs;
 use crate::cli::failures::listed;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::progress;
 use crate::cli::result_files::ResultFiles;
+use crate::dataset::alignment::SILENCE;
 use crate::eval::abx::items::{PhoneOptions, Units, read_items};
 use crate::eval::abx::{AbxOptions, AbxResult, AbxScore, Item, abx};
 use crate::io::message::{message, output};
@@ -17,71 +18,81 @@ use crate::report::table::Table;
 
 /// Measure how well codes separate phones or words: ABX errors within and across speakers.
 ///
-/// a and x are items of one label, b is of another; an error is made when x lies nearer to b, half of one for a
-/// tie. Chance is 50 %. Within: a, b and x are of one speaker; across: x is of another. Distances are angles
+/// Items a and x have the same label, b has another one. It is an error if x is nearer to b than to a, and half an error at
+/// a tie. Chance is 50 %. Within: a, b and x have one speaker. Across: x has another speaker. The distance is the angle
 /// between frames, averaged along the path of dynamic time warping. Nothing is trained.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  words, whole utterances under their line in text:
-    unbraid eval abx data/test --representation log-mel=data/test/feats.scp --representation phonetic=exp/a/phonetic_test.scp
-  phones between the same neighbours, from codes at a quarter of the frame rate:
-    unbraid eval abx data/test --ctm phones.ctm --frame-shift-ms 40 --representation phonetic=exp/a/phonetic_test.scp
-  the speaker, which a phonetic representation should not tell (towards 50 %; within: one word, across: x says another):
-    unbraid eval abx data/test --discriminate speaker --representation phonetic=exp/a/phonetic_test.scp
+#[command(after_long_help = "\
+Examples:
+  words, as whole utterances with the same line in text:
+    unbraid eval abx data/test --representation log-mel=data/test/feats.scp \\
+      --representation phonetic=exp/a/phonetic_test.scp
+  phones with the same neighbours, from codes every 40 ms:
+    unbraid eval abx data/test --ctm phones.ctm --frame-shift-ms 40 \\
+      --representation phonetic=exp/a/phonetic_test.scp
+  speakers, which phonetic codes should not separate (near 50 %):
+    unbraid eval abx data/test --discriminate speaker \\
+      --representation phonetic=exp/a/phonetic_test.scp
 
-Errors are averaged over contexts (and speakers of x), then speakers of a, then ordered pairs of labels. A phone's
-frames are those whose centres lie in it: from ceil(on/shift - 1/2) to floor(off/shift - 1/2), both counted.
-libri-light drops the last of them, so its errors differ (fastabx does so too when told to). Phones without a frame
-are left out and counted, utterances without phones are left out and named. A group is the items of one label, context and speaker; the caps below bound the
-work, and what they cut is told.")]
+Errors are averaged over contexts (and speakers of x), then speakers of a, then
+ordered pairs of labels. With --discriminate speaker, labels are speakers;
+within: one word, across: x is another word.
+
+The frames of a phone are those whose centres lie in it: from
+ceil(on/shift - 1/2) to floor(off/shift - 1/2), inclusive. libri-light drops the
+last frame, so its errors differ; fastabx has an option for both. Phones without
+a frame are left out and counted. Utterances without phones are left out and
+listed.
+
+A group is all items with the same label, context and speaker. --max-items and
+--max-speakers limit the work; what they leave out is reported.")]
 pub struct AbxArgs {
-    /// Data directory: utt2spk, and text for words
+    /// Data directory with utt2spk, and text for words
     data: PathBuf,
-    /// A representation: its name, and its feature list (matrices, or vectors as one frame)
+    /// Representation: name and feature list (matrices, or vectors as one frame); may be repeated
     #[arg(long = "representation", alias = "strand", value_name = "NAME=SCP", required = true, value_parser = NamedFiles::parse_one)]
     representations: Vec<(String, PathBuf)>,
-    /// Items are the phones of this CTM, 'utterance channel start duration phone' a line
+    /// Take the phones of this CTM as items, one 'utterance channel start duration phone' per line
     #[arg(long, value_name = "FILE")]
     ctm: Option<PathBuf>,
-    /// Phones meet whatever their neighbours are
+    /// Compare phones with any neighbours
     #[arg(long, requires = "ctm")]
     without_context: bool,
-    /// Phones that are no items, but may be neighbours
-    #[arg(long, value_name = "PHONE", requires = "ctm", default_value = "SIL")]
+    /// Phones that are not items but may be neighbours; 'sil' matches any case
+    #[arg(long, value_name = "PHONE", requires = "ctm", default_value = SILENCE)]
     skip: Vec<String>,
     /// Frame shift of the representations in milliseconds
     #[arg(long, value_name = "MS", requires = "ctm", default_value_t = PhoneOptions::default().frame_shift_ms)]
     frame_shift_ms: f64,
-    /// Centre of the first frame in milliseconds; half a shift when left out
+    /// Centre of the first frame in milliseconds; half a shift by default
     #[arg(long, value_name = "MS", requires = "ctm")]
     first_frame_ms: Option<f64>,
-    /// What has to be told apart
+    /// Labels to separate
     #[arg(long, alias = "on", value_name = "WHAT", default_value = "text")]
     discriminate: On,
-    /// Most items of a group; 0 takes all
+    /// Maximum number of items per group; 0 for all
     #[arg(long, alias = "most-items", value_name = "N", default_value_t = AbxOptions::default().max_items)]
     max_items: usize,
-    /// Most other speakers that x comes from, for a group of a; 0 takes all
+    /// Maximum number of other speakers of x per group of a; 0 for all
     #[arg(long, alias = "most-voices", value_name = "N", default_value_t = AbxOptions::default().max_speakers)]
     max_speakers: usize,
-    /// Seed of what is left out where a cap cuts
+    /// Seed of the subsampling under --max-items and --max-speakers
     #[arg(long, default_value_t = AbxOptions::default().seed)]
     seed: u64,
-    /// Threads; all cores when left out
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: ThreadArgs,
     /// Write PREFIX.json (with every pair of labels) and PREFIX.tsv
     #[arg(long, value_name = "PREFIX")]
     out: Option<PathBuf>,
 }
 
-/// What has to be told apart.
+/// What the labels are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 enum On {
-    /// Phones or words; within and across speakers.
+    /// Phones or words, within and across speakers.
     Text,
-    /// Speakers; within and across phones or words.
+    /// Speakers, within and across phones or words.
     Speaker,
 }
 
@@ -102,13 +113,10 @@ struct Report {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says.
+/// Errors of the library.
 pub fn run(args: AbxArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
-    let threads = rayon::ThreadPoolBuilder::new()
-        .num_threads(args.threads.map_or(0, usize::from))
-        .build()
-        .context("cannot start threads")?;
+    let threads = args.threads.pool()?;
     let phones = args.ctm.as_ref().map(|ctm| PhoneOptions {
         ctm: ctm.clone(),
         frame_shift_ms: args.frame_shift_ms,
@@ -120,7 +128,7 @@ pub fn run(args: AbxArgs) -> anyhow::Result<()> {
         .representations
         .iter()
         .map(|representation| {
-            threads.install(|| one_strand(representation, &args, phones.as_ref()))
+            threads.install(|| one_report(representation, &args, phones.as_ref()))
         })
         .collect::<crate::Result<Vec<Report>>>()?;
     let table = table(&reports);
@@ -138,10 +146,10 @@ pub fn run(args: AbxArgs) -> anyhow::Result<()> {
             "unbraid: {ctm}: no phones of {count} utterances, which are left out: {names}"
         ));
     }
-    reports.iter().try_for_each(tell_cuts)
+    reports.iter().try_for_each(print_cuts)
 }
 
-fn one_strand(
+fn one_report(
     (name, scp): &(String, PathBuf),
     args: &AbxArgs,
     phones: Option<&PhoneOptions>,
@@ -210,8 +218,8 @@ fn table(reports: &[Report]) -> Table {
     table
 }
 
-/// A line for every representation of which not everything was compared.
-fn tell_cuts(report: &Report) -> anyhow::Result<()> {
+/// Prints a line per representation of which not everything was compared.
+fn print_cuts(report: &Report) -> anyhow::Result<()> {
     let (result, options) = (&report.result, &report.options);
     if result.groups_cut + result.voices_cut > 0 {
         output(format_args!(

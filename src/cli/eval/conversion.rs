@@ -1,42 +1,36 @@
-//! `unbraid eval conversion`: one utterance's words with another speaker's voice.
+//! `unbraid eval conversion`: utterances decoded with embeddings of other speakers.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::extract::tell;
+use crate::cli::arguments::ModelArgs;
+use crate::cli::extract::report;
 use crate::cli::failures::Failures;
 use crate::inference::conversion::{ConversionOptions, convert_corpus};
 use crate::method::speech::load;
-use crate::nn::device::DeviceChoice;
-use crate::train::experiment::Experiment;
 
-/// Decode utterances with other speakers' embeddings, for the conversion check.
+/// Decode utterances with embeddings of other speakers, for the conversion check.
 ///
-/// Writes a data directory of features as the networks see them (as `extract --representation features` gives them):
-/// its utt2spk names the lent voice, its utt2src the voice that spoke. A probe trained on real features says
-/// whose voice and which words came out.
+/// Writes a data directory of features as the networks read them ('extract --output features'). Its utt2spk has the target
+/// speaker, its utt2src the source speaker. A probe trained on real features then recognises speaker and words of the
+/// converted ones.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  unbraid eval conversion --exp exp/default data/test exp/default/swap
-  unbraid eval probe data/train exp/default/swap --target speaker --target text --robust \\
-    --representation swap=exp/default/features_train.scp,exp/default/swap/feats.scp")]
+#[command(after_long_help = "\
+Examples:
+  unbraid eval conversion --exp exp/default data/test exp/default/conversion
+  unbraid eval probe data/train exp/default/conversion --target speaker \\
+    --target text --robust --representation \\
+    conversion=exp/default/features_train.scp,exp/default/conversion/feats.scp")]
 pub struct ConversionArgs {
-    /// Folder of the experiment
-    #[arg(long, value_name = "DIR")]
-    exp: PathBuf,
-    /// Other speakers for each utterance
-    #[arg(long, alias = "voices", default_value_t = 2)]
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Target speakers per utterance
+    #[arg(long, alias = "voices", value_name = "N", default_value_t = 2)]
     num_target_speakers: usize,
-    /// Seed of the choice of voices and of the utterances that lend them
+    /// Seed of the choice of target speakers and of their utterances
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Which checkpoint: last, best or step_000123
-    #[arg(long, default_value = "last")]
-    checkpoint: String,
-    /// Where tensors live
-    #[arg(long, default_value = "auto")]
-    device: DeviceChoice,
     /// Data directory with feats.scp
     data: PathBuf,
     /// Data directory to write
@@ -46,10 +40,10 @@ pub struct ConversionArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says.
+/// Errors of the library.
 pub fn run(args: ConversionArgs) -> anyhow::Result<()> {
-    let device = args.device.resolve()?;
-    let (model, info) = load(&Experiment::open(&args.exp)?, &args.checkpoint, device)?;
+    let (device, experiment) = args.model.open()?;
+    let (model, info) = load(&experiment, &args.model.checkpoint.checkpoint, device)?;
     let options = ConversionOptions {
         target_speakers: args.num_target_speakers,
         seed: args.seed,
@@ -62,7 +56,7 @@ pub fn run(args: ConversionArgs) -> anyhow::Result<()> {
         &args.out,
         options,
     )?;
-    tell(
+    report(
         result,
         Failures::default(),
         &args.data.display().to_string(),

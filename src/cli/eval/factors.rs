@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::Args;
 use ndarray::{Array2, ArrayView1, Axis, concatenate};
 use serde::Serialize;
 
+use crate::cli::arguments::ThreadArgs;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::result_files::ResultFiles;
 use crate::dataset::DataDir;
@@ -17,40 +17,45 @@ use crate::eval::grouping::Grouping;
 use crate::io::message::output;
 use crate::report::table::Table;
 
-/// Measure whether speaker, text and other factors have dimensions of their own: MIG, SAP, DCI.
+/// Measure whether factors such as speaker and text have their own dimensions: MIG, SAP, DCI.
 ///
-/// DisentangledModel are averaged over time (vectors are taken as they are) and put side by side; that is the representation.
-/// For each factor: the mutual information gap (Chen et al. 2018), SAP (Kumar et al. 2018), accuracy and
-/// completeness of DCI (Eastwood and Williams 2018), and the share of its importance in each representation.
+/// Representations are averaged over time (vectors are used directly) and concatenated. For each factor: the mutual
+/// information gap (MIG, Chen et al. 2018), SAP (Kumar et al. 2018), accuracy and completeness of DCI (Eastwood and
+/// Williams 2018), and the share of its importance in each representation.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  unbraid eval factors data/test --factor speaker --factor text --factor data/test/spk2gender \\
-    --representation phonetic=exp/a/phonetic_test.scp --representation speaker=exp/a/speaker_test.scp --out exp/a/factors
+#[command(after_long_help = "\
+Examples:
+  unbraid eval factors data/test --factor speaker --factor text \\
+    --factor data/test/spk2gender \\
+    --representation phonetic=exp/a/phonetic_test.scp \\
+    --representation speaker=exp/a/speaker_test.scp --out exp/a/factors
 
-MIG: gap between the two dimensions that know most of the factor, over its entropy; dimensions are cut into --bins of
-equal width. SAP: gap in test accuracy between the two dimensions that tell most alone, by a linear support vector
-machine (C = 0.01, balanced classes) on standardised dimensions. DCI: importances are the absolute weights of
-logistic regression with an L1 penalty, whose strength is chosen on a fifth of the items to learn from. Half of the
-utterances teach, half test, drawn by --seed. Numbers in a table: whole ones below 130 by decades, others of more than
-ten values by quarters of the utterances.")]
+MIG: the difference in mutual information with the factor between the two best
+dimensions, over the entropy of the factor. Dimensions have --bins bins of equal
+width. SAP: the difference in test accuracy between the two best single
+dimensions, by a linear support vector machine (C = 0.01, balanced classes) on
+standardised dimensions. DCI: importances are the absolute weights of logistic
+regression with an L1 penalty, chosen on a fifth of the training items. Half of
+the utterances are for training, half for testing, split by --seed. Numbers in a
+table are grouped: whole numbers below 130 by decades, other numbers with more
+than ten values by quartiles of the utterances.")]
 pub struct FactorsArgs {
     /// Data directory
     data: PathBuf,
-    /// A representation: its name, and its feature list (matrices or vectors). Several make one representation
+    /// Representation: name and feature list (matrices or vectors); may be repeated
     #[arg(long = "representation", alias = "strand", value_name = "NAME=SCP", required = true, value_parser = NamedFiles::parse_one)]
     representations: Vec<(String, PathBuf)>,
-    /// What is known: speaker, text, or a table of two columns keyed by speaker or utterance
+    /// Factor: speaker, text, or a table of two columns keyed by speaker or utterance; may be repeated
     #[arg(long = "factor", value_name = "speaker|text|FILE", required = true)]
     factors: Vec<String>,
-    /// Bins of a dimension for mutual information
-    #[arg(long, default_value_t = FactorOptions::default().bins)]
+    /// Bins per dimension for mutual information
+    #[arg(long, value_name = "N", default_value_t = FactorOptions::default().bins)]
     bins: usize,
-    /// Seed of the division of the utterances
+    /// Seed of the split of the utterances
     #[arg(long, default_value_t = FactorOptions::default().seed)]
     seed: u64,
-    /// Threads; all cores when left out
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: ThreadArgs,
     /// Write PREFIX.json (with the importance of every dimension) and PREFIX.tsv
     #[arg(long, value_name = "PREFIX")]
     out: Option<PathBuf>,
@@ -58,7 +63,7 @@ pub struct FactorsArgs {
 
 /// A representation's place among the dimensions, and by factor what lies in it.
 #[derive(Debug, Serialize)]
-struct StrandShare {
+struct RepresentationShare {
     representation: String,
     dims: usize,
     shares: Vec<f64>,
@@ -67,7 +72,7 @@ struct StrandShare {
 #[derive(Debug, Serialize)]
 struct Report {
     options: FactorOptions,
-    representations: Vec<StrandShare>,
+    representations: Vec<RepresentationShare>,
     #[serde(flatten)]
     scores: Disentanglement,
 }
@@ -75,13 +80,10 @@ struct Report {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says.
+/// Errors of the library.
 pub fn run(args: FactorsArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
-    let threads = rayon::ThreadPoolBuilder::new()
-        .num_threads(args.threads.map_or(0, usize::from))
-        .build()
-        .context("cannot start threads")?;
+    let threads = args.threads.pool()?;
     let dir = DataDir::open(&args.data)?;
     let known = args
         .factors
@@ -106,7 +108,7 @@ pub fn run(args: FactorsArgs) -> anyhow::Result<()> {
     };
     let scores = threads.install(|| factors(&vectors, &known, options))?;
     let report = Report {
-        representations: strand_shares(&args.representations, &pooled, &scores),
+        representations: representation_shares(&args.representations, &pooled, &scores),
         options,
         scores,
     };
@@ -140,11 +142,11 @@ fn pool(dir: &DataDir, scp: &Path) -> Result<Array2<f64>> {
     Ok(pooled)
 }
 
-fn strand_shares(
+fn representation_shares(
     representations: &[(String, PathBuf)],
     pooled: &[Array2<f64>],
     scores: &Disentanglement,
-) -> Vec<StrandShare> {
+) -> Vec<RepresentationShare> {
     let mut first = 0;
     representations
         .iter()
@@ -152,7 +154,7 @@ fn strand_shares(
         .map(|((name, _), pooled)| {
             let dims = first..first + pooled.ncols();
             first = dims.end;
-            StrandShare {
+            RepresentationShare {
                 representation: name.clone(),
                 dims: dims.len(),
                 shares: scores
@@ -218,7 +220,7 @@ fn summary(scores: &Disentanglement) -> String {
     };
     format!(
         "disentanglement {disentanglement}; means: MIG {:.3}, SAP {:.3}, completeness {:.3}, accuracy {:.3}; \
-         {} dimensions, {} utterances of which {} teach\n",
+         {} dimensions, {} utterances, {} of them for training\n",
         scores.mig,
         scores.sap,
         scores.completeness,

@@ -15,26 +15,29 @@ use crate::report::summary::read_results;
 /// Plot retained content against speaker leakage.
 ///
 /// Every argument is a method, its value of what was swept, and the JSON files that `unbraid eval probe --out` wrote for
-/// its runs (seeds). Methods without a value (raw features, no adversary) are single points. The table has a row a
-/// point, mean ± standard deviation over runs; the picture a curve a method.
+/// its runs (seeds). Methods without a value (raw features, no adversary) are single points. The table has one row per
+/// point, mean ± standard deviation over runs; the picture one curve per method.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  unbraid eval frontier --parameter lambda --out exp/frontier log-mel=exp/log-mel_0/probe.json \\
-    alternating@0.1=exp/a_0/probe.json,exp/a_1/probe.json alternating@1=exp/b_0/probe.json,exp/b_1/probe.json")]
+#[command(after_long_help = "\
+Examples:
+  unbraid eval frontier --parameter lambda --out exp/frontier \\
+    log-mel=exp/log-mel_0/probe.json \\
+    alternating@0.1=exp/a_0/probe.json,exp/a_1/probe.json \\
+    alternating@1=exp/b_0/probe.json,exp/b_1/probe.json")]
 pub struct FrontierArgs {
-    /// A method, its value, and its runs
+    /// Method, its value, and its runs; may be repeated
     #[arg(value_name = "NAME[@VALUE]=FILE[,FILE...]", required = true, value_parser = parse)]
     points: Vec<PointFiles>,
-    /// The representation that is read; a method that was probed on one representation only is read by that
+    /// Representation to plot; a method with results for only one representation is plotted by that
     #[arg(long, alias = "strand", default_value = "phonetic")]
     representation: String,
-    /// What should be gone
+    /// Target that should be removed
     #[arg(long, alias = "leak", default_value = "speaker")]
     leakage_target: Target,
-    /// What should be kept; the only other target that was probed, if not given
+    /// Target that should be kept; by default the only other one in the files
     #[arg(long)]
     content: Option<Target>,
-    /// What was swept, for the table's head and the picture
+    /// Name of the swept parameter, for table and picture
     #[arg(long, default_value = "value")]
     parameter: String,
     /// Write PREFIX.svg, PREFIX.tsv, PREFIX.md and PREFIX.json
@@ -72,7 +75,7 @@ fn parse(text: &str) -> Result<PointFiles, String> {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says.
+/// Errors of the library.
 pub fn run(args: FrontierArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     let mut cells = Vec::new();

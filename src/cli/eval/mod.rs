@@ -10,7 +10,7 @@ mod results;
 
 use clap::{Args, Subcommand};
 
-/// Measure what codes and embeddings hold: probes, attacks, ABX.
+/// Measure what codes and embeddings contain: probes, attacks, ABX.
 #[derive(Debug, Args)]
 pub struct EvalArgs {
     #[command(subcommand)]

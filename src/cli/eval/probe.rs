@@ -1,10 +1,11 @@
-//! `unbraid eval probe`: what fresh probes read from frozen representations.
+//! `unbraid eval probe`: accuracy of fresh probes on frozen representations.
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::arguments::DeviceArgs;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::progress;
 use crate::cli::result_files::ResultFiles;
@@ -14,72 +15,80 @@ use crate::eval::grouping::Grouping;
 use crate::eval::probe::{Family, ProbeData, ProbeOptions, ProbeResult, ProbeSets, Target, probe};
 use crate::io::atomic::AtomicFile;
 use crate::io::message::output;
-use crate::nn::device::DeviceChoice;
 use crate::report::table::Table;
 
 /// Train probes on frozen codes and embeddings, and measure their accuracy.
 ///
-/// For every representation and target a family of probes is trained: linear and MLP on mean and deviation over time,
-/// and a convolutional one on the sequence, each with several seeds; the best moment of each is chosen on a
-/// split of the training utterances. The strongest family on that split is reported, with its mean test
-/// accuracy, a 95 % bootstrap interval over test utterances and chance (the most frequent test class). Give the
-/// raw features as a representation too: a representation means little without them beside it.
+/// For every representation and target, three families of probes are trained: linear and MLP on mean and deviation over
+/// time, and a convolutional one on the sequence. Each has several seeds and early stopping on a split of the training
+/// utterances. The table reports the family that is best on that split: mean test accuracy, a 95 % bootstrap interval over
+/// test utterances, and chance (the most frequent test class).
 ///
-/// Beside each accuracy stands what the probe knows of a label in bits: the entropy of the test labels less the
-/// probe's cross-entropy on them, a lower bound on the mutual information of representation and target (Barber and Agakov
-/// 2003). Its probabilities are calibrated by one temperature on the split of its own.
+/// Always include raw features as a representation: results mean little without them.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_long_help = "\
+Examples:
   unbraid eval probe data/train data/test --target speaker --target text \\
     --representation log-mel=data/train/feats.scp,data/test/feats.scp \\
-    --representation phonetic=exp/a/train_z.scp,exp/a/test_z.scp --out exp/a/probe
+    --representation phonetic=exp/a/z_train.scp,exp/a/z_test.scp \\
+    --out exp/a/probe
+  speakers that training did not see, by cross-validation of their utterances:
+    unbraid eval probe data/test --target speaker \\
+      --representation phonetic=exp/a/z_test.scp
 
-The speaker comes from utt2spk, a word from text, frame classes from ali.scp of each data directory. Strings of phones
-(utt2phones) are learned by CTC: their accuracy is one less the phone error rate of the best path.
---by tells accuracy for groups of test utterances: by speaker, by text, or by a table of two columns keyed by speaker
-or utterance. Whole numbers below 130 are taken for ages and put together by decades, other numbers of more than ten
-values by quarters of the utterances. --curve shows whether longer training finds more.
+Targets: the speaker comes from utt2spk, the word from text, the class of each
+frame from ali.scp of each data directory. Phone sequences (utt2phones) are
+learned with CTC; their accuracy is one minus the phone error rate of the best
+path.
 
---out NAME writes NAME.json (every probe), NAME.tsv (the table) and, under --by, NAME.by.tsv.")]
+The column 'bits' is the entropy of the test labels minus the cross-entropy of
+the probe: a lower bound of the mutual information between representation and
+target (Barber and Agakov 2003). The probabilities are calibrated by one
+temperature on a split of their own.
+
+--by adds accuracy per group of test utterances. Whole numbers below 130 are
+taken for ages and grouped by decades, other numbers with more than ten values
+by quartiles of the utterances. --curve shows whether longer training helps.")]
 pub struct ProbeArgs {
-    /// Data directory to learn from; alone, its utterances are cross-validated
+    /// Training data directory; without a test data directory, its utterances are cross-validated
     train: PathBuf,
-    /// Data directory to test on
+    /// Test data directory
     test: Option<PathBuf>,
-    /// Folds of the cross-validation where one data directory is given
+    /// Folds of the cross-validation
     #[arg(long, value_name = "N", default_value_t = 5, conflicts_with = "test")]
     folds: usize,
-    /// A representation: its name, and the feature list of each directory
+    /// Representation: name, and one feature list per data directory; may be repeated
     #[arg(long = "representation", alias = "strand", value_name = "NAME=SCP[,TEST_SCP]", required = true, value_parser = NamedFiles::parse)]
     representations: Vec<NamedFiles>,
-    /// What to read from it
+    /// Target to predict; may be repeated
     #[arg(long = "target", required = true)]
     targets: Vec<Target>,
-    /// Only these families
+    /// Restrict to this family of probes; may be repeated
     #[arg(long = "family", value_name = "FAMILY")]
     families: Vec<Family>,
-    /// Seeds of each family
-    #[arg(long, default_value_t = ProbeOptions::default().seeds)]
+    /// Seeds per family
+    #[arg(long, value_name = "N", default_value_t = ProbeOptions::default().seeds)]
     seeds: u64,
-    /// Passes over the training utterances (but at least 1000 steps)
-    #[arg(long, default_value_t = ProbeOptions::default().epochs)]
+    /// Passes over the training utterances
+    #[arg(long, value_name = "N", default_value_t = ProbeOptions::default().epochs)]
     epochs: u64,
-    /// Least number of training steps
-    #[arg(long, default_value_t = ProbeOptions::default().min_steps)]
+    /// Minimum number of training steps
+    #[arg(long, value_name = "N", default_value_t = ProbeOptions::default().min_steps)]
     min_steps: u64,
-    /// Train with masks and noise: for judging decoded features, which are smoother than real ones
+    /// Train with masks and noise, for tests on decoded features, which are smoother than real ones
     #[arg(long)]
     robust: bool,
-    /// Accuracy also by these groups of test utterances; may be given several times
+    /// Also report accuracy per group of test utterances; may be repeated
+    ///
+    /// Groups are speakers, lines of text, or the second column of a table keyed by speaker or utterance.
     #[arg(long, value_name = "speaker|text|FILE")]
     by: Vec<String>,
-    /// Write accuracies as training goes on: representation, target, step, family, seed, dev, test
+    /// Write accuracies during training: representation, target, step, family, seed, dev, test
     #[arg(long, value_name = "FILE")]
     curve: Option<PathBuf>,
-    /// Where to train
-    #[arg(long, value_enum, default_value_t)]
-    device: DeviceChoice,
-    /// Write PREFIX.json and PREFIX.tsv, and PREFIX.by.tsv under --by
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Write PREFIX.json (every probe) and PREFIX.tsv, with --by also PREFIX.by.tsv
     #[arg(long, value_name = "PREFIX")]
     out: Option<PathBuf>,
 }
@@ -87,7 +96,7 @@ pub struct ProbeArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says.
+/// Errors of the library.
 pub fn run(args: ProbeArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     let mut options = ProbeOptions {
@@ -96,7 +105,7 @@ pub fn run(args: ProbeArgs) -> anyhow::Result<()> {
         min_steps: args.min_steps,
         robust: args.robust,
         curve: args.curve.is_some(),
-        device: args.device,
+        device: args.device.device,
         ..ProbeOptions::default()
     };
     if !args.families.is_empty() {
@@ -179,7 +188,7 @@ fn probe_all(args: &ProbeArgs, options: &ProbeOptions) -> anyhow::Result<Vec<Pro
     Ok(results)
 }
 
-/// Strings of phones are no classes, and have no bits.
+/// Phone sequences are no classes, and have no bits.
 fn bits(result: &ProbeResult, bits: f64) -> String {
     match result.target {
         Target::Phones => "-".into(),

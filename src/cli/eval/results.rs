@@ -16,7 +16,8 @@ use crate::report::summary::{Measured, read_measured, summarise, table};
 /// asr score and image evaluate write with --out. The table has one row per representation and one column per
 /// measure: mean ± standard deviation over runs, with chance in the head. The representation of eer_NAME.json is NAME.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(after_long_help = "\
+Examples:
   unbraid eval results log-mel=exp/log-mel_0 default=exp/default_0,exp/default_1 --out exp/results
   unbraid eval results autoencoder=exp/ae_0/probe.json,exp/ae_1/probe.json default=exp/default_0/probe.json")]
 pub struct ResultsArgs {

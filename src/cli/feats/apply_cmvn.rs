@@ -13,15 +13,11 @@ use crate::error::{Error, Result};
 use crate::io::kaldi::{ReadSpecifier, TableReader, read_bare};
 use crate::signal::CmvnStats;
 
-/// Normalise features to mean 0 and, if asked, variance 1, as Kaldi's apply-cmvn.
+/// Normalise features to mean 0 and optionally variance 1, like Kaldi's apply-cmvn.
 ///
-/// An utterance that fails is named and left out, the others are written, and the command fails at the end.
+/// An utterance that fails is reported and left out; the other utterances are written, and the exit code is 1.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-The statistics are what feats cmvn-stats or Kaldi wrote: by utterance, by speaker
-with --utt2spk, or with --global one under the key `global`, or the file of one
-matrix without a key that Kaldi's compute-cmvn-stats writes.
-
+#[command(after_long_help = "\
 Examples:
   unbraid feats apply-cmvn --utt2spk data/x/utt2spk scp:data/x/cmvn.scp \\
     scp:data/x/feats.scp ark,scp:norm.ark,norm.scp
@@ -29,28 +25,34 @@ Examples:
     scp:data/x/feats.scp ark:norm.ark
   unbraid feats apply-cmvn --global --norm-vars --reverse ark:global.ark \\
     ark:norm.ark ark:feats.ark
-  unbraid feats apply-cmvn --global exp/cmvn.mat scp:data/x/feats.scp ark:norm.ark")]
+  unbraid feats apply-cmvn --global exp/cmvn.mat scp:data/x/feats.scp \\
+    ark:norm.ark
+
+The statistics are those of 'feats cmvn-stats' or Kaldi: per utterance, per
+speaker with --utt2spk, or with --global one entry under the key 'global'.
+--global also takes the file of one matrix without a key that Kaldi's
+compute-cmvn-stats writes.")]
 pub struct ApplyCmvnArgs {
-    /// The statistics, as scp:cmvn.scp; with --global also a file of one matrix
-    #[arg(value_name = "CMVN")]
+    /// Statistics to read, as scp:cmvn.scp; with --global also a file of one matrix
+    #[arg(value_name = "CMVN_RSPECIFIER")]
     stats: String,
 
     #[command(flatten)]
     features: FeatureArgs,
 
-    /// Statistics are by speaker; this file tells the speaker of an utterance
+    /// Speaker of each utterance, for statistics per speaker
     #[arg(long, value_name = "FILE")]
     utt2spk: Option<PathBuf>,
 
-    /// The statistics under the key `global`, or a file's only ones, serve everything
+    /// Use one entry of statistics for all utterances: 'global', or the only matrix of a file
     #[arg(long, conflicts_with = "utt2spk")]
     global: bool,
 
-    /// Normalise the variance too
+    /// Also normalise the variance
     #[arg(long)]
     norm_vars: bool,
 
-    /// Undo it: normalised features to those that they were
+    /// Undo the normalisation
     #[arg(long)]
     reverse: bool,
 }
@@ -58,7 +60,7 @@ pub struct ApplyCmvnArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What is wrong with the statistics, and what [`super::feature_map::FeatureMap::run`] says.
+/// What is wrong with the statistics, and the errors of [`super::feature_map::FeatureMap::run`].
 pub fn run(args: ApplyCmvnArgs) -> anyhow::Result<()> {
     let normaliser = Normaliser::read(&args)?;
     (args.features).map(|utterance, mut feats| {

@@ -5,33 +5,33 @@ use clap::Args;
 use super::feature_map::FeatureArgs;
 use crate::signal::sliding_cmvn::{SlidingCmvn, SlidingCmvnOptions};
 
-/// Normalise features over a window that moves along, as Kaldi's apply-cmvn-sliding.
+/// Normalise features over a sliding window, like Kaldi's apply-cmvn-sliding.
 ///
-/// An utterance that fails is named and left out, the others are written, and the command fails at the end.
+/// An utterance that fails is reported and left out; the other utterances are written, and the exit code is 1.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Without --center the window is the frame and the --cmn-window frames before
-it, as in decoding; with it the window lies around the frame, as for speaker
-embeddings. Near its edges an utterance moves it inwards.
-
-Example:
+#[command(after_long_help = "\
+Examples:
   unbraid feats apply-cmvn-sliding --cmn-window 300 --center \\
-    scp:data/x/feats.scp ark,scp:norm.ark,norm.scp")]
+    scp:data/x/feats.scp ark,scp:norm.ark,norm.scp
+
+Without --center the window is the frame and the --cmn-window frames before it,
+as in online decoding. With --center the window surrounds the frame, as for
+speaker embeddings. At the edges of an utterance the window moves inwards.")]
 pub struct ApplyCmvnSlidingArgs {
     /// Length of the window in frames
     #[arg(long, value_name = "FRAMES", default_value_t = SlidingCmvnOptions::default().cmn_window)]
     cmn_window: usize,
 
-    /// Least window at the start of an utterance, which looks ahead for it; without --center only
+    /// Minimum window at the start of an utterance, which looks ahead; not with --center
     #[arg(long, value_name = "FRAMES", conflicts_with = "center",
         default_value_t = SlidingCmvnOptions::default().min_cmn_window)]
     min_cmn_window: usize,
 
-    /// Let the window lie around the frame
+    /// Centre the window on the frame
     #[arg(long)]
     center: bool,
 
-    /// Normalise the variance too
+    /// Also normalise the variance
     #[arg(long)]
     norm_vars: bool,
 
@@ -42,7 +42,7 @@ pub struct ApplyCmvnSlidingArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// Options out of their range, and what [`super::feature_map::FeatureMap::run`] says.
+/// Options out of their range, and the errors of [`super::feature_map::FeatureMap::run`].
 pub fn run(args: ApplyCmvnSlidingArgs) -> anyhow::Result<()> {
     let cmvn = SlidingCmvn::new(SlidingCmvnOptions {
         cmn_window: args.cmn_window,

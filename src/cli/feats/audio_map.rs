@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 use ndarray::Array2;
 
+use crate::cli::arguments::ThreadArgs;
 use crate::cli::failures::Failures;
 use crate::cli::pipes::PipeLimit;
 use crate::cli::progress::counter;
@@ -16,37 +16,36 @@ use crate::io::kaldi::{
     Compression, ReadFlags, ReadFrom, ReadSpecifier, RowSpool, TableWriter, WriteOptions,
 };
 
-/// From where to where, and how audio is read.
+/// What is read and written, and how audio is read.
 #[derive(Debug, Args)]
 pub struct AudioArgs {
-    #[arg(value_name = "RSPEC", help = format!("Recordings to read, as scp:data/x/wav.scp; formats: {FORMATS}"))]
+    #[arg(value_name = "RSPECIFIER", help = format!("Recordings to read, as scp:data/x/wav.scp; formats: {FORMATS}"))]
     from: String,
 
-    /// Where to write to, as ark,scp:out.ark,out.scp
-    #[arg(value_name = "WSPEC")]
+    /// Archive to write, as ark,scp:out.ark,out.scp
+    #[arg(value_name = "WSPECIFIER")]
     to: String,
 
-    /// Cut the recordings of wav.scp into these utterances
+    /// Cut the recordings into the utterances of this file
     #[arg(long, value_name = "FILE")]
     segments: Option<PathBuf>,
 
-    /// The channel to take of files that have several, from 0
+    /// Channel of files that have several, from 0
     #[arg(long, value_name = "N")]
     channel: Option<usize>,
 
-    /// Bring all audio to this sample rate first
+    /// Resample recordings to this rate first
     #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     resample: Option<u32>,
 
-    /// Threads; all cores without
-    #[arg(long, visible_alias = "nj", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: ThreadArgs,
 
-    /// Write compressed, by Kaldi's own choice of form, with loss
+    /// Compress the matrices, with loss, in the format that Kaldi chooses
     #[arg(long)]
     compress: bool,
 
-    /// Run the commands that wav.scp and WSPEC name as 'command |' and '| command'
+    /// Run commands in wav.scp and WSPECIFIER ('command |' and '| command')
     #[arg(long)]
     allow_pipes: bool,
 
@@ -56,7 +55,7 @@ pub struct AudioArgs {
 
 impl AudioArgs {
     /// Writes what `work` makes of each utterance, which it gets block after block, so that a recording of hours takes
-    /// no more memory than one of seconds. One that fails is told and left out, and the others go on.
+    /// no more memory than one of seconds. One that fails is reported and left out; the others are written.
     ///
     /// # Errors
     /// What is wrong with lists or the place to write to: then nothing is written. At the end the utterances that
@@ -71,10 +70,7 @@ impl AudioArgs {
             allow_pipes: self.allow_pipes,
         };
         let writer = TableWriter::create_with(&self.to, options)?;
-        let threads = rayon::ThreadPoolBuilder::new()
-            .num_threads(self.threads.map_or(0, usize::from))
-            .build()
-            .context("cannot start threads")?;
+        let threads = self.threads.pool()?;
         let failures = threads.install(|| self.write(&recordings, &work, writer))?;
         if permissive && failures.count() < recordings.utterances() {
             return Ok(());
@@ -82,7 +78,7 @@ impl AudioArgs {
         failures.into_result(recordings.utterances(), "utterances")
     }
 
-    /// The recordings, and whether the list says `p`.
+    /// The recordings, and whether the list has the option `p`.
     fn recordings(&self) -> anyhow::Result<(Recordings, bool)> {
         let ReadSpecifier { from, flags } = ReadSpecifier::parse(&self.from)?;
         let refuse = |found: &str| {
@@ -144,7 +140,7 @@ fn check_order(wav_scp: &Table, flags: ReadFlags) -> Result<()> {
         None => Ok(()),
         Some(pair) => {
             let expected = format!(
-                "keys in byte order, as ',s' states: one after '{}'",
+                "keys in byte order, as ',s' requires: one after '{}'",
                 pair[0].key
             );
             let found = format!("'{}'", pair[1].key);

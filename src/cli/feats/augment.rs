@@ -16,14 +16,18 @@ use crate::signal::augment::{
     SpecAugmentOptions, VtlpOptions, happens, spec_augment, warp_vocal_tract,
 };
 
-/// Augment log mel features: warped vocal tract lengths, masks over time and frequency.
+/// Augment log-mel features: vocal tract length perturbation, and masks over time and frequency.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-The configuration is TOML; what has a table is done, in this order, and what has
-no key has its default:
+#[command(after_long_help = "\
+Examples:
+  unbraid feats augment --conf masks.toml scp:data/train/feats.scp \\
+    ark,scp:masked.ark,masked.scp
+
+The configuration is TOML. Operations without a table are not applied. The order
+is that of this list; keys that are left out have these defaults:
 
   seed = 0
-  [vtlp]                       # frequencies times a factor between these
+  [vtlp]                       # frequencies times a factor in this range
   min = 0.9
   max = 1.1
   [spec_augment]
@@ -32,25 +36,21 @@ no key has its default:
   time_masks = 2
   time_width = 100
 
-The same seed gives the same features for the same keys in the same order.
-
-Example:
-  unbraid feats augment --conf masks.toml scp:data/train/feats.scp \\
-    ark,scp:masked.ark,masked.scp")]
+The same seed gives the same features for the same keys in the same order.")]
 pub struct AugmentArgs {
-    /// Where to read from, as scp:feats.scp
-    #[arg(value_name = "RSPEC")]
+    /// Features to read, as scp:feats.scp
+    #[arg(value_name = "RSPECIFIER")]
     from: String,
 
-    /// Where to write to, as ark,scp:masked.ark,masked.scp
-    #[arg(value_name = "WSPEC")]
+    /// Archive to write, as ark,scp:masked.ark,masked.scp
+    #[arg(value_name = "WSPECIFIER")]
     to: String,
 
-    /// What is done
+    /// Configuration in TOML
     #[arg(long, value_name = "FILE")]
     conf: PathBuf,
 
-    /// Run the commands that specifiers and lists name as 'command |' and '| command'
+    /// Run commands in specifiers and lists ('command |' and '| command')
     #[arg(long)]
     allow_pipes: bool,
 }

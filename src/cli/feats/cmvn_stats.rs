@@ -16,36 +16,36 @@ use crate::signal::CmvnStats;
 /// The key of statistics over everything.
 pub const GLOBAL: &str = "global";
 
-/// Sum features up for mean and variance normalisation, as Kaldi's compute-cmvn-stats.
+/// Compute statistics for mean and variance normalisation, like Kaldi's compute-cmvn-stats.
 ///
-/// Of each utterance, or of each speaker, or of everything under the key `global`.
+/// There is one entry per utterance, per speaker with --spk2utt, or with --global one under the key 'global'.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-A matrix [2, dim + 1] in double precision under each key: sums and the number
-of frames, sums of squares and 0.
-
+#[command(after_long_help = "\
 Examples:
   unbraid feats cmvn-stats --spk2utt data/x/spk2utt \\
     scp:data/x/feats.scp ark,scp:cmvn.ark,data/x/cmvn.scp
-  unbraid feats cmvn-stats --global scp:data/x/feats.scp ark:global.ark")]
+  unbraid feats cmvn-stats --global scp:data/x/feats.scp ark:global.ark
+
+An entry is a matrix [2, dim + 1] in double precision: sums and the number of
+frames; sums of squares and 0.")]
 pub struct CmvnStatsArgs {
-    /// The features, as scp:feats.scp
-    #[arg(value_name = "RSPEC")]
+    /// Features to read, as scp:feats.scp
+    #[arg(value_name = "RSPECIFIER")]
     from: String,
 
-    /// Where to write to, as ark,scp:cmvn.ark,cmvn.scp
-    #[arg(value_name = "WSPEC")]
+    /// Archive to write, as ark,scp:cmvn.ark,cmvn.scp
+    #[arg(value_name = "WSPECIFIER")]
     to: String,
 
-    /// One for each speaker of this file; an utterance of it without features is named, and the command fails
+    /// Compute one entry per speaker of this file; its utterances must have features
     #[arg(long, value_name = "FILE")]
     spk2utt: Option<PathBuf>,
 
-    /// One of everything
+    /// Compute one entry of all utterances
     #[arg(long, conflicts_with = "spk2utt")]
     global: bool,
 
-    /// Run the commands that specifiers and lists name as 'command |' and '| command'
+    /// Run commands in specifiers and lists ('command |' and '| command')
     #[arg(long)]
     allow_pipes: bool,
 }

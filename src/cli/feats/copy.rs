@@ -9,60 +9,61 @@ use crate::io::kaldi::{
 
 use crate::cli::progress::counter;
 
-/// Copy archives: between binary and text, compressed and not, and to the forms of Python's tools.
+/// Copy archives: binary and text, compressed and not, and to NumPy, safetensors and Parquet.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Specifiers are Kaldi's. To read: ark:FILE or scp:FILE with the options
-o no s ns cs ncs p np bg; FILE may be - for standard input or, with
---allow-pipes, 'command |'. To write: ark:FILE, scp:FILE or ark,scp:ARK,SCP
-with b t f nf p; FILE may be - or, with --allow-pipes, '| command'.
-
-Every command that writes archives of floats writes these too:
-npy:NAME          NAME.npy, the rows of all entries one after another, and
-                  NAME.tsv, which says where each entry's begin
-safetensors:FILE  a tensor an entry
-parquet:FILE      a row an entry: utterance, rows, columns, values
-
+#[command(after_long_help = "\
 Examples:
   unbraid feats copy scp:data/train/feats.scp ark,t:- | less
   unbraid feats copy --compress auto ark:raw.ark ark,scp:feats.ark,feats.scp
   unbraid feats copy --vector scp:exp/xvectors/xvector.scp ark,t:-
-  unbraid feats copy scp:exp/a/phonetic_test.scp parquet:phonetic.parquet")]
+  unbraid feats copy scp:exp/a/phonetic_test.scp parquet:phonetic.parquet
+
+Specifiers are Kaldi's. RSPECIFIER is ark:FILE or scp:FILE with the options o,
+no, s, ns, cs, ncs, p, np and bg. FILE may be '-' for standard input or, with
+--allow-pipes, 'command |'. WSPECIFIER is ark:FILE, scp:FILE or ark,scp:ARK,SCP
+with the options b, t, f, nf and p. FILE may be '-' or, with --allow-pipes,
+'| command'.
+
+Every command that writes archives of floats also writes:
+  npy:NAME          NAME.npy, the rows of all entries, and NAME.tsv, the first
+                    row of each entry
+  safetensors:FILE  one tensor per entry
+  parquet:FILE      one row per entry: utterance, rows, columns, values")]
 pub struct CopyArgs {
-    /// Where to read from, as ark:raw.ark or scp:feats.scp
-    #[arg(value_name = "RSPEC")]
+    /// Archive to read, as ark:raw.ark or scp:feats.scp
+    #[arg(value_name = "RSPECIFIER")]
     from: String,
 
-    /// Where to write to, as ark,t:- or ark,scp:feats.ark,feats.scp
-    #[arg(value_name = "WSPEC")]
+    /// Archive to write, as ark,t:- or ark,scp:feats.ark,feats.scp
+    #[arg(value_name = "WSPECIFIER")]
     to: String,
 
-    /// The entries are vectors (embeddings, voice activity), not matrices
+    /// Copy vectors (embeddings, voice activity) instead of matrices
     #[arg(long, conflicts_with_all = ["int_vector", "compress"])]
     vector: bool,
 
-    /// The entries are vectors of integers (alignments), not matrices
+    /// Copy vectors of integers (alignments) instead of matrices
     #[arg(long, conflicts_with = "compress")]
     int_vector: bool,
 
-    /// Write matrices compressed, with loss
+    /// Compress the matrices, with loss
     #[arg(long, value_enum, value_name = "FORM")]
     compress: Option<Form>,
 
-    /// Run the commands that specifiers and lists name as 'command |' and '| command'
+    /// Run commands in specifiers and lists ('command |' and '| command')
     #[arg(long)]
     allow_pipes: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Form {
-    /// cm above 8 rows, else cm2, as Kaldi chooses
+    /// Kaldi's choice: cm above 8 rows, else cm2
     Auto,
-    /// One byte a number, stretched between each column's quartiles
+    /// One byte per value, scaled by the quartiles of each column
     Cm,
-    /// Two bytes a number
+    /// Two bytes per value
     Cm2,
-    /// One byte a number
+    /// One byte per value
     Cm3,
 }
 

@@ -5,24 +5,24 @@ use clap::Args;
 use super::feature_map::FeatureArgs;
 use crate::signal::deltas::{DeltaOptions, Deltas};
 
-/// Add the gradients of features over time behind them, as Kaldi's add-deltas.
+/// Add time derivatives to features, like Kaldi's add-deltas.
 ///
-/// An utterance that fails is named and left out, the others are written, and the command fails at the end.
+/// An utterance that fails is reported and left out; the other utterances are written, and the exit code is 1.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Of 13 columns, order 2 makes 39: features, deltas, accelerations. A delta is
-the slope of the line through 2 * window + 1 frames; beyond its edges an
-utterance repeats its first and last frame.
-
+#[command(after_long_help = "\
 Examples:
   unbraid feats deltas scp:data/x/feats.scp ark,scp:deltas.ark,deltas.scp
-  unbraid feats deltas --delta-order 1 --delta-window 3 scp:feats.scp ark,t:-")]
+  unbraid feats deltas --delta-order 1 --delta-window 3 scp:feats.scp ark,t:-
+
+Order 2 makes 39 columns of 13: features, deltas, accelerations. A delta is the
+slope of a line through 2 * window + 1 frames. At the edges of an utterance its
+first and last frame are repeated.")]
 pub struct DeltasArgs {
-    /// How often a slope is taken: 1 for deltas, 2 for accelerations too
+    /// Order of the derivatives: 1 for deltas, 2 also for accelerations
     #[arg(long, value_name = "N", default_value_t = DeltaOptions::default().order)]
     delta_order: usize,
 
-    /// Frames on each side that a slope looks at
+    /// Frames on each side of a delta
     #[arg(long, value_name = "FRAMES", default_value_t = DeltaOptions::default().window)]
     delta_window: usize,
 
@@ -33,7 +33,7 @@ pub struct DeltasArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// Options out of their range, and what [`super::feature_map::FeatureMap::run`] says.
+/// Options out of their range, and the errors of [`super::feature_map::FeatureMap::run`].
 pub fn run(args: DeltasArgs) -> anyhow::Result<()> {
     let deltas = Deltas::new(DeltaOptions {
         order: args.delta_order,

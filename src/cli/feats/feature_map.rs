@@ -11,22 +11,22 @@ use crate::io::kaldi::{
     WriteOptions,
 };
 
-/// From where to where.
+/// What is read and written.
 #[derive(Debug, Args)]
 pub struct FeatureArgs {
-    /// The features, as scp:feats.scp
-    #[arg(value_name = "RSPEC")]
+    /// Features to read, as scp:feats.scp
+    #[arg(value_name = "RSPECIFIER")]
     from: String,
 
-    /// Where to write to, as ark,scp:out.ark,out.scp
-    #[arg(value_name = "WSPEC")]
+    /// Archive to write, as ark,scp:out.ark,out.scp
+    #[arg(value_name = "WSPECIFIER")]
     to: String,
 
-    /// Write compressed, by Kaldi's own choice of form, with loss
+    /// Compress the matrices, with loss, in the format that Kaldi chooses
     #[arg(long)]
     compress: bool,
 
-    /// Run the commands that specifiers and lists name as 'command |' and '| command'
+    /// Run commands in specifiers and lists ('command |' and '| command')
     #[arg(long)]
     allow_pipes: bool,
 }
@@ -71,7 +71,7 @@ pub struct FeatureMap<'a> {
 }
 
 impl FeatureMap<'_> {
-    /// Writes `work` of each utterance. One that fails, or that a list names and that cannot be read, is told and
+    /// Writes `work` of each utterance. One that fails, or that a list names and that cannot be read, is reported and
     /// left out, and the others go on; an archive that breaks off ends it all.
     ///
     /// # Errors

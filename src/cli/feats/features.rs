@@ -14,14 +14,14 @@ use crate::io::kaldi::RowSpool;
 use crate::io::message::message;
 use crate::signal::{FrontEnd, FrontEndKind, FrontEndOptions, Preset};
 
-/// What the commands of front-ends share.
+/// Options that the front-ends share.
 #[derive(Debug, Args)]
 pub struct FeatureArgs {
-    /// Options of the front-end, in TOML; the original's defaults without
+    /// Options of the front-end in TOML; the original's defaults without it
     #[arg(long, value_name = "FILE")]
     conf: Option<PathBuf>,
 
-    /// One option instead of the file's; may be given many times
+    /// Override an option of the front-end; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
 
@@ -29,10 +29,10 @@ pub struct FeatureArgs {
     audio: AudioArgs,
 }
 
-/// Options of Kaldi's front-ends alone.
+/// Options of Kaldi's front-ends only.
 #[derive(Debug, Default, Args)]
 pub struct KaldiArgs {
-    /// Defaults for options left out: torchaudio for those of torchaudio.compliance.kaldi
+    /// Take other defaults: torchaudio for those of torchaudio.compliance.kaldi
     #[arg(long, value_name = "NAME")]
     preset: Option<PresetName>,
 }

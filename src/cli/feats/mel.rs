@@ -8,15 +8,18 @@ use crate::signal::FrontEndKind;
 
 /// Compute librosa's mel spectrograms from audio.
 ///
-/// An utterance that fails is named and left out, the others are written, and the
-/// command fails at the end; with scp,p: it succeeds.
+/// An utterance that fails is reported and left out; the other utterances are written, and the exit code is 1, or 0 with
+/// scp,p:FILE.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-RSPEC is scp:wav.scp, lines of an utterance and a sound file or, with
---allow-pipes, 'command |'. WSPEC is as in feats copy.
+#[command(after_long_help = "\
+Examples:
+  unbraid feats mel --resample 22050 scp:data/x/wav.scp \\
+    ark,scp:mel.ark,feats.scp
+  unbraid feats mel --conf conf/mel.toml scp:data/x/wav.scp \\
+    ark,scp:mel.ark,feats.scp
 
 The configuration is TOML with the argument names of librosa's melspectrogram
-and power_to_db, as
+and power_to_db:
 
   kind = \"mel\"
   sr = 16000.0
@@ -29,14 +32,11 @@ and power_to_db, as
   norm = \"slaney\"        # or \"none\"
   pad_mode = \"constant\"  # or \"reflect\" or \"edge\"
 
-Options left out have librosa's defaults: 22050 Hz, 128 bins of 2048 samples every
-512, power 2. ref = 0.0 stands for ref=np.max, top_db = 0.0 for top_db=None.
+Other options have librosa's defaults: 22050 Hz, 128 bins of 2048 samples every
+512, power 2. ref = 0.0 means ref=np.max, top_db = 0.0 means top_db=None.
 
---set KEY=VALUE, the value as TOML writes it, goes before the file.
-
-Examples:
-  unbraid feats mel --resample 22050 scp:data/mini/train/wav.scp ark,scp:mel.ark,feats.scp
-  unbraid feats mel --conf conf/mel.toml scp:data/x/wav.scp ark,scp:mel.ark,feats.scp")]
+--set KEY=VALUE overrides a key of the file, with a value in TOML syntax.
+RSPECIFIER and WSPECIFIER are explained in 'unbraid help feats copy'.")]
 pub struct MelArgs {
     #[command(flatten)]
     features: FeatureArgs,

@@ -8,14 +8,17 @@ use crate::signal::FrontEndKind;
 
 /// Compute Kaldi's mel-frequency cepstral coefficients from audio.
 ///
-/// An utterance that fails is named and left out, the others are written, and the
-/// command fails at the end; with scp,p: it succeeds.
+/// An utterance that fails is reported and left out; the other utterances are written, and the exit code is 1, or 0 with
+/// scp,p:FILE.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-RSPEC is scp:wav.scp, lines of an utterance and a sound file or, with
---allow-pipes, 'command |'. WSPEC is as in feats copy.
+#[command(after_long_help = "\
+Examples:
+  unbraid feats mfcc scp:data/x/wav.scp ark,scp:mfcc.ark,feats.scp
+  unbraid feats mfcc --set sample_frequency=8000 \\
+    --set 'window_type=\"hamming\"' scp:data/x/wav.scp \\
+    ark,scp:mfcc.ark,feats.scp
 
-The configuration is TOML with Kaldi's option names; this is its mfcc_hires.conf:
+The configuration is TOML with Kaldi's option names. Its mfcc_hires.conf is:
 
   kind = \"mfcc\"
   use_energy = false
@@ -24,15 +27,11 @@ The configuration is TOML with Kaldi's option names; this is its mfcc_hires.conf
   low_freq = 20.0
   high_freq = -400.0
 
-Options left out have Kaldi's defaults: 13 coefficients of 23 bins, the first the
-log energy, lifter 22, dither 1.0. preset = \"torchaudio\" is as in fbank.
+Other options have Kaldi's defaults: 13 coefficients of 23 bins, the first one
+the log energy, lifter 22, dither 1.0. preset = \"torchaudio\" is as in fbank.
 
---set KEY=VALUE, the value as TOML writes it, goes before the file.
-
-Examples:
-  unbraid feats mfcc scp:data/mini/train/wav.scp ark,scp:mfcc.ark,feats.scp
-  unbraid feats mfcc --set sample_frequency=8000 --set 'window_type=\"hamming\"' \\
-    scp:data/x/wav.scp ark,scp:mfcc.ark,feats.scp")]
+--set KEY=VALUE overrides a key of the file, with a value in TOML syntax.
+RSPECIFIER and WSPECIFIER are explained in 'unbraid help feats copy'.")]
 pub struct MfccArgs {
     #[command(flatten)]
     features: FeatureArgs,

@@ -10,33 +10,34 @@ use crate::io::config::read_toml;
 use crate::io::kaldi::RowSpool;
 use crate::signal::pitch::{PitchComputer, PitchOptions};
 
-/// Find pitch and voicing, as Kaldi's compute-kaldi-pitch-feats.
+/// Compute pitch and voicing, like Kaldi's compute-kaldi-pitch-feats.
 ///
-/// An utterance that fails is named and left out, the others
-/// are written, and the command fails at the end; with scp,p: it succeeds.
+/// An utterance that fails is reported and left out; the other utterances are written, and the exit code is 1, or 0 with
+/// scp,p:FILE.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Two columns: the normalised correlation of the signal with itself a pitch
-period later, from -1 to 1, and the pitch in Hz, which goes on smoothly where
-nothing is voiced. With --post, what recognisers take: warped correlation, log
-pitch less its moving mean, its slope (compute-and-process-kaldi-pitch-feats).
-The configuration is TOML with Kaldi's option names, as
+#[command(after_long_help = "\
+Examples:
+  unbraid feats pitch scp:data/x/wav.scp ark,scp:pitch.ark,pitch.scp
+  unbraid feats pitch --post --conf conf/pitch.toml --resample 16000 \\
+    scp:data/x/wav.scp ark,t:-
+
+There are two columns: the normalised autocorrelation at one pitch period, from
+-1 to 1, and the pitch in Hz, interpolated where there is no voice. With --post
+they are features for recognition, as of compute-and-process-kaldi-pitch-feats:
+warped correlation, log pitch minus its moving mean, and its slope.
+
+The configuration is TOML with Kaldi's option names:
 
   sample_frequency = 8000.0
   min_f0 = 60.0
   snip_edges = false              # as many frames as features of that kind
-  post = { add_raw_log_pitch = true }
-
-Examples:
-  unbraid feats pitch scp:data/x/wav.scp ark,scp:pitch.ark,pitch.scp
-  unbraid feats pitch --post --conf conf/pitch.toml --resample 16000 \\
-    scp:data/x/wav.scp ark,t:-")]
+  post = { add_raw_log_pitch = true }")]
 pub struct PitchArgs {
-    /// Options of the method; Kaldi's defaults without
+    /// Options in TOML; Kaldi's defaults without it
     #[arg(long, value_name = "FILE")]
     conf: Option<PathBuf>,
 
-    /// Write features for recognisers instead of correlation and Hz
+    /// Write features for recognition instead of correlation and Hz
     #[arg(long)]
     post: bool,
 
@@ -47,7 +48,7 @@ pub struct PitchArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What is wrong with the configuration, and what [`AudioArgs::map`] says.
+/// What is wrong with the configuration, and the errors of [`AudioArgs::map`].
 pub fn run(args: PitchArgs) -> anyhow::Result<()> {
     let computer = match &args.conf {
         None => PitchComputer::new(&PitchOptions::default())?,

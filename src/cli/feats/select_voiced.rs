@@ -10,33 +10,33 @@ use crate::error::Error;
 use crate::io::kaldi::{ReadOptions, TableReader};
 use crate::signal::vad::select_voiced;
 
-/// Keep the frames that `feats vad` marks as voiced, as Kaldi's select-voiced-frames.
+/// Keep the frames that 'feats vad' marks as voiced, like Kaldi's select-voiced-frames.
 ///
-/// An utterance that fails (without voice activity, of another length, without a voiced frame) is named and left
-/// out, the others are written, and the command fails at the end.
+/// An utterance fails without voice activity, with another number of frames, or without a voiced frame. It is reported and
+/// left out; the other utterances are written, and the exit code is 1.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
+#[command(after_long_help = "\
+Examples:
   unbraid feats select-voiced scp:data/x/feats.scp scp:data/x/vad.scp \\
     ark,scp:voiced.ark,voiced.scp")]
 pub struct SelectVoicedArgs {
-    /// The features, as scp:feats.scp
-    #[arg(value_name = "RSPEC")]
+    /// Features to read, as scp:feats.scp
+    #[arg(value_name = "RSPECIFIER")]
     from: String,
 
-    /// One number a frame, 1 for voiced and 0 for others, as scp:vad.scp
-    #[arg(value_name = "VAD")]
+    /// Voice activity to read, one value per frame (1 for voiced, else 0), as scp:vad.scp
+    #[arg(value_name = "VAD_RSPECIFIER")]
     vad: String,
 
-    /// Where to write to, as ark,scp:voiced.ark,voiced.scp
-    #[arg(value_name = "WSPEC")]
+    /// Archive to write, as ark,scp:voiced.ark,voiced.scp
+    #[arg(value_name = "WSPECIFIER")]
     to: String,
 
-    /// Write compressed, by Kaldi's own choice of form, with loss
+    /// Compress the matrices, with loss, in the format that Kaldi chooses
     #[arg(long)]
     compress: bool,
 
-    /// Run the commands that specifiers and lists name as 'command |' and '| command'
+    /// Run commands in specifiers and lists ('command |' and '| command')
     #[arg(long)]
     allow_pipes: bool,
 }
@@ -44,7 +44,7 @@ pub struct SelectVoicedArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What is wrong with the voice activity, and what [`FeatureMap::run`] says.
+/// What is wrong with the voice activity, and the errors of [`FeatureMap::run`].
 pub fn run(args: SelectVoicedArgs) -> anyhow::Result<()> {
     let allow_pipes = args.allow_pipes;
     let vad = TableReader::<Array1<f32>>::open_with(&args.vad, ReadOptions { allow_pipes })?

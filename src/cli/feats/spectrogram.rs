@@ -8,28 +8,26 @@ use crate::signal::FrontEndKind;
 
 /// Compute Kaldi's spectrograms from audio.
 ///
-/// An utterance that fails is named and left out, the others are written, and the
-/// command fails at the end; with scp,p: it succeeds.
+/// An utterance that fails is reported and left out; the other utterances are written, and the exit code is 1, or 0 with
+/// scp,p:FILE.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-RSPEC is scp:wav.scp, lines of an utterance and a sound file or, with
---allow-pipes, 'command |'. WSPEC is as in feats copy.
+#[command(after_long_help = "\
+Examples:
+  unbraid feats spectrogram scp:data/x/wav.scp ark,scp:spec.ark,feats.scp
+  unbraid feats spectrogram --set 'output=\"power\"' --set dither=0 \\
+    scp:data/x/wav.scp ark,scp:spec.ark,feats.scp
 
-The configuration is TOML with Kaldi's option names, and `output`:
+The configuration is TOML with Kaldi's option names, and 'output':
 
   kind = \"spectrogram\"
   sample_frequency = 16000.0
   output = \"log\"         # or \"power\" or \"magnitude\"
 
-Columns are the bins of the FFT, 257 at 16 kHz. In \"log\" the log energy of the
-frame takes the place of bin 0, as in Kaldi.
+Columns are the bins of the FFT, 257 at 16 kHz. In \"log\", bin 0 is replaced by
+the log energy of the frame, as in Kaldi.
 
---set KEY=VALUE, the value as TOML writes it, goes before the file.
-
-Examples:
-  unbraid feats spectrogram scp:data/mini/train/wav.scp ark,scp:spec.ark,feats.scp
-  unbraid feats spectrogram --set 'output=\"power\"' --set dither=0 \\
-    scp:data/x/wav.scp ark,scp:spec.ark,feats.scp")]
+--set KEY=VALUE overrides a key of the file, with a value in TOML syntax.
+RSPECIFIER and WSPECIFIER are explained in 'unbraid help feats copy'.")]
 pub struct SpectrogramArgs {
     #[command(flatten)]
     features: FeatureArgs,

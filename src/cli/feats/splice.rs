@@ -5,23 +5,23 @@ use clap::Args;
 use super::feature_map::FeatureArgs;
 use crate::signal::splice::Splicer;
 
-/// Put the frames before and behind beside each frame, as Kaldi's splice-feats.
+/// Concatenate each frame with its neighbours, like Kaldi's splice-feats.
 ///
-/// An utterance that fails is named and left out, the others are written, and the command fails at the end.
+/// An utterance that fails is reported and left out; the other utterances are written, and the exit code is 1.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Of 40 columns, contexts of 4 and 4 make 360, the earliest frame first. Beyond
-its edges an utterance repeats its first and last frame.
-
-Example:
+#[command(after_long_help = "\
+Examples:
   unbraid feats splice --left-context 2 --right-context 2 \\
-    scp:data/x/feats.scp ark,scp:spliced.ark,spliced.scp")]
+    scp:data/x/feats.scp ark,scp:spliced.ark,spliced.scp
+
+Contexts of 4 and 4 make 360 columns of 40, the earliest frame first. At the
+edges of an utterance its first and last frame are repeated.")]
 pub struct SpliceArgs {
-    /// Frames before
+    /// Number of frames before
     #[arg(long, value_name = "FRAMES", default_value_t = 4)]
     left_context: usize,
 
-    /// Frames behind
+    /// Number of frames after
     #[arg(long, value_name = "FRAMES", default_value_t = 4)]
     right_context: usize,
 
@@ -32,7 +32,7 @@ pub struct SpliceArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// Options out of their range, and what [`super::feature_map::FeatureMap::run`] says.
+/// Options out of their range, and the errors of [`super::feature_map::FeatureMap::run`].
 pub fn run(args: SpliceArgs) -> anyhow::Result<()> {
     let splicer = Splicer::new(args.left_context, args.right_context)?;
     args.features.map(|_, feats| splicer.compute(feats.view()))

@@ -5,19 +5,25 @@ use clap::Args;
 use super::feature_map::FeatureArgs;
 use crate::signal::stretch::Stretcher;
 
-/// Bring every utterance to one number of frames, by linear interpolation in time.
+/// Stretch every utterance to the same number of frames, by linear interpolation in time.
 ///
-/// An utterance that fails is named and left out, the others are written, and the command fails at the end.
+/// An utterance that fails is reported and left out; the other utterances are written, and the exit code is 1.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-First and last frame stay. For single words, which can be compared frame by frame then.
-
-Example, each word as one row of 16 * 13 values:
+#[command(after_long_help = "\
+Examples:
   unbraid feats stretch --frames 16 scp:mfcc.scp ark:long.ark
-  unbraid feats splice --left-context 8 --right-context 7 ark:long.ark ark:beside.ark
-  unbraid feats subsample --n 16 --offset 8 ark:beside.ark ark,scp:words.ark,words.scp")]
+
+Each word as one row of 16 * 13 values:
+  unbraid feats stretch --frames 16 scp:mfcc.scp ark:long.ark
+  unbraid feats splice --left-context 8 --right-context 7 ark:long.ark \\
+    ark:beside.ark
+  unbraid feats subsample --n 16 --offset 8 ark:beside.ark \\
+    ark,scp:words.ark,words.scp
+
+This is for single words, which can then be compared frame by frame. First and
+last frame do not change.")]
 pub struct StretchArgs {
-    /// Frames of every utterance
+    /// Number of frames per utterance
     #[arg(long, value_name = "N")]
     frames: usize,
 
@@ -28,7 +34,7 @@ pub struct StretchArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// Options out of their range, and what [`super::feature_map::FeatureMap::run`] says.
+/// Options out of their range, and the errors of [`super::feature_map::FeatureMap::run`].
 pub fn run(args: StretchArgs) -> anyhow::Result<()> {
     let stretcher = Stretcher::new(args.frames)?;
     args.features

@@ -5,16 +5,16 @@ use clap::Args;
 use super::feature_map::FeatureArgs;
 use crate::signal::subsample::Subsampler;
 
-/// Take every n-th frame, or repeat each n times, as Kaldi's subsample-feats.
+/// Take every n-th frame, or repeat each frame, like Kaldi's subsample-feats.
 ///
-/// An utterance that fails is named and left out, the others are written, and the command fails at the end.
+/// An utterance that fails is reported and left out; the other utterances are written, and the exit code is 1.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
   unbraid feats subsample --n 3 scp:data/x/feats.scp ark,scp:sub.ark,sub.scp
-  unbraid feats subsample --n -2 scp:codes.scp ark:twice.ark   # each frame twice")]
+  unbraid feats subsample --n -2 scp:codes.scp ark:twice.ark  # frames twice")]
 pub struct SubsampleArgs {
-    /// Take every N-th frame; below 0, give each frame -N times
+    /// Take every N-th frame; if negative, repeat each frame -N times
     #[arg(
         long,
         value_name = "N",
@@ -23,7 +23,7 @@ pub struct SubsampleArgs {
     )]
     n: i64,
 
-    /// Begin at this frame, from 0
+    /// First frame to take, from 0
     #[arg(long, value_name = "FRAME", default_value_t = 0)]
     offset: usize,
 
@@ -34,7 +34,7 @@ pub struct SubsampleArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// Options without sense, and what [`super::feature_map::FeatureMap::run`] says.
+/// Options without sense, and the errors of [`super::feature_map::FeatureMap::run`].
 pub fn run(args: SubsampleArgs) -> anyhow::Result<()> {
     let subsampler = Subsampler::new(args.n, args.offset)?;
     (args.features).map(|_, feats| subsampler.compute(feats.view()))

@@ -5,26 +5,26 @@ use clap::Args;
 use super::feature_map::FeatureMap;
 use crate::signal::vad::{EnergyVad, VadOptions};
 
-/// Mark voiced frames by their energy, as Kaldi's compute-vad.
+/// Mark voiced frames by their energy, like Kaldi's compute-vad.
 ///
-/// An utterance that fails is named and left out, the others are written, and the command fails at the end.
+/// An utterance that fails is reported and left out; the other utterances are written, and the exit code is 1.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-The log energy is column 0: the first cepstrum of MFCCs, or the energy of
-filter banks with use_energy = true. A frame is voiced (1, else 0) when enough
-frames around it lie above threshold + scale * mean of the utterance.
-
+#[command(after_long_help = "\
 Examples:
   unbraid feats vad scp:data/x/feats.scp ark,scp:vad.ark,data/x/vad.scp
   unbraid feats vad --vad-energy-threshold 5.5 --vad-frames-context 2 \\
-    scp:data/x/feats.scp ark,t:-")]
+    scp:data/x/feats.scp ark,t:-
+
+The log energy is column 0: the first cepstrum of MFCCs, or the energy of filter
+banks with use_energy = true. A frame is voiced (1, else 0) if enough frames
+around it exceed threshold + scale * mean of the utterance.")]
 pub struct VadArgs {
-    /// The features, as scp:feats.scp
-    #[arg(value_name = "RSPEC")]
+    /// Features to read, as scp:feats.scp
+    #[arg(value_name = "RSPECIFIER")]
     from: String,
 
-    /// Where to write to, as ark,scp:vad.ark,vad.scp
-    #[arg(value_name = "WSPEC")]
+    /// Archive to write, as ark,scp:vad.ark,vad.scp
+    #[arg(value_name = "WSPECIFIER")]
     to: String,
 
     /// Constant part of the threshold
@@ -32,21 +32,21 @@ pub struct VadArgs {
         default_value_t = VadOptions::default().vad_energy_threshold)]
     vad_energy_threshold: f64,
 
-    /// What part of the mean log energy is added to it; 0 for none
+    /// Factor of the mean log energy in the threshold; 0 for a constant threshold
     #[arg(long, value_name = "SCALE", allow_negative_numbers = true,
         default_value_t = VadOptions::default().vad_energy_mean_scale)]
     vad_energy_mean_scale: f64,
 
-    /// Frames on each side that have a say in a frame
+    /// Frames on each side that count for a frame
     #[arg(long, value_name = "FRAMES", default_value_t = VadOptions::default().vad_frames_context)]
     vad_frames_context: usize,
 
-    /// Which share of them has to lie above the threshold, between 0 and 1
+    /// Proportion of these frames that must exceed the threshold, between 0 and 1
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true,
         default_value_t = VadOptions::default().vad_proportion_threshold)]
     vad_proportion_threshold: f64,
 
-    /// Run the commands that specifiers and lists name as 'command |' and '| command'
+    /// Run commands in specifiers and lists ('command |' and '| command')
     #[arg(long)]
     allow_pipes: bool,
 }
@@ -54,7 +54,7 @@ pub struct VadArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// Options out of their range, and what [`FeatureMap::run`] says.
+/// Options out of their range, and the errors of [`FeatureMap::run`].
 pub fn run(args: VadArgs) -> anyhow::Result<()> {
     let vad = EnergyVad::new(VadOptions {
         vad_energy_threshold: args.vad_energy_threshold,

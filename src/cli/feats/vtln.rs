@@ -1,4 +1,4 @@
-//! Warp factors for vocal tract lengths, by utterance or speaker, as Kaldi's `--vtln-map` and `--utt2spk` say.
+//! Warp factors for vocal tract lengths, by utterance or speaker, as of Kaldi's `--vtln-map` and `--utt2spk`.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -13,11 +13,11 @@ use crate::signal::{FrontEnd, FrontEndOptions};
 /// Where warp factors come from.
 #[derive(Debug, Default, Args)]
 pub struct VtlnArgs {
-    /// Warp factors, lines of an utterance (a speaker with --utt2spk) and a number
+    /// VTLN warp factors, one 'utterance factor' per line, or 'speaker factor' with --utt2spk
     #[arg(long, value_name = "FILE")]
     vtln_map: Option<PathBuf>,
 
-    /// Speakers of the utterances, for a --vtln-map by speaker
+    /// Speaker of each utterance, for warp factors per speaker
     #[arg(long, value_name = "FILE", requires = "vtln_map")]
     utt2spk: Option<PathBuf>,
 }

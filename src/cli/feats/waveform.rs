@@ -12,23 +12,25 @@ use crate::io::audio::{Waveform, write_wav};
 use crate::io::kaldi::TableReader;
 use crate::signal::FrontEndOptions;
 
-/// Make waveforms of features that fbank, spectrogram or mel made, or a decoder.
+/// Make waveforms from features of fbank, spectrogram or mel, or of a decoder.
 ///
-/// The logarithm is taken back, a spectrum is found that the filters would turn into these energies, and a signal with that
-/// spectrum (Griffin and Lim 1984, in the fast variant of Perraudin et al. 2013). Writes DIR/UTTERANCE.wav and DIR/wav.scp.
+/// A spectrum is found that the filters turn into the given energies. The fast Griffin-Lim algorithm (Griffin and Lim 1984,
+/// Perraudin et al. 2013) finds a signal with that spectrum. The command writes DIR/UTTERANCE.wav and DIR/wav.scp.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_long_help = "\
+Examples:
   unbraid feats waveform --conf conf/fbank.toml scp:data/test/feats.scp wavs
 
-Cepstra, energy columns and features without their mean do not hold what it takes, and are refused.")]
+Cepstra, energy columns and features without their mean lack information, and
+are refused.")]
 pub struct WaveformArgs {
-    /// The features, as scp:feats.scp
-    #[arg(value_name = "RSPEC")]
+    /// Features to read, as scp:feats.scp
+    #[arg(value_name = "RSPECIFIER")]
     from: String,
     /// Folder of the WAV files
     #[arg(value_name = "DIR")]
     out: PathBuf,
-    /// The front-end's options, in TOML, as the command that made the features reads them
+    /// Options of the front-end in TOML, as the command that computed the features reads them
     #[arg(long, value_name = "FILE")]
     conf: PathBuf,
     #[command(flatten)]
@@ -38,7 +40,7 @@ pub struct WaveformArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says, and an utterance whose id is no file's name.
+/// Errors of the library, and an utterance whose id is no file's name.
 pub fn run(args: WaveformArgs) -> anyhow::Result<()> {
     let resynthesis = args.resynthesis.of(&FrontEndOptions::read(&args.conf)?)?;
     atomic::create_dir_all(&args.out)?;

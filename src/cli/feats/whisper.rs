@@ -6,30 +6,28 @@ use super::features::{self, FeatureArgs, KaldiArgs};
 use super::vtln::VtlnArgs;
 use crate::signal::FrontEndKind;
 
-/// Compute the log mel spectrograms that Whisper reads from audio.
+/// Compute the log-mel spectrograms that Whisper reads from audio.
 ///
-/// An utterance that fails is named and left out, the others are written, and the
-/// command fails at the end; with scp,p: it succeeds.
+/// An utterance that fails is reported and left out; the other utterances are written, and the exit code is 1, or 0 with
+/// scp,p:FILE.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-RSPEC is scp:wav.scp, lines of an utterance and a sound file or, with
---allow-pipes, 'command |'. WSPEC is as in feats copy.
+#[command(after_long_help = "\
+Examples:
+  unbraid feats whisper scp:data/x/wav.scp ark,scp:whisper.ark,feats.scp
+  unbraid feats whisper --set num_mel_bins=128 --resample 16000 \\
+    scp:data/x/wav.scp ark,scp:whisper.ark,feats.scp
 
 The configuration is TOML:
 
   kind = \"whisper\"
-  num_mel_bins = 80      # or 128, as large-v3 reads
-  padding = 0            # zeros put behind the signal, in samples
+  num_mel_bins = 80      # or 128, for large-v3
+  padding = 0            # zeros after the signal, in samples
 
-Rate (16 kHz), FFT (400) and shift (160 samples) are fixed. Features are
-[frames, bins], the transpose of Whisper's own.
+Sample rate (16 kHz), FFT size (400) and shift (160 samples) are fixed. Features
+are [frames, bins], the transpose of Whisper's own.
 
---set KEY=VALUE, the value as TOML writes it, goes before the file.
-
-Examples:
-  unbraid feats whisper scp:data/mini/train/wav.scp ark,scp:whisper.ark,feats.scp
-  unbraid feats whisper --set num_mel_bins=128 --resample 16000 \\
-    scp:data/x/wav.scp ark,scp:whisper.ark,feats.scp")]
+--set KEY=VALUE overrides a key of the file, with a value in TOML syntax.
+RSPECIFIER and WSPECIFIER are explained in 'unbraid help feats copy'.")]
 pub struct WhisperArgs {
     #[command(flatten)]
     features: FeatureArgs,

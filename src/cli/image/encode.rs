@@ -6,56 +6,50 @@ use clap::Args;
 use ndarray::{Array1, Axis};
 
 use super::source::{FORMS, parse_named_source};
+use crate::cli::arguments::ModelArgs;
 use crate::dataset::images::{ImageSource, Images};
 use crate::eval::images::forward::{numbers, of_images, settle};
 use crate::io::atomic;
 use crate::io::kaldi::TableWriter;
 use crate::method::image::train::{ImageModel, load_images};
-use crate::nn::device::DeviceChoice;
-use crate::train::experiment::Experiment;
 
 /// Encode images as vectors in Kaldi archives.
 ///
-/// Codes of VAE-GAN, BiGAN and autoencoder; what InfoGAN's discriminator reads of its codes; of the others the features
-/// from which classes are named. Image 12 of the set mnist has the key mnist-000012. Beside the list, --tables writes
-/// utt2set and, where labels are known, text: two columns, as `unbraid plot map`, `eval probe` and `eval factors` take them.
+/// The vectors are codes (VAE-GAN, BiGAN, autoencoder), the codes that the discriminator infers (InfoGAN), or the features
+/// below the classifier (other methods). Image 12 of the set mnist has the key mnist-000012. --tables also writes utt2set
+/// and, where labels are known, text: tables for 'plot map', 'eval probe' and 'eval factors'.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  unbraid image encode --exp exp/bigan --test mnist=idx:t10k-images-idx3-ubyte.gz,t10k-labels-idx1-ubyte.gz \\
-    --tables exp/bigan ark,scp:exp/bigan/codes.ark,exp/bigan/codes.scp
-  unbraid plot map exp/bigan/codes.scp --labels exp/bigan/text --out exp/bigan/map.svg")]
+#[command(after_long_help = "\
+Examples:
+  unbraid image encode --exp exp/bigan --tables exp/bigan \\
+    --test mnist=idx:t10k-images-idx3-ubyte.gz,t10k-labels-idx1-ubyte.gz \\
+    ark,scp:exp/bigan/codes.ark,exp/bigan/codes.scp
+  unbraid plot map exp/bigan/codes.scp --labels exp/bigan/text \\
+    --out exp/bigan/map.svg")]
 pub struct EncodeArgs {
-    /// Where vectors go
+    /// Archive to write, as ark,scp:codes.ark,codes.scp
     #[arg(value_name = "WSPECIFIER")]
     target: String,
-    /// Folder of the experiment
-    #[arg(long, value_name = "DIR")]
-    exp: PathBuf,
-    /// Sets of images
-    #[arg(long = "test", value_name = "SET", required = true, value_parser = parse_named_source, help = format!("Sets of images: {FORMS}"))]
+    #[command(flatten)]
+    model: ModelArgs,
+    #[arg(long = "test", value_name = "SET", required = true, value_parser = parse_named_source, help = format!("Images to encode; may be repeated: {FORMS}"))]
     sets: Vec<(String, ImageSource)>,
-    /// Folder of utt2set and text
+    /// Folder for utt2set and text
     #[arg(long, value_name = "DIR")]
     tables: Option<PathBuf>,
-    /// Checkpoint: last, best or step_000123
-    #[arg(long, default_value = "last")]
-    checkpoint: String,
-    /// Where tensors live
-    #[arg(long, value_enum, default_value_t = DeviceChoice::Auto)]
-    device: DeviceChoice,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says.
+/// Errors of the library.
 pub fn run(args: EncodeArgs) -> anyhow::Result<()> {
     if let Some(folder) = &args.tables {
         atomic::try_place(folder.join("utt2set"))?;
     }
-    let device = args.device.resolve()?;
-    let experiment = Experiment::open(&args.exp)?;
-    let (model, config, inventory) = load_images(&experiment, &args.checkpoint, device)?;
+    let (device, experiment) = args.model.open()?;
+    let (model, config, inventory) =
+        load_images(&experiment, &args.model.checkpoint.checkpoint, device)?;
     let mut sets = Vec::new();
     for (name, source) in &args.sets {
         let images = source.open(&config.view)?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::source::{FORMS, parse_named_source};
+use crate::cli::arguments::ModelArgs;
 use crate::cli::result_files::ResultFiles;
 use crate::dataset::images::{ImageSource, Images};
 use crate::error::{Error, Result};
@@ -12,47 +13,41 @@ use crate::eval::images::evaluate::Evaluation;
 use crate::eval::images::score::Score;
 use crate::io::message::output;
 use crate::method::image::train::load_images;
-use crate::nn::device::DeviceChoice;
 use crate::report::scores::ScoreReport;
 use crate::report::table::Table;
 use crate::train::experiment::Experiment;
 
 /// Evaluate a method trained on images, beside chance and baselines.
 ///
-/// InfoGAN: what its images tell of the category they were made from, how the categories answer to classes. VAE-GAN:
-/// errors of reconstructions. BiGAN and autoencoder: errors of reconstructions against those of other images, what codes
-/// tell of classes. Triple GAN and classifier: accuracy. DANN: accuracy of every set, and whether a fresh probe tells the
-/// features of the first two apart. Known factors, as sprites have them: MIG, SAP and DCI. With --lenet, how far generated
-/// images are from the test set.
+/// InfoGAN: mutual information of generated images with their category; agreement of categories and classes. VAE-GAN:
+/// reconstruction error. BiGAN and autoencoder: reconstruction error, against that of other images; class accuracy from
+/// codes. Triple GAN and classifier: accuracy. DANN: accuracy per set; accuracy of a fresh domain probe. Known factors (as
+/// of sprites): MIG, SAP and DCI. With --lenet: distance of generated images from the test set.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_long_help = "\
+Examples:
   unbraid train --conf conf/lenet.toml --exp exp/lenet
   unbraid train --conf conf/infogan.toml --exp exp/infogan
-  unbraid image evaluate --exp exp/infogan --test idx:t10k-images-idx3-ubyte.gz,t10k-labels-idx1-ubyte.gz \\
+  unbraid image evaluate --exp exp/infogan \\
+    --test idx:t10k-images-idx3-ubyte.gz,t10k-labels-idx1-ubyte.gz \\
     --lenet exp/lenet --out exp/infogan/scores
 
-Frechet-LeNet is the Frechet distance between Gaussians fitted to the features of 10000 generated images and of the test
-set, as an experiment of method \"classifier\" sees them; beside it stands that of training images, its floor. It is not FID,
-whose features are another network's. Numbers of different classifiers do not compare.
+Frechet-LeNet is the Frechet distance between Gaussians fitted to features of
+10000 generated images and of the test set. The features are those of an
+experiment of method \"classifier\". The same distance for training images is the
+lower bound. It is not FID, whose features are of another network, and values of
+different classifiers are not comparable.
 
-Sets: --test may be given several times; the first is the one that generated images are measured against. For DANN: first
-the target domain, then the source.")]
+The first --test is the one that generated images are compared to. For DANN give
+the target domain first, then the source domain.")]
 pub struct EvaluateArgs {
-    /// Folder of the experiment
-    #[arg(long, value_name = "DIR")]
-    exp: PathBuf,
-    /// Images to test on
-    #[arg(long = "test", value_name = "SET", required = true, value_parser = parse_named_source, help = format!("Images to test on: {FORMS}"))]
+    #[command(flatten)]
+    model: ModelArgs,
+    #[arg(long = "test", value_name = "SET", required = true, value_parser = parse_named_source, help = format!("Images to test on; may be repeated: {FORMS}"))]
     tests: Vec<(String, ImageSource)>,
-    /// An experiment of method "classifier", whose features measure generated images
+    /// Experiment of method "classifier", for the distance of generated images
     #[arg(long, value_name = "DIR")]
     lenet: Option<PathBuf>,
-    /// Checkpoint: last, best or step_000123
-    #[arg(long, default_value = "last")]
-    checkpoint: String,
-    /// Where tensors live
-    #[arg(long, value_enum, default_value_t = DeviceChoice::Auto)]
-    device: DeviceChoice,
     /// Write PREFIX.json and PREFIX.tsv
     #[arg(long, value_name = "PREFIX")]
     out: Option<PathBuf>,
@@ -61,12 +56,12 @@ pub struct EvaluateArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says.
+/// Errors of the library.
 pub fn run(args: EvaluateArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
-    let device = args.device.resolve()?;
-    let experiment = Experiment::open(&args.exp)?;
-    let (model, config, inventory) = load_images(&experiment, &args.checkpoint, device)?;
+    let (device, experiment) = args.model.open()?;
+    let (model, config, inventory) =
+        load_images(&experiment, &args.model.checkpoint.checkpoint, device)?;
     let lenet = match &args.lenet {
         None => None,
         Some(path) => {

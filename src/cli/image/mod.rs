@@ -8,7 +8,7 @@ mod source;
 
 use clap::{Args, Subcommand};
 
-/// Evaluate what was trained on images, encode and sample with it.
+/// Evaluate methods trained on images, encode and sample with them.
 #[derive(Debug, Args)]
 pub struct ImageArgs {
     #[command(subcommand)]

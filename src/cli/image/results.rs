@@ -12,12 +12,15 @@ use crate::report::scores::{ScoreReport, score_table, summarise_scores};
 /// Put the evaluations of several trainings on images side by side.
 ///
 /// Every argument is a configuration's name and the JSON files that `unbraid image evaluate --out` wrote for its runs (seeds).
-/// The table has a row a score: the median over runs, the least and the greatest, and what stands beside it.
+/// The table has one row per score: median, minimum and maximum over runs, and reference values.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  unbraid image results vae=exp/vae_0/scores.json,exp/vae_1/scores.json default=exp/default_0/scores.json --out exp/results")]
+#[command(after_long_help = "\
+Examples:
+  unbraid image results --out exp/results \\
+    vae=exp/vae_0/scores.json,exp/vae_1/scores.json \\
+    default=exp/default_0/scores.json")]
 pub struct ResultsArgs {
-    /// A configuration and its runs
+    /// Configuration and its runs; may be repeated
     #[arg(value_name = "NAME=FILE[,FILE...]", required = true, value_parser = NamedFiles::parse)]
     runs: Vec<NamedFiles>,
     /// Write PREFIX.tsv, PREFIX.json and PREFIX.md
@@ -28,7 +31,7 @@ pub struct ResultsArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says.
+/// Errors of the library.
 pub fn run(args: ResultsArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     let mut summaries = Vec::new();

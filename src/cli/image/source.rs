@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_told_its_forms() {
+    fn an_unknown_form_is_refused_with_the_forms() {
         for text in [
             "a",
             "png:a",

@@ -1,11 +1,11 @@
-//! `unbraid plot map`: vectors as a map in the plane, coloured by their class.
+//! `unbraid plot map`: vectors as a map in two dimensions, coloured by their class.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::Args;
 use ndarray::Array2;
 
+use crate::cli::arguments::ThreadArgs;
 use crate::dataset::Table;
 use crate::error::{Error, Result};
 use crate::eval::map::{Draw, LEAST_ITEMS, MOST_ITEMS, MapItems, MapMethod, TsneOptions, label};
@@ -15,46 +15,50 @@ use crate::io::message::output;
 use crate::report::picture::PictureForm;
 use crate::report::scatter::{Scatter, classes};
 
-/// Draw vectors as a map in the plane, coloured by speaker, text or another label.
+/// Draw vectors as a map in two dimensions, coloured by speaker, text or another label.
 ///
-/// Matrices are averaged over their frames, vectors are taken as they are. t-SNE (van der Maaten and Hinton 2008) keeps
-/// neighbours together; principal components keep the greatest distances.
+/// Matrices are averaged over their frames, vectors are used directly. t-SNE (van der Maaten and Hinton 2008) preserves
+/// neighbourhoods, principal components preserve the largest variances.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  unbraid plot map exp/a/speaker_test.scp --labels data/test/utt2spk --out speakers.svg
-  unbraid plot map --method pca --labels data/test/text --out words.png scp:exp/a/phonetic_test.scp
+#[command(after_long_help = "\
+Examples:
+  unbraid plot map exp/a/speaker_test.scp --labels data/test/utt2spk \\
+    --out speakers.svg
+  unbraid plot map --method pca --labels data/test/text --out words.png \\
+    scp:exp/a/phonetic_test.scp
 
-t-SNE is exact and begins at the principal components; sizes of groups, and how far groups lie apart, mean little in it.
-Equal vectors and seeds make equal maps. Labels are a table of two columns with a line for every utterance; a colour and
-a shape together tell 70 of them apart. Of an archive (ark:FILE) on standard input objects have to be matrices.")]
+t-SNE is exact and starts from the principal components. Do not interpret the
+size of groups or the distance between them. The same vectors and seed give the
+same map. Labels are a table of two columns with a line for every utterance;
+colour and shape distinguish 70 labels. An archive (ark:FILE) on standard input
+must contain matrices.")]
 pub struct MapArgs {
-    /// The vectors or matrices: a list, or a read specifier as scp:FILE or ark:FILE
-    #[arg(value_name = "SCP|RSPEC")]
+    /// Vectors or matrices to read: a list, or as scp:FILE or ark:FILE
+    #[arg(value_name = "SCP|RSPECIFIER")]
     input: String,
-    /// What utterances are coloured by: 'utterance label' lines, as utt2spk or text
+    /// Label of each utterance, one 'utterance label' per line, such as utt2spk or text
     #[arg(long, value_name = "FILE")]
     labels: PathBuf,
-    /// Where to, a name that ends in .svg or .png
+    /// Picture to write, .svg or .png
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// How many numbers become two
+    /// Projection to two dimensions
     #[arg(long, default_value = "tsne")]
     method: MapMethod,
-    /// Neighbours that t-SNE gives an utterance, about; without, 30, or a third of the others if that is less
+    /// Perplexity of t-SNE; by default 30, or a third of the other utterances if that is less
     #[arg(long, value_name = "NUMBER")]
     perplexity: Option<f64>,
-    /// Steps of t-SNE; without, 1000
+    /// Iterations of t-SNE; 1000 by default
     #[arg(long, value_name = "N")]
     iterations: Option<usize>,
-    /// Seed of the choice of utterances, and of the places at which t-SNE begins
+    /// Seed of the choice of utterances and of t-SNE
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Most utterances; of more, as many are drawn
+    /// Maximum number of utterances; more are subsampled
     #[arg(long, alias = "most", value_name = "N", default_value_t = 2000)]
     max_points: usize,
-    /// Threads; all cores when left out
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    threads: ThreadArgs,
 }
 
 /// Runs the command.
@@ -65,10 +69,7 @@ pub fn run(args: MapArgs) -> anyhow::Result<()> {
     atomic::try_place(&args.out)?;
     let form = PictureForm::of(&args.out, "--out")?;
     args.check()?;
-    let threads = rayon::ThreadPoolBuilder::new()
-        .num_threads(args.threads.map_or(0, usize::from))
-        .build()
-        .context("cannot start threads")?;
+    let threads = args.threads.pool()?;
     let labels = Table::read(&args.labels)?;
     let items = args.items(&labels)?;
     let options = args.tsne();
@@ -76,17 +77,17 @@ pub fn run(args: MapArgs) -> anyhow::Result<()> {
     let scatter = args.scatter(&items, &labels, &map)?;
     scatter.picture()?.write(&args.out, form)?;
     let out = args.out.display();
-    let told = format!(
+    let line = format!(
         "{out}: {}, {} labels\n",
         scatter.subtitle,
         scatter.names.len()
     );
-    output(format_args!("{told}"))?;
+    output(format_args!("{line}"))?;
     Ok(())
 }
 
 impl MapArgs {
-    /// Options that say nothing beside the others, or too much.
+    /// Checks options that have no effect beside the others, or are out of range.
     fn check(&self) -> Result<()> {
         let of_tsne = [
             ("--perplexity", self.perplexity.is_some()),

@@ -16,33 +16,34 @@ use crate::report::picture::PictureForm;
 use crate::report::utterance::{FeatureTrack, PitchTrack, UtterancePlot};
 use crate::signal::pitch::{PitchComputer, PitchOptions};
 
-/// Draw an utterance: waveform and spectrogram, by choice features, pitch, voice activity and phones.
+/// Draw an utterance: waveform and spectrogram, optionally features, pitch, voice activity and phones.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-The sound is a file, or an utterance of wav.scp (cut by --segments if given).
-Features and voice activity are looked up under the name of the utterance, or
-of the file without its ending. The spectrogram has windows of 25 ms, lifted by
-6 dB an octave, and goes to 8 kHz at most; colours are levels below its peak.
-Names of phones that find no room are left out: --width gives more.
-
+#[command(after_long_help = "\
 Examples:
   unbraid plot utterance --pitch --out hello.png hello.flac
-  unbraid plot utterance --wav scp:data/x/wav.scp --utt a-001 --feats scp:data/x/feats.scp \\
-    --vad scp:data/x/vad.scp --ctm data/x/phones.ctm --pitch --out a-001.svg")]
+  unbraid plot utterance --wav scp:data/x/wav.scp --utt a-001 \\
+    --feats scp:data/x/feats.scp --vad scp:data/x/vad.scp \\
+    --ctm data/x/phones.ctm --pitch --out a-001.svg
+
+The audio is a file, or an utterance of wav.scp (cut by --segments). Features
+and voice activity are looked up under the utterance id, or under the file name
+without its extension. The spectrogram has windows of 25 ms, a pre-emphasis of
+6 dB per octave and at most 8 kHz; colours are levels below its peak. Labels of
+phones that are too narrow are left out: --width gives more room.")]
 pub struct UtteranceArgs {
     #[arg(
         value_name = "AUDIO",
-        help = format!("A recording; formats: {FORMATS}"),
+        help = format!("Recording to draw; formats: {FORMATS}"),
         required_unless_present = "wav",
         conflicts_with = "wav"
     )]
     audio: Option<PathBuf>,
 
-    /// Recordings, as scp:data/x/wav.scp
-    #[arg(long, value_name = "RSPEC", requires = "utt")]
+    /// Recordings to read, as scp:data/x/wav.scp
+    #[arg(long, value_name = "RSPECIFIER", requires = "utt")]
     wav: Option<String>,
 
-    /// Which utterance
+    /// Utterance of --wav
     #[arg(long, value_name = "ID")]
     utt: Option<String>,
 
@@ -50,15 +51,15 @@ pub struct UtteranceArgs {
     #[arg(long, value_name = "FILE", requires = "wav")]
     segments: Option<PathBuf>,
 
-    /// The channel to take of files that have several, from 0
+    /// Channel of files that have several, from 0
     #[arg(long, value_name = "N")]
     channel: Option<usize>,
 
     /// Show features, as scp:data/x/feats.scp
-    #[arg(long, value_name = "RSPEC")]
+    #[arg(long, value_name = "RSPECIFIER")]
     feats: Option<String>,
 
-    /// What a column of the features is
+    /// Axis label of the feature columns
     #[arg(
         long,
         value_name = "WORDS",
@@ -68,14 +69,14 @@ pub struct UtteranceArgs {
     feats_label: String,
 
     /// Show voice activity, as scp:data/x/vad.scp
-    #[arg(long, value_name = "RSPEC")]
+    #[arg(long, value_name = "RSPECIFIER")]
     vad: Option<String>,
 
-    /// Show phones: 'utterance channel start duration phone' lines
+    /// Show phones of a CTM, one 'utterance channel start duration phone' per line
     #[arg(long, value_name = "FILE")]
     ctm: Option<PathBuf>,
 
-    /// Show pitch, found as `unbraid feats pitch` finds it
+    /// Show pitch, as 'unbraid feats pitch' computes it
     #[arg(long)]
     pitch: bool,
 
@@ -83,19 +84,19 @@ pub struct UtteranceArgs {
     #[arg(long, alias = "frame-shift", value_name = "MS", default_value_t = 10.0)]
     frame_shift_ms: f64,
 
-    /// Centre of their first frame in milliseconds: half a shift with snip_edges = false, half a frame with true
+    /// Centre of the first frame in milliseconds: half a shift for snip_edges = false, half a frame for true
     #[arg(long, alias = "first-frame", value_name = "MS", default_value_t = 5.0)]
     first_frame_ms: f64,
 
-    /// Pixels across; without, what the length asks for, 900 to 6000
+    /// Width in pixels; by default 900 to 6000, by the duration
     #[arg(long, value_name = "PIXELS")]
     width: Option<usize>,
 
-    /// Where to, a name that ends in .svg or .png
+    /// Picture to write, .svg or .png
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
-    /// Run the commands that specifiers and lists name as 'command |'
+    /// Run commands in specifiers and lists ('command |')
     #[arg(long)]
     allow_pipes: bool,
 

@@ -5,38 +5,42 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use ndarray::{Array2, Axis, concatenate};
 
-use super::ThreadArgs;
 use super::speakers::Speakers;
 use super::text::{TextArgs, UnitText};
+use crate::cli::arguments::ThreadArgs;
 use crate::cli::progress::counter;
 use crate::error::{Error, Result};
 use crate::eval::units::{Codebook, for_each_codes, spread};
 use crate::io::message::output;
 
-/// Write the units of every utterance.
+/// Write the discrete units of every utterance.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
-  unbraid units apply scp:exp/a/phonetic_test.scp --model exp/a/units.ark --out exp/a/units.txt
-  unbraid units apply scp:exp/a/phonetic_test.scp --model exp/a/units.ark --keep-runs \\
-    --out exp/a/units.txt --frames ark,scp:exp/a/units_test.ark,exp/a/units_test.scp
+  unbraid units apply scp:exp/a/phonetic_test.scp --model exp/a/units.ark \\
+    --out exp/a/units.txt
+  unbraid units apply scp:exp/a/phonetic_test.scp --model exp/a/units.ark \\
+    --keep-runs --out exp/a/units.txt \\
+    --frames ark,scp:exp/a/units_test.ark,exp/a/units_test.scp
 
-A line is an utterance and its units from 0, in the order of the table: 'utt 12 4 77'. A unit that lasts for several
-frames is told once, unless --keep-runs. --frames writes every frame's, in the form of an alignment (ali.scp), so that
-they can stand for phones: as labels of a training, or to compare one set of units with another.
+A line is an utterance and its units from 0, in the order of the input:
+'utt 12 4 77'. Repeated units are written once, unless --keep-runs is given.
+--frames writes one unit per frame in the format of an alignment (ali.scp):
+units can then be used as phone labels, or compared with other units.
 
-With --utt2spk each speaker uses all units alike, as units train --utt2spk found them; the frames of one speaker are
-held in memory, so the utterances of a speaker have to follow each other.")]
+With --utt2spk each speaker uses all units equally often, as found by
+'units train --utt2spk'. The frames of one speaker are kept in memory, so the
+utterances of a speaker must be consecutive.")]
 pub struct ApplyArgs {
-    /// The codes, matrices [frames, dims], as scp:FILE or ark:FILE
-    #[arg(value_name = "RSPEC")]
+    /// Codes to read, matrices [frames, dims], as scp:FILE or ark:FILE
+    #[arg(value_name = "RSPECIFIER")]
     codes: String,
 
-    /// What units train wrote
+    /// Centroids of 'unbraid units train'
     #[arg(long, value_name = "FILE")]
     model: String,
 
-    /// Spread each speaker's frames over all units alike; who speaks: lines 'UTT SPEAKER'
+    /// Balance the units of each speaker, by the speaker of each utterance
     #[arg(long, value_name = "FILE")]
     utt2spk: Option<PathBuf>,
 
@@ -50,7 +54,7 @@ pub struct ApplyArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says; nothing is left half-written.
+/// Errors of the library; nothing is left half-written.
 pub fn run(args: &ApplyArgs) -> anyhow::Result<()> {
     let pool = args.threads.pool()?;
     let model = Codebook::read(&args.model)?;

@@ -12,40 +12,47 @@ use crate::io::kaldi::{ReadFlags, ReadFrom, ReadSpecifier, ScpTable, TableReader
 use crate::io::message::output;
 use crate::report::table::Table;
 
-/// Measure what units share with the phone of each frame, and with the speaker.
+/// Measure the mutual information of units with the phone of each frame, and with the speaker.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
-  unbraid units apply scp:exp/a/phonetic_test.scp --model exp/a/units.ark --out exp/a/units.txt --frames ark:units.ark
-  unbraid units score ark:units.ark --ali scp:data/test/ali.scp --utt2spk data/test/utt2spk
-  unbraid units score ark:hubert_units.txt --ali data/test/ali.scp --subsampling 2
+  unbraid units apply scp:exp/a/phonetic_test.scp --model exp/a/units.ark \\
+    --out exp/a/units.txt --frames ark:units.ark
+  unbraid units score ark:units.ark --ali scp:data/test/ali.scp \\
+    --utt2spk data/test/utt2spk
+  unbraid units score ark:hubert_units.txt --ali scp:data/test/ali.scp \\
+    --subsampling 2
 
-As HuBERT's units are measured (Hsu et al. 2021), by frame. Phone purity: accuracy when each unit stands for the phone
-that it meets most; chance is the most frequent phone's share. Cluster purity: the same with phones and units changed
-about. Bits: mutual information of phone and unit. PNMI: those bits over the entropy of the phones; 1 when units tell
-every phone. Phone purity, bits and PNMI grow with the number of units, and when frames are few for it: compare models of
-equal --clusters, on the same frames, and beside them units of raw features (unbraid feats mfcc).
+Measures are per frame, as for HuBERT's units (Hsu et al. 2021). Phone purity:
+accuracy if each unit stands for its most frequent phone; chance is the share of
+the most frequent phone. Cluster purity: the same with phones and units
+exchanged. Bits: mutual information of phone and unit. PNMI: these bits over the
+entropy of the phones; 1 if units determine the phone. Phone purity, bits and
+PNMI grow with the number of units, and if frames are few for it. Compare models
+with the same --clusters on the same frames, and units of raw features
+('unbraid feats mfcc').
 
-With --utt2spk also the mutual information of speaker and unit, in bits, of as many: what units should not know. It is of
-single frames; a string of units can tell more.
+With --utt2spk also the mutual information of speaker and unit, in bits, which
+should be low. It is of single frames; a sequence of units contains more.
 
-Units are one a frame, as units apply --frames writes them, or any program: binary, or as text, 'utt 12 12 4 77' a line.
-Alignments come from forced alignment, by unbraid data alignment. Where units are slower, --subsampling N gives a unit the
-label of the middle one of its N frames; lengths may differ by less than N.")]
+There is one unit per frame, as 'units apply --frames' writes them: binary, or
+as text, 'utt 12 12 4 77' per line. Alignments come from forced alignment, by
+'unbraid data alignment'. For units at a lower rate, --subsampling N takes the
+label of the middle one of N frames; lengths may differ by less than N.")]
 pub struct ScoreArgs {
-    /// The units, integer vectors, one a frame, as scp:FILE or ark:FILE
-    #[arg(value_name = "RSPEC")]
+    /// Units to read, integer vectors with one unit per frame, as scp:FILE or ark:FILE
+    #[arg(value_name = "RSPECIFIER")]
     units: String,
 
-    /// The phone of every frame, integers from 0: a list, as scp:FILE
-    #[arg(long, value_name = "scp:FILE")]
+    /// Phones to read, integers from 0 with one phone per frame, as scp:FILE
+    #[arg(long, value_name = "RSPECIFIER")]
     ali: String,
 
-    /// Tell what units know of the speaker, too; who speaks: lines 'UTT SPEAKER'
+    /// Also measure the information on the speaker, by the speaker of each utterance
     #[arg(long, value_name = "FILE")]
     utt2spk: Option<PathBuf>,
 
-    /// Frames of the alignment for one unit
+    /// Alignment frames per unit
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     subsampling: u16,
 }
@@ -53,7 +60,7 @@ pub struct ScoreArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says; an utterance without units, alignment or speaker, or with an alignment of another length.
+/// Errors of the library; an utterance without units, alignment or speaker, or with an alignment of another length.
 pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
     let alignments = open_list(&args.ali)?;
     let mut speakers = args.utt2spk.as_deref().map(Speakers::read).transpose()?;

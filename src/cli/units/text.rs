@@ -9,19 +9,19 @@ use crate::error::{Error, Result};
 use crate::io::atomic::AtomicFile;
 use crate::io::kaldi::TableWriter;
 
-/// Where units go.
+/// Where units are written.
 #[derive(Debug, Args)]
 pub struct TextArgs {
-    /// Where to, a line an utterance
+    /// File to write, one line per utterance
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
-    /// Tell a unit as often as it has frames
+    /// Write repeated units as often as they have frames
     #[arg(long)]
     keep_runs: bool,
 
-    /// Write the unit of every frame too, integer vectors, as ark,scp:FILE,FILE
-    #[arg(long, value_name = "WSPEC")]
+    /// Also write integer vectors with one unit per frame, as ark,scp:FILE,FILE
+    #[arg(long, value_name = "WSPECIFIER")]
     frames: Option<String>,
 }
 
@@ -50,7 +50,7 @@ impl<'a> UnitText<'a> {
         })
     }
 
-    /// The units of an utterance, one a frame.
+    /// The units of an utterance, one per frame.
     pub fn write(&mut self, id: &str, units: impl Iterator<Item = usize>) -> Result<()> {
         // Numbers of clusters are far below the end of i32.
         let mut units: Vec<i32> = units.map(|unit| unit as i32).collect();
@@ -72,14 +72,14 @@ impl<'a> UnitText<'a> {
         written.map_err(|e| Error::io(self.text.path())(e))
     }
 
-    /// Puts the files where they belong; what was written, in a line.
+    /// Puts the files where they belong; a line on what was written.
     pub fn finish(self) -> Result<String> {
         self.text.commit()?;
         self.table.map(TableWriter::finish).transpose()?;
         let (out, utterances) = (self.args.out.display(), self.utterances);
         let (frames, units) = (self.frames, self.units);
         Ok(format!(
-            "{out}: {utterances} utterances, {frames} frames, {units} units told"
+            "{out}: {utterances} utterances, {frames} frames, {units} units"
         ))
     }
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::ThreadArgs;
 use super::speakers::Speakers;
+use crate::cli::arguments::ThreadArgs;
 use crate::cli::progress::counter;
 use crate::error::{Error, Result};
 use crate::eval::units::{Kmeans, KmeansOptions, Sample, balanced_kmeans, for_each_codes, kmeans};
@@ -15,60 +15,68 @@ use crate::io::message::output;
 
 /// Cluster frames by k-means.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
-  unbraid units train scp:exp/a/phonetic_train.scp --clusters 100 --out exp/a/units.ark
-  unbraid units train ark:mfcc.ark --clusters 100 --max-frames 200000 --out mfcc_units.ark
+  unbraid units train scp:exp/a/phonetic_train.scp --clusters 100 \\
+    --out exp/a/units.ark
+  unbraid units train ark:mfcc.ark --clusters 100 --max-frames 200000 \\
+    --out mfcc_units.ark
 
-Words without labels: each recording of one word as one row (see unbraid feats stretch), rows standardised by speaker:
-  unbraid feats cmvn-stats --spk2utt data/x/spk2utt scp:rows.scp ark,scp:cmvn.ark,cmvn.scp
-  unbraid feats apply-cmvn --norm-vars --utt2spk data/x/utt2spk scp:cmvn.scp scp:rows.scp ark,scp:words.ark,words.scp
-  unbraid units train scp:words.scp --utt2spk data/x/utt2spk --clusters 10 --n-init 10 --out words.units
-  unbraid units apply scp:words.scp --utt2spk data/x/utt2spk --model words.units --out words.txt
+Classes of words without labels: one row per recording of a single word
+('unbraid feats stretch'), standardised per speaker:
+  unbraid feats cmvn-stats --spk2utt data/x/spk2utt scp:rows.scp ark:cmvn.ark
+  unbraid feats apply-cmvn --norm-vars --utt2spk data/x/utt2spk ark:cmvn.ark \\
+    scp:rows.scp ark,scp:words.ark,words.scp
+  unbraid units train scp:words.scp --utt2spk data/x/utt2spk --clusters 10 \\
+    --n-init 10 --out words.units
+  unbraid units apply scp:words.scp --utt2spk data/x/utt2spk \\
+    --model words.units --out words.txt
 
-The start is k-means++ (Arthur and Vassilvitskii 2007): far-apart frames, drawn by --seed. Then every frame goes to the
-nearest centroid by Euclidean distance, and centroids to the mean of their frames, until no frame changes; a cluster
-that lost its frames begins anew at the frame farthest from its centroid. Of few clusters, several
---n-init find better ones. Equal codes, options and seeds give equal bytes. Dimensions count as they are: scale them
-first where some are much wider than others.
+The initial centroids are those of k-means++ (Arthur and Vassilvitskii 2007).
+Then frames are assigned to the nearest centroid by Euclidean distance, and
+centroids are set to the mean of their frames, until no assignment changes. An
+empty cluster restarts at the frame farthest from its centroid. For few
+clusters, several runs (--n-init) find better ones. The same codes, options and
+seed give the same bytes. Dimensions are not scaled: standardise them first if
+their ranges differ.
 
-With --utt2spk the frames of each speaker are spread over all clusters alike (optimal transport with entropy, as Spin,
-Chang et al. 2023), so that a unit tells nothing of who speaks: for corpora in which all speakers say about the same.
-Units are then those of units apply --utt2spk: what lies nearest to a centroid may be another one's for the sake of the
-balance.
+With --utt2spk each speaker uses all clusters equally often (optimal transport
+with entropy, as in Spin, Chang et al. 2023), so that units contain little
+information on the speaker. This suits corpora in which all speakers read about
+the same. Apply such units with 'units apply --utt2spk'.
 
-The file is a Kaldi archive of one matrix [clusters, dims] under the key 'centroids'
-(unbraid feats copy ark:units.ark ark,t:-). HuBERT (Hsu et al. 2021) took 100, then 500.")]
+The file is a Kaldi archive with one matrix [clusters, dims] under the key
+'centroids'. HuBERT (Hsu et al. 2021) used 100, then 500 clusters.")]
 pub struct TrainArgs {
-    /// The codes, matrices [frames, dims], as scp:FILE or ark:FILE
-    #[arg(value_name = "RSPEC")]
+    /// Codes to read, matrices [frames, dims], as scp:FILE or ark:FILE
+    #[arg(value_name = "RSPECIFIER")]
     codes: String,
 
-    /// Find clusters that every speaker uses alike; who speaks: lines 'UTT SPEAKER'
+    /// Balance the clusters of each speaker, by the speaker of each utterance
     #[arg(long, value_name = "FILE")]
     utt2spk: Option<PathBuf>,
 
-    /// Units to find
+    /// Number of clusters
     #[arg(long, value_name = "K")]
     clusters: usize,
 
-    /// Where to, a Kaldi archive
+    /// Archive to write the centroids to
     #[arg(long, value_name = "FILE")]
     out: String,
 
-    /// Most frames held in memory and learnt from; of more, as many are drawn
+    /// Maximum number of frames in memory; more are subsampled
     #[arg(long, alias = "most", value_name = "N", default_value_t = 500_000)]
     max_frames: usize,
 
-    /// Most steps
+    /// Maximum number of iterations
     #[arg(long, value_name = "N", default_value_t = KmeansOptions::default().steps)]
     steps: usize,
 
-    /// Beginnings, of which the one that ends nearest to the frames is kept
+    /// Number of runs with different initial centroids; the best one is kept
     #[arg(long, alias = "starts", value_name = "N", default_value_t = KmeansOptions::default().n_init)]
     n_init: usize,
 
-    /// Seed of the choice of frames, and of the starts
+    /// Seed of the choice of frames and of the initial centroids
     #[arg(long, default_value_t = KmeansOptions::default().seed)]
     seed: u64,
 
@@ -79,7 +87,7 @@ pub struct TrainArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says; `--most` below `--clusters`; an utterance that `--utt2spk` does not name.
+/// Errors of the library; `--max-frames` below `--clusters`; an utterance that `--utt2spk` does not name.
 pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     file_of(&args.out).map_or(Ok(()), atomic::try_place)?;
     let pool = args.threads.pool()?;

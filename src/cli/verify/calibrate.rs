@@ -5,24 +5,29 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::verification::tell;
+use super::verification::print;
 use crate::error::Error;
 use crate::eval::backend::Calibration;
 use crate::eval::trials::{each_score, read_scored};
 use crate::io::atomic::{self, AtomicFile};
 use crate::io::message::output;
 
-/// Calibrate scores to log-likelihood ratios: a scale and an offset, learnt on trials whose answers are known.
+/// Calibrate scores to log-likelihood ratios.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
-  unbraid verify score --trials data/dev/trials --scores exp/a/dev.scores scp:exp/a/s_dev.scp
-  unbraid verify calibrate train --trials data/dev/trials --scores exp/a/dev.scores --out exp/a/calibration.json
-  unbraid verify score --trials data/test/trials --calibration exp/a/calibration.json scp:exp/a/s.scp
+#[command(after_long_help = "\
+Examples:
+  unbraid verify score --trials data/dev/trials --scores exp/a/dev.scores \\
+    scp:exp/a/s_dev.scp
+  unbraid verify calibrate train --trials data/dev/trials \\
+    --scores exp/a/dev.scores --out exp/a/calibration.json
+  unbraid verify score --trials data/test/trials \\
+    --calibration exp/a/calibration.json scp:exp/a/s.scp
 
-Logistic regression under a prior (Bruemmer and du Preez 2006). A calibrated score s is a natural log-likelihood ratio:
-accept when it is above ln((1 - p) / p), with p the prior of targets. EER and minDCF do not change; Cllr comes close to
-minCllr where the trials to learn from are like those to score.")]
+The calibration is a scale and an offset, found by logistic regression under a
+prior (Bruemmer and du Preez 2006). A calibrated score s is a natural
+log-likelihood ratio: accept if it is above ln((1 - p) / p), with p the prior of
+targets. EER and minDCF do not change. Cllr approaches minCllr if the trials for
+training are similar to the test trials.")]
 pub struct CalibrateArgs {
     #[command(subcommand)]
     command: Command,
@@ -34,42 +39,50 @@ enum Command {
     Apply(ApplyArgs),
 }
 
-/// Train a calibration on scored trials whose answers are known.
+/// Train a calibration on scored trials with known answers.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  unbraid verify calibrate train --trials data/dev/trials \\
+    --scores exp/a/dev.scores --out exp/a/calibration.json")]
 pub struct TrainArgs {
     /// Trials with answers
     #[arg(long, value_name = "FILE")]
     trials: PathBuf,
 
-    /// Their scores, line by line, as unbraid verify score --scores writes them
+    /// File with the scores of the trials, line by line, as of 'unbraid verify score --scores'
     #[arg(long, value_name = "FILE")]
     scores: PathBuf,
 
-    /// Where to, a JSON file
+    /// Calibration to write, in JSON
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
-    /// Prior of targets that the calibration should serve best
+    /// Prior of targets to optimise for
     #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
     prior: f64,
 }
 
 /// Calibrate a file of scores.
 #[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  unbraid verify calibrate apply --calibration exp/a/calibration.json \\
+    --scores exp/a/scores --out exp/a/calibrated")]
 pub struct ApplyArgs {
-    /// What unbraid verify calibrate train wrote
+    /// Calibration of 'unbraid verify calibrate train'
     #[arg(long, value_name = "FILE")]
     calibration: PathBuf,
 
-    /// 'enrolment test score' lines
+    /// File to calibrate, one 'enrolment test score' per line
     #[arg(long, value_name = "FILE")]
     scores: PathBuf,
 
-    /// Where to
+    /// File to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
-    /// Their trials, line by line: tells how well the calibrated scores do
+    /// Trials with answers, line by line: measure the calibrated scores
     #[arg(long, value_name = "FILE")]
     trials: Option<PathBuf>,
 }
@@ -77,7 +90,7 @@ pub struct ApplyArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says.
+/// Errors of the library.
 pub fn run(args: CalibrateArgs) -> anyhow::Result<()> {
     match args.command {
         Command::Train(args) => train(&args),
@@ -92,7 +105,7 @@ fn train(args: &TrainArgs) -> anyhow::Result<()> {
     calibration.write(&args.out)?;
     let Calibration { scale, offset, .. } = calibration;
     output(format_args!("scale {scale:.4}, offset {offset:.4}\n"))?;
-    tell(
+    print(
         &detection
             .map(|score| calibration.apply(score))
             .verification(),
@@ -113,5 +126,5 @@ fn apply(args: &ApplyArgs) -> anyhow::Result<()> {
         return Ok(());
     };
     let detection = read_scored(trials, &args.out)?.detection(trials)?;
-    tell(&detection.verification(), true, None)
+    print(&detection.verification(), true, None)
 }

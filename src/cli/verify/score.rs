@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 
-use super::verification::tell;
+use super::verification::print;
+use crate::cli::arguments::ThreadArgs;
 use crate::cli::progress::counter;
 use crate::cli::result_files::ResultFiles;
 use crate::error::{Error, Result};
@@ -21,80 +21,83 @@ use crate::report::picture::PictureForm;
 
 /// Score speaker trials by cosine or by a trained backend: EER, minDCF and Cllr.
 ///
-/// Trials are Kaldi's, `enrolment test target|nontarget` a line, or VoxCeleb's, `1|0 enrolment test`, as the first line
-/// says. Embeddings are vectors.
+/// Trials have Kaldi's format, 'enrolment test target|nontarget' per line, or VoxCeleb's, '1|0 enrolment test'. The first
+/// line decides. Embeddings are vectors.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
-  unbraid verify score --trials data/test/trials --scores exp/a/scores --out exp/a/eer scp:exp/a/s.scp
-  unbraid verify score --trials data/test/trials scp:exp/a/spk.scp scp:exp/a/s.scp
-  unbraid verify score --trials data/test/trials --backend exp/a/plda.json --enrol data/enrol/spk2utt \\
-    scp:exp/a/s_enrol.scp scp:exp/a/s.scp
-  unbraid verify score --trials data/test/trials --cohort scp:exp/a/s_train.scp --top 300 --det exp/a/det.svg scp:exp/a/s.scp
+  unbraid verify score --trials data/test/trials --scores exp/a/scores \\
+    --out exp/a/eer scp:exp/a/s.scp
+  unbraid verify score --trials data/test/trials scp:exp/a/spk.scp \\
+    scp:exp/a/s.scp
+  unbraid verify score --trials data/test/trials --backend exp/a/plda.json \\
+    --enrol data/enrol/spk2utt scp:exp/a/s_enrol.scp scp:exp/a/s.scp
+  unbraid verify score --trials data/test/trials \\
+    --cohort scp:exp/a/s_train.scp --top 300 --det exp/a/det.svg \\
+    scp:exp/a/s.scp
 
-EER is the mean of miss and false alarm rates where they are closest; minDCF has costs of 1 and is divided by
-the cost of the better constant answer. Cllr, told of PLDA's scores and of calibrated ones (unbraid verify calibrate), is
-what they cost as natural log-likelihood ratios, in bits; minCllr is what they would cost under the best calibration; 1
-is what knowing nothing costs.
+EER is the mean of miss and false alarm rate where they are closest. minDCF has
+costs of 1 and is divided by the cost of the better constant decision. Cllr is
+printed for PLDA scores and for calibrated ones ('unbraid verify calibrate'): it
+is their cost as natural log-likelihood ratios, in bits. minCllr is the cost
+under the best calibration. A system without information has cost 1.
 
---cohort: adaptive S-norm (Matejka et al. 2017): each side's scores against the --top most alike of a cohort of other
-speakers give mean and deviation. The cohort should be of the test's domain; means by speaker do well.
+--cohort: adaptive S-norm (Matejka et al. 2017). The scores of each side against
+its --top nearest cohort speakers give a mean and a deviation. The cohort should
+be of the test domain; means per speaker do well.
 
-The list is read block by block and scored on all cores. Scores of trials with answers take 8 bytes a trial for the
-measures; with --scores-only, or without answers ('enrolment test' lines), nothing is kept.")]
+The list is read block by block and scored on all cores. Scores of trials with
+answers take 8 bytes of memory per trial. With --scores-only, or without answers
+('enrolment test' lines), no score is kept.")]
 pub struct ScoreArgs {
-    /// Trials file
+    /// Trials
     #[arg(long, value_name = "FILE")]
     trials: PathBuf,
-    /// What unbraid verify backend train wrote; cosines of the embeddings as they are without it
+    /// Backend of 'unbraid verify backend train'; cosine scoring by default
     #[arg(long, value_name = "FILE")]
     backend: Option<PathBuf>,
-    /// Models and their utterances, as spk2utt: trials then name models on the enrolment side
+    /// Enrolment utterances of each model, as spk2utt; trials then name models
     #[arg(long, visible_alias = "enroll", value_name = "FILE")]
     enrol: Option<PathBuf>,
-    /// Embeddings of other speakers, by which scores are normalised
-    #[arg(long, value_name = "RSPEC")]
+    /// Embeddings of other speakers for score normalisation
+    #[arg(long, value_name = "RSPECIFIER")]
     cohort: Option<String>,
-    /// How many of the cohort count, the most alike
+    /// Number of nearest cohort embeddings that count
     #[arg(long, value_name = "N", requires = "cohort", default_value_t = 300)]
     top: usize,
-    /// What unbraid verify calibrate train wrote, applied last
+    /// Calibration of 'unbraid verify calibrate train', applied last
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
-    /// Write 'enrolment test score' lines
+    /// Write scores, one 'enrolment test score' per line
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
-    /// Measure nothing, whatever the list holds: any number of trials in little memory
+    /// Only write scores, without measures: any number of trials in little memory
     #[arg(long, requires = "scores", conflicts_with_all = ["out", "det"])]
     scores_only: bool,
     /// Write PREFIX.json and PREFIX.tsv
     #[arg(long, value_name = "PREFIX")]
     out: Option<PathBuf>,
-    /// Draw the DET curve, a name that ends in .svg or .png
+    /// Draw the DET curve, .svg or .png
     #[arg(long, value_name = "FILE")]
     det: Option<PathBuf>,
-    /// Threads; all cores when left out
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    threads: Option<u16>,
-    /// Embeddings of the enrolment side, as scp:FILE or ark:FILE
-    #[arg(value_name = "RSPEC")]
+    #[command(flatten)]
+    threads: ThreadArgs,
+    /// Enrolment embeddings to read, as scp:FILE or ark:FILE
+    #[arg(value_name = "RSPECIFIER")]
     enrolment: String,
-    /// Embeddings of the test side; the same when left out
-    #[arg(value_name = "TEST_RSPEC")]
+    /// Test embeddings to read; the enrolment embeddings by default
+    #[arg(value_name = "TEST_RSPECIFIER")]
     test: Option<String>,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says.
+/// Errors of the library.
 pub fn run(args: ScoreArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     args.det.iter().try_for_each(atomic::try_place)?;
-    let threads = rayon::ThreadPoolBuilder::new()
-        .num_threads(args.threads.map_or(0, usize::from))
-        .build()
-        .context("cannot start threads")?;
+    let threads = args.threads.pool()?;
     let form = args.det.as_deref();
     let form = form
         .map(|path| PictureForm::of(path, "--det"))
@@ -124,11 +127,11 @@ pub fn run(args: ScoreArgs) -> anyhow::Result<()> {
         )
         .write(path, form)?;
     }
-    tell(&found, sides.ratios(&args), args.out.as_deref())
+    print(&found, sides.ratios(&args), args.out.as_deref())
 }
 
 impl ScoreArgs {
-    /// Whether the measures are to be told.
+    /// Whether there are measures to print.
     fn measured(&self) -> Result<bool> {
         if self.scores_only {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! How well scores tell, as a table for people and as files.
+//! Measures of verification, printed as a table and written as files.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::report::table::Table;
 ///
 /// # Errors
 /// What cannot be written.
-pub fn tell(found: &Verification, ratios: bool, out: Option<&Path>) -> anyhow::Result<()> {
+pub fn print(found: &Verification, ratios: bool, out: Option<&Path>) -> anyhow::Result<()> {
     let table = table(found, ratios);
     if let Some(prefix) = out {
         ResultFiles::new(prefix, found, &table)?.write()?;

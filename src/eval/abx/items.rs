@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Item;
 use crate::dataset::DataDir;
-use crate::dataset::alignment::{FrameTimes, TimedPhone, read_ctm_names};
+use crate::dataset::alignment::{FrameTimes, SILENCE, TimedPhone, is_phone, read_ctm_names};
 use crate::dataset::feats::Feats;
 use crate::error::{Error, Result};
 
@@ -35,7 +35,7 @@ impl Default for PhoneOptions {
             frame_shift_ms: 10.0,
             first_frame_ms: None,
             in_context: true,
-            skip: vec!["SIL".into()],
+            skip: vec![SILENCE.into()],
         }
     }
 }
@@ -165,7 +165,7 @@ impl Items {
                 .map_or("", |phone| phone.phone.as_str())
         };
         for (place, phone) in phones.iter().enumerate() {
-            if options.skip.contains(&phone.phone) {
+            if (options.skip.iter()).any(|skipped| is_phone(skipped, &phone.phone)) {
                 continue;
             }
             let Some((first, last)) = frames_of(phone, utterance, options)? else {

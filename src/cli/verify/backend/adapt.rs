@@ -7,43 +7,45 @@ use clap::Args;
 use crate::eval::backend::{AdaptOptions, Backend, Embeddings};
 use crate::io::atomic;
 
-/// Adapt a backend with PLDA to another domain by its unlabelled embeddings.
+/// Adapt a PLDA backend to another domain with unlabelled embeddings.
 ///
-/// As Kaldi's ivector-adapt-plda: PLDA takes their mean; in directions in which they vary more than it expects, it is
-/// widened within and between speakers.
+/// Like Kaldi's ivector-adapt-plda: PLDA takes the mean of the embeddings. In directions in which they vary more than PLDA
+/// expects, its covariances within and between speakers are increased.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
-  unbraid verify backend adapt --backend exp/a/plda.json scp:exp/a/s_new.scp --recentre --out exp/a/plda_new.json
+#[command(after_long_help = "\
+Examples:
+  unbraid verify backend adapt --backend exp/a/plda.json scp:exp/a/s_new.scp \\
+    --recentre --out exp/a/plda_new.json
 
---recentre subtracts the mean of the new embeddings first of all, before LDA and lengths, as Kaldi's recipes do with
-ivector-subtract-global-mean. The two --*-covar-scale should sum to 1; less is more careful.")]
+--recentre subtracts the mean of the new embeddings before LDA and length
+normalisation, like ivector-subtract-global-mean in Kaldi's recipes. The two
+--*-covar-scale options should sum to at most 1; smaller values adapt less.")]
 pub struct AdaptArgs {
-    /// Embeddings of the new domain, as scp:FILE or ark:FILE
-    #[arg(value_name = "RSPEC")]
+    /// Embeddings of the new domain to read, as scp:FILE or ark:FILE
+    #[arg(value_name = "RSPECIFIER")]
     embeddings: String,
 
-    /// What unbraid verify backend train wrote
+    /// Backend of 'unbraid verify backend train'
     #[arg(long, value_name = "FILE")]
     backend: PathBuf,
 
-    /// Where to, a JSON file
+    /// Backend to write, in JSON
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
-    /// Subtract the mean of the new embeddings before all else
+    /// Subtract the mean of the new embeddings first
     #[arg(long)]
     recentre: bool,
 
-    /// How much of the square of the mean's step counts as variance
+    /// Share of the squared shift of the mean that counts as variance
     #[arg(long, value_name = "SHARE", default_value_t = AdaptOptions::default().mean_diff_scale)]
     mean_diff_scale: f64,
 
-    /// Share of the variance in excess that goes within speakers
+    /// Share of the excess variance that is added within speakers
     #[arg(long, value_name = "SHARE", default_value_t = AdaptOptions::default().within_covar_scale)]
     within_covar_scale: f64,
 
-    /// Share of it that goes between speakers
+    /// Share of the excess variance that is added between speakers
     #[arg(long, value_name = "SHARE", default_value_t = AdaptOptions::default().between_covar_scale)]
     between_covar_scale: f64,
 }
@@ -51,7 +53,7 @@ pub struct AdaptArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says.
+/// Errors of the library.
 pub fn run(args: &AdaptArgs) -> anyhow::Result<()> {
     atomic::try_place(&args.out)?;
     let mut backend = Backend::read(&args.backend)?;

@@ -14,43 +14,46 @@ use crate::io::message::output;
 
 /// Train a backend on embeddings of known speakers.
 ///
-/// In this order: the mean is subtracted; LDA keeps the directions in which speakers differ (Kaldi's
-/// ivector-compute-lda); lengths are made one; PLDA learns the covariances between and within speakers (Kaldi's
-/// ivector-compute-plda).
+/// The steps are: subtract the mean; LDA, which keeps the directions that separate speakers (Kaldi's ivector-compute-lda);
+/// length normalisation; PLDA, with covariances between and within speakers (Kaldi's ivector-compute-plda).
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_long_help = "\
 Examples:
-  unbraid verify backend train scp:exp/a/s_train.scp --utt2spk data/train/utt2spk \\
-    --lda-dim 128 --length-norm --out exp/a/plda.json
-  unbraid verify backend train scp:exp/a/s_train.scp --utt2spk data/train/utt2spk \\
-    --lda-dim 128 --scoring cosine --out exp/a/lda.json
-  unbraid verify score --backend exp/a/plda.json --trials data/test/trials scp:exp/a/s.scp
+  unbraid verify backend train scp:exp/a/s_train.scp \\
+    --utt2spk data/train/utt2spk --lda-dim 128 --length-norm \\
+    --out exp/a/plda.json
+  unbraid verify backend train scp:exp/a/s_train.scp \\
+    --utt2spk data/train/utt2spk --lda-dim 128 --scoring cosine \\
+    --out exp/a/lda.json
+  unbraid verify score --backend exp/a/plda.json --trials data/test/trials \\
+    scp:exp/a/s.scp
 
-Which: embeddings of a large network trained with a margin do best with cosines, as a rule; PLDA helps smaller
-networks, averaged features, and enrolment from several utterances. Lengths are not Gaussian: --length-norm helps PLDA
-(Garcia-Romero and Espy-Wilson 2011). Test speakers must not be among those to learn from.
+Embeddings of a large network trained with a margin usually do best with cosine
+scoring. PLDA helps smaller networks, averaged features, and enrolment with
+several utterances. --length-norm helps PLDA (Garcia-Romero and Espy-Wilson
+2011). Test speakers must not be among the training speakers.
 
-Speakers with several utterances teach what differs within one. LDA and PLDA of D values need D more utterances than
-speakers, which differ within a speaker in every direction; otherwise trust them less with --smoothing 0.1. LDA of N
-speakers keeps N - 1 directions at most.")]
+Covariances within speakers come from speakers with several utterances. LDA and
+PLDA of D values need at least D more utterances than speakers; with fewer, use
+--smoothing 0.1. LDA of N speakers keeps at most N - 1 directions.")]
 pub struct TrainArgs {
-    /// Embeddings, as scp:FILE or ark:FILE
-    #[arg(value_name = "RSPEC")]
+    /// Embeddings to read, as scp:FILE or ark:FILE
+    #[arg(value_name = "RSPECIFIER")]
     embeddings: String,
 
-    /// The speaker of every embedding
+    /// Speaker of each embedding
     #[arg(long, value_name = "FILE")]
     utt2spk: PathBuf,
 
-    /// Where to, a JSON file
+    /// Backend to write, in JSON
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
-    /// Directions that LDA keeps, at most one less than there are speakers; without, there is no LDA
+    /// Dimension after LDA, less than the number of speakers; no LDA by default
     #[arg(long, value_name = "N")]
     lda_dim: Option<usize>,
 
-    /// What LDA makes the identity: 0 the covariance within speakers, 1 the total, or between
+    /// Covariance that LDA makes the identity: 0 within speakers, 1 total, or between
     #[arg(
         long,
         value_name = "SHARE",
@@ -59,7 +62,7 @@ pub struct TrainArgs {
     )]
     total_covariance_factor: f64,
 
-    /// Least eigenvalue of that covariance, over the greatest
+    /// Floor of the eigenvalues of that covariance, relative to the largest
     #[arg(
         long,
         value_name = "SHARE",
@@ -68,23 +71,23 @@ pub struct TrainArgs {
     )]
     covariance_floor: f64,
 
-    /// Scale embeddings to one length before they are compared
+    /// Scale embeddings to the same length
     #[arg(long)]
     length_norm: bool,
 
-    /// What compares
+    /// Scoring of trials
     #[arg(long, value_enum, default_value_t = ScoringKind::Plda)]
     scoring: ScoringKind,
 
-    /// Iterations of expectation and maximisation (10)
+    /// Iterations of expectation maximisation; 10 by default
     #[arg(long, value_name = "N")]
     plda_iterations: Option<usize>,
 
-    /// Scale to the length that PLDA expects, when scoring (Kaldi's --normalize-length)
+    /// When scoring, scale to the length that PLDA expects (Kaldi's --normalize-length)
     #[arg(long)]
     plda_length_norm: bool,
 
-    /// How far the covariance within speakers is moved to a multiple of the identity, 0 to 1
+    /// Interpolation of the covariance within speakers with a multiple of the identity, 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     smoothing: f64,
 }
@@ -126,7 +129,7 @@ impl TrainArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says.
+/// Errors of the library.
 pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
     atomic::try_place(&args.out)?;
     let options = args.options()?;
@@ -144,7 +147,7 @@ fn summary(training: &Training) -> String {
         training.utterances, training.speakers, training.dims, training.kept
     );
     if let Some((last, before)) = training.log_likelihoods.split_last() {
-        text += &format!("log-likelihood an utterance {last:.4}");
+        text += &format!("log-likelihood per utterance {last:.4}");
         if let Some(before) = before.last() {
             text += &format!(", {:.1e} more by the last iteration", last - before);
         }
