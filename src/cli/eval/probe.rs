@@ -61,7 +61,7 @@ pub struct ProbeArgs {
     #[arg(long = "representation", alias = "strand", value_name = "NAME=SCP[,TEST_SCP]", required = true, value_parser = NamedFiles::parse)]
     representations: Vec<NamedFiles>,
     /// Target to predict; may be repeated
-    #[arg(long = "target", required = true)]
+    #[arg(long = "target", value_name = "TARGET", required = true)]
     targets: Vec<Target>,
     /// Restrict to this family of probes; may be repeated
     #[arg(long = "family", value_name = "FAMILY")]
