@@ -25,6 +25,7 @@ lint: setup
 
 docs: setup
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps
+	@scripts/book.sh target/book
 
 # Unit tests share one process: with one process per test, each would load libtorch again, which takes a second.
 unit: setup
