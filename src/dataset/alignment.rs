@@ -237,4 +237,17 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn silence_has_any_case_and_other_phones_their_own() {
+        for (named, phone, same) in [
+            ("sil", "SIL", true),
+            ("Sil", "sil", true),
+            ("AH", "AH", true),
+            ("AH", "ah", false),
+            ("sil", "SP", false),
+        ] {
+            assert_eq!(is_phone(named, phone), same, "{named} {phone}");
+        }
+    }
 }

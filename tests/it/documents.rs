@@ -21,7 +21,7 @@ unbraid() {
   local short=() words=()
   case "$1 ${2-}" in
     train\ * | asr\ train) short=(--steps 4) ;;
-    eval\ probe) short=(--epochs 1 --min-steps 20 --seeds 1) ;;
+    eval\ probe) short=(--epochs 1 --min-steps 5 --seeds 1) ;;
     report\ *) short=(--utterances 0) ;;
     convert\ *) case "$*" in *--out*) short=(--iterations 2) ;; esac ;;
   esac
