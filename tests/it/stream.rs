@@ -96,7 +96,7 @@ fn a_stream_gives_what_the_whole_gives() {
                 "{error}"
             );
             assert_eq!(
-                error.contains("attention looks back"),
+                error.contains("attention covers"),
                 body.contains("conformer")
             );
             let (found, _) = output.stdout.as_chunks::<4>();
