@@ -408,7 +408,7 @@ fn configurations_of_before_the_renaming_mean_what_they_meant() {
     let mut names = Vec::new();
     files_below(&old, &mut names);
     let resolved = |path: PathBuf| {
-        let (_, text) = shown(&root(), path.to_str().unwrap(), &[]);
+        let (_, text) = shown(root(), path.to_str().unwrap(), &[]);
         text.replace("data/discovered/", "data/pseudo_labels/")
     };
     let mut compared = 0;
@@ -473,7 +473,7 @@ fn settings_of_before_the_renaming_mean_what_they_meant() {
         ("train.undefeated_steps=7", "seed=0"),
     ] {
         let [old, new] = [old, new].map(|setting| {
-            let (_, text) = shown(&root(), conf, &["--set", setting]);
+            let (_, text) = shown(root(), conf, &["--set", setting]);
             text
         });
         assert_eq!(old, new);

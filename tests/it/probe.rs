@@ -437,7 +437,7 @@ fn invalid_input_is_refused_in_one_line() {
                 one,
                 "--representation=x=all.test.scp,all.test.scp",
             ],
-            "one: expected at least 2 classes to tell apart, found 1",
+            "one: expected at least 2 classes, found 1",
         ),
         (
             &[

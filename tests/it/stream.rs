@@ -17,7 +17,10 @@ fn causal(body: &str) -> String {
     let model = format!("code_dim = 4, causal = true, instance_norm = false, backbone = {body}");
     CONF.replace("code_dim = 4", &model)
         .replace("embedding_dim = 4", "embedding_dim = 4, trunk = 'tdnn'")
-        .replace("[method]", "[normalisation]\nloudness = false\n[method]")
+        .replace(
+            "[method]",
+            "[normalisation]\nsubtract_utterance_mean = false\n[method]",
+        )
         .replacen(
             "code_dim = 4, causal",
             "code_dim = 4, subsampling = 4, causal",
@@ -208,7 +211,7 @@ fn options_that_cannot_stream_are_refused_in_one_line() {
             FBANK.into(),
             plain.replace(
                 "subtract_utterance_mean = false",
-                "subtract_utterance_mean = false\nstretch_frames = 50",
+                "subtract_utterance_mean = false\nfixed_frames = 50",
             ),
             "normalisation.fixed_frames: expected 0 for a stream",
         ),
