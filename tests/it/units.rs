@@ -312,7 +312,7 @@ fn invalid_input_is_refused_in_one_line() {
         ),
         (
             &["train", "scp:z.scp", "--clusters=9", "--most=8"],
-            "--most: expected at least the 9 of --clusters, found 8",
+            "--max-frames: expected at least the 9 of --clusters, found 8",
         ),
         (
             &["train", "scp:z.scp", "--clusters=9", "--steps=0"],
