@@ -149,10 +149,12 @@ if at 4; then
     mkdir -p $mel
     for part in train train_probe test; do cp "data/$part/feats.scp" "$mel/log-mel_$part.scp"; done
     probe_representations $mel log-mel
+    attack $mel log-mel train test
   fi
   for exp in $(each_exp); do
     say "stage 4: probe and score $exp"
     probe_representations "$exp" phonetic speaker
+    attack "$exp" phonetic train test
     # Whether decoded features have the target speaker, by probes that learned from real features.
     unbraid eval probe data/test_learn "$exp/conversion" --target speaker "${conversion_options[@]}" --robust \
       --representation "conversion=$exp/features_test.scp,$exp/conversion/feats.scp" --out "$exp/probe_conversion"

@@ -7,12 +7,14 @@ out=exp
 train_options=()
 probe_options=(--seeds "$probe_seeds")
 conversion_options=(--seeds 1)
+attack_options=()
 if [ "$quick" = true ]; then
   out=exp/quick
   [ "$stage" -gt 0 ] || rm -rf $out
   train_options=(--steps 20)
   probe_options=(--seeds 1 --epochs 1 --min-steps 20)
   conversion_options=("${probe_options[@]}")
+  attack_options=(--draws 2 --encoder-steps 20)
   # Threads that wait for each other on busy cores would cost more than these few steps.
   export OMP_NUM_THREADS=1
 fi
@@ -82,6 +84,14 @@ verify() {
   shift 4
   echo "verification of the speakers of $part, $name:"
   unbraid verify score --trials "data/$part/trials" "$@" --out "$exp/eer_$name" --scores "$exp/scores_$name" "scp:$scp"
+}
+
+# attack FOLDER NAME TRAIN TEST: FOLDER/attack.{json,tsv,svg}, how many of the unseen speakers an attacker finds by the
+# representation NAME, of which FOLDER has the lists of the sets.
+attack() {
+  local folder=$1 name=$2 train=$3 test=$4
+  unbraid eval attack "data/$train" "data/$test" "${attack_options[@]}" --out "$folder/attack" \
+    --representation "$name=$folder/${name}_$train.scp,$folder/${name}_$test.scp"
 }
 
 # files_of FOLDER: the results of its probes, with commas between.

@@ -11,6 +11,7 @@ use super::table::Table;
 use crate::error::{Error, Result};
 use crate::eval::abx::AbxResult;
 use crate::eval::asr::ErrorRate;
+use crate::eval::attack::AttackReport;
 use crate::eval::probe::ProbeResult;
 use crate::eval::trials::Verification;
 use crate::io::json;
@@ -66,7 +67,7 @@ impl Measured {
 }
 
 /// The names of files in an experiment's folder that are results, by their beginnings.
-const RESULTS: [&str; 5] = ["probe", "abx", "eer_", "wer", "scores"];
+const RESULTS: [&str; 6] = ["probe", "attack", "abx", "eer_", "wer", "scores"];
 
 /// What a file of results holds, or all files of results of a folder.
 ///
@@ -79,7 +80,8 @@ pub fn read_measured(path: &Path) -> Result<Vec<Measured>> {
     }
     let files = results_of(path)?;
     if files.is_empty() {
-        let expected = "results: probe*.json, abx*.json, eer_*.json, wer*.json or scores*.json";
+        let expected =
+            "results: probe*.json, attack*.json, abx*.json, eer_*.json, wer*.json or scores*.json";
         return Err(Error::format(path, expected, "none"));
     }
     let measured: Result<Vec<_>> = files.iter().map(|file| read_file(file)).collect();
@@ -119,7 +121,8 @@ struct RecognitionReport {
 
 fn read_file(path: &Path) -> Result<Vec<Measured>> {
     let text = read_text(path)?;
-    let what = "results of eval probe, eval abx, verify score, asr score or image evaluate";
+    let what =
+        "results of eval probe, eval attack, eval abx, verify score, asr score or image evaluate";
     let content: Value = json::parse(&text, path, 1, what)?;
     let first = content.get(0).unwrap_or(&content);
     let stem = path
@@ -134,6 +137,10 @@ fn read_file(path: &Path) -> Result<Vec<Measured>> {
     if first.get("across").is_some() {
         let reports: Vec<AbxReport> = json::parse(&text, path, 1, what)?;
         return Ok(reports.iter().flat_map(of_abx).collect());
+    }
+    if first.get("dev_speakers").is_some() {
+        let report: AttackReport = json::parse(&text, path, 1, what)?;
+        return Ok(of_attack(&report));
     }
     if first.get("eer").is_some() {
         let found: Verification = json::parse(&text, path, 1, what)?;
@@ -194,6 +201,25 @@ fn of_abx(report: &AbxReport) -> Vec<Measured> {
     found.collect()
 }
 
+/// The strongest attacker's identification rate from one utterance on each side, and from as many as there are.
+fn of_attack(report: &AttackReport) -> Vec<Measured> {
+    let shown = |length: &&str| ["1", "all"].contains(length);
+    let rows = report.rows.iter().filter(|row| row.headline);
+    let measured = rows.filter_map(|row| {
+        let length = Some(row.utterances.as_str()).filter(shown)?;
+        let rate = row.identified.as_ref()?.identification;
+        let measure = format!("attack L={length} %");
+        let chance = 100.0 * report.chance.identification;
+        Some(Measured::new(
+            &row.representation,
+            measure,
+            100.0 * rate,
+            Some(chance),
+        ))
+    });
+    measured.collect()
+}
+
 /// Reads the JSON that `unbraid eval probe` wrote.
 ///
 /// # Errors
@@ -224,12 +250,14 @@ pub fn summarise(name: &str, measured: impl IntoIterator<Item = Measured>) -> Ve
 }
 
 /// Measures that stand first, in this order.
-const ORDER: [&str; 7] = [
+const ORDER: [&str; 9] = [
     "speaker",
+    "attack L=1 %",
+    "attack L=all %",
+    "EER %",
     "text",
     "frames",
     "phones",
-    "EER %",
     "ABX within %",
     "ABX across %",
 ];
@@ -339,7 +367,7 @@ fn value(row: &SummaryRow) -> String {
 /// Chance, of percentages without decimals.
 fn short(measure: &str, value: f64) -> String {
     match measure.ends_with('%') {
-        true => format!("{value:.0}"),
+        true => format!("{value:.1}").trim_end_matches(".0").into(),
         false => plain(measure, value),
     }
 }

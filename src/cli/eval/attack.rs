@@ -8,16 +8,12 @@ use crate::cli::progress;
 use crate::cli::result_files::ResultFiles;
 use crate::error::Result;
 use crate::eval::attack::encoder::EncoderOptions;
-use crate::eval::attack::measures::Identified;
 use crate::eval::attack::source::Source;
-use crate::eval::attack::{
-    AttackData, AttackOptions, AttackReport, AttackRow, Representation, attack,
-};
+use crate::eval::attack::{AttackData, AttackOptions, Representation, attack};
 use crate::io::kaldi::ReadSpecifier;
 use crate::io::message::{message, output};
 use crate::nn::speaker_encoder::SpeakerBackbone;
-use crate::report::attack::chart;
-use crate::report::table::Table;
+use crate::report::attack::{chart, comparison, summary, table};
 
 /// Measure how well attackers find the speakers of a representation.
 ///
@@ -27,7 +23,8 @@ use crate::report::table::Table;
 /// phones and durations are attacked too, where there are any. Give log-mel and speaker embeddings as further
 /// representations: a figure means little without them.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_long_help = "\
+Examples:
   unbraid eval attack data/train data/test --out exp/a/attack \\
     --representation phonetic=exp/a/phonetic_train.scp,exp/a/phonetic_test.scp \\
     --representation log-mel=data/train/feats.scp,data/test/feats.scp
@@ -172,138 +169,6 @@ pub fn run(args: AttackArgs) -> anyhow::Result<()> {
         summary(&report)
     ))?;
     Ok(())
-}
-
-/// A column: its name, whether only the file has it, and its cell.
-type Column = (&'static str, bool, fn(&AttackRow, &AttackReport) -> String);
-
-const COLUMNS: &[Column] = &[
-    ("representation", false, |row, _| row.representation.clone()),
-    ("utterances", false, |row, _| row.utterances.clone()),
-    ("attacker", false, |row, _| row.attacker.clone()),
-    ("strongest", true, |row, _| {
-        if row.headline { "yes" } else { "no" }.into()
-    }),
-    ("identified", false, |row, _| {
-        ranks(row, |ranks| ranks.identification)
-    }),
-    ("95% interval", false, |row, _| {
-        interval(row.intervals.identification)
-    }),
-    ("chance", false, |row, report| {
-        number(row.identified.map(|_| report.chance.identification))
-    }),
-    ("worst speaker", false, |row, _| {
-        let worst = row.worst.as_ref();
-        worst.map_or("-".into(), |worst| {
-            format!("{:.3} {}", worst.identification, worst.speaker)
-        })
-    }),
-    ("linkability", false, |row, _| {
-        ranks(row, |ranks| ranks.linkability)
-    }),
-    ("singled out", false, |row, _| {
-        number(row.identified.and_then(|ranks| ranks.singling_out))
-    }),
-    ("ROCCH-EER", false, |row, _| {
-        number(Some(row.detected.rocch_eer))
-    }),
-    ("95% interval", false, |row, _| {
-        interval(row.intervals.rocch_eer)
-    }),
-    ("TPR", false, |row, _| number(Some(row.detected.tpr))),
-    ("D_sys", false, |row, _| number(row.detected.d_sys)),
-    ("ZEBRA", false, |row, _| {
-        format!("{:.3} {}", row.detected.zebra_bits, row.detected.zebra_tag)
-    }),
-    ("ZEBRA worst", true, |row, _| {
-        number(Some(row.detected.zebra_worst))
-    }),
-    ("SRD", false, |row, _| ranks(row, |ranks| ranks.srd_mean)),
-    ("SRD max", true, |row, _| ranks(row, |ranks| ranks.srd_max)),
-    ("LID", false, |row, _| ranks(row, |ranks| ranks.lid_mean)),
-    ("LID positive", true, |row, _| {
-        ranks(row, |ranks| ranks.lid_positive)
-    }),
-    ("LID max", true, |row, _| ranks(row, |ranks| ranks.lid_max)),
-    ("eps_max", false, |row, _| ranks(row, |ranks| ranks.eps_max)),
-];
-
-/// A row per attack with all columns, or per strongest attack with those that fit a screen.
-fn table(report: &AttackReport, all: bool) -> Table {
-    let columns = || COLUMNS.iter().filter(|(_, only_file, _)| all || !only_file);
-    let mut table = Table::new(&columns().map(|(name, _, _)| *name).collect::<Vec<_>>());
-    for row in report.rows.iter().filter(|row| all || row.headline) {
-        table.row(columns().map(|(_, _, cell)| cell(row, report)).collect());
-    }
-    table
-}
-
-fn ranks(row: &AttackRow, value: fn(&Identified) -> f64) -> String {
-    number(row.identified.as_ref().map(value))
-}
-
-fn number(value: Option<f64>) -> String {
-    value.map_or("-".into(), |value| format!("{value:.3}"))
-}
-
-fn interval(ends: Option<(f64, f64)>) -> String {
-    ends.map_or("-".into(), |(low, high)| format!("{low:.3}..{high:.3}"))
-}
-
-/// The identification rate of every attacker, a column per number of utterances.
-fn comparison(report: &AttackReport) -> Table {
-    let mut lengths: Vec<&str> = Vec::new();
-    let mut attacks: Vec<(&str, &str)> = Vec::new();
-    let of_draws = || report.rows.iter().filter(|row| row.identified.is_some());
-    for row in of_draws() {
-        if !lengths.contains(&row.utterances.as_str()) {
-            lengths.push(&row.utterances);
-        }
-        let attack = (row.representation.as_str(), row.attacker.as_str());
-        if !attacks.contains(&attack) {
-            attacks.push(attack);
-        }
-    }
-    let header = [vec!["identified by", "of"], lengths.clone()].concat();
-    let mut table = Table::new(&header);
-    for (representation, attacker) in attacks {
-        let at = |length: &&str| {
-            let of = |row: &&AttackRow| {
-                (
-                    row.representation.as_str(),
-                    row.attacker.as_str(),
-                    row.utterances.as_str(),
-                ) == (representation, attacker, *length)
-            };
-            let row = of_draws().find(of);
-            let mark = if row.is_some_and(|row| row.headline) {
-                " *"
-            } else {
-                ""
-            };
-            let rate = row.and_then(|row| row.identified.map(|ranks| ranks.identification));
-            number(rate) + mark
-        };
-        let rates = lengths.iter().map(at);
-        table.row(
-            [attacker.to_string(), representation.to_string()]
-                .into_iter()
-                .chain(rates)
-                .collect(),
-        );
-    }
-    table
-}
-
-fn summary(report: &AttackReport) -> String {
-    format!(
-        "* strongest on {} of {} training speakers; {} test speakers, {} draws\n",
-        report.dev_speakers,
-        report.dev_speakers + report.train_speakers,
-        report.test_speakers,
-        report.options.draws
-    )
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::report::summary::{Measured, read_measured, summarise, table};
 /// Put the results of several trainings side by side.
 ///
 /// Every argument is a configuration's name and its runs (seeds). A run is a folder, of which all results are read
-/// (probe*.json, abx*.json, eer_*.json, wer*.json, scores*.json), or one such file: what eval probe, eval abx, verify score,
+/// (probe*.json, attack*.json, abx*.json, eer_*.json, wer*.json, scores*.json), or one such file: what eval probe, eval attack, eval abx, verify score,
 /// asr score and image evaluate write with --out. The table has one row per representation and one column per
 /// measure: mean ± standard deviation over runs, with chance in the head. The representation of eer_NAME.json is NAME.
 #[derive(Debug, Args)]

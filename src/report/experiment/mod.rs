@@ -1,6 +1,7 @@
 //! The report of experiments: all results in an experiment's folder and beside it, on one page. Every number is read from a
 //! file; the command that computes it stands below it. Missing parts are listed at the end.
 
+mod attack;
 mod configuration;
 mod detection;
 mod folder;
@@ -138,6 +139,8 @@ impl Report<'_> {
         progress("training");
         sections.add("Training", training::section(exp)?);
         if exp.field() == Field::Speech {
+            progress("attack");
+            sections.add("Attack", attack::section(exp)?);
             progress("verification");
             sections.add(
                 "Detection error trade-off",
