@@ -314,11 +314,11 @@ fn invalid_input_is_refused_in_one_line() {
         ),
         (
             "backend train scp:few.scp --utt2spk one --out x.json",
-            "scp:few.scp: expected utterances of at least 2 speakers to learn from, found 6 of one",
+            "scp:few.scp: expected utterances of at least 2 speakers for training, found 6 of one",
         ),
         (
             "backend train scp:few.scp --utt2spk each --out x.json",
-            "scp:few.scp: expected more than one utterance of a speaker to learn from, found one of each of 6 speakers",
+            "scp:few.scp: expected more than one utterance of a speaker for training, found one of each of 6 speakers",
         ),
         (
             "backend train scp:few.scp --utt2spk some --out x.json",
