@@ -28,8 +28,8 @@ Examples:
     --out exp/side_by_side.html
 
 Files that are read, in DIR as recipes leave them: conf.toml, inventory.json,
-last/state.json, log.jsonl, probe*.json, attack*.json, eer_*.json, abx.tsv, scores.json,
-scores_* (of 'unbraid verify score --scores'), phonetic_SET.scp and
+last/state.json, log.jsonl, probe*.json, attack*.json, eer_*.json, abx.tsv,
+scores.json, scores_* (of 'unbraid verify score --scores'), phonetic_SET.scp,
 speaker_SET.scp (SET is the name of DATADIR), codes.scp and text of images,
 pictures/*.png, front_end.toml. Beside DIR: log-mel_0 (raw features under the
 same probes) and results.json. A file that exists but is broken is an error.

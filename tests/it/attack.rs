@@ -435,8 +435,8 @@ fn what_cannot_be_learned_is_left_out() {
             .iter()
             .all(|row| row.attacker.starts_with("cosine"))
     );
-    let expected = "spoken: no LDA of means and deviations: train/utt2spk: expected more than one utterance of a speaker to learn \
-                    from, found one of each of 9 speakers";
+    let expected = "spoken: no LDA of means and deviations: train/utt2spk: expected more than one utterance of a speaker for \
+                    training, found one of each of 9 speakers";
     assert!(
         report.notes.iter().any(|note| note == expected),
         "{:?}",

@@ -98,7 +98,7 @@ fn clusters_of_phones_have_all_information() {
         "{message}"
     );
     assert!(
-        message.contains(" steps, info; mean squared distance "),
+        message.contains(" steps, converged; mean squared distance "),
         "{message}"
     );
     apply(at, "scp:z.scp", "u.ark");

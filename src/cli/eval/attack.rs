@@ -18,27 +18,31 @@ use crate::report::attack::{chart, comparison, summary, table};
 /// Measure how well attackers find the speakers of a representation.
 ///
 /// Attackers compare means of several utterances of the test speakers. They use statistics pooled over frames (mean; mean and
-/// deviation; covariance), by cosine or by LDA and PLDA trained on the training speakers; and embeddings of a speaker encoder
-/// that is trained on them. The attacker that is strongest on held-out training speakers is the headline. Random codes, words,
-/// phones and durations are attacked too, where there are any. Give log-mel and speaker embeddings as further
-/// representations: a figure means little without them.
+/// deviation; covariance), by cosine or by LDA and PLDA trained on the training speakers, and embeddings of a speaker encoder
+/// trained on them. The attacker that is strongest on held-out training speakers is the headline. Random codes, words, phones
+/// and durations are attacked too, where there are any.
+///
+/// Always include log-mel and speaker embeddings as representations: results mean little without them.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   unbraid eval attack data/train data/test --out exp/a/attack \\
-    --representation phonetic=exp/a/phonetic_train.scp,exp/a/phonetic_test.scp \\
+    --representation phonetic=exp/a/z_train.scp,exp/a/z_test.scp \\
     --representation log-mel=data/train/feats.scp,data/test/feats.scp
 
-A representation is matrices, vectors or integer vectors (units): lists, or read specifiers such as ark:z.ark. The first is
-under attack. TRAIN and TEST are data directories or utt2spk files; they share no speaker. Words and phones are attacked where
-both directories have text and ali.scp.
+A representation is matrices, vectors or integer vectors (units): lists, or read
+specifiers such as ark:z.ark. TRAIN and TEST are data directories or utt2spk
+files; they share no speaker. Words and phones are attacked where both
+directories have text and ali.scp.
 
-Metrics: identification rate; linkability and singling-out (Vauquier et al. 2025); ROCCH-EER; D_sys (Gomez-Barrero et al. 2018);
-ZEBRA (Nautsch et al. 2020); similarity rank disclosure (Bäckström et al. 2025); local identity disclosure; eps_max; true
-positive rate at a false positive rate of 0.001. Intervals are 95 % bootstrap intervals over test speakers.
+Metrics: identification rate; linkability and singling-out (Vauquier et al.
+2025); ROCCH-EER; D_sys (Gomez-Barrero et al. 2018); ZEBRA (Nautsch et al.
+2020); similarity rank disclosure (Backstrom et al. 2025); local identity
+disclosure; eps_max; true positive rate at a false positive rate of 0.001.
+Intervals are 95 % bootstrap intervals over test speakers.
 
---out NAME writes NAME.json (every attacker, every speaker), NAME.tsv (every attacker) and NAME.svg (identification rate over
-utterances).")]
+--out NAME writes NAME.json (every attacker, every speaker), NAME.tsv (every
+attacker) and NAME.svg (identification rate over utterances).")]
 pub struct AttackArgs {
     /// Data directory or utt2spk of the training speakers
     train: PathBuf,
@@ -116,7 +120,7 @@ fn parse_backbone(text: &str) -> std::result::Result<SpeakerBackbone, String> {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says.
+/// Errors of the library.
 pub fn run(args: AttackArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     let options = AttackOptions {

@@ -18,10 +18,11 @@ use crate::report::summary::{Measured, read_measured, summarise, table};
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
-  unbraid eval results log-mel=exp/log-mel_0 default=exp/default_0,exp/default_1 --out exp/results
-  unbraid eval results autoencoder=exp/ae_0/probe.json,exp/ae_1/probe.json default=exp/default_0/probe.json")]
+  unbraid eval results log-mel=exp/log-mel_0 \\
+    default=exp/default_0,exp/default_1 --out exp/results
+  unbraid eval results default=exp/default_0/probe.json")]
 pub struct ResultsArgs {
-    /// A configuration and its runs, folders or files
+    /// Configuration and its runs, folders or files; may be repeated
     #[arg(value_name = "NAME=RUN[,RUN...]", required = true, value_parser = NamedFiles::parse)]
     runs: Vec<NamedFiles>,
     /// Write PREFIX.tsv, PREFIX.json and PREFIX.md
@@ -32,7 +33,7 @@ pub struct ResultsArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the library says.
+/// Errors of the library.
 pub fn run(args: ResultsArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     let mut rows = Vec::new();
