@@ -175,6 +175,8 @@ fn a_signal_removes_what_is_unfinished() {
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
+        // Open to the end: waiting closes it otherwise, and the command may finish before the signal arrives.
+        let stdin = child.stdin.take();
         while names(dir.path()).len() < 2 {
             assert!(child.try_wait().unwrap().is_none());
             std::thread::sleep(Duration::from_millis(1));
@@ -182,6 +184,7 @@ fn a_signal_removes_what_is_unfinished() {
         // SAFETY: the child is not waited for, so the number is its own.
         unsafe { libc::kill(child.id() as libc::pid_t, signal) };
         assert_eq!(child.wait().unwrap().signal(), Some(signal));
+        drop(stdin);
         assert!(names(dir.path()).is_empty(), "{:?}", names(dir.path()));
     }
 }
