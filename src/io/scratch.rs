@@ -86,11 +86,11 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes all unfinished files of this process, which has to end afterwards.
+/// Removes all unfinished files of this process, which has to end afterwards: nothing is made or renamed any more.
 pub(super) fn remove_all() {
-    std::mem::take(&mut *unfinished())
-        .iter()
-        .for_each(|path| remove(path));
+    let unfinished = unfinished();
+    unfinished.iter().for_each(|path| remove(path));
+    std::mem::forget(unfinished);
 }
 
 /// Removes the files that killed processes of this host left in `folder`. Done once per folder.
@@ -129,12 +129,15 @@ fn is_gone(pid: Pid) -> bool {
 fn make<R>(folder: &Path, create: impl FnMut(&Path) -> io::Result<R>) -> io::Result<(Scratch, R)> {
     sweep(folder);
     let prefix = format!("{PREFIX}{}-{}-", *HOST, std::process::id());
+    // Held while it is made, so that a signal finds either no file or one that it removes.
+    let mut unfinished = unfinished();
     let made = tempfile::Builder::new()
         .prefix(&prefix)
         .make_in(folder, create)?;
     let (made, path) = made.into_parts();
     let path = path.keep()?;
-    unfinished().insert(path.clone());
+    unfinished.insert(path.clone());
+    drop(unfinished);
     Ok((Scratch(path), made))
 }
 
