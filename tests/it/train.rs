@@ -12,7 +12,7 @@ use crate::support::training::{
 };
 use crate::support::{fail, names, python, run_reference, succeed, unbraid};
 
-const AT_ONCE: (&str, &str) = ("play = \"alternating\"", "play = \"gradient_reversal\"");
+const AT_ONCE: (&str, &str) = ("update = \"alternating\"", "update = \"gradient_reversal\"");
 
 #[test]
 fn killed_repeatedly_it_ends_as_if_never_stopped() {
@@ -76,7 +76,7 @@ fn a_run_does_not_go_on_under_another_configuration() {
     let dir = workplace(&[short]);
     succeed(dir.path(), &TRAIN);
     let error = fail(dir.path(), &TRAIN, b"");
-    assert!(error.contains("--resume to go on"), "{error}");
+    assert!(error.contains("--resume to continue"), "{error}");
     for (change, difference) in [
         (
             ("lr = 0.003", "lr = 0.004"),
@@ -152,8 +152,8 @@ fn a_wrong_configuration_is_refused_in_one_line() {
         ),
         (
             "ema_decay = 0.9",
-            "average = 1.0",
-            "optimiser.average: expected 0 <= x < 1",
+            "ema_decay = 1.0",
+            "optimiser.ema_decay: expected 0 <= x < 1",
         ),
         (
             "inner_steps = 2",
@@ -231,14 +231,14 @@ fn a_wrong_configuration_is_refused_in_one_line() {
             "decoder.kind: expected \"recurrent\" for pooled codes",
         ),
         (
-            "play = \"alternating\"",
+            "update = \"alternating\"",
             "loss = \"wasserstein\"",
-            "method.adversaries.0.reads: expected \"pairs\" with loss = \"wasserstein\"",
+            "method.adversaries.0.input: expected \"pairs\" with loss = \"wasserstein\"",
         ),
         (
             "labels = \"utterance_class\"",
             "labels = \"none\"",
-            "label_weight: expected data.labels of text, frames, phones",
+            "label_weight: expected data.labels other than \"none\"",
         ),
         (
             "labels = \"utterance_class\"",
@@ -257,8 +257,8 @@ fn a_wrong_configuration_is_refused_in_one_line() {
         ),
         ("name = \"disentangle\"", "", "missing field `name`"),
         (
-            "play = \"alternating\"",
-            "play = \"chess\"",
+            "update = \"alternating\"",
+            "update = \"chess\"",
             "unknown variant `chess`",
         ),
         (
@@ -341,7 +341,9 @@ fn a_run_goes_on_beyond_its_end() {
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{message}");
     assert!(
-        message.contains("unbraid: exp: 12 steps in all, 8 before: schedules over all steps follow the new number\n"),
+        message.contains(
+            "exp: 12 steps in all, 8 before: schedules over all steps follow the new number\n"
+        ),
         "{message}"
     );
     assert_eq!(newest_step(&exp), Some(12));
@@ -577,7 +579,7 @@ fn wrong_data_is_refused_in_one_line() {
         (
             "text",
             |dir| replace(dir, "train", "s02-u001", "[\n 1 nan 3 ]"),
-            "s02-u001: expected 20 values a frame, found 3",
+            "s02-u001: expected 20 values per frame, found 3",
         ),
         (
             "text",
@@ -599,7 +601,7 @@ fn wrong_data_is_refused_in_one_line() {
         (
             "text",
             |dir| replace(dir, "valid", "s02-u001", "[\n 1 2 3 ]"),
-            "s02-u001: expected 20 values a frame, found 3",
+            "s02-u001: expected 20 values per frame, found 3",
         ),
         (
             "frames",

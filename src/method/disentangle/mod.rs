@@ -174,7 +174,7 @@ impl DisentangleOptions {
         let pooled = self.model.phonetic_encoder.pool;
         let (expected, found) = match labels {
             _ if self.label_weight == 0.0 => return Ok(()),
-            Labels::None => ("data.labels", "none"),
+            Labels::None => ("data.labels other than \"none\"", "\"none\""),
             kind if pooled && kind != Labels::UtteranceClass => (
                 "data.labels = \"utterance_class\", for pooled codes",
                 "another kind",
