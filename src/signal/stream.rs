@@ -25,12 +25,12 @@ pub trait FeatureStream {
 /// # Errors
 /// As [`FeatureStream`] has them.
 pub fn whole(mut stream: impl FeatureStream, feats: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
-    let info = stream.push(feats)?;
+    let ready = stream.push(feats)?;
     let last = stream.finish()?;
-    if info.nrows() == 0 {
+    if ready.nrows() == 0 {
         return Ok(last);
     }
-    Ok(concatenate(Axis(0), &[info.view(), last.view()])
+    Ok(concatenate(Axis(0), &[ready.view(), last.view()])
         .expect("one stream gives one number of columns"))
 }
 

@@ -211,7 +211,7 @@ fn mismatches_are_refused_in_one_line_and_nothing_is_written() {
         ),
         (
             &[&file[..], &["--frame-shift-ms", "0"]].concat(),
-            "--frame-shift-ms and --first-frame: expected milliseconds above 0",
+            "--frame-shift-ms and --first-frame-ms: expected milliseconds above 0",
         ),
     ] {
         let error = fail(dir.path(), &[&["plot"], args].concat(), b"");

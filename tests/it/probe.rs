@@ -424,7 +424,7 @@ fn invalid_input_is_refused_in_one_line() {
         ),
         (
             &["train", "stranger", one, &good],
-            "stranger: s03-u000: expected a speaker of train, found another",
+            "stranger: s03-u000: expected a speaker of train (or one data directory alone, for cross-validation), found another",
         ),
         (
             &["train", "unheard", "--target=text", &good],
@@ -476,6 +476,23 @@ fn invalid_input_is_refused_in_one_line() {
         (
             &["train", "test", one, &good, "--seeds=18446744073709551615"],
             "seeds: expected 1 to 1000, found 18446744073709551615",
+        ),
+        (
+            &["train", one, &good],
+            "--representation all: expected one feature list, as there is one data directory, found 2",
+        ),
+        (
+            &["train", "test", one, "--representation=x=all.train.scp"],
+            "--representation all: expected two feature lists, as there are two data directories, found 1",
+        ),
+        (
+            &[
+                "train",
+                one,
+                "--representation=x=all.train.scp",
+                "--folds=1",
+            ],
+            "--folds: expected 2 to 96, the number of utterances, found 1",
         ),
         (
             &[
@@ -533,4 +550,42 @@ fn a_reader_that_leaves_is_no_error() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), error.as_str()), (Some(0), ""));
     assert!(dir.path().join("result.json").exists());
+}
+
+/// One data directory: every utterance is tested, by probes that did not learn from it.
+#[test]
+fn one_directory_is_cross_validated() {
+    let dir = workplace();
+    let at = dir.path();
+    representation::<Array2<f32>>(at, "known", |speaker, classes, rng| {
+        Array2::from_shape_fn((classes.len(), 4), |(_, bin)| {
+            f32::from(u8::from(bin == speaker)) + 0.3 * noise(rng)
+        })
+    });
+    representation::<Array2<f32>>(at, "random", |_, classes, rng| {
+        Array2::from_shape_fn((classes.len(), 4), |_| noise(rng))
+    });
+    let args = [
+        "probe",
+        "test",
+        "--target=speaker",
+        "--folds=3",
+        "--seeds=1",
+        "--min-steps=300",
+        "--family=linear",
+        "--representation=known=known.test.scp",
+        "--representation=random=random.test.scp",
+        "--by=speaker",
+        "--out=probe",
+    ];
+    succeed(at, &args);
+    let results = read_results(&at.join("probe.json")).unwrap();
+    let [known, random] = &results[..] else {
+        panic!("two results");
+    };
+    assert_eq!(known.utterances, (32, 48));
+    assert!(known.accuracy > 0.9, "{}", known.accuracy);
+    assert!(random.accuracy < 0.5, "{}", random.accuracy);
+    assert_eq!(known.groups.len(), 4);
+    assert!(known.groups.iter().all(|group| group.utterances == 12));
 }

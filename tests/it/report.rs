@@ -85,6 +85,7 @@ fn workplace() -> tempfile::TempDir {
         )
     };
     put(&at.join("exp/a_0/abx.tsv"), abx("phonetic"));
+    put(&at.join("exp/a_0/attack.json"), attack());
     put(&at.join("exp/log-mel_0/abx.tsv"), abx("log-mel"));
     dir
 }
@@ -123,6 +124,32 @@ fn data(at: &Path) {
     ] {
         put(&at.join("data/test").join(name), content);
     }
+}
+
+/// The output of `unbraid eval attack`: one attacker, with one and with all utterances.
+fn attack() -> String {
+    let row = |utterances: &str, identification: f64| {
+        json!({
+            "representation": "phonetic", "attacker": "cosine of means", "utterances": utterances, "mean_utterances": 1.0,
+            "headline": true, "dev_identification": 0.5,
+            "identified": {
+                "identification": identification, "linkability": 0.3, "singling_out": null, "srd_mean": 0.1, "srd_max": 0.2,
+                "lid_mean": 0.1, "lid_positive": 0.5, "lid_max": 0.3, "eps_max": 1.0,
+            },
+            "detected": {
+                "rocch_eer": 0.4, "d_sys": 0.1, "zebra_bits": 0.05, "zebra_worst": 0.4, "zebra_tag": "A", "tpr": 0.01,
+            },
+            "intervals": { "identification": [0.1, 0.5] },
+            "worst": { "speaker": HOSTILE, "identification": 0.75 },
+        })
+    };
+    json!({
+        "options": unbraid::eval::attack::AttackOptions::default(),
+        "chance": { "identification": 0.125, "rocch_eer": 0.5, "singling_out": 0.37, "tpr": 0.001 },
+        "train_speakers": 18, "dev_speakers": 6, "test_speakers": 8, "utterances": [192, 80], "notes": [],
+        "rows": [row("1", 0.3125), row("all", 0.6875)],
+    })
+    .to_string()
 }
 
 /// The output of `unbraid eval probe` for both targets.
@@ -231,7 +258,7 @@ fn a_page_has_all_results() {
     let at = dir.path();
     let (html, output) = page(at, &REPORT);
     assert!(
-        output.starts_with("exp/a_0/report.html: 7 sections, "),
+        output.starts_with("exp/a_0/report.html: 8 sections, "),
         "{output}"
     );
     assert_eq!(output.lines().count(), 1, "{output}");
@@ -239,6 +266,7 @@ fn a_page_has_all_results() {
         "Summary",
         "Retained content and speaker leakage",
         "Training",
+        "Attack",
         "Detection error trade-off",
         "Maps",
         "Listen",
@@ -250,6 +278,7 @@ fn a_page_has_all_results() {
         );
     }
     for part in [
+        "0.688",
         "<dd>disentangle</dd>",
         "<dd>4 of 4</dd>",
         // Accuracy, interval, chance, raw features.
@@ -370,7 +399,7 @@ fn raw_features_are_compared_with_the_other_representations() {
 fn a_damaged_file_is_named() {
     let dir = workplace();
     let at = dir.path();
-    let broken: [(&str, &[u8], &str); 13] = [
+    let broken: [(&str, &[u8], &str); 14] = [
         (
             "exp/a_0/probe.json",
             b"{",
@@ -380,6 +409,11 @@ fn a_damaged_file_is_named() {
             "exp/log-mel_0/probe.json",
             b"[1]",
             "expected results of unbraid eval probe",
+        ),
+        (
+            "exp/a_0/attack.json",
+            b"{\"rows\": 1}",
+            "expected a sequence as rows",
         ),
         (
             "exp/a_0/eer_speaker.json",

@@ -142,9 +142,9 @@ fn summary(out: &str, found: &Kmeans, (frames, seen): (usize, usize)) -> String 
         true => String::new(),
         false => format!(" of {seen}"),
     };
-    let end = match found.info {
-        true => "info",
-        false => "not info (--steps)",
+    let end = match found.converged {
+        true => "converged",
+        false => "not converged (--steps)",
     };
     format!(
         "{out}: {} units of {} values from {frames}{of} frames; {} steps, {end}; mean squared distance {:.4}",

@@ -69,11 +69,7 @@ impl Task {
         };
         if classes < 2 {
             let found = format!("{classes}");
-            return Err(Error::format(
-                learned.0,
-                "at least 2 classes to tell apart",
-                found,
-            ));
+            return Err(Error::format(learned.0, "at least 2 classes", found));
         }
         if options.seeds == 0 || options.batch == 0 || !(0.0..1.0).contains(&options.dev_share) {
             let found = format!("{options:?}");
@@ -116,10 +112,12 @@ impl Task {
             None => Ok(()),
             Some(utterance) => {
                 let target = format!("{:?}", self.target).to_lowercase();
-                let known = format!(
-                    "a {target} of {} (or one data directory alone, for cross-validation)",
-                    self.train.path().display()
-                );
+                // Test speakers that training did not see are the usual case.
+                let hint = match self.target {
+                    Target::Speaker => " (or one data directory alone, for cross-validation)",
+                    _ => "",
+                };
+                let known = format!("a {target} of {}{hint}", self.train.path().display());
                 Err(Error::key(
                     self.test.path(),
                     &self.test.ids()[utterance],

@@ -43,7 +43,7 @@ pub struct Kmeans {
     /// Steps taken.
     pub steps: usize,
     /// Whether the last step changed no assignment.
-    pub info: bool,
+    pub converged: bool,
     /// Mean squared distance of items to their centroids.
     pub distortion: f64,
 }
@@ -114,11 +114,11 @@ fn settle(
     step: impl Fn(&Items, &Codebook) -> Step,
 ) -> Kmeans {
     let mut book = Codebook::new(start);
-    let (mut units, mut steps, mut info) = (Vec::new(), 0, false);
-    while steps < most_steps && !info {
+    let (mut units, mut steps, mut converged) = (Vec::new(), 0, false);
+    while steps < most_steps && !converged {
         let now = step(items, &book);
-        info = now.units == units;
-        if !info {
+        converged = now.units == units;
+        if !converged {
             book = Codebook::new(now.centroids);
             units = now.units;
         }
@@ -131,7 +131,7 @@ fn settle(
         codebook,
         units: last.units,
         steps,
-        info,
+        converged,
         distortion: last.distortion,
     }
 }
@@ -288,7 +288,7 @@ mod tests {
     fn groups_far_apart_become_clusters() {
         let items = groups(8, 400);
         let found = kmeans(&items, &options(8)).unwrap();
-        assert!(found.info && found.steps < 20);
+        assert!(found.converged && found.steps < 20);
         // Variance of a uniform draw of width 2 is 1/3, five times.
         assert!((found.distortion - 5.0 / 3.0).abs() < 0.05, "{found:?}");
         let units = found.codebook.nearest(items.view());

@@ -49,8 +49,8 @@ pub fn convolve(a: &[f32], b: &[f32]) -> Vec<f32> {
             .process(&mut spectrum, &mut part)
             .expect("vectors of the planned length");
         sum.iter_mut().zip(&part).for_each(|(s, p)| *s += p);
-        let info = block.min(total - out.len());
-        out.extend(sum[..info].iter().map(|x| (x * scale) as f32));
+        let ready = block.min(total - out.len());
+        out.extend(sum[..ready].iter().map(|x| (x * scale) as f32));
         sum.copy_within(block.., 0);
         sum[size - block..].fill(0.0);
     }

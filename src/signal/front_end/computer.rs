@@ -281,7 +281,7 @@ impl FrontEndStream {
         check_samples(samples, received)?;
         self.kept.extend_from_slice(samples);
         let grid = self.front_end.inner.grid;
-        let feats = self.advance(grid.info(self.base + self.kept.len()));
+        let feats = self.advance(grid.complete(self.base + self.kept.len()));
         let received = self.base + self.kept.len();
         let wanted = grid.wanted_from(self.next, received);
         self.kept.drain(..wanted - self.base);

@@ -123,7 +123,7 @@ impl FrameGrid {
     }
 
     /// The number of frames that are complete after `received` samples, whatever follows.
-    pub(super) fn info(&self, received: usize) -> usize {
+    pub(super) fn complete(&self, received: usize) -> usize {
         // The mirror before the signal has to be there too.
         if self.first < 0 && received <= self.first.unsigned_abs() {
             return 0;
@@ -254,7 +254,7 @@ mod tests {
                     _ => FrameGrid::centred(length, shift, ends),
                 };
                 for received in 0..40 {
-                    for index in 0..grid.info(received) {
+                    for index in 0..grid.complete(received) {
                         assert!(index < grid.frames(received));
                         assert_eq!(frame(&grid, received, index), frame(&grid, 60, index));
                     }
