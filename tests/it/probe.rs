@@ -483,7 +483,7 @@ fn invalid_input_is_refused_in_one_line() {
         ),
         (
             &["train", "test", one, "--representation=x=all.train.scp"],
-            "--representation all: expected two feature lists, as there are two data directories, found 1",
+            "--representation x: expected two feature lists, as there are two data directories, found 1",
         ),
         (
             &[
