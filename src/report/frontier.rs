@@ -126,8 +126,11 @@ pub fn point_of_rows(
     rows: &[SummaryRow],
     options: &FrontierOptions,
 ) -> Result<FrontierPoint> {
-    let mut representations: Vec<&str> =
-        rows.iter().map(|row| row.representation.as_str()).collect();
+    // Those without a probe, such as random codes under attack, are no candidates.
+    let probed = rows
+        .iter()
+        .filter(|row| row.measure == options.leakage.name());
+    let mut representations: Vec<&str> = probed.map(|row| row.representation.as_str()).collect();
     representations.sort_unstable();
     representations.dedup();
     let representation = match &representations[..] {

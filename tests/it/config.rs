@@ -408,7 +408,8 @@ fn configurations_of_before_the_renaming_mean_what_they_meant() {
     let mut names = Vec::new();
     files_below(&old, &mut names);
     let resolved = |path: PathBuf| {
-        let (_, text) = shown(root(), path.to_str().unwrap(), &[]);
+        let run = Run::read(&path, &Overrides::default()).unwrap();
+        let text = run.resolved().unwrap().to_string();
         text.replace("data/discovered/", "data/pseudo_labels/")
     };
     let mut compared = 0;
