@@ -419,8 +419,8 @@ mod tests {
         ];
         assert_eq!(
             table(&rows).to_tsv(),
-            "configuration\trepresentation\ttext (chance 0.100)\tEER % (chance 50)\truns\n\
-             a\tz\t0.850 ± 0.071\t45.50\t2\nb\tz\t0.500 (chance 0.200)\t-\t1\n"
+            "configuration\trepresentation\tEER % (chance 50)\ttext (chance 0.100)\truns\n\
+             a\tz\t45.50\t0.850 ± 0.071\t2\nb\tz\t-\t0.500 (chance 0.200)\t1\n"
         );
         let many: Vec<SummaryRow> = (0..9)
             .map(|n| row("a", &format!("m{n}"), &[1.0], None))
