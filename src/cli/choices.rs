@@ -12,6 +12,7 @@ use crate::eval::map::MapMethod;
 use crate::eval::probe::{Family, Target};
 use crate::inference::extract::{Pool, Representation};
 use crate::nn::device::DeviceChoice;
+use crate::nn::speaker_encoder::SpeakerBackbone;
 
 /// The name under which serde writes a value, and the doc that its schema has.
 fn possible<T: Serialize + JsonSchema>(value: &T) -> Option<PossibleValue> {
@@ -55,4 +56,5 @@ choices! {
     Representation: Phonetic, Speaker, Features, Reconstruction;
     Target: Speaker, Text, Frames, Phones;
     ScoringKind: Plda, Cosine;
+    SpeakerBackbone: Tdnn, Ecapa, Resnet;
 }

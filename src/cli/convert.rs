@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::arguments::ModelArgs;
 use super::resynthesis::ResynthesisArgs;
-use crate::inference::convert::Converter;
+use crate::inference::Model;
 use crate::io::atomic;
 use crate::io::audio::{AudioOptions, FORMATS, read_audio, write_wav};
 use crate::io::kaldi::TableWriter;
@@ -54,10 +54,10 @@ pub fn run(args: ConvertArgs) -> anyhow::Result<()> {
     }
     let writer = args.feats.as_deref().map(TableWriter::create).transpose()?;
     let (device, experiment) = args.model.open()?;
-    let converter = Converter::open(&experiment, &args.model.checkpoint.checkpoint, device)?;
-    let read = |path| converter.at_rate(&read_audio(path, &AudioOptions::default())?);
+    let model = Model::of(&experiment, &args.model.checkpoint.checkpoint, device)?;
+    let read = |path| model.at_rate(&read_audio(path, &AudioOptions::default())?);
     let (source, target) = (read(&args.source)?, read(&args.target)?);
-    let feats = converter.convert(&converter.feats(&source)?, &converter.feats(&target)?)?;
+    let feats = model.convert_feats(&model.feats(&source)?, &model.feats(&target)?)?;
     if let Some(mut writer) = writer {
         let name = |path: &PathBuf| {
             path.file_stem()
@@ -68,10 +68,8 @@ pub fn run(args: ConvertArgs) -> anyhow::Result<()> {
         writer.finish()?;
     }
     if let Some(out) = &args.out {
-        let waveform = args
-            .resynthesis
-            .waveform(converter.front_end(), feats.view())?;
-        write_wav(out, &converter.fitted(waveform, &source))?;
+        let waveform = args.resynthesis.waveform(model.front_end(), feats.view())?;
+        write_wav(out, &model.fitted(waveform, &source))?;
     }
     Ok(())
 }

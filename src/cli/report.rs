@@ -9,7 +9,7 @@ use super::pipes::PipeLimit;
 use super::progress;
 use crate::error::{Error, Result};
 use crate::eval::map::{Draw, LEAST_ITEMS, MOST_ITEMS};
-use crate::inference::convert::Converter;
+use crate::inference::Model;
 use crate::io::atomic;
 use crate::io::message::output;
 use crate::report::experiment::{ExpFolder, Field, ListenOptions, MapsOptions, Report, TestSet};
@@ -79,8 +79,8 @@ pub fn run(args: ReportArgs) -> anyhow::Result<()> {
     let exps = exps.collect::<Result<Vec<_>>>()?;
     atomic::try_place(args.out())?;
     let data = args.data.as_deref().map(TestSet::open).transpose()?;
-    let converters = exps.iter().map(|exp| args.converter(exp));
-    let converters = converters.collect::<Result<Vec<_>>>()?;
+    let models = exps.iter().map(|exp| args.model(exp));
+    let models = models.collect::<Result<Vec<_>>>()?;
     if let (Some(path), true) = (&args.data, exps.iter().all(|e| e.field() == Field::Images)) {
         let option = format!("--data {}", path.display());
         let expected = "an experiment on speech beside it";
@@ -89,7 +89,7 @@ pub fn run(args: ReportArgs) -> anyhow::Result<()> {
     let report = Report {
         exps: &exps,
         data: data.as_ref(),
-        converters: &converters,
+        models: &models,
         listen: ListenOptions {
             utterances: args.utterances.into(),
             iterations: args.iterations,
@@ -149,7 +149,7 @@ impl ReportArgs {
     }
 
     /// What converts an experiment's recordings, or what that would need.
-    fn converter(&self, exp: &ExpFolder) -> Result<Result<Converter, String>> {
+    fn model(&self, exp: &ExpFolder) -> Result<Result<Model, String>> {
         let need = |file: &str, from: &str| Ok(Err(format!("needs {file}, {from}")));
         if exp.field() == Field::Images || self.data.is_none() || self.utterances == 0 {
             return Ok(Err("needs --data with wav.scp".into()));
@@ -161,6 +161,6 @@ impl ReportArgs {
             return need("last/", "a checkpoint");
         }
         let device = self.device.device.resolve()?;
-        Converter::open(exp.experiment(), "last", device).map(Ok)
+        Model::of(exp.experiment(), "last", device).map(Ok)
     }
 }

@@ -288,6 +288,17 @@ impl<'a> Extraction<'a> {
         Ok(joined.collect())
     }
 
+    /// The representation of one utterance, from its features `[frames, bins]`; a vector is a matrix of one row.
+    ///
+    /// # Errors
+    /// [`Error::Key`] for results that are not finite; as the model.
+    pub(super) fn of_one(&self, feats: Array2<f32>) -> Result<Array2<f32>> {
+        let (_, found) = self
+            .extract(vec![("recording".into(), vec![feats])])?
+            .remove(0)?;
+        Ok(found)
+    }
+
     fn forward(&self, batch: &[&Array2<f32>]) -> Result<Vec<Array2<f32>>> {
         let lengths: Vec<i64> = batch.iter().map(|feats| feats.nrows() as i64).collect();
         let mask = Mask::new(&lengths, self.device);

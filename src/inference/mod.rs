@@ -1,7 +1,6 @@
 //! Inference with trained models: extraction, streams of codes, exported modules, voice conversion.
 
 pub mod conversion;
-pub mod convert;
 pub mod extract;
 pub mod model;
 pub mod module;

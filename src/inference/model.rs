@@ -3,17 +3,23 @@
 use std::path::Path;
 
 use ndarray::{Array1, Array2};
-use tch::{Device, Tensor, no_grad};
+use tch::Device;
 
-use super::convert::Converter;
-use super::extract::{check_finite, pad, rows};
+use super::conversion::convert_features;
+use super::extract::{Extraction, Pool, Representation, check_finite};
+use crate::dataset::normalisation::Normalisation;
 use crate::error::Result;
 use crate::io::audio::Waveform;
-use crate::nn::Mask;
-use crate::signal::FrontEndOptions;
+use crate::method::DisentangledModel;
+use crate::method::speech::load;
+use crate::signal::resample::resample;
+use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
 
-/// A trained experiment and the front-end that it was trained with. Recordings of any sample rate are resampled to its own.
+/// The largest 16-bit sample, relative to full scale.
+const FULL_SCALE: f64 = 32767.0 / 32768.0;
+
+/// A trained experiment and the front-end that it was trained with.
 ///
 /// ```no_run
 /// # fn main() -> unbraid::Result<()> {
@@ -30,78 +36,124 @@ use crate::train::experiment::Experiment;
 /// ```
 #[derive(Debug)]
 pub struct Model {
-    converter: Converter,
+    model: Box<dyn DisentangledModel>,
+    normalisation: Normalisation,
+    device: Device,
+    front_end: FrontEnd,
 }
 
 impl Model {
     /// Opens the last checkpoint of an experiment, on the CPU.
     ///
     /// # Errors
-    /// A missing or broken experiment, checkpoint or `front_end.toml`, named.
+    /// For a missing or damaged experiment, checkpoint or `front_end.toml`.
     pub fn open(experiment: impl AsRef<Path>) -> Result<Self> {
-        Self::open_checkpoint(experiment, "last", Device::Cpu)
+        Self::of(&Experiment::open(experiment.as_ref())?, "last", Device::Cpu)
     }
 
-    /// Opens the checkpoint `last`, `best` or `step_000123` of an experiment on a device.
+    /// The checkpoint `last`, `best` or `step_000123` of an experiment, on a device.
     ///
     /// # Errors
     /// As [`Model::open`].
-    pub fn open_checkpoint(
-        experiment: impl AsRef<Path>,
-        checkpoint: &str,
-        device: Device,
-    ) -> Result<Self> {
-        let experiment = Experiment::open(experiment.as_ref())?;
-        let converter = Converter::open(&experiment, checkpoint, device)?;
-        Ok(Self { converter })
+    pub fn of(experiment: &Experiment, checkpoint: &str, device: Device) -> Result<Self> {
+        let (model, info) = load(experiment, checkpoint, device)?;
+        let options = FrontEndOptions::read(experiment.path().join("front_end.toml"))?;
+        Ok(Self {
+            model,
+            normalisation: info.normalisation,
+            device,
+            front_end: FrontEnd::new(options)?,
+        })
     }
 
-    /// The front-end that recordings go through.
-    pub fn front_end(&self) -> &FrontEndOptions {
-        self.converter.front_end()
-    }
-
-    /// Phonetic codes `[codes, code_dim]`.
+    /// Phonetic codes `[codes, code_dim]` of a recording of any sample rate.
     ///
     /// # Errors
-    /// [`crate::Error::Key`] for a recording too short for a frame, and for codes that are not finite.
+    /// As [`Model::at_rate`] and [`Model::feats`]; [`crate::Error::Key`] for codes that are not finite.
     pub fn phonetic(&self, recording: &Waveform) -> Result<Array2<f32>> {
-        let (feats, mask) = self.input(recording)?;
-        let model = self.converter.model();
-        let (codes, lengths) = no_grad(|| model.codes(&feats, &mask))?;
-        let codes = rows(&codes, lengths.lengths()).remove(0);
-        check_finite("codes", &codes)?;
-        Ok(codes)
+        self.extract(recording, Representation::Phonetic)
     }
 
-    /// The speaker embedding `[embedding_dim]`, of length 1.
+    /// The speaker embedding `[embedding_dim]`, of length 1, of a recording of any sample rate.
     ///
     /// # Errors
     /// As [`Model::phonetic`]; [`crate::Error::Option`] for a method without speaker embeddings.
     pub fn speaker(&self, recording: &Waveform) -> Result<Array1<f32>> {
-        let (feats, mask) = self.input(recording)?;
-        let model = self.converter.model();
-        let embeds = no_grad(|| model.embeds(&feats, &mask))?.unsqueeze(2);
-        let embedding = rows(&embeds, &[1]).remove(0);
-        check_finite("embedding", &embedding)?;
+        let embedding = self.extract(recording, Representation::Speaker)?;
         Ok(embedding.row(0).to_owned())
     }
 
-    /// Features `[frames, bins]` of the front-end with the content of `source` and the voice of `target`.
+    /// Features `[frames, bins]` with the content of `source` and the voice of `target`, recordings of any sample rate.
     ///
     /// # Errors
     /// As [`Model::speaker`]; [`crate::Error::Option`] for a method without a decoder.
     pub fn convert(&self, source: &Waveform, target: &Waveform) -> Result<Array2<f32>> {
-        let feats = |recording| self.converter.feats(&self.converter.at_rate(recording)?);
-        self.converter.convert(&feats(source)?, &feats(target)?)
+        let feats = |recording| self.feats(&self.at_rate(recording)?);
+        self.convert_feats(&feats(source)?, &feats(target)?)
     }
 
-    /// What the networks read: features `[1, bins, frames]`.
-    fn input(&self, recording: &Waveform) -> Result<(Tensor, Mask)> {
-        let feats = self.converter.feats(&self.converter.at_rate(recording)?)?;
-        let feats = self.converter.normalisation().apply(feats);
-        let device = self.converter.device();
-        let mask = Mask::new(&[feats.nrows() as i64], device);
-        Ok((pad(&[&feats], mask.frames()).to(device), mask))
+    fn extract(&self, recording: &Waveform, representation: Representation) -> Result<Array2<f32>> {
+        let extraction = Extraction {
+            model: self.model.as_ref(),
+            normalisation: &self.normalisation,
+            device: self.device,
+            representation,
+            pool: Pool::None,
+        };
+        extraction.of_one(self.feats(&self.at_rate(recording)?)?)
+    }
+
+    /// The options of the front-end that recordings go through.
+    pub fn front_end(&self) -> &FrontEndOptions {
+        self.front_end.options()
+    }
+
+    /// Resamples audio to the front-end's sample rate.
+    ///
+    /// # Errors
+    /// As [`resample`].
+    pub fn at_rate(&self, waveform: &Waveform) -> Result<Waveform> {
+        let sample_rate_hz = self.front_end.sample_rate_hz() as u32;
+        Ok(Waveform {
+            samples: resample(&waveform.samples, waveform.sample_rate_hz, sample_rate_hz)?
+                .into_owned(),
+            sample_rate_hz,
+        })
+    }
+
+    /// Features `[frames, bins]` of audio at the front-end's sample rate.
+    ///
+    /// # Errors
+    /// As [`FrontEnd::compute`].
+    pub fn feats(&self, waveform: &Waveform) -> Result<Array2<f32>> {
+        self.front_end.compute(&waveform.samples)
+    }
+
+    /// Adjusts `made` to the exact length and the power of `source`, as far as full scale allows. Both are at the front-end's
+    /// rate. Features keep neither exactly: frames need not cover all samples, and normalisation changes the level.
+    pub fn fitted(&self, mut made: Waveform, source: &Waveform) -> Waveform {
+        made.samples.resize(source.samples.len(), 0.0);
+        let power = |samples: &[f32]| samples.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
+        let (own, wanted) = (power(&made.samples), power(&source.samples));
+        let peak = made.samples.iter().fold(0f32, |most, x| most.max(x.abs()));
+        if own > 0.0 {
+            let gain = (wanted / own).sqrt().min(FULL_SCALE / f64::from(peak));
+            (made.samples.iter_mut())
+                .for_each(|sample| *sample = (f64::from(*sample) * gain) as f32);
+        }
+        made
+    }
+
+    /// Converts `source` to the speaker of `target`, both features `[frames, bins]`. The result has the length of `source`
+    /// and, where normalisation subtracts the utterance's mean, the mean of `source`.
+    ///
+    /// # Errors
+    /// As [`convert_features`]; [`crate::Error::Key`] for features that are not finite.
+    pub fn convert_feats(&self, source: &Array2<f32>, target: &Array2<f32>) -> Result<Array2<f32>> {
+        let [own, other] = [source, target].map(|feats| self.normalisation.apply(feats.clone()));
+        let converted = convert_features(self.model.as_ref(), self.device, &own, &other)?;
+        let feats = self.normalisation.restore(converted, source);
+        check_finite("SOURCE", &feats)?;
+        Ok(feats)
     }
 }

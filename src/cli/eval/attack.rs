@@ -70,7 +70,7 @@ pub struct AttackArgs {
     #[arg(long, value_name = "NAME")]
     raw: Option<String>,
     /// Layers of trained encoders
-    #[arg(long, value_name = "tdnn|ecapa|resnet", default_value = "tdnn", value_parser = parse_backbone)]
+    #[arg(long, value_name = "KIND", default_value = "tdnn")]
     encoder: SpeakerBackbone,
     /// Steps of training an encoder on each representation; 0 trains none
     #[arg(long, value_name = "N", default_value_t = EncoderOptions::default().steps)]
@@ -106,15 +106,6 @@ fn parse_representation(text: &str) -> std::result::Result<Named, String> {
         })
     });
     parsed.ok_or_else(|| "expected NAME=TRAIN,TEST".into())
-}
-
-fn parse_backbone(text: &str) -> std::result::Result<SpeakerBackbone, String> {
-    match text {
-        "tdnn" => Ok(SpeakerBackbone::Tdnn),
-        "ecapa" => Ok(SpeakerBackbone::Ecapa),
-        "resnet" => Ok(SpeakerBackbone::Resnet),
-        _ => Err("expected tdnn, ecapa or resnet".into()),
-    }
 }
 
 /// Runs the command.

@@ -34,6 +34,21 @@ pub(super) struct UtteranceResult {
     pub(super) nats: f64,
 }
 
+/// The mean over folds of the points of their curves, as far as all have them; steps are the first fold's.
+fn mean_curve<'a>(curves: impl Iterator<Item = &'a [CurvePoint]>) -> Vec<CurvePoint> {
+    let curves: Vec<_> = curves.collect();
+    let length = curves.iter().map(|curve| curve.len()).min().unwrap_or(0);
+    let mean = |place: usize, value: fn(&CurvePoint) -> f64| {
+        curves.iter().map(|curve| value(&curve[place])).sum::<f64>() / curves.len() as f64
+    };
+    let point = |place: usize| CurvePoint {
+        step: curves[0][place].step,
+        dev: mean(place, |point| point.dev),
+        test: mean(place, |point| point.test),
+    };
+    (0..length).map(point).collect()
+}
+
 /// A target on a pair of sets.
 pub(super) struct Task {
     pub(super) target: Target,
@@ -170,11 +185,19 @@ impl Task {
         let mean =
             |value: fn(&ProbeRun) -> f64| runs.iter().map(value).sum::<f64>() / runs.len() as f64;
         let run = ProbeRun {
+            family,
+            seed,
             dev: mean(|run| run.dev),
             test: accuracy(&found),
+            // The latest says best whether longer training would help.
+            best_epoch: runs
+                .iter()
+                .map(|run| run.best_epoch)
+                .max()
+                .unwrap_or_default(),
             cross_entropy: weighted_mean(found.iter().map(|one| (one.nats, one.counted))) / LN_2,
             temperature: mean(|run| run.temperature),
-            ..runs.swap_remove(0)
+            curve: mean_curve(runs.iter().map(|run| &run.curve[..])),
         };
         Ok((run, found))
     }

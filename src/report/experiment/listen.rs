@@ -6,7 +6,7 @@ use super::Part;
 use super::folder::{ExpFolder, TestSet};
 use crate::dataset::{RecordingOptions, Recordings, UtteranceBlocks};
 use crate::error::{Error, Result};
-use crate::inference::convert::Converter;
+use crate::inference::Model;
 use crate::io::audio::{AudioSource, Pipes, Waveform, wav_bytes};
 use crate::report::page::{Clip, Grid, Html, command_line};
 use crate::report::utterance::SpectrogramPlot;
@@ -36,11 +36,11 @@ struct Pair<'a> {
 /// The section.
 ///
 /// # Errors
-/// A recording that cannot be read, and as [`Converter`] and [`Resynthesis::waveform`].
+/// A recording that cannot be read, and as [`Model`] and [`Resynthesis::waveform`].
 pub fn section(
     exp: &ExpFolder,
     data: Option<&TestSet>,
-    converter: &Result<Converter, String>,
+    model: &Result<Model, String>,
     options: ListenOptions,
 ) -> Result<Part> {
     if options.utterances == 0 {
@@ -53,15 +53,15 @@ pub fn section(
         let path = data.dir.path().join("wav.scp");
         return Part::left_out(format!("needs {}", path.display()));
     };
-    let converter = match converter {
-        Ok(converter) => converter,
+    let model = match model {
+        Ok(model) => model,
         Err(need) => return Part::left_out(need),
     };
     let resynthesis = ResynthesisOptions {
         iterations: options.iterations,
         ..ResynthesisOptions::default()
     };
-    let back = match Resynthesis::new(converter.front_end(), resynthesis) {
+    let back = match Resynthesis::new(model.front_end(), resynthesis) {
         Ok(back) => back,
         Err(error) => return Part::left_out(format!("needs another front_end.toml: {error}")),
     };
@@ -76,7 +76,7 @@ pub fn section(
         exp,
         data,
         recordings,
-        converter,
+        model,
         back,
         options,
     };
@@ -118,7 +118,7 @@ struct Studio<'a> {
     exp: &'a ExpFolder,
     data: &'a TestSet,
     recordings: Recordings,
-    converter: &'a Converter,
+    model: &'a Model,
     back: Resynthesis,
     options: ListenOptions,
 }
@@ -167,10 +167,7 @@ impl Studio<'_> {
     fn clips(&self, pair: &Pair) -> Result<Clips> {
         let (source, cut) = self.record(pair.source)?;
         let (target, target_cut) = self.record(pair.target)?;
-        let (own, other) = (
-            self.converter.feats(&source)?,
-            self.converter.feats(&target)?,
-        );
+        let (own, other) = (self.model.feats(&source)?, self.model.feats(&target)?);
         let sound = |feats: &Array2<f32>| -> Result<Waveform> {
             Ok(Waveform {
                 samples: self.back.waveform(feats.view())?,
@@ -178,8 +175,8 @@ impl Studio<'_> {
             })
         };
         let through = sound(&own)?;
-        let again = sound(&self.converter.convert(&own, &own)?)?;
-        let converted = sound(&self.converter.convert(&own, &other)?)?;
+        let again = sound(&self.model.convert_feats(&own, &own)?)?;
+        let converted = sound(&self.model.convert_feats(&own, &other)?)?;
         let speaker = self.data.dir.speaker_of(pair.target).unwrap_or("?");
         Ok(Clips {
             clips: vec![
@@ -211,7 +208,7 @@ impl Studio<'_> {
         let wav_scp = self.data.dir.path().join("wav.scp");
         let absent = || Error::key(wav_scp, utterance, "audio of this utterance", "none");
         let (waveform, cut) = found.ok_or_else(absent)?;
-        Ok((self.converter.at_rate(&waveform)?, cut))
+        Ok((self.model.at_rate(&waveform)?, cut))
     }
 
     fn add(&self, pair: &Pair, audio: &Clips, html: &mut Html) -> Result<()> {

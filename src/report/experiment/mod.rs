@@ -18,7 +18,7 @@ pub use maps::MapsOptions;
 
 use super::page::{Chapter, Html, Page, Section};
 use crate::error::Result;
-use crate::inference::convert::Converter;
+use crate::inference::Model;
 
 /// The contents of a report.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ pub struct Report<'a> {
     pub exps: &'a [ExpFolder],
     /// The data directory that they were tested on, if it is known.
     pub data: Option<&'a TestSet>,
-    /// For each experiment its converter, or why it has none.
-    pub converters: &'a [Result<Converter, String>],
+    /// For each experiment its model, or why it has none.
+    pub models: &'a [Result<Model, String>],
     /// Options of the audio section.
     pub listen: ListenOptions,
     /// Options of the maps.
@@ -101,8 +101,8 @@ impl Report<'_> {
                 chapters.push(Chapter { title, sections });
             }
         }
-        for (exp, converter) in self.exps.iter().zip(self.converters) {
-            let mut own = self.of_one(exp, converter, &mut progress)?;
+        for (exp, model) in self.exps.iter().zip(self.models) {
+            let mut own = self.of_one(exp, model, &mut progress)?;
             // On the page of a single experiment the comparison follows its summary.
             let place = own.shown.len().min(1);
             own.shown
@@ -130,7 +130,7 @@ impl Report<'_> {
     fn of_one(
         &self,
         exp: &ExpFolder,
-        converter: &Result<Converter, String>,
+        model: &Result<Model, String>,
         progress: &mut impl FnMut(&str),
     ) -> Result<Sections> {
         let mut sections = Sections::default();
@@ -153,7 +153,7 @@ impl Report<'_> {
             progress("sound");
             sections.add(
                 "Listen",
-                listen::section(exp, self.data, converter, self.listen)?,
+                listen::section(exp, self.data, model, self.listen)?,
             );
         } else {
             progress("pictures");

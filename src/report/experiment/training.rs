@@ -93,10 +93,7 @@ impl Chances {
     /// The chance level of a logged value for equally frequent classes: one over their number, or its logarithm.
     fn of(&self, name: &str) -> Option<f64> {
         let (module, term) = name.split_once('/')?;
-        // The second is the name in logs of earlier versions.
-        let names = ["speaker_adversary", "speaker_critic"];
-        let number = names.iter().find_map(|name| module.strip_prefix(name));
-        let classes = match number {
+        let classes = match module.strip_prefix("speaker_adversary") {
             Some(rest) => {
                 // The first has no number, the second is speaker_adversary_2.
                 let number = rest
@@ -182,7 +179,7 @@ mod tests {
             ("speaker_adversary/accuracy", Some(0.125)),
             ("speaker_adversary/cross_entropy", Some(8f64.ln())),
             ("speaker_adversary_2/accuracy", Some(0.5)),
-            ("speaker_critic_2/accuracy", Some(0.5)),
+            ("speaker_adversary_2/accuracy", Some(0.5)),
             ("speaker_adversary_3/accuracy", None),
             ("speaker_adversary/score_gap", None),
             ("label_head/accuracy", Some(0.25)),
