@@ -576,6 +576,7 @@ fn one_directory_is_cross_validated() {
         "--representation=known=known.test.scp",
         "--representation=random=random.test.scp",
         "--by=speaker",
+        "--curve=curve.tsv",
         "--out=probe",
     ];
     succeed(at, &args);
@@ -588,4 +589,16 @@ fn one_directory_is_cross_validated() {
     assert!(random.accuracy < 0.5, "{}", random.accuracy);
     assert_eq!(known.groups.len(), 4);
     assert!(known.groups.iter().all(|group| group.utterances == 12));
+    // Curves are means over the folds, of 16 utterances each.
+    let [run] = &known.runs[..] else {
+        panic!("one probe");
+    };
+    let (first, last) = (run.curve[0], run.curve[run.curve.len() - 1]);
+    assert!(
+        first.test < last.test && last.test > 0.9,
+        "{first:?} {last:?}"
+    );
+    let right = last.test * 48.0;
+    assert!((right - right.round()).abs() < 1e-9, "{last:?}");
+    assert!(run.best_epoch.0 <= run.best_epoch.1);
 }
