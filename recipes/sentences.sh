@@ -38,6 +38,19 @@ speed_copies() {
   unbraid data validate data/train_speed
 }
 
+# noisy_copies: data/train_noise, the training set at all speeds, and a copy of each utterance in a room with noise, by the
+# same speaker. Noises and rooms are the recipe's $noise and $rirs.
+noisy_copies() {
+  local copy=data/train_speed_noise
+  rm -rf $copy data/train_noise
+  unbraid data augment --conf conf/noise.toml --noise "$noise" --rirs "$rirs" --keep-speakers --prefix noise \
+    --threads "$nj" data/train_speed $copy
+  $cmd unbraid feats fbank --conf conf/fbank.toml --resample 16000 --threads "$nj" \
+    "scp:$copy/wav.scp" "ark,scp:$copy/feats.ark,$copy/feats.scp"
+  unbraid data combine data/train_noise data/train_speed $copy
+  unbraid data validate data/train_noise
+}
+
 # frame_classes CTM: ali.scp of every set, also of the copies at other speeds, from the times of the phones.
 frame_classes() {
   local ctm=$1 dir=data/all copies=data/train_speed speed
@@ -51,6 +64,8 @@ frame_classes() {
     done
   } > $copies/phones.ctm
   unbraid data alignment --phones $dir/phones.txt $copies/phones.ctm $copies/feats.scp "ark,scp:$copies/ali.ark,$copies/ali.scp"
+  [ ! -e data/train_noise ] ||
+    awk '{ print; $1 = $1 "-noise1"; print }' $copies/ali.scp | sort > data/train_noise/ali.scp
 }
 
 # embeds_of_speeds EXP SET...: EXP/speaker_speeds_SET.{ark,scp}, the speaker embeddings of each utterance as it is, slower and
@@ -113,7 +128,8 @@ if at 1; then
   $cmd unbraid feats fbank --conf conf/fbank.toml --resample 16000 --threads "$nj" \
     "scp:$dir/wav.scp" "ark,scp:$dir/feats.ark,$dir/feats.scp"
   deal feats.scp
-  if wanted data/train_speed; then speed_copies; fi
+  if wanted data/train_speed || wanted data/train_noise; then speed_copies; fi
+  if wanted data/train_noise; then noisy_copies; fi
   if wanted data/pseudo_labels; then
     say "stage 1: classes of frames"
     ../pseudo_labels.sh data/pseudo_labels

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""prepare.py CORPUS DATA: data directories of speechocean762, from those of the corpus, CORPUS/train and CORPUS/test.
+"""prepare.py CORPUS DATA [PART...]: data directories of speechocean762, from those of the corpus, CORPUS/train and CORPUS/test.
 
 Its test speakers stay unseen. An eighth of its training speakers, drawn at random, are held out for choosing settings
-(data/all/spk2set lists them). utt2phones has the canonical phones, without stress and without times.
+(data/all/spk2set lists them). The speakers of further PARTs are all trained on. utt2phones has the canonical phones,
+without stress and without times.
 """
 
 import re
@@ -33,12 +34,12 @@ def read_pairs(path, what):
     return {key: value for _, (key, value) in read_rows(path, 2, what)}
 
 
-def main(corpus, data):
+def main(corpus, data, more_parts):
     need_folder(corpus, "the unpacked corpus")
     phones_file = corpus / "resource" / "text-phone"
     phones = read_phones(phones_file)
     utterances, speakers = [], {}
-    for part in ("train", "test"):
+    for part in ["train", "test", *more_parts]:
         folder = need_folder(corpus / part, "a data directory of the corpus")
         speaker_of = read_pairs(folder / "utt2spk", "'UTTERANCE SPEAKER' lines")
         text = read_pairs(folder / "text", "'UTTERANCE WORDS' lines")
@@ -59,8 +60,11 @@ def main(corpus, data):
     training = [name for name, speaker in speakers.items() if speaker["set"] == "train"]
     for name in draw(training, max(1, len(training) // 8), SEED):
         speakers[name]["set"] = "train_spk_dev"
+    for speaker in speakers.values():
+        if speaker["set"] in more_parts:
+            speaker["set"] = "train"
     write_sets(data, utterances, speakers)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
