@@ -70,6 +70,20 @@ pub struct ThreadArgs {
 }
 
 impl ThreadArgs {
+    /// Lets this process compute with as many threads, networks included.
+    ///
+    /// # Errors
+    /// When the system starts no thread.
+    pub fn set(&self) -> anyhow::Result<()> {
+        if let Some(threads) = self.threads {
+            tch::set_num_threads(threads.into());
+        }
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads.map_or(0, usize::from))
+            .build_global()
+            .context("cannot start threads")
+    }
+
     /// A pool of as many threads.
     ///
     /// # Errors

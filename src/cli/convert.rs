@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use clap::Args;
 
-use super::arguments::ModelArgs;
+use super::arguments::{ModelArgs, ThreadArgs};
+use super::recordings::{ChannelArgs, Rates};
 use super::resynthesis::ResynthesisArgs;
 use crate::inference::Model;
 use crate::io::atomic;
-use crate::io::audio::{AudioOptions, FORMATS, read_audio, write_wav};
+use crate::io::audio::{FORMATS, read_audio, write_wav};
 use crate::io::kaldi::TableWriter;
 
 /// Convert a recording to the voice of another speaker.
@@ -27,7 +28,7 @@ Examples:
 The second example decodes a recording with its own speaker: it shows how much
 quality the decoder and Griffin-Lim cost.")]
 pub struct ConvertArgs {
-    #[arg(help = format!("Recording with the content, one channel; formats: {FORMATS}"))]
+    #[arg(help = format!("Recording with the content; formats: {FORMATS}"))]
     source: PathBuf,
     #[arg(help = format!("Recording of the target speaker; formats: {FORMATS}"))]
     target: PathBuf,
@@ -37,6 +38,10 @@ pub struct ConvertArgs {
     /// Write the features under the key SOURCE-TARGET (names of the files)
     #[arg(long, value_name = "WSPECIFIER")]
     feats: Option<String>,
+    #[command(flatten)]
+    channel: ChannelArgs,
+    #[command(flatten)]
+    threads: ThreadArgs,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
@@ -53,10 +58,17 @@ pub fn run(args: ConvertArgs) -> anyhow::Result<()> {
         atomic::try_place(out)?;
     }
     let writer = args.feats.as_deref().map(TableWriter::create).transpose()?;
+    args.threads.set()?;
     let (device, experiment) = args.model.open()?;
     let model = Model::of(&experiment, &args.model.checkpoint.checkpoint, device)?;
-    let read = |path| model.at_rate(&read_audio(path, &AudioOptions::default())?);
+    let mut rates = Rates::default();
+    let mut read = |path| -> anyhow::Result<_> {
+        let recording = read_audio(path, &args.channel.options())?;
+        rates.add(recording.sample_rate_hz);
+        Ok(model.at_rate(&recording)?)
+    };
     let (source, target) = (read(&args.source)?, read(&args.target)?);
+    rates.report(source.sample_rate_hz);
     let feats = model.convert_feats(&model.feats(&source)?, &model.feats(&target)?)?;
     if let Some(mut writer) = writer {
         let name = |path: &PathBuf| {

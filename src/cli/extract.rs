@@ -7,19 +7,17 @@ use clap::Args;
 use ndarray::Array2;
 use tch::Device;
 
-use super::arguments::DeviceArgs;
+use super::arguments::{DeviceArgs, ThreadArgs};
 use super::failures::Failures;
-use super::pipes::PipeLimit;
 use super::progress::counter;
-use crate::dataset::Table;
+use super::recordings::{Rates, RecordingArgs};
 use crate::dataset::normalisation::Normalisation;
-use crate::dataset::recordings::{RecordingOptions, Recordings};
 use crate::inference::extract::{
     ExtractPaths, Extracted, Extraction, Pool, Representation, Session, Speakers,
 };
 use crate::inference::module::{EncoderModule, Input};
 use crate::io::audio::Waveform;
-use crate::io::kaldi::{ReadFrom, ReadSpecifier, TableReader};
+use crate::io::kaldi::TableReader;
 use crate::method::DisentangledModel;
 use crate::method::speech::load;
 use crate::signal::augment::{SpeedOptions, change_speed};
@@ -73,17 +71,14 @@ pub struct ExtractArgs {
     resume: bool,
     /// Read audio (scp:wav.scp) instead of features
     ///
-    /// The front-end is that of the experiment (data.front_end) or of the module.
+    /// The front-end is that of the experiment (data.front_end) or of the module. Recordings of another sample rate are
+    /// resampled to its rate. --segments, --channel, --resample and --allow-pipes need this option.
     #[arg(long)]
     wav: bool,
-    /// With --wav, run commands in wav.scp ('command |')
-    #[arg(long, requires = "wav")]
-    allow_pipes: bool,
     #[command(flatten)]
-    pipe_limit: PipeLimit,
-    /// With --wav, resample recordings to this rate first
-    #[arg(long, value_name = "HZ", requires = "wav", value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
-    resample: Option<u32>,
+    recordings: RecordingArgs,
+    #[command(flatten)]
+    threads: ThreadArgs,
     /// With --wav, concatenate speaker embeddings of these speeds (0.25 to 4)
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = speed, requires = "wav")]
     speeds: Vec<f64>,
@@ -112,6 +107,10 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
     if args.utt2spk.is_some() && args.pool != Pool::Speaker {
         bail!("--utt2spk: expected --pool speaker beside it, found another pool");
     }
+    if let (false, Some(option)) = (args.wav, args.recordings.given()) {
+        bail!("{option}: expected --wav beside it, found none");
+    }
+    args.threads.set()?;
     let device = args.device.device.resolve()?;
     let encoder = Encoder::open(&args, device)?;
     if !args.speeds.is_empty() && encoder.representation != Representation::Speaker {
@@ -132,14 +131,14 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
         model: &encoder.files,
         source: &args.source,
         target: &args.target,
-        resample_hz: args.resample,
+        resample_hz: args.recordings.resample,
         speeds: &args.speeds,
         speakers: speakers.as_ref(),
         resume: args.resume,
     };
     let mut session = extraction.start(route)?;
     let mut failures = Failures::default();
-    match &encoder.audio {
+    let permissive = match &encoder.audio {
         Some(audio) => read_audio(&args, audio, &mut session, &mut failures)?,
         None => {
             let progress = counter("utterances");
@@ -148,9 +147,14 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
                 session.take(entry.map(|(key, feats)| (key, vec![feats])))
             })?;
             progress.finish_and_clear();
+            false
         }
+    };
+    let result = session.finish()?;
+    match permissive && result.written > 0 {
+        true => Ok(()),
+        false => report(result, failures, &args.source),
     }
-    report(session.finish()?, failures, &args.source)
 }
 
 /// An encoder, from an experiment or a module.
@@ -222,6 +226,12 @@ impl Encoder {
 }
 
 impl Audio {
+    fn front_end(&self) -> &FrontEnd {
+        match self {
+            Self::FrontEnd(front_end) | Self::Samples(front_end) => front_end,
+        }
+    }
+
     /// What the model reads of a recording at each of the speeds; of none, as it is. Another speed is rounded as the
     /// files of `unbraid data augment` are, which training used: at a low speed the highest bands contain only this rounding noise.
     fn read_at(&self, waveform: Waveform, speeds: &[f64]) -> crate::Result<Vec<Array2<f32>>> {
@@ -254,27 +264,34 @@ impl Audio {
     }
 }
 
-/// Extracts from the recordings of the list, but for those that fail.
+/// Extracts from the recordings of the list, but for those that fail. Whether the list allows failures (`scp,p:`).
 fn read_audio(
     args: &ExtractArgs,
     audio: &Audio,
     session: &mut Session,
     failures: &mut Failures,
-) -> anyhow::Result<()> {
-    let options = RecordingOptions {
-        resample_hz: args.resample,
-        pipes: args.pipe_limit.pipes(args.allow_pipes),
-        ..RecordingOptions::default()
-    };
+) -> anyhow::Result<bool> {
+    let (recordings, permissive) = args.recordings.open(&args.source)?;
+    let wanted_hz = audio.front_end().sample_rate_hz() as u32;
+    let options = args.recordings.options(Some(wanted_hz));
     let progress = counter("utterances");
-    let recordings = Recordings::new(&Table::read(wav_scp(&args.source)?)?)?;
-    recordings.for_each(
+    let mut resampled = Rates::default();
+    recordings.for_each_stream(
         &options,
-        |waveform| audio.read_at(waveform, &args.speeds),
+        |blocks| {
+            let recorded_hz = blocks.recorded_hz();
+            Ok((
+                recorded_hz,
+                audio.read_at(blocks.read_to_end()?, &args.speeds)?,
+            ))
+        },
         |utterance, readings| {
             progress.inc(1);
             match readings {
-                Ok(readings) => session.take(Ok((utterance.to_string(), readings))),
+                Ok((recorded_hz, readings)) => {
+                    resampled.add(recorded_hz);
+                    session.take(Ok((utterance.to_string(), readings)))
+                }
                 Err(error) => {
                     failures.add(utterance, &error, &progress);
                     Ok(())
@@ -283,7 +300,10 @@ fn read_audio(
         },
     )?;
     progress.finish_and_clear();
-    Ok(())
+    if args.recordings.resample.is_none() {
+        resampled.report(wanted_hz);
+    }
+    Ok(permissive)
 }
 
 /// Reports what failed.
@@ -299,14 +319,4 @@ pub(super) fn report(
         bail!("{source}: expected utterances, found none");
     }
     Ok(())
-}
-
-/// The list of a read specifier `scp:FILE`.
-fn wav_scp(source: &str) -> anyhow::Result<String> {
-    match ReadSpecifier::parse(source)?.from {
-        ReadFrom::Scp(name) => Ok(name),
-        ReadFrom::Ark(_) => bail!(
-            "'{source}': expected a list of audio files as scp:wav.scp with --wav, found an archive"
-        ),
-    }
 }

@@ -25,8 +25,8 @@ mod failures;
 mod messages;
 mod named_files;
 mod old_names;
-mod pipes;
 mod progress;
+mod recordings;
 mod result_files;
 mod resynthesis;
 

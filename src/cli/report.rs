@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::arguments::DeviceArgs;
-use super::pipes::PipeLimit;
 use super::progress;
+use super::recordings::PipeArgs;
 use crate::error::{Error, Result};
 use crate::eval::map::{Draw, LEAST_ITEMS, MOST_ITEMS};
 use crate::inference::Model;
@@ -62,11 +62,8 @@ pub struct ReportArgs {
     iterations: usize,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Run commands in wav.scp ('command |')
-    #[arg(long)]
-    allow_pipes: bool,
     #[command(flatten)]
-    pipe_limit: PipeLimit,
+    pipes: PipeArgs,
 }
 
 /// Runs the command.
@@ -93,7 +90,7 @@ pub fn run(args: ReportArgs) -> anyhow::Result<()> {
         listen: ListenOptions {
             utterances: args.utterances.into(),
             iterations: args.iterations,
-            pipes: args.pipe_limit.pipes(args.allow_pipes),
+            pipes: args.pipes.pipes(),
         },
         maps: MapsOptions {
             draw: Draw {

@@ -148,6 +148,11 @@ impl<'a> UtteranceBlocks<'a> {
         self.sample_rate_hz
     }
 
+    /// The sample rate of the recording itself, in Hz.
+    pub fn recorded_hz(&self) -> u32 {
+        self.track.reader.sample_rate_hz()
+    }
+
     /// The next samples, never an empty block; `None` at the end. All blocks together are the result of
     /// [`UtteranceBlocks::read_to_end`].
     ///

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::files::DataFiles;
 use super::subset::check_target;
 use crate::error::{Error, Result};
-use crate::io::audio::{AudioOptions, AudioSource, Pipes};
+use crate::io::audio::{AudioOptions, AudioSource, Channel, Pipes};
 use crate::io::lines::Entry;
 
 /// Writes the union of `sources` as `target`: all files sorted, `spk2utt` derived. Files that are only in some sources
@@ -106,7 +106,7 @@ fn whole_recordings(source: &Path, files: &DataFiles, pipes: Pipes) -> Result<Ve
 /// Duration in seconds of the audio of a line of `wav.scp`, from its header if possible.
 fn duration(audio: &str, pipes: Pipes) -> Result<f64> {
     let any_channel = AudioOptions {
-        channel: Some(0),
+        channel: Some(Channel::Index(0)),
         ..AudioOptions::default()
     };
     let mut reader = AudioSource::parse(audio).open(&any_channel, pipes)?;

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::layout;
 use super::table::Table;
 use crate::error::{Error, Result};
-use crate::io::audio::{AudioOptions, AudioSource, Pipes};
+use crate::io::audio::{AudioOptions, AudioSource, Channel, Pipes};
 use crate::io::kaldi::ScpTable;
 
 /// Checks each object that `feats.scp` and the other lists name, and each recording of `wav.scp`: its file exists, its
@@ -48,7 +48,7 @@ fn objects(list: &Path) -> Vec<Error> {
 
 fn recordings(list: &Path) -> Vec<Error> {
     let any_channel = AudioOptions {
-        channel: Some(0),
+        channel: Some(Channel::Index(0)),
         ..AudioOptions::default()
     };
     let table = match Table::read(list) {

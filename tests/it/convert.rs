@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use unbraid::io::audio::{AudioOptions, Waveform, read_audio};
+use unbraid::io::audio::{AudioOptions, Waveform, read_audio, write_wav};
+use unbraid::signal::resample::resample;
 use unbraid::signal::{FbankOptions, FrontEnd, FrontEndOptions};
 
 use crate::support::speech::{self, CONF, FBANK};
-use crate::support::{fail, put, succeed};
+use crate::support::{fail, put, succeed, unbraid};
 
 fn workplace() -> tempfile::TempDir {
     speech::workplace(FBANK, CONF)
@@ -49,6 +50,29 @@ fn converted_speech_has_the_length_of_the_source() {
         1
     );
 
+    let slow = dir.path().join("slow.wav");
+    let waveform = read_audio(&audio[3], &AudioOptions::default()).unwrap();
+    let samples = resample(&waveform.samples, 16000, 8000)
+        .unwrap()
+        .into_owned();
+    write_wav(
+        &slow,
+        &Waveform {
+            samples,
+            sample_rate_hz: 8000,
+        },
+    )
+    .unwrap();
+    let args_of_slow = [
+        &args(&["--out=y.wav", "--threads=1"])[..],
+        &[&audio[0], "slow.wav"],
+    ]
+    .concat();
+    let output = unbraid(dir.path(), &args_of_slow);
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "unbraid: 1 recording of 8000 Hz resampled to the model's 16000 Hz\n"
+    );
     let other = [&args(&["--out=x.mp3"])[..], &[&audio[0], &audio[3]]].concat();
     let error = fail(dir.path(), &other, b"");
     assert!(

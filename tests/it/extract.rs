@@ -6,10 +6,13 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::speech::{self, CONF, FBANK};
 use crate::support::training::{Running, TRAIN, workplace};
-use crate::support::{fail, names, succeed, unbraid};
+use crate::support::{fail, names, put, succeed, unbraid, unbraid_with};
 use ndarray::{Array1, Array2, Axis, concatenate};
+use unbraid::io::audio::{AudioOptions, Waveform, read_audio, write_wav};
 use unbraid::io::kaldi::{KaldiObject, TableReader};
+use unbraid::signal::resample::resample;
 
 /// A folder with `train`, `valid` and a trained `exp`.
 fn trained() -> tempfile::TempDir {
@@ -522,7 +525,9 @@ train = { steps = 1, threads = 1 }
     let output = unbraid(path, &args);
     assert_eq!(output.status.code(), Some(1));
     let error_text = String::from_utf8(output.stderr).unwrap();
-    let two = format!("unbraid: z-two: {stereo}: expected one channel, found 2 channels\n");
+    let two = format!(
+        "unbraid: z-two: {stereo}: expected one channel, or the choice of one (--channel, from 0, or --channel mean), found 2 channels\n"
+    );
     assert!(
         error_text.contains("unbraid: z-none: none.wav: No such file") && error_text.contains(&two),
         "{error_text}"
@@ -531,6 +536,97 @@ train = { steps = 1, threads = 1 }
     fs::remove_file(path.join("exp/front_end.toml")).unwrap();
     let error_text = refuse(path, "phonetic", &["--wav", wavs, "ark:y.ark"]);
     assert!(error_text.contains("front_end.toml"), "{error_text}");
+}
+
+/// `exp`, with its front-end, and its list of recordings.
+fn trained_on_audio() -> (tempfile::TempDir, String) {
+    let dir = speech::workplace(FBANK, CONF);
+    let list = fs::read_to_string(dir.path().join("data/wav.scp")).unwrap();
+    (dir, list)
+}
+
+#[test]
+fn recordings_are_brought_to_what_the_model_reads() {
+    let (dir, list) = trained_on_audio();
+    let path = dir.path();
+    let (_, file) = list.lines().next().unwrap().split_once(' ').unwrap();
+    let recording = read_audio(file, &AudioOptions::default()).unwrap();
+    let seconds = recording.samples.len() as f64 / f64::from(recording.sample_rate_hz);
+    let other = Waveform {
+        samples: resample(&recording.samples, 16000, 44100)
+            .unwrap()
+            .into_owned(),
+        sample_rate_hz: 44100,
+    };
+    write_wav(path.join("other.wav"), &other).unwrap();
+    let stereo: Vec<f32> = other
+        .samples
+        .iter()
+        .flat_map(|&x| [x * 1.5, x * 0.5])
+        .collect();
+    write_stereo(&path.join("stereo.wav"), &stereo);
+    put(&path.join("own.scp"), format!("a {file}\n"));
+    put(&path.join("other.scp"), "a other.wav\n");
+    put(&path.join("stereo.scp"), "a stereo.wav\n");
+    put(
+        &path.join("segments"),
+        format!("a-1 a 0 {}\na-2 a {} -1\n", seconds / 2.0, seconds / 2.0),
+    );
+
+    let codes = |name: &str, options: &[&str], list: &str| {
+        let target = format!("ark:{name}.ark");
+        let args = [&["--wav"], options, &[list, &target]].concat();
+        let args = extract("phonetic", &args);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let output = unbraid_with(path, &args, format!("a {file}\n").as_bytes());
+        let note = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{note}");
+        (read::<Array2<f32>>(path, &format!("{name}.ark")), note)
+    };
+    let (own, note) = codes("own", &["--threads=1"], "scp:own.scp");
+    assert_eq!(note, "");
+    assert_eq!(codes("piped", &[], "scp:-").0, own);
+    let (mean, note) = codes("mean", &["--channel=mean"], "scp:stereo.scp");
+    assert_eq!(
+        note,
+        "unbraid: 1 recording of 44100 Hz resampled to the model's 16000 Hz\n"
+    );
+    let shape = |table: &BTreeMap<String, Array2<f32>>| table["a"].dim();
+    assert_eq!(shape(&mean), shape(&own));
+    let (left, _) = codes("left", &["--channel=0"], "scp:stereo.scp");
+    assert_ne!(left, mean);
+    let (halves, _) = codes("halves", &["--segments=segments"], "scp:own.scp");
+    assert_eq!(halves.keys().collect::<Vec<_>>(), ["a-1", "a-2"]);
+    assert!(halves["a-1"].nrows() < own["a"].nrows());
+
+    for (option, found) in [
+        ("--segments=segments", "--segments"),
+        ("--channel=mean", "--channel"),
+        ("--resample=8000", "--resample"),
+        ("--allow-pipes", "--allow-pipes"),
+    ] {
+        let error = refuse(path, "phonetic", &[option, "scp:own.scp", "ark:y.ark"]);
+        assert_eq!(
+            error,
+            format!("unbraid: {found}: expected --wav beside it, found none")
+        );
+    }
+    assert!(!path.join("y.ark").exists());
+}
+
+/// A WAV file of 16 bits and two interleaved channels at 44.1 kHz.
+fn write_stereo(path: &Path, interleaved: &[f32]) {
+    let spec = hound::WavSpec {
+        channels: 2,
+        sample_rate: 44100,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    for &sample in interleaved {
+        writer.write_sample((sample * 32767.0) as i16).unwrap();
+    }
+    writer.finalize().unwrap();
 }
 
 /// The parts are the embeddings of the recording itself and of the files that `unbraid data augment` makes of it.

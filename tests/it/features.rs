@@ -114,7 +114,7 @@ fn resampled_and_chosen_channels() {
     std::fs::write(dir.path().join("wav.scp"), "s s.wav\n").unwrap();
     let error = failing(dir.path(), &["fbank", "scp:wav.scp", OUT]);
     assert!(
-        error[0].ends_with("(--channel, from 0), found 2 channels"),
+        error[0].ends_with("(--channel, from 0, or --channel mean), found 2 channels"),
         "{error:?}"
     );
     succeed(dir.path(), &["fbank", "--channel", "1", "scp:wav.scp", OUT]);

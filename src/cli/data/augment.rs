@@ -7,11 +7,10 @@ use clap::Args;
 
 use crate::cli::arguments::ThreadArgs;
 use crate::cli::failures::Failures;
-use crate::cli::pipes::PipeLimit;
 use crate::cli::progress::counter;
+use crate::cli::recordings::{ChannelArgs, PipeArgs};
 use crate::dataset::RecordingOptions;
 use crate::dataset::augment::{AugmentChain, AugmentJob, AugmentOptions, augment};
-use crate::io::audio::AudioOptions;
 use crate::io::config::read_toml;
 use crate::io::message::message;
 
@@ -85,19 +84,14 @@ pub struct AugmentArgs {
     #[arg(long)]
     keep_speakers: bool,
 
-    /// Channel of files that have several, from 0
-    #[arg(long, value_name = "N")]
-    channel: Option<usize>,
+    #[command(flatten)]
+    audio: ChannelArgs,
 
     #[command(flatten)]
     threads: ThreadArgs,
 
-    /// Run commands in wav.scp ('command |')
-    #[arg(long)]
-    allow_pipes: bool,
-
     #[command(flatten)]
-    pipe_limit: PipeLimit,
+    pipes: PipeArgs,
 }
 
 fn id_part(text: &str) -> Result<String, String> {
@@ -119,7 +113,7 @@ fn id_part(text: &str) -> Result<String, String> {
 pub fn run(args: &AugmentArgs) -> anyhow::Result<()> {
     let mut options: AugmentOptions = read_toml(&args.conf)?;
     options.seed = args.seed.unwrap_or(options.seed);
-    let pipes = args.pipe_limit.pipes(args.allow_pipes);
+    let pipes = args.pipes.pipes();
     let chain = AugmentChain::new(options, args.noise.as_deref(), args.rirs.as_deref(), pipes)
         .with_context(|| args.conf.display().to_string())?;
     let job = AugmentJob {
@@ -130,7 +124,7 @@ pub fn run(args: &AugmentArgs) -> anyhow::Result<()> {
         prefix: &args.prefix,
         keep_speakers: args.keep_speakers,
         recordings: RecordingOptions {
-            audio: AudioOptions::with_choice(args.channel),
+            audio: args.audio.options(),
             resample_hz: None,
             pipes,
         },

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::pipes::PipeLimit;
+use crate::cli::recordings::PipeArgs;
 use crate::dataset::combine::combine;
 use crate::io::message::message;
 
@@ -31,16 +31,12 @@ pub struct CombineArgs {
     #[arg(long, value_name = "NAME")]
     without: Vec<String>,
 
-    /// Run commands in wav.scp ('command |') where the length of their audio is needed
-    #[arg(long)]
-    allow_pipes: bool,
-
     #[command(flatten)]
-    limit: PipeLimit,
+    pipes: PipeArgs,
 }
 
 pub fn run(args: &CombineArgs) -> anyhow::Result<()> {
-    let pipes = args.limit.pipes(args.allow_pipes);
+    let pipes = args.pipes.pipes();
     let left_out = combine(&args.sources, &args.target, &args.without, pipes)?;
     for name in left_out.iter().filter(|name| !args.without.contains(name)) {
         message(format_args!(

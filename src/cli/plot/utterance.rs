@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use ndarray::{Array1, Array2};
 
-use crate::cli::pipes::PipeLimit;
+use crate::cli::recordings::RecordingArgs;
+use crate::dataset::RecordingOptions;
 use crate::dataset::alignment::{FrameTimes, TimedPhone, read_ctm_names};
-use crate::dataset::{RecordingOptions, Recordings, Segments, Table};
 use crate::error::{Error, Result};
 use crate::io::atomic;
-use crate::io::audio::{AudioOptions, FORMATS, Waveform, read_audio};
+use crate::io::audio::{FORMATS, Waveform, read_audio};
 use crate::io::kaldi::{KaldiObject, ReadFrom, ReadOptions, ReadSpecifier, ScpTable, TableReader};
 use crate::report::picture::PictureForm;
 use crate::report::utterance::{FeatureTrack, PitchTrack, UtterancePlot};
 use crate::signal::pitch::{PitchComputer, PitchOptions};
+use crate::signal::resample::resample;
 
 /// Draw an utterance: waveform and spectrogram, optionally features, pitch, voice activity and phones.
 #[derive(Debug, Args)]
@@ -47,13 +48,8 @@ pub struct UtteranceArgs {
     #[arg(long, value_name = "ID")]
     utt: Option<String>,
 
-    /// Cut the recordings of --wav into utterances
-    #[arg(long, value_name = "FILE", requires = "wav")]
-    segments: Option<PathBuf>,
-
-    /// Channel of files that have several, from 0
-    #[arg(long, value_name = "N")]
-    channel: Option<usize>,
+    #[command(flatten)]
+    recordings: RecordingArgs,
 
     /// Show features, as scp:data/x/feats.scp
     #[arg(long, value_name = "RSPECIFIER")]
@@ -95,13 +91,6 @@ pub struct UtteranceArgs {
     /// Picture to write, .svg or .png
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-
-    /// Run commands in specifiers and lists ('command |')
-    #[arg(long)]
-    allow_pipes: bool,
-
-    #[command(flatten)]
-    pipe_limit: PipeLimit,
 }
 
 /// Runs the command.
@@ -165,24 +154,11 @@ impl UtteranceArgs {
     }
 
     fn waveform(&self) -> Result<Waveform> {
-        let audio = AudioOptions::with_choice(self.channel);
+        let options = self.recordings.options(None);
         let (Some(spec), Some(utterance)) = (&self.wav, &self.utt) else {
-            return read_audio(self.audio.as_deref().unwrap_or(Path::new("")), &audio);
+            return self.file(&options);
         };
-        let ReadFrom::Scp(path) = ReadSpecifier::parse(spec)?.from else {
-            let expected = "a list of audio files as scp:wav.scp";
-            return Err(Error::option(format!("'{spec}'"), expected, "an archive"));
-        };
-        let wav_scp = Table::read(path)?;
-        let recordings = match &self.segments {
-            Some(path) => Recordings::with_segments(&wav_scp, &Segments::read(path)?)?,
-            None => Recordings::new(&wav_scp)?,
-        };
-        let options = RecordingOptions {
-            audio,
-            pipes: self.pipe_limit.pipes(self.allow_pipes),
-            ..RecordingOptions::default()
-        };
+        let (recordings, _) = self.recordings.open(spec)?;
         let mut found = None;
         recordings
             .only(utterance)?
@@ -193,10 +169,25 @@ impl UtteranceArgs {
         found.ok_or_else(|| Error::key(spec, utterance, "audio of this utterance", "none"))
     }
 
+    /// The recording of AUDIO.
+    fn file(&self, options: &RecordingOptions) -> Result<Waveform> {
+        self.recordings.refuse_segments("--wav")?;
+        let path = self.audio.as_deref().unwrap_or(Path::new(""));
+        let mut waveform = read_audio(path, &options.audio)?;
+        if let Some(rate_hz) = options.resample_hz {
+            let found = resample(&waveform.samples, waveform.sample_rate_hz, rate_hz)?;
+            waveform = Waveform {
+                samples: found.into_owned(),
+                sample_rate_hz: rate_hz,
+            };
+        }
+        Ok(waveform)
+    }
+
     /// The object under `key` of a read specifier.
     fn find<T: KaldiObject>(&self, spec: &str, key: &str) -> Result<T> {
         let absent = || Error::key(spec, key, "an entry for this utterance", "none");
-        let allow_pipes = self.allow_pipes;
+        let allow_pipes = self.recordings.pipes.allow_pipes;
         match ReadSpecifier::parse(spec)?.from {
             ReadFrom::Scp(path) if !path.ends_with('|') && path != "-" => {
                 let table = ScpTable::<T>::open_with(&path, ReadOptions { allow_pipes })?;

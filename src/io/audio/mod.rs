@@ -38,6 +38,7 @@ mod sphere;
 mod wav;
 
 use std::path::Path;
+use std::str::FromStr;
 
 use crate::error::Result;
 
@@ -79,21 +80,43 @@ impl Waveform {
     }
 }
 
+/// What is taken of a file with several channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    /// One of them, counted from 0.
+    Index(usize),
+    /// The mean of all.
+    Mean,
+}
+
+/// An index from 0, or `mean`.
+impl FromStr for Channel {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |_| "expected a number from 0, or 'mean'".to_string();
+        match text {
+            "mean" => Ok(Self::Mean),
+            _ => text.parse().map(Self::Index).map_err(wrong),
+        }
+    }
+}
+
 /// How a file is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AudioOptions {
-    /// The channel to take, from 0. `None` takes the only one and refuses a file that has more.
-    pub channel: Option<usize>,
+    /// The channel to take. `None` takes the only one and refuses a file that has more.
+    pub channel: Option<Channel>,
     /// The option that chooses one, for error messages.
     pub chosen_by: Option<&'static str>,
 }
 
 impl AudioOptions {
     /// Those of a command that lets its user choose by `--channel`.
-    pub fn with_choice(channel: Option<usize>) -> Self {
+    pub fn with_choice(channel: Option<Channel>) -> Self {
         Self {
             channel,
-            chosen_by: Some("--channel, from 0"),
+            chosen_by: Some("--channel, from 0, or --channel mean"),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::input::Bytes;
 use super::kind::Kind;
 use super::opened::{Opened, Stream};
 use super::riff::{self, Surroundings};
-use super::{AudioOptions, Waveform, aiff, caf, sphere};
+use super::{AudioOptions, Channel, Waveform, aiff, caf, sphere};
 use crate::error::{Error, Result};
 
 /// The highest plausible sample rate: the fastest converters run at 768 kHz.
@@ -27,7 +27,7 @@ pub struct AudioReader {
     name: PathBuf,
     sample_rate_hz: u32,
     channels: usize,
-    channel: usize,
+    channel: Channel,
     interleaved: Vec<f32>,
     samples: Vec<f32>,
     read: u64,
@@ -152,7 +152,10 @@ impl AudioReader {
         }
         let frames = self.interleaved.chunks_exact(self.channels);
         self.samples.clear();
-        self.samples.extend(frames.map(|frame| frame[self.channel]));
+        match self.channel {
+            Channel::Index(index) => self.samples.extend(frames.map(|frame| frame[index])),
+            Channel::Mean => self.samples.extend(frames.map(mean)),
+        }
         if let Some(at) = self.samples.iter().position(|sample| !sample.is_finite()) {
             let found = format!("{} at sample {}", self.samples[at], self.read + at as u64);
             return Err(Error::format(&self.name, "finite samples", found));
@@ -183,10 +186,16 @@ impl AudioReader {
     }
 }
 
-fn choose_channel(channels: usize, options: &AudioOptions, name: &Path) -> Result<usize> {
+/// The mean over channels of one sample each.
+fn mean(frame: &[f32]) -> f32 {
+    let sum: f64 = frame.iter().map(|&sample| f64::from(sample)).sum();
+    (sum / frame.len() as f64) as f32
+}
+
+fn choose_channel(channels: usize, options: &AudioOptions, name: &Path) -> Result<Channel> {
     match (channels, options.channel) {
         (0, _) => Err(Error::format(name, "at least one channel", "none")),
-        (1, None) => Ok(0),
+        (1, None) => Ok(Channel::Index(0)),
         (channels, None) => Err(Error::format(
             name,
             match options.chosen_by {
@@ -195,7 +204,7 @@ fn choose_channel(channels: usize, options: &AudioOptions, name: &Path) -> Resul
             },
             format!("{channels} channels"),
         )),
-        (channels, Some(channel)) if channel >= channels => Err(Error::format(
+        (channels, Some(Channel::Index(channel))) if channel >= channels => Err(Error::format(
             name,
             format!("a channel {channel} (counted from 0)"),
             format!("{channels} channel(s)"),
