@@ -12,7 +12,7 @@ build: setup
 setup:
 	@scripts/setup.sh
 
-# Reference implementations in Python. Without them, the tests that need them are reported as skipped.
+# Reference implementations in Python. Without them, the tests that need them are named as skipped.
 references:
 	@scripts/references.sh
 
@@ -27,18 +27,8 @@ docs: setup
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps
 	@scripts/book.sh target/book
 
-# Unit tests share one process: with one process per test, each would load libtorch again, which takes a second.
 unit: setup
-	@UNBRAID_PYTHON=$$(scripts/references.sh) || \
-		{ unset UNBRAID_PYTHON; echo 'skipped: all tests against references: UNBRAID_PYTHON is not set' >&2; }; \
-	export UNBRAID_PYTHON; [ -n "$$UNBRAID_PYTHON" ] || unset UNBRAID_PYTHON; \
-	[ -n "$$UNBRAID_CORPORA" ] || echo 'skipped: all tests on real corpora: UNBRAID_CORPORA is not set' >&2; \
-	set -x; \
-	cargo test --release --no-fail-fast --lib --bins --test front_ends && \
-	if cargo nextest --version >/dev/null 2>&1; \
-	then cargo nextest run --release --no-fail-fast --test it; \
-	else cargo test --release --no-fail-fast --test it; \
-	fi && cargo test --release --doc
+	scripts/tests.sh
 
 # Ratios to baselines, which scripts/references.sh fetches once (5 GB, most of it PyTorch). benches/RESULTS.md has the
 # measured ones. Without the baselines, the benches that need them are skipped.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// What can go wrong, told in one line that names file, line, key or option.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "a variant's message says what its fields are")]
 pub enum Error {
     /// The operating system refused: not found, no permission, disk full.
     // Not named `source`: its text stands in ours, and a chain of causes would tell it twice.

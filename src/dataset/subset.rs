@@ -19,7 +19,12 @@ pub enum Pick {
     /// The first utterances of each speaker; all of a speaker with fewer.
     PerSpeaker(usize),
     /// Utterances drawn without replacement; the same seed gives the same ones.
-    Random { count: usize, seed: u64 },
+    Random {
+        /// How many.
+        count: usize,
+        /// Seed of the draw.
+        seed: u64,
+    },
     /// Utterances in the first column of a file.
     Utterances(PathBuf),
     /// Utterances of the speakers in the first column of a file.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::references::python;
+use crate::references;
 use crate::{edge_cases, generated, recordings, reference};
 use ndarray::Array2;
 use unbraid::signal::{FbankOptions, FrontEnd, FrontEndOptions, MfccOptions, WindowType};
@@ -90,10 +90,9 @@ fn mfcc(rate_hz: u32) -> MfccOptions {
 }
 
 #[test]
-fn filter_banks_under_every_option() {
-    let Some(python) = python("filter_banks_under_every_option") else {
-        return;
-    };
+#[ignore = "needs UNBRAID_PYTHON"]
+fn with_python_filter_banks_under_every_option() {
+    let python = references::python();
     let variant = |rate_hz: u32, toml: &str| -> FbankOptions {
         let text = format!("dither = 0.0\nsample_frequency = {rate_hz}.0\n{toml}");
         toml::from_str(&text).unwrap()
@@ -136,10 +135,9 @@ fn filter_banks_under_every_option() {
 }
 
 #[test]
-fn cepstra_under_every_option() {
-    let Some(python) = python("cepstra_under_every_option") else {
-        return;
-    };
+#[ignore = "needs UNBRAID_PYTHON"]
+fn with_python_cepstra_under_every_option() {
+    let python = references::python();
     let variant = |rate_hz: u32, toml: &str| -> MfccOptions {
         let text = format!("dither = 0.0\nsample_frequency = {rate_hz}.0\n{toml}");
         toml::from_str(&text).unwrap()
@@ -162,10 +160,9 @@ fn cepstra_under_every_option() {
 }
 
 #[test]
-fn kaldis_on_edge_cases() {
-    let Some(python) = python("kaldis_on_edge_cases") else {
-        return;
-    };
+#[ignore = "needs UNBRAID_PYTHON"]
+fn with_python_kaldis_on_edge_cases() {
+    let python = references::python();
     for (what, samples) in edge_cases(400) {
         for snip_edges in [true, false] {
             let options = FbankOptions {
@@ -185,12 +182,10 @@ fn kaldis_on_edge_cases() {
 }
 
 #[test]
-fn kaldis_on_real_recordings() {
-    let name = "kaldis_on_real_recordings";
-    let Some(python) = python(name) else {
-        return;
-    };
-    for (path, waveform) in recordings(name) {
+#[ignore = "needs UNBRAID_PYTHON and UNBRAID_CORPORA"]
+fn with_python_with_corpora_kaldis_on_real_recordings() {
+    let python = references::python();
+    for (path, waveform) in recordings() {
         let options = FbankOptions {
             num_mel_bins: 40,
             ..fbank(waveform.sample_rate_hz)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::references::python;
+use crate::references;
 use crate::{edge_cases, generated, recordings, reference};
 use unbraid::signal::{FrontEnd, FrontEndOptions};
 
@@ -45,10 +45,9 @@ const VARIANTS: [&str; 12] = [
 ];
 
 #[test]
-fn librosas_under_every_option() {
-    let Some(python) = python("librosas_under_every_option") else {
-        return;
-    };
+#[ignore = "needs UNBRAID_PYTHON"]
+fn with_python_librosas_under_every_option() {
+    let python = references::python();
     let samples = generated(16000, 20_001);
     for variant in VARIANTS {
         let base = "sr = 16000.0\nn_fft = 512\n";
@@ -69,10 +68,9 @@ fn librosas_under_every_option() {
 }
 
 #[test]
-fn librosas_on_edge_cases() {
-    let Some(python) = python("librosas_on_edge_cases") else {
-        return;
-    };
+#[ignore = "needs UNBRAID_PYTHON"]
+fn with_python_librosas_on_edge_cases() {
+    let python = references::python();
     let toml = "sr = 16000.0\nn_fft = 400\nhop_length = 160\nn_mels = 40\noutput = 'db'";
     for (what, samples) in edge_cases(400) {
         assert_agrees(&python, toml, &samples, what);
@@ -86,12 +84,10 @@ fn librosas_on_edge_cases() {
 }
 
 #[test]
-fn librosas_on_real_recordings() {
-    let name = "librosas_on_real_recordings";
-    let Some(python) = python(name) else {
-        return;
-    };
-    for (path, waveform) in recordings(name) {
+#[ignore = "needs UNBRAID_PYTHON and UNBRAID_CORPORA"]
+fn with_python_with_corpora_librosas_on_real_recordings() {
+    let python = references::python();
+    for (path, waveform) in recordings() {
         let rate = waveform.sample_rate_hz;
         let toml =
             format!("sr = {rate}.0\nn_fft = 512\nhop_length = 128\nn_mels = 40\noutput = 'db'");

@@ -10,7 +10,7 @@ mod librosa;
 mod references;
 mod whisper;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ndarray::Array2;
 use unbraid::io::audio::{AudioOptions, Waveform, read_audio};
@@ -80,12 +80,9 @@ fn edge_cases(frame: usize) -> Vec<(&'static str, Vec<f32>)> {
     ]
 }
 
-/// Six recordings each of FSDD (8 kHz WAV) and speechocean762 (16 kHz FLAC); none without `UNBRAID_CORPORA`.
-fn recordings(test: &str) -> Vec<(String, Waveform)> {
-    let Some(corpora) = std::env::var_os("UNBRAID_CORPORA").map(PathBuf::from) else {
-        eprintln!("skipped: {test}: UNBRAID_CORPORA is not set");
-        return Vec::new();
-    };
+/// Six recordings each of FSDD (8 kHz WAV) and speechocean762 (16 kHz FLAC).
+fn recordings() -> Vec<(String, Waveform)> {
+    let corpora = references::corpora();
     let mut found = Vec::new();
     for (folder, suffix, rate_hz) in [
         ("fsdd/recordings", "_theo_0.wav", 8000),

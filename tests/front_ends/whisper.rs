@@ -4,12 +4,10 @@ use crate::{recordings, reference, references};
 use unbraid::signal::{FrontEnd, FrontEndOptions, WhisperOptions};
 
 #[test]
-fn whispers_on_real_recordings() {
-    let name = "whispers_on_real_recordings";
-    let Some(python) = references::baselines(name) else {
-        return;
-    };
-    for (path, waveform) in recordings(name) {
+#[ignore = "needs UNBRAID_BASELINES and UNBRAID_CORPORA"]
+fn with_baselines_with_corpora_whispers_on_real_recordings() {
+    let python = references::baselines();
+    for (path, waveform) in recordings() {
         if waveform.sample_rate_hz != 16000 {
             continue;
         }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{fail, names, python, run_reference, succeed};
+use crate::support::{fail, names, references, run_reference, succeed};
 use ndarray::{Array1, Array2};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -91,10 +91,9 @@ fn metric_case(seed: u64) -> Value {
 }
 
 #[test]
-fn metrics_are_those_of_their_references() {
-    let Some(python) = python("metrics_are_those_of_their_references") else {
-        return;
-    };
+#[ignore = "needs UNBRAID_PYTHON"]
+fn with_python_metrics_are_those_of_their_references() {
+    let python = references::python();
     let dir = tempfile::tempdir().unwrap();
     let cases: Vec<Value> = (0..100).map(metric_case).collect();
     fs::write(dir.path().join("cases.json"), json!(cases).to_string()).unwrap();

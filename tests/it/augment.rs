@@ -8,7 +8,7 @@ use unbraid::io::audio::{AudioOptions, Waveform, read_audio, write_wav};
 use unbraid::io::kaldi::{ScpTable, TableWriter};
 use unbraid::signal::augment::power;
 
-use crate::support::{fail, names, put, root, succeed, unbraid};
+use crate::support::{fail, names, put, references, root, succeed, unbraid};
 
 /// A data directory `d` of three bundled utterances, and a configuration.
 fn folder(conf: &str) -> tempfile::TempDir {
@@ -246,11 +246,9 @@ fn features_are_masked() {
 
 /// Cells and street noise that were really recorded.
 #[test]
-fn real_noises_and_impulse_responses() {
-    let Some(corpora) = std::env::var_os("UNBRAID_CORPORA").map(PathBuf::from) else {
-        eprintln!("skipped: real_noises_and_impulse_responses: UNBRAID_CORPORA is not set");
-        return;
-    };
+#[ignore = "needs UNBRAID_CORPORA"]
+fn with_corpora_real_noises_and_impulse_responses() {
+    let corpora = references::corpora();
     let dir = folder("[reverb]\nprobability = 0.5\n[noise]\nsnrs_db = [10]\n");
     let noise = corpora.join("noise/audio").display().to_string();
     let rirs = corpora.join("noise/rirs");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{fail, names, python, run_reference, succeed, unbraid};
+use crate::support::{fail, names, references, run_reference, succeed, unbraid};
 use ndarray::{Array2, array};
 use unbraid::io::kaldi::{KaldiObject, TableReader, TableWriter};
 
@@ -43,10 +43,9 @@ fn folder() -> tempfile::TempDir {
 }
 
 #[test]
-fn by_speaker_as_numpy_has_it() {
-    let Some(python) = python("by_speaker_as_numpy_has_it") else {
-        return;
-    };
+#[ignore = "needs UNBRAID_PYTHON"]
+fn with_python_by_speaker_as_numpy_has_it() {
+    let python = references::python();
     let dir = folder();
     succeed(
         dir.path(),

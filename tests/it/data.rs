@@ -5,7 +5,7 @@ use std::path::Path;
 
 use unbraid::io::audio::{Waveform, write_wav};
 
-use crate::support::{fail, names, succeed, unbraid};
+use crate::support::{fail, names, references, succeed, unbraid};
 
 /// Two speakers, three utterances, sound and features that are only named.
 fn write_data(folder: &Path) {
@@ -147,13 +147,9 @@ fn invalid_input_is_refused_and_nothing_is_written() {
 }
 
 #[test]
-fn upstreams_data_directory_is_valid_and_divided() {
-    let Some(corpora) = std::env::var_os("UNBRAID_CORPORA") else {
-        eprintln!(
-            "skipped: upstreams_data_directory_is_valid_and_divided: UNBRAID_CORPORA is not set"
-        );
-        return;
-    };
+#[ignore = "needs UNBRAID_CORPORA"]
+fn with_corpora_upstreams_data_directory_is_valid_and_divided() {
+    let corpora = references::corpora();
     let source = Path::new(&corpora).join("speechocean762/train");
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{fail, names, python, run_reference, succeed, unbraid};
+use crate::support::{fail, names, references, run_reference, succeed, unbraid};
 use ndarray::{Array1, Array2};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -35,10 +35,9 @@ fn vectors(seed: u64) -> Array2<f64> {
 }
 
 #[test]
-fn mig_and_sap_are_those_of_scikit_learn() {
-    let Some(python) = python("mig_and_sap_are_those_of_scikit_learn") else {
-        return;
-    };
+#[ignore = "needs UNBRAID_PYTHON"]
+fn with_python_mig_and_sap_are_those_of_scikit_learn() {
+    let python = references::python();
     let dir = tempfile::tempdir().unwrap();
     for seed in 0..3 {
         let vectors = vectors(seed);

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::corpus::Corpus;
-use crate::support::{fail, python, run_reference, succeed};
+use crate::support::{fail, references, run_reference, succeed};
 use ndarray::Array1;
 use unbraid::io::kaldi::TableWriter;
 
@@ -27,10 +27,9 @@ fn vectors(folder: &Path) {
 }
 
 #[test]
-fn python_reads_what_archives_hold() {
-    let Some(python) = python("python_reads_what_archives_hold") else {
-        return;
-    };
+#[ignore = "needs UNBRAID_PYTHON"]
+fn with_python_python_reads_what_archives_hold() {
+    let python = references::python();
     let dir = tempfile::tempdir().unwrap();
     // More than a group of Parquet's rows.
     let corpus = Corpus {

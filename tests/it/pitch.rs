@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{fail, names, python, run_reference, succeed, unbraid};
+use crate::support::{fail, names, references, run_reference, succeed, unbraid};
 use ndarray::{Array1, Array2};
 use unbraid::io::audio::{AudioOptions, Waveform, read_audio, write_wav};
 use unbraid::io::kaldi::{TableReader, TableWriter};
@@ -76,10 +76,9 @@ fn options(rate_hz: u32) -> PitchOptions {
 }
 
 #[test]
-fn kaldi_finds_the_same_pitch_in_glides() {
-    let Some(python) = python("kaldi_finds_the_same_pitch_in_glides") else {
-        return;
-    };
+#[ignore = "needs UNBRAID_PYTHON"]
+fn with_python_kaldi_finds_the_same_pitch_in_glides() {
+    let python = references::python();
     let waveforms: Vec<Waveform> = [(0.03, 100.0, 120.0), (0.9, 80.0, 300.0), (7.0, 350.0, 60.0)]
         .map(|(seconds, low_hz, high_hz)| voice(16000, seconds, low_hz, high_hz))
         .to_vec();
@@ -111,13 +110,10 @@ fn kaldi_finds_the_same_pitch_in_glides() {
 }
 
 #[test]
-fn kaldi_finds_the_same_pitch_in_speech() {
-    let test = "kaldi_finds_the_same_pitch_in_speech";
-    let Some(python) = python(test) else { return };
-    let Some(corpora) = std::env::var_os("UNBRAID_CORPORA").map(PathBuf::from) else {
-        eprintln!("skipped: {test}: UNBRAID_CORPORA is not set");
-        return;
-    };
+#[ignore = "needs UNBRAID_PYTHON and UNBRAID_CORPORA"]
+fn with_python_with_corpora_kaldi_finds_the_same_pitch_in_speech() {
+    let python = references::python();
+    let corpora = references::corpora();
     for (folder, rate_hz, every) in [
         ("fsdd/recordings", 8000, 40),
         ("speechocean762/WAVE/SPEAKER0001", 16000, 2),

@@ -1,10 +1,10 @@
 //! Preparations of the recipes, on small trees of each corpus's own layout, whole and broken.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::support::{names, put, root, succeed};
+use crate::support::{names, put, references, root, succeed};
 
 /// A WAV file of a tenth of a second of a tone.
 fn tone(hz: f64) -> Vec<u8> {
@@ -498,16 +498,12 @@ fn speechocean762_becomes_data_directories() {
 }
 
 #[test]
-fn speechocean762_as_published_has_the_speakers_it_says() {
-    let Some(corpora) = std::env::var_os("UNBRAID_CORPORA") else {
-        eprintln!(
-            "skipped: speechocean762_as_published_has_the_speakers_it_says: UNBRAID_CORPORA is not set"
-        );
-        return;
-    };
+#[ignore = "needs UNBRAID_CORPORA"]
+fn with_corpora_speechocean762_as_published_has_the_speakers_it_says() {
+    let corpora = references::corpora();
     let made = prepared(
         "speechocean762",
-        &PathBuf::from(corpora).join("speechocean762"),
+        &corpora.join("speechocean762"),
     );
     let speakers = |set: &str| column(&made.path().join("data").join(set).join("spk2utt"), 0).len();
     assert_eq!(

@@ -597,10 +597,9 @@ fn several_runs_are_compared() {
 /// In a real browser: no errors, nothing is fetched, all clips play, nothing is wider than the screen, points chosen by the
 /// keyboard show their tooltip, and the page prints.
 #[test]
-fn a_browser_shows_plays_and_prints_it() {
-    let Some(mut browser) = Browser::start("a_browser_shows_plays_and_prints_it") else {
-        return;
-    };
+#[ignore = "needs chromium"]
+fn with_browser_a_browser_shows_plays_and_prints_it() {
+    let mut browser = Browser::start();
     let dir = workplace();
     page(dir.path(), &REPORT);
     let at = dir.path().join("exp/a_0/report.html");

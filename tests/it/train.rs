@@ -10,7 +10,7 @@ use crate::support::killed::killed_at;
 use crate::support::training::{
     RESUME, Running, TRAIN, assert_same, configure, edit, newest_step, outcome, workplace,
 };
-use crate::support::{fail, names, python, run_reference, succeed, unbraid};
+use crate::support::{fail, names, references, run_reference, succeed, unbraid};
 
 const AT_ONCE: (&str, &str) = ("update = \"alternating\"", "update = \"gradient_reversal\"");
 
@@ -771,10 +771,9 @@ fn a_loss_that_runs_away_is_named() {
 }
 
 #[test]
-fn log_and_tensorboard_agree() {
-    let Some(python) = python("log_and_tensorboard_agree") else {
-        return;
-    };
+#[ignore = "needs UNBRAID_PYTHON"]
+fn with_python_log_and_tensorboard_agree() {
+    let python = references::python();
     let dir = workplace(&[("steps = 60", "steps = 30")]);
     let exp = dir.path().join("exp");
     // Killed after lines that the resumed run writes again.

@@ -41,7 +41,11 @@ fn bytes_of(file: &str) -> Vec<u8> {
 }
 
 fn decode_channel(bytes: &[u8], channel: Option<usize>) -> Result<Waveform> {
-    decode_audio(bytes.to_vec(), "x", &AudioOptions::with_choice(channel))
+    decode_audio(
+        bytes.to_vec(),
+        "x",
+        &AudioOptions::with_choice(channel.map(Channel::Index)),
+    )
 }
 
 fn decode(bytes: &[u8]) -> Result<Waveform> {
@@ -108,9 +112,12 @@ fn a_channel_is_taken_only_by_choice() {
             mirrored,
             "{file}"
         );
+        let options = AudioOptions::with_choice(Some(Channel::Mean));
+        let mean = decode_audio(bytes.clone(), "x", &options).unwrap();
+        assert_eq!(mean.samples, vec![0.0; reference.len()], "{file}");
         assert_eq!(
             message_of(&bytes),
-            "x: expected one channel, or the choice of one (--channel, from 0), found 2 channels"
+            "x: expected one channel, or the choice of one (--channel, from 0, or --channel mean), found 2 channels"
         );
         let error = decode_audio(bytes.clone(), "x", &AudioOptions::default()).unwrap_err();
         assert_eq!(

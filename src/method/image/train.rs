@@ -33,6 +33,7 @@ const VALID_BATCH: usize = 500;
 
 /// A method on images of any kind.
 #[derive(Debug)]
+#[expect(missing_docs, reason = "a variant has the name of its method")]
 pub enum ImageModel {
     InfoGan(Box<InfoGan>),
     VaeGan(Box<VaeGan>),

@@ -46,6 +46,7 @@ pub struct TextStyle {
 
 /// A part of a picture.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "their names and types say it")]
 pub enum Shape {
     /// A filled rectangle from its upper left corner.
     Rectangle {
@@ -95,7 +96,9 @@ pub struct Picture {
 /// The format of a picture, by a file's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PictureForm {
+    /// Vectors, with tooltips.
     Svg,
+    /// Pixels.
     Png,
 }
 

@@ -25,8 +25,9 @@ pub struct MelBand {
     pub low_hz: f64,
     /// Upper edge of the last, in Hz, or counted from Nyquist.
     pub high_hz: f64,
-    /// Where the warp of vocal tract lengths bends, in Hz; the upper one may count from Nyquist.
+    /// Where the warp of vocal tract lengths bends first, in Hz.
     pub vtln_low_hz: f64,
+    /// Where it bends last, in Hz, or counted from Nyquist.
     pub vtln_high_hz: f64,
     /// The warp factor; 1 for none.
     pub vtln_warp: f64,

@@ -35,10 +35,15 @@ pub enum FrontEndOptions {
 /// Which front-end, by its name in files and as a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrontEndKind {
+    /// Kaldi's log-mel filter banks.
     Fbank,
+    /// Kaldi's cepstra.
     Mfcc,
+    /// Kaldi's log power spectra.
     Spectrogram,
+    /// librosa's mel spectrograms.
     Mel,
+    /// Whisper's log-mel spectrograms.
     Whisper,
 }
 

@@ -2,7 +2,7 @@
 pub mod browser;
 pub mod corpus;
 pub mod killed;
-mod references;
+pub mod references;
 pub mod speech;
 pub mod training;
 
@@ -10,7 +10,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-pub use references::{baselines, python, run_reference};
+pub use references::run_reference;
 
 /// Runs `unbraid` in a folder.
 pub fn unbraid(folder: &Path, args: &[&str]) -> Output {

@@ -3,25 +3,31 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A Python with the packages of `tests/requirements.txt`; none, with a line that names the test, where there is none.
-pub fn python(test: &str) -> Option<PathBuf> {
-    let python = std::env::var_os("UNBRAID_PYTHON").map(PathBuf::from);
-    if python.is_none() {
-        eprintln!("skipped: {test}: UNBRAID_PYTHON is not set");
-    }
-    python
+/// A Python with the packages of `tests/requirements.txt`.
+pub fn python() -> PathBuf {
+    needed("UNBRAID_PYTHON", "as scripts/references.sh makes it")
 }
 
-/// A Python with the packages of `benches/baselines/requirements.txt`, including PyTorch; none, with a line that names the
-/// test, where there is none.
-pub fn baselines(test: &str) -> Option<PathBuf> {
-    // The second is the variable's name in earlier versions.
-    let python = ["UNBRAID_BASELINES", "UNBRAID_PEERS"].map(std::env::var_os);
-    let python = python.into_iter().flatten().next().map(PathBuf::from);
-    if python.is_none() {
-        eprintln!("skipped: {test}: UNBRAID_BASELINES is not set");
-    }
-    python
+/// A Python with the packages of `benches/baselines/requirements.txt`, including PyTorch.
+pub fn baselines() -> PathBuf {
+    needed(
+        "UNBRAID_BASELINES",
+        "as scripts/references.sh benches/baselines/requirements.txt makes it",
+    )
+}
+
+/// The folder of real corpora.
+pub fn corpora() -> PathBuf {
+    needed(
+        "UNBRAID_CORPORA",
+        "with fsdd, speechocean762, mnist and usps",
+    )
+}
+
+/// What a variable of the environment names. A test that needs it says so in its name, and is ignored unless asked for.
+fn needed(variable: &str, what: &str) -> PathBuf {
+    let path = std::env::var_os(variable).map(PathBuf::from);
+    path.unwrap_or_else(|| panic!("{variable}: expected a path, {what}; found none"))
 }
 
 /// Runs a script of `tests/references` in a folder, which has to succeed.
