@@ -1,7 +1,8 @@
 //! The examples do what the commands do.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use ndarray::{Array1, Array2};
 use unbraid::Model;
@@ -10,7 +11,7 @@ use unbraid::io::kaldi::TableReader;
 use unbraid::signal::resample::resample;
 
 use crate::support::speech::{CONF, FBANK, recordings, workplace};
-use crate::support::succeed;
+use crate::support::{put, root, succeed};
 
 #[allow(dead_code)] // Their main().
 #[path = "../../examples/extract_codes.rs"]
@@ -109,4 +110,65 @@ fn a_model_takes_recordings_of_any_rate() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("none: expected an experiment"), "{error}");
+}
+
+/// A program that depends on the crate is built where ours was, with the profile of ours, so that nothing is built twice. It
+/// finds libtorch without `LD_LIBRARY_PATH`.
+#[test]
+fn a_crate_that_depends_on_unbraid_finds_libtorch() {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let own = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let example = root().join("examples/dependent");
+    let manifest = std::fs::read_to_string(example.join("Cargo.toml")).unwrap();
+    let path = format!("{:?}", root().display().to_string());
+    put(
+        &own.path().join("Cargo.toml"),
+        manifest.replace("\"../..\"", &path),
+    );
+    for name in ["build.rs", "src/main.rs"] {
+        std::fs::create_dir_all(own.path().join("src")).unwrap();
+        std::fs::copy(example.join(name), own.path().join(name)).unwrap();
+    }
+    std::fs::copy(root().join("Cargo.lock"), own.path().join("Cargo.lock")).unwrap();
+    let ours = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let profile = ours.split_once("[profile.release]").unwrap().1;
+    put(
+        &own.path().join("profile.toml"),
+        format!("[profile.release]{profile}"),
+    );
+    let libtorch = std::env::var_os("LIBTORCH").map_or(root().join(".libtorch"), PathBuf::from);
+    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
+    let output = Command::new(cargo)
+        .args([
+            "build",
+            "--release",
+            "--offline",
+            "--config",
+            "profile.toml",
+        ])
+        .current_dir(own.path())
+        .env("CARGO_TARGET_DIR", target)
+        .env("LIBTORCH", libtorch)
+        .env("LIBTORCH_CXX11_ABI", "1")
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+
+    let dir = workplace(FBANK, CONF);
+    let (_, recording) = &recordings(dir.path())[0];
+    let output = Command::new(target.join("release/embed"))
+        .arg("exp")
+        .arg(recording)
+        .current_dir(dir.path())
+        .env_remove("LD_LIBRARY_PATH")
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    let line = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        line.starts_with(&format!("{} [", recording.display())),
+        "{line}"
+    );
 }

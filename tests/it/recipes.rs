@@ -501,10 +501,7 @@ fn speechocean762_becomes_data_directories() {
 #[ignore = "needs UNBRAID_CORPORA"]
 fn with_corpora_speechocean762_as_published_has_the_speakers_it_says() {
     let corpora = references::corpora();
-    let made = prepared(
-        "speechocean762",
-        &corpora.join("speechocean762"),
-    );
+    let made = prepared("speechocean762", &corpora.join("speechocean762"));
     let speakers = |set: &str| column(&made.path().join("data").join(set).join("spk2utt"), 0).len();
     assert_eq!(
         (
