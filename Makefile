@@ -1,13 +1,29 @@
 # make demo: from nothing to the mini recipe's report.  make test: all checks.
 # One cargo profile (release) throughout, so that torch-sys's C++ is compiled once.
 
-.PHONY: demo test bench build setup references lint docs unit recipes fuzz clean
+.PHONY: demo install test bench build setup references lint docs unit recipes fuzz clean
 
 demo: build
 	recipes/run.sh mini
 
+# Two programs: `unbraid` starts at once, without libtorch, and runs `unbraid-networks` beside it where networks are needed.
+LIGHT = --no-default-features --features cli,parquet --bin unbraid
+
 build: setup
-	cargo build --release
+	cargo build --release --bin unbraid-networks
+	cargo build --release $(LIGHT)
+
+# `make install PREFIX=/usr/local`, by default ~/.local. Where libtorch lies is remembered.
+PREFIX ?= $(HOME)/.local
+
+install: setup
+	cargo build --profile $(PROFILE) --bin unbraid-networks
+	cargo build --profile $(PROFILE) $(LIGHT)
+	install -D target/$(PROFILE)/unbraid $(DESTDIR)$(PREFIX)/bin/unbraid
+	install -D target/$(PROFILE)/unbraid-networks $(DESTDIR)$(PREFIX)/libexec/unbraid/unbraid-networks
+
+# The profile of what is installed: `dist` takes minutes longer to build and runs faster.
+PROFILE ?= release
 
 setup:
 	@scripts/setup.sh
@@ -22,6 +38,7 @@ lint: setup
 	cargo fmt --check
 	cargo clippy --release --all-targets -- -D warnings
 	cargo clippy --release --no-default-features --lib -- -D warnings
+	cargo clippy --release $(LIGHT) -- -D warnings
 
 docs: setup
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps

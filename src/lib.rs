@@ -70,7 +70,7 @@
 pub mod cli;
 pub mod dataset;
 pub mod error;
-#[cfg(feature = "torch")]
+#[cfg(feature = "eval")]
 pub mod eval;
 #[cfg(feature = "torch")]
 pub mod inference;

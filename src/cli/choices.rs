@@ -9,10 +9,12 @@ use serde_json::Value;
 use crate::dataset::normalisation::Cmvn;
 use crate::eval::backend::ScoringKind;
 use crate::eval::map::MapMethod;
+#[cfg(feature = "torch")]
 use crate::eval::probe::{Family, Target};
+#[cfg(feature = "torch")]
 use crate::inference::extract::{Pool, Representation};
-use crate::nn::device::DeviceChoice;
-use crate::nn::speaker_encoder::SpeakerBackbone;
+#[cfg(feature = "torch")]
+use crate::nn::{device::DeviceChoice, speaker_encoder::SpeakerBackbone};
 
 /// The name under which serde writes a value, and the doc that its schema has.
 fn possible<T: Serialize + JsonSchema>(value: &T) -> Option<PossibleValue> {
@@ -49,12 +51,16 @@ macro_rules! choices {
 
 choices! {
     Cmvn: None, Utterance, Global;
+    MapMethod: Pca, Tsne;
+    ScoringKind: Plda, Cosine;
+}
+
+#[cfg(feature = "torch")]
+choices! {
     DeviceChoice: Auto, Cpu, Cuda;
     Family: Linear, Mlp, Cnn;
-    MapMethod: Pca, Tsne;
     Pool: None, Utterance, Speaker;
     Representation: Phonetic, Speaker, Features, Reconstruction;
     Target: Speaker, Text, Frames, Phones;
-    ScoringKind: Plda, Cosine;
     SpeakerBackbone: Tdnn, Ecapa, Resnet;
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use clap::Args;
 
-use super::arguments::{ModelArgs, ThreadArgs};
+use super::arguments::ThreadArgs;
+use super::models::ModelArgs;
 use super::recordings::{ChannelArgs, Rates};
 use super::resynthesis::ResynthesisArgs;
 use crate::inference::Model;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use tch::Device;
 
-use super::arguments::CheckpointArgs;
+use super::models::CheckpointArgs;
 use crate::inference::extract::Representation;
 use crate::inference::module::{Export, Exported, Input, Metadata};
 use crate::io::message::{message, output};

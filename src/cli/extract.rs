@@ -7,8 +7,9 @@ use clap::Args;
 use ndarray::Array2;
 use tch::Device;
 
-use super::arguments::{DeviceArgs, ThreadArgs};
+use super::arguments::ThreadArgs;
 use super::failures::Failures;
+use super::models::DeviceArgs;
 use super::progress::counter;
 use super::recordings::{Rates, RecordingArgs};
 use crate::dataset::normalisation::Normalisation;

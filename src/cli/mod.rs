@@ -1,36 +1,60 @@
 //! The command line: one file per command, which parses, calls the library and prints. Folders are groups of commands.
 
 // Commands, and groups of them.
+#[cfg(feature = "torch")]
 mod asr;
+#[cfg(feature = "torch")]
 mod config;
+#[cfg(feature = "torch")]
 mod convert;
 mod data;
 mod eval;
+#[cfg(feature = "torch")]
 mod export;
+#[cfg(feature = "torch")]
 mod extract;
 mod feats;
+#[cfg(feature = "torch")]
 mod image;
 mod plot;
+#[cfg(feature = "torch")]
 mod report;
+#[cfg(feature = "torch")]
 mod shell;
+#[cfg(feature = "torch")]
 mod stream;
+#[cfg(feature = "torch")]
 mod train;
 mod units;
 mod verify;
 
-// What commands share.
+// What commands share; parts of it serve only those that need networks.
 mod arguments;
 mod choices;
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 mod failures;
 mod messages;
+#[cfg(feature = "torch")]
+mod models;
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 mod named_files;
+#[cfg(any(not(feature = "torch"), test))]
+#[cfg_attr(feature = "torch", allow(dead_code))]
+mod networks;
 mod old_names;
+mod process;
 mod progress;
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 mod recordings;
 mod result_files;
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 mod resynthesis;
+#[cfg(feature = "torch")]
+mod training_bar;
 
 use std::env::args_os;
+
+pub use process::main;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -64,20 +88,31 @@ enum Command {
     Data(data::DataArgs),
     Feats(feats::FeatsArgs),
     Units(units::UnitsArgs),
+    #[cfg(feature = "torch")]
     Train(train::TrainArgs),
+    #[cfg(feature = "torch")]
     Config(config::ConfigArgs),
+    #[cfg(feature = "torch")]
     Extract(extract::ExtractArgs),
+    #[cfg(feature = "torch")]
     Convert(convert::ConvertArgs),
+    #[cfg(feature = "torch")]
     Stream(stream::StreamArgs),
+    #[cfg(feature = "torch")]
     Export(export::ExportArgs),
     Eval(eval::EvalArgs),
     Verify(verify::VerifyArgs),
+    #[cfg(feature = "torch")]
     Asr(asr::AsrArgs),
+    #[cfg(feature = "torch")]
     Image(image::ImageArgs),
     Plot(plot::PlotArgs),
+    #[cfg(feature = "torch")]
     Report(report::ReportArgs),
+    #[cfg(feature = "torch")]
     #[command(hide = true)]
     Completions(shell::CompletionsArgs),
+    #[cfg(feature = "torch")]
     #[command(hide = true)]
     Man(shell::ManArgs),
 }
@@ -102,24 +137,39 @@ pub fn run() -> anyhow::Result<()> {
     messages::install();
     let command = command();
     let words = old_names::renew(args_os().collect(), &command);
+    #[cfg(not(feature = "torch"))]
+    if networks::asks_for_one(&words, &command) {
+        match networks::become_it()? {}
+    }
     let parsed = Cli::from_arg_matches(&command.get_matches_from(words));
     match parsed.unwrap_or_else(|error| error.exit()).command {
         Command::Data(args) => data::run(args),
         Command::Feats(args) => feats::run(args),
         Command::Units(args) => units::run(args),
+        #[cfg(feature = "torch")]
         Command::Train(args) => train::run(args),
+        #[cfg(feature = "torch")]
         Command::Config(args) => config::run(args),
+        #[cfg(feature = "torch")]
         Command::Extract(args) => extract::run(args),
+        #[cfg(feature = "torch")]
         Command::Convert(args) => convert::run(args),
+        #[cfg(feature = "torch")]
         Command::Stream(args) => stream::run(&args),
+        #[cfg(feature = "torch")]
         Command::Export(args) => export::run(&args),
         Command::Eval(args) => eval::run(args),
         Command::Verify(args) => verify::run(args),
+        #[cfg(feature = "torch")]
         Command::Asr(args) => asr::run(args),
+        #[cfg(feature = "torch")]
         Command::Image(args) => image::run(args),
         Command::Plot(args) => plot::run(args),
+        #[cfg(feature = "torch")]
         Command::Report(args) => report::run(args),
+        #[cfg(feature = "torch")]
         Command::Completions(args) => shell::completions(&args, self::command()),
+        #[cfg(feature = "torch")]
         Command::Man(args) => shell::man(&args, self::command()),
     }
 }
@@ -127,6 +177,8 @@ pub fn run() -> anyhow::Result<()> {
 /// All commands, with their options and their help.
 pub fn command() -> clap::Command {
     let command = Cli::command();
+    #[cfg(not(feature = "torch"))]
+    let command = networks::declare(command);
     let template = help_template(&command);
     command.help_template(template)
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::arguments::DeviceArgs;
+use super::models::DeviceArgs;
 use super::progress;
 use super::recordings::PipeArgs;
 use crate::error::{Error, Result};

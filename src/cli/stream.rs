@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use ndarray::Array2;
 
-use super::arguments::CheckpointArgs;
+use super::models::CheckpointArgs;
 use crate::error::Error;
 use crate::inference::stream::CodeStream;
 use crate::io::audio::{RawFormat, RawSamples};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::progress::TrainingBar;
+use crate::cli::training_bar::TrainingBar;
 use crate::method::run::{Overrides, Run};
 use crate::nn::device::DeviceChoice;
 

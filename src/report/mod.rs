@@ -1,10 +1,11 @@
 //! Reports of results: tables for the terminal and as TSV, summaries over experiments, charts as SVG, pictures of utterances
 //! and maps of points as SVG and PNG, grids of images as PNG.
 
+#[cfg(feature = "torch")]
 pub mod attack;
 pub mod chart;
 pub mod curves;
-#[cfg(feature = "torch")]
+#[cfg(feature = "eval")]
 pub mod det;
 #[cfg(feature = "torch")]
 pub mod experiment;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
-use crate::cli::arguments::ModelArgs;
 use crate::cli::failures::Failures;
+use crate::cli::models::ModelArgs;
 use crate::cli::progress::counter;
 use crate::dataset::labels::Labels;
 use crate::error::{Error, Result};

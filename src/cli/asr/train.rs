@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::StringLabels;
-use crate::cli::arguments::DeviceArgs;
-use crate::cli::progress::TrainingBar;
+use crate::cli::models::DeviceArgs;
+use crate::cli::training_bar::TrainingBar;
 use crate::dataset::normalisation::{Cmvn, NormalisationOptions};
 use crate::dataset::sampler::SamplerOptions;
 use crate::method::Config;

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::arguments::ModelArgs;
 use crate::cli::extract::report;
 use crate::cli::failures::Failures;
+use crate::cli::models::ModelArgs;
 use crate::inference::conversion::{ConversionOptions, convert_corpus};
 use crate::method::speech::load;
 

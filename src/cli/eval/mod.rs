@@ -1,11 +1,16 @@
 //! `unbraid eval`: what codes and embeddings hold.
 
 mod abx;
+#[cfg(feature = "torch")]
 mod attack;
+#[cfg(feature = "torch")]
 mod conversion;
 mod factors;
+#[cfg(feature = "torch")]
 mod frontier;
+#[cfg(feature = "torch")]
 mod probe;
+#[cfg(feature = "torch")]
 mod results;
 
 use clap::{Args, Subcommand};
@@ -19,12 +24,17 @@ pub struct EvalArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "torch")]
     Probe(probe::ProbeArgs),
+    #[cfg(feature = "torch")]
     Attack(attack::AttackArgs),
     Abx(abx::AbxArgs),
     Factors(factors::FactorsArgs),
+    #[cfg(feature = "torch")]
     Conversion(conversion::ConversionArgs),
+    #[cfg(feature = "torch")]
     Results(results::ResultsArgs),
+    #[cfg(feature = "torch")]
     Frontier(frontier::FrontierArgs),
 }
 
@@ -34,12 +44,17 @@ enum Command {
 /// What is wrong with codes, data, results or options.
 pub fn run(args: EvalArgs) -> anyhow::Result<()> {
     match args.command {
+        #[cfg(feature = "torch")]
         Command::Probe(args) => probe::run(args),
+        #[cfg(feature = "torch")]
         Command::Attack(args) => attack::run(args),
         Command::Abx(args) => abx::run(args),
         Command::Factors(args) => factors::run(args),
+        #[cfg(feature = "torch")]
         Command::Conversion(args) => conversion::run(args),
+        #[cfg(feature = "torch")]
         Command::Results(args) => results::run(args),
+        #[cfg(feature = "torch")]
         Command::Frontier(args) => frontier::run(args),
     }
 }

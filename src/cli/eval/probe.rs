@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::arguments::DeviceArgs;
+use crate::cli::models::DeviceArgs;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::progress;
 use crate::cli::result_files::ResultFiles;

@@ -6,7 +6,7 @@ use clap::Args;
 use ndarray::{Array1, Axis};
 
 use super::source::{FORMS, parse_named_source};
-use crate::cli::arguments::ModelArgs;
+use crate::cli::models::ModelArgs;
 use crate::dataset::images::{ImageSource, Images};
 use crate::eval::images::forward::{numbers, of_images, settle};
 use crate::io::atomic;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::source::{FORMS, parse_named_source};
-use crate::cli::arguments::ModelArgs;
+use crate::cli::models::ModelArgs;
 use crate::cli::result_files::ResultFiles;
 use crate::dataset::images::{ImageSource, Images};
 use crate::error::{Error, Result};

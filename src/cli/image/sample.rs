@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::source::{FORMS, parse_named_source};
-use crate::cli::arguments::ModelArgs;
+use crate::cli::models::ModelArgs;
 use crate::dataset::images::ImageSource;
 use crate::eval::images::gallery::{Gallery, gallery};
 use crate::io::atomic;

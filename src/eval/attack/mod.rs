@@ -26,7 +26,6 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, check_within};
-use crate::eval::backend::use_one_thread;
 use encoder::EncoderOptions;
 pub use report::{AttackReport, AttackRow, Chance, Worst};
 use source::{Source, View};
@@ -118,8 +117,6 @@ pub fn attack(
     options.check()?;
     data.check()?;
     let stage = Stage::open(data, options)?;
-    // Small matrices gain nothing from more; networks take what there is.
-    use_one_thread();
     // What cannot be read should not cost a training first.
     let given = data
         .representations

@@ -82,8 +82,6 @@ pub(super) struct Stage {
     lengths: Vec<Length>,
     trials: Option<Trials>,
     pub(super) seed: u64,
-    /// Threads of libtorch for networks; all else takes one.
-    pub(super) threads: i32,
 }
 
 /// An attacker with the utterances of both sets, as it compares them.
@@ -134,7 +132,6 @@ impl Stage {
                 .map(|path| Trials::read(path, &test))
                 .transpose()?,
             seed: options.seed,
-            threads: tch::get_num_threads(),
             train,
             test,
             fit,

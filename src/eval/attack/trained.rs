@@ -7,7 +7,6 @@ use super::source::Source;
 use super::stage::{Attack, Stage};
 use super::{AttackData, AttackOptions, Representation};
 use crate::error::{Error, Result};
-use crate::eval::backend::use_one_thread;
 use ndarray::Array2;
 
 /// An encoder that was trained on raw features, and its embeddings of them.
@@ -124,14 +123,11 @@ impl Stage {
 
     /// The moment of training at which the development speakers are found best is kept.
     fn train_encoder(&self, learn: &Utterances, options: &EncoderOptions) -> Result<Encoder> {
-        tch::set_num_threads(self.threads);
         let dev = self.dev_places();
-        let encoder = Encoder::train(learn, &self.fit, options, self.seed, |encoder| {
+        Encoder::train(learn, &self.fit, options, self.seed, |encoder| {
             let tried = self.try_on_dev(&Prepared::cosine(&encoder.embed(learn, &dev)?))?;
             Ok(tried.strength.score())
-        });
-        use_one_thread();
-        encoder
+        })
     }
 
     fn embed(

@@ -3,9 +3,9 @@
 
 use ndarray::{Array1, Array2, Axis};
 
-use super::algebra::{diagonalise, eigen};
 use super::plda::Plda;
 use crate::error::{Error, Result};
+use crate::eval::algebra::{diagonalise, eigen};
 
 /// How far the model is adapted. The defaults are Kaldi's.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -62,6 +62,7 @@ impl Embeddings {
         })
     }
 
+    #[cfg(feature = "torch")]
     /// Of rows that are at hand: `keys`, each once, and finite `vectors`, `[keys, dims]`, at least one.
     pub(crate) fn of_rows(source: &Path, keys: Vec<String>, vectors: Array2<f32>) -> Self {
         Self {

@@ -3,9 +3,9 @@
 
 use ndarray::{Array2, s};
 
-use super::algebra::eigen;
 use super::speakers::SpeakerStats;
 use crate::error::{Error, Result};
+use crate::eval::algebra::eigen;
 
 /// How many directions are kept, and how they are scaled.
 #[derive(Debug, Clone, Copy, PartialEq)]

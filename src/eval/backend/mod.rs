@@ -3,7 +3,6 @@
 //! trained in f64.
 
 mod adapt;
-mod algebra;
 mod calibration;
 mod embeddings;
 mod file;
@@ -21,7 +20,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use adapt::AdaptOptions;
-pub use algebra::use_one_thread;
 pub use calibration::Calibration;
 pub use embeddings::{Embeddings, EnrolmentTable};
 pub use lda::LdaOptions;

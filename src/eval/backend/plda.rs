@@ -4,9 +4,9 @@
 
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 
-use super::algebra::diagonalise;
 use super::speakers::SpeakerStats;
 use crate::error::{Error, Result};
+use crate::eval::algebra::diagonalise;
 
 /// Options of training and scoring.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -200,10 +200,10 @@ impl Space {
 mod tests {
     use ndarray::{array, concatenate, s};
 
-    use super::super::algebra::eigen;
     use super::super::speakers::Speakers;
     use super::super::tests::{draw, labelled};
     use super::*;
+    use crate::eval::algebra::eigen;
 
     fn stats(counts: &[usize]) -> SpeakerStats {
         let between = array![[2.0, 0.0, 0.3], [0.5, 1.5, 0.0], [0.0, -0.4, 1.0]];

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array1, Array2, Axis, s};
 use rayon::prelude::*;
 
-use super::algebra::eigen;
 use super::embeddings::Embeddings;
 use crate::dataset::Table;
 use crate::error::{Error, Result};
+use crate::eval::algebra::eigen;
 
 /// Which speaker each embedding is of.
 #[derive(Debug)]

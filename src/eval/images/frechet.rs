@@ -5,8 +5,9 @@
 use ndarray::{Array1, Array2, Axis};
 use tch::{Kind, Tensor};
 
-use super::{check_vectors, tensor};
+use super::tensor;
 use crate::error::{Error, Result};
+use crate::eval::check_vectors;
 
 /// Mean and covariance of features.
 #[derive(Debug, Clone, PartialEq)]

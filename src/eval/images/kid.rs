@@ -9,8 +9,9 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use super::{check_dims, check_vectors, tensor};
+use super::{check_dims, tensor};
 use crate::error::{Error, Result};
+use crate::eval::check_vectors;
 
 /// Options of the random subsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

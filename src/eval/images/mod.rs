@@ -18,6 +18,7 @@ use ndarray::Array2;
 use tch::Tensor;
 use tch::kind::Element;
 
+use super::check_vectors;
 use crate::error::{Error, Result};
 
 /// Vectors `[items, dims]`, and the class of every item, from 0.
@@ -37,27 +38,6 @@ impl Labelled<'_> {
             return Err(Error::option(name, expected, self.labels.len().to_string()));
         }
         check_vectors(name, self.vectors, 1)
-    }
-}
-
-/// Refuses less than `least` items, vectors without dimensions and numbers that are not finite.
-pub(super) fn check_vectors<T: Copy + Into<f64>>(
-    name: &str,
-    vectors: &Array2<T>,
-    least: usize,
-) -> Result<()> {
-    let (items, dims) = vectors.dim();
-    if items < least || dims == 0 {
-        let expected = format!("at least {least} vectors of at least one number");
-        return Err(Error::option(name, expected, format!("{items} of {dims}")));
-    }
-    match vectors
-        .iter()
-        .map(|&value| value.into())
-        .find(|value: &f64| !value.is_finite())
-    {
-        Some(value) => Err(Error::option(name, "finite numbers", value.to_string())),
-        None => Ok(()),
     }
 }
 

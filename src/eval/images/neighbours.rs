@@ -4,8 +4,9 @@
 use ndarray::{Array2, Axis};
 use tch::Kind;
 
-use super::{Labelled, check_dims, check_vectors, tensor};
+use super::{Labelled, check_dims, tensor};
 use crate::error::Result;
+use crate::eval::check_vectors;
 
 /// Distances in memory at a time, 64 MiB of them.
 const HELD: usize = 1 << 24;

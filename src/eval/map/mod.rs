@@ -4,18 +4,18 @@
 
 mod items;
 
-use ndarray::{Array2, ArrayView1, Axis};
+use ndarray::{Array2, ArrayView1, Axis, s};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
 
 pub use items::{Draw, LEAST_ITEMS, MapItems, label};
 
-use super::images::{check_vectors, tensor};
+use super::algebra::eigen;
+use super::check_vectors;
 use crate::error::{Error, Result};
 
 /// How many numbers become two.
@@ -61,43 +61,37 @@ impl MapMethod {
 /// that the item farthest from 0 is positive, so that pictures are reproducible. Components without variance are 0.
 ///
 /// # Errors
-/// [`Error::Option`] `vectors` for no item, no number, or ones that are not finite; [`Error::Torch`] where the
+/// [`Error::Option`] `vectors` for no item, no number, or ones that are not finite; also where the
 /// decomposition fails, as for numbers whose squares are too great.
 pub fn pca(vectors: &Array2<f64>, dims: usize) -> Result<Array2<f64>> {
     check_vectors("vectors", vectors, 1)?;
     let (items, numbers) = vectors.dim();
-    let centred = tensor(&centred(vectors))?;
+    let centred = centred(vectors);
     let kept = dims.min(items).min(numbers);
     // Of the two matrices with the same eigenvalues the smaller.
     let places = if numbers <= items {
-        let (_, axes) = centred.f_tr()?.f_matmul(&centred)?.f_linalg_eigh("L")?;
-        centred.f_matmul(&greatest(&axes, kept)?)?
+        let (_, axes) = eigen(&centred.t().dot(&centred))?;
+        centred.dot(&axes.slice(s![.., ..kept]))
     } else {
-        let (values, sides) = centred.f_matmul(&centred.f_tr()?)?.f_linalg_eigh("L")?;
-        let lengths = values.f_clamp_min(0.0)?.f_sqrt()?.f_unsqueeze(0)?;
-        greatest(&sides, kept)? * greatest(&lengths, kept)?
+        let (values, sides) = eigen(&centred.dot(&centred.t()))?;
+        let lengths = values.mapv(|value| value.max(0.0).sqrt());
+        &sides.slice(s![.., ..kept]) * &lengths.slice(s![..kept])
     };
     let mut map = Array2::zeros((items, dims));
     for (mut column, number) in map.columns_mut().into_iter().zip(0..kept) {
-        let values = Vec::<f64>::try_from(places.f_select(1, number as i64)?)?;
+        let values = places.column(number);
         let far = values.iter().fold(
             0.0,
             |far: f64, &value| if value.abs() > far.abs() { value } else { far },
         );
         let sign = if far < 0.0 { -1.0 } else { 1.0 };
-        column.assign(&(&ArrayView1::from(&values) * sign));
+        column.assign(&(&values * sign));
     }
     Ok(map)
 }
 
 fn centred(vectors: &Array2<f64>) -> Array2<f64> {
     vectors - &(vectors.sum_axis(Axis(0)) / vectors.nrows() as f64)
-}
-
-/// The last `kept` columns, last first, since eigenvalues rise.
-fn greatest(columns: &Tensor, kept: usize) -> Result<Tensor> {
-    let first = columns.size()[1] - kept as i64;
-    Ok(columns.f_narrow(1, first, kept as i64)?.f_flip([1])?)
 }
 
 /// Options of t-SNE.

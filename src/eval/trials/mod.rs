@@ -8,7 +8,9 @@ mod scores;
 
 use std::path::Path;
 
-pub(crate) use cllr::{Pool, softplus};
+#[cfg(feature = "torch")]
+pub(crate) use cllr::Pool;
+pub(crate) use cllr::softplus;
 pub use det::{DetPoint, probit};
 pub use detection::{Detection, ScoredTrials, Verification};
 pub use scores::{ScoreLine, are_of, each_score, read_scored};

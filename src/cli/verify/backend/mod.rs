@@ -5,8 +5,6 @@ mod train;
 
 use clap::{Args, Subcommand};
 
-use crate::eval::backend::use_one_thread;
-
 /// Train and adapt backends of speaker embeddings: LDA, length normalisation, PLDA.
 #[derive(Debug, Args)]
 pub struct BackendArgs {
@@ -25,7 +23,6 @@ enum Command {
 /// # Errors
 /// What is wrong with embeddings, tables or options.
 pub fn run(args: BackendArgs) -> anyhow::Result<()> {
-    use_one_thread();
     match args.command {
         Command::Train(args) => train::run(&args),
         Command::Adapt(args) => adapt::run(&args),

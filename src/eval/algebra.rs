@@ -1,28 +1,29 @@
-//! Eigenvalues and diagonalisation of symmetric matrices in f64, by libtorch's LAPACK.
+//! Eigenvalues and diagonalisation of symmetric matrices in f64.
 
-use ndarray::{Array1, Array2, Axis};
-use tch::{Kind, Tensor};
+use faer::{Mat, Par, Side, set_global_parallelism};
+use ndarray::{Array1, Array2};
 
-use crate::error::Result;
-
-/// Limits libtorch to one thread in this process, for commands that use it for little else. Matrices of a few hundred rows
-/// gain nothing from more threads, which are slow on shared cores and change the last digits.
-pub fn use_one_thread() {
-    tch::set_num_threads(1);
-}
+use crate::error::{Error, Result};
 
 /// Eigenvalues, greatest first, and their vectors as columns, `[n]` and `[n, n]`.
 ///
 /// # Errors
-/// [`crate::Error::Torch`] when LAPACK does not converge, as for numbers that are not finite.
+/// [`Error::Option`] for numbers that are not finite, or so great that the decomposition does not converge.
 pub(super) fn eigen(symmetric: &Array2<f64>) -> Result<(Array1<f64>, Array2<f64>)> {
-    let (values, vectors) = to_tensor(symmetric).f_linalg_eigh("L")?;
-    let values = Array1::from(Vec::<f64>::try_from(&values)?);
-    let mut vectors = to_array(&vectors)?;
-    vectors.invert_axis(Axis(1));
-    let mut descending = values;
-    descending.invert_axis(Axis(0));
-    Ok((descending, vectors))
+    let refuse =
+        |found: String| Error::option("covariance", "finite numbers of moderate size", found);
+    if let Some(value) = symmetric.iter().find(|value| !value.is_finite()) {
+        return Err(refuse(value.to_string()));
+    }
+    let found = matrix(symmetric)
+        .self_adjoint_eigen(Side::Lower)
+        .map_err(|error| refuse(format!("{error:?}")))?;
+    let (values, vectors) = (found.S().column_vector(), found.U());
+    let last = symmetric.nrows().saturating_sub(1);
+    Ok((
+        Array1::from_shape_fn(symmetric.nrows(), |at| values[last - at]),
+        Array2::from_shape_fn(symmetric.dim(), |(row, at)| vectors[(row, last - at)]),
+    ))
 }
 
 /// The transform that makes one covariance the identity and another diagonal, Kaldi's `ComputeNormalizingTransform`
@@ -40,12 +41,15 @@ pub(super) struct Diagonal {
 /// Diagonalises `within` and `between` at once.
 ///
 /// # Errors
-/// [`crate::Error::Torch`] when `within` is not positive definite.
+/// [`Error::Option`] when `within` is not positive definite; as [`eigen`].
 pub(super) fn diagonalise(within: &Array2<f64>, between: &Array2<f64>) -> Result<Diagonal> {
-    let dims = within.nrows() as i64;
-    let factor = to_tensor(within).f_linalg_cholesky(false)?;
-    let identity = Tensor::f_eye(dims, (Kind::Double, tch::Device::Cpu))?;
-    let inverse = to_array(&factor.f_linalg_solve_triangular(&identity, false, true, false)?)?;
+    let expected = "a positive definite matrix";
+    let factor = matrix(within).llt(Side::Lower).map_err(|error| {
+        Error::option("covariance within classes", expected, format!("{error:?}"))
+    })?;
+    let mut inverse = Mat::<f64>::identity(within.nrows(), within.nrows());
+    factor.L().solve_lower_triangular_in_place(inverse.as_mut());
+    let inverse = Array2::from_shape_fn(within.dim(), |(row, column)| inverse[(row, column)]);
     let log_det = inverse.diag().mapv(f64::ln).sum();
     let (values, vectors) = eigen(&inverse.dot(between).dot(&inverse.t()))?;
     Ok(Diagonal {
@@ -55,19 +59,13 @@ pub(super) fn diagonalise(within: &Array2<f64>, between: &Array2<f64>) -> Result
     })
 }
 
-fn to_tensor(array: &Array2<f64>) -> Tensor {
-    let (rows, columns) = array.dim();
-    let values: Vec<f64> = array.iter().copied().collect();
-    Tensor::from_slice(&values).reshape([rows as i64, columns as i64])
-}
-
-fn to_array(tensor: &Tensor) -> Result<Array2<f64>> {
-    let (rows, columns) = tensor.size2()?;
-    let values = Vec::<f64>::try_from(&tensor.f_contiguous()?.f_reshape([-1])?)?;
-    Ok(
-        Array2::from_shape_vec((rows as usize, columns as usize), values)
-            .expect("a tensor has as many values as its sizes imply"),
-    )
+/// A copy for decompositions on one thread: matrices of a few hundred rows gain nothing from more, which are slow on shared
+/// cores and change the last digits.
+fn matrix(array: &Array2<f64>) -> Mat<f64> {
+    set_global_parallelism(Par::Seq);
+    Mat::from_fn(array.nrows(), array.ncols(), |row, column| {
+        array[(row, column)]
+    })
 }
 
 #[cfg(test)]
