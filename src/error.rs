@@ -72,6 +72,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Files by their names, and the command that makes each, DIR being the folder that it is missing in.
 const MAKERS: &[(&str, &str)] = &[
     ("spk2utt", "unbraid data fix DIR"),
+    ("utt2spk", "unbraid data make RECORDINGS DIR"),
     (
         "feats.scp",
         "unbraid feats fbank scp:DIR/wav.scp ark,scp:DIR/feats.ark,DIR/feats.scp",

@@ -1,21 +1,21 @@
-//! Checks that the objects and recordings listed in a data directory exist.
+//! Reads the objects and decodes the recordings that a data directory lists.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use ndarray::Array2;
+use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 
 use super::layout;
 use super::table::Table;
 use crate::error::{Error, Result};
 use crate::io::audio::{AudioOptions, AudioSource, Channel, Pipes};
-use crate::io::kaldi::ScpTable;
-
-/// Checks each object that `feats.scp` and the other lists name, and each recording of `wav.scp`: its file exists, its
-/// header is valid, and the file of an object is complete. Samples and numbers are not read, commands do not run.
-/// Returns all errors; a file that cannot be opened is reported once.
+use crate::io::kaldi::{KaldiObject, ScpTable};
+/// Checks each object that `feats.scp` and the other lists name, and each recording of `wav.scp`: objects are read, numbers
+/// are finite, features have one number of values per frame, and recordings are decoded to their end, where their stated
+/// length and checksum are checked. Commands do not run. Returns all errors; a file that cannot be opened is reported once.
 ///
+
 /// # Errors
 /// [`Error::Io`] when the folder cannot be read.
 pub fn check_contents(folder: &Path) -> Result<Vec<Error>> {
@@ -24,7 +24,11 @@ pub fn check_contents(folder: &Path) -> Result<Vec<Error>> {
         let path = folder.join(&name);
         match name.strip_suffix(".scp") {
             Some("wav") => problems.extend(recordings(&path)),
-            Some(_) => problems.extend(objects(&path)),
+            Some("vad") => problems.extend(objects(&path, |vad: &Array1<f32>| (finite(vad), None))),
+            Some("ali") => problems.extend(objects(&path, |_: &Vec<i32>| (true, None))),
+            Some(_) => problems.extend(objects(&path, |matrix: &Array2<f32>| {
+                (finite(matrix), Some(matrix.ncols()))
+            })),
             None => {}
         }
     }
@@ -36,14 +40,40 @@ pub fn check_contents(folder: &Path) -> Result<Vec<Error>> {
     Ok(problems)
 }
 
-fn objects(list: &Path) -> Vec<Error> {
-    match ScpTable::<Array2<f32>>::open(list) {
-        Ok(table) => {
-            let keys = table.keys().par_iter();
-            keys.filter_map(|key| table.check(key).err()).collect()
+fn finite<D: ndarray::Dimension>(numbers: &ndarray::Array<f32, D>) -> bool {
+    numbers.iter().all(|number| number.is_finite())
+}
+
+/// The errors of a list's objects, of which `look` tells whether they are finite, and their columns.
+fn objects<T: KaldiObject>(
+    list: &Path,
+    look: impl Fn(&T) -> (bool, Option<usize>) + Sync,
+) -> Vec<Error> {
+    let table = match ScpTable::<T>::open(list) {
+        Ok(table) => table,
+        Err(error) => return vec![error],
+    };
+    let wrong = |key: &str, expected: String, found: String| Error::key(list, key, expected, found);
+    let columns = |key: &String| -> Result<Option<usize>> {
+        let Some(object) = table.get_stored(key)? else {
+            return Ok(None);
+        };
+        match look(&object) {
+            (true, columns) => Ok(columns),
+            (false, _) => Err(wrong(key, "finite numbers".into(), "others".into())),
         }
-        Err(error) => vec![error],
-    }
+    };
+    let found: Vec<Result<Option<usize>>> = table.keys().par_iter().map(columns).collect();
+    let first = found.iter().flatten().flatten().next().copied();
+    let keys = table.keys().iter().zip(found);
+    keys.filter_map(|(key, found)| match found {
+        Ok(Some(columns)) if Some(columns) != first => {
+            let expected = format!("{} values per frame, as the first has", first.unwrap_or(0));
+            Some(wrong(key, expected, columns.to_string()))
+        }
+        found => found.err(),
+    })
+    .collect()
 }
 
 fn recordings(list: &Path) -> Vec<Error> {
@@ -55,10 +85,17 @@ fn recordings(list: &Path) -> Vec<Error> {
         Ok(table) => table,
         Err(error) => return vec![error],
     };
-    let problem = |value: &str| match AudioSource::parse(value) {
-        AudioSource::Pipe(_) => None,
-        file => file.open(&any_channel, Pipes::Refused).err(),
+    let decode = |value: &str| -> Result<()> {
+        let source = AudioSource::parse(value);
+        if matches!(source, AudioSource::Pipe(_)) {
+            return Ok(());
+        }
+        let mut reader = source.open(&any_channel, Pipes::Refused)?;
+        while reader.next_block()?.is_some() {}
+        Ok(())
     };
     let entries = table.entries().par_iter();
-    entries.filter_map(|entry| problem(&entry.value)).collect()
+    entries
+        .filter_map(|entry| decode(&entry.value).err())
+        .collect()
 }

@@ -19,15 +19,18 @@ pub mod label_kind;
 pub mod labels;
 pub mod layout;
 pub mod loader;
+pub mod make;
 pub mod normalisation;
 pub mod recordings;
 mod rows;
 pub mod sampler;
 pub mod segments;
+pub mod shares;
 pub mod split;
 pub mod strings;
 pub mod subset;
 pub mod table;
+pub mod trials;
 pub mod validate;
 
 pub use blocks::UtteranceBlocks;

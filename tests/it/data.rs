@@ -5,7 +5,7 @@ use std::path::Path;
 
 use unbraid::io::audio::{Waveform, write_wav};
 
-use crate::support::{fail, names, references, succeed, unbraid};
+use crate::support::{fail, names, references, root, succeed, unbraid};
 
 /// Two speakers, three utterances, sound and features that are only named.
 fn write_data(folder: &Path) {
@@ -299,6 +299,37 @@ fn a_deep_look_finds_cut_archives_and_missing_recordings() {
     assert!(lines[1].starts_with("a2.wav: No such file"), "{found}");
     assert!(lines[2].starts_with("b1.wav: expected "), "{found}");
     assert_eq!(lines[3..], ["unbraid: d: 3 problems"]);
+    // What shows only in the samples, or in the numbers.
+    let flac = root().join("data/mini/audio/f01-s01.flac");
+    let mut damaged = fs::read(flac).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    fs::write(at.join("a2.wav"), damaged).unwrap();
+    let wav = fs::read(at.join("a1.wav")).unwrap();
+    fs::write(at.join("b1.wav"), &wav[..wav.len() - 2]).unwrap();
+    let mut broken = archive.clone();
+    let end = broken.len();
+    broken[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(at.join("d/feats.ark"), &broken).unwrap();
+    let found = message();
+    let lines: Vec<&str> = found.lines().collect();
+    assert_eq!(lines.len(), 4, "{found}");
+    assert_eq!(
+        lines[0],
+        "d/feats.scp: b-1: expected finite numbers, found others"
+    );
+    assert!(lines[1].starts_with("a2.wav: expected "), "{found}");
+    assert!(lines[2].starts_with("b1.wav: expected "), "{found}");
+    let scp = fs::read_to_string(at.join("d/feats.scp")).unwrap();
+    fs::write(
+        at.join("d/feats.scp"),
+        scp.trim_end().to_string() + "[:,0:3]\n",
+    )
+    .unwrap();
+    fs::write(at.join("d/feats.ark"), &archive).unwrap();
+    let found = message();
+    let expected = "d/feats.scp: b-1: expected 23 values per frame, as the first has, found 4\n";
+    assert!(found.starts_with(expected), "{found}");
     // One line a file, not one an utterance.
     fs::remove_file(at.join("d/feats.ark")).unwrap();
     let found = message();

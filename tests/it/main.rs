@@ -26,6 +26,7 @@ mod help;
 mod images;
 mod kaldi_archives;
 mod layers;
+mod make;
 mod map;
 mod memory;
 mod methods;

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use crate::support::{names, put, references, root, succeed};
 
 /// A WAV file of a tenth of a second of a tone.
-fn tone(hz: f64) -> Vec<u8> {
+pub fn tone(hz: f64) -> Vec<u8> {
     let samples: Vec<u8> = (0..1600)
         .map(|n| (8000.0 * (std::f64::consts::TAU * hz * f64::from(n) / 16000.0).sin()) as i16)
         .flat_map(i16::to_le_bytes)
@@ -36,7 +36,7 @@ fn sphere(wav: &[u8]) -> Vec<u8> {
 }
 
 /// Real audio of the bundled speech, which is FLAC.
-fn flac() -> Vec<u8> {
+pub fn flac() -> Vec<u8> {
     let audio = root().join("data/mini/audio");
     let first = names(&audio)
         .into_iter()
@@ -91,7 +91,7 @@ fn prepared(recipe: &str, corpus: &Path) -> tempfile::TempDir {
     dir
 }
 
-fn column(table: &Path, index: usize) -> Vec<String> {
+pub fn column(table: &Path, index: usize) -> Vec<String> {
     let text = fs::read_to_string(table).unwrap();
     let word = |line: &str| line.split(' ').nth(index).unwrap().to_string();
     text.lines().map(word).collect()
@@ -137,7 +137,7 @@ fn replace(path: &'static str, old: &'static str, new: &'static str) -> impl Fn(
     }
 }
 
-fn librispeech(corpus: &Path) {
+pub fn librispeech(corpus: &Path) {
     let mut speakers = ";ID  |SEX| SUBSET           |MINUTES| NAME\n".to_string();
     for (part, first) in [
         ("train-clean-100", 10),
@@ -223,7 +223,7 @@ fn a_broken_librispeech_is_refused() {
     );
 }
 
-fn vctk(corpus: &Path) {
+pub fn vctk(corpus: &Path) {
     let mut info = "ID  AGE  GENDER  ACCENTS  REGION COMMENTS \n".to_string();
     for speaker in ["p225", "p226", "p227", "p280", "p315", "s5"] {
         let gender = if speaker < "p227" { "F" } else { "M" };

@@ -17,8 +17,4 @@ subset all_train dev 9 10
 subset all_test test 1 10
 subset all_test test_learn 1 6
 subset all_test test_probe 7 10
-# All pairs of test utterances, as trials.
-awk '{ id[NR] = $1; spk[NR] = $2 }
-     END { for (i = 1; i <= NR; i++) for (j = i + 1; j <= NR; j++)
-             print id[i], id[j], spk[i] == spk[j] ? "target" : "nontarget" }' \
-  "$data/test/utt2spk" > "$data/test/trials"
+unbraid data trials --number all "$data/test"

@@ -1,16 +1,18 @@
-//! `unbraid data`: data directories checked, set right, divided, joined, varied and aligned.
+//! `unbraid data`: data directories made, checked, set right, divided, joined, varied and aligned.
 
 mod alignment;
 mod augment;
 mod combine;
 mod fix;
+mod make;
 mod split;
 mod subset;
+mod trials;
 mod validate;
 
 use clap::{Args, Subcommand};
 
-/// Check, change, join, augment and align Kaldi data directories.
+/// Make, check, change, join, augment and align Kaldi data directories.
 #[derive(Debug, Args)]
 pub struct DataArgs {
     #[command(subcommand)]
@@ -19,12 +21,14 @@ pub struct DataArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Make(make::MakeArgs),
     Validate(validate::ValidateArgs),
     Fix(fix::FixArgs),
     Split(split::SplitArgs),
     Subset(subset::SubsetArgs),
     Combine(combine::CombineArgs),
     Augment(augment::AugmentArgs),
+    Trials(trials::TrialsArgs),
     Alignment(alignment::AlignmentArgs),
 }
 
@@ -34,12 +38,14 @@ enum Command {
 /// What is wrong with a data directory, or with what is asked of it.
 pub fn run(args: DataArgs) -> anyhow::Result<()> {
     match args.command {
+        Command::Make(args) => make::run(args),
         Command::Validate(args) => validate::run(&args),
         Command::Fix(args) => fix::run(&args),
         Command::Split(args) => split::run(&args),
         Command::Subset(args) => subset::run(args),
         Command::Combine(args) => combine::run(&args),
         Command::Augment(args) => augment::run(&args),
+        Command::Trials(args) => trials::run(&args),
         Command::Alignment(args) => alignment::run(args),
     }
 }

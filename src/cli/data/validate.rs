@@ -20,8 +20,8 @@ Examples:
   unbraid data validate --deep data/train
 
 The exit code is 1 if there is any fault. 'unbraid data fix' repairs what can be
-repaired. --deep reads the headers of all archive entries and recordings, but no
-values or samples. Commands in lists are not run.")]
+repaired. --deep reads all archive entries and decodes all recordings to their
+end, with their checksums. Commands in lists are not run.")]
 pub struct ValidateArgs {
     /// Data directory
     #[arg(value_name = "DIR")]
@@ -39,7 +39,7 @@ pub struct ValidateArgs {
     #[arg(long)]
     no_text: bool,
 
-    /// Also check that listed archives and recordings exist and are complete
+    /// Also read listed archives and decode listed recordings
     #[arg(long)]
     deep: bool,
 }

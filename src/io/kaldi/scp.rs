@@ -100,6 +100,18 @@ impl<T: KaldiObject> ScpTable<T> {
         self.files.check(key, self.place(key)?)
     }
 
+    /// Reads the object of `key` from its file; none where it is the output of a command.
+    ///
+    /// # Errors
+    /// As [`ScpTable::get`].
+    pub fn get_stored(&self, key: &str) -> Result<Option<T>> {
+        let place = self.place(key)?;
+        match place.location {
+            Location::File { .. } => self.files.read(key, place).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     fn find(&self, key: &str) -> Option<usize> {
         self.sorted
             .binary_search_by_key(&key, |&i| self.keys[i as usize].as_str())

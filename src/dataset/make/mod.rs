@@ -1,0 +1,331 @@
+//! Data directories of folders of recordings. Input: a folder, and what tells the speaker of a file: its folder, a pattern
+//! over its path, a table, or nothing. Output: `wav.scp`, `utt2spk`, `spk2utt` and `text`, and what was changed or left out.
+
+mod found;
+mod ids;
+mod pattern;
+mod source;
+mod table;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::datadir::DataDir;
+use super::files::DataFiles;
+use super::shares::{Shares, by_shares};
+use super::trials::{TrialNumber, TrialsMade, write_trials};
+use super::validate::{ValidateOptions, validate};
+use crate::error::{Error, Result};
+use crate::io::atomic;
+use crate::io::audio::{AudioOptions, AudioReader};
+use crate::io::lines::Entry;
+use crate::io::scratch::Scratch;
+
+pub use ids::{prefixed, valid};
+pub use pattern::Pattern;
+pub use source::{Layout, Source, Transcripts};
+pub use table::TableOptions;
+
+use found::Candidate;
+use ids::{Ids, Names};
+
+/// What a data directory is made of.
+#[derive(Debug, Clone)]
+pub struct MakeOptions {
+    /// The recordings and their speakers.
+    pub source: Source,
+    /// Whether speakers are known; else each utterance is a speaker of its own, as Kaldi has it.
+    pub speakers: bool,
+    /// Parts by speaker, each a folder in the target.
+    pub split: Option<Shares>,
+    /// Seed of the parts and of the trials of the part `test`.
+    pub seed: u64,
+}
+
+/// What was made.
+#[derive(Debug, Default)]
+pub struct Made {
+    /// The folders, with their sizes.
+    pub parts: Vec<Part>,
+    /// Length of all recordings in seconds; none where a file does not state it.
+    pub seconds: Option<f64>,
+    /// Recordings by sample rate in Hz.
+    pub rates: BTreeMap<u32, usize>,
+    /// Recordings of several channels.
+    pub several_channels: Vec<String>,
+    /// Recordings that were left out, and why.
+    pub left_out: Vec<(String, String)>,
+    /// Audio files that the pattern does not match.
+    pub others: usize,
+    /// Utterances without a transcript where others have one: their line in `text` is empty.
+    pub without_text: Vec<String>,
+    /// Recordings whose transcripts cannot be read, and why.
+    pub unread_texts: Vec<(String, String)>,
+    /// Speakers with another id than their name.
+    pub renamed_speakers: Vec<(String, String)>,
+    /// Utterances with another id than `SPEAKER-NAME` or `NAME`.
+    pub renamed_utterances: Vec<(String, String)>,
+}
+
+/// A data directory that was made.
+#[derive(Debug)]
+pub struct Part {
+    /// Its place.
+    pub folder: PathBuf,
+    /// Number of speakers.
+    pub speakers: usize,
+    /// Number of utterances.
+    pub utterances: usize,
+    /// Its trials: of the part `test` of a split. The error of one in which there are none.
+    pub trials: Option<Result<TrialsMade>>,
+}
+
+/// The part of a split that gets trials, and at most how many.
+pub const TEST: &str = "test";
+const TEST_TRIALS: u64 = 20_000;
+
+/// Makes a data directory of the recordings in `folder`, or one per part of a split below `target`. The target appears
+/// complete or not at all. Headers of recordings are read; those without a valid one, or without samples, are left out.
+/// `progress` is called after each recording.
+///
+/// # Errors
+/// [`Error::Format`] for a target that exists, or a folder without any recording that can be used; errors of the table;
+/// [`Error::Option`] for more parts than speakers.
+pub fn make(
+    folder: &Path,
+    target: &Path,
+    options: &MakeOptions,
+    progress: impl Fn() + Sync,
+) -> Result<Made> {
+    refuse_existing(target)?;
+    let found = source::find(folder, &options.source, options.speakers)?;
+    let mut made = Made {
+        left_out: found.left_out,
+        others: found.others,
+        unread_texts: found.unread_texts,
+        seconds: Some(0.0),
+        ..Made::default()
+    };
+    if found.candidates.is_empty() {
+        return Err(nothing(folder, &options.source, &made));
+    }
+    let candidates = made.readable(found.candidates, progress);
+    if candidates.is_empty() {
+        return Err(nothing(folder, &options.source, &made));
+    }
+    let ids = made.ids(&candidates);
+    let files = made.files(&candidates, &ids);
+    made.write(target, &files, options)?;
+    Ok(made)
+}
+
+fn refuse_existing(target: &Path) -> Result<()> {
+    let used = match std::fs::read_dir(target) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(_) => target.symlink_metadata().is_ok(),
+    };
+    match used {
+        true => Err(Error::format(
+            target,
+            "a new or empty folder to make",
+            "one in use",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// The error of a folder in which nothing can be used.
+fn nothing(folder: &Path, source: &Source, made: &Made) -> Error {
+    let found = match (made.left_out.first(), made.others) {
+        (Some((file, reason)), _) => format!(
+            "{} that cannot be used (first: {file}: {reason})",
+            made.left_out.len()
+        ),
+        (None, 0) => "none".into(),
+        (None, others) => format!("{others} audio files with other paths"),
+    };
+    let expected = match source {
+        Source::Folders => {
+            "folders of speakers with recordings (or --pattern, --table, --speakers unknown)"
+        }
+        Source::Patterns(..) => "recordings with paths as the pattern has them",
+        Source::Table(_) => "recordings that the table names",
+    };
+    Error::format(folder, expected, found)
+}
+
+/// What a header says.
+struct Header {
+    rate: u32,
+    channels: usize,
+    samples: Option<u64>,
+}
+
+fn header(path: &Path) -> Result<Header> {
+    let any = AudioOptions {
+        channel: Some(0),
+        ..AudioOptions::default()
+    };
+    let mut reader = AudioReader::open(path, &any)?;
+    let samples = reader.stated_samples();
+    // Without samples this is an error.
+    reader.next_block()?;
+    Ok(Header {
+        rate: reader.sample_rate_hz(),
+        channels: reader.channels(),
+        samples,
+    })
+}
+
+impl Made {
+    /// The candidates whose headers are valid.
+    fn readable(
+        &mut self,
+        candidates: Vec<Candidate>,
+        progress: impl Fn() + Sync,
+    ) -> Vec<Candidate> {
+        let headers: Vec<Result<Header>> = candidates
+            .par_iter()
+            .map(|candidate| {
+                let header = header(&candidate.path);
+                progress();
+                header
+            })
+            .collect();
+        let mut readable = Vec::with_capacity(candidates.len());
+        for (candidate, header) in candidates.into_iter().zip(headers) {
+            let path = candidate.path.display().to_string();
+            match header {
+                Err(error) => self.left_out.push((path, error.reason())),
+                Ok(header) => {
+                    *self.rates.entry(header.rate).or_default() += 1;
+                    let seconds = header.samples.map(|n| n as f64 / f64::from(header.rate));
+                    self.seconds = self.seconds.zip(seconds).map(|(a, b)| a + b);
+                    if header.channels > 1 {
+                        self.several_channels.push(path);
+                    }
+                    readable.push(candidate);
+                }
+            }
+        }
+        readable
+    }
+
+    fn ids(&mut self, candidates: &[Candidate]) -> Vec<Ids> {
+        let names: Vec<Names> = (candidates.iter())
+            .map(|candidate| Names {
+                speaker: candidate.speaker.as_deref(),
+                utterance: &candidate.name,
+            })
+            .collect();
+        let ids = ids::assign(&names);
+        let mut speakers = BTreeMap::new();
+        for (name, id) in names.iter().zip(&ids) {
+            if let Some(speaker) = name.speaker {
+                speakers.insert(speaker, id.speaker.as_str());
+            }
+            let usual = [
+                name.utterance,
+                &format!("{}-{}", id.speaker, name.utterance),
+            ];
+            if !usual.contains(&id.utterance.as_str()) {
+                let renamed = (name.utterance.to_string(), id.utterance.clone());
+                self.renamed_utterances.push(renamed);
+            }
+        }
+        let renamed = speakers
+            .into_iter()
+            .filter(|(name, id)| name.rsplit('/').next() != Some(id))
+            .map(|(name, id)| (name.to_string(), id.to_string()));
+        self.renamed_speakers = renamed.collect();
+        ids
+    }
+
+    fn files(&mut self, candidates: &[Candidate], ids: &[Ids]) -> DataFiles {
+        let with_text = candidates.iter().any(|candidate| candidate.text.is_some());
+        let mut rows: Vec<(&Ids, &Candidate)> = ids.iter().zip(candidates).collect();
+        rows.sort_unstable_by_key(|(ids, _)| ids.utterance.as_str());
+        let table = |value: &dyn Fn(&Ids, &Candidate) -> String| -> Vec<Entry> {
+            let entry = |(line, (ids, candidate)): (usize, &(&Ids, &Candidate))| Entry {
+                key: ids.utterance.clone(),
+                value: value(ids, candidate),
+                line,
+            };
+            (1..).zip(&rows).map(entry).collect()
+        };
+        let mut files = DataFiles::default();
+        let path = |_: &Ids, candidate: &Candidate| candidate.path.display().to_string();
+        files.0.insert("wav.scp".into(), table(&path));
+        files
+            .0
+            .insert("utt2spk".into(), table(&|ids, _| ids.speaker.clone()));
+        if with_text {
+            let words = |_: &Ids, candidate: &Candidate| {
+                plain(candidate.text.as_deref().unwrap_or_default())
+            };
+            files.0.insert("text".into(), table(&words));
+            let without = rows
+                .iter()
+                .filter(|(_, candidate)| candidate.text.is_none());
+            self.without_text = without.map(|(ids, _)| ids.utterance.clone()).collect();
+        }
+        files.invert();
+        files
+    }
+
+    fn write(&mut self, target: &Path, files: &DataFiles, options: &MakeOptions) -> Result<()> {
+        let parts = match &options.split {
+            None => vec![(String::new(), files.clone())],
+            Some(shares) => by_shares(files, shares, options.seed)?,
+        };
+        let parent = atomic::folder_of(target);
+        atomic::create_dir_all(parent)?;
+        let scratch = Scratch::folder(parent).map_err(Error::io(target))?;
+        for (name, part) in &parts {
+            let within = |folder: &Path| match name.as_str() {
+                "" => folder.to_path_buf(),
+                name => folder.join(name),
+            };
+            let place = within(scratch.path());
+            part.write(&place)?;
+            check(&place, part)?;
+            let trials = (name == TEST).then(|| {
+                let number = TrialNumber::Balanced(TEST_TRIALS);
+                write_trials(
+                    &DataDir::open(&place)?,
+                    &place.join("trials"),
+                    number,
+                    options.seed,
+                )
+            });
+            self.parts.push(Part {
+                folder: within(target),
+                speakers: part.lines("spk2utt").len(),
+                utterances: part.lines("utt2spk").len(),
+                trials,
+            });
+        }
+        scratch.rename(target).map_err(Error::io(target))
+    }
+}
+
+/// Refuses a folder that is no valid data directory.
+fn check(folder: &Path, files: &DataFiles) -> Result<()> {
+    let options = ValidateOptions {
+        no_feats: true,
+        no_text: !files.0.contains_key("text"),
+        ..ValidateOptions::default()
+    };
+    validate(folder, options)?
+        .into_iter()
+        .next()
+        .map_or(Ok(()), Err)
+}
+
+/// A transcript as a line of `text`: words with single spaces, without control characters.
+fn plain(text: &str) -> String {
+    let text = text.replace(|c: char| c.is_control() || c == '\u{feff}', " ");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
