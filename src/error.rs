@@ -87,7 +87,7 @@ const MAKERS: &[(&str, &str)] = &[
     ),
     (
         "ali.scp",
-        "unbraid data alignment --phones PHONES CTM DIR/feats.scp ark,scp:DIR/ali.ark,DIR/ali.scp",
+        "unbraid data alignment --phones PHONES ALIGNMENTS DIR/feats.scp ark,scp:DIR/ali.ark,DIR/ali.scp",
     ),
     ("conf.toml", "unbraid train --conf CONF --exp DIR"),
     ("inventory.json", "unbraid train --conf CONF --exp DIR"),

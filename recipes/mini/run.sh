@@ -65,12 +65,12 @@ if at 4; then
     probe_representations $mel log-mel
     attack $mel log-mel train test
   fi
-  unbraid eval abx data/test --ctm "$bundle/test/phones.ctm" --without-context --representation log-mel=data/test/feats.scp --out $mel/abx
+  unbraid eval abx data/test --alignments "$bundle/test/phones.ctm" --without-context --representation log-mel=data/test/feats.scp --out $mel/abx
   for exp in $(each_exp); do
     say "stage 4: probe and score $exp"
     probe_representations "$exp" phonetic speaker
     attack "$exp" phonetic train test
-    unbraid eval abx data/test --ctm "$bundle/test/phones.ctm" --without-context --frame-shift-ms 20 \
+    unbraid eval abx data/test --alignments "$bundle/test/phones.ctm" --without-context --frame-shift-ms 20 \
       --representation "phonetic=$exp/phonetic_test.scp" --out "$exp/abx"
     # Whether decoded features have the target speaker, by probes that learned from real features.
     unbraid eval probe data/test_learn "$exp/conversion" --target speaker "${conversion_options[@]}" --robust \

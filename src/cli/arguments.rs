@@ -3,6 +3,8 @@
 use anyhow::Context;
 use clap::Args;
 
+use crate::dataset::alignment::TIER;
+
 /// The number of threads.
 #[derive(Debug, Args)]
 pub struct ThreadArgs {
@@ -37,4 +39,12 @@ impl ThreadArgs {
             .build()
             .context("cannot start threads")
     }
+}
+
+/// The tier of TextGrids.
+#[derive(Debug, Args)]
+pub struct TierArgs {
+    /// Tier of TextGrids, or its name after 'SPEAKER - '
+    #[arg(long, value_name = "NAME", default_value = TIER)]
+    pub tier: String,
 }

@@ -1,6 +1,7 @@
 //! Entries that fail while the others go on: each is reported at once, failures of the same kind together, and all are listed at the end.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use indicatif::ProgressBar;
 
@@ -85,6 +86,16 @@ pub fn listed(keys: &[String]) -> String {
     match keys.len().saturating_sub(LISTED) {
         0 => list,
         more => format!("{list} and {more} more"),
+    }
+}
+
+/// Names utterances of which an alignment has no phones.
+pub fn left_out(alignments: &Path, utterances: &[String]) {
+    if !utterances.is_empty() {
+        let (path, count, names) = (alignments.display(), utterances.len(), listed(utterances));
+        message(format_args!(
+            "unbraid: {path}: no phones of {count} utterances, which are left out: {names}"
+        ));
     }
 }
 

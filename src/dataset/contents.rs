@@ -11,11 +11,11 @@ use super::table::Table;
 use crate::error::{Error, Result};
 use crate::io::audio::{AudioOptions, AudioSource, Channel, Pipes};
 use crate::io::kaldi::{KaldiObject, ScpTable};
+
 /// Checks each object that `feats.scp` and the other lists name, and each recording of `wav.scp`: objects are read, numbers
 /// are finite, features have one number of values per frame, and recordings are decoded to their end, where their stated
 /// length and checksum are checked. Commands do not run. Returns all errors; a file that cannot be opened is reported once.
 ///
-
 /// # Errors
 /// [`Error::Io`] when the folder cannot be read.
 pub fn check_contents(folder: &Path) -> Result<Vec<Error>> {

@@ -16,13 +16,26 @@ pub fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
 }
 
-/// Reads a whole text file, without a byte order mark.
+/// Reads a whole text file, without a byte order mark. One of UTF-16, as Praat and Windows write it, decides for that.
 ///
 /// # Errors
-/// [`Error::Io`] when it cannot be read; [`Error::Line`] for a line that is not UTF-8.
+/// [`Error::Io`] when it cannot be read; [`Error::Line`] for a line that is not UTF-8; [`Error::Format`] for broken UTF-16.
 pub fn read_text(path: impl AsRef<Path>) -> Result<String> {
     let path = path.as_ref();
     let mut bytes = inputs::bytes(path)?;
+    let units: Option<fn([u8; 2]) -> u16> = match bytes[..] {
+        [0xff, 0xfe, ..] => Some(u16::from_le_bytes),
+        [0xfe, 0xff, ..] => Some(u16::from_be_bytes),
+        _ => None,
+    };
+    if let Some(unit) = units {
+        let (pairs, rest) = bytes[2..].as_chunks();
+        let units: Vec<u16> = pairs.iter().map(|&pair| unit(pair)).collect();
+        let text = String::from_utf16(&units).ok().filter(|_| rest.is_empty());
+        return text.ok_or_else(|| {
+            Error::format(path, "UTF-16 text after its byte order mark", "other bytes")
+        });
+    }
     let mark = bytes.len() - without_mark(&bytes).len();
     bytes.drain(..mark);
     String::from_utf8(bytes).map_err(|error| {
@@ -272,6 +285,12 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), b"\xef\xbb\xbf[a]\n").unwrap();
         assert_eq!(read_text(file.path()).unwrap(), "[a]\n");
+        for utf16 in [b"\xff\xfe[\0\xe4\0]\0", b"\xfe\xff\0[\0\xe4\0]"] {
+            std::fs::write(file.path(), utf16).unwrap();
+            assert_eq!(read_text(file.path()).unwrap(), "[\u{e4}]");
+            std::fs::write(file.path(), &utf16[..7]).unwrap();
+            assert!(read_text(file.path()).is_err());
+        }
         std::fs::write(file.path(), b"\xef\xbb\xbf[a]\n\xff").unwrap();
         let error = read_text(file.path()).unwrap_err().to_string();
         assert!(

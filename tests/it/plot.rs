@@ -195,7 +195,7 @@ fn mismatches_are_refused_in_one_line_and_nothing_is_written() {
         ),
         (
             &[&file[..], &["--ctm", "late.ctm"]].concat(),
-            "ctm: expected phones within the 1.867 s of the audio, found an end at 2.300 s",
+            "alignments: expected phones within the 1.867 s of the audio, found an end at 2.300 s",
         ),
         (
             &[&file[..], &["--ctm", "bad.ctm"]].concat(),

@@ -1,19 +1,19 @@
 //! `unbraid eval abx`: how well a representation separates phones or words, without any training.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::cli::arguments::ThreadArgs;
-use crate::cli::failures::listed;
+use crate::cli::arguments::{ThreadArgs, TierArgs};
+use crate::cli::failures::left_out;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::progress;
 use crate::cli::result_files::ResultFiles;
 use crate::dataset::alignment::SILENCE;
-use crate::eval::abx::items::{PhoneOptions, Units, read_items};
+use crate::eval::abx::items::{PhoneOptions, Representation, Units, read_items};
 use crate::eval::abx::{AbxOptions, AbxResult, AbxScore, Item, abx};
-use crate::io::message::{message, output};
+use crate::io::message::output;
 use crate::report::table::Table;
 
 /// Measure how well codes separate phones or words: ABX errors within and across speakers.
@@ -28,8 +28,11 @@ Examples:
     unbraid eval abx data/test --representation log-mel=data/test/feats.scp \\
       --representation phonetic=exp/a/phonetic_test.scp
   phones with the same neighbours, from codes every 40 ms:
-    unbraid eval abx data/test --ctm phones.ctm --frame-shift-ms 40 \\
+    unbraid eval abx data/test --alignments phones.ctm --frame-shift-ms 40 \\
       --representation phonetic=exp/a/phonetic_test.scp
+  the items of libri-light or ZeroSpeech, of features and of units:
+    unbraid eval abx --item dev-clean.item --frame-shift-ms 20 \\
+      --representation hubert=hubert.scp --units kmeans=units.jsonl
   speakers, which phonetic codes should not separate (near 50 %):
     unbraid eval abx data/test --discriminate speaker \\
       --representation phonetic=exp/a/phonetic_test.scp
@@ -44,28 +47,45 @@ last frame, so its errors differ; fastabx has an option for both. Phones without
 a frame are left out and counted. Utterances without phones are left out and
 listed.
 
+Alignments are a CTM, TextGrids or an .item file, as for 'unbraid data
+alignment'. An item of --item has its own context and speaker, and --skip does
+not apply.
+
+Units are one per frame, as 'unbraid units apply --frames' or a .jsonl file of
+it has them. Their distance is 0 or 1 (fastabx: identical), which gives the
+errors of one-hot vectors.
+
 A group is all items with the same label, context and speaker. --max-items and
 --max-speakers limit the work; what they leave out is reported.")]
 pub struct AbxArgs {
     /// Data directory with utt2spk, and text for words
-    data: PathBuf,
+    #[arg(required_unless_present = "item")]
+    data: Option<PathBuf>,
     /// Representation: name and feature list (matrices, or vectors as one frame); may be repeated
-    #[arg(long = "representation", alias = "strand", value_name = "NAME=SCP", required = true, value_parser = NamedFiles::parse_one)]
+    #[arg(long = "representation", alias = "strand", value_name = "NAME=SCP", required_unless_present = "units", value_parser = NamedFiles::parse_one)]
     representations: Vec<(String, PathBuf)>,
-    /// Take the phones of this CTM as items, one 'utterance channel start duration phone' per line
-    #[arg(long, value_name = "FILE")]
-    ctm: Option<PathBuf>,
+    /// Discrete units: name and JSON lines, scp:FILE or ark:FILE; may be repeated
+    #[arg(long, value_name = "NAME=FILE", value_parser = NamedFiles::parse_one)]
+    units: Vec<(String, PathBuf)>,
+    /// Take time-aligned phones as items
+    #[arg(long, alias = "ctm", value_name = "FILE", group = "phones")]
+    alignments: Option<PathBuf>,
+    /// Take the items of an .item file, with its contexts and speakers
+    #[arg(long, value_name = "FILE", group = "phones")]
+    item: Option<PathBuf>,
+    #[command(flatten)]
+    tier: TierArgs,
     /// Compare phones with any neighbours
-    #[arg(long, requires = "ctm")]
+    #[arg(long, requires = "phones")]
     without_context: bool,
     /// Phones that are not items but may be neighbours; 'sil' matches any case
-    #[arg(long, value_name = "PHONE", requires = "ctm", default_value = SILENCE)]
+    #[arg(long, value_name = "PHONE", requires = "alignments", default_value = SILENCE)]
     skip: Vec<String>,
     /// Frame shift of the representations in milliseconds
-    #[arg(long, value_name = "MS", requires = "ctm", default_value_t = PhoneOptions::default().frame_shift_ms)]
+    #[arg(long, value_name = "MS", requires = "phones", default_value_t = PhoneOptions::default().frame_shift_ms)]
     frame_shift_ms: f64,
     /// Centre of the first frame in milliseconds; half a shift by default
-    #[arg(long, value_name = "MS", requires = "ctm")]
+    #[arg(long, value_name = "MS", requires = "phones")]
     first_frame_ms: Option<f64>,
     /// Labels to separate
     #[arg(long, alias = "on", value_name = "WHAT", default_value = "text")]
@@ -104,7 +124,7 @@ struct Report {
     options: AbxOptions,
     phones: Option<PhoneOptions>,
     too_short: usize,
-    /// Utterances that the CTM lacks
+    /// Utterances that the alignments lack
     without_phones: Vec<String>,
     #[serde(flatten)]
     result: AbxResult,
@@ -117,18 +137,23 @@ struct Report {
 pub fn run(args: AbxArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     let threads = args.threads.pool()?;
-    let phones = args.ctm.as_ref().map(|ctm| PhoneOptions {
-        ctm: ctm.clone(),
+    let phones = args.alignments.as_ref().or(args.item.as_ref());
+    let phones = phones.map(|path| PhoneOptions {
+        alignments: path.clone(),
+        tier: args.tier.tier.clone(),
         frame_shift_ms: args.frame_shift_ms,
         first_frame_ms: args.first_frame_ms,
         in_context: !args.without_context,
         skip: args.skip.clone(),
     });
-    let reports = args
-        .representations
-        .iter()
-        .map(|representation| {
-            threads.install(|| one_report(representation, &args, phones.as_ref()))
+    let feats = args.representations.iter();
+    let feats = feats.map(|(name, path)| (name, Representation::Feats(path.clone())));
+    let units = args.units.iter();
+    let units = units.map(|(name, path)| (name, Representation::Units(path.clone())));
+    let reports = feats
+        .chain(units)
+        .map(|(name, representation)| {
+            threads.install(|| one_report(name, &representation, &args, phones.as_ref()))
         })
         .collect::<crate::Result<Vec<Report>>>()?;
     let table = table(&reports);
@@ -136,26 +161,27 @@ pub fn run(args: AbxArgs) -> anyhow::Result<()> {
         ResultFiles::new(prefix, &reports, &table)?.write()?;
     }
     output(format_args!("{table}"))?;
-    // The CTM is the same for all.
-    if let (Some(ctm), Some(report)) = (&args.ctm, reports.first())
-        && !report.without_phones.is_empty()
-    {
-        let left_out = &report.without_phones;
-        let (ctm, count, names) = (ctm.display(), left_out.len(), listed(left_out));
-        message(format_args!(
-            "unbraid: {ctm}: no phones of {count} utterances, which are left out: {names}"
-        ));
+    // The alignments are the same for all.
+    if let (Some(alignments), Some(report)) = (&args.alignments, reports.first()) {
+        left_out(alignments, &report.without_phones);
     }
     reports.iter().try_for_each(print_cuts)
 }
 
 fn one_report(
-    (name, scp): &(String, PathBuf),
+    name: &str,
+    representation: &Representation,
     args: &AbxArgs,
     phones: Option<&PhoneOptions>,
 ) -> crate::Result<Report> {
-    let units = phones.map_or(Units::Utterances, Units::Phones);
-    let read = read_items(&args.data, scp, units)?;
+    // clap requires it where it is read.
+    let data = args.data.as_deref().unwrap_or(Path::new("."));
+    let units = match phones {
+        None => Units::Utterances(data),
+        Some(options) if args.item.is_some() => Units::Listed(options),
+        Some(options) => Units::Phones(data, options),
+    };
+    let read = read_items(representation, units)?;
     let mut items = read.items;
     if args.discriminate == On::Speaker {
         for Item { label, speaker, .. } in &mut items {
@@ -166,15 +192,16 @@ fn one_report(
         max_items: args.max_items,
         max_speakers: args.max_speakers,
         seed: args.seed,
+        distance: representation.distance(),
     };
     let bar = progress::bar(0, "groups");
-    let result = abx(&items, options, scp, |done, all| {
+    let result = abx(&items, options, representation.path(), |done, all| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
     })?;
     bar.finish_and_clear();
     Ok(Report {
-        representation: name.clone(),
+        representation: name.to_string(),
         on: args.discriminate,
         options,
         phones: phones.cloned(),

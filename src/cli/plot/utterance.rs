@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use ndarray::{Array1, Array2};
 
+use crate::cli::arguments::TierArgs;
 use crate::cli::recordings::RecordingArgs;
 use crate::dataset::RecordingOptions;
-use crate::dataset::alignment::{FrameTimes, TimedPhone, read_ctm_names};
+use crate::dataset::alignment::{FrameTimes, TimedPhone, read_alignment};
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::audio::{FORMATS, Waveform, read_audio};
@@ -24,7 +25,7 @@ Examples:
   unbraid plot utterance --pitch --out hello.png hello.flac
   unbraid plot utterance --wav scp:data/x/wav.scp --utt a-001 \\
     --feats scp:data/x/feats.scp --vad scp:data/x/vad.scp \\
-    --ctm data/x/phones.ctm --pitch --out a-001.svg
+    --alignments data/x/phones.ctm --pitch --out a-001.svg
 
 The audio is a file, or an utterance of wav.scp (cut by --segments). Features
 and voice activity are looked up under the utterance id, or under the file name
@@ -68,9 +69,12 @@ pub struct UtteranceArgs {
     #[arg(long, value_name = "RSPECIFIER")]
     vad: Option<String>,
 
-    /// Show phones of a CTM, one 'utterance channel start duration phone' per line
-    #[arg(long, value_name = "FILE")]
-    ctm: Option<PathBuf>,
+    /// Show phones of a CTM, TextGrid, folder of TextGrids or .item file
+    #[arg(long, alias = "ctm", value_name = "FILE")]
+    alignments: Option<PathBuf>,
+
+    #[command(flatten)]
+    tier: TierArgs,
 
     /// Show pitch, as 'unbraid feats pitch' computes it
     #[arg(long)]
@@ -111,8 +115,8 @@ pub fn run(args: UtteranceArgs) -> anyhow::Result<()> {
     let voiced = (args.vad.as_ref())
         .map(|spec| args.find::<Array1<f32>>(spec, &key))
         .transpose()?;
-    let phones = (args.ctm.as_ref())
-        .map(|ctm| phones(ctm, &key))
+    let phones = (args.alignments.as_ref())
+        .map(|path| phones(path, &args.tier.tier, &key))
         .transpose()?;
     let pitch = args.pitch.then(|| pitch(&waveform)).transpose()?;
     let plot = UtterancePlot {
@@ -209,10 +213,10 @@ impl UtteranceArgs {
     }
 }
 
-fn phones(ctm: &Path, key: &str) -> Result<Vec<TimedPhone<String>>> {
-    let mut phones = read_ctm_names(ctm)?
+fn phones(path: &Path, tier: &str, key: &str) -> Result<Vec<TimedPhone<String>>> {
+    let mut phones = read_alignment(path, tier)?
         .remove(key)
-        .ok_or_else(|| Error::key(ctm, key, "phones of this utterance", "none"))?;
+        .ok_or_else(|| Error::key(path, key, "phones of this utterance", "none"))?;
     phones.sort_by(|a, b| a.start.total_cmp(&b.start));
     Ok(phones)
 }

@@ -1,13 +1,13 @@
 //! The recordings of a folder, with the speaker and the transcript of each.
 
-use std::collections::{HashMap, HashSet};
-use std::os::unix::fs::MetadataExt;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::found::{Candidate, Found};
 use super::pattern::{Fields, Pattern, without_extension};
 use super::table::{self, TableOptions};
 use crate::dataset::Table;
+use crate::dataset::walk::files_below;
 use crate::error::{Error, Result};
 use crate::io::lines::read_text;
 
@@ -98,7 +98,11 @@ pub(super) fn find(folder: &Path, source: &Source, speakers: bool) -> Result<Fou
         transcripts,
         chapters: HashMap::new(),
     };
-    for file in walk(folder, &mut found)? {
+    let (files, unnamed) = files_below(folder)?;
+    for file in &unnamed {
+        found.leave_out(file, "a name that is not UTF-8");
+    }
+    for file in files {
         let audio = is_named_audio(&file);
         let fields = match patterns {
             [] if !audio => continue,
@@ -176,37 +180,6 @@ fn is_named_audio(file: &str) -> bool {
 
 fn has_text_name(file: &str) -> bool {
     ["txt", "lab", "textgrid", "csv", "tsv", "json", "md"].contains(&extension(file).as_str())
-}
-
-/// The files below a folder, with `/`, in byte order; hidden ones are left out, links are followed once.
-fn walk(folder: &Path, found: &mut Found) -> Result<Vec<String>> {
-    let mut files = Vec::new();
-    let mut seen = HashSet::new();
-    let mut folders = vec![(folder.to_path_buf(), String::new())];
-    while let Some((path, prefix)) = folders.pop() {
-        let meta = path.metadata().map_err(Error::io(&path))?;
-        if !seen.insert((meta.dev(), meta.ino())) {
-            continue;
-        }
-        for entry in std::fs::read_dir(&path).map_err(Error::io(&path))? {
-            let entry = entry.map_err(Error::io(&path))?;
-            let Ok(name) = entry.file_name().into_string() else {
-                found.leave_out(&entry.path().to_string_lossy(), "a name that is not UTF-8");
-                continue;
-            };
-            if name.starts_with('.') {
-                continue;
-            }
-            let file = format!("{prefix}{name}");
-            match entry.path() {
-                path if path.is_dir() => folders.push((path, format!("{file}/"))),
-                path if path.is_file() => files.push(file),
-                _ => {}
-            }
-        }
-    }
-    files.sort_unstable();
-    Ok(files)
 }
 
 /// Transcripts of files of a folder.

@@ -1,9 +1,21 @@
-//! The distance of two sequences of frames: dynamic time warping over the angle between frames. Input: frames
-//! `[frames, dim]`; output: distances in [0, 1].
+//! The distance of two sequences of frames: dynamic time warping over the angle between frames, or over whether units are
+//! the same. Input: frames `[frames, dim]`; output: distances in [0, 1].
 
 use std::f64::consts::PI;
 
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
+use serde::{Deserialize, Serialize};
+
+/// The distance of two frames, by its name in fastabx.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Distance {
+    /// The angle, as a fraction of pi.
+    #[default]
+    Angular,
+    /// 0 for equal frames, else 1: of discrete units, one number per frame.
+    Identical,
+}
 
 /// The frames of an item on the unit sphere, `[frames, dim]`. A frame of zeros has no direction; as in
 /// libri-light and fastabx it counts as one whose values are all equal.
@@ -11,8 +23,12 @@ use ndarray::{Array2, ArrayView2, Axis, concatenate};
 pub(super) struct Directions(Array2<f64>);
 
 impl Directions {
-    pub(super) fn of(feats: &Array2<f32>) -> Self {
+    /// Frames ready for a distance: units stay as they are.
+    pub(super) fn of(feats: &Array2<f32>, distance: Distance) -> Self {
         let mut frames = feats.mapv(f64::from);
+        if distance == Distance::Identical {
+            return Self(frames);
+        }
         for mut frame in frames.rows_mut() {
             let length = frame.dot(&frame).sqrt();
             if length > 0.0 {
@@ -48,13 +64,24 @@ impl Stack {
     }
 
     /// The distance of `x` to each item.
-    pub(super) fn distances(&self, x: &Directions) -> Vec<f32> {
-        let mut angles = x.0.dot(&self.frames.t());
-        // Rounded to single precision, sums of them in double are exact: equal paths tie, whatever their order.
-        angles.mapv_inplace(|cosine| f64::from((cosine.clamp(-1.0, 1.0).acos() / PI) as f32));
+    pub(super) fn distances(&self, x: &Directions, distance: Distance) -> Vec<f32> {
+        let costs = match distance {
+            Distance::Angular => {
+                let mut angles = x.0.dot(&self.frames.t());
+                // Rounded to single precision, sums of them in double are exact: equal paths tie, whatever their order.
+                angles
+                    .mapv_inplace(|cosine| f64::from((cosine.clamp(-1.0, 1.0).acos() / PI) as f32));
+                angles
+            }
+            Distance::Identical => {
+                Array2::from_shape_fn((x.0.nrows(), self.frames.nrows()), |(i, j)| {
+                    f64::from(x.0.row(i) != self.frames.row(j))
+                })
+            }
+        };
         self.bounds
             .windows(2)
-            .map(|ends| warp(angles.slice(ndarray::s![.., ends[0]..ends[1]])) as f32)
+            .map(|ends| warp(costs.slice(ndarray::s![.., ends[0]..ends[1]])) as f32)
             .collect()
     }
 }
@@ -102,7 +129,8 @@ mod tests {
     use ndarray::array;
 
     fn distance(x: Array2<f32>, y: Array2<f32>) -> f32 {
-        Stack::of([&Directions::of(&y)].into_iter()).distances(&Directions::of(&x))[0]
+        let of = |feats| Directions::of(feats, Distance::Angular);
+        Stack::of([&of(&y)].into_iter()).distances(&of(&x), Distance::Angular)[0]
     }
 
     #[test]
@@ -137,10 +165,22 @@ mod tests {
     }
 
     #[test]
+    fn units_differ_or_not() {
+        let items = [
+            array![[3f32], [4.0]],
+            array![[3f32], [3.0], [4.0]],
+            array![[5f32]],
+        ]
+        .map(|i| Directions::of(&i, Distance::Identical));
+        let found = Stack::of(items.iter()).distances(&items[0], Distance::Identical);
+        assert_eq!(found, [0.0, 0.0, 1.0]);
+    }
+
+    #[test]
     fn a_stack_keeps_its_items_apart() {
-        let items =
-            [array![[1f32, 0.0]], array![[0f32, 1.0], [1.0, 1.0]]].map(|i| Directions::of(&i));
-        let found = Stack::of(items.iter()).distances(&items[0]);
+        let items = [array![[1f32, 0.0]], array![[0f32, 1.0], [1.0, 1.0]]]
+            .map(|i| Directions::of(&i, Distance::Angular));
+        let found = Stack::of(items.iter()).distances(&items[0], Distance::Angular);
         assert_eq!(found, [0.0, 0.375]);
     }
 }

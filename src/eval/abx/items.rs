@@ -1,23 +1,31 @@
-//! Items out of a data directory and a feature archive: whole utterances under their text, or phones under the
-//! times of a CTM.
+//! Items out of features or units: whole utterances under their text, phones under the times of an alignment, or the items
+//! of a libri-light `.item` file.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use ndarray::s;
+use ndarray::{Array2, s};
 use serde::{Deserialize, Serialize};
 
-use super::Item;
+use super::{Distance, Item};
 use crate::dataset::DataDir;
-use crate::dataset::alignment::{FrameTimes, SILENCE, TimedPhone, is_phone, read_ctm_names};
+use crate::dataset::alignment::item::{Item as ListedItem, read_items as read_listed};
+use crate::dataset::alignment::{
+    FrameTimes, PhonesByUtterance, SILENCE, TIER, TimedPhone, is_phone, read_alignment,
+};
 use crate::dataset::feats::Feats;
 use crate::error::{Error, Result};
+use crate::eval::units::read_units;
 
 /// Phones as items.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PhoneOptions {
-    /// CTM of phones, one `utterance channel start duration phone` per line.
-    pub ctm: PathBuf,
+    /// Time-aligned phones, or an `.item` file.
+    #[serde(alias = "ctm")]
+    pub alignments: PathBuf,
+    /// Tier of TextGrids.
+    pub tier: String,
     /// Frame shift in milliseconds.
     pub frame_shift_ms: f64,
     /// Centre of the first frame in milliseconds; half a shift when left out.
@@ -31,7 +39,8 @@ pub struct PhoneOptions {
 impl Default for PhoneOptions {
     fn default() -> Self {
         Self {
-            ctm: PathBuf::new(),
+            alignments: PathBuf::new(),
+            tier: TIER.into(),
             frame_shift_ms: 10.0,
             first_frame_ms: None,
             in_context: true,
@@ -44,9 +53,37 @@ impl Default for PhoneOptions {
 #[derive(Debug, Clone, Copy)]
 pub enum Units<'a> {
     /// Whole utterances, labelled by their line in `text`.
-    Utterances,
-    /// Phones.
-    Phones(&'a PhoneOptions),
+    Utterances(&'a Path),
+    /// Phones of a data directory's utterances.
+    Phones(&'a Path, &'a PhoneOptions),
+    /// The items of an `.item` file, with its contexts and speakers.
+    Listed(&'a PhoneOptions),
+}
+
+/// What is measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Representation {
+    /// Features that an `scp` file lists: matrices, or vectors as one frame.
+    Feats(PathBuf),
+    /// Discrete units, as [`read_units`] reads them.
+    Units(PathBuf),
+}
+
+impl Representation {
+    /// The file.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Feats(path) | Self::Units(path) => path,
+        }
+    }
+
+    /// The distance that fits.
+    pub fn distance(&self) -> Distance {
+        match self {
+            Self::Feats(_) => Distance::Angular,
+            Self::Units(_) => Distance::Identical,
+        }
+    }
 }
 
 /// Items, and how many were skipped.
@@ -63,54 +100,22 @@ pub struct Items {
 /// Tolerance in frames: decimal times are not exact in binary, and a frame on a phone's border belongs to it.
 const BORDER: f64 = 1e-6;
 
-/// Reads the items of a data directory with the features of `feats_scp` (matrices, or vectors as one frame).
+/// Reads the items of a representation.
 ///
 /// # Errors
 /// Errors of reading the files; [`Error::Key`] for an utterance without features or text, NaN in features, another
 /// number of values per frame, or phones that end after the features; [`Error::Format`] when no utterance has phones.
-pub fn read_items(data: &Path, feats_scp: &Path, units: Units) -> Result<Items> {
-    let dir = DataDir::open(data)?;
-    let feats = Feats::open(feats_scp, dir.utterances())?;
-    let bins = match dir.utterances().first() {
-        Some(first) => feats.shape(first)?.1,
-        None => 0,
-    };
-    let phones = match units {
-        Units::Phones(options) => {
-            check(options)?;
-            Some((options, read_ctm_names(&options.ctm)?))
-        }
-        Units::Utterances => None,
-    };
-    let mut found = Items::default();
-    for id in dir.utterances() {
-        if let Some((_, phones)) = &phones
-            && !phones.contains_key(id)
-        {
-            found.without_phones.push(id.clone());
-            continue;
-        }
-        let frames = feats.checked(id, bins)?;
-        if frames.is_empty() {
-            return Err(Error::key(feats_scp, id, "at least one frame", "none"));
-        }
-        let speaker = dir.speaker_of(id).unwrap_or_default();
-        let utterance = Utterance {
-            id,
-            speaker,
-            frames,
-        };
-        match &phones {
-            None => found.items.push(whole(utterance, &dir)?),
-            Some((options, phones)) => found.add_phones(&utterance, &phones[id], options)?,
-        }
-    }
+pub fn read_items(representation: &Representation, units: Units) -> Result<Items> {
     match units {
-        Units::Phones(options) if found.without_phones.len() == dir.utterances().len() => {
-            let expected = format!("phones of utterances of {}", data.display());
-            Err(Error::format(&options.ctm, expected, "none"))
+        Units::Utterances(data) => of_utterances(representation, &DataDir::open(data)?),
+        Units::Phones(data, options) => {
+            check(options)?;
+            of_phones(representation, &DataDir::open(data)?, options)
         }
-        _ => Ok(found),
+        Units::Listed(options) => {
+            check(options)?;
+            listed(representation, options)
+        }
     }
 }
 
@@ -132,28 +137,144 @@ fn check(options: &PhoneOptions) -> Result<()> {
     Ok(())
 }
 
-struct Utterance<'a> {
-    id: &'a str,
-    speaker: &'a str,
-    frames: ndarray::Array2<f32>,
+/// The frames of utterances.
+enum Frames {
+    Feats(Feats, usize),
+    Units(PathBuf, HashMap<String, Vec<i32>>),
 }
 
-fn whole(utterance: Utterance, dir: &DataDir) -> Result<Item> {
-    let label = dir
-        .text(utterance.id)
-        .ok_or_else(|| Error::key(dir.path().join("text"), utterance.id, "its text", "none"))?;
-    Ok(Item {
-        label: label.to_string(),
-        context: String::new(),
-        speaker: utterance.speaker.to_string(),
-        feats: utterance.frames,
-    })
+impl Frames {
+    /// Opens them; the first of `ids` decides the number of values per frame.
+    fn open(representation: &Representation, ids: &[String]) -> Result<Self> {
+        Ok(match representation {
+            Representation::Feats(scp) => {
+                let feats = Feats::open(scp, ids)?;
+                let bins = match ids.first() {
+                    Some(first) => feats.shape(first)?.1,
+                    None => 0,
+                };
+                Self::Feats(feats, bins)
+            }
+            Representation::Units(path) => {
+                let units = read_units(&path.to_string_lossy())?;
+                Self::Units(path.clone(), units.into_iter().collect())
+            }
+        })
+    }
+
+    /// `[frames, dim]` of an utterance; of units one number per frame.
+    fn of(&self, id: &str) -> Result<Array2<f32>> {
+        /// Greater numbers are not exact as f32.
+        const GREATEST: i32 = 1 << 24;
+        match self {
+            Self::Feats(feats, bins) => {
+                let frames = feats.checked(id, *bins)?;
+                match frames.is_empty() {
+                    true => Err(Error::key(feats.path(), id, "at least one frame", "none")),
+                    false => Ok(frames),
+                }
+            }
+            Self::Units(path, units) => {
+                let own = units.get(id);
+                let own =
+                    own.ok_or_else(|| Error::key(path, id, "units of this utterance", "none"))?;
+                if let Some(unit) = own.iter().find(|unit| **unit > GREATEST) {
+                    let expected = format!("units up to {GREATEST}");
+                    return Err(Error::key(path, id, expected, unit.to_string()));
+                }
+                Ok(Array2::from_shape_fn((own.len(), 1), |(frame, _)| {
+                    own[frame] as f32
+                }))
+            }
+        }
+    }
+}
+
+fn of_utterances(representation: &Representation, dir: &DataDir) -> Result<Items> {
+    let frames = Frames::open(representation, dir.utterances())?;
+    let mut found = Items::default();
+    for id in dir.utterances() {
+        let feats = frames.of(id)?;
+        let label = dir
+            .text(id)
+            .ok_or_else(|| Error::key(dir.path().join("text"), id, "its text", "none"))?;
+        found.items.push(Item {
+            label: label.to_string(),
+            context: String::new(),
+            speaker: dir.speaker_of(id).unwrap_or_default().to_string(),
+            feats,
+        });
+    }
+    Ok(found)
+}
+
+fn of_phones(
+    representation: &Representation,
+    dir: &DataDir,
+    options: &PhoneOptions,
+) -> Result<Items> {
+    let frames = Frames::open(representation, dir.utterances())?;
+    let phones: PhonesByUtterance<String> = read_alignment(&options.alignments, &options.tier)?;
+    let mut found = Items::default();
+    for id in dir.utterances() {
+        let Some(phones) = phones.get(id) else {
+            found.without_phones.push(id.clone());
+            continue;
+        };
+        let utterance = Utterance {
+            id,
+            frames: frames.of(id)?,
+        };
+        found.add_phones(
+            &utterance,
+            dir.speaker_of(id).unwrap_or_default(),
+            phones,
+            options,
+        )?;
+    }
+    match found.without_phones.len() == dir.utterances().len() {
+        true => {
+            let expected = format!("phones of utterances of {}", dir.path().display());
+            Err(Error::format(&options.alignments, expected, "none"))
+        }
+        false => Ok(found),
+    }
+}
+
+fn listed(representation: &Representation, options: &PhoneOptions) -> Result<Items> {
+    let mut by_utterance: BTreeMap<String, Vec<ListedItem>> = BTreeMap::new();
+    for item in read_listed(&options.alignments)? {
+        by_utterance
+            .entry(item.utterance.clone())
+            .or_default()
+            .push(item);
+    }
+    let ids: Vec<String> = by_utterance.keys().cloned().collect();
+    let frames = Frames::open(representation, &ids)?;
+    let mut found = Items::default();
+    for (id, items) in &by_utterance {
+        let utterance = Utterance {
+            id,
+            frames: frames.of(id)?,
+        };
+        for item in items {
+            let neighbours = item.neighbours.each_ref().map(String::as_str);
+            found.add(&utterance, &item.speaker, &item.phone, neighbours, options)?;
+        }
+    }
+    Ok(found)
+}
+
+struct Utterance<'a> {
+    id: &'a str,
+    frames: Array2<f32>,
 }
 
 impl Items {
     fn add_phones(
         &mut self,
         utterance: &Utterance,
+        speaker: &str,
         phones: &[TimedPhone<String>],
         options: &PhoneOptions,
     ) -> Result<()> {
@@ -168,21 +289,33 @@ impl Items {
             if (options.skip.iter()).any(|skipped| is_phone(skipped, &phone.phone)) {
                 continue;
             }
-            let Some((first, last)) = frames_of(phone, utterance, options)? else {
-                self.too_short += 1;
-                continue;
-            };
             let neighbours = [name(place.checked_sub(1)), name(place.checked_add(1))];
-            self.items.push(Item {
-                label: phone.phone.clone(),
-                context: match options.in_context {
-                    true => neighbours.join(" "),
-                    false => String::new(),
-                },
-                speaker: utterance.speaker.to_string(),
-                feats: utterance.frames.slice(s![first..=last, ..]).to_owned(),
-            });
+            self.add(utterance, speaker, phone, neighbours, options)?;
         }
+        Ok(())
+    }
+
+    fn add(
+        &mut self,
+        utterance: &Utterance,
+        speaker: &str,
+        phone: &TimedPhone<String>,
+        neighbours: [&str; 2],
+        options: &PhoneOptions,
+    ) -> Result<()> {
+        let Some((first, last)) = frames_of(phone, utterance, options)? else {
+            self.too_short += 1;
+            return Ok(());
+        };
+        self.items.push(Item {
+            label: phone.phone.clone(),
+            context: match options.in_context {
+                true => neighbours.join(" "),
+                false => String::new(),
+            },
+            speaker: speaker.to_string(),
+            feats: utterance.frames.slice(s![first..=last, ..]).to_owned(),
+        });
         Ok(())
     }
 }
@@ -202,7 +335,12 @@ fn frames_of(
             .unwrap_or(options.frame_shift_ms / 2.0),
     };
     let frames = utterance.frames.nrows();
-    times.refuse_beyond(phone, &phone.phone, frames, (&options.ctm, utterance.id))?;
+    times.refuse_beyond(
+        phone,
+        &phone.phone,
+        frames,
+        (&options.alignments, utterance.id),
+    )?;
     let first = (times.frame_at(phone.start) - BORDER).ceil().max(0.0) as usize;
     let last = (times.frame_at(phone.start + phone.duration) + BORDER).floor();
     if last < 0.0 {
@@ -228,7 +366,6 @@ mod tests {
     fn frames_whose_centres_lie_in_the_phone() {
         let utterance = Utterance {
             id: "u",
-            speaker: "s",
             frames: ndarray::Array2::zeros((10, 1)),
         };
         let options = PhoneOptions::default();

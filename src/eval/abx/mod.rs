@@ -20,6 +20,8 @@ use crate::error::{Error, Result};
 use conditions::{Conditions, Task};
 use dtw::{Directions, Stack};
 
+pub use dtw::Distance;
+
 /// A labelled sequence of frames.
 #[derive(Debug, Clone)]
 pub struct Item {
@@ -33,7 +35,7 @@ pub struct Item {
     pub feats: Array2<f32>,
 }
 
-/// Limits on how much is compared.
+/// How, and how much, is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AbxOptions {
@@ -43,6 +45,8 @@ pub struct AbxOptions {
     pub max_speakers: usize,
     /// Seed of the random choice where there are more.
     pub seed: u64,
+    /// The distance of two frames.
+    pub distance: Distance,
 }
 
 impl Default for AbxOptions {
@@ -51,6 +55,7 @@ impl Default for AbxOptions {
             max_items: 50,
             max_speakers: 20,
             seed: 0,
+            distance: Distance::Angular,
         }
     }
 }
@@ -117,13 +122,13 @@ pub fn abx(
     let plan = conditions.tasks(options);
     let directions: Vec<Directions> = items
         .par_iter()
-        .map(|item| Directions::of(&item.feats))
+        .map(|item| Directions::of(&item.feats, options.distance))
         .collect();
     let mut sums = [Sums::default(), Sums::default()];
     for (done, chunk) in plan.tasks.chunks(CHUNK).enumerate() {
         let cells: Vec<Vec<Cell>> = chunk
             .par_iter()
-            .map(|task| score(task, &conditions, &directions))
+            .map(|task| score(task, &conditions, &directions, options.distance))
             .collect();
         for cell in cells.iter().flatten() {
             sums[usize::from(cell.across)].add(cell, conditions.has_contexts());
@@ -175,7 +180,12 @@ struct Cell {
 }
 
 /// All cells of one label a in one condition.
-fn score(task: &Task, conditions: &Conditions, directions: &[Directions]) -> Vec<Cell> {
+fn score(
+    task: &Task,
+    conditions: &Conditions,
+    directions: &[Directions],
+    distance: Distance,
+) -> Vec<Cell> {
     let condition = &conditions.conditions[task.condition];
     let own = &condition.groups[&task.label];
     let stacks: Vec<(u32, Stack)> = condition
@@ -195,7 +205,9 @@ fn score(task: &Task, conditions: &Conditions, directions: &[Directions]) -> Vec
         let distances: Vec<(u32, Vec<Vec<f32>>)> = stacks
             .iter()
             .map(|(label, stack)| {
-                let rows = xs.iter().map(|&x| stack.distances(&directions[x]));
+                let rows = xs
+                    .iter()
+                    .map(|&x| stack.distances(&directions[x], distance));
                 (*label, rows.collect())
             })
             .collect();
@@ -368,6 +380,7 @@ mod tests {
                 max_items: 4,
                 max_speakers: 1,
                 seed,
+                ..AbxOptions::default()
             };
             run(&items, options).unwrap()
         };

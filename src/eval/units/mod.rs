@@ -8,6 +8,7 @@ mod codebook;
 mod kmeans;
 mod sample;
 mod score;
+mod stored;
 
 use std::path::Path;
 
@@ -21,6 +22,7 @@ pub use codebook::{Codebook, MOST_CLUSTERS, Nearest};
 pub use kmeans::{Kmeans, KmeansOptions, kmeans};
 pub use sample::Sample;
 pub use score::{JointCounts, UnitScores, middle_labels};
+pub use stored::{read_units, write_line};
 
 /// Calls `visit` for the codes of each utterance of a table, `[frames, dims]`, in order. Without `dims` the first decides.
 ///

@@ -465,7 +465,8 @@ fn abx_command(exp: &ExpFolder, data: Option<&TestSet>) -> Result<String> {
     }
     #[derive(Deserialize)]
     struct Phones {
-        ctm: String,
+        #[serde(alias = "ctm")]
+        alignments: String,
         frame_shift_ms: f64,
         in_context: bool,
     }
@@ -481,7 +482,7 @@ fn abx_command(exp: &ExpFolder, data: Option<&TestSet>) -> Result<String> {
         None => Vec::new(),
     };
     if let Some(phones) = reports.iter().find_map(|report| report.phones.as_ref()) {
-        words.extend(["--ctm".into(), phones.ctm.clone()]);
+        words.extend(["--alignments".into(), phones.alignments.clone()]);
         words.extend(["--frame-shift-ms".into(), phones.frame_shift_ms.to_string()]);
         if !phones.in_context {
             words.push("--without-context".into());

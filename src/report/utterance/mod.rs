@@ -85,7 +85,7 @@ impl UtterancePlot {
     /// Draws it.
     ///
     /// # Errors
-    /// [`Error::Option`] naming `feats`, `vad`, `ctm` or `pitch` when its length is not that of the sound, or a
+    /// [`Error::Option`] naming `feats`, `vad`, `alignments` or `pitch` when its length is not that of the sound, or a
     /// value of it is not finite; `width` below 300 or above 20000 pixels.
     pub fn picture(&self) -> Result<Picture> {
         self.check()?;
@@ -181,7 +181,7 @@ impl UtterancePlot {
         if end > seconds + SLACK_S {
             let expected = format!("phones within the {seconds:.3} s of the audio");
             return Err(Error::option(
-                "ctm",
+                "alignments",
                 expected,
                 format!("an end at {end:.3} s"),
             ));
@@ -501,7 +501,7 @@ mod tests {
                     phones: Some(vec![phone(0.9, 0.3, "a")]),
                     ..whole.clone()
                 },
-                "ctm: expected phones within the 1.000 s of the audio, found an end at 1.200 s",
+                "alignments: expected phones within the 1.000 s of the audio, found an end at 1.200 s",
             ),
             (
                 UtterancePlot {
