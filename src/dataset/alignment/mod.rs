@@ -333,7 +333,7 @@ item []:
             (
                 "t",
                 &LONG.replace("xmax = 0.75", "xmax = 0.4"),
-                "t:38: expected an end after 0.5, found 0.4",
+                "t:40: expected an end after 0.5, found 0.4",
             ),
             (
                 "t",
