@@ -16,6 +16,8 @@ struct Golden {
     utterances: Vec<Utterance>,
     context: Scores,
     any: Scores,
+    units: Scores,
+    units_any: Scores,
     words: Scores,
     speakers: Scores,
 }
@@ -82,25 +84,80 @@ fn report(dir: &Path, args: &[&str]) -> Value {
         "--out",
         "abx",
     ];
-    succeed(dir, &[&fixed, args].concat());
+    read_report(dir, &[&fixed, args].concat())
+}
+
+fn read_report(dir: &Path, args: &[&str]) -> Value {
+    succeed(dir, args);
     let json = fs::read_to_string(dir.join("abx.json")).unwrap();
     let reports: Value = serde_json::from_str(&json).unwrap();
     reports[0].clone()
 }
 
+/// Writes `made.item` and `units.jsonl`: of a frame the sum of its values modulo 4.
+fn write_items(dir: &Path, utterances: &[Utterance]) {
+    let mut items = "#file onset offset #phone prev-phone next-phone speaker\n".to_string();
+    let mut lines = String::new();
+    for u in utterances {
+        let name = |place: Option<usize>| {
+            let phone = place.and_then(|place| u.phones.get(place));
+            phone.map_or("-", |(_, _, phone)| phone)
+        };
+        for (place, (start, length, phone)) in u.phones.iter().enumerate() {
+            let (before, after) = (name(place.checked_sub(1)), name(Some(place + 1)));
+            let (key, end, speaker) = (&u.key, start + length, &u.speaker);
+            items += &format!("{key} {start:.4} {end:.4} {phone} {before} {after} {speaker}\n");
+        }
+        let units = u
+            .feats
+            .iter()
+            .map(|frame| (frame.iter().sum::<f32>() as i32).rem_euclid(4));
+        let units: Vec<String> = units.map(|unit| unit.to_string()).collect();
+        lines += &format!(
+            "{{\"file\": \"{}\", \"units\": [{}]}}\n",
+            u.key,
+            units.join(", ")
+        );
+    }
+    fs::write(dir.join("made.item"), items).unwrap();
+    fs::write(dir.join("units.jsonl"), lines).unwrap();
+}
+
 #[test]
 fn errors_are_those_of_fastabx() {
-    let all = ["--max-items", "0", "--max-speakers", "0"];
     for case in golden() {
         let dir = folder(&case);
-        let ctm = ["--ctm", "phones.ctm"];
+        write_items(dir.path(), &case.utterances);
+        let phones = [".", "--alignments", "phones.ctm"];
+        let (feats, units) = (
+            "--representation=made=feats.scp",
+            "--units=made=units.jsonl",
+        );
         for (scores, args) in [
-            (&case.context, &ctm[..]),
-            (&case.any, &["--ctm", "phones.ctm", "--without-context"]),
-            (&case.words, &[]),
-            (&case.speakers, &["--discriminate", "speaker"]),
+            (&case.context, [&phones[..], &[feats]].concat()),
+            (
+                &case.any,
+                [&phones[..], &[feats, "--without-context"]].concat(),
+            ),
+            (&case.context, vec![feats, "--item=made.item"]),
+            (
+                &case.any,
+                vec![feats, "--item=made.item", "--without-context"],
+            ),
+            (&case.units, vec![units, "--item=made.item"]),
+            (
+                &case.units_any,
+                vec![units, "--item=made.item", "--without-context"],
+            ),
+            (&case.units, [&phones[..], &[units]].concat()),
+            (&case.words, vec![".", feats]),
+            (
+                &case.speakers,
+                vec![".", feats, "--discriminate", "speaker"],
+            ),
         ] {
-            let found = report(dir.path(), &[&all, args].concat());
+            let all = ["abx", "--max-items=0", "--max-speakers=0", "--out=abx"];
+            let found = read_report(dir.path(), &[&all, &args[..]].concat());
             for (ours, theirs) in [
                 (&found["within"], &scores.within),
                 (&found["across"], &scores.across),
@@ -149,7 +206,7 @@ fn limits_are_reported_and_threads_do_not_matter() {
 fn utterances_without_phones_are_named_and_left_out() {
     let dir = folder(&golden()[0]);
     let at = dir.path();
-    let whole = report(at, &["--ctm", "phones.ctm"]);
+    let whole = report(at, &["--alignments", "phones.ctm"]);
     assert_eq!(whole["without_phones"], Value::Array(Vec::new()));
     let scp = fs::read_to_string(at.join("feats.scp")).unwrap();
     let place = scp.lines().next().unwrap().split_once(' ').unwrap().1;
@@ -165,7 +222,7 @@ fn utterances_without_phones_are_named_and_left_out() {
         ".",
         "--representation",
         "made=feats.scp",
-        "--ctm",
+        "--alignments",
         "phones.ctm",
     ];
     let output = unbraid(at, &args);
@@ -175,7 +232,7 @@ fn utterances_without_phones_are_named_and_left_out() {
         message,
         "unbraid: phones.ctm: no phones of 1 utterances, which are left out: z-1\n"
     );
-    let found = report(at, &["--ctm", "phones.ctm"]);
+    let found = report(at, &["--alignments", "phones.ctm"]);
     assert_eq!(found["within"], whole["within"]);
     assert_eq!(found["across"], whole["across"]);
     assert_eq!(found["without_phones"][0], "z-1");
@@ -220,6 +277,24 @@ fn invalid_input_is_refused_in_one_line() {
     fs::write(at.join("lone/text"), "s0-0 a\ns1-1 b\n").unwrap();
     fs::create_dir(at.join("mute")).unwrap();
     fs::write(at.join("mute/utt2spk"), lone).unwrap();
+    write_items(at, &golden()[0].utterances);
+    let items = fs::read_to_string(at.join("made.item")).unwrap();
+    fs::write(
+        at.join("late.item"),
+        items.clone() + "s0-0 9.0 9.1 a b c s0\n",
+    )
+    .unwrap();
+    fs::write(
+        at.join("gold.item"),
+        "#file onset offset #phone\ns0-0 0 0.1 a\n",
+    )
+    .unwrap();
+    fs::write(
+        at.join("few.jsonl"),
+        "{\"file\": \"s0-9\", \"units\": [1]}\n",
+    )
+    .unwrap();
+    fs::write(at.join("other.item"), items.replace("s0-0", "s9-0")).unwrap();
     let before = names(at);
     let made = "--representation=made=feats.scp";
     for (args, expected) in [
@@ -241,28 +316,69 @@ fn invalid_input_is_refused_in_one_line() {
             "mute/text: s0-0: expected its text, found none",
         ),
         (
-            &["mute", made, "--ctm", "none.ctm"],
+            &["mute", made, "--alignments", "none.ctm"],
             "none.ctm: expected phones of utterances of mute, found none",
         ),
         (
-            &[".", made, "--ctm", "bad.ctm"],
+            &[".", made, "--alignments", "bad.ctm"],
             "bad.ctm:1: expected start and duration in seconds",
         ),
         (
-            &[".", made, "--ctm", "late.ctm"],
+            &[".", made, "--alignments", "late.ctm"],
             "late.ctm: s0-0: expected phones within its ",
         ),
         (
-            &[".", made, "--ctm", "phones.ctm", "--frame-shift-ms", "0"],
+            &[
+                ".",
+                made,
+                "--alignments",
+                "phones.ctm",
+                "--frame-shift-ms",
+                "0",
+            ],
             "--frame-shift-ms: expected milliseconds from 0, a shift above it, found 0",
         ),
         (
-            &[".", made, "--ctm", "phones.ctm", "--frame-shift-ms", "nan"],
+            &[
+                ".",
+                made,
+                "--alignments",
+                "phones.ctm",
+                "--frame-shift-ms",
+                "nan",
+            ],
             "--frame-shift-ms: expected milliseconds",
         ),
         (
-            &[".", made, "--ctm", "phones.ctm", "--frame-shift-ms", "5"],
+            &[
+                ".",
+                made,
+                "--alignments",
+                "phones.ctm",
+                "--frame-shift-ms",
+                "5",
+            ],
             "46 frames of 5 ms (if that is the frame shift), found 'b' from",
+        ),
+        (
+            &[made, "--item", "late.item"],
+            "late.item: s0-0: expected phones within its ",
+        ),
+        (
+            &[made, "--item", "gold.item"],
+            "gold.item:1: expected columns #file, onset, offset, #phone, prev-phone, next-phone and speaker, found ",
+        ),
+        (
+            &[made, "--item", "other.item"],
+            "feats.scp: s9-0: expected a line for this key, found none",
+        ),
+        (
+            &["--units=u=few.jsonl", "--item", "made.item"],
+            "few.jsonl: s0-0: expected units of this utterance, found none",
+        ),
+        (
+            &["--units=u=none.jsonl", "--item", "made.item"],
+            "none.jsonl: No such file",
         ),
     ] {
         let error = fail(at, &[&["abx", "--out", "o"], args].concat(), b"");

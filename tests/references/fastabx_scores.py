@@ -59,12 +59,27 @@ def word_items(utterances):
         yield f"{u['key']} 0.00 {len(u['feats']) / 100:.2f} {u['text']} - - {u['speaker']}"
 
 
+def item_file(folder, items):
+    item = Path(folder) / "made.item"
+    item.write_text("\n".join(["#file onset offset #phone prev-phone next-phone speaker", *items]) + "\n")
+    return item
+
+
+def unit_dataset(utterances, items):
+    """Of each frame the sum of its values modulo 4, which the test computes too."""
+    with tempfile.TemporaryDirectory() as folder:
+        lines = [{"file": u["key"], "units": [sum(frame) % 4 for frame in u["feats"]]} for u in utterances]
+        units = Path(folder) / "units.jsonl"
+        units.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        item = item_file(folder, items)
+        return Dataset.from_item_and_units(item, units, 100, audio_key="file", device="cpu", progress=False)
+
+
 def dataset(utterances, items):
     with tempfile.TemporaryDirectory() as folder:
         for u in utterances:
             torch.save(torch.tensor(u["feats"], dtype=torch.float32), Path(folder) / f"{u['key']}.pt")
-        item = Path(folder) / "made.item"
-        item.write_text("\n".join(["#file onset offset #phone prev-phone next-phone speaker", *items]) + "\n")
+        item = item_file(folder, items)
         return Dataset.from_item(item, folder, 100, device="cpu", progress=False)
 
 
@@ -78,7 +93,8 @@ def rounded_path(costs, sx, sy, *, symmetric):
 
 
 def score(utterances, distance, items, on, by, across, levels):
-    task = Task(dataset(utterances, list(items(utterances))), on=on, by=by, across=across)
+    read = unit_dataset if distance == "identical" else dataset
+    task = Task(read(utterances, list(items(utterances))), on=on, by=by, across=across)
     found = Score(task, distance, alignment=rounded_path, progress=False)
     return {"error": found.collapse(levels=levels), "cells": len(task), "triples": int(found.cells["size"].sum())}
 
@@ -90,6 +106,7 @@ def case(name, seed, spread, distance):
     utterances = [utterance(rng, s, n, spread) for s in range(SPEAKERS) for n in range(counts[s])]
     context, triphone = ["prev-phone", "next-phone"], [("next-phone", "prev-phone"), "speaker"]
     run = lambda *task: score(utterances, distance, *task)
+    units = lambda *task: score(utterances, "identical", *task)
     return {
         "name": name,
         "utterances": utterances,
@@ -100,6 +117,14 @@ def case(name, seed, spread, distance):
         "any": {
             "within": run(phone_items, "#phone", ["speaker"], None, ["speaker"]),
             "across": run(phone_items, "#phone", None, ["speaker"], ["speaker"]),
+        },
+        "units": {
+            "within": units(phone_items, "#phone", [*context, "speaker"], None, triphone),
+            "across": units(phone_items, "#phone", context, ["speaker"], triphone),
+        },
+        "units_any": {
+            "within": units(phone_items, "#phone", ["speaker"], None, ["speaker"]),
+            "across": units(phone_items, "#phone", None, ["speaker"], ["speaker"]),
         },
         "words": {
             "within": run(word_items, "#phone", ["speaker"], None, ["speaker"]),

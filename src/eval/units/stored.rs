@@ -12,9 +12,11 @@ use crate::io::json;
 use crate::io::kaldi::{ReadSpecifier, TableReader};
 use crate::io::lines::{read_text, without_mark};
 
-/// A line of a JSONL file of units; other keys are passed over.
+/// A line of a JSONL file of units; other keys are not read.
 #[derive(Debug, Serialize, Deserialize)]
 struct Line {
+    // Its name in fastabx.
+    #[serde(alias = "audio")]
     file: String,
     units: Vec<i32>,
 }
