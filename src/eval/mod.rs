@@ -4,6 +4,7 @@ pub mod abx;
 mod algebra;
 #[cfg(feature = "torch")]
 pub mod asr;
+pub mod assignment;
 #[cfg(feature = "torch")]
 pub mod attack;
 pub mod backend;

@@ -12,6 +12,7 @@ mod config;
 mod convert;
 mod copy_feats;
 mod data;
+mod discovery;
 mod documents;
 mod durability;
 mod examples;

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::error::{Error, Result};
+use crate::eval::units::write_line;
 use crate::io::atomic::AtomicFile;
 use crate::io::kaldi::TableWriter;
 
 /// Where units are written.
 #[derive(Debug, Args)]
 pub struct TextArgs {
-    /// File to write, one line per utterance
+    /// File to write, one line per utterance; .jsonl for JSON with one unit per frame
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
@@ -59,17 +60,23 @@ impl<'a> UnitText<'a> {
         }
         self.utterances += 1;
         self.frames += units.len();
-        if !self.args.keep_runs {
+        if !self.args.keep_runs && !self.is_json() {
             units.dedup();
         }
         self.units += units.len();
-        let mut line = id.to_string();
-        for unit in units {
-            line += &format!(" {unit}");
-        }
-        line.push('\n');
-        let written = self.text.write_all(line.as_bytes());
+        let written = match self.is_json() {
+            true => write_line(&mut self.text, id, &units),
+            false => {
+                let units: String = units.iter().map(|unit| format!(" {unit}")).collect();
+                writeln!(self.text, "{id}{units}")
+            }
+        };
         written.map_err(|e| Error::io(self.text.path())(e))
+    }
+
+    /// JSON lines, which hold one unit per frame.
+    fn is_json(&self) -> bool {
+        self.args.out.extension().is_some_and(|end| end == "jsonl")
     }
 
     /// Puts the files where they belong; a line on what was written.

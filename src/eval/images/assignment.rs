@@ -4,6 +4,7 @@
 use ndarray::Array2;
 
 use crate::error::{Error, Result};
+use crate::eval::assignment::assign;
 
 /// The number of items per cluster and class, `[clusters, classes]`; both are numbered from 0 to the greatest that occurs.
 ///
@@ -77,57 +78,6 @@ pub fn hungarian_accuracy(confusion: &Array2<usize>) -> f64 {
 
 fn share(right: usize, confusion: &Array2<usize>) -> f64 {
     right as f64 / confusion.sum().max(1) as f64
-}
-
-/// Pairs of row and column with the greatest sum, each row and column once, by shortest augmenting paths in O(n^3)
-/// (Jonker and Volgenant 1987). What is missing for a square counts 0, so pairs may lie outside.
-fn assign(gains: &Array2<usize>) -> Vec<(usize, usize)> {
-    let size = gains.nrows().max(gains.ncols());
-    let cost = |row: usize, column: usize| -(gains.get((row, column)).copied().unwrap_or(0) as f64);
-    // The row of each column; column `size` holds the row that is being assigned.
-    let mut seats = vec![None; size + 1];
-    let (mut row_price, mut column_price) = (vec![0.0; size], vec![0.0; size + 1]);
-    for row in 0..size {
-        seats[size] = Some(row);
-        let mut last = size;
-        let mut slack = vec![f64::INFINITY; size];
-        let mut before = vec![size; size];
-        let mut visited = vec![false; size + 1];
-        while let Some(row) = seats[last] {
-            visited[last] = true;
-            for column in (0..size).filter(|&column| !visited[column]) {
-                let reduced = cost(row, column) - row_price[row] - column_price[column];
-                if reduced < slack[column] {
-                    (slack[column], before[column]) = (reduced, last);
-                }
-            }
-            let free = (0..size).filter(|&column| !visited[column]);
-            let next = free
-                .min_by(|&a, &b| slack[a].total_cmp(&slack[b]))
-                .expect("fewer rows are assigned than there are columns");
-            let step = slack[next];
-            for column in 0..=size {
-                match seats[column].filter(|_| visited[column]) {
-                    Some(seated) => {
-                        row_price[seated] += step;
-                        column_price[column] -= step;
-                    }
-                    None if column < size => slack[column] -= step,
-                    None => {}
-                }
-            }
-            last = next;
-        }
-        while last != size {
-            let from = before[last];
-            seats[last] = seats[from];
-            last = from;
-        }
-    }
-    let seated = seats.iter().take(size).enumerate();
-    seated
-        .filter_map(|(column, row)| row.map(|row| (row, column)))
-        .collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod balance;
 mod codebook;
+pub mod discovery;
 mod kmeans;
 mod sample;
 mod score;
