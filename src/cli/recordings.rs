@@ -82,7 +82,7 @@ impl RecordingArgs {
             ReadFrom::Scp(name) if name.ends_with('|') => return refuse("a pipe"),
             ReadFrom::Scp(name) if name.is_empty() || name == "-" => "/dev/stdin",
             ReadFrom::Scp(name) => name,
-            ReadFrom::Ark(_) => return refuse("an archive"),
+            ReadFrom::Ark(_) | ReadFrom::Foreign(..) => return refuse("an archive"),
         };
         let wav_scp = Table::read(path)?;
         check_order(&wav_scp, flags)?;

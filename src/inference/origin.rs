@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
+use crate::io::foreign::ForeignReader;
 use crate::io::inputs;
 use crate::io::kaldi::{ReadFrom, ReadSpecifier, file_of};
 use crate::io::lines::read_table;
@@ -73,6 +74,10 @@ fn inputs(source: &str) -> Result<String> {
     let mut files = BTreeSet::new();
     match ReadSpecifier::parse(source)?.from {
         ReadFrom::Ark(name) => files.extend(file_of(&name)),
+        ReadFrom::Foreign(form, name) => {
+            let table = ForeignReader::open(form, Path::new(&name))?;
+            files.extend(table.files().iter().cloned());
+        }
         ReadFrom::Scp(name) => {
             if let Some(list) = file_of(&name) {
                 add_content(&mut digest, &list)?;

@@ -7,6 +7,7 @@ pub mod command;
 pub mod config;
 pub mod foreign;
 pub mod idx;
+pub mod input;
 pub mod inputs;
 pub mod interrupt;
 pub mod json;

@@ -82,7 +82,7 @@ impl FeatureMap<'_> {
         mut work: impl FnMut(&str, Array2<f32>) -> Result<T>,
     ) -> anyhow::Result<()> {
         let allow_pipes = self.allow_pipes;
-        let listed = matches!(ReadSpecifier::parse(self.from)?.from, ReadFrom::Scp(_));
+        let listed = !matches!(ReadSpecifier::parse(self.from)?.from, ReadFrom::Ark(_));
         let reader = TableReader::<Array2<f32>>::open_with(self.from, ReadOptions { allow_pipes })?;
         let options = WriteOptions {
             compression: self.compress.then_some(Compression::Auto),

@@ -10,7 +10,7 @@ use crate::dataset::Table;
 use crate::error::{Error, Result};
 use crate::eval::map::{Draw, LEAST_ITEMS, MOST_ITEMS, MapItems, MapMethod, TsneOptions, label};
 use crate::io::atomic;
-use crate::io::kaldi::{ReadFlags, ReadFrom, ReadSpecifier};
+use crate::io::kaldi::ReadSpecifier;
 use crate::io::message::output;
 use crate::report::picture::PictureForm;
 use crate::report::scatter::{Scatter, classes};
@@ -125,15 +125,9 @@ impl MapArgs {
             seed: self.seed,
         };
         let mut check = |id: &str| label(labels, id).map(drop);
-        match ReadSpecifier::parse(&self.input) {
-            Ok(ReadSpecifier {
-                from: ReadFrom::Scp(name),
-                flags,
-            }) if flags == ReadFlags::default() && name != "-" && !name.ends_with('|') => {
-                MapItems::of_list(Path::new(&name), draw, &mut check)
-            }
-            Ok(_) => MapItems::of_stream(&self.input, draw, &mut check),
-            Err(_) => MapItems::of_list(Path::new(&self.input), draw, &mut check),
+        match ReadSpecifier::of_place(&self.input).has_lookups() {
+            true => MapItems::of_list(Path::new(&self.input), draw, &mut check),
+            false => MapItems::of_stream(&self.input, draw, &mut check),
         }
     }
 

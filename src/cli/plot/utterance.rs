@@ -192,15 +192,15 @@ impl UtteranceArgs {
     fn find<T: KaldiObject>(&self, spec: &str, key: &str) -> Result<T> {
         let absent = || Error::key(spec, key, "an entry for this utterance", "none");
         let allow_pipes = self.recordings.pipes.allow_pipes;
-        match ReadSpecifier::parse(spec)?.from {
-            ReadFrom::Scp(path) if !path.ends_with('|') && path != "-" => {
-                let table = ScpTable::<T>::open_with(&path, ReadOptions { allow_pipes })?;
+        match ReadSpecifier::parse(spec)?.has_lookups() {
+            true => {
+                let table = ScpTable::<T>::open_with(spec, ReadOptions { allow_pipes })?;
                 match table.contains(key) {
                     true => table.get(key),
                     false => Err(absent()),
                 }
             }
-            _ => {
+            false => {
                 for entry in TableReader::<T>::open_with(spec, ReadOptions { allow_pipes })? {
                     let (found, value) = entry?;
                     if found == key {

@@ -15,7 +15,7 @@ use crate::eval::units::discovery::{
     AssignmentKind, Discovery, DiscoveryOptions, Spoken, discovery,
 };
 use crate::eval::units::{JointCounts, UnitScores, middle_labels, read_units};
-use crate::io::kaldi::{ReadFlags, ReadFrom, ReadSpecifier, ScpTable};
+use crate::io::kaldi::{ReadSpecifier, ScpTable};
 use crate::io::message::output;
 use crate::report::table::Table;
 
@@ -234,15 +234,11 @@ fn discovery_table(found: &[Discovery], files: usize) -> Table {
     table
 }
 
-/// A list by its name, or as `scp:FILE`: utterances are looked up in it.
+/// A list by its name, or as `scp:FILE`, or a table with lookups: utterances are looked up in it.
 fn open_list(ali: &str) -> Result<ScpTable<Vec<i32>>> {
-    match ReadSpecifier::parse(ali) {
-        Err(_) => ScpTable::open(ali),
-        Ok(ReadSpecifier {
-            from: ReadFrom::Scp(name),
-            flags,
-        }) if flags == ReadFlags::default() => ScpTable::open(name),
-        Ok(_) => Err(Error::option("--ali", "a list, as scp:FILE", ali)),
+    match ReadSpecifier::of_place(ali).has_lookups() {
+        true => ScpTable::open(ali),
+        false => Err(Error::option("--ali", "a list, as scp:FILE", ali)),
     }
 }
 

@@ -72,9 +72,10 @@ impl Source {
     /// # Errors
     /// As [`TableReader`]: what cannot be opened, or whose first object is none of them; [`Error::Format`] for none.
     pub fn open(place: &str) -> Result<Self> {
+        // An unknown type before a colon is a mistake, not a path.
         let place = match place.contains(':') {
             true => place.to_string(),
-            false => format!("scp:{place}"),
+            false => ReadSpecifier::of_place(place).to_string(),
         };
         let kind = match first::<Array2<f32>>(&place) {
             Err(error) if error.entry().is_some() => match first::<Array1<f32>>(&place) {
@@ -159,13 +160,13 @@ impl Source {
     /// # Errors
     /// As [`ScpTable::open`].
     pub fn list(&self) -> Result<Option<List>> {
-        let ReadFrom::Scp(name) = ReadSpecifier::parse(&self.place)?.from else {
+        let has_frames = matches!(self.kind, Kind::Matrices | Kind::Units);
+        if !has_frames || matches!(ReadSpecifier::parse(&self.place)?.from, ReadFrom::Ark(_)) {
             return Ok(None);
-        };
+        }
         let objects = match self.kind {
-            Kind::Matrices => Objects::Matrices(ScpTable::open(name)?),
-            Kind::Units => Objects::Units(ScpTable::open(name)?),
-            Kind::Vectors | Kind::Words => return Ok(None),
+            Kind::Units => Objects::Units(ScpTable::open(&self.place)?),
+            _ => Objects::Matrices(ScpTable::open(&self.place)?),
         };
         let source = self.clone();
         Ok(Some(List { source, objects }))

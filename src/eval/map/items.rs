@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::dataset::Table;
 use crate::dataset::feats::Feats;
 use crate::error::{Error, Result};
-use crate::io::kaldi::{KaldiObject, ReadFrom, ReadSpecifier, ScpTable, TableReader};
+use crate::io::kaldi::{KaldiObject, ReadSpecifier, ScpTable, TableReader};
 
 /// The label of an utterance in a table of two columns.
 ///
@@ -86,8 +86,7 @@ impl MapItems {
         draw: Draw,
         check: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<Self> {
-        let (ReadFrom::Ark(name) | ReadFrom::Scp(name)) = ReadSpecifier::parse(specifier)?.from;
-        let vectors = name != "-"
+        let vectors = ReadSpecifier::parse(specifier)?.from.name() != "-"
             && !begins_with::<Array2<f32>>(specifier)
             && begins_with::<Array1<f32>>(specifier);
         let (ids, pool) = match vectors {

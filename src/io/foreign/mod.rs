@@ -1,9 +1,19 @@
-//! Tables of float matrices and vectors in formats of Python's tools: NumPy's `.npy`, safetensors, Parquet.
+//! Tables of float matrices and vectors in formats of Python's tools: NumPy's `.npy`, safetensors, Parquet. Written by a
+//! [`ForeignTable`]; read, with integers too, by a [`ForeignReader`].
 
+mod array;
 mod npy;
+pub(super) mod npy_file;
+mod npy_rows;
+mod npy_tables;
+mod npz;
 #[cfg(feature = "parquet")]
 mod parquet;
+#[cfg(feature = "parquet")]
+mod parquet_reader;
+mod reader;
 mod safetensors;
+mod source;
 
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -11,10 +21,14 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
+pub use array::{Array, Shape, Values};
+pub use reader::ForeignReader;
+
 /// The format of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// `NAME.npy`, the concatenated rows of all entries, and `NAME.tsv`, with the first row of each entry.
+    /// `NAME.npy`, the concatenated rows of all entries, and `NAME.tsv`, with the first row of each entry. Read also: a folder
+    /// or a list of files, and `.npz` archives.
     Npy,
     /// One tensor per entry.
     Safetensors,
@@ -23,7 +37,16 @@ pub enum Form {
 }
 
 impl Form {
-    /// The format that a write specifier names.
+    /// Its name in specifiers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Npy => "npy",
+            Self::Safetensors => "safetensors",
+            Self::Parquet => "parquet",
+        }
+    }
+
+    /// The format that a specifier names.
     pub fn of(name: &str) -> Option<Self> {
         match name {
             "npy" => Some(Self::Npy),
@@ -84,11 +107,7 @@ impl ForeignTable {
                 #[cfg(feature = "parquet")]
                 Form::Parquet => Box::new(parquet::ParquetWriter::create(path)?),
                 #[cfg(not(feature = "parquet"))]
-                Form::Parquet => {
-                    let expected =
-                        "npy or safetensors: this program was built without the feature parquet";
-                    return Err(Error::format(path, expected, "parquet"));
-                }
+                Form::Parquet => return Err(without_parquet(path)),
             },
         })
     }
@@ -119,4 +138,55 @@ impl ForeignTable {
         }
         self.writer.finish()
     }
+}
+
+#[cfg(not(feature = "parquet"))]
+fn without_parquet(path: &Path) -> Error {
+    let expected = "npy or safetensors: this program was built without the feature parquet";
+    Error::format(path, expected, "parquet")
+}
+
+/// The refusal of a file that cannot be read without running what is pickled in it, or whose format has no reader here, with
+/// the line of Python that converts it; none for other files. In a folder or a list a file holds one utterance.
+pub(super) fn pickled(path: &Path, one_utterance: bool) -> Option<Error> {
+    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+    let (from, folder) = (path.display(), path.parent().unwrap_or(Path::new("")));
+    let npz = path.with_extension("npz");
+    let (found, line) = match (extension.as_str(), one_utterance) {
+        ("pt" | "pth", true) => {
+            let files = folder.join(format!("*.{extension}"));
+            let line = format!(
+                "import glob, numpy, torch; [numpy.save(f.rsplit(\".\", 1)[0], torch.load(f, \"cpu\").numpy()) for f in \
+                 glob.glob(\"{}\")]",
+                files.display()
+            );
+            ("a pickled file", line)
+        }
+        ("pt" | "pth", false) => {
+            let line = format!(
+                "import numpy, torch; numpy.savez(\"{}\", **{{k: v.numpy() for k, v in torch.load(\"{from}\", \
+                 \"cpu\").items()}})",
+                npz.display()
+            );
+            ("a pickled file", line)
+        }
+        ("pkl" | "pickle", _) => {
+            let line = format!(
+                "import numpy, pickle; numpy.savez(\"{}\", **pickle.load(open(\"{from}\", \"rb\")))",
+                npz.display()
+            );
+            ("a pickled file", line)
+        }
+        ("h5" | "hdf5", _) => {
+            let line = format!(
+                "import h5py, numpy; numpy.savez(\"{}\", **{{k: v[()] for k, v in h5py.File(\"{from}\").items()}})",
+                npz.display()
+            );
+            ("an HDF5 file", line)
+        }
+        _ => return None,
+    };
+    let expected =
+        format!("npy, npz, safetensors or parquet; convert it with: python3 -c '{line}'");
+    Some(Error::format(path, expected, found))
 }

@@ -3,6 +3,7 @@
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use super::npy_rows::COLUMNS;
 use super::{Floats, Writer};
 use crate::error::{Error, Result};
 use crate::io::atomic::AtomicFile;
@@ -26,7 +27,7 @@ impl NpyWriter {
         let mut array = AtomicFile::create(named("npy"))?;
         put(&mut array, &[0; HEADER])?;
         let mut index = AtomicFile::create(named("tsv"))?;
-        put(&mut index, b"utterance\tstart\trows\n")?;
+        put(&mut index, format!("{COLUMNS}\n").as_bytes())?;
         Ok(Self {
             array,
             index,

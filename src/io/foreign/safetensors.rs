@@ -1,15 +1,24 @@
-//! Safetensors: the header, which comes first, lists all tensors, so values are first written to a temporary file.
+//! Safetensors: the header, which comes first, lists all tensors. So values are first written to a temporary file, and a
+//! reader finds each tensor without the others.
 
 use std::fs::File;
-use std::io::{self, Seek, Write};
-use std::path::Path;
+use std::io::{self, BufReader, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
+use super::array::{Array, Element, Layout, Shape};
+use super::source::{Found, Source};
 use super::{Floats, Writer};
 use crate::error::{Error, Result};
 use crate::io::atomic::AtomicFile;
+use crate::io::input::{Input, Positioned};
+use crate::io::inputs;
+
+/// The longest header, as in the format's own reader.
+const HEADER_BYTES: u64 = 100_000_000;
 
 /// A writer of one tensor per entry.
 #[derive(Debug)]
@@ -82,4 +91,105 @@ fn join(file: &mut AtomicFile, header: &[u8], values: io::BufWriter<File>) -> io
         .map_err(io::IntoInnerError::into_error)?;
     values.rewind()?;
     io::copy(&mut values, file).map(drop)
+}
+
+/// The tensors of a file, read by name.
+#[derive(Debug)]
+struct Tensors {
+    path: PathBuf,
+    file: Arc<File>,
+    /// Name, type, dimensions and first byte in the file.
+    tensors: Vec<(String, TensorInfo, u64)>,
+}
+
+/// Opens a file: one tensor per utterance, in the order of their bytes.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Format`] for another file, or one that ends early.
+pub(super) fn open(path: &Path) -> Result<Found> {
+    let file = Arc::new(inputs::open(path).map_err(Error::io(path))?);
+    let length = file.metadata().map_err(Error::io(path))?.len();
+    let mut reader = BufReader::new(Positioned {
+        file: Arc::clone(&file),
+        offset: 0,
+    });
+    let mut input = Input::new(&mut reader, path, "the header");
+    let header = u64::from_le_bytes(input.array("the length of a header")?);
+    if header > HEADER_BYTES {
+        let expected = format!("a safetensors file, whose header has at most {HEADER_BYTES} bytes");
+        return Err(Error::format(path, expected, header.to_string()));
+    }
+    let text = input.bytes(header, "a header")?;
+    let metadata: Metadata = serde_json::from_slice(&text)
+        .map_err(|error| Error::format(path, "a header of safetensors", error.to_string()))?;
+    let begin = 8 + header;
+    let needed = begin + metadata.data_len() as u64;
+    if length != needed {
+        let expected = format!("{needed} bytes, as its header says");
+        return Err(Error::format(path, expected, length.to_string()));
+    }
+    let keys = metadata.offset_keys();
+    let place = |key: &String| {
+        let info = metadata.info(key)?.clone();
+        let offset = begin + info.data_offsets.0 as u64;
+        Some((key.clone(), info, offset))
+    };
+    let tensors = keys.iter().filter_map(place).collect();
+    Ok(Found {
+        keys,
+        files: vec![path.to_path_buf()],
+        source: Box::new(Tensors {
+            path: path.to_path_buf(),
+            file,
+            tensors,
+        }),
+    })
+}
+
+impl Tensors {
+    fn layout(&self, index: usize) -> Result<Layout> {
+        let (key, info, _) = &self.tensors[index];
+        let wrong = |expected: &str, found: String| Error::key(&self.path, key, expected, found);
+        let element = element(info.dtype).ok_or_else(|| {
+            let expected = "floats of 16, 32 or 64 bits or integers of 8 to 64";
+            wrong(expected, format!("{:?}", info.dtype))
+        })?;
+        Layout::new(element, (false, false), &info.shape)
+            .map_err(|(expected, found)| wrong(expected, found))
+    }
+}
+
+impl Source for Tensors {
+    fn read(&self, index: usize) -> Result<Array> {
+        let (key, _, offset) = &self.tensors[index];
+        let mut reader = BufReader::new(Positioned {
+            file: Arc::clone(&self.file),
+            offset: *offset,
+        });
+        let mut input = Input::new(&mut reader, &self.path, key);
+        self.layout(index)?.read(&mut input)
+    }
+
+    fn shape(&self, index: usize) -> Result<Shape> {
+        self.layout(index).map(|layout| layout.shape)
+    }
+}
+
+fn element(dtype: Dtype) -> Option<Element> {
+    let integer = |bytes, signed| Some(Element::Integer { bytes, signed });
+    match dtype {
+        Dtype::F16 => Some(Element::F16),
+        Dtype::BF16 => Some(Element::BF16),
+        Dtype::F32 => Some(Element::F32),
+        Dtype::F64 => Some(Element::F64),
+        Dtype::BOOL | Dtype::U8 => integer(1, false),
+        Dtype::U16 => integer(2, false),
+        Dtype::U32 => integer(4, false),
+        Dtype::U64 => integer(8, false),
+        Dtype::I8 => integer(1, true),
+        Dtype::I16 => integer(2, true),
+        Dtype::I32 => integer(4, true),
+        Dtype::I64 => integer(8, true),
+        _ => None,
+    }
 }

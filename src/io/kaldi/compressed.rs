@@ -3,9 +3,9 @@
 
 use ndarray::{Array2, ArrayView1};
 
-use super::input::Input;
 use super::mismatch::{Mismatch, header_size};
 use crate::error::Result;
+use crate::io::input::Input;
 
 /// The format of compressed matrices. All are lossy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,17 +1,17 @@
 //! A cache of open archives, and objects read at a position in them.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::os::unix::fs::FileExt;
+use std::io::BufReader;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::input::Input;
 use super::location::{self, Location};
 use super::matrix;
 use super::object::{self, KaldiObject};
 use super::range::Range;
 use crate::error::{Error, Result};
+use crate::io::foreign::npy_file;
+use crate::io::input::{Input, Positioned};
 use crate::io::inputs;
 
 /// The most open archives; a corpus is rarely split into more parts.
@@ -99,6 +99,9 @@ impl OpenFiles {
         }
         let size = self.with_input(key, place, 64, |input| match input.peek()? {
             Some(0) => binary_size(input),
+            Some(npy_file::FIRST_BYTE) => {
+                npy_file::read_header(input).map(|header| header.bytes + header.layout.bytes())
+            }
             Some(_) => Ok(1),
             None => Err(input.fault("an object", "the end of the file")),
         })?;
@@ -139,20 +142,6 @@ impl OpenFiles {
         let file = Arc::clone(&entry.1);
         kept.push(entry);
         Ok(file)
-    }
-}
-
-/// Reads a shared file from a place of its own, so that threads do not move each other.
-struct Positioned {
-    file: Arc<File>,
-    offset: u64,
-}
-
-impl Read for Positioned {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.offset)?;
-        self.offset += count as u64;
-        Ok(count)
     }
 }
 

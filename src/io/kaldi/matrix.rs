@@ -4,13 +4,14 @@
 use ndarray::{Array2, s};
 
 use super::compressed::{self, Compression, Format};
-use super::input::Input;
 use super::mismatch::{Mismatch, header_size};
-use super::object::{KaldiObject, kind_of};
+use super::object::{KaldiObject, kind_of, kind_of_array, reals};
 use super::range::Range;
 use super::real::Real;
 use super::text;
 use crate::error::Result;
+use crate::io::foreign::{Array, Shape};
+use crate::io::input::Input;
 
 /// The header of a binary matrix: the layout of its numbers, and its shape.
 pub(super) struct Header {
@@ -47,6 +48,13 @@ impl<R: Real> KaldiObject for Array2<R> {
         shaped(input, rows, cols, values)
     }
 
+    fn from_array(array: Array) -> Result<Self, Mismatch> {
+        let shape = shape_of(array.shape)
+            .map_err(|odd| Mismatch::new(odd.expected, kind_of_array(&array)))?;
+        Array2::from_shape_vec(shape, reals(array.values)?)
+            .map_err(|error| Mismatch::new(format!("{shape:?} values"), error.to_string()))
+    }
+
     fn write_binary(
         &self,
         compression: Option<Compression>,
@@ -76,6 +84,16 @@ impl<R: Real> KaldiObject for Array2<R> {
     fn crop(self, range: &Range) -> Result<Self, Mismatch> {
         let (rows, cols) = range.of(self.dim())?;
         Ok(self.slice(s![rows, cols]).to_owned())
+    }
+}
+
+/// Rows and columns of an array of another program.
+pub(super) fn shape_of(shape: Shape) -> Result<(usize, usize), Mismatch> {
+    match shape {
+        // Kaldi has one empty matrix.
+        Shape::Matrix(0, _) | Shape::Matrix(_, 0) => Ok((0, 0)),
+        Shape::Matrix(rows, cols) => Ok((rows, cols)),
+        Shape::Vector(_) => Err(Mismatch::new(EXPECTED, "a vector")),
     }
 }
 

@@ -10,7 +10,6 @@
 
 mod compressed;
 mod files;
-mod input;
 mod location;
 mod matrix;
 mod mismatch;
@@ -26,8 +25,8 @@ mod text;
 mod vector;
 mod writer;
 
+pub use crate::io::input::Input;
 pub use compressed::Compression;
-pub use input::Input;
 pub use location::file_of;
 pub use mismatch::Mismatch;
 pub use object::KaldiObject;

@@ -1,10 +1,14 @@
 //! The objects of an archive.
 
+use std::path::Path;
+
 use super::compressed::Compression;
-use super::input::Input;
 use super::mismatch::Mismatch;
 use super::range::Range;
+use super::real::Real;
 use crate::error::Result;
+use crate::io::foreign::{Array, Shape, Values, npy_file};
+use crate::io::input::Input;
 
 mod sealed {
     pub trait Sealed {}
@@ -33,6 +37,12 @@ pub trait KaldiObject: sealed::Sealed + Sized + Send + 'static {
     /// [`crate::Error::Key`] for what is not the text form.
     fn read_text(input: &mut Input) -> Result<Self>;
 
+    /// From an array of another program's file.
+    ///
+    /// # Errors
+    /// A [`Mismatch`] for an array of another kind, and for integers that it cannot represent.
+    fn from_array(array: Array) -> Result<Self, Mismatch>;
+
     /// Appends the binary form without `\0B`.
     ///
     /// # Errors
@@ -57,14 +67,49 @@ pub trait KaldiObject: sealed::Sealed + Sized + Send + 'static {
     fn crop(self, range: &Range) -> Result<Self, Mismatch>;
 }
 
-/// Reads an object in either form: `\0B` marks the binary one.
+/// Reads an object in either form: `\0B` marks the binary one. A list may also name a file of NumPy's.
 pub(crate) fn read<T: KaldiObject>(input: &mut Input) -> Result<T> {
-    if input.peek()? == Some(0) {
-        binary_mark(input)?;
-        T::read_binary(input)
-    } else {
-        T::read_text(input)
+    match input.peek()? {
+        Some(0) => {
+            binary_mark(input)?;
+            T::read_binary(input)
+        }
+        Some(npy_file::FIRST_BYTE) => {
+            let array = npy_file::read(input)?;
+            T::from_array(array).map_err(|mismatch| input.fault(mismatch.expected, mismatch.found))
+        }
+        _ => T::read_text(input),
     }
+}
+
+/// The object that an array of `path` is.
+pub(super) fn of_array<T: KaldiObject>(array: Array, path: &Path, key: &str) -> Result<T> {
+    T::from_array(array).map_err(|mismatch| mismatch.at(path, key))
+}
+
+/// What an array is called in messages.
+pub(super) fn kind_of_array(array: &Array) -> &'static str {
+    match (array.shape, &array.values) {
+        (Shape::Matrix(..), _) => "a matrix",
+        (Shape::Vector(_), Values::Integer(_)) => "an integer vector",
+        (Shape::Vector(_), _) => "a vector",
+    }
+}
+
+/// Floats of any array; integers have to be few enough that single precision holds each.
+pub(super) fn reals<R: Real>(values: Values) -> Result<Vec<R>, Mismatch> {
+    const EXACT: i64 = 1 << 24;
+    Ok(match values {
+        Values::Single(values) => R::from_singles(values),
+        Values::Double(values) => R::from_doubles(values),
+        Values::Integer(values) => {
+            if let Some(large) = values.iter().find(|value| value.abs() > EXACT) {
+                let expected = "integers of at most 2^24, which floats hold exactly";
+                return Err(Mismatch::new(expected, large.to_string()));
+            }
+            R::from_singles(values.into_iter().map(|value| value as f32).collect())
+        }
+    })
 }
 
 /// The kind of object whose binary form begins with this token.

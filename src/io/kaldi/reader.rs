@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
 use super::files::{OpenFiles, Place};
-use super::input::Input;
 use super::location::{self, Location};
 use super::object::{self, KaldiObject};
 use super::specifier::{ReadFlags, ReadFrom, ReadSpecifier};
 use crate::error::{Error, Result};
+use crate::io::foreign::ForeignReader;
+use crate::io::input::Input;
 use crate::io::lines::{self, Entry};
 
 /// The longest key; with a longer one the file is not an archive.
@@ -50,30 +51,59 @@ impl<T: KaldiObject> TableReader<T> {
     /// # Errors
     /// As [`TableReader::open`].
     pub fn open_with(specifier: &str, options: ReadOptions) -> Result<Self> {
-        let ReadSpecifier { from, flags } = ReadSpecifier::parse(specifier)?;
-        let (ReadFrom::Ark(name) | ReadFrom::Scp(name)) = &from;
-        let location = Location::parse(name).map_err(|found| {
-            Error::option(format!("'{specifier}'"), "a name to read from", found)
-        })?;
-        let stream = location::open(&location, options.allow_pipes)?;
-        let path = location.path();
-        let entries: Entries<T> = match from {
-            ReadFrom::Ark(_) => Box::new(ArkEntries::new(stream, path.clone(), flags)),
-            ReadFrom::Scp(_) => Box::new(ScpEntries::open(stream, &path, flags, options)?),
-        };
-        let entries = if flags.sorted {
-            in_order(entries, path)
-        } else {
-            entries
-        };
-        Ok(Self {
-            entries: if flags.background {
-                ahead(entries)?
-            } else {
-                entries
-            },
-        })
+        Self::of(&ReadSpecifier::parse(specifier)?, options)
     }
+
+    /// [`TableReader::open`] of a specifier that was parsed.
+    ///
+    /// # Errors
+    /// As [`TableReader::open`].
+    pub fn of(specifier: &ReadSpecifier, options: ReadOptions) -> Result<Self> {
+        let ReadSpecifier { from, flags } = specifier;
+        let (path, entries) = match from {
+            ReadFrom::Foreign(form, name) => {
+                let table = ForeignReader::open(*form, Path::new(name))?;
+                let path = table.path().to_path_buf();
+                (path, foreign_entries(table, flags.permissive))
+            }
+            ReadFrom::Ark(name) | ReadFrom::Scp(name) => {
+                let location = Location::parse(name).map_err(|found| {
+                    Error::option(format!("'{specifier}'"), "a name to read from", found)
+                })?;
+                let stream = location::open(&location, options.allow_pipes)?;
+                let path = location.path();
+                let entries: Entries<T> = match from {
+                    ReadFrom::Scp(_) => Box::new(ScpEntries::open(stream, &path, *flags, options)?),
+                    _ => Box::new(ArkEntries::new(stream, path.clone(), *flags)),
+                };
+                (path, entries)
+            }
+        };
+        let entries = match flags.sorted {
+            true => in_order(entries, path),
+            false => entries,
+        };
+        let entries = match flags.background {
+            true => ahead(entries)?,
+            false => entries,
+        };
+        Ok(Self { entries })
+    }
+}
+
+/// The arrays of another program's table. As in a list, one that cannot be read does not end the others.
+fn foreign_entries<T: KaldiObject>(table: ForeignReader, permissive: bool) -> Entries<T> {
+    let count = table.keys().len();
+    let entry = move |index: usize| {
+        let key = table.keys()[index].clone();
+        let value = object::of_array(table.read_next(index)?, table.path(), &key)?;
+        Ok((key, value))
+    };
+    Box::new(
+        (0..count)
+            .map(entry)
+            .filter(move |entry| entry.is_ok() || !permissive),
+    )
 }
 
 impl<T> Iterator for TableReader<T> {

@@ -12,42 +12,75 @@ use super::location::Location;
 use super::matrix;
 use super::object::{self, KaldiObject};
 use super::reader::{ReadOptions, place_of};
+use super::specifier::{ReadFrom, ReadSpecifier};
 use crate::error::{Error, Result};
+use crate::io::foreign::{self, ForeignReader, npy_file};
 use crate::io::lines;
 
-/// An `scp` file's keys and locations. Objects are read on request, from any thread.
+/// The keys and locations of an `scp` file or of another program's table. Objects are read on request, from any thread.
 ///
 /// Relative paths are taken from the working folder, as Kaldi does.
 #[derive(Debug)]
 pub struct ScpTable<T> {
     path: PathBuf,
     keys: Vec<String>,
-    places: Vec<Place>,
     /// Indices into `keys`, by key.
     sorted: Vec<u32>,
-    files: OpenFiles,
+    objects: Objects,
     object: PhantomData<fn() -> T>,
 }
 
+/// Where objects lie, in the order of the keys.
+#[derive(Debug)]
+enum Objects {
+    Listed(Vec<Place>, OpenFiles),
+    Foreign(ForeignReader),
+}
+
 impl<T: KaldiObject> ScpTable<T> {
-    /// Reads the index. Pipes are never run.
+    /// Reads the index of a place as [`ReadSpecifier::of_place`] takes it: the path of an `scp` file, or a specifier. Pipes are
+    /// never run.
     ///
     /// # Errors
     /// [`Error::Io`] when it cannot be read, [`Error::Line`] for a key that occurs twice or a line that has
-    /// no location.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_with(path, ReadOptions::default())
+    /// no location, [`Error::Option`] for an archive; what [`ForeignReader::open`] says.
+    pub fn open(place: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(place, ReadOptions::default())
     }
 
     /// [`ScpTable::open`] with options.
     ///
     /// # Errors
     /// As [`ScpTable::open`].
-    pub fn open_with(path: impl AsRef<Path>, options: ReadOptions) -> Result<Self> {
-        let path = path.as_ref();
+    pub fn open_with(place: impl AsRef<Path>, options: ReadOptions) -> Result<Self> {
+        let place = place.as_ref();
+        let specifier = match place.to_str() {
+            Some(text) => ReadSpecifier::of_place(text),
+            None => return Self::of_list(place, options),
+        };
+        match &specifier.from {
+            ReadFrom::Foreign(form, name) => {
+                let table = ForeignReader::open(*form, Path::new(name))?;
+                let (path, keys) = (table.path().to_path_buf(), table.keys().to_vec());
+                Self::of(path, keys, Objects::Foreign(table))
+            }
+            ReadFrom::Scp(name) => Self::of_list(Path::new(name), options),
+            ReadFrom::Ark(_) => {
+                let expected = "a list or a table that has lookups by key";
+                Err(Error::option(
+                    format!("'{specifier}'"),
+                    expected,
+                    "an archive",
+                ))
+            }
+        }
+    }
+
+    fn of_list(path: &Path, options: ReadOptions) -> Result<Self> {
+        if let Some(error) = foreign::pickled(path, false) {
+            return Err(error);
+        }
         let entries = lines::read_table(path)?;
-        let count = u32::try_from(entries.len())
-            .map_err(|_| Error::format(path, "at most 2^32 lines", "more"))?;
         let mut paths = HashSet::new();
         let mut keys = Vec::with_capacity(entries.len());
         let mut places = Vec::with_capacity(entries.len());
@@ -55,14 +88,20 @@ impl<T: KaldiObject> ScpTable<T> {
             places.push(shared(place_of(path, &entry)?, &mut paths));
             keys.push(entry.key);
         }
+        let files = OpenFiles::new(options.allow_pipes);
+        Self::of(path.to_path_buf(), keys, Objects::Listed(places, files))
+    }
+
+    fn of(path: PathBuf, keys: Vec<String>, objects: Objects) -> Result<Self> {
+        let count = u32::try_from(keys.len())
+            .map_err(|_| Error::format(&path, "at most 2^32 entries", "more"))?;
         let mut sorted: Vec<u32> = (0..count).collect();
         sorted.sort_unstable_by_key(|&i| keys[i as usize].as_str());
         Ok(Self {
-            path: path.to_path_buf(),
+            path,
             keys,
-            places,
             sorted,
-            files: OpenFiles::new(options.allow_pipes),
+            objects,
             object: PhantomData,
         })
     }
@@ -88,7 +127,11 @@ impl<T: KaldiObject> ScpTable<T> {
     /// [`Error::Key`] when the key is missing, or the object is not a `T`, is truncated or is smaller than
     /// its range; [`Error::Io`] when its file cannot be read.
     pub fn get(&self, key: &str) -> Result<T> {
-        self.files.read(key, self.place(key)?)
+        let index = self.index(key)?;
+        match &self.objects {
+            Objects::Listed(places, files) => files.read(key, &places[index]),
+            Objects::Foreign(table) => object::of_array(table.read(index)?, &self.path, key),
+        }
     }
 
     /// Checks that the object of `key`, of any kind, exists and is complete in its file, by its header where it is binary. The
@@ -97,7 +140,11 @@ impl<T: KaldiObject> ScpTable<T> {
     /// # Errors
     /// As [`ScpTable::get`], but for an object of another kind.
     pub fn check(&self, key: &str) -> Result<()> {
-        self.files.check(key, self.place(key)?)
+        let index = self.index(key)?;
+        match &self.objects {
+            Objects::Listed(places, files) => files.check(key, &places[index]),
+            Objects::Foreign(table) => table.shape(index).map(drop),
+        }
     }
 
     /// Reads the object of `key` from its file; none where it is the output of a command.
@@ -119,10 +166,13 @@ impl<T: KaldiObject> ScpTable<T> {
             .map(|at| self.sorted[at] as usize)
     }
 
-    fn place(&self, key: &str) -> Result<&Place> {
+    fn index(&self, key: &str) -> Result<usize> {
+        let expected = match self.objects {
+            Objects::Listed(..) => "a line for this key",
+            Objects::Foreign(_) => "an array of this key",
+        };
         self.find(key)
-            .map(|index| &self.places[index])
-            .ok_or_else(|| Error::key(&self.path, key, "a line for this key", "none"))
+            .ok_or_else(|| Error::key(&self.path, key, expected, "none"))
     }
 }
 
@@ -132,15 +182,27 @@ impl ScpTable<Array2<f32>> {
     /// # Errors
     /// As [`ScpTable::get`]; a truncated file is found here too.
     pub fn read_shape(&self, key: &str) -> Result<(usize, usize)> {
-        let place = self.place(key)?;
-        let shape = self.files.with_input(key, place, 64, |input| {
-            if input.peek()? != Some(0) {
-                return Array2::<f32>::read_text(input).map(|matrix| matrix.dim());
+        let index = self.index(key)?;
+        let (place, files) = match &self.objects {
+            Objects::Listed(places, files) => (&places[index], files),
+            Objects::Foreign(table) => {
+                let shape = table.shape(index)?;
+                return matrix::shape_of(shape).map_err(|odd| odd.at(&self.path, key));
             }
-            object::binary_mark(input)?;
-            let header = matrix::read_header(input)?;
-            self.files.refuse_cut(key, place, header.size())?;
-            Ok((header.rows, header.cols))
+        };
+        let shape = files.with_input(key, place, 64, |input| match input.peek()? {
+            Some(0) => {
+                object::binary_mark(input)?;
+                let header = matrix::read_header(input)?;
+                files.refuse_cut(key, place, header.size())?;
+                Ok((header.rows, header.cols))
+            }
+            Some(npy_file::FIRST_BYTE) => {
+                let header = npy_file::read_header(input)?;
+                files.refuse_cut(key, place, header.bytes + header.layout.bytes())?;
+                matrix::shape_of(header.layout.shape).map_err(|odd| odd.at(&place.path(), key))
+            }
+            _ => Array2::<f32>::read_text(input).map(|matrix| matrix.dim()),
         })?;
         match &place.range {
             None => Ok(shape),

@@ -1,5 +1,7 @@
 //! Read and write specifiers: `ark,s,cs:feats.ark`, `scp:feats.scp`, `ark,scp,t:a.ark,a.scp`.
 
+use std::path::Path;
+
 use crate::error::{Error, Result};
 use crate::io::foreign::Form;
 
@@ -19,6 +21,16 @@ pub enum ReadFrom {
     Ark(String),
     /// A list of keys and places.
     Scp(String),
+    /// A table of Python's tools.
+    Foreign(Form, String),
+}
+
+impl ReadFrom {
+    /// The name of its file, folder or stream.
+    pub fn name(&self) -> &str {
+        let (Self::Ark(name) | Self::Scp(name) | Self::Foreign(_, name)) = self;
+        name
+    }
 }
 
 /// The options that matter to reading in order. `o`, `no`, `cs` and `ncs` promise something about lookups
@@ -46,6 +58,7 @@ impl ReadSpecifier {
         for option in head.split(',') {
             match option {
                 "ark" | "scp" if kind.is_none() => kind = Some(option),
+                form if kind.is_none() && Form::of(form).is_some() => kind = Some(option),
                 "s" => flags.sorted = true,
                 "ns" => flags.sorted = false,
                 "p" => flags.permissive = true,
@@ -53,18 +66,73 @@ impl ReadSpecifier {
                 "bg" => flags.background = true,
                 "o" | "no" | "cs" | "ncs" | "b" | "t" => {}
                 _ => {
-                    let expected = "ark or scp, once, and the options o no s ns cs ncs p np bg";
+                    let expected = "ark, scp, npy, safetensors or parquet, once, and the options o no s ns cs ncs p np bg";
                     return Err(refuse(text, expected, format!("'{option}'")));
                 }
             }
         }
-        let from = match kind {
-            Some("ark") => ReadFrom::Ark(name.to_string()),
-            Some(_) => ReadFrom::Scp(name.to_string()),
-            None => return Err(refuse(text, "ark or scp", format!("'{head}'"))),
+        let from = match (kind, kind.and_then(Form::of)) {
+            (Some(_), Some(form)) if !is_stream(name) => ReadFrom::Foreign(form, name.to_string()),
+            (Some(kind), Some(_)) => {
+                let expected = format!("the name of a file or a folder behind {kind}:");
+                return Err(refuse(text, expected, format!("'{name}'")));
+            }
+            (Some("ark"), None) => ReadFrom::Ark(name.to_string()),
+            (Some(_), None) => ReadFrom::Scp(name.to_string()),
+            (None, _) => {
+                let expected = "ark, scp, npy, safetensors or parquet";
+                return Err(refuse(text, expected, format!("'{head}'")));
+            }
         };
         Ok(Self { from, flags })
     }
+
+    /// A specifier, or a bare path: of a folder or a file that is named after its form as `npy:`, `safetensors:` or `parquet:`,
+    /// of any other file as the list `scp:`.
+    pub fn of_place(text: &str) -> Self {
+        let form = || {
+            let path = Path::new(text);
+            match path.extension().and_then(|e| e.to_str()) {
+                _ if path.is_dir() => Some(Form::Npy),
+                Some("npy" | "npz") => Some(Form::Npy),
+                Some(extension) => Form::of(extension),
+                None => None,
+            }
+        };
+        Self::parse(text).unwrap_or_else(|_| Self {
+            from: match form() {
+                Some(form) => ReadFrom::Foreign(form, text.to_string()),
+                None => ReadFrom::Scp(text.to_string()),
+            },
+            flags: ReadFlags::default(),
+        })
+    }
+
+    /// Whether its objects can be looked up by key: in a list that is a file, or in a table of Python's tools.
+    pub fn has_lookups(&self) -> bool {
+        let list = match &self.from {
+            ReadFrom::Ark(_) => false,
+            ReadFrom::Scp(name) => !is_stream(name),
+            ReadFrom::Foreign(..) => true,
+        };
+        list && self.flags == ReadFlags::default()
+    }
+}
+
+impl std::fmt::Display for ReadSpecifier {
+    /// As it is parsed, without its options.
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match &self.from {
+            ReadFrom::Ark(name) => write!(f, "ark:{name}"),
+            ReadFrom::Scp(name) => write!(f, "scp:{name}"),
+            ReadFrom::Foreign(form, name) => write!(f, "{}:{name}", form.name()),
+        }
+    }
+}
+
+/// Whether a name is that of a stream, or none.
+fn is_stream(name: &str) -> bool {
+    name.is_empty() || name == "-" || name.starts_with('|') || name.ends_with('|')
 }
 
 /// A parsed write specifier.
@@ -110,7 +178,7 @@ impl WriteSpecifier {
         if let Some(form) = Form::of(head) {
             return Self::foreign(form, name).ok_or_else(|| {
                 let expected = format!("the name of a file behind {head}:");
-                refuse(text, &expected, format!("'{name}'"))
+                refuse(text, expected, format!("'{name}'"))
             });
         }
         let mut kinds = Vec::new();
@@ -142,8 +210,7 @@ impl WriteSpecifier {
     }
 
     fn foreign(form: Form, name: &str) -> Option<Self> {
-        let stream = name.is_empty() || name == "-" || name.starts_with('|');
-        (!stream).then(|| Self {
+        (!is_stream(name)).then(|| Self {
             to: WriteTo::Foreign(form, name.to_string()),
             flags: WriteFlags::default(),
         })
@@ -178,7 +245,7 @@ fn split<'a>(text: &'a str, expected: &str) -> Result<(&'a str, &'a str)> {
     Ok((head, name))
 }
 
-fn refuse(text: &str, expected: &str, found: impl Into<String>) -> Error {
+fn refuse(text: &str, expected: impl Into<String>, found: impl Into<String>) -> Error {
     Error::option(format!("'{text}'"), expected, found)
 }
 

@@ -4,8 +4,8 @@ use std::fmt::{Display, LowerExp};
 use std::io::Write;
 use std::str::FromStr;
 
-use super::input::Input;
 use crate::error::Result;
+use crate::io::input::Input;
 
 /// Reads a matrix, `[`, rows that end at newlines or `;`, `]`: its columns (0 when empty) and its numbers
 /// row by row.

@@ -3,20 +3,22 @@
 use ndarray::{Array1, s};
 
 use super::compressed::Compression;
-use super::input::Input;
 use super::matrix::{read_doubles, read_singles};
 use super::mismatch::{Mismatch, header_size};
-use super::object::{KaldiObject, kind_of};
+use super::object::{KaldiObject, kind_of, kind_of_array, reals};
 use super::range::Range;
 use super::real::Real;
 use super::text;
 use crate::error::Result;
+use crate::io::foreign::{Array, Shape, Values};
+use crate::io::input::Input;
+
+const EXPECTED: &str = "a vector (extract --pool utterance writes one per utterance)";
 
 impl KaldiObject for Array1<f32> {
     const KIND: &'static str = "vector";
 
     fn read_binary(input: &mut Input) -> Result<Self> {
-        const EXPECTED: &str = "a vector (extract --pool utterance writes one per utterance)";
         let token = input.token(EXPECTED)?;
         if token != "FV" && token != "DV" {
             return Err(input.fault(EXPECTED, kind_of(&token)));
@@ -32,6 +34,18 @@ impl KaldiObject for Array1<f32> {
 
     fn read_text(input: &mut Input) -> Result<Self> {
         text::read_row(input).map(Array1::from_vec)
+    }
+
+    /// A matrix of one row is a vector too.
+    fn from_array(array: Array) -> Result<Self, Mismatch> {
+        let vector = match array.shape {
+            Shape::Vector(_) => !matches!(array.values, Values::Integer(_)),
+            Shape::Matrix(rows, _) => rows == 1,
+        };
+        match vector {
+            true => reals(array.values).map(Array1::from_vec),
+            false => Err(Mismatch::new(EXPECTED, kind_of_array(&array))),
+        }
     }
 
     fn write_binary(&self, _: Option<Compression>, out: &mut Vec<u8>) -> Result<(), Mismatch> {
@@ -61,6 +75,17 @@ impl KaldiObject for Array1<f32> {
 
 impl KaldiObject for Vec<i32> {
     const KIND: &'static str = "integer vector";
+
+    fn from_array(array: Array) -> Result<Self, Mismatch> {
+        let (Shape::Vector(_), Values::Integer(values)) = (array.shape, &array.values) else {
+            return Err(Mismatch::new("an integer vector", kind_of_array(&array)));
+        };
+        let whole = |value: &i64| {
+            i32::try_from(*value)
+                .map_err(|_| Mismatch::new("integers of 32 bits", value.to_string()))
+        };
+        values.iter().map(whole).collect()
+    }
 
     fn read_binary(input: &mut Input) -> Result<Self> {
         // A letter begins the type of a matrix or of a vector of reals.

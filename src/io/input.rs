@@ -1,8 +1,11 @@
 //! The bytes of one object: a reader with the file and key of the object, for error messages. It never reserves much more
 //! memory than the file has bytes.
 
-use std::io::{BufRead, Read};
+use std::fs::File;
+use std::io::{self, BufRead, Read};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
@@ -22,6 +25,11 @@ pub struct Input<'a> {
 impl<'a> Input<'a> {
     pub(crate) fn new(reader: &'a mut dyn BufRead, path: &'a Path, key: &'a str) -> Self {
         Self { reader, path, key }
+    }
+
+    /// The file that the entry is in.
+    pub(crate) fn path(&self) -> &'a Path {
+        self.path
     }
 
     /// An error at this entry.
@@ -141,4 +149,21 @@ impl<'a> Input<'a> {
 
 fn ends_word(byte: u8) -> bool {
     byte.is_ascii_whitespace() || matches!(byte, b'[' | b']' | b';')
+}
+
+/// Reads a shared file from a place of its own, so that threads do not move each other.
+#[derive(Debug)]
+pub(crate) struct Positioned {
+    /// The file.
+    pub(crate) file: Arc<File>,
+    /// The next byte.
+    pub(crate) offset: u64,
+}
+
+impl Read for Positioned {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
 }
