@@ -9,7 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ndarray::Array2;
 use unbraid::io::audio::{AudioOptions, Waveform, read_audio, write_wav};
+use unbraid::io::kaldi::TableReader;
 
 use crate::support::{names, put, root};
 
@@ -165,14 +167,29 @@ fn belongings(folder: &Path) {
         "seed = 0\n[reverb]\nprobability = 1.0\n[noise]\nprobability = 0.8\n",
     );
     for part in ["train", "dev", "test"] {
-        let (feats, out) = (
-            format!("scp:data/{part}/feats.scp"),
-            format!("ark,scp:hubert/{part}.ark,hubert/{part}.scp"),
-        );
-        fs::create_dir_all(folder.join("hubert")).unwrap();
-        let every_second = ["feats", "subsample", "--n", "2", &feats, &out];
+        let feats = format!("scp:data/{part}/feats.scp");
+        let every_second = ["feats", "subsample", "--n", "2", &feats, "ark:feats.ark"];
         crate::support::succeed(folder, &every_second);
+        let feats = format!("ark:{}", folder.join("feats.ark").display());
+        for entry in TableReader::<Array2<f32>>::open(&feats).unwrap() {
+            let (key, frames) = entry.unwrap();
+            put(
+                &folder.join(format!("hubert/{part}/{key}.npy")),
+                npy(&frames),
+            );
+        }
     }
+}
+
+/// A matrix as `numpy.save` writes it.
+fn npy(matrix: &Array2<f32>) -> Vec<u8> {
+    let (rows, columns) = matrix.dim();
+    let header =
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
+    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    bytes.extend_from_slice(format!("{header:<117}\n").as_bytes());
+    bytes.extend(matrix.iter().flat_map(|value| value.to_le_bytes()));
+    bytes
 }
 
 fn copy(from: &Path, to: &Path) {

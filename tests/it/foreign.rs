@@ -432,7 +432,7 @@ fn what_cannot_be_read_of_other_programs_is_named() {
             name => format!("{form}:{}", folder.join(name).display()),
         };
         let read = || TableReader::<Array2<f32>>::open(&place)?.collect::<Result<Vec<_>, _>>();
-        let error = read().err().expect(specifier).to_string();
+        let error = read().expect_err(specifier).to_string();
         let error = error.replace(&format!("{}/", folder.display()), "");
         assert!(error.contains(expected), "{specifier}: {error}");
     }

@@ -61,7 +61,7 @@ pub struct AbxArgs {
     /// Data directory with utt2spk, and text for words
     #[arg(required_unless_present = "item")]
     data: Option<PathBuf>,
-    /// Representation: name and feature list (matrices, or vectors as one frame); may be repeated
+    /// Representation: name and feature list (matrices, or vectors as one frame) or npy:DIR; may be repeated
     #[arg(long = "representation", alias = "strand", value_name = "NAME=SCP", required_unless_present = "units", value_parser = NamedFiles::parse_one)]
     representations: Vec<(String, PathBuf)>,
     /// Discrete units: name and JSON lines, scp:FILE or ark:FILE; may be repeated

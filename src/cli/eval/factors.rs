@@ -42,7 +42,7 @@ than ten values by quartiles of the utterances.")]
 pub struct FactorsArgs {
     /// Data directory
     data: PathBuf,
-    /// Representation: name and feature list (matrices or vectors); may be repeated
+    /// Representation: name and feature list (matrices or vectors) or npy:DIR; may be repeated
     #[arg(long = "representation", alias = "strand", value_name = "NAME=SCP", required = true, value_parser = NamedFiles::parse_one)]
     representations: Vec<(String, PathBuf)>,
     /// Factor: speaker, text, or a table of two columns keyed by speaker or utterance; may be repeated

@@ -57,7 +57,7 @@ pub struct ProbeArgs {
     /// Folds of the cross-validation
     #[arg(long, value_name = "N", default_value_t = 5, conflicts_with = "test")]
     folds: usize,
-    /// Representation: name, and one feature list per data directory; may be repeated
+    /// Representation: name, and one feature list or npy:DIR per data directory; may be repeated
     #[arg(long = "representation", alias = "strand", value_name = "NAME=SCP[,TEST_SCP]", required = true, value_parser = NamedFiles::parse)]
     representations: Vec<NamedFiles>,
     /// Target to predict; may be repeated

@@ -9,7 +9,7 @@ use crate::io::kaldi::{
 
 use crate::cli::progress::counter;
 
-/// Copy archives: binary and text, compressed and not, and to NumPy, safetensors and Parquet.
+/// Copy archives: binary and text, compressed and not, from and to NumPy, safetensors and Parquet.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -17,6 +17,7 @@ Examples:
   unbraid feats copy --compress auto ark:raw.ark ark,scp:feats.ark,feats.scp
   unbraid feats copy --vector scp:exp/xvectors/xvector.scp ark,t:-
   unbraid feats copy scp:exp/a/phonetic_test.scp parquet:phonetic.parquet
+  unbraid feats copy npy:hubert/test ark,scp:hubert/test.ark,hubert/test.scp
 
 Specifiers are Kaldi's. RSPECIFIER is ark:FILE or scp:FILE with the options o,
 no, s, ns, cs, ncs, p, np and bg. FILE may be '-' for standard input or, with
@@ -28,9 +29,21 @@ Every command that writes archives of floats also writes:
   npy:NAME          NAME.npy, the rows of all entries, and NAME.tsv, the first
                     row of each entry
   safetensors:FILE  one tensor per entry
-  parquet:FILE      one row per entry: utterance, rows, columns, values")]
+  parquet:FILE      one row per entry: utterance, rows, columns, values
+
+Every command that reads archives also reads, in place of a list too:
+  npy:DIR           all .npy and .npz files below a folder; the name of a file
+                    is the key
+  npy:FILE          one .npz, each array under its name; or a list of such
+                    files, 'key file' or 'file' per line; or the NAME of above
+  safetensors:FILE  one tensor per utterance
+  parquet:FILE      a column of keys and one of lists of numbers, or of lists
+                    of lists; or the table of above
+An array is [frames, dims], [1, frames, dims] or [dims]: floats of 16, 32 or 64
+bits or integers. Integers [frames] or [1, frames] are units. A list
+(scp:FILE) may name .npy files, too. Pickled files are refused.")]
 pub struct CopyArgs {
-    /// Archive to read, as ark:raw.ark or scp:feats.scp
+    /// Archive to read, as ark:raw.ark, scp:feats.scp or npy:hubert/test
     #[arg(value_name = "RSPECIFIER")]
     from: String,
 
