@@ -12,7 +12,7 @@ use crate::dataset::alignment::{FrameTimes, TimedPhone, read_alignment};
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::audio::{FORMATS, Waveform, read_audio};
-use crate::io::kaldi::{KaldiObject, ReadFrom, ReadOptions, ReadSpecifier, ScpTable, TableReader};
+use crate::io::kaldi::{KaldiObject, ReadOptions, ReadSpecifier, ScpTable, TableReader};
 use crate::report::picture::PictureForm;
 use crate::report::utterance::{FeatureTrack, PitchTrack, UtterancePlot};
 use crate::signal::pitch::{PitchComputer, PitchOptions};

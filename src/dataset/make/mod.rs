@@ -19,7 +19,7 @@ use super::trials::{TrialNumber, TrialsMade, write_trials};
 use super::validate::{ValidateOptions, validate};
 use crate::error::{Error, Result};
 use crate::io::atomic;
-use crate::io::audio::{AudioOptions, AudioReader};
+use crate::io::audio::{AudioOptions, AudioReader, Channel};
 use crate::io::lines::Entry;
 use crate::io::scratch::Scratch;
 
@@ -165,7 +165,7 @@ struct Header {
 
 fn header(path: &Path) -> Result<Header> {
     let any = AudioOptions {
-        channel: Some(0),
+        channel: Some(Channel::Index(0)),
         ..AudioOptions::default()
     };
     let mut reader = AudioReader::open(path, &any)?;

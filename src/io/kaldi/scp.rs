@@ -152,11 +152,12 @@ impl<T: KaldiObject> ScpTable<T> {
     /// # Errors
     /// As [`ScpTable::get`].
     pub fn get_stored(&self, key: &str) -> Result<Option<T>> {
-        let place = self.place(key)?;
-        match place.location {
-            Location::File { .. } => self.files.read(key, place).map(Some),
-            _ => Ok(None),
+        if let Objects::Listed(places, _) = &self.objects
+            && !matches!(places[self.index(key)?].location, Location::File { .. })
+        {
+            return Ok(None);
         }
+        self.get(key).map(Some)
     }
 
     fn find(&self, key: &str) -> Option<usize> {
