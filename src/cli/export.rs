@@ -76,7 +76,7 @@ enum Encoder {
 pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let experiment = args.model.experiment()?;
     let (model, info) = load(&experiment, &args.model.checkpoint, Device::Cpu)?;
-    let known = args.model.exp.join("front_end.toml");
+    let known = experiment.path().join("front_end.toml");
     let front_end = match known.exists() {
         true => Some(FrontEndOptions::read(known)?),
         false => None,

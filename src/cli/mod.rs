@@ -20,6 +20,8 @@ mod plot;
 #[cfg(feature = "torch")]
 mod report;
 #[cfg(feature = "torch")]
+mod same;
+#[cfg(feature = "torch")]
 mod shell;
 #[cfg(feature = "torch")]
 mod stream;
@@ -111,6 +113,12 @@ enum Command {
     Report(report::ReportArgs),
     #[cfg(feature = "torch")]
     #[command(hide = true)]
+    Models(models::ModelsArgs),
+    #[cfg(feature = "torch")]
+    #[command(hide = true)]
+    Same(same::SameArgs),
+    #[cfg(feature = "torch")]
+    #[command(hide = true)]
     Completions(shell::CompletionsArgs),
     #[cfg(feature = "torch")]
     #[command(hide = true)]
@@ -167,6 +175,10 @@ pub fn run() -> anyhow::Result<()> {
         Command::Plot(args) => plot::run(args),
         #[cfg(feature = "torch")]
         Command::Report(args) => report::run(args),
+        #[cfg(feature = "torch")]
+        Command::Models(args) => models::run(&args),
+        #[cfg(feature = "torch")]
+        Command::Same(args) => same::run(&args),
         #[cfg(feature = "torch")]
         Command::Completions(args) => shell::completions(&args, self::command()),
         #[cfg(feature = "torch")]

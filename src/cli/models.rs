@@ -1,11 +1,13 @@
 //! Options that name a trained model and the device that it runs on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tch::Device;
 
 use crate::error::Result;
+use crate::inference::shipped;
+use crate::io::message::output;
 use crate::nn::device::DeviceChoice;
 use crate::train::experiment::Experiment;
 
@@ -13,8 +15,12 @@ use crate::train::experiment::Experiment;
 #[derive(Debug, Args)]
 pub struct CheckpointArgs {
     /// Experiment folder
-    #[arg(long, value_name = "DIR")]
-    pub exp: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "model")]
+    exp: Option<PathBuf>,
+
+    /// Model that comes with unbraid, instead of an experiment; 'unbraid models' lists them
+    #[arg(long, value_name = "NAME", conflicts_with = "exp")]
+    model: Option<String>,
 
     /// Checkpoint: last, best or step_000123
     #[arg(long, default_value = "last")]
@@ -25,9 +31,12 @@ impl CheckpointArgs {
     /// Opens the experiment.
     ///
     /// # Errors
-    /// As [`Experiment::open`].
+    /// As [`shipped::find`] and [`Experiment::open`].
     pub fn experiment(&self) -> Result<Experiment> {
-        Experiment::open(&self.exp)
+        match (&self.exp, &self.model) {
+            (None, Some(name)) => Experiment::open(&shipped::find(name)?),
+            (exp, _) => Experiment::open(exp.as_deref().unwrap_or(Path::new("."))),
+        }
     }
 }
 
@@ -58,4 +67,36 @@ impl ModelArgs {
         let device = self.device.device.resolve()?;
         Ok((device, self.checkpoint.experiment()?))
     }
+}
+
+/// List the models that come with unbraid.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  unbraid models
+  unbraid extract --model en-16k a.wav b.flac
+
+A name stands for an experiment wherever --model does. The folder of a model has
+its card, README.md: data, terms, figures, and what it is not good for. If the
+environment variable UNBRAID_MODELS is set, its folder has the models.")]
+pub struct ModelsArgs {}
+
+/// Prints name, folder and the first paragraph of the card of each.
+///
+/// # Errors
+/// [`crate::Error::Option`] where there is none.
+pub fn run(_: &ModelsArgs) -> anyhow::Result<()> {
+    let models = shipped::list();
+    if models.is_empty() {
+        let expected = "a folder with models: set it to one";
+        return Err(crate::Error::option("UNBRAID_MODELS", expected, "none").into());
+    }
+    for (name, model) in models {
+        output(format_args!(
+            "{name}\t{}\n  {}\n",
+            model.path.display(),
+            model.about
+        ))?;
+    }
+    Ok(())
 }

@@ -47,6 +47,11 @@ pub const COMMANDS: &[(&str, &str)] = &[
         "report",
         "Write all results of an experiment as one HTML page",
     ),
+    ("models", "List the models that come with unbraid"),
+    (
+        "same",
+        "Tell whether two recordings are of the same speaker",
+    ),
     ("completions", "Print completions for a shell"),
     ("man", "Write a man page for every command"),
 ];
@@ -61,7 +66,7 @@ const INSTALL_PYTORCH: &str = "pip install 'torch>=2.11,<2.13'";
 #[cfg(not(feature = "torch"))]
 pub fn declare(command: clap::Command) -> clap::Command {
     COMMANDS.iter().fold(command, |command, (name, about)| {
-        let hidden = ["completions", "man"].contains(name);
+        let hidden = ["models", "same", "completions", "man"].contains(name);
         command.subcommand(clap::Command::new(*name).about(*about).hide(hidden))
     })
 }

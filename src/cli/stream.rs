@@ -83,7 +83,7 @@ pub fn run(args: &StreamArgs) -> anyhow::Result<()> {
     let experiment = args.model.experiment()?;
     let (model, info) = load(&experiment, &args.model.checkpoint, device)?;
     let front_end = FrontEnd::new(FrontEndOptions::read(
-        args.model.exp.join("front_end.toml"),
+        experiment.path().join("front_end.toml"),
     )?)?;
     let rate_hz = front_end.sample_rate_hz();
     if f64::from(args.rate) != rate_hz {

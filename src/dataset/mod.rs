@@ -32,7 +32,7 @@ pub mod subset;
 pub mod table;
 pub mod trials;
 pub mod validate;
-mod walk;
+pub(crate) mod walk;
 
 pub use blocks::UtteranceBlocks;
 pub use datadir::DataDir;

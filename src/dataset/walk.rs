@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// [`Error::Io`] when a folder cannot be listed.
-pub(super) fn files_below(folder: &Path) -> Result<(Vec<String>, Vec<String>)> {
+pub fn files_below(folder: &Path) -> Result<(Vec<String>, Vec<String>)> {
     let (mut files, mut unnamed) = (Vec::new(), Vec::new());
     let mut seen = HashSet::new();
     let mut folders = vec![(folder.to_path_buf(), String::new())];

@@ -5,6 +5,7 @@ pub mod extract;
 pub mod model;
 pub mod module;
 mod origin;
+pub mod shipped;
 pub mod stream;
 
 pub use model::Model;

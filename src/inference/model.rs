@@ -108,12 +108,17 @@ impl Model {
         self.front_end.options()
     }
 
+    /// The sample rate of the front-end, in Hz.
+    pub fn sample_rate_hz(&self) -> u32 {
+        self.front_end.sample_rate_hz() as u32
+    }
+
     /// Resamples audio to the front-end's sample rate.
     ///
     /// # Errors
     /// As [`resample`].
     pub fn at_rate(&self, waveform: &Waveform) -> Result<Waveform> {
-        let sample_rate_hz = self.front_end.sample_rate_hz() as u32;
+        let sample_rate_hz = self.sample_rate_hz();
         Ok(Waveform {
             samples: resample(&waveform.samples, waveform.sample_rate_hz, sample_rate_hz)?
                 .into_owned(),

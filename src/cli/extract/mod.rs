@@ -1,24 +1,28 @@
 //! `unbraid extract`: representations out of a trained experiment.
 
+mod recordings;
+
 use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
 use ndarray::Array2;
+use recordings::Wanted;
 use tch::Device;
 
-use super::arguments::ThreadArgs;
-use super::failures::Failures;
-use super::models::DeviceArgs;
-use super::progress::counter;
-use super::recordings::{Rates, RecordingArgs};
+use crate::cli::arguments::ThreadArgs;
+use crate::cli::failures::Failures;
+use crate::cli::models::DeviceArgs;
+use crate::cli::progress::counter;
+use crate::cli::recordings::{Rates, RecordingArgs};
 use crate::dataset::normalisation::Normalisation;
 use crate::inference::extract::{
     ExtractPaths, Extracted, Extraction, Pool, Representation, Session, Speakers,
 };
 use crate::inference::module::{EncoderModule, Input};
+use crate::inference::{Model, shipped};
 use crate::io::audio::Waveform;
-use crate::io::kaldi::TableReader;
+use crate::io::kaldi::{ReadSpecifier, TableReader};
 use crate::method::DisentangledModel;
 use crate::method::speech::load;
 use crate::signal::augment::{SpeedOptions, change_speed};
@@ -27,12 +31,15 @@ use crate::train::experiment::Experiment;
 
 /// Write phonetic codes or speaker embeddings as Kaldi archives.
 ///
-/// The encoder is that of a trained experiment, or a module of 'unbraid export'. Phonetic codes are one matrix per
-/// utterance, speaker embeddings one vector of length 1. An utterance that fails is reported and left out; the other
+/// The encoder is that of a trained experiment, of a model that comes with unbraid, or a module of 'unbraid export'. The
+/// input is a table of features, a list of recordings (--wav), or recordings and folders by their names, which are resampled
+/// to the model's rate. Phonetic codes are one matrix per utterance, speaker embeddings one vector of length 1. An utterance that fails is reported and left out; the other
 /// utterances are written, and the exit code is 1.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
+  unbraid extract --model en-16k a.wav b.flac
+  unbraid extract --model en-16k --out codes.npy recordings
   unbraid extract --exp exp/default --output phonetic scp:data/test/feats.scp \\
     ark,scp:z.ark,z.scp
   unbraid extract --exp exp/default --output phonetic --wav \\
@@ -48,15 +55,18 @@ Examples:
 to length 1. Error rates of verification fall; the cost is threefold.")]
 pub struct ExtractArgs {
     /// Experiment folder
-    #[arg(long, value_name = "DIR", required_unless_present = "module")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["module", "model"])]
     exp: Option<PathBuf>,
+    /// Model that comes with unbraid, instead of an experiment; 'unbraid models' lists them
+    #[arg(long, value_name = "NAME", conflicts_with = "exp")]
+    model: Option<String>,
     /// Module of 'unbraid export' instead of an experiment
     ///
     /// A module is a program: run only modules that you trust.
-    #[arg(long, value_name = "FILE.pt", conflicts_with_all = ["exp", "output", "checkpoint"])]
+    #[arg(long, value_name = "FILE.pt", conflicts_with_all = ["exp", "model", "output", "checkpoint"])]
     module: Option<PathBuf>,
-    /// Representation to write
-    #[arg(long, alias = "strand", required_unless_present = "module")]
+    /// Representation to write; of recordings, by default phonetic codes and speaker embeddings
+    #[arg(long, alias = "strand")]
     output: Option<Representation>,
     /// Average over an utterance or a speaker
     #[arg(long, default_value = "none")]
@@ -85,12 +95,43 @@ pub struct ExtractArgs {
     speeds: Vec<f64>,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Features to read (audio with --wav), as scp:FILE or ark:FILE
-    #[arg(value_name = "RSPECIFIER")]
-    source: String,
-    /// Archive to write, as ark,scp:FILE,FILE or ark:FILE
-    #[arg(value_name = "WSPECIFIER")]
-    target: String,
+    /// With recordings, write to this file instead of standard output: .json, .jsonl, .txt, .ark or .npy
+    ///
+    /// The last three are two files: NAME.phonetic and NAME.speaker, with their endings.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// RSPECIFIER and WSPECIFIER, or recordings and folders of recordings
+    ///
+    /// RSPECIFIER: features to read (audio with --wav), as scp:FILE or ark:FILE. WSPECIFIER: archive to write, as
+    /// ark,scp:FILE,FILE or ark:FILE.
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<String>,
+}
+
+impl ExtractArgs {
+    /// The experiment that is asked for; none with --module.
+    fn experiment(&self) -> crate::Result<Option<Experiment>> {
+        match (&self.exp, &self.model) {
+            (Some(path), _) => Experiment::open(path).map(Some),
+            (None, Some(name)) => Experiment::open(&shipped::find(name)?).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Where archives are read from and written to; none for recordings.
+    fn specifiers(&self) -> anyhow::Result<Option<(&str, &str)>> {
+        match &self.inputs[..] {
+            [first, ..] if ReadSpecifier::parse(first).is_err() => Ok(None),
+            _ if self.out.is_some() => {
+                bail!("--out: expected recordings, found an archive or a list")
+            }
+            [source, target] => Ok(Some((source, target))),
+            others => bail!(
+                "expected RSPECIFIER and WSPECIFIER, found {} arguments",
+                others.len()
+            ),
+        }
+    }
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -108,11 +149,14 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
     if args.utt2spk.is_some() && args.pool != Pool::Speaker {
         bail!("--utt2spk: expected --pool speaker beside it, found another pool");
     }
+    args.threads.set()?;
+    let device = args.device.device.resolve()?;
+    let Some((source, target)) = args.specifiers()? else {
+        return of_recordings(&args, device);
+    };
     if let (false, Some(option)) = (args.wav, args.recordings.given()) {
         bail!("{option}: expected --wav beside it, found none");
     }
-    args.threads.set()?;
-    let device = args.device.device.resolve()?;
     let encoder = Encoder::open(&args, device)?;
     if !args.speeds.is_empty() && encoder.representation != Representation::Speaker {
         bail!("--speeds: expected the speaker representation, found another");
@@ -130,8 +174,8 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
     };
     let route = ExtractPaths {
         model: &encoder.files,
-        source: &args.source,
-        target: &args.target,
+        source,
+        target,
         resample_hz: args.recordings.resample,
         speeds: &args.speeds,
         speakers: speakers.as_ref(),
@@ -140,10 +184,10 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
     let mut session = extraction.start(route)?;
     let mut failures = Failures::default();
     let permissive = match &encoder.audio {
-        Some(audio) => read_audio(&args, audio, &mut session, &mut failures)?,
+        Some(audio) => read_audio(&args, source, audio, &mut session, &mut failures)?,
         None => {
             let progress = counter("utterances");
-            TableReader::open(&args.source)?.try_for_each(|entry| {
+            TableReader::open(source)?.try_for_each(|entry| {
                 progress.inc(1);
                 session.take(entry.map(|(key, feats)| (key, vec![feats])))
             })?;
@@ -154,8 +198,46 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
     let result = session.finish()?;
     match permissive && result.written > 0 {
         true => Ok(()),
-        false => report(result, failures, &args.source),
+        false => report(result, failures, source),
     }
+}
+
+/// Both representations, or one, of recordings without a list.
+fn of_recordings(args: &ExtractArgs, device: Device) -> anyhow::Result<()> {
+    let unfit = [
+        (args.module.is_some(), "--module"),
+        (args.wav, "--wav"),
+        (args.pool != Pool::None, "--pool"),
+        (!args.speeds.is_empty(), "--speeds"),
+        (args.resume, "--resume"),
+    ];
+    if let Some((_, option)) = unfit.iter().find(|(given, _)| *given) {
+        let first = &args.inputs[0];
+        bail!("{option}: expected RSPECIFIER and WSPECIFIER beside it, found '{first}'");
+    }
+    args.recordings
+        .refuse_segments("RSPECIFIER and WSPECIFIER")?;
+    let wanted = match args.output {
+        None => Wanted {
+            phonetic: true,
+            speaker: true,
+        },
+        Some(Representation::Phonetic) => Wanted {
+            phonetic: true,
+            speaker: false,
+        },
+        Some(Representation::Speaker) => Wanted {
+            phonetic: false,
+            speaker: true,
+        },
+        Some(_) => bail!("--output: expected phonetic or speaker for recordings, found another"),
+    };
+    let Some(experiment) = args.experiment()? else {
+        unreachable!("clap asks for --exp or --model where there is no --module")
+    };
+    let model = Model::of(&experiment, &args.checkpoint, device)?;
+    let audio = args.recordings.options(None).audio;
+    recordings::run(&model, &args.inputs, args.out.as_deref(), wanted, &audio)
 }
 
 /// An encoder, from an experiment or a module.
@@ -179,14 +261,16 @@ enum Audio {
 
 impl Encoder {
     fn open(args: &ExtractArgs, device: Device) -> anyhow::Result<Self> {
-        match (&args.module, &args.exp, args.output) {
+        match (&args.module, args.experiment()?, args.output) {
             (Some(path), ..) => Self::of_module(path.clone(), args.wav, device),
-            (None, Some(exp), Some(representation)) => {
-                let experiment = Experiment::open(exp)?;
+            (None, Some(_), None) => bail!("--output: expected a representation, found none"),
+            (None, Some(experiment), Some(representation)) => {
                 let (model, info) = load(&experiment, &args.checkpoint, device)?;
                 let audio = match args.wav {
                     false => None,
-                    true => Some(FrontEndOptions::read(exp.join("front_end.toml"))?),
+                    true => Some(FrontEndOptions::read(
+                        experiment.path().join("front_end.toml"),
+                    )?),
                 };
                 Ok(Self {
                     model,
@@ -199,7 +283,7 @@ impl Encoder {
                     },
                 })
             }
-            _ => unreachable!("clap asks for --exp and --output where there is no --module"),
+            _ => unreachable!("clap asks for --exp or --model where there is no --module"),
         }
     }
 
@@ -268,11 +352,12 @@ impl Audio {
 /// Extracts from the recordings of the list, but for those that fail. Whether the list allows failures (`scp,p:`).
 fn read_audio(
     args: &ExtractArgs,
+    source: &str,
     audio: &Audio,
     session: &mut Session,
     failures: &mut Failures,
 ) -> anyhow::Result<bool> {
-    let (recordings, permissive) = args.recordings.open(&args.source)?;
+    let (recordings, permissive) = args.recordings.open(source)?;
     let wanted_hz = audio.front_end().sample_rate_hz() as u32;
     let options = args.recordings.options(Some(wanted_hz));
     let progress = counter("utterances");
@@ -308,7 +393,7 @@ fn read_audio(
 }
 
 /// Reports what failed.
-pub(super) fn report(
+pub(in crate::cli) fn report(
     result: Extracted,
     mut failures: Failures,
     source: &str,
