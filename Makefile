@@ -1,17 +1,17 @@
 # make demo: from nothing to the mini recipe's report.  make test: all checks.
 # One cargo profile (release) throughout, so that torch-sys's C++ is compiled once.
 
-.PHONY: demo install test bench build setup references lint docs unit recipes fuzz clean
+.PHONY: demo install wheel test bench build setup references lint docs unit recipes fuzz clean
 
 demo: build
 	recipes/run.sh mini
 
-# Two programs: `unbraid` starts at once, without libtorch, and runs `unbraid-networks` beside it where networks are needed.
-LIGHT = --no-default-features --features cli,parquet --bin unbraid
-
 build: setup
-	cargo build --release --bin unbraid-networks
-	cargo build --release $(LIGHT)
+	cargo build --release --bin unbraid
+
+# Two programs are installed: `unbraid` starts at once, without libtorch, and becomes `unbraid-networks` where networks are
+# needed. What `make build` makes has all commands in one, and loads libtorch for each.
+LIGHT = --no-default-features --features cli,parquet --bin unbraid
 
 # `make install PREFIX=/usr/local`, by default ~/.local. Where libtorch lies is remembered.
 PREFIX ?= $(HOME)/.local
@@ -21,6 +21,12 @@ install: setup
 	cargo build --profile $(PROFILE) $(LIGHT)
 	install -D target/$(PROFILE)/unbraid $(DESTDIR)$(PREFIX)/bin/unbraid
 	install -D target/$(PROFILE)/unbraid-networks $(DESTDIR)$(PREFIX)/libexec/unbraid/unbraid-networks
+	mkdir -p $(DESTDIR)$(PREFIX)/share/unbraid
+	cp -r data/models $(DESTDIR)$(PREFIX)/share/unbraid/
+
+# A wheel for pip, in target/wheels.
+wheel: setup
+	scripts/wheel.sh
 
 # The profile of what is installed: `dist` takes minutes longer to build and runs faster.
 PROFILE ?= release
@@ -45,7 +51,7 @@ docs: setup
 	@scripts/book.sh target/book
 
 unit: setup
-	scripts/tests.sh
+	MAKE=$(MAKE) scripts/tests.sh
 
 # Ratios to baselines, which scripts/references.sh fetches once (5 GB, most of it PyTorch). benches/RESULTS.md has the
 # measured ones. Without the baselines, the benches that need them are skipped.

@@ -1,7 +1,7 @@
 #!/bin/sh
 # tests.sh: all tests of Rust. A test that needs more than Rust and a C++ compiler says so in its name and is ignored by
 # default: with_python (UNBRAID_PYTHON, made here where pip can), with_baselines (UNBRAID_BASELINES), with_corpora
-# (UNBRAID_CORPORA), with_browser (chromium). Those whose needs are met run here, the others are named.
+# (UNBRAID_CORPORA), with_installed (UNBRAID_INSTALLED, made here), with_browser (chromium). Those whose needs are met run here, the others are named.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -9,6 +9,11 @@ if [ -z "${UNBRAID_PYTHON:-}" ]; then
     UNBRAID_PYTHON=$(scripts/references.sh) || UNBRAID_PYTHON=
 fi
 if [ -n "$UNBRAID_PYTHON" ]; then export UNBRAID_PYTHON; else unset UNBRAID_PYTHON; fi
+
+# What `make install` makes is tested as it lies there.
+${MAKE:-make} --silent install PREFIX="$PWD/target/installed"
+UNBRAID_INSTALLED=$PWD/target/installed
+export UNBRAID_INSTALLED
 
 skips=
 # unmet MARK REASON: leaves out the tests with MARK in their names, and names them.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::support::speech::{self, CONF, FBANK};
 use crate::support::training::{Running, TRAIN, workplace};
-use crate::support::{fail, names, put, succeed, unbraid, unbraid_with};
+use crate::support::{fail, names, put, root, succeed, unbraid, unbraid_with};
 use ndarray::{Array1, Array2, Axis, concatenate};
 use unbraid::io::audio::{AudioOptions, Waveform, read_audio, write_wav};
 use unbraid::io::kaldi::{KaldiObject, TableReader};
@@ -691,4 +691,150 @@ fn a_place_that_cannot_be_written_is_found_before_the_work() {
         assert_eq!(names(dir.path()), before, "{target}");
     }
     assert!(!dir.path().join("train/feats.scp.parts").exists());
+}
+
+#[test]
+fn recordings_by_name_give_both_representations() {
+    let (dir, list) = trained_on_audio();
+    let path = dir.path();
+    let files: Vec<&str> = list
+        .lines()
+        .map(|line| line.split_once(' ').unwrap().1)
+        .collect();
+    fs::create_dir_all(path.join("talks/über")).unwrap();
+    fs::copy(files[0], path.join("talks/one.flac")).unwrap();
+    fs::copy(files[1], path.join("talks/über/one.flac")).unwrap();
+    put(&path.join("talks/notes.txt"), "no audio");
+    fs::copy(files[2], path.join("one.flac")).unwrap();
+    let extract = |rest: &[&str]| {
+        let args = [&["extract", "--model", "./exp", "--device=cpu"], rest].concat();
+        succeed(path, &args)
+    };
+    let lines = String::from_utf8(extract(&["talks", "one.flac"])).unwrap();
+    let objects: Vec<serde_json::Value> = (lines.lines())
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let keys: Vec<&str> = objects
+        .iter()
+        .map(|o| o["utterance"].as_str().unwrap())
+        .collect();
+    assert_eq!(keys, ["one", "uber_one", "one-2"]);
+
+    put(&path.join("one.scp"), format!("one {}\n", files[0]));
+    run(path, "phonetic", &["--wav", "scp:one.scp", "ark:z.ark"]);
+    run(path, "speaker", &["--wav", "scp:one.scp", "ark:s.ark"]);
+    let codes = &read::<Array2<f32>>(path, "z.ark")["one"];
+    let embedding = &read::<Array1<f32>>(path, "s.ark")["one"];
+    let row =
+        |value: &serde_json::Value| -> Vec<f32> { serde_json::from_value(value.clone()).unwrap() };
+    assert_eq!(
+        objects[0]["phonetic"].as_array().unwrap().len(),
+        codes.nrows()
+    );
+    assert_eq!(row(&objects[0]["phonetic"][0]), codes.row(0).to_vec());
+    assert_eq!(row(&objects[0]["speaker"]), embedding.to_vec());
+
+    extract(&["--out=both.ark", "talks"]);
+    assert_eq!(
+        &read::<Array2<f32>>(path, "both.phonetic.ark")["one"],
+        codes
+    );
+    assert_eq!(
+        &read::<Array1<f32>>(path, "both.speaker.ark")["one"],
+        embedding
+    );
+    extract(&["--out=both.npy", "--output=speaker", "talks"]);
+    assert!(path.join("both.speaker.npy").exists() && !path.join("both.phonetic.npy").exists());
+    extract(&["--out=both.txt", "talks"]);
+    extract(&["--out=both.json", "talks"]);
+    let whole: serde_json::Value =
+        serde_json::from_slice(&fs::read(path.join("both.json")).unwrap()).unwrap();
+    assert_eq!(whole.as_array().unwrap(), &objects[..2]);
+
+    let wrong = |rest: &[&str]| {
+        fail(
+            path,
+            &[&["extract", "--model", "./exp", "--device=cpu"], rest].concat(),
+            b"",
+        )
+    };
+    fs::create_dir(path.join("empty")).unwrap();
+    for (rest, message) in [
+        (
+            &["--out=x.mp4", "talks"][..],
+            "--out: expected a name that ends in .json, .jsonl, .txt, .ark or .npy, found x.mp4",
+        ),
+        (
+            &["empty"],
+            "empty: expected recordings in the folder, found none",
+        ),
+        (
+            &["--wav", "talks"],
+            "--wav: expected RSPECIFIER and WSPECIFIER beside it, found 'talks'",
+        ),
+        (
+            &["--out=x.json", "scp:one.scp", "ark:y.ark"],
+            "--out: expected recordings, found an archive or a list",
+        ),
+        (
+            &["scp:one.scp"],
+            "expected RSPECIFIER and WSPECIFIER, found 1 arguments",
+        ),
+        (
+            &["--out=x.json", "none.wav"],
+            "none: none.wav: No such file",
+        ),
+    ] {
+        assert!(wrong(rest).contains(message), "{rest:?}: {}", wrong(rest));
+    }
+    assert!(!path.join("x.json").exists());
+}
+
+/// The model of the repository on recordings of another kind than it was trained on.
+#[test]
+fn a_shipped_model_is_found_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let audio = |name: &str| {
+        root()
+            .join("data/mini/audio")
+            .join(name)
+            .display()
+            .to_string()
+    };
+    let models = String::from_utf8(succeed(dir.path(), &["models"])).unwrap();
+    assert!(models.contains("en-16k\t"), "{models}");
+    let extract = [
+        "extract",
+        "--model=en-16k",
+        "--out=z.ark",
+        &audio("f51-s01.flac"),
+    ];
+    succeed(dir.path(), &extract);
+    let codes = &read::<Array2<f32>>(dir.path(), "z.phonetic.ark")["f51-s01"];
+    let embedding = &read::<Array1<f32>>(dir.path(), "z.speaker.ark")["f51-s01"];
+    assert!(codes.iter().all(|value| value.abs() <= 1.0) && codes.nrows() > 10);
+    assert!((embedding.dot(embedding) - 1.0).abs() < 1e-4);
+    let same = |other: &str| {
+        let line = succeed(
+            dir.path(),
+            &[
+                "same",
+                "--model=en-16k",
+                &audio("f51-s01.flac"),
+                &audio(other),
+            ],
+        );
+        String::from_utf8(line).unwrap()
+    };
+    let itself = same("f51-s01.flac");
+    assert!(
+        itself.starts_with("same\tratio ") && itself.ends_with("cosine 1.000\n"),
+        "{itself}"
+    );
+    assert!(same("m51-s01.flac").starts_with("different\t"));
+    let error = fail(dir.path(), &["same", "--model=fr", "a.wav", "b.wav"], b"");
+    assert_eq!(
+        error,
+        "unbraid: --model: expected one of en-16k, or a path, found 'fr'"
+    );
 }

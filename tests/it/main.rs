@@ -25,6 +25,7 @@ mod foreign;
 mod frontier;
 mod help;
 mod images;
+mod installed;
 mod kaldi_archives;
 mod layers;
 mod make;

@@ -24,6 +24,11 @@ pub fn corpora() -> PathBuf {
     )
 }
 
+/// The folder that `make install PREFIX=FOLDER` filled.
+pub fn installed() -> PathBuf {
+    needed("UNBRAID_INSTALLED", "the PREFIX of make install")
+}
+
 /// What a variable of the environment names. A test that needs it says so in its name, and is ignored unless asked for.
 fn needed(variable: &str, what: &str) -> PathBuf {
     let path = std::env::var_os(variable).map(PathBuf::from);
