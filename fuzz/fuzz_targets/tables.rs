@@ -1,5 +1,5 @@
 //! Any bytes as the tables of a data directory: `wav.scp`, `segments`, `utt2spk` and the whole folder.
-//! Also as specifiers.
+//! Also as time-aligned phones, and as specifiers.
 #![no_main]
 
 use std::fs;
@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
+use unbraid::dataset::alignment::read_alignment;
 use unbraid::dataset::{DataDir, Recordings, Segments, Table};
 use unbraid::io::audio::AudioSource;
 use unbraid::io::kaldi::{ReadSpecifier, WriteSpecifier};
@@ -54,6 +55,11 @@ fuzz_target!(|bytes: &[u8]| {
         for utterance in data.utterances() {
             assert!(data.speaker_of(utterance).is_some());
         }
+    }
+    let alignment = folder.join("alignment");
+    fs::write(&alignment, bytes).unwrap();
+    for phone in read_alignment(&alignment, "phones").into_iter().flatten().flat_map(|(_, phones)| phones) {
+        assert!(phone.start.is_finite() && phone.duration >= 0.0);
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
         let _ = ReadSpecifier::parse(text);

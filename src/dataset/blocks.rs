@@ -10,7 +10,7 @@ use crate::io::kaldi::RowShelf;
 use crate::signal::resample::StreamResampler;
 
 /// As in Kaldi, a segment may end this many seconds after its recording; the rest is cut off.
-const OVERSHOOT_S: f64 = 0.5;
+pub(super) const OVERSHOOT_S: f64 = 0.5;
 /// Largest number of samples of an utterance in memory, 18 hours at 16 kHz.
 const MOST_SAMPLES: usize = 1 << 30;
 

@@ -1,20 +1,23 @@
 //! Reads the objects and decodes the recordings that a data directory lists.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 
+use super::blocks::OVERSHOOT_S;
 use super::layout;
+use super::segments::{Segment, Segments};
 use super::table::Table;
 use crate::error::{Error, Result};
 use crate::io::audio::{AudioOptions, AudioSource, Channel, Pipes};
 use crate::io::kaldi::{KaldiObject, ScpTable};
+use crate::io::lines::Entry;
 
 /// Checks each object that `feats.scp` and the other lists name, and each recording of `wav.scp`: objects are read, numbers
 /// are finite, features have one number of values per frame, and recordings are decoded to their end, where their stated
-/// length and checksum are checked. Commands do not run. Returns all errors; a file that cannot be opened is reported once.
+/// length and checksum are checked. Segments lie within their recordings. Commands do not run. Returns all errors; a file that cannot be opened is reported once.
 ///
 /// # Errors
 /// [`Error::Io`] when the folder cannot be read.
@@ -76,26 +79,61 @@ fn objects<T: KaldiObject>(
     .collect()
 }
 
+/// The errors of the recordings of `wav.scp`, and of segments of them that lie behind their ends.
 fn recordings(list: &Path) -> Vec<Error> {
-    let any_channel = AudioOptions {
-        channel: Some(Channel::Index(0)),
-        ..AudioOptions::default()
-    };
     let table = match Table::read(list) {
         Ok(table) => table,
         Err(error) => return vec![error],
     };
-    let decode = |value: &str| -> Result<()> {
-        let source = AudioSource::parse(value);
-        if matches!(source, AudioSource::Pipe(_)) {
-            return Ok(());
-        }
-        let mut reader = source.open(&any_channel, Pipes::Refused)?;
-        while reader.next_block()?.is_some() {}
-        Ok(())
-    };
     let entries = table.entries().par_iter();
-    entries
-        .filter_map(|entry| decode(&entry.value).err())
-        .collect()
+    let decoded: Vec<_> = entries
+        .map(|entry| (entry.key.as_str(), duration(&entry.value)))
+        .collect();
+    let mut durations = HashMap::new();
+    let mut problems = Vec::new();
+    for (recording, duration) in decoded {
+        match duration {
+            Ok(seconds) => durations.extend(seconds.map(|seconds| (recording, seconds))),
+            Err(error) => problems.push(error),
+        }
+    }
+    let path = list.with_file_name("segments");
+    if path.is_file() {
+        match Segments::read(&path) {
+            Ok(segments) => problems.extend(outside(&path, &segments, &durations)),
+            Err(error) => problems.push(error),
+        }
+    }
+    problems
+}
+
+/// Decodes a recording to its end: its length in seconds; none of the output of a command.
+fn duration(value: &str) -> Result<Option<f64>> {
+    let any_channel = AudioOptions {
+        channel: Some(Channel::Index(0)),
+        ..AudioOptions::default()
+    };
+    let source = AudioSource::parse(value);
+    if matches!(source, AudioSource::Pipe(_)) {
+        return Ok(None);
+    }
+    let mut reader = source.open(&any_channel, Pipes::Refused)?;
+    let mut samples = 0;
+    while let Some(block) = reader.next_block()? {
+        samples += block.len();
+    }
+    Ok(Some(samples as f64 / f64::from(reader.sample_rate_hz())))
+}
+
+fn outside(path: &Path, segments: &Segments, durations: &HashMap<&str, f64>) -> Vec<Error> {
+    let fault = |(entry, segment): (&Entry, Option<&Segment>)| {
+        let segment = segment?;
+        let seconds = *durations.get(segment.recording.as_str())?;
+        let late = segment.end.is_finite() && segment.end > seconds + OVERSHOOT_S;
+        (late || segment.start >= seconds).then(|| {
+            let expected = format!("times within the {seconds:.3} s of {}", segment.recording);
+            Error::line(path, entry.line, expected, format!("'{}'", entry.value))
+        })
+    };
+    segments.iter().filter_map(fault).collect()
 }

@@ -330,6 +330,15 @@ fn a_deep_look_finds_cut_archives_and_missing_recordings() {
     let found = message();
     let expected = "d/feats.scp: b-1: expected 23 values per frame, as the first has, found 4\n";
     assert!(found.starts_with(expected), "{found}");
+    let segments = "a-1 a-1 0 -1\na-2 a-1 0.05 0.5\nb-1 a-1 0.2 0.3\n";
+    fs::write(at.join("d/segments"), segments).unwrap();
+    fs::write(at.join("d/wav.scp"), "a-1 a1.wav\n").unwrap();
+    let found = message();
+    let expected = "d/segments:3: expected times within the 0.100 s of a-1, found 'a-1 0.2 0.3'\n";
+    assert!(found.contains(expected), "{found}");
+    assert!(!found.contains("segments:2"), "{found}");
+    fs::remove_file(at.join("d/segments")).unwrap();
+    fs::write(at.join("d/wav.scp"), "a-1 a1.wav\na-2 a1.wav\nb-1 a1.wav\n").unwrap();
     // One line a file, not one an utterance.
     fs::remove_file(at.join("d/feats.ark")).unwrap();
     let found = message();

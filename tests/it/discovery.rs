@@ -72,11 +72,11 @@ fn utterance(number: u64) -> (Vec<(u64, u64, u64)>, Vec<i32>) {
     (phones, units)
 }
 
-fn spoken(number: u64) -> Spoken {
+fn spoken(number: u64) -> Spoken<'static> {
     let (phones, units) = utterance(number);
-    let phones = phones.iter().flat_map(|&(start, end, phone)| {
-        (start..end).map(move |_| PHONES[phone as usize].to_string())
-    });
+    let phones = phones
+        .iter()
+        .flat_map(|&(start, end, phone)| (start..end).map(move |_| PHONES[phone as usize]));
     Spoken {
         id: format!("u{number}"),
         units,

@@ -161,6 +161,9 @@ fn tables_name_files_speakers_and_words() {
     );
     made(at, &["--layout", "commonvoice"]);
     assert_eq!(read(at, "text"), "f00-b Say \"yes\nf01-c no\n");
+    fs::remove_dir_all(at.join("data")).unwrap();
+    made(at, &["--layout", "commonvoice", "--speakers", "unknown"]);
+    assert_eq!(read(at, "utt2spk"), "b b\nc c\n");
     for (content, args, expected) in [
         (
             "a,b\n1,2\n",

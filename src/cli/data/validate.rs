@@ -21,7 +21,7 @@ Examples:
 
 The exit code is 1 if there is any fault. 'unbraid data fix' repairs what can be
 repaired. --deep reads all archive entries and decodes all recordings to their
-end, with their checksums. Commands in lists are not run.")]
+end, with their checksums; segments lie within them. Commands are not run.")]
 pub struct ValidateArgs {
     /// Data directory
     #[arg(value_name = "DIR")]

@@ -187,12 +187,12 @@ impl ScoreArgs {
 
 /// The phone of each step, up to the last phone's end; or to the end of the units, where that is less than a second behind:
 /// most alignments leave silence out.
-fn every_step(
-    phones: &[TimedPhone<String>],
+fn every_step<'a>(
+    phones: &'a [TimedPhone<String>],
     end_s: f64,
     times: FrameTimes,
-    outside: &str,
-) -> Vec<String> {
+    outside: &'a str,
+) -> Vec<&'a str> {
     const MOST_SILENCE_S: f64 = 1.0;
     let ends = phones.iter().map(|phone| phone.start + phone.duration);
     let last = ends.fold(0.0, f64::max);
@@ -202,7 +202,14 @@ fn every_step(
         false => last,
     };
     let steps = (1000.0 * end / times.shift_ms).round() as usize;
-    classes(phones, steps, times, outside.to_string())
+    let named: Vec<TimedPhone<&str>> = (phones.iter())
+        .map(|phone| TimedPhone {
+            start: phone.start,
+            duration: phone.duration,
+            phone: phone.phone.as_str(),
+        })
+        .collect();
+    classes(&named, steps, times, outside)
 }
 
 fn discovery_table(found: &[Discovery], files: usize) -> Table {

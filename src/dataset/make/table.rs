@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use csv::{ReaderBuilder, StringRecord};
 
 use super::found::{Candidate, Found};
+use super::pattern::without_extension;
 use crate::error::{Error, Result};
 use crate::io::lines::read_text;
 
@@ -87,7 +88,7 @@ pub(super) fn read(folder: &Path, table: &TableOptions, speakers: bool) -> Resul
             speaker: speaker.map(|name| name.replace('/', "_")),
             name: match speaker {
                 Some(_) => stem(file),
-                None => file.to_string(),
+                None => without_extension(file).to_string(),
             },
             text: text.map(|column| cell(column).to_string()),
         });
@@ -97,7 +98,7 @@ pub(super) fn read(folder: &Path, table: &TableOptions, speakers: bool) -> Resul
 
 /// The last name of a path, without its extension.
 fn stem(file: &str) -> String {
-    let name = super::pattern::without_extension(file);
+    let name = without_extension(file);
     name.rsplit('/').next().unwrap_or(name).to_string()
 }
 

@@ -49,13 +49,13 @@ impl Default for DiscoveryOptions {
 
 /// Units and phones of an utterance.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spoken {
+pub struct Spoken<'a> {
     /// Its name.
     pub id: String,
     /// One per step, from 0.
     pub units: Vec<i32>,
     /// One per step.
-    pub phones: Vec<String>,
+    pub phones: Vec<&'a str>,
 }
 
 /// How well units find phones.
@@ -175,7 +175,7 @@ struct Gold {
 
 impl Gold {
     fn of<'a>(
-        sorted: &[&'a Spoken],
+        sorted: &[&Spoken<'a>],
         repeat: usize,
         options: DiscoveryOptions,
         place: &str,
@@ -205,7 +205,7 @@ impl Gold {
                 .flat_map(|&unit| std::iter::repeat_n(unit, repeat));
             let own = spoken.phones.iter().zip(units).map(|(phone, unit)| {
                 let next = numbers.len();
-                (*numbers.entry(phone.as_str()).or_insert(next), unit)
+                (*numbers.entry(*phone).or_insert(next), unit)
             });
             let own: Vec<(usize, i32)> = own.collect();
             let (phones, units): (Vec<i32>, Vec<i32>) = own
@@ -228,7 +228,7 @@ impl Gold {
             .for_each(|(phone, unit)| counts[[phone, unit as usize]] += 1);
         // What occurs only behind the last unit has no class.
         let mut next = classes;
-        let mut number = |phone: &'a String| {
+        let mut number = |&phone: &&'a str| {
             *numbers.entry(phone).or_insert_with(|| {
                 next += 1;
                 next - 1
@@ -346,11 +346,11 @@ fn ratio(part: usize, all: usize) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn spoken(id: &str, units: &[i32], phones: &str) -> Spoken {
+    fn spoken<'a>(id: &str, units: &[i32], phones: &'a str) -> Spoken<'a> {
         Spoken {
             id: id.into(),
             units: units.to_vec(),
-            phones: phones.chars().map(String::from).collect(),
+            phones: phones.split_terminator("").skip(1).collect(),
         }
     }
 
