@@ -13,12 +13,14 @@ const GROUPS: &[(&str, &[&str])] = &[
     (
         "data",
         &[
+            "make",
             "validate",
             "fix",
             "split",
             "subset",
             "combine",
             "augment",
+            "trials",
             "alignment",
         ],
     ),

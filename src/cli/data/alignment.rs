@@ -29,10 +29,10 @@ Examples:
     ark,scp:data/test/ali.ark,data/test/ali.scp
 
 Alignments are a CTM ('utterance channel start duration phone' per line, ';;'
-for comments), a TextGrid or a folder of them (as of the Montreal Forced Aligner;
-UTF-8 or UTF-16), or a file with the columns #file, onset, offset and #phone. A
-TextGrid belongs to the utterance of its name, or of its folder's and its name
-('anna/1.TextGrid' to 'anna-1'). Empty intervals are no phones.")]
+for comments), a TextGrid or a folder of them (as of the Montreal Forced
+Aligner; UTF-8 or UTF-16), or a file with the columns #file, onset, offset and
+#phone. A TextGrid belongs to the utterance of its name, or of its folder's and
+its name ('anna/1.TextGrid' to 'anna-1'). Empty intervals are no phones.")]
 pub struct AlignmentArgs {
     /// Symbol table, one 'phone class' per line
     #[arg(long, value_name = "FILE")]

@@ -23,9 +23,10 @@ use crate::io::message::{message, output};
 Examples:
   unbraid data make recordings data/my
   unbraid data make --split train=0.8,dev=0.1,test=0.1 recordings data/my
-  unbraid data make --pattern '{speaker}/{session}/{utterance}.wav' corpus data/my
+  unbraid data make --pattern '{speaker}/{session}/{utterance}.wav' talks data/my
   unbraid data make --pattern '{digit}_{speaker}_{take}.wav' fsdd data/digits
-  unbraid data make --table list.csv --columns speaker=name,text=said clips data/my
+  unbraid data make --table list.csv --columns speaker=name,text=words \\
+    clips data/my
   unbraid data make --layout librispeech LibriSpeech/dev-clean data/dev
   unbraid data make --speakers unknown recordings data/my
 
