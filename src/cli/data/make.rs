@@ -23,7 +23,7 @@ use crate::io::message::{message, output};
 Examples:
   unbraid data make recordings data/my
   unbraid data make --split train=0.8,dev=0.1,test=0.1 recordings data/my
-  unbraid data make --pattern '{speaker}/{session}/{utterance}.wav' talks data/my
+  unbraid data make --pattern '{speaker}/{session}/{utterance}.wav' talk data/my
   unbraid data make --pattern '{digit}_{speaker}_{take}.wav' fsdd data/digits
   unbraid data make --table list.csv --columns speaker=name,text=words \\
     clips data/my
