@@ -50,8 +50,8 @@ label of the middle one of N frames; lengths may differ by less than N.
 With --alignments, the measures are those of discophon 0.2, under its names:
 each unit is assigned to a phone (many-to-one: its most frequent; one-to-one:
 a phone of its own, which needs at most as many units as phones). PER: edits per
-phone. F1 and R-value: boundaries within 20 ms. Phones are read every 10 ms, and up
-to a second behind the last one is silence.
+phone. F1 and R-value: boundaries within 20 ms. Phones are read every 10 ms,
+and up to a second behind the last one is silence.
 
   unbraid units apply scp:exp/a/phonetic_test.scp --model exp/a/units.ark \\
     --out units.jsonl
