@@ -5,7 +5,7 @@ use std::path::Path;
 
 use unbraid::io::audio::{Waveform, write_wav};
 
-use crate::support::{fail, names, references, root, succeed, unbraid};
+use crate::support::{fail, names, put, references, root, succeed, unbraid};
 
 /// Two speakers, three utterances, sound and features that are only named.
 fn write_data(folder: &Path) {
@@ -343,4 +343,61 @@ fn a_deep_look_finds_cut_archives_and_missing_recordings() {
     fs::remove_file(at.join("d/feats.ark")).unwrap();
     let found = message();
     assert_eq!(found.matches("feats.ark").count(), 1, "{found}");
+}
+
+#[test]
+fn textgrids_become_classes() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let zeros = |key: &str| format!("{key} [{} ]\n", "\n 0".repeat(4));
+    fs::write(at.join("f"), zeros("anna-1") + &zeros("bo-1")).unwrap();
+    succeed(at, &["feats", "copy", "ark:f", "ark,scp:f.ark,f.scp"]);
+    fs::write(at.join("phones.txt"), "sil 0\na 1\n").unwrap();
+    let short = "\"ooTextFile\"\n\"TextGrid\"\n0\n0.04\n<exists>\n1\n\"IntervalTier\"\n\"phones\"\n0\n0.04\n2\n";
+    let grid = format!("{short}0\n0.01\n\"\"\n0.01\n0.03\n\"a\"\n");
+    put(&at.join("grids/anna/1.TextGrid"), &grid);
+    let args = [
+        "data",
+        "alignment",
+        "--phones",
+        "phones.txt",
+        "grids",
+        "f.scp",
+        "ark,t:ali",
+    ];
+    let output = unbraid(at, &args);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{message}");
+    assert_eq!(
+        message,
+        "unbraid: grids: no phones of 1 utterances, which are left out: bo-1\n"
+    );
+    assert_eq!(
+        fs::read_to_string(at.join("ali")).unwrap(),
+        "anna-1 0 1 1 0 \n"
+    );
+    fs::remove_file(at.join("ali")).unwrap();
+    let path = at.join("grids/bo/1.TextGrid");
+    for (grid, more, expected) in [
+        (
+            grid.replace("\"a\"", "\"b\""),
+            "--tier=phones",
+            "grids: bo-1: expected a phone of phones.txt, found 'b' at 0.010 s",
+        ),
+        (
+            grid.clone(),
+            "--tier=words",
+            "grids/anna/1.TextGrid: words: expected a tier of this name, found phones",
+        ),
+        (
+            grid[..grid.len() - 9].to_string(),
+            "--tier=phones",
+            "grids/bo/1.TextGrid:16: expected a number, found the end of the file",
+        ),
+    ] {
+        put(&path, grid);
+        let error = fail(at, &[&args[..], &[more]].concat(), b"");
+        assert_eq!(error, format!("unbraid: {expected}"));
+        assert!(!at.join("ali").exists());
+    }
 }
