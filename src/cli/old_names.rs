@@ -26,6 +26,7 @@ const OLD: &[(&str, &[&str])] = &[
     ("griffin-lim", &["feats", "waveform"]),
     ("probe", &["eval", "probe"]),
     ("attack", &["eval", "attack"]),
+    ("audit", &["eval", "audit"]),
     ("abx", &["eval", "abx"]),
     ("factors", &["eval", "factors"]),
     ("swap", &["eval", "conversion"]),

@@ -18,3 +18,10 @@ pub fn bar(length: u64, what: &str) -> ProgressBar {
     let style = ProgressStyle::with_template(&template);
     ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
+
+/// Shows what is being done, for work in stages of unknown length.
+pub fn stages() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {elapsed}  {msg}");
+    ProgressBar::new_spinner()
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+}

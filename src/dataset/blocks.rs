@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::segments::Segment;
 use crate::error::{Error, Result};
 use crate::io::audio::{AudioReader, Waveform};
-use crate::io::kaldi::RowShelf;
+use crate::io::kaldi::{RowShelf, RowSpool};
+use crate::signal::FrontEnd;
 use crate::signal::resample::StreamResampler;
 
 /// As in Kaldi, a segment may end this many seconds after its recording; the rest is cut off.
@@ -136,6 +137,23 @@ impl<'a> UtteranceBlocks<'a> {
     /// Its key in the list.
     pub fn utterance(&self) -> &str {
         self.utterance
+    }
+
+    /// The features of the utterance, `[frames, columns]`, as its blocks settle them.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for another sample rate than the front-end's, or fewer samples than a frame; errors of reading.
+    pub fn features(mut self, front_end: &FrontEnd) -> Result<RowSpool> {
+        front_end.check_rate(self.sample_rate_hz())?;
+        let (mut stream, mut samples) = (front_end.stream(), 0);
+        let mut rows = RowSpool::on(self.shelf());
+        while let Some(block) = self.next_block()? {
+            samples += block.len();
+            rows.push_rows(stream.accept(block)?.view())?;
+        }
+        front_end.check_length(samples)?;
+        rows.push_rows(stream.finish()?.view())?;
+        Ok(rows)
     }
 
     /// Where matrices of this recording's utterances are kept until the recording has proved complete.

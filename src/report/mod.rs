@@ -3,6 +3,8 @@
 
 #[cfg(feature = "torch")]
 pub mod attack;
+#[cfg(feature = "torch")]
+pub mod audit;
 pub mod chart;
 pub mod curves;
 #[cfg(feature = "eval")]

@@ -13,7 +13,7 @@ use ndarray::Array2;
 use unbraid::io::audio::{AudioOptions, Waveform, read_audio, write_wav};
 use unbraid::io::kaldi::TableReader;
 
-use crate::support::{names, put, root};
+use crate::support::{names, npy, put, root};
 
 /// Options that make a command short come last, in place of those that a document gives.
 const PREAMBLE: &str = r#"
@@ -24,6 +24,7 @@ unbraid() {
   case "$1 ${2-}" in
     train\ * | asr\ train) short=(--steps 4) ;;
     eval\ probe) short=(--epochs 1 --min-steps 5 --seeds 1) ;;
+    eval\ audit) short=(--folds 2 --epochs 1 --min-steps 5 --encoder-steps 2 --draws 2 --clusters 10) ;;
     report\ *) short=(--utterances 0) ;;
     convert\ *) case "$*" in *--out*) short=(--iterations 2) ;; esac ;;
   esac
@@ -175,21 +176,10 @@ fn belongings(folder: &Path) {
             let (key, frames) = entry.unwrap();
             put(
                 &folder.join(format!("hubert/{part}/{key}.npy")),
-                npy(&frames),
+                npy(frames.nrows(), &frames.into_iter().collect::<Vec<_>>()),
             );
         }
     }
-}
-
-/// A matrix as `numpy.save` writes it.
-fn npy(matrix: &Array2<f32>) -> Vec<u8> {
-    let (rows, columns) = matrix.dim();
-    let header =
-        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
-    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
-    bytes.extend_from_slice(format!("{header:<117}\n").as_bytes());
-    bytes.extend(matrix.iter().flat_map(|value| value.to_le_bytes()));
-    bytes
 }
 
 fn copy(from: &Path, to: &Path) {

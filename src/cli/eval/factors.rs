@@ -1,18 +1,17 @@
 //! `unbraid eval factors`: disentanglement scores of pooled representations against known factors.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use ndarray::{Array2, ArrayView1, Axis, concatenate};
+use ndarray::{Array2, Axis, concatenate};
 use serde::Serialize;
 
 use crate::cli::arguments::ThreadArgs;
 use crate::cli::named_files::NamedFiles;
 use crate::cli::result_files::ResultFiles;
 use crate::dataset::DataDir;
-use crate::dataset::feats::Feats;
-use crate::error::{Error, Result};
-use crate::eval::factors::{Disentanglement, Factor, FactorOptions, factors};
+use crate::error::Result;
+use crate::eval::factors::{Disentanglement, Factor, FactorOptions, factors, pooled};
 use crate::eval::grouping::Grouping;
 use crate::io::message::output;
 use crate::report::table::Table;
@@ -98,7 +97,7 @@ pub fn run(args: FactorsArgs) -> anyhow::Result<()> {
     let pooled = args
         .representations
         .iter()
-        .map(|(_, scp)| pool(&dir, scp))
+        .map(|(_, scp)| pooled(&dir, scp))
         .collect::<Result<Vec<_>>>()?;
     let views: Vec<_> = pooled.iter().map(Array2::view).collect();
     let vectors = concatenate(Axis(1), &views)?;
@@ -118,28 +117,6 @@ pub fn run(args: FactorsArgs) -> anyhow::Result<()> {
     }
     output(format_args!("{table}{}", summary(&report.scores)))?;
     Ok(())
-}
-
-/// The mean over frames of every utterance, `[utterances, dims]`.
-fn pool(dir: &DataDir, scp: &Path) -> Result<Array2<f64>> {
-    let feats = Feats::open(scp, dir.utterances())?;
-    let dims = match dir.utterances().first() {
-        Some(first) => feats.shape(first)?.1,
-        None => 0,
-    };
-    let mut pooled = Array2::zeros((0, dims));
-    for id in dir.utterances() {
-        let frames = feats.checked(id, dims)?.mapv(f64::from);
-        let mean = frames
-            .mean_axis(Axis(0))
-            .ok_or_else(|| Error::key(scp, id, "at least one frame", "none"))?;
-        // Of `dims` values, as `checked` made sure.
-        let row: ArrayView1<f64> = mean.view();
-        pooled
-            .push_row(row)
-            .map_err(|e| Error::key(scp, id, format!("{dims} values"), e.to_string()))?;
-    }
-    Ok(pooled)
 }
 
 fn representation_shares(

@@ -4,6 +4,8 @@ mod abx;
 #[cfg(feature = "torch")]
 mod attack;
 #[cfg(feature = "torch")]
+mod audit;
+#[cfg(feature = "torch")]
 mod conversion;
 mod factors;
 #[cfg(feature = "torch")]
@@ -27,6 +29,8 @@ enum Command {
     #[cfg(feature = "torch")]
     Probe(probe::ProbeArgs),
     #[cfg(feature = "torch")]
+    Audit(audit::AuditArgs),
+    #[cfg(feature = "torch")]
     Attack(attack::AttackArgs),
     Abx(abx::AbxArgs),
     Factors(factors::FactorsArgs),
@@ -46,6 +50,8 @@ pub fn run(args: EvalArgs) -> anyhow::Result<()> {
     match args.command {
         #[cfg(feature = "torch")]
         Command::Probe(args) => probe::run(args),
+        #[cfg(feature = "torch")]
+        Command::Audit(args) => audit::run(&args),
         #[cfg(feature = "torch")]
         Command::Attack(args) => attack::run(args),
         Command::Abx(args) => abx::run(args),

@@ -7,10 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::audio_map::AudioArgs;
 use super::vtln::{VtlnArgs, Warps};
-use crate::dataset::UtteranceBlocks;
-use crate::error::Result;
 use crate::io::config::with_setting;
-use crate::io::kaldi::RowSpool;
 use crate::io::message::message;
 use crate::signal::{FrontEnd, FrontEndKind, FrontEndOptions, Preset};
 
@@ -72,8 +69,11 @@ pub fn run(
     warn_of_empty_filters(&front_end);
     let warps = Warps::read(vtln, &options)?;
     args.audio.map(|blocks| match &warps {
-        None => stream(&front_end, blocks),
-        Some(warps) => stream(warps.of(blocks.utterance())?, blocks),
+        None => blocks.features(&front_end),
+        Some(warps) => {
+            let front_end = warps.of(blocks.utterance())?;
+            blocks.features(front_end)
+        }
     })
 }
 
@@ -85,20 +85,6 @@ fn warn_of_empty_filters(front_end: &FrontEnd) {
              their energy is 0"
         ));
     }
-}
-
-/// The features of one utterance, as its blocks settle them.
-fn stream(front_end: &FrontEnd, mut blocks: UtteranceBlocks) -> Result<RowSpool> {
-    front_end.check_rate(blocks.sample_rate_hz())?;
-    let (mut stream, mut samples) = (front_end.stream(), 0);
-    let mut rows = RowSpool::on(blocks.shelf());
-    while let Some(block) = blocks.next_block()? {
-        samples += block.len();
-        rows.push_rows(stream.accept(block)?.view())?;
-    }
-    front_end.check_length(samples)?;
-    rows.push_rows(stream.finish()?.view())?;
-    Ok(rows)
 }
 
 fn options(

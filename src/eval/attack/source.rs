@@ -1,6 +1,8 @@
 //! Representations under attack: where utterances are read from, and as which rows an attacker sees them.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ndarray::{Array1, Array2, Axis};
 use rand::{RngExt, SeedableRng};
@@ -51,6 +53,8 @@ pub struct Source {
     place: String,
     kind: Kind,
     view: View,
+    /// The keys that count, where others are passed over.
+    among: Option<Arc<HashSet<String>>>,
 }
 
 /// A source whose utterances are read in any order.
@@ -87,7 +91,12 @@ impl Source {
             other => other.map(|()| Kind::Matrices)?,
         };
         let view = View::Whole;
-        Ok(Self { place, kind, view })
+        Ok(Self {
+            place,
+            kind,
+            view,
+            among: None,
+        })
     }
 
     /// The words of a table as Kaldi's `text`.
@@ -96,6 +105,15 @@ impl Source {
             place: path.display().to_string(),
             kind: Kind::Words,
             view: View::Whole,
+            among: None,
+        }
+    }
+
+    /// The same without the utterances of other keys.
+    pub fn among(&self, keys: Arc<HashSet<String>>) -> Self {
+        Self {
+            among: Some(keys),
+            ..self.clone()
         }
     }
 
@@ -134,6 +152,9 @@ impl Source {
     pub fn each(&self, mut take: impl FnMut(&str, Array2<f32>) -> Result<()>) -> Result<()> {
         let mut dims = None;
         let mut take = |key: &str, rows: Array2<f32>| {
+            if self.among.as_ref().is_some_and(|keys| !keys.contains(key)) {
+                return Ok(());
+            }
             let expected = *dims.get_or_insert(rows.ncols());
             let rows = self.checked(key, rows, expected)?;
             take(key, self.view(key, rows))

@@ -7,12 +7,16 @@ mod logistic;
 mod mig;
 mod sap;
 
-use ndarray::{Array1, Array2, Axis};
+use std::path::Path;
+
+use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::dataset::DataDir;
+use crate::dataset::feats::Feats;
 use crate::error::{Error, Result};
 
 /// A known factor.
@@ -88,6 +92,31 @@ pub struct Disentanglement {
     pub informativeness: f64,
     /// The scores of each factor.
     pub factors: Vec<FactorScores>,
+}
+
+/// The mean over frames of every utterance of a data directory, `[utterances, dims]`.
+///
+/// # Errors
+/// As [`Feats::checked`]; [`Error::Key`] for an utterance without frames.
+pub fn pooled(dir: &DataDir, scp: &Path) -> Result<Array2<f64>> {
+    let feats = Feats::open(scp, dir.utterances())?;
+    let dims = match dir.utterances().first() {
+        Some(first) => feats.shape(first)?.1,
+        None => 0,
+    };
+    let mut pooled = Array2::zeros((0, dims));
+    for id in dir.utterances() {
+        let frames = feats.checked(id, dims)?.mapv(f64::from);
+        let mean = frames
+            .mean_axis(Axis(0))
+            .ok_or_else(|| Error::key(scp, id, "at least one frame", "none"))?;
+        // Of `dims` values, as `checked` made sure.
+        let row: ArrayView1<f64> = mean.view();
+        pooled
+            .push_row(row)
+            .map_err(|e| Error::key(scp, id, format!("{dims} values"), e.to_string()))?;
+    }
+    Ok(pooled)
 }
 
 /// Scores vectors `[items, dims]` against factors. Runs on the threads of rayon's current pool.

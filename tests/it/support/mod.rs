@@ -71,3 +71,14 @@ pub fn names(folder: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+/// A matrix of so many rows as `numpy.save` writes it.
+pub fn npy(rows: usize, values: &[f32]) -> Vec<u8> {
+    let columns = values.len() / rows;
+    let header =
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
+    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
+    bytes.extend_from_slice(format!("{header:<117}\n").as_bytes());
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    bytes
+}
