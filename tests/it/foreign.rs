@@ -435,3 +435,51 @@ fn what_cannot_be_read_of_other_programs_is_named() {
         assert!(error.contains(expected), "{specifier}: {error}");
     }
 }
+
+#[test]
+fn no_byte_of_another_programs_file_is_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    let corpus = Corpus {
+        speakers: 1,
+        utterances: 2,
+        frames: 3,
+        bins: 2,
+        seed: 0,
+    };
+    corpus.write(folder);
+    copy(folder, &[], "scp:feats.scp");
+    let file = |name: &str| folder.join(name);
+    for (specifier, name) in [
+        ("npy:z", "z.npy"),
+        ("npy:z", "z.tsv"),
+        ("npy:z.npy", "z.npy"),
+        ("safetensors:z.safetensors", "z.safetensors"),
+        ("parquet:z.parquet", "z.parquet"),
+    ] {
+        let whole = fs::read(file(name)).unwrap();
+        let (form, place) = specifier.split_once(':').unwrap();
+        let place = format!("{form}:{}", file(place).display());
+        let read = |bytes: &[u8]| {
+            fs::write(file(name), bytes).unwrap();
+            // In order and by key: it ends, with neither panic nor gigabytes.
+            let all = TableReader::<Array2<f32>>::open(&place).map(|table| table.flatten().count());
+            if let Ok(table) = ScpTable::<Array2<f32>>::open(&place) {
+                for key in table.keys() {
+                    let _ = (table.read_shape(key), table.get(key));
+                }
+            }
+            all
+        };
+        assert_eq!(read(&whole).unwrap(), 2, "{specifier}");
+        for at in 0..whole.len() {
+            for odd in [0, 4, b'(', 0x7f, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[at] = odd;
+                let _ = read(&bytes);
+            }
+            let _ = read(&whole[..at]);
+        }
+        read(&whole).unwrap();
+    }
+}

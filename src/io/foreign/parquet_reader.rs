@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -70,6 +71,10 @@ struct Cursor {
 }
 
 pub(super) fn open(path: &Path) -> Result<Found> {
+    guarded(path, || index(path))
+}
+
+fn index(path: &Path) -> Result<Found> {
     let file = inputs::open(path).map_err(Error::io(path))?;
     let file = SerializedFileReader::new(file).map_err(refused(path))?;
     let columns = columns(path, file.metadata().file_metadata().schema_descr())?;
@@ -183,9 +188,19 @@ fn keys(path: &Path, file: &SerializedFileReader<File>, column: usize) -> Result
     Ok(keys)
 }
 
+/// A damaged table ends in an error, also where its reader panics.
+fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    let damaged = |_| Err(Error::format(path, "a Parquet table", "damaged data"));
+    std::panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(damaged)
+}
+
 impl Rows {
     /// Reads the row that the cursor is at.
     fn next(&self, cursor: &mut Cursor) -> Result<Array> {
+        guarded(&self.path, || self.next_row(cursor))
+    }
+
+    fn next_row(&self, cursor: &mut Cursor) -> Result<Array> {
         while cursor.left == 0 {
             self.next_group(cursor)?;
         }
