@@ -69,7 +69,7 @@ impl ModelArgs {
     }
 }
 
-/// List the models that come with unbraid.
+/// Show the models that come with unbraid.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:

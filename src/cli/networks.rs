@@ -47,11 +47,8 @@ pub const COMMANDS: &[(&str, &str)] = &[
         "report",
         "Write all results of an experiment as one HTML page",
     ),
-    ("models", "List the models that come with unbraid"),
-    (
-        "same",
-        "Tell whether two recordings are of the same speaker",
-    ),
+    ("models", "Show the models that come with unbraid"),
+    ("same", "Compare two recordings: the same speaker, or two"),
     ("completions", "Print completions for a shell"),
     ("man", "Write a man page for every command"),
 ];

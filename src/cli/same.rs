@@ -12,7 +12,7 @@ use crate::inference::Model;
 use crate::io::audio::{FORMATS, read_audio};
 use crate::io::message::output;
 
-/// Tell whether two recordings are of the same speaker.
+/// Compare two recordings: the same speaker, or two.
 ///
 /// The score is the cosine of their speaker embeddings. If the model's folder has a calibration.json, as of 'unbraid verify
 /// calibrate', the score becomes a likelihood ratio: how many times likelier the two recordings are if one person speaks

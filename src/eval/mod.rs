@@ -7,6 +7,7 @@ pub mod asr;
 pub mod assignment;
 #[cfg(feature = "torch")]
 pub mod attack;
+#[cfg(feature = "torch")]
 pub mod audit;
 pub mod backend;
 pub mod edits;

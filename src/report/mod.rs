@@ -4,6 +4,7 @@
 #[cfg(feature = "torch")]
 pub mod attack;
 #[cfg(feature = "torch")]
+#[cfg(feature = "torch")]
 pub mod audit;
 pub mod chart;
 pub mod curves;

@@ -7,6 +7,7 @@ mod golden;
 mod kaldi;
 mod librosa;
 #[path = "../it/support/references.rs"]
+#[allow(dead_code)] // The other tests need more.
 mod references;
 mod whisper;
 

@@ -228,6 +228,7 @@ const VERBS: &[&str] = &[
     "Check",
     "Cluster",
     "Combine",
+    "Compare",
     "Compute",
     "Concatenate",
     "Convert",

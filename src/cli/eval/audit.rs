@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::arguments::{DeviceArgs, ThreadArgs};
+use crate::cli::arguments::ThreadArgs;
+use crate::cli::models::DeviceArgs;
 use crate::cli::progress;
 use crate::cli::result_files::ResultFiles;
 use crate::eval::attack::AttackOptions;

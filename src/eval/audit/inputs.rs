@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{AuditData, LOG_MEL};
 use crate::dataset::alignment::{
-    FrameTimes, PhonesByUtterance, SILENCE, TimedPhone, classes, is_phone, read_ctm_names,
+    FrameTimes, PhonesByUtterance, SILENCE, TIER, TimedPhone, classes, is_phone, read_alignment,
 };
 use crate::dataset::feats::Feats;
 use crate::dataset::{RecordingOptions, Recordings, Segments, Table};
@@ -101,7 +101,9 @@ impl Inputs {
             None => Err("no --text".to_string()),
             Some(text) => repeated(text, &ids)?,
         };
-        let phones = data.alignments.as_deref().map(read_ctm_names).transpose()?;
+        let phones = (data.alignments.as_deref())
+            .map(|path| read_alignment(path, TIER))
+            .transpose()?;
         let kind = Source::open(&data.features)?.kind();
         let (frames, dims) = scan(data, kind, &ids, &mut notes)?;
         let aligned = match (&data.alignments, phones) {

@@ -8,8 +8,10 @@ use super::inputs::{ATTACK_SPEAKERS, Inputs, Measured, among};
 use super::{AuditReport, rows};
 use crate::dataset::DataDir;
 use crate::error::Result;
-use crate::eval::abx::items::{PhoneOptions, Units, read_items};
-use crate::eval::abx::{self};
+use crate::eval::abx;
+use crate::eval::abx::items::{
+    PhoneOptions, Representation as AbxRepresentation, Units, read_items,
+};
 use crate::eval::attack::source::{Kind, Source};
 use crate::eval::attack::{AttackData, Representation, attack};
 use crate::eval::factors::{Factor, FactorOptions, factors as score_factors, pooled};
@@ -114,10 +116,10 @@ pub(super) fn abx(
             report.lacks("ABX", "features are units");
             continue;
         }
-        let mut one = |what: &str, folder: &Path, units: Units| -> Result<()> {
+        let mut one = |what: &str, units: Units| -> Result<()> {
             stage(progress, &format!("ABX of {what}s"), measured);
             let options = report.options.abx;
-            let items = read_items(folder, measured.path(), units)?.items;
+            let items = read_items(&AbxRepresentation::Feats(measured.path().into()), units)?.items;
             let found = abx::abx(&items, options, measured.path(), |_, _| {});
             let name = format!("ABX of {what}s of {}", measured.name);
             if let Some(found) = report.keep(&name, found)? {
@@ -130,20 +132,19 @@ pub(super) fn abx(
         if let Ok(words) = &inputs.words {
             one(
                 "word",
-                &inputs.directory("words", words)?,
-                Units::Utterances,
+                Units::Utterances(&inputs.directory("words", words)?),
             )?;
         }
         if let (None, Some(aligned)) = (without_phones(inputs, measured), &inputs.aligned) {
             let phones = PhoneOptions {
-                ctm: aligned.path.clone(),
+                alignments: aligned.path.clone(),
                 frame_shift_ms: measured.times.shift_ms,
                 first_frame_ms: Some(measured.times.first_ms),
                 in_context: false,
                 ..PhoneOptions::default()
             };
             let folder = inputs.directory("aligned", &aligned.ids)?;
-            one("phone", &folder, Units::Phones(&phones))?;
+            one("phone", Units::Phones(&folder, &phones))?;
         }
     }
     Ok(())
