@@ -45,6 +45,7 @@ mod named_files;
 mod networks;
 mod old_names;
 mod process;
+#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 mod progress;
 #[cfg_attr(not(feature = "torch"), allow(dead_code))]
 mod recordings;

@@ -52,6 +52,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         "eval",
         &[
             "probe",
+            "audit",
             "attack",
             "abx",
             "factors",

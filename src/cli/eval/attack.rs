@@ -31,8 +31,8 @@ Examples:
     --representation log-mel=data/train/feats.scp,data/test/feats.scp
 
 A representation is matrices, vectors or integer vectors (units): lists, or read
-specifiers such as ark:z.ark or npy:DIR. TRAIN and TEST are data directories or utt2spk
-files; they share no speaker. Words and phones are attacked where both
+specifiers such as ark:z.ark or npy:DIR. TRAIN and TEST are data directories or
+utt2spk files; they share no speaker. Words and phones are attacked where both
 directories have text and ali.scp.
 
 Metrics: identification rate; linkability and singling-out (Vauquier et al.

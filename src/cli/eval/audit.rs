@@ -93,7 +93,7 @@ pub struct AuditArgs {
     /// How often an attacker draws utterances
     #[arg(long, value_name = "N", default_value_t = AttackOptions::default().draws)]
     draws: usize,
-    /// Clusters of k-means units; 0 for none
+    /// Number of k-means clusters for units; 0 for none
     #[arg(long, value_name = "K", default_value_t = AuditOptions::default().clusters)]
     clusters: usize,
     /// Seed of all choices
