@@ -15,6 +15,7 @@ pub mod kaldi;
 pub mod lines;
 pub mod lock;
 pub mod message;
+pub mod panics;
 #[cfg(feature = "pictures")]
 pub mod png;
 pub mod scratch;

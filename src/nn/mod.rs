@@ -38,6 +38,7 @@ pub use speaker_encoder::{SpeakerEncoder, SpeakerEncoderOptions};
 pub use stream::PhoneticStream;
 
 use crate::error::check_within;
+use crate::io::panics::caught;
 
 /// Checks a width or a count of a network. Values above 65536 are taken for mistakes, which would fail only inside
 /// libtorch.
@@ -61,11 +62,7 @@ pub(crate) fn check_small(key: impl Into<String>, value: i64, least: i64) -> cra
 /// # Errors
 /// [`crate::Error::Option`] with libtorch's message.
 pub(crate) fn built<T>(build: impl FnOnce() -> T) -> crate::Result<T> {
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
-    let built = std::panic::catch_unwind(std::panic::AssertUnwindSafe(build));
-    std::panic::set_hook(hook);
-    built.map_err(|panic| {
+    caught(build).map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
         // The panic quotes libtorch's message, and a C++ stack trace follows the first line.
         let quoted = text

@@ -1,7 +1,6 @@
 //! FLAC, Ogg, MP3 and MPEG-4 through symphonia. A stream that ends early or has a gap, or whose content is not what its
 //! own length or checksum states, is an error and not a shorter recording.
 
-use std::panic::AssertUnwindSafe;
 use std::path::Path;
 
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
@@ -14,6 +13,7 @@ use super::input::Bytes;
 use super::mp4::{Edits, Presented};
 use super::{elementary, ogg};
 use crate::error::{Error, Result};
+use crate::io::panics::caught;
 
 /// What the file begins as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,7 +228,7 @@ impl Track {
 /// the thread that reads a corpus.
 fn guarded<T>(decode: impl FnOnce() -> Result<T, SymphoniaError>) -> Result<T, SymphoniaError> {
     const GAVE_UP: SymphoniaError = SymphoniaError::DecodeError("the decoder gave up");
-    std::panic::catch_unwind(AssertUnwindSafe(decode)).unwrap_or(Err(GAVE_UP))
+    caught(decode).unwrap_or(Err(GAVE_UP))
 }
 
 fn describe(error: &SymphoniaError) -> String {

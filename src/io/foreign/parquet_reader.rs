@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
-use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,6 +19,7 @@ use super::source::{Found, Source};
 use crate::error::{Error, Result};
 use crate::io::input::{Input, Positioned};
 use crate::io::inputs;
+use crate::io::panics::caught;
 
 /// Names of a column of keys; the first that is there, where several columns are text.
 const KEYS: [&str; 9] = [
@@ -191,7 +191,7 @@ fn keys(path: &Path, file: &SerializedFileReader<File>, column: usize) -> Result
 /// A damaged table ends in an error, also where its reader panics.
 fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T>) -> Result<T> {
     let damaged = |_| Err(Error::format(path, "a Parquet table", "damaged data"));
-    std::panic::catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(damaged)
+    caught(read).unwrap_or_else(damaged)
 }
 
 impl Rows {
