@@ -4,7 +4,7 @@
 #
 # recipes/starter/run.sh [options]
 #   --corpus DIR       speechocean762, unpacked; fetched to downloads/ (520 MB) without this option
-#   --parts LIST       further data directories of the corpus whose speakers are trained on, such as "extra" ()
+#   --parts LIST       further data directories of the corpus, whose speakers are all trained on, such as "extra" ()
 #   --noise DIR        data directory or wav.scp of noises, such as MUSAN or ESC-10
 #   --rirs DIR         data directory or wav.scp of room impulse responses, such as OpenSLR 28
 #
@@ -15,7 +15,7 @@ corpus=
 parts=
 noise=
 rirs=
-confs="en-16k en-16k-causal"
+confs=en-16k
 . ../start.sh
 
 prepare_corpus() {

@@ -129,8 +129,8 @@ enum Sink {
     },
     /// A table for each representation.
     Tables {
-        phonetic: Option<TableWriter<Array2<f32>>>,
-        speaker: Option<TableWriter<Array1<f32>>>,
+        phonetic: Option<Box<TableWriter<Array2<f32>>>>,
+        speaker: Option<Box<TableWriter<Array1<f32>>>>,
     },
 }
 
@@ -166,11 +166,11 @@ impl Sink {
         Ok(Self::Tables {
             phonetic: wanted
                 .phonetic
-                .then(|| TableWriter::create(&phonetic))
+                .then(|| TableWriter::create(&phonetic).map(Box::new))
                 .transpose()?,
             speaker: wanted
                 .speaker
-                .then(|| TableWriter::create(&speaker))
+                .then(|| TableWriter::create(&speaker).map(Box::new))
                 .transpose()?,
         })
     }
@@ -212,8 +212,8 @@ impl Sink {
                 file.commit()
             }
             Self::Tables { phonetic, speaker } => {
-                phonetic.map(TableWriter::finish).transpose()?;
-                speaker.map(TableWriter::finish).transpose()?;
+                phonetic.map(|writer| writer.finish()).transpose()?;
+                speaker.map(|writer| writer.finish()).transpose()?;
                 Ok(())
             }
         }
