@@ -92,11 +92,8 @@ pub fn run(_: &ModelsArgs) -> anyhow::Result<()> {
         return Err(crate::Error::option("UNBRAID_MODELS", expected, "none").into());
     }
     for (name, model) in models {
-        output(format_args!(
-            "{name}\t{}\n  {}\n",
-            model.path.display(),
-            model.about
-        ))?;
+        let folder = model.path.display();
+        output(format_args!("{name}  {folder}\n  {}\n", model.about))?;
     }
     Ok(())
 }

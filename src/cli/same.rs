@@ -23,8 +23,7 @@ Examples:
   unbraid same --model en-16k a.wav b.wav
   unbraid same --exp exp/default a.flac b.mp3
 
-It prints one line with the answer, the likelihood ratio and the cosine,
-separated by tabs. The answer is 'same' for a ratio above 1, else 'different'.
+It prints one line: the answer, the likelihood ratio and the cosine. The answer is 'same' for a ratio above 1, else 'different'.
 With other priors, multiply the ratio by the odds before the recordings.")]
 pub struct SameArgs {
     #[arg(help = format!("First recording; formats: {FORMATS}"))]
@@ -63,7 +62,7 @@ pub fn run(args: &SameArgs) -> anyhow::Result<()> {
     let answer = if log_ratio > 0.0 { "same" } else { "different" };
     let ratio = log_ratio.exp();
     output(format_args!(
-        "{answer}\tratio {ratio:.3e}\tcosine {cosine:.3}\n"
+        "{answer}  ratio {ratio:.3e}  cosine {cosine:.3}\n"
     ))?;
     Ok(())
 }

@@ -27,7 +27,7 @@ pub fn list() -> BTreeMap<String, Shipped> {
     let folders = folders().into_iter().rev();
     let entries = folders.flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten());
     let models = entries.flatten().filter_map(|entry| {
-        let path = entry.path();
+        let path = entry.path().canonicalize().ok()?;
         let name = entry.file_name().into_string().ok()?;
         let about = about(&path);
         (path.join("conf.toml").is_file()).then_some((name, Shipped { path, about }))
