@@ -33,7 +33,7 @@ def read(specifier, vectors=False):
     `specifier` is "scp:z.scp", "ark:z.ark", or another that `unbraid feats copy` reads. Arrays are float32 or float64 of shape
     [frames, dims], or [dims] with `vectors`. A table that cannot be read raises RuntimeError with the program's message.
     """
-    command = [program(), "feats", "copy", *(["--vectors"] if vectors else []), specifier, "ark:-"]
+    command = [program(), "feats", "copy", *(["--vector"] if vectors else []), specifier, "ark:-"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         yield from _archive(process.stdout)
         message = process.stderr.read().decode(errors="replace").strip()

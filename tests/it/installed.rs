@@ -128,3 +128,41 @@ fn with_installed_a_python_package_needs_pytorch_beside_it() {
         format!("train {}/lib\n", elsewhere.display())
     );
 }
+
+/// The Python module reads tables through the program.
+#[test]
+#[ignore = "needs UNBRAID_PYTHON"]
+fn with_python_the_module_reads_tables() {
+    let dir = tempfile::tempdir().unwrap();
+    put(
+        &dir.path().join("m.txt"),
+        "a [ 1 2 3\n 4 5 6 ]\nb [ 7 8 9 ]\n",
+    );
+    put(&dir.path().join("v.txt"), "a [ 1 2 ]\n");
+    let script = "
+import unbraid
+found = dict(unbraid.read('ark:m.txt'))
+assert list(found) == ['a', 'b'] and found['a'].tolist() == [[1, 2, 3], [4, 5, 6]], found
+assert [array.tolist() for _, array in unbraid.read('ark:v.txt', vectors=True)] == [[1, 2]]
+try:
+    list(unbraid.read('ark:none.ark'))
+except RuntimeError as error:
+    assert str(error).startswith('unbraid: none.ark: No such file'), error
+else:
+    raise AssertionError('read')
+";
+    let program = Path::new(env!("CARGO_BIN_EXE_unbraid")).parent().unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let package = crate::support::root().join("python");
+    let output = Command::new(crate::support::references::python())
+        .args([
+            "-c",
+            &format!("import sys; sys.path.insert(0, {package:?})\n{script}"),
+        ])
+        .current_dir(&dir)
+        .env("PATH", format!("{}:{path}", program.display()))
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+}
