@@ -68,7 +68,11 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
     version,
     propagate_version = true,
     after_long_help = "\
-Examples, from recordings to codes, and to a probe of the codes:
+Examples, with a model that comes with unbraid ('unbraid models' lists them):
+  unbraid extract --model en-16k --out codes.json a.wav b.flac
+  unbraid same --model en-16k a.wav b.wav
+
+From recordings to codes of a model of your own, and to a probe of the codes:
   unbraid data validate --no-feats data/train
   unbraid feats fbank --conf conf/fbank.toml scp:data/train/wav.scp \\
     ark,scp:data/train/feats.ark,data/train/feats.scp

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use tch::Device;
 
 use crate::error::Result;
@@ -13,13 +13,14 @@ use crate::train::experiment::Experiment;
 
 /// A trained model: an experiment and one of its checkpoints.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("trained").required(true)))]
 pub struct CheckpointArgs {
     /// Experiment folder
-    #[arg(long, value_name = "DIR", required_unless_present = "model")]
+    #[arg(long, value_name = "DIR", group = "trained")]
     exp: Option<PathBuf>,
 
     /// Model that comes with unbraid, instead of an experiment; 'unbraid models' lists them
-    #[arg(long, value_name = "NAME", conflicts_with = "exp")]
+    #[arg(long, value_name = "NAME", group = "trained")]
     model: Option<String>,
 
     /// Checkpoint: last, best or step_000123

@@ -121,9 +121,9 @@ impl RecordingArgs {
     pub fn given(&self) -> Option<&'static str> {
         [
             (self.segments.is_some(), "--segments"),
-            (self.channel.channel.is_some(), "--channel"),
             (self.resample.is_some(), "--resample"),
             (self.pipes.allow_pipes, "--allow-pipes"),
+            (self.channel.channel.is_some(), "--channel"),
         ]
         .into_iter()
         .find_map(|(given, name)| given.then_some(name))

@@ -32,7 +32,8 @@ pub fn files_below(folder: &Path) -> Result<(Vec<String>, Vec<String>)> {
             let file = format!("{prefix}{name}");
             match entry.path() {
                 path if path.is_dir() => folders.push((path, format!("{file}/"))),
-                path if path.is_file() => files.push(file),
+                // A link that leads nowhere fails where it is read.
+                path if path.is_file() || path.is_symlink() => files.push(file),
                 _ => {}
             }
         }

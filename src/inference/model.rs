@@ -129,8 +129,9 @@ impl Model {
     /// Features `[frames, bins]` of audio at the front-end's sample rate.
     ///
     /// # Errors
-    /// As [`FrontEnd::compute`].
+    /// As [`FrontEnd::compute`]; [`crate::Error::Option`] for audio of less than a frame.
     pub fn feats(&self, waveform: &Waveform) -> Result<Array2<f32>> {
+        self.front_end.check_length(waveform.samples.len())?;
         self.front_end.compute(&waveform.samples)
     }
 

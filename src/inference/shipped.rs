@@ -46,7 +46,7 @@ pub fn find(name: &str) -> Result<PathBuf> {
     let mut known = list();
     let names: Vec<&str> = known.keys().map(String::as_str).collect();
     let expected = match names.is_empty() {
-        true => "a model in the folder that UNBRAID_MODELS names".to_string(),
+        true => format!("a model in {}", folders()[0].display()),
         false => format!("one of {}, or a path", names.join(", ")),
     };
     let found = known.remove(name).map(|model| model.path);
@@ -54,7 +54,7 @@ pub fn find(name: &str) -> Result<PathBuf> {
 }
 
 fn folders() -> Vec<PathBuf> {
-    if let Some(folder) = std::env::var_os("UNBRAID_MODELS") {
+    if let Some(folder) = std::env::var_os("UNBRAID_MODELS").filter(|name| !name.is_empty()) {
         return vec![PathBuf::from(folder)];
     }
     let own = std::env::current_exe().and_then(|path| path.canonicalize());

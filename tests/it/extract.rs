@@ -718,7 +718,8 @@ fn recordings_by_name_give_both_representations() {
         .iter()
         .map(|o| o["utterance"].as_str().unwrap())
         .collect();
-    assert_eq!(keys, ["one", "uber_one", "one-2"]);
+    assert_eq!(keys, ["one", "uber-one", "one-2"]);
+    assert_eq!(objects[1]["file"], "talks/über/one.flac");
 
     put(&path.join("one.scp"), format!("one {}\n", files[0]));
     run(path, "phonetic", &["--wav", "scp:one.scp", "ark:z.ark"]);
@@ -758,6 +759,13 @@ fn recordings_by_name_give_both_representations() {
         String::from_utf8(output.stderr).unwrap()
     };
     fs::create_dir(path.join("empty")).unwrap();
+    fs::create_dir(path.join("bad")).unwrap();
+    put(&path.join("bad/text.wav"), "no audio");
+    let short = Waveform {
+        samples: vec![0.1; 79],
+        sample_rate_hz: 16000,
+    };
+    write_wav(path.join("bad/short.wav"), &short).unwrap();
     for (rest, message) in [
         (
             &["--out=x.mp4", "talks"][..],
@@ -782,6 +790,15 @@ fn recordings_by_name_give_both_representations() {
         (
             &["--out=x.json", "none.wav"],
             "none: none.wav: No such file",
+        ),
+        (&["--out=x.json", "bad"], "text: bad/text.wav: expected WAV"),
+        (
+            &["--out=x.json", "bad"],
+            "short: audio: expected audio of one frame, 400 samples or more, found 79",
+        ),
+        (
+            &["--resample=8000", "talks"],
+            "--resample: expected RSPECIFIER and WSPECIFIER beside it",
         ),
     ] {
         assert!(wrong(rest).contains(message), "{rest:?}: {}", wrong(rest));
@@ -831,6 +848,29 @@ fn a_shipped_model_is_found_by_its_name() {
         "{itself}"
     );
     assert!(same("m51-s01.flac").starts_with("different  "));
+    let silence = Waveform {
+        samples: vec![0.0; 16000],
+        sample_rate_hz: 16000,
+    };
+    write_wav(dir.path().join("silence.wav"), &silence).unwrap();
+    let short = Waveform {
+        samples: vec![0.1; 4000],
+        sample_rate_hz: 16000,
+    };
+    write_wav(dir.path().join("short.wav"), &short).unwrap();
+    for (file, message) in [
+        (
+            "silence.wav",
+            "unbraid: silence.wav: expected speech, found silence",
+        ),
+        (
+            "short.wav",
+            "unbraid: short.wav: expected at least 0.5 s of speech, found 0.25 s",
+        ),
+    ] {
+        let args = ["same", "--model=en-16k", file, &audio("f51-s01.flac")];
+        assert_eq!(fail(dir.path(), &args, b""), message);
+    }
     let error = fail(dir.path(), &["same", "--model=fr", "a.wav", "b.wav"], b"");
     assert_eq!(
         error,

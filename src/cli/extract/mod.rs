@@ -5,7 +5,7 @@ mod recordings;
 use std::path::PathBuf;
 
 use anyhow::bail;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use ndarray::Array2;
 use recordings::Wanted;
 use tch::Device;
@@ -36,6 +36,7 @@ use crate::train::experiment::Experiment;
 /// to the model's rate. Phonetic codes are one matrix per utterance, speaker embeddings one vector of length 1. An utterance that fails is reported and left out; the other
 /// utterances are written, and the exit code is 1.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("trained").required(true)))]
 #[command(after_long_help = "\
 Examples:
   unbraid extract --model en-16k a.wav b.flac
@@ -55,15 +56,15 @@ Examples:
 to length 1. Error rates of verification fall; the cost is threefold.")]
 pub struct ExtractArgs {
     /// Experiment folder
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["module", "model"])]
+    #[arg(long, value_name = "DIR", group = "trained")]
     exp: Option<PathBuf>,
     /// Model that comes with unbraid, instead of an experiment; 'unbraid models' lists them
-    #[arg(long, value_name = "NAME", conflicts_with = "exp")]
+    #[arg(long, value_name = "NAME", group = "trained")]
     model: Option<String>,
     /// Module of 'unbraid export' instead of an experiment
     ///
     /// A module is a program: run only modules that you trust.
-    #[arg(long, value_name = "FILE.pt", conflicts_with_all = ["exp", "model", "output", "checkpoint"])]
+    #[arg(long, value_name = "FILE.pt", group = "trained", conflicts_with_all = ["output", "checkpoint"])]
     module: Option<PathBuf>,
     /// Representation to write; of recordings, by default phonetic codes and speaker embeddings
     #[arg(long, alias = "strand")]
@@ -83,7 +84,7 @@ pub struct ExtractArgs {
     /// Read audio (scp:wav.scp) instead of features
     ///
     /// The front-end is that of the experiment (data.front_end) or of the module. Recordings of another sample rate are
-    /// resampled to its rate. --segments, --channel, --resample and --allow-pipes need this option.
+    /// resampled to its rate. --segments, --resample and --allow-pipes need this option.
     #[arg(long)]
     wav: bool,
     #[command(flatten)]
@@ -215,8 +216,10 @@ fn of_recordings(args: &ExtractArgs, device: Device) -> anyhow::Result<()> {
         let first = &args.inputs[0];
         bail!("{option}: expected RSPECIFIER and WSPECIFIER beside it, found '{first}'");
     }
-    args.recordings
-        .refuse_segments("RSPECIFIER and WSPECIFIER")?;
+    if let Some(option) = (args.recordings.given()).filter(|option| *option != "--channel") {
+        let first = &args.inputs[0];
+        bail!("{option}: expected RSPECIFIER and WSPECIFIER beside it, found '{first}'");
+    }
     let wanted = match args.output {
         None => Wanted {
             phonetic: true,
@@ -263,7 +266,9 @@ impl Encoder {
     fn open(args: &ExtractArgs, device: Device) -> anyhow::Result<Self> {
         match (&args.module, args.experiment()?, args.output) {
             (Some(path), ..) => Self::of_module(path.clone(), args.wav, device),
-            (None, Some(_), None) => bail!("--output: expected a representation, found none"),
+            (None, Some(_), None) => bail!(
+                "--output: expected phonetic, speaker, features or reconstruction, found none"
+            ),
             (None, Some(experiment), Some(representation)) => {
                 let (model, info) = load(&experiment, &args.checkpoint, device)?;
                 let audio = match args.wav {

@@ -11,14 +11,14 @@ use serde_json::json;
 use crate::cli::failures::Failures;
 use crate::cli::progress::bar;
 use crate::cli::recordings::Rates;
-use crate::dataset::make::valid;
+use crate::dataset::make::{is_named_audio, prefixed, valid};
 use crate::dataset::walk::files_below;
 use crate::error::{Error, Result};
 use crate::inference::Model;
 use crate::io::atomic::AtomicFile;
 use crate::io::audio::{AudioOptions, is_audio, read_audio};
 use crate::io::kaldi::TableWriter;
-use crate::io::message::output;
+use crate::io::message::{message, output};
 
 /// The representations of a recording.
 struct Found {
@@ -48,7 +48,7 @@ pub(super) fn run(
     let mut sink = Sink::open(out, wanted)?;
     let progress = bar(files.len() as u64, "recordings");
     let (mut failures, mut rates) = (Failures::default(), Rates::default());
-    for (key, path) in &files {
+    for Named { key, path } in &files {
         let found = read_audio(path, audio).and_then(|recording| {
             let rate_hz = recording.sample_rate_hz;
             let recording = model.at_rate(&recording)?;
@@ -69,7 +69,7 @@ pub(super) fn run(
         match found {
             Ok((rate_hz, _, found)) => {
                 rates.add(rate_hz);
-                sink.write(key, &found)?;
+                sink.write(key, path, &found)?;
             }
             Err(error) => failures.add(key, &error, &progress),
         }
@@ -83,38 +83,72 @@ pub(super) fn run(
     failures.into_result(files.len(), "recordings")
 }
 
-/// The files, each under an id of its own: its name, or its path below the folder.
-fn named(inputs: &[String]) -> anyhow::Result<Vec<(String, PathBuf)>> {
+/// A recording, and the id that it gets.
+struct Named {
+    key: String,
+    path: PathBuf,
+}
+
+/// The files, each under an id of its own: that of `unbraid data make`, its name with the folders around it before it.
+fn named(inputs: &[String]) -> anyhow::Result<Vec<Named>> {
     let mut files = Vec::new();
     for input in inputs {
         let path = Path::new(input);
-        if !path.is_dir() {
-            let name = path.with_extension("");
-            let name = name.file_name().unwrap_or_default().to_string_lossy();
-            files.push((valid(&name), path.to_path_buf()));
-            continue;
-        }
-        let before = files.len();
-        for name in files_below(path)?.0 {
-            let file = path.join(&name);
-            if is_audio(&file)? {
-                let name = Path::new(&name).with_extension("");
-                files.push((valid(&name.to_string_lossy()), file));
+        match path.is_dir() {
+            true => files.extend(below(path)?),
+            false => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let (key, path) = (id(&name), path.to_path_buf());
+                files.push(Named { key, path });
             }
-        }
-        if files.len() == before {
-            bail!("{input}: expected recordings in the folder, found none");
         }
     }
     let mut times: HashMap<String, usize> = HashMap::new();
-    for (key, _) in &mut files {
+    for Named { key, path } in &mut files {
         let seen = times.entry(key.clone()).or_default();
         *seen += 1;
         if *seen > 1 {
             key.push_str(&format!("-{seen}"));
+            message(format_args!(
+                "unbraid: {} gets the id {key}: another recording has its name",
+                path.display()
+            ));
         }
     }
     Ok(files)
+}
+
+/// All audio below a folder, also what has the name of audio and is none: it fails when it is read.
+fn below(folder: &Path) -> anyhow::Result<Vec<Named>> {
+    let (names, unnamed) = files_below(folder)?;
+    if let Some(name) = unnamed.first() {
+        bail!("{name}: expected a name in UTF-8, found another");
+    }
+    let is_recording = |name: &&String| {
+        is_named_audio(name) || is_audio(folder.join(name.as_str())).unwrap_or(false)
+    };
+    let found = names.iter().filter(is_recording).map(|name| Named {
+        key: id(name),
+        path: folder.join(name),
+    });
+    let found: Vec<Named> = found.collect();
+    if found.is_empty() {
+        bail!(
+            "{}: expected recordings in the folder, found none",
+            folder.display()
+        );
+    }
+    Ok(found)
+}
+
+/// `anna/talk 1.wav` as `anna-talk_1`.
+fn id(name: &str) -> String {
+    let name = Path::new(name).with_extension("");
+    let name = name.to_string_lossy();
+    match name.rsplit_once('/') {
+        Some((folder, name)) => prefixed(&valid(folder), &valid(name)),
+        None => valid(&name),
+    }
 }
 
 /// Where results go, by the name of the target.
@@ -175,9 +209,9 @@ impl Sink {
         })
     }
 
-    fn write(&mut self, key: &str, found: &Found) -> Result<()> {
+    fn write(&mut self, key: &str, path: &Path, found: &Found) -> Result<()> {
         match self {
-            Self::Lines => output(format_args!("{}\n", object(key, found))),
+            Self::Lines => output(format_args!("{}\n", object(key, path, found))),
             Self::Json { file, list, count } => {
                 let before = match (*list, *count) {
                     (true, 0) => "[\n",
@@ -186,7 +220,7 @@ impl Sink {
                     (false, _) => "\n",
                 };
                 *count += 1;
-                let text = format!("{before}{}", object(key, found));
+                let text = format!("{before}{}", object(key, path, found));
                 let place = file.path().to_path_buf();
                 file.write_all(text.as_bytes()).map_err(Error::io(&place))
             }
@@ -220,9 +254,9 @@ impl Sink {
     }
 }
 
-/// `{"utterance": .., "phonetic": [[..]..], "speaker": [..]}`.
-fn object(key: &str, found: &Found) -> serde_json::Value {
-    let mut object = json!({"utterance": key});
+/// `{"utterance": .., "file": .., "phonetic": [[..]..], "speaker": [..]}`.
+fn object(key: &str, path: &Path, found: &Found) -> serde_json::Value {
+    let mut object = json!({"utterance": key, "file": path.to_string_lossy()});
     if let Some(codes) = &found.phonetic {
         let rows: Vec<Vec<f32>> = codes.rows().into_iter().map(|row| row.to_vec()).collect();
         object["phonetic"] = json!(rows);

@@ -25,7 +25,7 @@ use crate::io::scratch::Scratch;
 
 pub use ids::{prefixed, valid};
 pub use pattern::Pattern;
-pub use source::{Layout, Source, Transcripts};
+pub use source::{Layout, Source, Transcripts, is_named_audio};
 pub use table::TableOptions;
 
 use found::Candidate;

@@ -174,7 +174,8 @@ fn extension(file: &str) -> String {
     end.to_string_lossy().to_ascii_lowercase()
 }
 
-fn is_named_audio(file: &str) -> bool {
+/// Whether a file has the ending of audio.
+pub fn is_named_audio(file: &str) -> bool {
     EXTENSIONS.contains(&extension(file).as_str())
 }
 
