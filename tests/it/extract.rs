@@ -611,6 +611,11 @@ fn recordings_are_brought_to_what_the_model_reads() {
             format!("unbraid: {found}: expected --wav beside it, found none")
         );
     }
+    let error = refuse(path, "phonetic", &["scp:other.scp", "ark:y.ark"]);
+    assert_eq!(
+        error,
+        "unbraid: 'scp:other.scp': expected features, found the recording other.wav: add --wav"
+    );
     assert!(!path.join("y.ark").exists());
 }
 

@@ -2,7 +2,7 @@
 
 mod recordings;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::{ArgGroup, Args};
@@ -15,6 +15,8 @@ use crate::cli::failures::Failures;
 use crate::cli::models::DeviceArgs;
 use crate::cli::progress::counter;
 use crate::cli::recordings::{Rates, RecordingArgs};
+use crate::dataset::Table;
+use crate::dataset::make::is_named_audio;
 use crate::dataset::normalisation::Normalisation;
 use crate::inference::extract::{
     ExtractPaths, Extracted, Extraction, Pool, Representation, Session, Speakers,
@@ -22,7 +24,7 @@ use crate::inference::extract::{
 use crate::inference::module::{EncoderModule, Input};
 use crate::inference::{Model, shipped};
 use crate::io::audio::Waveform;
-use crate::io::kaldi::{ReadSpecifier, TableReader};
+use crate::io::kaldi::{ReadFrom, ReadSpecifier, TableReader};
 use crate::method::DisentangledModel;
 use crate::method::speech::load;
 use crate::signal::augment::{SpeedOptions, change_speed};
@@ -158,6 +160,11 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
     if let (false, Some(option)) = (args.wav, args.recordings.given()) {
         bail!("{option}: expected --wav beside it, found none");
     }
+    if !args.wav
+        && let Some(recording) = first_recording(source)
+    {
+        bail!("'{source}': expected features, found the recording {recording}: add --wav");
+    }
     let encoder = Encoder::open(&args, device)?;
     if !args.speeds.is_empty() && encoder.representation != Representation::Speaker {
         bail!("--speeds: expected the speaker representation, found another");
@@ -201,6 +208,17 @@ pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
         true => Ok(()),
         false => report(result, failures, source),
     }
+}
+
+/// The first file of a list, where it has the name of audio.
+fn first_recording(specifier: &str) -> Option<String> {
+    let ReadFrom::Scp(name) = ReadSpecifier::parse(specifier).ok()?.from else {
+        return None;
+    };
+    let is_file = Path::new(&name).is_file();
+    let table = is_file.then(|| Table::read(&name).ok()).flatten()?;
+    let file = &table.entries().first()?.value;
+    is_named_audio(file).then(|| file.clone())
 }
 
 /// Both representations, or one, of recordings without a list.
