@@ -32,7 +32,6 @@ pub mod subset;
 pub mod table;
 pub mod trials;
 pub mod validate;
-pub(crate) mod walk;
 
 pub use blocks::UtteranceBlocks;
 pub use datadir::DataDir;

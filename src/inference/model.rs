@@ -92,7 +92,31 @@ impl Model {
         self.convert_feats(&feats(source)?, &feats(target)?)
     }
 
+    /// The phonetic codes and the speaker embedding of a recording of any sample rate, whichever is wanted; the front-end runs
+    /// once.
+    ///
+    /// # Errors
+    /// As [`Model::phonetic`] and [`Model::speaker`].
+    pub fn both(
+        &self,
+        recording: &Waveform,
+        [phonetic, speaker]: [bool; 2],
+    ) -> Result<(Option<Array2<f32>>, Option<Array1<f32>>)> {
+        let feats = self.feats(&self.at_rate(recording)?)?;
+        let of = |representation| self.of_feats(feats.clone(), representation);
+        let phonetic = phonetic.then(|| of(Representation::Phonetic)).transpose()?;
+        let speaker = speaker.then(|| of(Representation::Speaker)).transpose()?;
+        Ok((
+            phonetic,
+            speaker.map(|embedding| embedding.row(0).to_owned()),
+        ))
+    }
+
     fn extract(&self, recording: &Waveform, representation: Representation) -> Result<Array2<f32>> {
+        self.of_feats(self.feats(&self.at_rate(recording)?)?, representation)
+    }
+
+    fn of_feats(&self, feats: Array2<f32>, representation: Representation) -> Result<Array2<f32>> {
         let extraction = Extraction {
             model: self.model.as_ref(),
             normalisation: &self.normalisation,
@@ -100,7 +124,7 @@ impl Model {
             representation,
             pool: Pool::None,
         };
-        extraction.of_one(self.feats(&self.at_rate(recording)?)?)
+        extraction.of_one(feats)
     }
 
     /// The options of the front-end that recordings go through.

@@ -19,3 +19,4 @@ pub mod panics;
 #[cfg(feature = "pictures")]
 pub mod png;
 pub mod scratch;
+pub mod walk;

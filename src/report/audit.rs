@@ -24,16 +24,18 @@ const SUBJECTS: [(Subject, &str, &str); 3] = [
     ),
 ];
 
+const COLUMNS: [&str; 6] = [
+    "measure",
+    "representation",
+    "value",
+    "95% interval",
+    "chance",
+    "by",
+];
+
 /// A row per measure and representation, then what is missing.
 pub fn table(report: &AuditReport) -> Table {
-    let mut table = Table::new(&[
-        "measure",
-        "representation",
-        "value",
-        "95% interval",
-        "chance",
-        "by",
-    ]);
+    let mut table = Table::new(&COLUMNS);
     report.rows.iter().for_each(|row| table.row(cells(row)));
     for missing in &report.missing {
         let dash = || "-".to_string();
@@ -98,14 +100,7 @@ pub fn page(report: &AuditReport) -> Page {
         }
         let mut body = Html::default();
         body.paragraph(about);
-        let mut table = Table::new(&[
-            "measure",
-            "representation",
-            "value",
-            "95% interval",
-            "chance",
-            "by",
-        ]);
+        let mut table = Table::new(&COLUMNS);
         rows().for_each(|row| table.row(cells(row)));
         body.table(title, &table);
         sections.push(Section {

@@ -711,11 +711,12 @@ fn recordings_by_name_give_both_representations() {
     fs::copy(files[1], path.join("talks/über/one.flac")).unwrap();
     put(&path.join("talks/notes.txt"), "no audio");
     fs::copy(files[2], path.join("one.flac")).unwrap();
+    fs::copy(files[2], path.join("one-2.flac")).unwrap();
     let extract = |rest: &[&str]| {
         let args = [&["extract", "--model", "./exp", "--device=cpu"], rest].concat();
         succeed(path, &args)
     };
-    let lines = String::from_utf8(extract(&["talks", "one.flac"])).unwrap();
+    let lines = String::from_utf8(extract(&["talks", "one-2.flac", "one.flac"])).unwrap();
     let objects: Vec<serde_json::Value> = (lines.lines())
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
@@ -723,7 +724,7 @@ fn recordings_by_name_give_both_representations() {
         .iter()
         .map(|o| o["utterance"].as_str().unwrap())
         .collect();
-    assert_eq!(keys, ["one", "uber-one", "one-2"]);
+    assert_eq!(keys, ["one", "uber-one", "one-2", "one-3"]);
     assert_eq!(objects[1]["file"], "talks/über/one.flac");
 
     put(&path.join("one.scp"), format!("one {}\n", files[0]));

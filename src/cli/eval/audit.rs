@@ -58,7 +58,7 @@ pub struct AuditArgs {
     /// Words of each utterance
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
-    /// Times of phones, as CTM
+    /// Time-aligned phones: CTM, TextGrids (their tier phones) or .item
     #[arg(long, value_name = "FILE")]
     alignments: Option<PathBuf>,
     /// Recordings, to measure log-mel beside the features

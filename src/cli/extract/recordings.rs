@@ -1,6 +1,6 @@
 //! `unbraid extract` on recordings: phonetic codes and speaker embeddings of files and folders, with no list and no archive.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -12,13 +12,13 @@ use crate::cli::failures::Failures;
 use crate::cli::progress::bar;
 use crate::cli::recordings::Rates;
 use crate::dataset::make::{is_named_audio, prefixed, valid};
-use crate::dataset::walk::files_below;
 use crate::error::{Error, Result};
 use crate::inference::Model;
 use crate::io::atomic::AtomicFile;
 use crate::io::audio::{AudioOptions, is_audio, read_audio};
 use crate::io::kaldi::TableWriter;
 use crate::io::message::{message, output};
+use crate::io::walk::files_below;
 
 /// The representations of a recording.
 struct Found {
@@ -50,24 +50,11 @@ pub(super) fn run(
     let (mut failures, mut rates) = (Failures::default(), Rates::default());
     for Named { key, path } in &files {
         let found = read_audio(path, audio).and_then(|recording| {
-            let rate_hz = recording.sample_rate_hz;
-            let recording = model.at_rate(&recording)?;
-            let phonetic = wanted
-                .phonetic
-                .then(|| model.phonetic(&recording))
-                .transpose()?;
-            let speaker = wanted
-                .speaker
-                .then(|| model.speaker(&recording))
-                .transpose()?;
-            Ok((
-                rate_hz,
-                recording.sample_rate_hz,
-                Found { phonetic, speaker },
-            ))
+            let (phonetic, speaker) = model.both(&recording, [wanted.phonetic, wanted.speaker])?;
+            Ok((recording.sample_rate_hz, Found { phonetic, speaker }))
         });
         match found {
-            Ok((rate_hz, _, found)) => {
+            Ok((rate_hz, found)) => {
                 rates.add(rate_hz);
                 sink.write(key, path, &found)?;
             }
@@ -103,12 +90,15 @@ fn named(inputs: &[String]) -> anyhow::Result<Vec<Named>> {
             }
         }
     }
-    let mut times: HashMap<String, usize> = HashMap::new();
+    let mut taken: HashSet<String> = HashSet::new();
     for Named { key, path } in &mut files {
-        let seen = times.entry(key.clone()).or_default();
-        *seen += 1;
-        if *seen > 1 {
-            key.push_str(&format!("-{seen}"));
+        let name = key.clone();
+        let mut number = 1;
+        while !taken.insert(key.clone()) {
+            number += 1;
+            *key = format!("{name}-{number}");
+        }
+        if number > 1 {
             message(format_args!(
                 "unbraid: {} gets the id {key}: another recording has its name",
                 path.display()

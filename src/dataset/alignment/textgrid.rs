@@ -8,9 +8,9 @@ use rayon::prelude::*;
 
 use super::{PhonesByUtterance, TimedPhone};
 use crate::dataset::make::{prefixed, valid};
-use crate::dataset::walk::files_below;
 use crate::error::{Error, Result};
 use crate::io::lines::read_text;
+use crate::io::walk::files_below;
 
 /// Whether a text begins as a TextGrid, or another of Praat's files, does.
 pub(super) fn is_textgrid(text: &str) -> bool {

@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::dataset::table::Table;
 use crate::error::{Error, Result};
 use crate::io::audio::{AudioOptions, AudioSource, Pipes, is_audio};
+use crate::io::walk::files_below;
 use crate::signal::resample::resample;
 
 /// A set of audio files with one channel, read when they are drawn.
@@ -75,16 +76,9 @@ fn listed(table: &Table) -> Result<Vec<(String, AudioSource)>> {
 /// The audio files of a folder and its subfolders, named by their relative paths without white space or extension.
 fn found(folder: &Path) -> Result<Vec<(String, AudioSource)>> {
     let mut sources = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(&next).map_err(Error::io(&next))? {
-            let path = entry.map_err(Error::io(&next))?.path();
-            // A link to a folder may lead to one above.
-            if path.is_dir() && !path.is_symlink() {
-                folders.push(path);
-            } else if path.is_file() && is_audio(&path)? {
-                sources.push((name_of(folder, &path), AudioSource::File(path)));
-            }
+    for path in files_below(folder)?.0.iter().map(|name| folder.join(name)) {
+        if is_audio(&path)? {
+            sources.push((name_of(folder, &path), AudioSource::File(path)));
         }
     }
     Ok(sources)

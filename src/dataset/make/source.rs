@@ -7,9 +7,9 @@ use super::found::{Candidate, Found};
 use super::pattern::{Fields, Pattern, without_extension};
 use super::table::{self, TableOptions};
 use crate::dataset::Table;
-use crate::dataset::walk::files_below;
 use crate::error::{Error, Result};
 use crate::io::lines::read_text;
+use crate::io::walk::files_below;
 
 /// Extensions of files that are taken for recordings where no pattern names them.
 const EXTENSIONS: &[&str] = &[

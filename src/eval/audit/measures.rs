@@ -41,17 +41,23 @@ fn stage(progress: &mut Progress, what: &str, measured: &Measured) {
     progress(&format!("{what}: {}", measured.name));
 }
 
+/// The representations of numbers, which `what` measures; that it does not measure units is noted.
+fn framed<'a>(inputs: &'a Inputs, report: &mut AuditReport, what: &str) -> Vec<&'a Measured> {
+    let (units, framed): (Vec<_>, Vec<_>) =
+        (inputs.measured.iter()).partition(|measured| measured.kind == Kind::Units);
+    units
+        .iter()
+        .for_each(|_| report.lacks(what, "features are units"));
+    framed
+}
+
 /// Probes for speakers, words and phones.
 pub(super) fn probes(
     inputs: &Inputs,
     report: &mut AuditReport,
     progress: &mut Progress,
 ) -> Result<()> {
-    for measured in &inputs.measured {
-        if measured.kind == Kind::Units {
-            report.lacks("probes", "features are units");
-            continue;
-        }
+    for measured in framed(inputs, report, "probes") {
         let mut one = |target, folder: &Path| -> Result<()> {
             stage(
                 progress,
@@ -111,11 +117,7 @@ pub(super) fn abx(
     report: &mut AuditReport,
     progress: &mut Progress,
 ) -> Result<()> {
-    for measured in &inputs.measured {
-        if measured.kind == Kind::Units {
-            report.lacks("ABX", "features are units");
-            continue;
-        }
+    for measured in framed(inputs, report, "ABX") {
         let mut one = |what: &str, units: Units| -> Result<()> {
             stage(progress, &format!("ABX of {what}s"), measured);
             let options = report.options.abx;
@@ -169,11 +171,7 @@ pub(super) fn factors(
         let (name, classes) = (name.to_string(), Grouping::read(name, &dir)?.classes().1);
         known.push(Factor { name, classes });
     }
-    for measured in &inputs.measured {
-        if measured.kind == Kind::Units {
-            report.lacks("factors", "features are units");
-            continue;
-        }
+    for measured in framed(inputs, report, "factors") {
         stage(progress, "factors", measured);
         let options = FactorOptions {
             seed: report.options.seed,

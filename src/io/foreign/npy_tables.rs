@@ -1,6 +1,5 @@
 //! Tables of NumPy's files: a folder of `.npy` and `.npz`, a list of them, one `.npz`, or the layout of our own writer.
 
-use std::fs;
 use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use super::npz::Archives;
 use super::source::{Found, Source};
 use crate::error::{Error, Result};
 use crate::io::input::Input;
+use crate::io::walk::files_below;
 use crate::io::{inputs, lines};
 
 /// Opens what the name behind `npy:` leads to.
@@ -146,26 +146,12 @@ impl Source for Items {
 
 /// All arrays in a folder and the folders in it, in the order of their keys.
 fn folder(path: &Path) -> Result<Found> {
-    let (mut arrays, mut others) = (Vec::new(), Vec::new());
-    let mut folders = vec![path.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).map_err(Error::io(&folder))? {
-            let path = entry.map_err(Error::io(&folder))?.path();
-            let hidden = path
-                .file_name()
-                .is_some_and(|n| n.as_encoded_bytes().starts_with(b"."));
-            // Links are followed; one that leads in a circle is an error of the operating system.
-            if hidden {
-            } else if fs::metadata(&path).map_err(Error::io(&path))?.is_dir() {
-                folders.push(path);
-            } else if has_extension(&path, "npy") || has_extension(&path, "npz") {
-                arrays.push(path);
-            } else {
-                others.push(path);
-            }
-        }
+    let (names, unnamed) = files_below(path)?;
+    if let Some(name) = unnamed.iter().find(|name| is_array(Path::new(name))) {
+        return Err(Error::format(name, "a file name in UTF-8", "other bytes"));
     }
-    arrays.sort();
+    let files = names.iter().map(|name| path.join(name));
+    let (arrays, others): (Vec<_>, Vec<_>) = files.partition(|file| is_array(file));
     let mut items = Items::default();
     arrays.iter().try_for_each(|file| items.add_file(file))?;
     if arrays.is_empty() {
@@ -208,7 +194,7 @@ fn list(path: &Path, items: &mut Items) -> Result<()> {
         if let Some(error) = super::pickled(file, true) {
             return Err(error);
         }
-        if !has_extension(file, "npy") && !has_extension(file, "npz") {
+        if !is_array(file) {
             let expected = "'key file' or 'file', the file a .npy or .npz";
             let found = format!("'{}'", file.display());
             return Err(Error::line(path, entry.line, expected, found));
@@ -219,6 +205,10 @@ fn list(path: &Path, items: &mut Items) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn is_array(path: &Path) -> bool {
+    has_extension(path, "npy") || has_extension(path, "npz")
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {

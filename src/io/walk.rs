@@ -33,7 +33,7 @@ pub fn files_below(folder: &Path) -> Result<(Vec<String>, Vec<String>)> {
             match entry.path() {
                 path if path.is_dir() => folders.push((path, format!("{file}/"))),
                 // A link that leads nowhere fails where it is read.
-                path if path.is_file() || path.is_symlink() => files.push(file),
+                path if path.is_file() || (path.is_symlink() && !path.exists()) => files.push(file),
                 _ => {}
             }
         }
