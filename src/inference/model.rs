@@ -42,6 +42,15 @@ pub struct Model {
     front_end: FrontEnd,
 }
 
+/// What a model makes of a recording, as far as it was wanted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Representations {
+    /// Phonetic codes `[codes, code_dim]`.
+    pub phonetic: Option<Array2<f32>>,
+    /// The speaker embedding `[embedding_dim]`, of length 1.
+    pub speaker: Option<Array1<f32>>,
+}
+
 impl Model {
     /// Opens the last checkpoint of an experiment, on the CPU.
     ///
@@ -101,15 +110,15 @@ impl Model {
         &self,
         recording: &Waveform,
         [phonetic, speaker]: [bool; 2],
-    ) -> Result<(Option<Array2<f32>>, Option<Array1<f32>>)> {
+    ) -> Result<Representations> {
         let feats = self.feats(&self.at_rate(recording)?)?;
         let of = |representation| self.of_feats(feats.clone(), representation);
         let phonetic = phonetic.then(|| of(Representation::Phonetic)).transpose()?;
         let speaker = speaker.then(|| of(Representation::Speaker)).transpose()?;
-        Ok((
+        Ok(Representations {
             phonetic,
-            speaker.map(|embedding| embedding.row(0).to_owned()),
-        ))
+            speaker: speaker.map(|embedding| embedding.row(0).to_owned()),
+        })
     }
 
     fn extract(&self, recording: &Waveform, representation: Representation) -> Result<Array2<f32>> {

@@ -14,17 +14,12 @@ use crate::cli::recordings::Rates;
 use crate::dataset::make::{is_named_audio, prefixed, valid};
 use crate::error::{Error, Result};
 use crate::inference::Model;
+use crate::inference::model::Representations;
 use crate::io::atomic::AtomicFile;
 use crate::io::audio::{AudioOptions, is_audio, read_audio};
 use crate::io::kaldi::TableWriter;
 use crate::io::message::{message, output};
 use crate::io::walk::files_below;
-
-/// The representations of a recording.
-struct Found {
-    phonetic: Option<Array2<f32>>,
-    speaker: Option<Array1<f32>>,
-}
 
 /// What is extracted: by default both.
 #[derive(Debug, Clone, Copy)]
@@ -50,8 +45,8 @@ pub(super) fn run(
     let (mut failures, mut rates) = (Failures::default(), Rates::default());
     for Named { key, path } in &files {
         let found = read_audio(path, audio).and_then(|recording| {
-            let (phonetic, speaker) = model.both(&recording, [wanted.phonetic, wanted.speaker])?;
-            Ok((recording.sample_rate_hz, Found { phonetic, speaker }))
+            let found = model.both(&recording, [wanted.phonetic, wanted.speaker])?;
+            Ok((recording.sample_rate_hz, found))
         });
         match found {
             Ok((rate_hz, found)) => {
@@ -199,7 +194,7 @@ impl Sink {
         })
     }
 
-    fn write(&mut self, key: &str, path: &Path, found: &Found) -> Result<()> {
+    fn write(&mut self, key: &str, path: &Path, found: &Representations) -> Result<()> {
         match self {
             Self::Lines => output(format_args!("{}\n", object(key, path, found))),
             Self::Json { file, list, count } => {
@@ -245,7 +240,7 @@ impl Sink {
 }
 
 /// `{"utterance": .., "file": .., "phonetic": [[..]..], "speaker": [..]}`.
-fn object(key: &str, path: &Path, found: &Found) -> serde_json::Value {
+fn object(key: &str, path: &Path, found: &Representations) -> serde_json::Value {
     let mut object = json!({"utterance": key, "file": path.to_string_lossy()});
     if let Some(codes) = &found.phonetic {
         let rows: Vec<Vec<f32>> = codes.rows().into_iter().map(|row| row.to_vec()).collect();
