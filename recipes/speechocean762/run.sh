@@ -12,15 +12,7 @@ corpus=
 confs=phones_aligned
 . ../start.sh
 
-prepare_corpus() {
-  if [ -z "$corpus" ]; then
-    fetch https://www.openslr.org/resources/101/speechocean762.tar.gz -
-    unpack speechocean762 speechocean762.tar.gz
-    corpus=$PWD/downloads/speechocean762/speechocean762
-  fi
-  find_corpus
-  say "stage 0: prepare $corpus"
-  python3 local/prepare.py "$corpus" data
-}
+. ../speechocean762/local/corpus.sh
+prepare_corpus() { prepare_speechocean762; }
 
 . ../sentences.sh

@@ -18,16 +18,8 @@ rirs=
 confs=en-16k
 . ../start.sh
 
-prepare_corpus() {
-  if [ -z "$corpus" ]; then
-    fetch https://www.openslr.org/resources/101/speechocean762.tar.gz -
-    unpack speechocean762 speechocean762.tar.gz
-    corpus=$PWD/downloads/speechocean762/speechocean762
-  fi
-  find_corpus
-  say "stage 0: prepare $corpus"
-  # shellcheck disable=SC2086
-  python3 ../speechocean762/local/prepare.py "$corpus" data $parts
-}
+. ../speechocean762/local/corpus.sh
+# shellcheck disable=SC2086 # A list of words.
+prepare_corpus() { prepare_speechocean762 $parts; }
 
 . ../sentences.sh
