@@ -45,6 +45,7 @@ lint: setup
 	cargo clippy --release --all-targets -- -D warnings
 	cargo clippy --release --no-default-features --lib -- -D warnings
 	cargo clippy --release $(LIGHT) -- -D warnings
+	cargo check --release --manifest-path fuzz/Cargo.toml --target-dir target/fuzz
 
 docs: setup
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --no-deps

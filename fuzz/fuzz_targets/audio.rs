@@ -4,13 +4,13 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use unbraid::io::audio::{AudioOptions, AudioReader};
+use unbraid::io::audio::{AudioOptions, AudioReader, Channel};
 
 /// Samples to read: the header of a short file may declare hours of silence, whose rest reaches no new code.
 const ENOUGH: usize = 1 << 20;
 
 fuzz_target!(|bytes: &[u8]| {
-    let options = AudioOptions::with_choice(Some(0));
+    let options = AudioOptions::with_choice(Some(Channel::Index(0)));
     let Ok(mut reader) = AudioReader::from_memory(bytes.to_vec(), Path::new("x"), &options) else {
         return;
     };

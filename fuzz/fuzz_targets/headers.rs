@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use unbraid::io::audio::{AudioOptions, AudioReader, decode_audio};
+use unbraid::io::audio::{AudioOptions, AudioReader, Channel, decode_audio};
 
 const BEGINNINGS: [&[u8]; 8] = [
     b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0",
@@ -24,7 +24,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let mut file = BEGINNINGS[usize::from(which) % BEGINNINGS.len()].to_vec();
     file.extend_from_slice(rest);
-    let options = AudioOptions::with_choice(Some(usize::from(which) / 128));
+    let options = AudioOptions::with_choice(Some(Channel::Index(usize::from(which) / 128)));
     let whole = decode_audio(file.clone(), "x", &options);
     let Ok(mut reader) = AudioReader::from_memory(file, Path::new("x"), &options) else {
         assert!(whole.is_err());

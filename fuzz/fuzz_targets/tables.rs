@@ -58,7 +58,11 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let alignment = folder.join("alignment");
     fs::write(&alignment, bytes).unwrap();
-    for phone in read_alignment(&alignment, "phones").into_iter().flatten().flat_map(|(_, phones)| phones) {
+    for phone in read_alignment(&alignment, "phones")
+        .into_iter()
+        .flatten()
+        .flat_map(|(_, phones)| phones)
+    {
         assert!(phone.start.is_finite() && phone.duration >= 0.0);
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
