@@ -63,7 +63,7 @@
 //! `examples/` has whole programs: codes of a recording, codes of a stream, an equal error rate, and a module in C++
 //! without this crate.
 
-#![warn(clippy::print_stdout, clippy::print_stderr)]
+#![warn(clippy::print_stdout, clippy::print_stderr, unreachable_pub)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 #[cfg(feature = "cli")]

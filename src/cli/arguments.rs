@@ -7,7 +7,7 @@ use crate::dataset::alignment::TIER;
 
 /// The number of threads.
 #[derive(Debug, Args)]
-pub struct ThreadArgs {
+pub(super) struct ThreadArgs {
     /// Number of threads; all cores by default
     #[arg(long, visible_alias = "nj", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
@@ -19,7 +19,7 @@ impl ThreadArgs {
     /// # Errors
     /// When the system starts no thread.
     #[cfg(feature = "torch")]
-    pub fn set(&self) -> anyhow::Result<()> {
+    pub(super) fn set(&self) -> anyhow::Result<()> {
         if let Some(threads) = self.threads {
             tch::set_num_threads(threads.into());
         }
@@ -33,7 +33,7 @@ impl ThreadArgs {
     ///
     /// # Errors
     /// When the system starts no thread.
-    pub fn pool(&self) -> anyhow::Result<rayon::ThreadPool> {
+    pub(super) fn pool(&self) -> anyhow::Result<rayon::ThreadPool> {
         rayon::ThreadPoolBuilder::new()
             .num_threads(self.threads.map_or(0, usize::from))
             .build()
@@ -43,7 +43,7 @@ impl ThreadArgs {
 
 /// The tier of TextGrids.
 #[derive(Debug, Args)]
-pub struct TierArgs {
+pub(super) struct TierArgs {
     /// Tier of TextGrids, or its name after 'SPEAKER - '
     #[arg(long, value_name = "NAME", default_value = TIER)]
     pub tier: String,

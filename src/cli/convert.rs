@@ -28,7 +28,7 @@ Examples:
 
 The second example decodes a recording with its own speaker: it shows how much
 quality the decoder and Griffin-Lim cost.")]
-pub struct ConvertArgs {
+pub(super) struct ConvertArgs {
     #[arg(help = format!("Recording with the content; formats: {FORMATS}"))]
     source: PathBuf,
     #[arg(help = format!("Recording of the target speaker; formats: {FORMATS}"))]
@@ -53,7 +53,7 @@ pub struct ConvertArgs {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: ConvertArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: ConvertArgs) -> anyhow::Result<()> {
     if let Some(out) = &args.out {
         check_name(out)?;
         atomic::try_place(out)?;

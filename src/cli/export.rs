@@ -46,7 +46,7 @@ A front-end inside a module adds no dither and computes in double precision;
 'extract --wav' computes in single precision. Codes differ by about 1e-6 of the
 largest value, and by up to 1e-4 where bins are far below the loudest bin of
 their frame, as in synthetic speech.")]
-pub struct ExportArgs {
+pub(super) struct ExportArgs {
     #[command(flatten)]
     model: CheckpointArgs,
     /// Encoder to export
@@ -73,7 +73,7 @@ enum Encoder {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: &ExportArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let experiment = args.model.experiment()?;
     let (model, info) = load(&experiment, &args.model.checkpoint, Device::Cpu)?;
     let known = experiment.path().join("front_end.toml");

@@ -15,7 +15,7 @@ const ALIKE: usize = 3;
 
 /// The keys that failed so far.
 #[derive(Debug, Default)]
-pub struct Failures {
+pub(super) struct Failures {
     keys: Vec<String>,
     /// By what is wrong: the first key, and how many.
     reasons: BTreeMap<String, (String, usize)>,
@@ -23,14 +23,14 @@ pub struct Failures {
 
 impl Failures {
     /// Reports all of these on standard error; one that names no entry counts under the name of `source`.
-    pub fn of(errors: &[Error], source: &str) -> Self {
+    pub(super) fn of(errors: &[Error], source: &str) -> Self {
         let mut failures = Self::default();
         failures.extend(errors, source);
         failures
     }
 
     /// As [`Failures::of`], beside those so far.
-    pub fn extend(&mut self, errors: &[Error], source: &str) {
+    pub(super) fn extend(&mut self, errors: &[Error], source: &str) {
         for error in errors {
             let key = error.entry().unwrap_or(source);
             self.add(key, error, &ProgressBar::hidden());
@@ -38,7 +38,7 @@ impl Failures {
     }
 
     /// Reports one on standard error, past the progress bar.
-    pub fn add(&mut self, key: &str, error: &Error, progress: &ProgressBar) {
+    pub(super) fn add(&mut self, key: &str, error: &Error, progress: &ProgressBar) {
         if self.note(key, error) {
             progress.suspend(|| match error.entry() == Some(key) {
                 true => message(format_args!("unbraid: {error}")),
@@ -57,12 +57,12 @@ impl Failures {
     }
 
     /// How many there are.
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.keys.len()
     }
 
     /// An error that lists them, if there are any; before it, what many failed of.
-    pub fn into_result(self, total: usize, what: &str) -> anyhow::Result<()> {
+    pub(super) fn into_result(self, total: usize, what: &str) -> anyhow::Result<()> {
         if self.keys.is_empty() {
             return Ok(());
         }
@@ -81,7 +81,7 @@ impl Failures {
 }
 
 /// The first of these keys, and how many more there are.
-pub fn listed(keys: &[String]) -> String {
+pub(super) fn listed(keys: &[String]) -> String {
     let list = keys[..keys.len().min(LISTED)].join(" ");
     match keys.len().saturating_sub(LISTED) {
         0 => list,
@@ -90,7 +90,7 @@ pub fn listed(keys: &[String]) -> String {
 }
 
 /// Names utterances of which an alignment has no phones.
-pub fn left_out(alignments: &Path, utterances: &[String]) {
+pub(super) fn left_out(alignments: &Path, utterances: &[String]) {
     if !utterances.is_empty() {
         let (path, count, names) = (alignments.display(), utterances.len(), listed(utterances));
         message(format_args!(

@@ -24,7 +24,7 @@ impl Log for Lines {
 }
 
 /// Shows them from now on.
-pub fn install() {
+pub(super) fn install() {
     // A second call, as from tests in one process, changes nothing.
     if log::set_logger(&Lines).is_ok() {
         log::set_max_level(LevelFilter::Info);

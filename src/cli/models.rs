@@ -14,7 +14,7 @@ use crate::train::experiment::Experiment;
 /// A trained model: an experiment and one of its checkpoints.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("trained").required(true)))]
-pub struct CheckpointArgs {
+pub(super) struct CheckpointArgs {
     /// Experiment folder
     #[arg(long, value_name = "DIR", group = "trained")]
     exp: Option<PathBuf>,
@@ -33,7 +33,7 @@ impl CheckpointArgs {
     ///
     /// # Errors
     /// As [`shipped::find`] and [`Experiment::open`].
-    pub fn experiment(&self) -> Result<Experiment> {
+    pub(super) fn experiment(&self) -> Result<Experiment> {
         match (&self.exp, &self.model) {
             (None, Some(name)) => Experiment::open(&shipped::find(name)?),
             (exp, _) => Experiment::open(exp.as_deref().unwrap_or(Path::new("."))),
@@ -43,7 +43,7 @@ impl CheckpointArgs {
 
 /// The device that computes.
 #[derive(Debug, Args)]
-pub struct DeviceArgs {
+pub(super) struct DeviceArgs {
     /// Device to compute on
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceChoice,
@@ -51,7 +51,7 @@ pub struct DeviceArgs {
 
 /// A trained model, and the device that it runs on.
 #[derive(Debug, Args)]
-pub struct ModelArgs {
+pub(super) struct ModelArgs {
     #[command(flatten)]
     pub checkpoint: CheckpointArgs,
 
@@ -64,7 +64,7 @@ impl ModelArgs {
     ///
     /// # Errors
     /// As [`DeviceChoice::resolve`] and [`Experiment::open`].
-    pub fn open(&self) -> Result<(Device, Experiment)> {
+    pub(super) fn open(&self) -> Result<(Device, Experiment)> {
         let device = self.device.device.resolve()?;
         Ok((device, self.checkpoint.experiment()?))
     }
@@ -80,13 +80,13 @@ Examples:
 A name stands for an experiment wherever --model does. The folder of a model has
 its card, README.md: data, terms, figures, and what it is not good for. If the
 environment variable UNBRAID_MODELS is set, its folder has the models.")]
-pub struct ModelsArgs {}
+pub(super) struct ModelsArgs {}
 
 /// Prints name, folder and the first paragraph of the card of each.
 ///
 /// # Errors
 /// [`crate::Error::Option`] where there is none.
-pub fn run(_: &ModelsArgs) -> anyhow::Result<()> {
+pub(super) fn run(_: &ModelsArgs) -> anyhow::Result<()> {
     let models = shipped::list();
     if models.is_empty() {
         let expected = "a folder with models: set it to one";

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// A name and its files, at least one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct NamedFiles {
+pub(super) struct NamedFiles {
     /// The name.
     pub name: String,
     /// The files.
@@ -16,7 +16,7 @@ impl NamedFiles {
     ///
     /// # Errors
     /// What was expected.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let form = "expected NAME=FILE[,FILE...]";
         let (name, files) = text.split_once('=').ok_or(form)?;
         let files: Vec<PathBuf> = files.split(',').map(PathBuf::from).collect();
@@ -33,7 +33,7 @@ impl NamedFiles {
     ///
     /// # Errors
     /// What was expected.
-    pub fn parse_one(text: &str) -> Result<(String, PathBuf), String> {
+    pub(super) fn parse_one(text: &str) -> Result<(String, PathBuf), String> {
         match text.split_once('=') {
             Some((name, file)) if !name.is_empty() && !file.is_empty() => {
                 Ok((name.to_string(), file.into()))

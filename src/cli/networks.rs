@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, bail};
 
 /// Their names, and what help says of them. Groups of which only some commands need networks are not among them.
-pub const COMMANDS: &[(&str, &str)] = &[
+pub(super) const COMMANDS: &[(&str, &str)] = &[
     (
         "train",
         "Train a model on speech or images, as a configuration describes it",
@@ -61,7 +61,7 @@ const INSTALL_PYTORCH: &str = "pip install 'torch>=2.11,<2.13'";
 
 /// The tree of this program's commands with the names of the others.
 #[cfg(not(feature = "torch"))]
-pub fn declare(command: clap::Command) -> clap::Command {
+pub(super) fn declare(command: clap::Command) -> clap::Command {
     COMMANDS.iter().fold(command, |command, (name, about)| {
         let hidden = ["models", "same", "completions", "man"].contains(name);
         command.subcommand(clap::Command::new(*name).about(*about).hide(hidden))
@@ -69,7 +69,7 @@ pub fn declare(command: clap::Command) -> clap::Command {
 }
 
 /// Whether a command line asks for one of them, or for a group that has some: its help names all.
-pub fn asks_for_one(words: &[OsString], own: &clap::Command) -> bool {
+pub(super) fn asks_for_one(words: &[OsString], own: &clap::Command) -> bool {
     let mut words = words.iter().skip(1).peekable();
     words.next_if(|word| *word == "help");
     let Some(first) = words.next() else {
@@ -90,7 +90,7 @@ pub fn asks_for_one(words: &[OsString], own: &clap::Command) -> bool {
 ///
 /// # Errors
 /// When it is not there, or PyTorch is not, where it comes with Python.
-pub fn become_it() -> anyhow::Result<Infallible> {
+pub(super) fn become_it() -> anyhow::Result<Infallible> {
     let own = std::env::current_exe().context("the path of this program")?;
     let own = own.canonicalize().unwrap_or(own);
     let folder = own.parent().unwrap_or(Path::new("/"));

@@ -53,7 +53,7 @@ const OLD: &[(&str, &[&str])] = &[
 ///
 /// `plot` is both: a group of `groups`, and what `plot utterance` was called. It is the group where one of the group's
 /// own words follows, or nothing.
-pub fn renew(mut words: Vec<OsString>, groups: &clap::Command) -> Vec<OsString> {
+pub(super) fn renew(mut words: Vec<OsString>, groups: &clap::Command) -> Vec<OsString> {
     let at = 1 + usize::from(words.get(1).is_some_and(|word| word == "help"));
     let named = |(old, _): &&(&str, _)| words.get(at).is_some_and(|word| word == old);
     let Some((old, new)) = OLD.iter().find(named) else {

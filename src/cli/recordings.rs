@@ -14,7 +14,7 @@ use crate::io::message::message;
 
 /// What is taken of files with several channels.
 #[derive(Debug, Args)]
-pub struct ChannelArgs {
+pub(super) struct ChannelArgs {
     /// Channel of files that have several, from 0, or mean
     #[arg(long, value_name = "N|mean")]
     channel: Option<Channel>,
@@ -22,14 +22,14 @@ pub struct ChannelArgs {
 
 impl ChannelArgs {
     /// How files are read.
-    pub fn options(&self) -> AudioOptions {
+    pub(super) fn options(&self) -> AudioOptions {
         AudioOptions::with_choice(self.channel)
     }
 }
 
 /// Whether commands in lists may run, and for how long.
 #[derive(Debug, Args)]
-pub struct PipeArgs {
+pub(super) struct PipeArgs {
     /// Run commands in lists and specifiers ('command |' and '| command')
     #[arg(long)]
     pub allow_pipes: bool,
@@ -41,7 +41,7 @@ pub struct PipeArgs {
 
 impl PipeArgs {
     /// Commands in lists of recordings.
-    pub fn pipes(&self) -> Pipes {
+    pub(super) fn pipes(&self) -> Pipes {
         match self.allow_pipes {
             true => Pipes::Within(Duration::from_secs(self.pipe_timeout.into())),
             false => Pipes::Refused,
@@ -51,7 +51,7 @@ impl PipeArgs {
 
 /// How the recordings of a list are read.
 #[derive(Debug, Args)]
-pub struct RecordingArgs {
+pub(super) struct RecordingArgs {
     /// Cut the recordings into the utterances of this file
     #[arg(long, value_name = "FILE")]
     segments: Option<PathBuf>,
@@ -72,7 +72,7 @@ impl RecordingArgs {
     ///
     /// # Errors
     /// What is wrong with the specifier, the list or the segments.
-    pub fn open(&self, specifier: &str) -> Result<(Recordings, bool)> {
+    pub(super) fn open(&self, specifier: &str) -> Result<(Recordings, bool)> {
         let ReadSpecifier { from, flags } = ReadSpecifier::parse(specifier)?;
         let refuse = |found: &str| {
             let expected = "a list of audio files as scp:wav.scp";
@@ -94,7 +94,7 @@ impl RecordingArgs {
     }
 
     /// How they are read; at `wanted_hz` unless --resample says otherwise.
-    pub fn options(&self, wanted_hz: Option<u32>) -> RecordingOptions {
+    pub(super) fn options(&self, wanted_hz: Option<u32>) -> RecordingOptions {
         RecordingOptions {
             audio: self.channel.options(),
             resample_hz: self.resample.or(wanted_hz),
@@ -106,7 +106,7 @@ impl RecordingArgs {
     ///
     /// # Errors
     /// [`Error::Option`].
-    pub fn refuse_segments(&self, list: &str) -> Result<()> {
+    pub(super) fn refuse_segments(&self, list: &str) -> Result<()> {
         match &self.segments {
             None => Ok(()),
             Some(_) => Err(Error::option(
@@ -118,7 +118,7 @@ impl RecordingArgs {
     }
 
     /// The first option that was given, for a command that reads recordings only when asked to.
-    pub fn given(&self) -> Option<&'static str> {
+    pub(super) fn given(&self) -> Option<&'static str> {
         [
             (self.segments.is_some(), "--segments"),
             (self.resample.is_some(), "--resample"),
@@ -132,16 +132,16 @@ impl RecordingArgs {
 
 /// Sample rates that recordings had, and how many had each.
 #[derive(Debug, Default)]
-pub struct Rates(BTreeMap<u32, usize>);
+pub(super) struct Rates(BTreeMap<u32, usize>);
 
 impl Rates {
     /// Counts one recording.
-    pub fn add(&mut self, recorded_hz: u32) {
+    pub(super) fn add(&mut self, recorded_hz: u32) {
         *self.0.entry(recorded_hz).or_default() += 1;
     }
 
     /// Says on standard error how many were brought to `wanted_hz`.
-    pub fn report(&self, wanted_hz: u32) {
+    pub(super) fn report(&self, wanted_hz: u32) {
         for (rate, count) in self.0.iter().filter(|(rate, _)| **rate != wanted_hz) {
             let noun = if *count == 1 {
                 "recording"

@@ -36,7 +36,7 @@ same probes) and results.json. A file that exists but is broken is an error.
 
 Paths in scp files are relative to the working folder: run the command where
 the recipe runs.")]
-pub struct ReportArgs {
+pub(super) struct ReportArgs {
     /// Experiment folder; repeat for several experiments side by side
     #[arg(long = "exp", value_name = "DIR", required = true)]
     exps: Vec<PathBuf>,
@@ -70,7 +70,7 @@ pub struct ReportArgs {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: ReportArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: ReportArgs) -> anyhow::Result<()> {
     args.check()?;
     let exps = args.exps.iter().map(|path| ExpFolder::open(path));
     let exps = exps.collect::<Result<Vec<_>>>()?;

@@ -9,7 +9,7 @@ use crate::io::atomic;
 use crate::report::table::Table;
 
 /// `PREFIX.json` and `PREFIX.tsv`, and what is added; they are of one run, whenever that is killed.
-pub struct ResultFiles<'a> {
+pub(super) struct ResultFiles<'a> {
     prefix: &'a Path,
     files: Vec<(PathBuf, String)>,
 }
@@ -19,7 +19,11 @@ impl<'a> ResultFiles<'a> {
     ///
     /// # Errors
     /// [`Error::Format`] for values that JSON cannot hold.
-    pub fn new(prefix: &'a Path, values: &impl Serialize, table: &Table) -> crate::Result<Self> {
+    pub(super) fn new(
+        prefix: &'a Path,
+        values: &impl Serialize,
+        table: &Table,
+    ) -> crate::Result<Self> {
         let files = Vec::new();
         let json = serde_json::to_string_pretty(values).map_err(|error| {
             Error::format(prefix, "numbers that JSON can hold", error.to_string())
@@ -32,14 +36,14 @@ impl<'a> ResultFiles<'a> {
     ///
     /// # Errors
     /// [`Error::Io`] naming `PREFIX.json`.
-    pub fn try_place(prefix: Option<&Path>) -> crate::Result<()> {
+    pub(super) fn try_place(prefix: Option<&Path>) -> crate::Result<()> {
         prefix.map_or(Ok(()), |prefix| {
             atomic::try_place(format!("{}.json", prefix.display()))
         })
     }
 
     /// One more, `PREFIX.ENDING`.
-    pub fn with(mut self, ending: &str, content: String) -> Self {
+    pub(super) fn with(mut self, ending: &str, content: String) -> Self {
         let path = format!("{}.{ending}", self.prefix.display());
         self.files.push((path.into(), content));
         self
@@ -49,7 +53,7 @@ impl<'a> ResultFiles<'a> {
     ///
     /// # Errors
     /// [`Error::Io`] naming the file.
-    pub fn write(self) -> crate::Result<()> {
+    pub(super) fn write(self) -> crate::Result<()> {
         atomic::write_together(&self.files)
     }
 }

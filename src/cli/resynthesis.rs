@@ -9,7 +9,7 @@ use crate::signal::{FrontEndOptions, Resynthesis, ResynthesisOptions};
 
 /// How features become a waveform.
 #[derive(Debug, Args)]
-pub struct ResynthesisArgs {
+pub(super) struct ResynthesisArgs {
     /// Iterations of the Griffin-Lim algorithm
     #[arg(long, value_name = "N", default_value_t = ResynthesisOptions::default().iterations)]
     iterations: usize,
@@ -26,7 +26,7 @@ impl ResynthesisArgs {
     ///
     /// # Errors
     /// As [`Resynthesis::new`].
-    pub fn of(&self, front_end: &FrontEndOptions) -> Result<Resynthesis> {
+    pub(super) fn of(&self, front_end: &FrontEndOptions) -> Result<Resynthesis> {
         let options = ResynthesisOptions {
             iterations: self.iterations,
             momentum: self.momentum,
@@ -40,7 +40,7 @@ impl ResynthesisArgs {
     ///
     /// # Errors
     /// As [`Resynthesis::new`] and [`Resynthesis::waveform`].
-    pub fn waveform(
+    pub(super) fn waveform(
         &self,
         front_end: &FrontEndOptions,
         feats: ArrayView2<f32>,

@@ -31,7 +31,7 @@ Examples:
 It prints one line: the answer, the likelihood ratio and the cosine. The answer
 is 'same' for a ratio above 1, else 'different'. With other priors, multiply the
 ratio by the odds before the recordings.")]
-pub struct SameArgs {
+pub(super) struct SameArgs {
     #[arg(help = format!("First recording; formats: {FORMATS}"))]
     first: PathBuf,
     #[arg(help = "Second recording")]
@@ -46,7 +46,7 @@ pub struct SameArgs {
 ///
 /// # Errors
 /// Errors of the library; and for a model without a calibration.
-pub fn run(args: &SameArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &SameArgs) -> anyhow::Result<()> {
     let (device, experiment) = args.model.open()?;
     let path = experiment.path().join("calibration.json");
     if !path.exists() {

@@ -23,7 +23,7 @@ Where shells look for them:
   bash   ~/.local/share/bash-completion/completions/unbraid
   zsh    a folder of $fpath, as _unbraid
   fish   ~/.config/fish/completions/unbraid.fish")]
-pub struct CompletionsArgs {
+pub(super) struct CompletionsArgs {
     /// Shell
     #[arg(value_enum)]
     shell: Shell,
@@ -35,7 +35,7 @@ pub struct CompletionsArgs {
 Examples:
   unbraid man ~/.local/share/man/man1
   man unbraid-train")]
-pub struct ManArgs {
+pub(super) struct ManArgs {
     /// Folder of the pages
     #[arg(value_name = "DIR")]
     out: PathBuf,
@@ -45,7 +45,7 @@ pub struct ManArgs {
 ///
 /// # Errors
 /// [`Error::Io`] of standard output.
-pub fn completions(args: &CompletionsArgs, mut command: Command) -> anyhow::Result<()> {
+pub(super) fn completions(args: &CompletionsArgs, mut command: Command) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "unbraid", &mut script);
     io::Write::write_all(&mut io::stdout(), &script).map_err(Error::io(STDOUT))?;
@@ -56,7 +56,7 @@ pub fn completions(args: &CompletionsArgs, mut command: Command) -> anyhow::Resu
 ///
 /// # Errors
 /// [`Error::Io`] naming the file.
-pub fn man(args: &ManArgs, mut command: Command) -> anyhow::Result<()> {
+pub(super) fn man(args: &ManArgs, mut command: Command) -> anyhow::Result<()> {
     // Full names and usages are made here.
     command.build();
     atomic::create_dir_all(&args.out)?;

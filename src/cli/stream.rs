@@ -36,7 +36,7 @@ between two codes (10 ms for one code per two frames) after it arrives, and
 --chunk later where samples are collected. The exact values are printed on
 standard error at the start. Memory use is constant, except for conformers,
 whose attention covers all past frames.")]
-pub struct StreamArgs {
+pub(super) struct StreamArgs {
     #[command(flatten)]
     model: CheckpointArgs,
     /// Sample rate of the input; must be that of the front-end
@@ -78,7 +78,7 @@ enum Output {
 ///
 /// # Errors
 /// Errors of the library; codes that were ready before stay written.
-pub fn run(args: &StreamArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &StreamArgs) -> anyhow::Result<()> {
     let device = args.device.resolve()?;
     let experiment = args.model.experiment()?;
     let (model, info) = load(&experiment, &args.model.checkpoint, device)?;

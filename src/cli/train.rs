@@ -44,7 +44,7 @@ threads.
 
 Exit codes: 0 done; 1 an error, in one line; 129, 130 or 143 stopped by SIGHUP,
 SIGINT or SIGTERM, after saving a checkpoint.")]
-pub struct TrainArgs {
+pub(super) struct TrainArgs {
     /// Configuration in TOML
     #[arg(long, value_name = "FILE")]
     conf: PathBuf,
@@ -72,7 +72,7 @@ pub struct TrainArgs {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: TrainArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: TrainArgs) -> anyhow::Result<()> {
     let overrides = Overrides {
         settings: args.settings,
         seed: args.seed,

@@ -7,7 +7,7 @@ use crate::train::trainer::Progress;
 
 /// A bar with rate and remaining time while a training runs.
 #[derive(Debug, Default)]
-pub struct TrainingBar(Option<ProgressBar>);
+pub(super) struct TrainingBar(Option<ProgressBar>);
 
 impl Progress for TrainingBar {
     fn begin(&mut self, done: u64, steps: u64) {

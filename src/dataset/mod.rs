@@ -43,7 +43,7 @@ pub use table::Table;
 #[cfg(test)]
 mod made {
     /// A folder with these files.
-    pub fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    pub(super) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         for (name, content) in files {
             std::fs::write(dir.path().join(name), content).unwrap();

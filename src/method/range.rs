@@ -17,7 +17,7 @@ pub(super) struct Place {
 
 impl Place {
     /// The root of a speech configuration and of an image configuration.
-    pub fn roots() -> [Self; 2] {
+    pub(super) fn roots() -> [Self; 2] {
         let of = |text: &str| Self {
             config: Value::Table(toml::from_str(text).unwrap_or_default()),
             path: Vec::new(),
@@ -31,7 +31,7 @@ impl Place {
     }
 
     /// The value of `key` in this table, or the first item of its list.
-    pub fn inside(&self, key: &str, is_list: bool) -> Self {
+    pub(super) fn inside(&self, key: &str, is_list: bool) -> Self {
         let mut place = self.clone();
         place.path.push(key.to_string());
         if is_list {
@@ -41,7 +41,7 @@ impl Place {
     }
 
     /// The same path with a table of the kind that `schema` describes.
-    pub fn of_kind(&self, schema: &Json) -> Self {
+    pub(super) fn of_kind(&self, schema: &Json) -> Self {
         let mut table = Table::new();
         let needed = schema["required"].as_array().into_iter().flatten();
         for key in needed.filter_map(Json::as_str) {
@@ -69,7 +69,7 @@ impl Place {
     }
 
     /// The range of the number here, where its check has one.
-    pub fn range(&self, is_whole: bool) -> Option<String> {
+    pub(super) fn range(&self, is_whole: bool) -> Option<String> {
         let large = match is_whole {
             // The first is too large for some types; those never reach the check.
             true => vec![Value::Integer(i64::MAX), Value::Integer(i32::MAX.into())],

@@ -47,7 +47,7 @@ pub(super) struct History {
 }
 
 impl History {
-    pub fn new(name: &'static str) -> Self {
+    pub(super) fn new(name: &'static str) -> Self {
         Self {
             name,
             dim: 0,
@@ -57,7 +57,7 @@ impl History {
     }
 
     /// Appends frames; their columns and values are checked here.
-    pub fn push(&mut self, feats: ArrayView2<'_, f32>) -> Result<()> {
+    pub(super) fn push(&mut self, feats: ArrayView2<'_, f32>) -> Result<()> {
         check(self.name, self.dim, feats)?;
         if feats.nrows() > 0 {
             self.dim = feats.ncols();
@@ -67,12 +67,12 @@ impl History {
     }
 
     /// Columns; 0 before the first frames.
-    pub fn dim(&self) -> usize {
+    pub(super) fn dim(&self) -> usize {
         self.dim
     }
 
     /// Number of received frames, including dropped ones.
-    pub fn frames(&self) -> usize {
+    pub(super) fn frames(&self) -> usize {
         match self.dim {
             0 => 0,
             dim => self.first + self.values.len() / dim,
@@ -80,13 +80,13 @@ impl History {
     }
 
     /// Frame `index`, which was received and not dropped.
-    pub fn frame(&self, index: usize) -> &[f32] {
+    pub(super) fn frame(&self, index: usize) -> &[f32] {
         let at = (index - self.first) * self.dim;
         &self.values[at..at + self.dim]
     }
 
     /// Drops the frames before `index`.
-    pub fn forget_before(&mut self, index: usize) {
+    pub(super) fn forget_before(&mut self, index: usize) {
         let index = index.min(self.frames());
         if index > self.first {
             self.values.drain(..(index - self.first) * self.dim);
@@ -95,7 +95,7 @@ impl History {
     }
 
     /// Refuses an utterance without frames.
-    pub fn check_any(&self) -> Result<()> {
+    pub(super) fn check_any(&self) -> Result<()> {
         match self.frames() {
             0 => Err(Error::option(
                 self.name,
@@ -138,7 +138,7 @@ pub(super) mod testing {
     use ndarray::s;
 
     /// Pseudo-random features.
-    pub fn feats(frames: usize, dim: usize) -> Array2<f32> {
+    pub(crate) fn feats(frames: usize, dim: usize) -> Array2<f32> {
         Array2::from_shape_fn((frames, dim), |(frame, column)| {
             let state = (frame * 31 + column * 17 + 1) as u32;
             state.wrapping_mul(2_654_435_761) as f32 / u32::MAX as f32 * 8.0 - 3.0
@@ -162,7 +162,7 @@ pub(super) mod testing {
     }
 
     /// Checks that a stream has the same output for any division into blocks, for long and short utterances; and its errors.
-    pub fn any_cut_gives_the_same<S: FeatureStream>(made: impl Fn() -> S) {
+    pub(crate) fn any_cut_gives_the_same<S: FeatureStream>(made: impl Fn() -> S) {
         for frames in [1, 2, 5, 40, 133] {
             let feats = feats(frames, 3);
             let expected = whole(made(), feats.view()).unwrap();

@@ -24,7 +24,7 @@ const TERMS: [(&str, &str); 8] = [
 ];
 
 /// Today's name of a module. Several of a kind are numbered: `speaker_critic_2` is `speaker_adversary_2`.
-pub fn module(name: &str) -> String {
+pub(super) fn module(name: &str) -> String {
     let renamed = MODULES.iter().find_map(|(old, new)| {
         let number = name.strip_prefix(old)?;
         (number.is_empty() || number.starts_with('_')).then(|| format!("{new}{number}"))
@@ -33,7 +33,7 @@ pub fn module(name: &str) -> String {
 }
 
 /// Today's name of a tensor in a checkpoint, `module/variable`.
-pub fn tensor(name: &str) -> String {
+pub(super) fn tensor(name: &str) -> String {
     match name.split_once('/') {
         Some((own, variable)) => format!("{}/{variable}", module(own)),
         None => name.to_string(),
@@ -41,7 +41,7 @@ pub fn tensor(name: &str) -> String {
 }
 
 /// Today's name of a log term.
-pub fn term(name: &str) -> String {
+pub(super) fn term(name: &str) -> String {
     match TERMS.iter().find(|(old, _)| *old == name) {
         Some((_, new)) => new.to_string(),
         None if name.starts_with("speaker_critic") => tensor(name),

@@ -32,7 +32,7 @@ Lines of the output: 'utterance 1 start duration label', in seconds.
 CTC gives a label few frames and the rest to the blank. Each label is extended
 to the middle between it and the next label, but by at most --max-extension-ms.
 What remains belongs to no label.")]
-pub struct AlignArgs {
+pub(super) struct AlignArgs {
     #[command(flatten)]
     recognition: RecognitionArgs,
 
@@ -52,7 +52,7 @@ pub struct AlignArgs {
 ///
 /// # Errors
 /// Errors of the library; and when utterances failed.
-pub fn run(args: &AlignArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &AlignArgs) -> anyhow::Result<()> {
     if !(args.frame_shift_ms > 0.0
         && args.max_extension_ms >= 0.0
         && (args.frame_shift_ms + args.max_extension_ms).is_finite())

@@ -22,7 +22,7 @@ Examples:
     --beam 16 --lm data/lm/words.3.arpa.gz --lm-weight 0.7 --word-bonus 0.5
 
 Choose --lm-weight and --word-bonus on a development set, never on the test set.")]
-pub struct DecodeArgs {
+pub(super) struct DecodeArgs {
     #[command(flatten)]
     recognition: RecognitionArgs,
 
@@ -53,7 +53,7 @@ pub struct DecodeArgs {
 ///
 /// # Errors
 /// Errors of the library; and when utterances failed.
-pub fn run(args: &DecodeArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &DecodeArgs) -> anyhow::Result<()> {
     let loaded = args.recognition.load()?;
     let names = &loaded.info.inventory.labels;
     let search = search(args, loaded.labels, names)?;

@@ -24,7 +24,7 @@ Examples, log-mel features against phonetic codes with the same recogniser:
 
 A fair comparison uses the same utterances, steps and outputs per second.
 --subsampling compensates for a lower frame rate of codes.")]
-pub struct AsrArgs {
+pub(super) struct AsrArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -41,7 +41,7 @@ enum Command {
 ///
 /// # Errors
 /// What is wrong with data, features, experiment or options.
-pub fn run(args: AsrArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: AsrArgs) -> anyhow::Result<()> {
     match args.command {
         Command::Train(args) => train::run(args),
         Command::Decode(args) => decode::run(&args),

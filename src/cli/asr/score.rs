@@ -28,7 +28,7 @@ Examples:
 --compare-to resamples the same utterances for both recognisers. It prints the
 difference in points, its interval, and the share of samples in which the first
 recogniser is better.")]
-pub struct ScoreArgs {
+pub(super) struct ScoreArgs {
     /// Data directory with text, or utt2phones for phones
     data: PathBuf,
 
@@ -66,7 +66,7 @@ struct Scores {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &ScoreArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     let labels = args.labels.into();
     let dir = DataDir::open(&args.data)?;

@@ -30,7 +30,7 @@ Examples:
     --steps 3000
   unbraid asr train data/train z_train.scp --exp exp/asr_z --labels phones \\
     --steps 3000 --resume")]
-pub struct TrainArgs {
+pub(super) struct TrainArgs {
     /// Training data directory
     data: PathBuf,
 
@@ -85,7 +85,7 @@ pub struct TrainArgs {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: TrainArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: TrainArgs) -> anyhow::Result<()> {
     let (exp, resume) = (args.exp.clone(), args.resume);
     Ok(train_speech(
         &config(args),

@@ -18,7 +18,7 @@ Examples:
   unbraid config show --conf conf/default.toml
   unbraid config reference > configuration.md
   unbraid config schema > unbraid.schema.json")]
-pub struct ConfigArgs {
+pub(super) struct ConfigArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -44,7 +44,7 @@ Examples:
 ///
 /// # Errors
 /// What is wrong with a configuration.
-pub fn run(args: ConfigArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: ConfigArgs) -> anyhow::Result<()> {
     let text = match args.command {
         Command::Show(args) => show::text(&args)?,
         Command::Reference => reference(),

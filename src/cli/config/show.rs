@@ -18,7 +18,7 @@ use crate::method::run::{Overrides, Run};
 Examples:
   unbraid config show --conf conf/default.toml
   unbraid config show --conf conf/default.toml --set train.steps=9 > short.toml")]
-pub struct ShowArgs {
+pub(super) struct ShowArgs {
     /// Configuration in TOML
     #[arg(long, value_name = "FILE")]
     conf: PathBuf,
@@ -32,7 +32,7 @@ pub struct ShowArgs {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn text(args: &ShowArgs) -> Result<String> {
+pub(super) fn text(args: &ShowArgs) -> Result<String> {
     let document = document(&args.conf)?;
     let overrides = Overrides {
         settings: args.settings.clone(),

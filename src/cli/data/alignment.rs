@@ -33,7 +33,7 @@ for comments), a TextGrid or a folder of them (as of the Montreal Forced
 Aligner; UTF-8 or UTF-16), or a file with the columns #file, onset, offset and
 #phone. A TextGrid belongs to the utterance of its name, or of its folder's and
 its name ('anna/1.TextGrid' to 'anna-1'). Empty intervals are no phones.")]
-pub struct AlignmentArgs {
+pub(super) struct AlignmentArgs {
     /// Symbol table, one 'phone class' per line
     #[arg(long, value_name = "FILE")]
     phones: PathBuf,
@@ -72,7 +72,7 @@ fn outside_class(symbols: &HashMap<String, i32>, outside: &str) -> Option<i32> {
 /// # Errors
 /// What is wrong with tables or the place to write to: then nothing is written. At the end the utterances that failed;
 /// without one that succeeded nothing is written either.
-pub fn run(args: AlignmentArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: AlignmentArgs) -> anyhow::Result<()> {
     let symbols = read_symbols(&args.phones)?;
     let outside = outside_class(&symbols, &args.outside)
         .ok_or_else(|| Error::key(&args.phones, &args.outside, "a class for --outside", "none"))?;

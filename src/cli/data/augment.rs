@@ -47,7 +47,7 @@ is that of this list; keys that are left out have these defaults:
 --noise and --rirs are folders with a wav.scp, or of audio files. The same seed
 gives the same bytes for any number of threads. utt2aug in the new folder lists
 the random choices.")]
-pub struct AugmentArgs {
+pub(super) struct AugmentArgs {
     /// Data directory to augment
     #[arg(value_name = "SOURCE")]
     source: PathBuf,
@@ -110,7 +110,7 @@ fn id_part(text: &str) -> Result<String, String> {
 /// # Errors
 /// What is wrong with configuration, folders or the place to write to; and at the end the utterances that failed.
 /// Without one that succeeded nothing is written.
-pub fn run(args: &AugmentArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &AugmentArgs) -> anyhow::Result<()> {
     let mut options: AugmentOptions = read_toml(&args.conf)?;
     options.seed = args.seed.unwrap_or(options.seed);
     let pipes = args.pipes.pipes();

@@ -18,7 +18,7 @@ use crate::io::message::message;
 Examples:
   unbraid data combine data/all data/train data/dev
   unbraid data combine --without cmvn.scp data/all data/train data/dev")]
-pub struct CombineArgs {
+pub(super) struct CombineArgs {
     /// Data directory to make
     #[arg(value_name = "TARGET")]
     target: PathBuf,
@@ -35,7 +35,7 @@ pub struct CombineArgs {
     pipes: PipeArgs,
 }
 
-pub fn run(args: &CombineArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &CombineArgs) -> anyhow::Result<()> {
     let pipes = args.pipes.pipes();
     let left_out = combine(&args.sources, &args.target, &args.without, pipes)?;
     for name in left_out.iter().filter(|name| !args.without.contains(name)) {

@@ -16,13 +16,13 @@ use crate::io::message::output;
 #[command(after_long_help = "\
 Examples:
   unbraid data fix data/train && unbraid data validate data/train")]
-pub struct FixArgs {
+pub(super) struct FixArgs {
     /// Data directory
     #[arg(value_name = "DIR")]
     folder: PathBuf,
 }
 
-pub fn run(args: &FixArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &FixArgs) -> anyhow::Result<()> {
     let changes = fix(&args.folder)?;
     for change in &changes {
         let path = args.folder.join(&change.name);

@@ -48,7 +48,7 @@ With --speakers unknown every utterance is a speaker of its own. --split makes
 TARGET/train and so on, with no speaker in two of them, and trials in the part
 'test' ('unbraid data trials' makes more). wav.scp has paths as FOLDER is given.
 'unbraid data validate --deep' decodes all recordings.")]
-pub struct MakeArgs {
+pub(super) struct MakeArgs {
     /// Folder of recordings
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
@@ -169,7 +169,7 @@ impl MakeArgs {
 ///
 /// # Errors
 /// As [`make`].
-pub fn run(args: MakeArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: MakeArgs) -> anyhow::Result<()> {
     let source = args.source()?;
     let options = MakeOptions {
         source,

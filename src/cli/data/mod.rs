@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 
 /// Make, check, change, join, augment and align Kaldi data directories.
 #[derive(Debug, Args)]
-pub struct DataArgs {
+pub(super) struct DataArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -36,7 +36,7 @@ enum Command {
 ///
 /// # Errors
 /// What is wrong with a data directory, or with what is asked of it.
-pub fn run(args: DataArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: DataArgs) -> anyhow::Result<()> {
     match args.command {
         Command::Make(args) => make::run(args),
         Command::Validate(args) => validate::run(&args),

@@ -15,7 +15,7 @@ use crate::dataset::split::{SplitBy, split};
 Examples:
   unbraid data split data/train 8
   unbraid data split --per-utt data/test 32")]
-pub struct SplitArgs {
+pub(super) struct SplitArgs {
     /// Data directory
     #[arg(value_name = "DIR")]
     folder: PathBuf,
@@ -29,7 +29,7 @@ pub struct SplitArgs {
     per_utt: bool,
 }
 
-pub fn run(args: &SplitArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &SplitArgs) -> anyhow::Result<()> {
     let by = match args.per_utt {
         true => SplitBy::Utterance,
         false => SplitBy::Speaker,

@@ -15,7 +15,7 @@ Examples:
   unbraid data subset --first 1000 data/train data/train_1k
   unbraid data subset --random 500 --seed 7 data/train data/dev
   unbraid data subset --spk-list enrolled data/test data/enrol")]
-pub struct SubsetArgs {
+pub(super) struct SubsetArgs {
     /// Data directory to read
     #[arg(value_name = "SOURCE")]
     source: PathBuf,
@@ -69,7 +69,7 @@ impl PickArgs {
     }
 }
 
-pub fn run(args: SubsetArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: SubsetArgs) -> anyhow::Result<()> {
     if args.seed.is_some() && args.pick.random.is_none() {
         // clap's `requires` gives way where --random may not stand.
         anyhow::bail!(Error::option(

@@ -21,7 +21,7 @@ Examples:
   unbraid data trials --number 2000 --seed 7 --out trials data/test
 
 'unbraid verify score' reads them.")]
-pub struct TrialsArgs {
+pub(super) struct TrialsArgs {
     /// Data directory
     #[arg(value_name = "DIR")]
     folder: PathBuf,
@@ -61,7 +61,7 @@ impl FromStr for Number {
 ///
 /// # Errors
 /// As [`write_trials`].
-pub fn run(args: &TrialsArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &TrialsArgs) -> anyhow::Result<()> {
     let data = DataDir::open(&args.folder)?;
     let beside = || args.folder.join("trials");
     let path = args.out.clone().unwrap_or_else(beside);

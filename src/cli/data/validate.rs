@@ -22,7 +22,7 @@ Examples:
 The exit code is 1 if there is any fault. 'unbraid data fix' repairs what can be
 repaired. --deep reads all archive entries and decodes all recordings to their
 end, with their checksums; segments lie within them. Commands are not run.")]
-pub struct ValidateArgs {
+pub(super) struct ValidateArgs {
     /// Data directory
     #[arg(value_name = "DIR")]
     folder: PathBuf,
@@ -44,7 +44,7 @@ pub struct ValidateArgs {
     deep: bool,
 }
 
-pub fn run(args: &ValidateArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<()> {
     let options = ValidateOptions {
         no_feats: args.no_feats,
         no_wav: args.no_wav,

@@ -57,7 +57,7 @@ errors of one-hot vectors.
 
 A group is all items with the same label, context and speaker. --max-items and
 --max-speakers limit the work; what they leave out is reported.")]
-pub struct AbxArgs {
+pub(super) struct AbxArgs {
     /// Data directory with utt2spk, and text for words
     #[arg(required_unless_present = "item")]
     data: Option<PathBuf>,
@@ -134,7 +134,7 @@ struct Report {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: AbxArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: AbxArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     let threads = args.threads.pool()?;
     let phones = args.alignments.as_ref().or(args.item.as_ref());

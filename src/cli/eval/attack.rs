@@ -43,7 +43,7 @@ Intervals are 95 % bootstrap intervals over test speakers.
 
 --out NAME writes NAME.json (every attacker, every speaker), NAME.tsv (every
 attacker) and NAME.svg (identification rate over utterances).")]
-pub struct AttackArgs {
+pub(super) struct AttackArgs {
     /// Data directory or utt2spk of the training speakers
     train: PathBuf,
     /// Data directory or utt2spk of the test speakers
@@ -112,7 +112,7 @@ fn parse_representation(text: &str) -> std::result::Result<Named, String> {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: AttackArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: AttackArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     let options = AttackOptions {
         utterances: args.utterances,

@@ -45,7 +45,7 @@ attack takes most of the time: --encoder-steps 0 leaves it out.
 
 --out PREFIX writes PREFIX.json (everything), PREFIX.tsv and PREFIX.md (the
 table) and PREFIX.html (one file without links to others).")]
-pub struct AuditArgs {
+pub(super) struct AuditArgs {
     /// Features: a list, or as npy:DIR
     #[arg(long, value_name = "SCP|RSPECIFIER")]
     features: String,
@@ -165,7 +165,7 @@ fn stem(features: &str) -> String {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: &AuditArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &AuditArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(Some(&args.out))?;
     let threads = args.threads.pool()?;
     let bar = progress::stages();

@@ -22,7 +22,7 @@ Examples:
   unbraid eval probe data/train exp/default/conversion --target speaker \\
     --target text --robust --representation \\
     conversion=exp/default/features_train.scp,exp/default/conversion/feats.scp")]
-pub struct ConversionArgs {
+pub(super) struct ConversionArgs {
     #[command(flatten)]
     model: ModelArgs,
     /// Target speakers per utterance
@@ -41,7 +41,7 @@ pub struct ConversionArgs {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: ConversionArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: ConversionArgs) -> anyhow::Result<()> {
     let (device, experiment) = args.model.open()?;
     let (model, info) = load(&experiment, &args.model.checkpoint.checkpoint, device)?;
     let options = ConversionOptions {

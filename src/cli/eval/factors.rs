@@ -38,7 +38,7 @@ regression with an L1 penalty, chosen on a fifth of the training items. Half of
 the utterances are for training, half for testing, split by --seed. Numbers in a
 table are grouped: whole numbers below 130 by decades, other numbers with more
 than ten values by quartiles of the utterances.")]
-pub struct FactorsArgs {
+pub(super) struct FactorsArgs {
     /// Data directory
     data: PathBuf,
     /// Representation: name and feature list (matrices or vectors) or npy:DIR; may be repeated
@@ -80,7 +80,7 @@ struct Report {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: FactorsArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: FactorsArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     let threads = args.threads.pool()?;
     let dir = DataDir::open(&args.data)?;

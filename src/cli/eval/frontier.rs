@@ -24,7 +24,7 @@ Examples:
     log-mel=exp/log-mel_0/probe.json \\
     alternating@0.1=exp/a_0/probe.json,exp/a_1/probe.json \\
     alternating@1=exp/b_0/probe.json,exp/b_1/probe.json")]
-pub struct FrontierArgs {
+pub(super) struct FrontierArgs {
     /// Method, its value, and its runs; may be repeated
     #[arg(value_name = "NAME[@VALUE]=FILE[,FILE...]", required = true, value_parser = parse)]
     points: Vec<PointFiles>,
@@ -76,7 +76,7 @@ fn parse(text: &str) -> Result<PointFiles, String> {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: FrontierArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: FrontierArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     let mut cells = Vec::new();
     for point in args.points {

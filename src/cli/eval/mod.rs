@@ -19,7 +19,7 @@ use clap::{Args, Subcommand};
 
 /// Measure what codes and embeddings contain: probes, attacks, ABX.
 #[derive(Debug, Args)]
-pub struct EvalArgs {
+pub(super) struct EvalArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -46,7 +46,7 @@ enum Command {
 ///
 /// # Errors
 /// What is wrong with codes, data, results or options.
-pub fn run(args: EvalArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: EvalArgs) -> anyhow::Result<()> {
     match args.command {
         #[cfg(feature = "torch")]
         Command::Probe(args) => probe::run(args),

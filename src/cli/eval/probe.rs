@@ -49,7 +49,7 @@ temperature on a split of their own.
 --by adds accuracy per group of test utterances. Whole numbers below 130 are
 taken for ages and grouped by decades, other numbers with more than ten values
 by quartiles of the utterances. --curve shows whether longer training helps.")]
-pub struct ProbeArgs {
+pub(super) struct ProbeArgs {
     /// Training data directory; without a test data directory, its utterances are cross-validated
     train: PathBuf,
     /// Test data directory
@@ -97,7 +97,7 @@ pub struct ProbeArgs {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: ProbeArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: ProbeArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     let mut options = ProbeOptions {
         seeds: args.seeds,

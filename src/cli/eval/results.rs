@@ -21,7 +21,7 @@ Examples:
   unbraid eval results log-mel=exp/log-mel_0 \\
     default=exp/default_0,exp/default_1 --out exp/results
   unbraid eval results default=exp/default_0/probe.json")]
-pub struct ResultsArgs {
+pub(super) struct ResultsArgs {
     /// Configuration and its runs, folders or files; may be repeated
     #[arg(value_name = "NAME=RUN[,RUN...]", required = true, value_parser = NamedFiles::parse)]
     runs: Vec<NamedFiles>,
@@ -34,7 +34,7 @@ pub struct ResultsArgs {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: ResultsArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: ResultsArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     let mut rows = Vec::new();
     for runs in &args.runs {

@@ -56,7 +56,7 @@ Examples:
 
 --speeds 1,0.9,1.1 concatenates the embeddings of three speeds and scales them
 to length 1. Error rates of verification fall; the cost is threefold.")]
-pub struct ExtractArgs {
+pub(super) struct ExtractArgs {
     /// Experiment folder
     #[arg(long, value_name = "DIR", group = "trained")]
     exp: Option<PathBuf>,
@@ -148,7 +148,7 @@ fn speed(text: &str) -> Result<f64, String> {
 ///
 /// # Errors
 /// Errors of the library; and when utterances failed.
-pub fn run(args: ExtractArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: ExtractArgs) -> anyhow::Result<()> {
     if args.utt2spk.is_some() && args.pool != Pool::Speaker {
         bail!("--utt2spk: expected --pool speaker beside it, found another pool");
     }

@@ -32,7 +32,7 @@ The statistics are those of 'feats cmvn-stats' or Kaldi: per utterance, per
 speaker with --utt2spk, or with --global one entry under the key 'global'.
 --global also takes the file of one matrix without a key that Kaldi's
 compute-cmvn-stats writes.")]
-pub struct ApplyCmvnArgs {
+pub(super) struct ApplyCmvnArgs {
     /// Statistics to read, as scp:cmvn.scp; with --global also a file of one matrix
     #[arg(value_name = "CMVN_RSPECIFIER")]
     stats: String,
@@ -61,7 +61,7 @@ pub struct ApplyCmvnArgs {
 ///
 /// # Errors
 /// What is wrong with the statistics, and the errors of [`super::feature_map::FeatureMap::run`].
-pub fn run(args: ApplyCmvnArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: ApplyCmvnArgs) -> anyhow::Result<()> {
     let normaliser = Normaliser::read(&args)?;
     (args.features).map(|utterance, mut feats| {
         normaliser.apply(utterance, &mut feats)?;

@@ -17,7 +17,7 @@ Examples:
 Without --center the window is the frame and the --cmn-window frames before it,
 as in online decoding. With --center the window surrounds the frame, as for
 speaker embeddings. At the edges of an utterance the window moves inwards.")]
-pub struct ApplyCmvnSlidingArgs {
+pub(super) struct ApplyCmvnSlidingArgs {
     /// Length of the window in frames
     #[arg(long, value_name = "FRAMES", default_value_t = SlidingCmvnOptions::default().cmn_window)]
     cmn_window: usize,
@@ -43,7 +43,7 @@ pub struct ApplyCmvnSlidingArgs {
 ///
 /// # Errors
 /// Options out of their range, and the errors of [`super::feature_map::FeatureMap::run`].
-pub fn run(args: ApplyCmvnSlidingArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: ApplyCmvnSlidingArgs) -> anyhow::Result<()> {
     let cmvn = SlidingCmvn::new(SlidingCmvnOptions {
         cmn_window: args.cmn_window,
         min_cmn_window: args.min_cmn_window,

@@ -14,7 +14,7 @@ use crate::io::kaldi::{Compression, RowSpool, TableWriter, WriteOptions};
 
 /// What is read and written, and how audio is read.
 #[derive(Debug, Args)]
-pub struct AudioArgs {
+pub(super) struct AudioArgs {
     #[arg(value_name = "RSPECIFIER", help = format!("Recordings to read, as scp:data/x/wav.scp; formats: {FORMATS}"))]
     from: String,
 
@@ -40,7 +40,7 @@ impl AudioArgs {
     /// # Errors
     /// What is wrong with lists or the place to write to: then nothing is written. At the end the utterances that
     /// failed, but with `scp,p:`; without one that succeeded nothing is written either.
-    pub fn map(
+    pub(super) fn map(
         &self,
         work: impl Fn(UtteranceBlocks) -> Result<RowSpool> + Sync,
     ) -> anyhow::Result<()> {

@@ -37,7 +37,7 @@ is that of this list; keys that are left out have these defaults:
   time_width = 100
 
 The same seed gives the same features for the same keys in the same order.")]
-pub struct AugmentArgs {
+pub(super) struct AugmentArgs {
     /// Features to read, as scp:feats.scp
     #[arg(value_name = "RSPECIFIER")]
     from: String,
@@ -68,7 +68,7 @@ struct FeatAugmentOptions {
 ///
 /// # Errors
 /// What is wrong with the configuration, the specifiers, the archive or the place to write to.
-pub fn run(args: &AugmentArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &AugmentArgs) -> anyhow::Result<()> {
     let options: FeatAugmentOptions = read_toml(&args.conf)?;
     if let Some(vtlp) = &options.vtlp {
         vtlp.check()?;

@@ -14,7 +14,7 @@ use crate::io::kaldi::{ReadOptions, TableReader, TableWriter, WriteOptions};
 use crate::signal::CmvnStats;
 
 /// The key of statistics over everything.
-pub const GLOBAL: &str = "global";
+pub(super) const GLOBAL: &str = "global";
 
 /// Compute statistics for mean and variance normalisation, like Kaldi's compute-cmvn-stats.
 ///
@@ -28,7 +28,7 @@ Examples:
 
 An entry is a matrix [2, dim + 1] in double precision: sums and the number of
 frames; sums of squares and 0.")]
-pub struct CmvnStatsArgs {
+pub(super) struct CmvnStatsArgs {
     /// Features to read, as scp:feats.scp
     #[arg(value_name = "RSPECIFIER")]
     from: String,
@@ -55,7 +55,7 @@ pub struct CmvnStatsArgs {
 /// # Errors
 /// What is wrong with lists, features or the place to write to: then nothing is written. At the end, the
 /// utterances that a speaker should have and that have no features: the others' sums are written.
-pub fn run(args: CmvnStatsArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: CmvnStatsArgs) -> anyhow::Result<()> {
     let allow_pipes = args.allow_pipes;
     let speakers = args.spk2utt.as_ref().map(Speakers::read).transpose()?;
     let mut sums = Sums::default();

@@ -42,7 +42,7 @@ Every command that reads archives also reads, in place of a list too:
 An array is [frames, dims], [1, frames, dims] or [dims]: floats of 16, 32 or 64
 bits or integers. Integers [frames] or [1, frames] are units. A list
 (scp:FILE) may name .npy files, too. Pickled files are refused.")]
-pub struct CopyArgs {
+pub(super) struct CopyArgs {
     /// Archive to read, as ark:raw.ark, scp:feats.scp or npy:hubert/test
     #[arg(value_name = "RSPECIFIER")]
     from: String,
@@ -95,7 +95,7 @@ impl From<Form> for Compression {
 ///
 /// # Errors
 /// What is wrong with the specifiers, the archive or the place to write to; nothing is left half-written.
-pub fn run(args: CopyArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: CopyArgs) -> anyhow::Result<()> {
     if args.vector {
         copy::<Array1<f32>>(&args)
     } else if args.int_vector {

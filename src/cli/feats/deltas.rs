@@ -17,7 +17,7 @@ Examples:
 Order 2 makes 39 columns of 13: features, deltas, accelerations. A delta is the
 slope of a line through 2 * window + 1 frames. At the edges of an utterance its
 first and last frame are repeated.")]
-pub struct DeltasArgs {
+pub(super) struct DeltasArgs {
     /// Order of the derivatives: 1 for deltas, 2 also for accelerations
     #[arg(long, value_name = "N", default_value_t = DeltaOptions::default().order)]
     delta_order: usize,
@@ -34,7 +34,7 @@ pub struct DeltasArgs {
 ///
 /// # Errors
 /// Options out of their range, and the errors of [`super::feature_map::FeatureMap::run`].
-pub fn run(args: DeltasArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: DeltasArgs) -> anyhow::Result<()> {
     let deltas = Deltas::new(DeltaOptions {
         order: args.delta_order,
         window: args.delta_window,

@@ -34,7 +34,7 @@ an energy floor of 1, full scale at 1 instead of 32768.
 
 --set KEY=VALUE overrides a key of the file, with a value in TOML syntax.
 RSPECIFIER and WSPECIFIER are explained in 'unbraid help feats copy'.")]
-pub struct FbankArgs {
+pub(super) struct FbankArgs {
     #[command(flatten)]
     features: FeatureArgs,
 
@@ -49,6 +49,6 @@ pub struct FbankArgs {
 ///
 /// # Errors
 /// As [`features::run`].
-pub fn run(args: &FbankArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &FbankArgs) -> anyhow::Result<()> {
     features::run(FrontEndKind::Fbank, &args.features, &args.kaldi, &args.vtln)
 }

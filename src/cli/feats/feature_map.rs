@@ -13,7 +13,7 @@ use crate::io::kaldi::{
 
 /// What is read and written.
 #[derive(Debug, Args)]
-pub struct FeatureArgs {
+pub(super) struct FeatureArgs {
     /// Features to read, as scp:feats.scp
     #[arg(value_name = "RSPECIFIER")]
     from: String,
@@ -33,7 +33,7 @@ pub struct FeatureArgs {
 
 impl FeatureArgs {
     /// What reading may do, for other tables of the same command.
-    pub fn read_options(&self) -> ReadOptions {
+    pub(super) fn read_options(&self) -> ReadOptions {
         ReadOptions {
             allow_pipes: self.allow_pipes,
         }
@@ -43,7 +43,7 @@ impl FeatureArgs {
     ///
     /// # Errors
     /// As [`FeatureMap::run`].
-    pub fn map(
+    pub(super) fn map(
         &self,
         work: impl FnMut(&str, Array2<f32>) -> Result<Array2<f32>>,
     ) -> anyhow::Result<()> {
@@ -59,7 +59,7 @@ impl FeatureArgs {
 
 /// A table of features, and what is made of each.
 #[derive(Debug, Clone, Copy)]
-pub struct FeatureMap<'a> {
+pub(super) struct FeatureMap<'a> {
     /// Read specifier of the features
     pub from: &'a str,
     /// Write specifier of the results
@@ -77,7 +77,7 @@ impl FeatureMap<'_> {
     /// # Errors
     /// What is wrong with archives, lists or the place to write to: then nothing is written. At the end the
     /// utterances that failed; without one that succeeded nothing is written either.
-    pub fn run<T: KaldiObject>(
+    pub(super) fn run<T: KaldiObject>(
         &self,
         mut work: impl FnMut(&str, Array2<f32>) -> Result<T>,
     ) -> anyhow::Result<()> {

@@ -13,7 +13,7 @@ use crate::signal::{FrontEnd, FrontEndKind, FrontEndOptions, Preset};
 
 /// Options that the front-ends share.
 #[derive(Debug, Args)]
-pub struct FeatureArgs {
+pub(super) struct FeatureArgs {
     /// Options of the front-end in TOML; the original's defaults without it
     #[arg(long, value_name = "FILE")]
     conf: Option<PathBuf>,
@@ -28,7 +28,7 @@ pub struct FeatureArgs {
 
 /// Options of Kaldi's front-ends only.
 #[derive(Debug, Default, Args)]
-pub struct KaldiArgs {
+pub(super) struct KaldiArgs {
     /// Take other defaults: torchaudio for those of torchaudio.compliance.kaldi
     #[arg(long, value_name = "NAME")]
     preset: Option<PresetName>,
@@ -53,7 +53,7 @@ impl From<PresetName> for Preset {
 /// # Errors
 /// What is wrong with configuration, lists or the place to write to; and at the end the utterances that
 /// failed. Without one that succeeded nothing is written.
-pub fn run(
+pub(super) fn run(
     kind: FrontEndKind,
     args: &FeatureArgs,
     kaldi: &KaldiArgs,

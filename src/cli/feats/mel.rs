@@ -37,7 +37,7 @@ Other options have librosa's defaults: 22050 Hz, 128 bins of 2048 samples every
 
 --set KEY=VALUE overrides a key of the file, with a value in TOML syntax.
 RSPECIFIER and WSPECIFIER are explained in 'unbraid help feats copy'.")]
-pub struct MelArgs {
+pub(super) struct MelArgs {
     #[command(flatten)]
     features: FeatureArgs,
 }
@@ -46,7 +46,7 @@ pub struct MelArgs {
 ///
 /// # Errors
 /// As [`features::run`].
-pub fn run(args: &MelArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &MelArgs) -> anyhow::Result<()> {
     features::run(
         FrontEndKind::Mel,
         &args.features,

@@ -32,7 +32,7 @@ the log energy, lifter 22, dither 1.0. preset = \"torchaudio\" is as in fbank.
 
 --set KEY=VALUE overrides a key of the file, with a value in TOML syntax.
 RSPECIFIER and WSPECIFIER are explained in 'unbraid help feats copy'.")]
-pub struct MfccArgs {
+pub(super) struct MfccArgs {
     #[command(flatten)]
     features: FeatureArgs,
 
@@ -47,6 +47,6 @@ pub struct MfccArgs {
 ///
 /// # Errors
 /// As [`features::run`].
-pub fn run(args: &MfccArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &MfccArgs) -> anyhow::Result<()> {
     features::run(FrontEndKind::Mfcc, &args.features, &args.kaldi, &args.vtln)
 }

@@ -30,7 +30,7 @@ use clap::{Args, Subcommand};
 
 /// Compute, normalise and transform features, as Kaldi archives.
 #[derive(Debug, Args)]
-pub struct FeatsArgs {
+pub(super) struct FeatsArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -61,7 +61,7 @@ enum Command {
 ///
 /// # Errors
 /// What is wrong with options, files or the place to write to.
-pub fn run(args: FeatsArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: FeatsArgs) -> anyhow::Result<()> {
     match args.command {
         Command::Fbank(args) => fbank::run(&args),
         Command::Mfcc(args) => mfcc::run(&args),

@@ -32,7 +32,7 @@ The configuration is TOML with Kaldi's option names:
   min_f0 = 60.0
   snip_edges = false              # as many frames as features of that kind
   post = { add_raw_log_pitch = true }")]
-pub struct PitchArgs {
+pub(super) struct PitchArgs {
     /// Options in TOML; Kaldi's defaults without it
     #[arg(long, value_name = "FILE")]
     conf: Option<PathBuf>,
@@ -49,7 +49,7 @@ pub struct PitchArgs {
 ///
 /// # Errors
 /// What is wrong with the configuration, and the errors of [`AudioArgs::map`].
-pub fn run(args: PitchArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: PitchArgs) -> anyhow::Result<()> {
     let computer = match &args.conf {
         None => PitchComputer::new(&PitchOptions::default())?,
         Some(conf) => {

@@ -19,7 +19,7 @@ use crate::signal::vad::select_voiced;
 Examples:
   unbraid feats select-voiced scp:data/x/feats.scp scp:data/x/vad.scp \\
     ark,scp:voiced.ark,voiced.scp")]
-pub struct SelectVoicedArgs {
+pub(super) struct SelectVoicedArgs {
     /// Features to read, as scp:feats.scp
     #[arg(value_name = "RSPECIFIER")]
     from: String,
@@ -45,7 +45,7 @@ pub struct SelectVoicedArgs {
 ///
 /// # Errors
 /// What is wrong with the voice activity, and the errors of [`FeatureMap::run`].
-pub fn run(args: SelectVoicedArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: SelectVoicedArgs) -> anyhow::Result<()> {
     let allow_pipes = args.allow_pipes;
     let vad = TableReader::<Array1<f32>>::open_with(&args.vad, ReadOptions { allow_pipes })?
         .collect::<Result<HashMap<_, _>, Error>>()?;

@@ -28,7 +28,7 @@ the log energy of the frame, as in Kaldi.
 
 --set KEY=VALUE overrides a key of the file, with a value in TOML syntax.
 RSPECIFIER and WSPECIFIER are explained in 'unbraid help feats copy'.")]
-pub struct SpectrogramArgs {
+pub(super) struct SpectrogramArgs {
     #[command(flatten)]
     features: FeatureArgs,
 
@@ -40,7 +40,7 @@ pub struct SpectrogramArgs {
 ///
 /// # Errors
 /// As [`features::run`].
-pub fn run(args: &SpectrogramArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &SpectrogramArgs) -> anyhow::Result<()> {
     features::run(
         FrontEndKind::Spectrogram,
         &args.features,

@@ -16,7 +16,7 @@ Examples:
 
 Contexts of 4 and 4 make 360 columns of 40, the earliest frame first. At the
 edges of an utterance its first and last frame are repeated.")]
-pub struct SpliceArgs {
+pub(super) struct SpliceArgs {
     /// Number of frames before
     #[arg(long, value_name = "FRAMES", default_value_t = 4)]
     left_context: usize,
@@ -33,7 +33,7 @@ pub struct SpliceArgs {
 ///
 /// # Errors
 /// Options out of their range, and the errors of [`super::feature_map::FeatureMap::run`].
-pub fn run(args: SpliceArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: SpliceArgs) -> anyhow::Result<()> {
     let splicer = Splicer::new(args.left_context, args.right_context)?;
     args.features.map(|_, feats| splicer.compute(feats.view()))
 }

@@ -22,7 +22,7 @@ Each word as one row of 16 * 13 values:
 
 This is for single words, which can then be compared frame by frame. First and
 last frame do not change.")]
-pub struct StretchArgs {
+pub(super) struct StretchArgs {
     /// Number of frames per utterance
     #[arg(long, value_name = "N")]
     frames: usize,
@@ -35,7 +35,7 @@ pub struct StretchArgs {
 ///
 /// # Errors
 /// Options out of their range, and the errors of [`super::feature_map::FeatureMap::run`].
-pub fn run(args: StretchArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: StretchArgs) -> anyhow::Result<()> {
     let stretcher = Stretcher::new(args.frames)?;
     args.features
         .map(|_, feats| stretcher.compute(feats.view()))

@@ -13,7 +13,7 @@ use crate::signal::subsample::Subsampler;
 Examples:
   unbraid feats subsample --n 3 scp:data/x/feats.scp ark,scp:sub.ark,sub.scp
   unbraid feats subsample --n -2 scp:codes.scp ark:twice.ark  # frames twice")]
-pub struct SubsampleArgs {
+pub(super) struct SubsampleArgs {
     /// Take every N-th frame; if negative, repeat each frame -N times
     #[arg(
         long,
@@ -35,7 +35,7 @@ pub struct SubsampleArgs {
 ///
 /// # Errors
 /// Options without sense, and the errors of [`super::feature_map::FeatureMap::run`].
-pub fn run(args: SubsampleArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: SubsampleArgs) -> anyhow::Result<()> {
     let subsampler = Subsampler::new(args.n, args.offset)?;
     (args.features).map(|_, feats| subsampler.compute(feats.view()))
 }

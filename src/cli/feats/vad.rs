@@ -18,7 +18,7 @@ Examples:
 The log energy is column 0: the first cepstrum of MFCCs, or the energy of filter
 banks with use_energy = true. A frame is voiced (1, else 0) if enough frames
 around it exceed threshold + scale * mean of the utterance.")]
-pub struct VadArgs {
+pub(super) struct VadArgs {
     /// Features to read, as scp:feats.scp
     #[arg(value_name = "RSPECIFIER")]
     from: String,
@@ -55,7 +55,7 @@ pub struct VadArgs {
 ///
 /// # Errors
 /// Options out of their range, and the errors of [`FeatureMap::run`].
-pub fn run(args: VadArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: VadArgs) -> anyhow::Result<()> {
     let vad = EnergyVad::new(VadOptions {
         vad_energy_threshold: args.vad_energy_threshold,
         vad_energy_mean_scale: args.vad_energy_mean_scale,

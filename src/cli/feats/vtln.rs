@@ -12,7 +12,7 @@ use crate::signal::{FrontEnd, FrontEndOptions};
 
 /// Where warp factors come from.
 #[derive(Debug, Default, Args)]
-pub struct VtlnArgs {
+pub(super) struct VtlnArgs {
     /// VTLN warp factors, one 'utterance factor' per line, or 'speaker factor' with --utt2spk
     #[arg(long, value_name = "FILE")]
     vtln_map: Option<PathBuf>,
@@ -23,7 +23,7 @@ pub struct VtlnArgs {
 }
 
 /// A front-end for each factor.
-pub struct Warps {
+pub(super) struct Warps {
     map: Table,
     utt2spk: Option<Table>,
     factors: Vec<u64>,
@@ -35,7 +35,7 @@ impl Warps {
     ///
     /// # Errors
     /// A table that cannot be read; a factor that is none or that the options cannot take, with its line.
-    pub fn read(args: &VtlnArgs, options: &FrontEndOptions) -> anyhow::Result<Option<Self>> {
+    pub(super) fn read(args: &VtlnArgs, options: &FrontEndOptions) -> anyhow::Result<Option<Self>> {
         let Some(path) = &args.vtln_map else {
             return Ok(None);
         };
@@ -74,7 +74,7 @@ impl Warps {
     ///
     /// # Errors
     /// [`Error::Key`] when it, or its speaker, is in no table.
-    pub fn of(&self, utterance: &str) -> Result<&FrontEnd> {
+    pub(super) fn of(&self, utterance: &str) -> Result<&FrontEnd> {
         let key = match &self.utt2spk {
             None => utterance,
             Some(utt2spk) => match utt2spk.position(utterance) {

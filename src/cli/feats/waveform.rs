@@ -23,7 +23,7 @@ Examples:
 
 Cepstra, energy columns and features without their mean lack information, and
 are refused.")]
-pub struct WaveformArgs {
+pub(super) struct WaveformArgs {
     /// Features to read, as scp:feats.scp
     #[arg(value_name = "RSPECIFIER")]
     from: String,
@@ -41,7 +41,7 @@ pub struct WaveformArgs {
 ///
 /// # Errors
 /// Errors of the library, and an utterance whose id is no file's name.
-pub fn run(args: WaveformArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: WaveformArgs) -> anyhow::Result<()> {
     let resynthesis = args.resynthesis.of(&FrontEndOptions::read(&args.conf)?)?;
     atomic::create_dir_all(&args.out)?;
     let mut list = String::new();

@@ -28,7 +28,7 @@ are [frames, bins], the transpose of Whisper's own.
 
 --set KEY=VALUE overrides a key of the file, with a value in TOML syntax.
 RSPECIFIER and WSPECIFIER are explained in 'unbraid help feats copy'.")]
-pub struct WhisperArgs {
+pub(super) struct WhisperArgs {
     #[command(flatten)]
     features: FeatureArgs,
 }
@@ -37,7 +37,7 @@ pub struct WhisperArgs {
 ///
 /// # Errors
 /// As [`features::run`].
-pub fn run(args: &WhisperArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &WhisperArgs) -> anyhow::Result<()> {
     features::run(
         FrontEndKind::Whisper,
         &args.features,

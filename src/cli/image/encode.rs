@@ -26,7 +26,7 @@ Examples:
     ark,scp:exp/bigan/codes.ark,exp/bigan/codes.scp
   unbraid plot map exp/bigan/codes.scp --labels exp/bigan/text \\
     --out exp/bigan/map.svg")]
-pub struct EncodeArgs {
+pub(super) struct EncodeArgs {
     /// Archive to write, as ark,scp:codes.ark,codes.scp
     #[arg(value_name = "WSPECIFIER")]
     target: String,
@@ -43,7 +43,7 @@ pub struct EncodeArgs {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: EncodeArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: EncodeArgs) -> anyhow::Result<()> {
     if let Some(folder) = &args.tables {
         atomic::try_place(folder.join("utt2set"))?;
     }

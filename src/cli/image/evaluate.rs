@@ -40,7 +40,7 @@ different classifiers are not comparable.
 
 The first --test is the one that generated images are compared to. For DANN give
 the target domain first, then the source domain.")]
-pub struct EvaluateArgs {
+pub(super) struct EvaluateArgs {
     #[command(flatten)]
     model: ModelArgs,
     #[arg(long = "test", value_name = "SET", required = true, value_parser = parse_named_source, help = format!("Images to test on; may be repeated: {FORMS}"))]
@@ -57,7 +57,7 @@ pub struct EvaluateArgs {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: EvaluateArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: EvaluateArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     let (device, experiment) = args.model.open()?;
     let (model, config, inventory) =

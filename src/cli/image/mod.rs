@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 
 /// Evaluate methods trained on images, encode and sample with them.
 #[derive(Debug, Args)]
-pub struct ImageArgs {
+pub(super) struct ImageArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -27,7 +27,7 @@ enum Command {
 ///
 /// # Errors
 /// What is wrong with the experiment, with images or with options.
-pub fn run(args: ImageArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: ImageArgs) -> anyhow::Result<()> {
     match args.command {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Encode(args) => encode::run(args),

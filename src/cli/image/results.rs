@@ -19,7 +19,7 @@ Examples:
   unbraid image results --out exp/results \\
     vae=exp/vae_0/scores.json,exp/vae_1/scores.json \\
     default=exp/default_0/scores.json")]
-pub struct ResultsArgs {
+pub(super) struct ResultsArgs {
     /// Configuration and its runs; may be repeated
     #[arg(value_name = "NAME=FILE[,FILE...]", required = true, value_parser = NamedFiles::parse)]
     runs: Vec<NamedFiles>,
@@ -32,7 +32,7 @@ pub struct ResultsArgs {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: ResultsArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: ResultsArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     let mut summaries = Vec::new();
     for NamedFiles { name, files } in &args.runs {

@@ -24,7 +24,7 @@ Examples:
   unbraid image sample --exp exp/infogan --out exp/infogan/pictures
   unbraid image sample --exp exp/bigan --test idx:t10k-images-idx3-ubyte.gz \\
     --out exp/bigan/pictures")]
-pub struct SampleArgs {
+pub(super) struct SampleArgs {
     #[command(flatten)]
     model: ModelArgs,
     #[arg(long = "test", value_name = "SET", value_parser = parse_named_source, help = format!("Images to reconstruct; the training images by default: {FORMS}"))]
@@ -41,7 +41,7 @@ pub struct SampleArgs {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: SampleArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: SampleArgs) -> anyhow::Result<()> {
     let (device, experiment) = args.model.open()?;
     let (model, config, inventory) =
         load_images(&experiment, &args.model.checkpoint.checkpoint, device)?;

@@ -3,11 +3,11 @@
 use crate::dataset::images::{Ground, ImageSource};
 
 /// How a set of images is written.
-pub const FORMS: &str =
+pub(super) const FORMS: &str =
     "[NAME=]idx:IMAGES[,LABELS], [NAME=]folder:DIR or [NAME=]sprites:COUNT[,SEED[,noise]]";
 
 /// Reads `[NAME=]KIND:WHERE`; without a name it is the kind's.
-pub fn parse_named_source(text: &str) -> Result<(String, ImageSource), String> {
+pub(super) fn parse_named_source(text: &str) -> Result<(String, ImageSource), String> {
     let (head, place) = text.split_once(':').ok_or(FORMS)?;
     let (name, kind) = head.split_once('=').unwrap_or((head, head));
     if name.is_empty() || place.is_empty() {

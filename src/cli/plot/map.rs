@@ -32,7 +32,7 @@ size of groups or the distance between them. The same vectors and seed give the
 same map. Labels are a table of two columns with a line for every utterance;
 colour and shape distinguish 70 labels. An archive (ark:FILE) on standard input
 must contain matrices.")]
-pub struct MapArgs {
+pub(super) struct MapArgs {
     /// Vectors or matrices to read: a list, or as scp:FILE or ark:FILE
     #[arg(value_name = "SCP|RSPECIFIER")]
     input: String,
@@ -65,7 +65,7 @@ pub struct MapArgs {
 ///
 /// # Errors
 /// What is wrong with options, vectors or labels, or with the place to write to.
-pub fn run(args: MapArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: MapArgs) -> anyhow::Result<()> {
     atomic::try_place(&args.out)?;
     let form = PictureForm::of(&args.out, "--out")?;
     args.check()?;

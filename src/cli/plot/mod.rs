@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 /// Draw an utterance, or a map of vectors, as SVG or PNG.
 #[derive(Debug, Args)]
-pub struct PlotArgs {
+pub(super) struct PlotArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -22,7 +22,7 @@ enum Command {
 ///
 /// # Errors
 /// What is wrong with what is drawn, or with the place to write to.
-pub fn run(args: PlotArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: PlotArgs) -> anyhow::Result<()> {
     match args.command {
         Command::Utterance(args) => utterance::run(args),
         Command::Map(args) => map::run(args),

@@ -32,7 +32,7 @@ and voice activity are looked up under the utterance id, or under the file name
 without its extension. The spectrogram has windows of 25 ms, a pre-emphasis of
 6 dB per octave and at most 8 kHz; colours are levels below its peak. Labels of
 phones that are too narrow are left out: --width gives more room.")]
-pub struct UtteranceArgs {
+pub(super) struct UtteranceArgs {
     #[arg(
         value_name = "AUDIO",
         help = format!("Recording to draw; formats: {FORMATS}"),
@@ -101,7 +101,7 @@ pub struct UtteranceArgs {
 ///
 /// # Errors
 /// What is wrong with the sound, with what is shown beside it, or with the place to write to.
-pub fn run(args: UtteranceArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: UtteranceArgs) -> anyhow::Result<()> {
     atomic::try_place(&args.out)?;
     let form = PictureForm::of(&args.out, "--out")?;
     let times = times(&args)?;

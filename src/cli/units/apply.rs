@@ -31,7 +31,7 @@ units can then be used as phone labels, or compared with other units.
 With --utt2spk each speaker uses all units equally often, as found by
 'units train --utt2spk'. The frames of one speaker are kept in memory, so the
 utterances of a speaker must be consecutive.")]
-pub struct ApplyArgs {
+pub(super) struct ApplyArgs {
     /// Codes to read, matrices [frames, dims], as scp:FILE or ark:FILE
     #[arg(value_name = "RSPECIFIER")]
     codes: String,
@@ -55,7 +55,7 @@ pub struct ApplyArgs {
 ///
 /// # Errors
 /// Errors of the library; nothing is left half-written.
-pub fn run(args: &ApplyArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &ApplyArgs) -> anyhow::Result<()> {
     let pool = args.threads.pool()?;
     let model = Codebook::read(&args.model)?;
     let mut text = UnitText::create(&args.text)?;

@@ -21,7 +21,7 @@ Examples, 100 units of phonetic codes:
 
 A unit is the index of the cluster of a frame. Units can be read as text, given
 to language models, and compared with phones without training a probe.")]
-pub struct UnitsArgs {
+pub(super) struct UnitsArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -37,7 +37,7 @@ enum Command {
 ///
 /// # Errors
 /// What is wrong with codes, model, alignments or options.
-pub fn run(args: UnitsArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: UnitsArgs) -> anyhow::Result<()> {
     match args.command {
         Command::Train(args) => train::run(&args),
         Command::Apply(args) => apply::run(&args),

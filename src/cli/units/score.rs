@@ -56,7 +56,7 @@ and up to a second behind the last one is silence.
   unbraid units apply scp:exp/a/phonetic_test.scp --model exp/a/units.ark \\
     --out units.jsonl
   unbraid units score units.jsonl --alignments phones.ctm --frame-shift-ms 20")]
-pub struct ScoreArgs {
+pub(super) struct ScoreArgs {
     /// Units to read, one per frame, as JSON lines, scp:FILE or ark:FILE
     #[arg(value_name = "UNITS")]
     units: String,
@@ -110,7 +110,7 @@ pub struct ScoreArgs {
 ///
 /// # Errors
 /// Errors of the library; an utterance without units, alignment or speaker, or with an alignment of another length.
-pub fn run(args: &ScoreArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &ScoreArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     let units = read_units(&args.units)?;
     match (&args.alignments, &args.ali) {

@@ -6,14 +6,14 @@ use crate::dataset::table::Table;
 use crate::error::{Error, Result};
 
 /// Speakers of a table's utterances, numbered in the order in which they come.
-pub struct Speakers {
+pub(super) struct Speakers {
     utt2spk: Table,
     names: Vec<String>,
 }
 
 impl Speakers {
     /// From lines 'UTT SPEAKER'.
-    pub fn read(utt2spk: &Path) -> Result<Self> {
+    pub(super) fn read(utt2spk: &Path) -> Result<Self> {
         Ok(Self {
             utt2spk: Table::read(utt2spk)?,
             names: Vec::new(),
@@ -24,7 +24,7 @@ impl Speakers {
     ///
     /// # Errors
     /// [`Error::Key`] for an utterance without a line.
-    pub fn of(&mut self, id: &str) -> Result<usize> {
+    pub(super) fn of(&mut self, id: &str) -> Result<usize> {
         let name = self.utt2spk.get(id).ok_or_else(|| {
             let expected = "a line of every utterance that has units";
             Error::key(self.utt2spk.path(), id, expected, "none")

@@ -12,7 +12,7 @@ use crate::io::kaldi::TableWriter;
 
 /// Where units are written.
 #[derive(Debug, Args)]
-pub struct TextArgs {
+pub(super) struct TextArgs {
     /// File to write, one line per utterance; .jsonl for JSON with one unit per frame
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -27,7 +27,7 @@ pub struct TextArgs {
 }
 
 /// Units on their way to the files that [`TextArgs`] name; nothing is left half-written.
-pub struct UnitText<'a> {
+pub(super) struct UnitText<'a> {
     args: &'a TextArgs,
     text: AtomicFile,
     table: Option<TableWriter<Vec<i32>>>,
@@ -38,7 +38,7 @@ pub struct UnitText<'a> {
 
 impl<'a> UnitText<'a> {
     /// Nothing so far.
-    pub fn create(args: &'a TextArgs) -> Result<Self> {
+    pub(super) fn create(args: &'a TextArgs) -> Result<Self> {
         Ok(Self {
             args,
             text: AtomicFile::create(&args.out)?,
@@ -52,7 +52,7 @@ impl<'a> UnitText<'a> {
     }
 
     /// The units of an utterance, one per frame.
-    pub fn write(&mut self, id: &str, units: impl Iterator<Item = usize>) -> Result<()> {
+    pub(super) fn write(&mut self, id: &str, units: impl Iterator<Item = usize>) -> Result<()> {
         // Numbers of clusters are far below the end of i32.
         let mut units: Vec<i32> = units.map(|unit| unit as i32).collect();
         if let Some(table) = &mut self.table {
@@ -80,7 +80,7 @@ impl<'a> UnitText<'a> {
     }
 
     /// Puts the files where they belong; a line on what was written.
-    pub fn finish(self) -> Result<String> {
+    pub(super) fn finish(self) -> Result<String> {
         self.text.commit()?;
         self.table.map(TableWriter::finish).transpose()?;
         let (out, utterances) = (self.args.out.display(), self.utterances);

@@ -47,7 +47,7 @@ the same. Apply such units with 'units apply --utt2spk'.
 
 The file is a Kaldi archive with one matrix [clusters, dims] under the key
 'centroids'. HuBERT (Hsu et al. 2021) used 100, then 500 clusters.")]
-pub struct TrainArgs {
+pub(super) struct TrainArgs {
     /// Codes to read, matrices [frames, dims], as scp:FILE or ark:FILE
     #[arg(value_name = "RSPECIFIER")]
     codes: String,
@@ -88,7 +88,7 @@ pub struct TrainArgs {
 ///
 /// # Errors
 /// Errors of the library; `--max-frames` below `--clusters`; an utterance that `--utt2spk` does not name.
-pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     file_of(&args.out).map_or(Ok(()), atomic::try_place)?;
     let pool = args.threads.pool()?;
     let sample = args.sample()?;

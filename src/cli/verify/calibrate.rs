@@ -28,7 +28,7 @@ prior (Bruemmer and du Preez 2006). A calibrated score s is a natural
 log-likelihood ratio: accept if it is above ln((1 - p) / p), with p the prior of
 targets. EER and minDCF do not change. Cllr approaches minCllr if the trials for
 training are similar to the test trials.")]
-pub struct CalibrateArgs {
+pub(super) struct CalibrateArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -45,7 +45,7 @@ enum Command {
 Examples:
   unbraid verify calibrate train --trials data/dev/trials \\
     --scores exp/a/dev.scores --out exp/a/calibration.json")]
-pub struct TrainArgs {
+pub(super) struct TrainArgs {
     /// Trials with answers
     #[arg(long, value_name = "FILE")]
     trials: PathBuf,
@@ -69,7 +69,7 @@ pub struct TrainArgs {
 Examples:
   unbraid verify calibrate apply --calibration exp/a/calibration.json \\
     --scores exp/a/scores --out exp/a/calibrated")]
-pub struct ApplyArgs {
+pub(super) struct ApplyArgs {
     /// Calibration of 'unbraid verify calibrate train'
     #[arg(long, value_name = "FILE")]
     calibration: PathBuf,
@@ -91,7 +91,7 @@ pub struct ApplyArgs {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: CalibrateArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: CalibrateArgs) -> anyhow::Result<()> {
     match args.command {
         Command::Train(args) => train(&args),
         Command::Apply(args) => apply(&args),

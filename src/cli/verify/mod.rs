@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 
 /// Verify speakers: score trials, train backends, calibrate scores.
 #[derive(Debug, Args)]
-pub struct VerifyArgs {
+pub(super) struct VerifyArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -25,7 +25,7 @@ enum Command {
 ///
 /// # Errors
 /// What is wrong with embeddings, trials, tables or options.
-pub fn run(args: VerifyArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: VerifyArgs) -> anyhow::Result<()> {
     match args.command {
         Command::Score(args) => score::run(args),
         Command::Backend(args) => backend::run(args),

@@ -49,7 +49,7 @@ be of the test domain; means per speaker do well.
 The list is read block by block and scored on all cores. Scores of trials with
 answers take 8 bytes of memory per trial. With --scores-only, or without answers
 ('enrolment test' lines), no score is kept.")]
-pub struct ScoreArgs {
+pub(super) struct ScoreArgs {
     /// Trials
     #[arg(long, value_name = "FILE")]
     trials: PathBuf,
@@ -94,7 +94,7 @@ pub struct ScoreArgs {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: ScoreArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: ScoreArgs) -> anyhow::Result<()> {
     ResultFiles::try_place(args.out.as_deref())?;
     args.det.iter().try_for_each(atomic::try_place)?;
     let threads = args.threads.pool()?;

@@ -12,7 +12,7 @@ use crate::report::table::Table;
 ///
 /// # Errors
 /// What cannot be written.
-pub fn print(found: &Verification, ratios: bool, out: Option<&Path>) -> anyhow::Result<()> {
+pub(super) fn print(found: &Verification, ratios: bool, out: Option<&Path>) -> anyhow::Result<()> {
     let table = table(found, ratios);
     if let Some(prefix) = out {
         ResultFiles::new(prefix, found, &table)?.write()?;

@@ -26,12 +26,12 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub fn leave_out(&mut self, file: &str, reason: impl Into<String>) {
+    pub(super) fn leave_out(&mut self, file: &str, reason: impl Into<String>) {
         self.left_out.push((file.to_string(), reason.into()));
     }
 
     /// Adds a candidate, unless a line of `wav.scp` cannot hold its path.
-    pub fn add(&mut self, candidate: Candidate) {
+    pub(super) fn add(&mut self, candidate: Candidate) {
         let plain = candidate.path.to_str().is_some_and(is_plain);
         match plain {
             true => self.candidates.push(candidate),

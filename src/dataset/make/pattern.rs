@@ -20,7 +20,7 @@ enum Part {
 }
 
 /// Names and what they stand for in a path, in the pattern's order.
-pub type Fields<'a> = Vec<(&'a str, &'a str)>;
+pub(super) type Fields<'a> = Vec<(&'a str, &'a str)>;
 
 impl Pattern {
     /// Parses a pattern; `option` is named in errors.
@@ -82,7 +82,7 @@ impl Pattern {
 }
 
 /// A path without the extension of its last name.
-pub fn without_extension(path: &str) -> &str {
+pub(super) fn without_extension(path: &str) -> &str {
     let name = path.rfind('/').map_or(0, |slash| slash + 1);
     match path[name..].rfind('.') {
         Some(dot) if dot > 0 => &path[..name + dot],

@@ -25,7 +25,7 @@ const MOST_BYTES: u64 = 1 << 20;
 ///
 /// # Errors
 /// [`Error::Format`] naming the file.
-pub fn with_metadata(bytes: Vec<u8>, path: &Path, metadata: &Metadata) -> Result<Vec<u8>> {
+pub(super) fn with_metadata(bytes: Vec<u8>, path: &Path, metadata: &Metadata) -> Result<Vec<u8>> {
     let odd = |error: ZipError| Error::format(path, "an archive of libtorch", error.to_string());
     let archive = ZipArchive::new(Cursor::new(&bytes[..])).map_err(odd)?;
     let root = root(&archive).unwrap_or_default();
@@ -53,7 +53,7 @@ fn root<R: Read + Seek>(archive: &ZipArchive<R>) -> Option<String> {
 /// # Errors
 /// [`Error::Io`] naming the file; [`Error::Format`] for an incomplete archive, another kind of file, or another format;
 /// [`Error::Key`] for a damaged part, and for sizes out of range.
-pub fn read_metadata(path: &Path) -> Result<Metadata> {
+pub(super) fn read_metadata(path: &Path) -> Result<Metadata> {
     let refuse = |found: String| Error::format(path, "a module that unbraid export wrote", found);
     let file = inputs::open(path).map_err(Error::io(path))?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| match error {

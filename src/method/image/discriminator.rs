@@ -5,10 +5,10 @@ use tch::{Kind, Tensor};
 use crate::train::OptimiserOptions;
 
 /// Default number of steps for which a discriminator may be right on every item.
-pub const DISCRIMINATOR_PATIENCE: u64 = 2000;
+pub(super) const DISCRIMINATOR_PATIENCE: u64 = 2000;
 
 /// Adam as in Radford et al. (2016): `beta1` = 0.5, without clipping.
-pub fn gan_optimiser(lr: f64) -> OptimiserOptions {
+pub(super) fn gan_optimiser(lr: f64) -> OptimiserOptions {
     OptimiserOptions {
         lr,
         beta1: 0.5,
@@ -18,7 +18,7 @@ pub fn gan_optimiser(lr: f64) -> OptimiserOptions {
 }
 
 /// Accuracy on real and generated samples, each with half the weight, from logits of any shape: a scalar in 0..1.
-pub fn discriminator_accuracy(real: &Tensor, made: &Tensor) -> Tensor {
+pub(super) fn discriminator_accuracy(real: &Tensor, made: &Tensor) -> Tensor {
     let right = |answers: &Tensor| answers.to_kind(Kind::Float).mean(Kind::Float);
     (right(&real.gt(0.0)) + right(&made.le(0.0))) * 0.5
 }

@@ -12,7 +12,7 @@ use crate::report::page::Html;
 ///
 /// # Errors
 /// For a damaged file.
-pub fn section(exp: &ExpFolder) -> Result<Part> {
+pub(super) fn section(exp: &ExpFolder) -> Result<Part> {
     let files = exp.files("", "attack", ".json")?;
     if files.is_empty() {
         return Part::left_out("needs attack.json (unbraid eval attack --out EXP/attack)");

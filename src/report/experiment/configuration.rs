@@ -11,7 +11,7 @@ use crate::train::checkpoint;
 ///
 /// # Errors
 /// For a file that cannot be read.
-pub fn section(exp: &ExpFolder) -> Result<Part> {
+pub(super) fn section(exp: &ExpFolder) -> Result<Part> {
     let mut html = Html::default();
     let device = match exp.value(&["device"]).and_then(|value| value.as_str()) {
         Some("auto") => "auto (a GPU where there is one; the run does not record which)".into(),

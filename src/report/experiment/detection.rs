@@ -14,7 +14,7 @@ use crate::report::page::{Figure, Grid, Html, command_line};
 ///
 /// # Errors
 /// As [`read_scored`], and of trials of a single kind.
-pub fn section(exp: &ExpFolder, data: Option<&TestSet>) -> Result<Part> {
+pub(super) fn section(exp: &ExpFolder, data: Option<&TestSet>) -> Result<Part> {
     let files = exp.files("", "scores_", "")?;
     if files.is_empty() {
         return Part::left_out("needs scores_NAME, which unbraid verify score --scores writes");

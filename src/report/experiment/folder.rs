@@ -11,7 +11,7 @@ use crate::method::old_keys::document;
 use crate::train::experiment::Experiment;
 
 /// The name of the folder with the same probes on raw features, in recipes.
-pub const BASELINE: &str = "log-mel";
+pub(super) const BASELINE: &str = "log-mel";
 
 /// The kind of a run's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +141,7 @@ impl ExpFolder {
 
 /// The configuration of a run by its folder's name: without the seed behind its last `_`, and without `=`, which parts
 /// names from files in lists of results.
-pub fn configuration(folder: &str) -> String {
+pub(super) fn configuration(folder: &str) -> String {
     let digits = |seed: &str| !seed.is_empty() && seed.bytes().all(|b| b.is_ascii_digit());
     let name = match folder.rsplit_once('_') {
         Some((name, seed)) if !name.is_empty() && digits(seed) => name,
@@ -183,7 +183,7 @@ impl TestSet {
 ///
 /// # Errors
 /// [`Error::Io`], or [`Error::Format`] for one that is longer.
-pub fn read_text(path: &Path) -> Result<String> {
+pub(super) fn read_text(path: &Path) -> Result<String> {
     const MOST_BYTES: u64 = 1 << 20;
     let size = std::fs::metadata(path).map_err(Error::io(path))?.len();
     if size > MOST_BYTES {

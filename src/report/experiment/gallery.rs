@@ -13,7 +13,7 @@ const MOST_BYTES: u64 = 2 << 20;
 ///
 /// # Errors
 /// [`Error::Format`] for a file that is no PNG or larger than 2 MiB.
-pub fn section(exp: &ExpFolder) -> Result<Part> {
+pub(super) fn section(exp: &ExpFolder) -> Result<Part> {
     let names = exp.files("pictures", "", ".png")?;
     if names.is_empty() {
         return Part::left_out("needs pictures/*.png, which unbraid image sample writes");

@@ -37,7 +37,7 @@ struct Pair<'a> {
 ///
 /// # Errors
 /// A recording that cannot be read, and as [`Model`] and [`Resynthesis::waveform`].
-pub fn section(
+pub(super) fn section(
     exp: &ExpFolder,
     data: Option<&TestSet>,
     model: &Result<Model, String>,

@@ -36,7 +36,11 @@ struct Colouring {
 ///
 /// # Errors
 /// As [`MapItems::of_list`], [`label`] and [`MapMethod::map`].
-pub fn section(exp: &ExpFolder, data: Option<&TestSet>, options: MapsOptions) -> Result<Part> {
+pub(super) fn section(
+    exp: &ExpFolder,
+    data: Option<&TestSet>,
+    options: MapsOptions,
+) -> Result<Part> {
     let (representations, colourings) = match (exp.field(), data) {
         (Field::Images, _) => of_images(exp)?,
         (Field::Speech, Some(data)) => of_speech(exp, data)?,

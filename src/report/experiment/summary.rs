@@ -20,7 +20,7 @@ use crate::train::checkpoint;
 ///
 /// # Errors
 /// For a damaged file.
-pub fn section(exp: &ExpFolder, data: Option<&TestSet>) -> Result<Part> {
+pub(super) fn section(exp: &ExpFolder, data: Option<&TestSet>) -> Result<Part> {
     let mut html = Html::default();
     html.facts(&facts(exp, data)?);
     let before = html.as_str().len();
@@ -365,7 +365,7 @@ fn verification(exp: &ExpFolder, data: Option<&TestSet>, html: &mut Html) -> Res
 }
 
 /// A file's name without its prefix and suffix.
-pub fn name_of<'a>(file: &'a str, begin: &str, end: &str) -> &'a str {
+pub(super) fn name_of<'a>(file: &'a str, begin: &str, end: &str) -> &'a str {
     let file = file.strip_prefix(begin).unwrap_or(file);
     file.strip_suffix(end).unwrap_or(file)
 }

@@ -21,7 +21,7 @@ struct Methods(Vec<(String, Vec<SummaryRow>)>);
 ///
 /// # Errors
 /// For a damaged file; [`Error::Option`] for probes of different test sets.
-pub fn section(exps: &[ExpFolder]) -> Result<Part> {
+pub(super) fn section(exps: &[ExpFolder]) -> Result<Part> {
     let speech: Vec<&ExpFolder> = exps.iter().filter(|e| e.field() == Field::Speech).collect();
     let Some(first) = speech.first() else {
         return Part::left_out("needs an experiment on speech");

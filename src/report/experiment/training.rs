@@ -14,7 +14,7 @@ use crate::train::log::{LogLine, read};
 ///
 /// # Errors
 /// As [`read`].
-pub fn section(exp: &ExpFolder) -> Result<Part> {
+pub(super) fn section(exp: &ExpFolder) -> Result<Part> {
     let Some(path) = exp.file("log.jsonl") else {
         return Part::left_out("needs log.jsonl, which unbraid train writes");
     };

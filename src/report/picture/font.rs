@@ -25,7 +25,7 @@ fn scale(size: f64) -> f64 {
 }
 
 /// Width of a text in pixels.
-pub fn width(words: &str, size: f64) -> f64 {
+pub(super) fn width(words: &str, size: f64) -> f64 {
     glyphs(words)
         .map(|(_, advance)| f64::from(advance))
         .sum::<f64>()
@@ -33,7 +33,7 @@ pub fn width(words: &str, size: f64) -> f64 {
 }
 
 /// Draws a text from the origin to the right, y downwards.
-pub fn outline(words: &str, size: f64, pen: &mut impl OutlineBuilder) {
+pub(super) fn outline(words: &str, size: f64, pen: &mut impl OutlineBuilder) {
     let mut right = 0.0;
     for (glyph, advance) in glyphs(words) {
         let mut scaled = Scaled {

@@ -2,7 +2,7 @@
 
 /// Seconds to pixels from the left.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TimeAxis {
+pub(super) struct TimeAxis {
     /// The whole sound; above 0.
     pub seconds: f64,
     /// The pixels of its start and end.
@@ -10,28 +10,28 @@ pub struct TimeAxis {
 }
 
 impl TimeAxis {
-    pub fn new(seconds: f64, pixels: (f64, f64)) -> Self {
+    pub(super) fn new(seconds: f64, pixels: (f64, f64)) -> Self {
         Self { seconds, pixels }
     }
 
     /// The pixel of a time; times outside are clamped.
-    pub fn at(&self, seconds: f64) -> f64 {
+    pub(super) fn at(&self, seconds: f64) -> f64 {
         let part = (seconds / self.seconds).clamp(0.0, 1.0);
         self.pixels.0 + part * self.width()
     }
 
     /// The time at a pixel.
-    pub fn moment(&self, pixel: f64) -> f64 {
+    pub(super) fn moment(&self, pixel: f64) -> f64 {
         (pixel - self.pixels.0) / self.width() * self.seconds
     }
 
-    pub fn width(&self) -> f64 {
+    pub(super) fn width(&self) -> f64 {
         self.pixels.1 - self.pixels.0
     }
 }
 
 /// Round values from `low` to `high`, at most about `most` of them, with their texts.
-pub fn ticks(low: f64, high: f64, most: f64) -> Vec<(f64, String)> {
+pub(crate) fn ticks(low: f64, high: f64, most: f64) -> Vec<(f64, String)> {
     let span = high - low;
     if !(span > 0.0 && most >= 1.0) {
         return Vec::new();
@@ -55,7 +55,7 @@ pub fn ticks(low: f64, high: f64, most: f64) -> Vec<(f64, String)> {
 }
 
 /// The next number of one digit or one and a half that is not below `value`; 1 for 0.
-pub fn round_up(value: f64) -> f64 {
+pub(super) fn round_up(value: f64) -> f64 {
     if !(value > 0.0 && value.is_finite()) {
         return 1.0;
     }

@@ -53,7 +53,7 @@ impl Upright {
 }
 
 /// Amplitude over time: of each pixel column the lowest and highest sample, or the samples where they are few.
-pub fn waveform(sheet: &mut Sheet, waveform: &Waveform) {
+pub(super) fn waveform(sheet: &mut Sheet, waveform: &Waveform) {
     let peak = waveform
         .samples
         .iter()
@@ -122,7 +122,7 @@ fn envelope(sheet: &mut Sheet, upright: &Upright, samples: &[f32], columns: usiz
 }
 
 /// Power over time and frequency.
-pub fn spectrogram(sheet: &mut Sheet, waveform: &Waveform) {
+pub(super) fn spectrogram(sheet: &mut Sheet, waveform: &Waveform) {
     let (top, rows) = (sheet.top, SPECTROGRAM as usize);
     let columns = sheet.time.width() as usize;
     let image = Image::new(columns, rows, levels(waveform, columns, rows));
@@ -141,7 +141,7 @@ pub fn spectrogram(sheet: &mut Sheet, waveform: &Waveform) {
 }
 
 /// The same over the audio's part of the axis, without a colour scale.
-pub fn bare_spectrogram(sheet: &mut Sheet, waveform: &Waveform) {
+pub(super) fn bare_spectrogram(sheet: &mut Sheet, waveform: &Waveform) {
     let (top, rows) = (sheet.top, BARE as usize);
     let left = sheet.time.pixels.0;
     let columns = (sheet.time.at(waveform.duration_s()) - left).max(1.0) as usize;
@@ -168,7 +168,7 @@ pub fn bare_spectrogram(sheet: &mut Sheet, waveform: &Waveform) {
 }
 
 /// Features as a raster, one block per value. The lowest and the highest percent of values are clipped.
-pub fn features(sheet: &mut Sheet, feats: &FeatureTrack, times: FrameTimes) {
+pub(super) fn features(sheet: &mut Sheet, feats: &FeatureTrack, times: FrameTimes) {
     let (top, rows) = (sheet.top, FEATURES as usize);
     let (frames, dim) = feats.values.dim();
     let mut sorted: Vec<f32> = feats.values.iter().copied().collect();
@@ -223,7 +223,7 @@ fn columns_to_mark(dim: usize) -> Vec<(f64, String)> {
 }
 
 /// Pitch: dots where the frame is more likely voiced than not.
-pub fn pitch(sheet: &mut Sheet, pitch: &PitchTrack) {
+pub(super) fn pitch(sheet: &mut Sheet, pitch: &PitchTrack) {
     let upright = Upright {
         values: pitch.range_hz,
         top: sheet.top,
@@ -304,7 +304,7 @@ fn scale(sheet: &mut Sheet, height: f64, values: (f64, f64), unit: &str) {
 }
 
 /// Draws the time axis below all panels; returns the bottom of the picture.
-pub fn seconds(sheet: &mut Sheet) -> f64 {
+pub(super) fn seconds(sheet: &mut Sheet) -> f64 {
     let y = sheet.top - GAP + 6.0;
     let time = sheet.time;
     let (left, right) = time.pixels;

@@ -10,18 +10,18 @@ const WINDOW_S: f64 = 0.025;
 /// Pre-emphasis: raises high frequencies by up to 6 dB per octave.
 const PREEMPHASIS: f32 = 0.97;
 /// Levels this far below the maximum are dark.
-pub const RANGE_DB: f64 = 70.0;
+pub(super) const RANGE_DB: f64 = 70.0;
 /// Speech has little energy above this.
 const MOST_HZ: f64 = 8000.0;
 
 /// The highest frequency that is shown, in Hz.
-pub fn top_hz(waveform: &Waveform) -> f64 {
+pub(super) fn top_hz(waveform: &Waveform) -> f64 {
     (f64::from(waveform.sample_rate_hz) / 2.0).min(MOST_HZ)
 }
 
 /// Levels `columns * rows`, row after row, the highest frequency first; dB below the loudest pixel, over
 /// [`RANGE_DB`]. Silence is dark.
-pub fn levels(waveform: &Waveform, columns: usize, rows: usize) -> Vec<u8> {
+pub(super) fn levels(waveform: &Waveform, columns: usize, rows: usize) -> Vec<u8> {
     let decibels = decibels(waveform, columns, rows);
     let loudest = decibels.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     decibels

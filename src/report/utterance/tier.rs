@@ -23,7 +23,7 @@ const BOUNDARY: Colour = Colour([255, 255, 255, 110]);
 type Span = (f64, f64);
 
 /// Pixels per second with which the names of nine of ten phones fit.
-pub fn pace(phones: &[TimedPhone<String>]) -> f64 {
+pub(super) fn pace(phones: &[TimedPhone<String>]) -> f64 {
     let mut needs: Vec<f64> = phones
         .iter()
         .filter(|phone| phone.duration > 0.0)
@@ -34,7 +34,7 @@ pub fn pace(phones: &[TimedPhone<String>]) -> f64 {
 }
 
 /// A bar over each run of voiced frames.
-pub fn voiced(sheet: &mut Sheet, voiced: ArrayView1<'_, f32>, times: FrameTimes) {
+pub(super) fn voiced(sheet: &mut Sheet, voiced: ArrayView1<'_, f32>, times: FrameTimes) {
     let top = sheet.top;
     name(sheet, top + STRIP / 2.0, "voiced");
     let (left, _) = sheet.time.pixels;
@@ -57,7 +57,7 @@ pub fn voiced(sheet: &mut Sheet, voiced: ArrayView1<'_, f32>, times: FrameTimes)
 }
 
 /// Names of phones below or between their boundaries, which run through the panels of colours too.
-pub fn phones(sheet: &mut Sheet, phones: &[TimedPhone<String>]) {
+pub(super) fn phones(sheet: &mut Sheet, phones: &[TimedPhone<String>]) {
     let places: Vec<Span> = phones
         .iter()
         .map(|phone| {

@@ -7,20 +7,20 @@ use rand_distr::{Distribution, StandardNormal};
 /// Gaussian noise. A frame's noise is drawn from seed and place alone, so that the same samples give the same
 /// features in any order, whole or streamed, and on every thread.
 #[derive(Debug, Clone)]
-pub struct Dither {
+pub(super) struct Dither {
     deviation: f32,
     rng: ChaCha8Rng,
 }
 
 impl Dither {
     /// Noise of a standard deviation in units of the samples (full scale 1); none for 0.
-    pub fn new(deviation: f32, seed: u64) -> Option<Self> {
+    pub(super) fn new(deviation: f32, seed: u64) -> Option<Self> {
         let rng = ChaCha8Rng::seed_from_u64(seed);
         (deviation > 0.0).then_some(Self { deviation, rng })
     }
 
     /// Writes `frame`, number `index` of its signal, with its noise into `noisy` of the same length.
-    pub fn add(&self, index: usize, frame: &[f32], noisy: &mut [f32]) {
+    pub(super) fn add(&self, index: usize, frame: &[f32], noisy: &mut [f32]) {
         let mut rng = self.rng.clone();
         rng.set_stream(index as u64);
         for (to, from) in noisy.iter_mut().zip(frame) {

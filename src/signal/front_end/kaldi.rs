@@ -6,9 +6,9 @@ use super::window::WindowType;
 use crate::error::{Error, Result};
 
 /// Kaldi works on the scale of 16-bit integers; a [`crate::io::audio::Waveform`] has full scale at 1.
-pub const INT16_SCALE: f64 = 32768.0;
+pub(super) const INT16_SCALE: f64 = 32768.0;
 /// Kaldi's floor of energies before a logarithm: the machine epsilon of f32.
-pub const EPSILON: f64 = f32::EPSILON as f64;
+pub(super) const EPSILON: f64 = f32::EPSILON as f64;
 
 /// Declares an options struct of its own fields and those of framing.
 macro_rules! kaldi_options {
@@ -182,7 +182,7 @@ impl KaldiFrames {
     ///
     /// # Errors
     /// [`Error::Option`] for values outside what each field documents.
-    pub fn grid(&self) -> Result<(FrameGrid, usize)> {
+    pub(super) fn grid(&self) -> Result<(FrameGrid, usize)> {
         let rate_hz = self.sample_frequency;
         in_range("sample_frequency", rate_hz, 100.0, 1e6)?;
         let length = ms_to_samples("frame_length", self.frame_length, rate_hz, 2)?;
@@ -202,7 +202,7 @@ impl KaldiFrames {
     ///
     /// # Errors
     /// [`Error::Option`] for values outside what each field documents.
-    pub fn cut(&self, length: usize, energy: bool) -> Result<Cut> {
+    pub(super) fn cut(&self, length: usize, energy: bool) -> Result<Cut> {
         in_range("full_scale", self.full_scale, 1e-6, 1e6)?;
         in_range("dither", self.dither, 0.0, 32768.0)?;
         let preemphasis = self.preemphasis_coefficient;

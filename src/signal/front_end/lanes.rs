@@ -8,12 +8,12 @@ use rustfft::FftNum;
 use rustfft::num_traits::Float;
 
 /// Frames side by side.
-pub const LANES: usize = 8;
+pub(super) const LANES: usize = 8;
 /// One value of each of the frames.
-pub type Lanes<T> = [T; LANES];
+pub(super) type Lanes<T> = [T; LANES];
 
 /// The two precisions. Kaldi, PyTorch and Whisper work in f32 and we do so beside them; librosa works in f64.
-pub trait Real: FftNum + Float + Pod {
+pub(crate) trait Real: FftNum + Float + Pod {
     fn of(value: f64) -> Self;
     fn of_sample(sample: f32) -> Self;
     fn to_feature(self) -> f32;
@@ -77,7 +77,7 @@ impl Real for f64 {
 /// `x = 2^e m` with `m` in `[sqrt(1/2), sqrt(2))`, and `ln m` by the polynomial of Cephes' `logf`
 /// (S. Moshier, netlib.org/cephes).
 #[inline(always)]
-pub fn ln(x: f32) -> f32 {
+pub(super) fn ln(x: f32) -> f32 {
     /// sqrt(1/2), as bits.
     const HALF_ROOT: u32 = 0x3f35_04f3;
     const POLYNOMIAL: [f32; 8] = [
@@ -108,7 +108,7 @@ pub fn ln(x: f32) -> f32 {
 /// A matrix whose rows are zero outside one run of columns each: mel filters; and a cosine transform, whose
 /// runs are whole.
 #[derive(Debug, Clone)]
-pub struct Bands<T> {
+pub(super) struct Bands<T> {
     rows: Vec<Band>,
     weights: Vec<T>,
 }
@@ -121,7 +121,7 @@ struct Band {
 
 impl<T: Real> Bands<T> {
     /// The runs of mel_spec's filters.
-    pub fn of_filters(filters: &SparseMelFilterbank) -> Self {
+    pub(super) fn of_filters(filters: &SparseMelFilterbank) -> Self {
         let (mut rows, mut weights) = (Vec::new(), Vec::new());
         for filter in 0..filters.n_mels() {
             let entries = filters.weights_for_mel(filter);
@@ -141,7 +141,7 @@ impl<T: Real> Bands<T> {
     }
 
     /// A matrix without zeros to leave out.
-    pub fn dense(rows: &[Vec<f64>]) -> Self {
+    pub(super) fn dense(rows: &[Vec<f64>]) -> Self {
         let band = |row: &Vec<f64>| Band {
             first_column: 0,
             columns: row.len(),
@@ -153,13 +153,13 @@ impl<T: Real> Bands<T> {
     }
 
     /// Rows of the matrix.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
 
     /// The matrix times the column `input` of each lane, summed in the order of the columns.
     #[inline(always)]
-    pub fn project(&self, input: &[Lanes<T>], output: &mut [Lanes<T>]) {
+    pub(super) fn project(&self, input: &[Lanes<T>], output: &mut [Lanes<T>]) {
         let mut weights = &self.weights[..];
         for (band, output) in self.rows.iter().zip(output) {
             let (row, rest) = weights.split_at(band.columns);

@@ -10,7 +10,7 @@ use super::lanes::{Bands, LANES, Lanes, Real};
 use super::spectrum::{PowerSpectrum, SpectrumBuffers};
 
 /// What a front-end does, step by step.
-pub struct FrontEndPlan {
+pub(crate) struct FrontEndPlan {
     pub rate_hz: f64,
     pub grid: FrameGrid,
     /// Zeros put behind the signal.
@@ -32,7 +32,7 @@ pub struct FrontEndPlan {
 }
 
 /// What happens to the samples of a frame.
-pub struct Cut {
+pub(crate) struct Cut {
     /// What full scale becomes.
     pub gain: f64,
     /// Deviation of the noise, after the gain, and its seed.
@@ -48,7 +48,7 @@ pub struct Cut {
 
 /// The energy of a frame, whose logarithm may be a column.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Energy {
+pub(crate) enum Energy {
     None,
     /// Before pre-emphasis and window, floored (the energy, not its logarithm).
     Raw {
@@ -62,7 +62,7 @@ pub enum Energy {
 
 /// What becomes of a filter's energy.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Scale {
+pub(crate) enum Scale {
     Linear,
     /// `factor * ln(max(x, floor)) - offset`.
     Log {
@@ -74,7 +74,7 @@ pub enum Scale {
 
 /// Where values go in a row of features.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Layout {
+pub(crate) struct Layout {
     pub columns: usize,
     /// Column of the first value.
     pub first: usize,
@@ -86,7 +86,7 @@ pub struct Layout {
 
 /// What is done once all frames are there, because it needs all of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Whole {
+pub(crate) enum Whole {
     Nothing,
     /// Every column loses its mean.
     SubtractMean,
@@ -101,7 +101,7 @@ pub enum Whole {
 
 impl Whole {
     /// Changes the features `[frames, columns]` in place.
-    pub fn apply(self, feats: &mut [f32], columns: usize) {
+    pub(crate) fn apply(self, feats: &mut [f32], columns: usize) {
         let largest = feats.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         match self {
             Self::Nothing => {}
@@ -142,7 +142,7 @@ fn subtract_mean(feats: &mut [f32], columns: usize) {
 }
 
 /// A plan prepared in one precision.
-pub struct Stages<T> {
+pub(crate) struct Stages<T> {
     grid: FrameGrid,
     gain: T,
     dither: Option<Dither>,
@@ -160,7 +160,7 @@ pub struct Stages<T> {
 }
 
 /// The buffers of one run, used frame after frame.
-pub struct Scratch<T> {
+pub(crate) struct Scratch<T> {
     gathered: Vec<f32>,
     noisy: Vec<f32>,
     /// As long as the FFT; beyond the frame it stays zero.
@@ -180,7 +180,7 @@ pub(super) struct Signal<'a> {
 }
 
 impl<T: Real> Stages<T> {
-    pub fn new(plan: &FrontEndPlan) -> Self {
+    pub(crate) fn new(plan: &FrontEndPlan) -> Self {
         let cut = &plan.cut;
         Self {
             grid: plan.grid,
@@ -200,7 +200,7 @@ impl<T: Real> Stages<T> {
         }
     }
 
-    pub fn scratch(&self) -> Scratch<T> {
+    pub(crate) fn scratch(&self) -> Scratch<T> {
         let lanes = |count: usize| vec![[T::zero(); LANES]; count];
         let rows = |bands: &Option<Bands<T>>| lanes(bands.as_ref().map_or(0, Bands::len));
         Scratch {

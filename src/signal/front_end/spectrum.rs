@@ -8,14 +8,14 @@ use rustfft::{Fft, FftPlanner};
 use super::lanes::{LANES, Lanes, Real};
 
 /// Spectra of frames of one even length `N`, taken as `M = N/2` complex numbers `z[n] = x[2n] + i x[2n+1]`.
-pub struct PowerSpectrum<T> {
+pub(super) struct PowerSpectrum<T> {
     fft: Arc<dyn Fft<T>>,
     /// `exp(-2 pi i k/N)` for `k` up to `M/2`.
     twiddles: Vec<Complex<T>>,
 }
 
 /// Buffers for the spectra of frames side by side.
-pub struct SpectrumBuffers<T> {
+pub(super) struct SpectrumBuffers<T> {
     bins: Vec<Complex<T>>,
     fft: Vec<Complex<T>>,
     re: Vec<Lanes<T>>,
@@ -24,7 +24,7 @@ pub struct SpectrumBuffers<T> {
 
 impl<T: Real> PowerSpectrum<T> {
     /// Plans for frames of `length` samples, an even number.
-    pub fn new(length: usize) -> Self {
+    pub(super) fn new(length: usize) -> Self {
         let step = -std::f64::consts::TAU / length as f64;
         let twiddle = |k: usize| {
             let (sin, cos) = (step * k as f64).sin_cos();
@@ -36,7 +36,7 @@ impl<T: Real> PowerSpectrum<T> {
         }
     }
 
-    pub fn buffers(&self) -> SpectrumBuffers<T> {
+    pub(super) fn buffers(&self) -> SpectrumBuffers<T> {
         let zero = Complex::new(T::zero(), T::zero());
         let length = self.fft.len();
         SpectrumBuffers {
@@ -49,7 +49,7 @@ impl<T: Real> PowerSpectrum<T> {
 
     /// Takes in the frame `[N]` of one lane.
     #[inline(always)]
-    pub fn transform(&self, frame: &[T], lane: usize, buffers: &mut SpectrumBuffers<T>) {
+    pub(super) fn transform(&self, frame: &[T], lane: usize, buffers: &mut SpectrumBuffers<T>) {
         let SpectrumBuffers { bins, fft, re, im } = buffers;
         let pairs: &[Complex<T>] = bytemuck::cast_slice(frame);
         (self.fft).process_immutable_with_scratch(pairs, bins, fft);
@@ -65,7 +65,7 @@ impl<T: Real> PowerSpectrum<T> {
     /// `O[k] = (Z[k] - conj Z[M-k])/2i`, and with `w = exp(-2 pi i k/N)` it is `X[k] = E[k] + w O[k]` and
     /// `X[M-k] = conj(E[k] - w O[k])` (W. Press et al., Numerical Recipes, section 12.3).
     #[inline(always)]
-    pub fn power(&self, buffers: &SpectrumBuffers<T>, power: &mut [Lanes<T>]) {
+    pub(super) fn power(&self, buffers: &SpectrumBuffers<T>, power: &mut [Lanes<T>]) {
         let SpectrumBuffers { re, im, .. } = buffers;
         let last = re.len();
         for lane in 0..LANES {

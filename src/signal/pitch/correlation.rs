@@ -9,7 +9,7 @@ use crate::error::Result;
 
 /// What the lags are and how they are interpolated.
 #[derive(Debug, Clone)]
-pub struct Correlator {
+pub(super) struct Correlator {
     /// Seconds, each longer than the last by `delta_pitch`.
     lags: Vec<f64>,
     /// For each lag, the first measured lag that counts, and weights.
@@ -27,7 +27,7 @@ impl Correlator {
     ///
     /// # Errors
     /// [`crate::Error::Option`] for a frame length that holds no sample.
-    pub fn new(options: &PitchOptions) -> Result<Self> {
+    pub(super) fn new(options: &PitchOptions) -> Result<Self> {
         let rate = options.resample_frequency;
         let (shortest, longest) = (options.max_f0.recip(), options.min_f0.recip());
         let reach = options.upsample_filter_width as f64 / (2.0 * rate);
@@ -59,22 +59,22 @@ impl Correlator {
     }
 
     /// The lags in seconds.
-    pub fn lags(&self) -> &[f64] {
+    pub(super) fn lags(&self) -> &[f64] {
         &self.lags
     }
 
     /// Samples that are correlated.
-    pub fn frame_length(&self) -> usize {
+    pub(super) fn frame_length(&self) -> usize {
         self.length
     }
 
     /// Samples that a frame looks at, its longest lag included.
-    pub fn full_length(&self) -> usize {
+    pub(super) fn full_length(&self) -> usize {
         self.length + self.last
     }
 
     /// What is added to the product of two energies: `nccf_ballast` times that of two average frames.
-    pub fn ballast(&self, samples: &[f64]) -> f64 {
+    pub(super) fn ballast(&self, samples: &[f64]) -> f64 {
         let count = samples.len().max(1) as f64;
         let mean = samples.iter().sum::<f64>() / count;
         let mean_square = samples.iter().map(|x| x * x).sum::<f64>() / count - mean * mean;
@@ -91,7 +91,7 @@ impl Correlator {
     }
 
     /// Buffers for one frame after the other.
-    pub fn frame(&self) -> Frame<'_> {
+    pub(super) fn frame(&self) -> Frame<'_> {
         Frame {
             correlator: self,
             window: vec![0.0; self.full_length()],
@@ -103,7 +103,7 @@ impl Correlator {
 
 /// One frame's correlations.
 #[derive(Debug)]
-pub struct Frame<'a> {
+pub(super) struct Frame<'a> {
     correlator: &'a Correlator,
     window: Vec<f64>,
     measured: Vec<f32>,
@@ -113,7 +113,7 @@ pub struct Frame<'a> {
 impl Frame<'_> {
     /// The correlation at each lag, with ballast, of the frame that begins at sample `start`; beyond its ends the signal
     /// is 0. By these the path is found.
-    pub fn at_lags(&mut self, samples: &[f64], start: isize, ballast: f64) -> &[f64] {
+    pub(super) fn at_lags(&mut self, samples: &[f64], start: isize, ballast: f64) -> &[f64] {
         let Correlator { first, last, .. } = *self.correlator;
         self.measure(samples, start, first..last + 1, ballast);
         for (state, value) in self.at_lags.iter_mut().enumerate() {
@@ -123,7 +123,7 @@ impl Frame<'_> {
     }
 
     /// The correlation at lag number `state`, without ballast: how voiced the frame is.
-    pub fn voicing(&mut self, samples: &[f64], start: isize, state: usize) -> f64 {
+    pub(super) fn voicing(&mut self, samples: &[f64], start: isize, state: usize) -> f64 {
         let (from, weights) = &self.correlator.filters[state];
         let from = self.correlator.first + from;
         self.measure(samples, start, from..from + weights.len(), 0.0);

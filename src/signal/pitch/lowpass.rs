@@ -7,7 +7,7 @@ use super::PitchOptions;
 
 /// A filter for each place that an output sample can have between input samples.
 #[derive(Debug, Clone)]
-pub struct Lowpass {
+pub(super) struct Lowpass {
     rate_hz: u64,
     low_hz: u64,
     /// First input sample, counted from the beginning of the unit, and weights.
@@ -18,7 +18,7 @@ pub struct Lowpass {
 
 impl Lowpass {
     /// Prepares the filters for checked options.
-    pub fn new(options: &PitchOptions) -> Self {
+    pub(super) fn new(options: &PitchOptions) -> Self {
         let (rate_hz, low_hz) = (
             options.sample_frequency as u64,
             options.resample_frequency as u64,
@@ -45,13 +45,13 @@ impl Lowpass {
     }
 
     /// Samples that `samples` samples become: all within their time.
-    pub fn samples(&self, samples: usize) -> usize {
+    pub(super) fn samples(&self, samples: usize) -> usize {
         let low = u128::from(self.low_hz) * samples as u128;
         low.div_ceil(u128::from(self.rate_hz)) as usize
     }
 
     /// The low signal of samples that come in blocks.
-    pub fn start(&self) -> LowSignal<'_> {
+    pub(super) fn start(&self) -> LowSignal<'_> {
         LowSignal {
             lowpass: self,
             held: Vec::new(),
@@ -70,7 +70,7 @@ impl Lowpass {
 
 /// A signal on its way to the low rate, and the input that is still to be filtered; beyond its ends it is 0.
 #[derive(Debug)]
-pub struct LowSignal<'a> {
+pub(super) struct LowSignal<'a> {
     lowpass: &'a Lowpass,
     held: Vec<f32>,
     /// The number of the first sample held.
@@ -80,12 +80,12 @@ pub struct LowSignal<'a> {
 
 impl LowSignal<'_> {
     /// Input samples so far.
-    pub fn samples(&self) -> usize {
+    pub(super) fn samples(&self) -> usize {
         self.held_at + self.held.len()
     }
 
     /// Takes the next samples.
-    pub fn accept(&mut self, samples: &[f32]) {
+    pub(super) fn accept(&mut self, samples: &[f32]) {
         self.held.extend_from_slice(samples);
         let end = self.samples() as i64;
         loop {
@@ -102,7 +102,7 @@ impl LowSignal<'_> {
     }
 
     /// All of the low signal.
-    pub fn finish(mut self) -> Vec<f64> {
+    pub(super) fn finish(mut self) -> Vec<f64> {
         for _ in self.low.len()..self.lowpass.samples(self.samples()) {
             self.push();
         }
@@ -122,19 +122,19 @@ impl LowSignal<'_> {
 
 /// A sinc, cut off by a raised cosine that ends at its `zeros`-th zero.
 #[derive(Debug, Clone, Copy)]
-pub struct Sinc {
+pub(super) struct Sinc {
     pub cutoff_hz: f64,
     pub zeros: f64,
 }
 
 impl Sinc {
     /// Where it ends, in seconds from its middle.
-    pub fn reach_s(&self) -> f64 {
+    pub(super) fn reach_s(&self) -> f64 {
         self.zeros / (2.0 * self.cutoff_hz)
     }
 
     /// Its value; it integrates to about 1.
-    pub fn at(&self, time_s: f64) -> f64 {
+    pub(super) fn at(&self, time_s: f64) -> f64 {
         if time_s.abs() >= self.reach_s() {
             return 0.0;
         }

@@ -4,7 +4,7 @@ use super::PitchOptions;
 
 /// What a lag and a step cost.
 #[derive(Debug, Clone)]
-pub struct Tracker {
+pub(super) struct Tracker {
     /// For each state, what its correlation counts: 1 less `soft_min_f0 * lag`.
     weights: Vec<f64>,
     /// Price of a step of one state; n states cost n^2 of it.
@@ -13,7 +13,7 @@ pub struct Tracker {
 
 impl Tracker {
     /// Costs for lags in seconds (Ghahremani et al. 2014, eq. 5 and 6).
-    pub fn new(options: &PitchOptions, lags: &[f64]) -> Self {
+    pub(super) fn new(options: &PitchOptions, lags: &[f64]) -> Self {
         let weight = |lag: &f64| 1.0 - options.soft_min_f0 * lag;
         Self {
             weights: lags.iter().map(weight).collect(),
@@ -22,7 +22,7 @@ impl Tracker {
     }
 
     /// A path that is still to come.
-    pub fn start(&self) -> Path<'_> {
+    pub(super) fn start(&self) -> Path<'_> {
         let states = self.weights.len();
         Path {
             tracker: self,
@@ -36,7 +36,7 @@ impl Tracker {
 
 /// A path on its way.
 #[derive(Debug)]
-pub struct Path<'a> {
+pub(super) struct Path<'a> {
     tracker: &'a Tracker,
     /// Of the best path to each state.
     costs: Vec<f64>,
@@ -47,7 +47,7 @@ pub struct Path<'a> {
 
 impl Path<'_> {
     /// Takes the correlations of the next frame, one a state.
-    pub fn step(&mut self, correlations: &[f64]) {
+    pub(super) fn step(&mut self, correlations: &[f64]) {
         self.envelope.build(&self.costs, self.tracker.step);
         let states = correlations.iter().zip(&self.tracker.weights);
         let mut piece = 0;
@@ -66,7 +66,7 @@ impl Path<'_> {
     }
 
     /// The state of each frame. There are never as many states as u16 holds.
-    pub fn finish(self) -> Vec<u16> {
+    pub(super) fn finish(self) -> Vec<u16> {
         let mut path = vec![0; self.back.frames()];
         let mut state = (0..self.costs.len())
             .min_by(|&a, &b| self.costs[a].total_cmp(&self.costs[b]))

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 /// Filters, to be undone.
 #[derive(Debug)]
-pub struct FilterInverse {
+pub(super) struct FilterInverse {
     /// `[filters, bins]`.
     filters: Array2<f64>,
     iterations: usize,
@@ -18,7 +18,7 @@ const TINY: f64 = 1e-20;
 
 impl FilterInverse {
     /// Undoes `filters` in so many steps a frame.
-    pub fn new(filters: &SparseMelFilterbank, iterations: usize) -> Self {
+    pub(super) fn new(filters: &SparseMelFilterbank, iterations: usize) -> Self {
         let mut dense = Array2::zeros((filters.n_mels(), filters.fft_bins()));
         for filter in 0..filters.n_mels() {
             for entry in filters.weights_for_mel(filter) {
@@ -32,7 +32,7 @@ impl FilterInverse {
     }
 
     /// Energies `[frames, filters]` to spectra `[frames, bins]`; bins that no filter reads are 0.
-    pub fn spectrum(&self, energies: &Array2<f64>) -> Array2<f64> {
+    pub(super) fn spectrum(&self, energies: &Array2<f64>) -> Array2<f64> {
         let mut spectra = Array2::zeros((energies.nrows(), self.filters.ncols()));
         spectra
             .axis_iter_mut(Axis(0))

@@ -17,7 +17,7 @@ use super::ResynthesisOptions;
 use crate::signal::front_end::frames::FrameGrid;
 
 /// Frames, their window and their FFT.
-pub struct GriffinLim {
+pub(super) struct GriffinLim {
     grid: FrameGrid,
     window: Vec<f64>,
     forward: Arc<dyn RealToComplex<f64>>,
@@ -37,7 +37,7 @@ type Spectrogram = Vec<Vec<Complex<f64>>>;
 
 impl GriffinLim {
     /// For frames on `grid` with `window`, each as long as a frame of it, under an FFT of `fft_length`.
-    pub fn new(grid: FrameGrid, fft_length: usize, window: &[f64]) -> Self {
+    pub(super) fn new(grid: FrameGrid, fft_length: usize, window: &[f64]) -> Self {
         let mut planner = RealFftPlanner::new();
         Self {
             grid,
@@ -48,7 +48,11 @@ impl GriffinLim {
     }
 
     /// Magnitudes `[frames, bins]` to samples; bins that are missing (Kaldi's filters leave the last out) are 0.
-    pub fn signal(&self, magnitudes: &Array2<f64>, options: &ResynthesisOptions) -> Vec<f64> {
+    pub(super) fn signal(
+        &self,
+        magnitudes: &Array2<f64>,
+        options: &ResynthesisOptions,
+    ) -> Vec<f64> {
         let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
         let bins = self.forward.make_output_vec().len();
         let mut at: Spectrogram = (0..magnitudes.nrows())

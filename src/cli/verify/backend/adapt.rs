@@ -20,7 +20,7 @@ Examples:
 --recentre subtracts the mean of the new embeddings before LDA and length
 normalisation, like ivector-subtract-global-mean in Kaldi's recipes. The two
 --*-covar-scale options should sum to at most 1; smaller values adapt less.")]
-pub struct AdaptArgs {
+pub(super) struct AdaptArgs {
     /// Embeddings of the new domain to read, as scp:FILE or ark:FILE
     #[arg(value_name = "RSPECIFIER")]
     embeddings: String,
@@ -54,7 +54,7 @@ pub struct AdaptArgs {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: &AdaptArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &AdaptArgs) -> anyhow::Result<()> {
     atomic::try_place(&args.out)?;
     let mut backend = Backend::read(&args.backend)?;
     let embeddings = Embeddings::read(&args.embeddings)?;

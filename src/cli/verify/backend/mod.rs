@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 /// Train and adapt backends of speaker embeddings: LDA, length normalisation, PLDA.
 #[derive(Debug, Args)]
-pub struct BackendArgs {
+pub(super) struct BackendArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -22,7 +22,7 @@ enum Command {
 ///
 /// # Errors
 /// What is wrong with embeddings, tables or options.
-pub fn run(args: BackendArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: BackendArgs) -> anyhow::Result<()> {
     match args.command {
         Command::Train(args) => train::run(&args),
         Command::Adapt(args) => adapt::run(&args),

@@ -36,7 +36,7 @@ several utterances. --length-norm helps PLDA (Garcia-Romero and Espy-Wilson
 Covariances within speakers come from speakers with several utterances. LDA and
 PLDA of D values need at least D more utterances than speakers; with fewer, use
 --smoothing 0.1. LDA of N speakers keeps at most N - 1 directions.")]
-pub struct TrainArgs {
+pub(super) struct TrainArgs {
     /// Embeddings to read, as scp:FILE or ark:FILE
     #[arg(value_name = "RSPECIFIER")]
     embeddings: String,
@@ -130,7 +130,7 @@ impl TrainArgs {
 ///
 /// # Errors
 /// Errors of the library.
-pub fn run(args: &TrainArgs) -> anyhow::Result<()> {
+pub(super) fn run(args: &TrainArgs) -> anyhow::Result<()> {
     atomic::try_place(&args.out)?;
     let options = args.options()?;
     let utt2spk = Table::read(&args.utt2spk)?;
