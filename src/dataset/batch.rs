@@ -1,6 +1,6 @@
 //! Batches of speech: utterances are read when needed, normalised, and put into tensors.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, s};
@@ -355,6 +355,30 @@ impl SpeechBatch {
         self.next_where(|own, other| own != other)
     }
 
+    /// The utterances of each speaker in two halves, in turns, as rows of weights that sum to 1: two times `[speakers,
+    /// batch]`. Speakers with a single utterance are left out.
+    pub fn halves_of_speakers(&self) -> (Tensor, Tensor) {
+        let mut by_speaker: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
+        let speakers: Vec<i64> = Vec::try_from(self.speakers.to(Device::Cpu)).unwrap_or_default();
+        for (utterance, &speaker) in speakers.iter().enumerate() {
+            by_speaker.entry(speaker).or_default().push(utterance);
+        }
+        by_speaker.retain(|&speaker, utterances| speaker != NO_LABEL && utterances.len() > 1);
+        let half = |first: usize| {
+            let mut weights = Array2::<f32>::zeros((by_speaker.len(), speakers.len()));
+            for (mut row, utterances) in weights.rows_mut().into_iter().zip(by_speaker.values()) {
+                let half: Vec<_> = utterances.iter().skip(first).step_by(2).collect();
+                half.iter()
+                    .for_each(|&&utterance| row[utterance] = 1.0 / half.len() as f32);
+            }
+            let shape = [by_speaker.len() as i64, speakers.len() as i64];
+            Tensor::from_slice(weights.as_slice().unwrap_or_default())
+                .reshape(shape)
+                .to(self.feats.device())
+        };
+        (half(0), half(1))
+    }
+
     fn next_where(&self, fits: impl Fn(i64, i64) -> bool) -> Tensor {
         let speakers: Vec<i64> = Vec::try_from(self.speakers.to(Device::Cpu)).unwrap_or_default();
         let others: Vec<i64> = (0..speakers.len())
@@ -398,4 +422,25 @@ fn window(frames: usize, crop: usize, rng: &mut ChaCha8Rng) -> (usize, usize) {
         return (0, frames);
     }
     (rng.random_range(0..=frames - crop), crop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_take_turns_and_leave_out_single_utterances() {
+        let batch = SpeechBatch {
+            feats: Tensor::zeros([6, 1, 1], (Kind::Float, Device::Cpu)),
+            lengths: vec![1; 6],
+            utterances: (0..6).collect(),
+            speakers: Tensor::from_slice(&[4i64, 2, 4, NO_LABEL, 4, 7]),
+            labels: None,
+        };
+        let (first, second) = batch.halves_of_speakers();
+        let expected = Tensor::from_slice(&[0.5f32, 0.0, 0.0, 0.0, 0.5, 0.0]).reshape([1, 6]);
+        assert_eq!(first, expected);
+        let expected = Tensor::from_slice(&[0f32, 0.0, 1.0, 0.0, 0.0, 0.0]).reshape([1, 6]);
+        assert_eq!(second, expected);
+    }
 }

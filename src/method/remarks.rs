@@ -3,6 +3,7 @@
 
 use super::config::{Config, MethodOptions};
 use super::disentangle::DisentangleOptions;
+use super::disentangle::speaker_adversary::{AdversaryInput, SpeakerAdversaryOptions};
 use crate::dataset::batch::SpeechCorpus;
 use crate::dataset::labels::NO_LABEL;
 use crate::dataset::sampler::{Population, SamplerOptions};
@@ -58,12 +59,28 @@ fn check_disentangle(
         let found = options.perturb.mask_bins.to_string();
         return Err(Error::option("method.perturb.mask_bins", expected, found));
     }
-    match sampler {
-        SamplerOptions::Speakers { speakers: 1, .. } if !options.adversaries.is_empty() => {
+    match (sampler, compares_speakers(options)) {
+        (SamplerOptions::Speakers { speakers: 1, .. }, _) if !options.adversaries.is_empty() => {
             let expected = "at least 2 with a speaker adversary";
             Err(Error::option("data.sampler.speakers", expected, "1"))
         }
+        (SamplerOptions::Utterances { .. } | SamplerOptions::Frames { .. }, Some(what)) => {
+            let expected = format!("\"speakers\" with {what}");
+            Err(Error::option("data.sampler.kind", expected, "another"))
+        }
         _ => Ok(()),
+    }
+}
+
+/// What compares several utterances of the speakers of a batch.
+fn compares_speakers(options: &DisentangleOptions) -> Option<&'static str> {
+    let enrols = |adversary: &SpeakerAdversaryOptions| adversary.input == AdversaryInput::Enrolment;
+    if options.consistency.speaker_variance > 0.0 {
+        Some("method.consistency.speaker_variance")
+    } else if options.adversaries.iter().any(enrols) {
+        Some("an adversary of input = \"enrolment\"")
+    } else {
+        None
     }
 }
 

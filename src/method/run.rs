@@ -217,7 +217,10 @@ mod tests {
             refuses(&of(method), Config::check);
         }
         let bottlenecks = [
-            BottleneckOptions::Fsq { levels: 5 },
+            BottleneckOptions::Fsq {
+                levels: 5,
+                balanced: false,
+            },
             BottleneckOptions::Vq {
                 codes: 8,
                 commitment: 0.25,

@@ -20,6 +20,10 @@ pub enum BottleneckOptions {
     Fsq {
         /// Quantisation levels over [-1, 1], at least 2. Fewer levels leave less room for the speaker, and for content.
         levels: i64,
+        /// Round by rank: in each utterance, each value of the codes has each level equally often, to within one code. How
+        /// often a level occurs then says nothing about the speaker. Reads the whole utterance.
+        #[serde(default)]
+        balanced: bool,
     },
     /// Vector quantisation (van den Oord et al. 2017): a code is one of `codes` vectors, `log2(codes)` bits.
     Vq {
@@ -67,7 +71,7 @@ impl BottleneckOptions {
         };
         let (wholes, reals) = match self {
             Self::None => (None, vec![]),
-            Self::Fsq { levels } => (Some(("levels", levels)), vec![]),
+            Self::Fsq { levels, .. } => (Some(("levels", levels)), vec![]),
             Self::Vq {
                 codes,
                 commitment,
@@ -131,7 +135,9 @@ impl Bottleneck {
     /// `[batch, inputs, codes]` to codes. `train` draws noise and updates the statistics of a codebook's use.
     pub fn forward(&self, x: &Tensor, mask: &Mask, train: bool) -> Squeezed {
         match (self.options, &self.codebook) {
-            (BottleneckOptions::Fsq { levels }, _) => Squeezed::free(quantise(x, levels)),
+            (BottleneckOptions::Fsq { levels, balanced }, _) => {
+                Squeezed::free(scalar_quantise(x, mask, levels, balanced))
+            }
             (BottleneckOptions::Vae { weight, free_bits }, _) => {
                 variational(x, mask, train, weight, free_bits)
             }
@@ -144,9 +150,11 @@ impl Bottleneck {
 
     /// `[batch, inputs, codes]` to the codes alone, as [`Bottleneck::forward`] without training, at any length and
     /// without the loss.
-    pub fn codes(&self, x: &Tensor) -> Tensor {
+    pub fn codes(&self, x: &Tensor, mask: &Mask) -> Tensor {
         match (self.options, &self.codebook) {
-            (BottleneckOptions::Fsq { levels }, _) => quantise(x, levels),
+            (BottleneckOptions::Fsq { levels, balanced }, _) => {
+                scalar_quantise(x, mask, levels, balanced)
+            }
             (BottleneckOptions::Vae { .. }, _) => x.chunk(2, 1).swap_remove(0),
             (BottleneckOptions::Vq { .. }, Some(codebook)) => codebook.chosen(x).2,
             _ => x.shallow_clone(),
@@ -171,6 +179,30 @@ impl Squeezed {
             perplexity: None,
         }
     }
+}
+
+fn scalar_quantise(x: &Tensor, mask: &Mask, levels: i64, balanced: bool) -> Tensor {
+    match balanced {
+        true => quantise_by_rank(x, mask, levels),
+        false => quantise(x, levels),
+    }
+}
+
+/// As [`quantise`], with the level of a value by its rank among the values of its channel and sequence,
+/// `[batch, channels, frames]`. Equal values are ranked in the order of time.
+pub fn quantise_by_rank(x: &Tensor, mask: &Mask, levels: i64) -> Tensor {
+    let bounded = x.tanh();
+    let sorted_last = match mask.real() {
+        None => bounded.detach(),
+        Some(real) => bounded.detach().masked_fill(&real.logical_not(), 2.0),
+    };
+    let rank = |x: &Tensor| x.argsort_stable(true, 2, false);
+    let counts = mask.counts_of(x).clamp_min(1.0);
+    let level = (rank(&rank(&sorted_last)) * levels)
+        .divide_tensor_mode(&counts, "floor")
+        .clamp(0.0, (levels - 1) as f64);
+    let rounded = level / ((levels - 1) as f64 / 2.0) - 1.0;
+    &bounded + (rounded - &bounded).detach()
 }
 
 /// Finite scalar quantisation: rounds `tanh(x)` to `levels` even steps over [-1, 1]; the gradient is that of `tanh`.
@@ -318,6 +350,32 @@ mod tests {
         let codes = quantise(&x, 3);
         let off = (&codes - codes.round()).abs().max().double_value(&[]);
         assert!(off < 1e-6);
+        codes.sum(Kind::Float).backward();
+        assert!(x.grad().abs().min().double_value(&[]) > 0.0);
+    }
+
+    #[test]
+    fn ranks_use_each_level_equally_often_whatever_the_padding() {
+        tch::manual_seed(3);
+        let x = Tensor::randn([2, 4, 9], CPU) * 0.1 + 0.7;
+        let x = x.set_requires_grad(true);
+        let codes = quantise_by_rank(&x, &Mask::new(&[9, 6], Device::Cpu), 3);
+        for (row, length) in [(0, 9), (1, 6)] {
+            let own = codes.get(row).narrow(1, 0, length).round();
+            for level in [-1.0, 0.0, 1.0] {
+                let counts = own
+                    .eq(level)
+                    .sum_dim_intlist(&[1i64][..], false, Kind::Int64);
+                assert_eq!(counts.eq(length / 3).all().int64_value(&[]), 1);
+            }
+            let alone = x.narrow(0, row, 1).narrow(2, 0, length);
+            let alone = quantise_by_rank(&alone, &Mask::new(&[length], Device::Cpu), 3);
+            assert_eq!(alone.get(0).round(), own);
+            let order = own.get(0).unsqueeze(1) - own.get(0).unsqueeze(0);
+            let values = x.get(row).get(0).narrow(0, 0, length);
+            let gaps = values.unsqueeze(1) - values.unsqueeze(0);
+            assert!((order * gaps).min().double_value(&[]) >= 0.0);
+        }
         codes.sum(Kind::Float).backward();
         assert!(x.grad().abs().min().double_value(&[]) > 0.0);
     }

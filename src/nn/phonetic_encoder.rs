@@ -104,8 +104,12 @@ impl PhoneticEncoderOptions {
         if self.kernel % 2 == 0 {
             return refuse("kernel", "an odd width", self.kernel.to_string());
         }
-        if self.causal && (self.instance_norm || self.code_norm || self.pool) {
-            let expected = "false where instance_norm, code_norm or pool read the whole utterance";
+        let balanced = matches!(
+            self.bottleneck,
+            BottleneckOptions::Fsq { balanced: true, .. }
+        );
+        if self.causal && (self.instance_norm || self.code_norm || self.pool || balanced) {
+            let expected = "false where instance_norm, code_norm, pool or bottleneck.balanced read the whole utterance";
             return refuse("causal", expected, "true".into());
         }
         self.check_backbone()?;
@@ -210,7 +214,7 @@ impl PhoneticEncoder {
     /// Features `[batch, bins, frames]` to the codes of [`PhoneticEncoder::forward`] without training, and their mask.
     pub fn codes(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask) {
         let (codes, mask) = self.read(feats, mask);
-        (mask.apply(self.bottleneck.codes(&codes)), mask)
+        (mask.apply(self.bottleneck.codes(&codes, &mask)), mask)
     }
 
     /// Whether codes do not depend on later frames.
@@ -395,6 +399,15 @@ mod tests {
             causal: true,
             ..Default::default()
         };
+        let balanced = PhoneticEncoderOptions {
+            causal: true,
+            instance_norm: false,
+            bottleneck: BottleneckOptions::Fsq {
+                levels: 3,
+                balanced: true,
+            },
+            ..Default::default()
+        };
         let heads = PhoneticEncoderOptions {
             backbone: Backbone::Conformer {
                 layers: 1,
@@ -402,7 +415,11 @@ mod tests {
             },
             ..Default::default()
         };
-        for (options, key) in [(causal, "causal"), (heads, "channels")] {
+        for (options, key) in [
+            (causal, "causal"),
+            (balanced, "causal"),
+            (heads, "channels"),
+        ] {
             let found = options.check().unwrap_err().to_string();
             assert!(
                 found.contains(&format!("phonetic_encoder.{key}")),

@@ -5,6 +5,7 @@ use tch::{Kind, Tensor};
 
 use super::conformer::ConformerState;
 use super::conv_state::ConvState;
+use super::mask::Mask;
 use super::phonetic_encoder::{Layers, PhoneticEncoder, adds};
 use super::recurrent::RecurrentState;
 use crate::error::{Error, Result};
@@ -81,7 +82,8 @@ impl<'a> PhoneticStream<'a> {
             }
             _ => x,
         };
-        (self.encoder.bottleneck).codes(&self.encoder.code.forward(&x))
+        let mask = Mask::new(&[x.size()[2]], x.device());
+        (self.encoder.bottleneck).codes(&self.encoder.code.forward(&x), &mask)
     }
 
     /// Frames per code.

@@ -4,6 +4,7 @@ pub mod adversarial;
 pub mod classification;
 pub mod clustering;
 pub mod ctc;
+pub mod independence;
 pub mod information;
 pub mod invariance;
 pub mod reconstruction;

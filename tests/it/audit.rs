@@ -8,7 +8,7 @@ use serde_json::Value;
 use unbraid::io::kaldi::TableReader;
 
 use crate::support::corpus::Corpus;
-use crate::support::{fail, names, npy, put, root, succeed};
+use crate::support::{fail, names, npy, put, succeed};
 
 const QUICK: [&str; 12] = [
     "--folds",
@@ -44,7 +44,6 @@ fn material(folder: &Path) {
         put(&path, npy(frames.nrows(), &values));
     }
     let (mut ctm, mut wavs) = (String::new(), String::new());
-    let mut audio = fs::read_dir(root().join("data/mini/audio")).unwrap();
     for entry in TableReader::<Vec<i32>>::open(&at("ali.scp")).unwrap() {
         let (key, classes) = entry.unwrap();
         let mut start = 0;
@@ -53,11 +52,27 @@ fn material(folder: &Path) {
             ctm += &format!("{key} 1 {begin:.2} {length:.2} p{}\n", run[0]);
             start += run.len();
         }
-        let file = audio.next().unwrap().unwrap().path();
-        wavs += &format!("{key} {}\n", file.display());
+        write_noise(&folder.join(format!("{key}.wav")), 160 * classes.len());
+        wavs += &format!("{key} {key}.wav\n");
     }
     fs::write(folder.join("phones.ctm"), ctm).unwrap();
     fs::write(folder.join("wav.scp"), wavs).unwrap();
+}
+
+/// A recording of noise, at 16 kHz.
+fn write_noise(path: &Path, samples: usize) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 16_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    for sample in 0..samples as u32 {
+        let noise = (sample.wrapping_mul(2_654_435_761) >> 16) as i16;
+        writer.write_sample(noise / 8).unwrap();
+    }
+    writer.finalize().unwrap();
 }
 
 fn args<'a>(more: &[&'a str]) -> Vec<&'a str> {
@@ -311,6 +326,10 @@ fn what_cannot_be_audited_is_one_line() {
         (
             [tree("npy:hubert", "utt2spk"), vec!["--wav-scp", "few.scp"]].concat(),
             "few.scp: s00-u000: expected audio of this utterance, found none",
+        ),
+        (
+            [tree("npy:hubert", "utt2spk"), vec!["--wav-scp", "wav.scp"]].concat(),
+            "by which features are as long as the recordings of wav.scp, found 20 ms",
         ),
         (
             [tree("npy:hubert", "utt2spk"), vec!["--wav-scp", "more"]].concat(),

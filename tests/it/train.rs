@@ -318,6 +318,28 @@ fn a_wrong_configuration_is_refused_in_one_line() {
         assert!(error.contains(expected), "{error}");
         assert_eq!(newest_step(&dir.path().join("exp")), None);
     }
+    let by_utterance = (
+        "kind = \"speakers\", speakers = 2, utterances = 3",
+        "kind = \"utterances\", batch = 6",
+    );
+    for (old, new, what) in [
+        (
+            "label_weight = 0.5",
+            "label_weight = 0.5\nconsistency.speaker_variance = 0.1",
+            "method.consistency.speaker_variance",
+        ),
+        (
+            "update = \"alternating\"",
+            "update = \"alternating\"\ninput = \"enrolment\"",
+            "an adversary of input = \"enrolment\"",
+        ),
+    ] {
+        configure(dir.path(), &[by_utterance, (old, new)]);
+        let error = fail(dir.path(), &TRAIN, b"");
+        let expected =
+            format!("data.sampler.kind: expected \"speakers\" with {what}, found another");
+        assert!(error.contains(&expected), "{error}");
+    }
     let missing = ["train", "--conf", "none.toml", "--exp", "exp"];
     assert!(fail(dir.path(), &missing, b"").contains("none.toml: No such file"));
     configure(dir.path(), &[]);

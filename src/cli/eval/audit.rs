@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::arguments::ThreadArgs;
+use crate::cli::arguments::{ThreadArgs, TierArgs};
 use crate::cli::models::DeviceArgs;
 use crate::cli::progress;
 use crate::cli::result_files::ResultFiles;
@@ -58,9 +58,11 @@ pub(super) struct AuditArgs {
     /// Words of each utterance
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
-    /// Time-aligned phones: CTM, TextGrids (their tier phones) or .item
+    /// Time-aligned phones: CTM, TextGrids or .item
     #[arg(long, value_name = "FILE")]
     alignments: Option<PathBuf>,
+    #[command(flatten)]
+    tier: TierArgs,
     /// Recordings, to measure log-mel beside the features
     #[arg(long, value_name = "FILE")]
     wav_scp: Option<PathBuf>,
@@ -117,6 +119,7 @@ impl AuditArgs {
             utt2spk: self.utt2spk.clone(),
             text: self.text.clone(),
             alignments: self.alignments.clone(),
+            tier: self.tier.tier.clone(),
             wav_scp: self.wav_scp.clone(),
             segments: self.segments.clone(),
             units: self.units.clone(),

@@ -103,6 +103,12 @@ impl FrameTimes {
         (1000.0 * seconds - self.first_ms) / self.shift_ms
     }
 
+    /// The length of so many frames in seconds, with as much after the last centre as before the first.
+    pub fn seconds(&self, frames: usize) -> f64 {
+        let shifts = frames.saturating_sub(1) as f64;
+        (2.0 * self.first_ms + shifts * self.shift_ms) / 1000.0
+    }
+
     /// Refuses a phone, called `name` by the utterance `id` of `ctm`, that ends well after `frames` frames.
     ///
     /// # Errors

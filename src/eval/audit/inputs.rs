@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{AuditData, LOG_MEL};
 use crate::dataset::alignment::{
-    FrameTimes, PhonesByUtterance, SILENCE, TIER, TimedPhone, classes, is_phone, read_alignment,
+    FrameTimes, PhonesByUtterance, SILENCE, TimedPhone, classes, is_phone, read_alignment,
 };
 use crate::dataset::feats::Feats;
 use crate::dataset::{RecordingOptions, Recordings, Segments, Table};
@@ -29,6 +29,11 @@ const LOG_MEL_RATE_HZ: u32 = 16_000;
 const LOG_MEL_BINS: usize = 80;
 /// By how much features and alignments may differ in length.
 const RATE_TOLERANCE: f64 = 0.02;
+/// Of frames of 25 ms.
+const LOG_MEL_TIMES: FrameTimes = FrameTimes {
+    shift_ms: 10.0,
+    first_ms: 12.5,
+};
 /// The fewest speakers of an attack: 4 that attackers learn from, 2 that are attacked.
 pub(super) const ATTACK_SPEAKERS: usize = 6;
 
@@ -102,7 +107,7 @@ impl Inputs {
             Some(text) => repeated(text, &ids)?,
         };
         let phones = (data.alignments.as_deref())
-            .map(|path| read_alignment(path, TIER))
+            .map(|path| read_alignment(path, &data.tier))
             .transpose()?;
         let kind = Source::open(&data.features)?.kind();
         let (frames, dims) = scan(data, kind, &ids, &mut notes)?;
@@ -110,7 +115,8 @@ impl Inputs {
             (Some(path), Some(phones)) => {
                 let aligned = Aligned::of(path, phones, &ids, &mut notes)?;
                 if kind != Kind::Vectors {
-                    aligned.check_rate(&ids, &frames, times)?;
+                    let source = format!("the alignments of {}", path.display());
+                    check_rate(&aligned.lengths(&ids, &frames), times, &source)?;
                 }
                 Some(aligned)
             }
@@ -159,28 +165,39 @@ impl Inputs {
         let list = format!("{}.scp", place.display());
         let names = format!("ark,scp:{}.ark,{list}", place.display());
         let mut writer = TableWriter::<Array2<f32>>::create(&names)?;
-        let mut missing: HashSet<&str> = self.ids.iter().map(String::as_str).collect();
+        let ids = self.ids.iter().map(String::as_str);
+        let mut missing: HashMap<&str, usize> = ids.zip(self.frames.iter().copied()).collect();
+        let mut lengths = Vec::new();
         recordings.for_each_stream(
             &options,
             |blocks| blocks.features(&front_end),
             |id, rows: Result<RowSpool>| match missing.remove(id) {
-                true => writer.write_rows(id, rows?),
-                false => Ok(()),
+                Some(frames) => {
+                    let rows = rows?;
+                    lengths.push((LOG_MEL_TIMES.seconds(rows.rows()), frames));
+                    writer.write_rows(id, rows)
+                }
+                None => Ok(()),
             },
         )?;
-        if let Some(id) = self.ids.iter().find(|id| missing.contains(id.as_str())) {
+        if let Some(id) = self.ids.iter().find(|id| missing.contains_key(id.as_str())) {
             let list = segments.unwrap_or(wav_scp);
             return Err(Error::key(list, id, "audio of this utterance", "none"));
         }
         writer.finish()?;
+        if let Some(own) = self
+            .measured
+            .first()
+            .filter(|own| own.kind != Kind::Vectors)
+        {
+            let source = format!("the recordings of {}", wav_scp.display());
+            check_rate(&lengths, own.times, &source)?;
+        }
         self.measured.push(Measured {
             name: LOG_MEL.into(),
             place: list,
             kind: Kind::Matrices,
-            times: FrameTimes {
-                shift_ms: 10.0,
-                first_ms: 12.5,
-            },
+            times: LOG_MEL_TIMES,
         });
         Ok(())
     }
@@ -322,48 +339,51 @@ impl Aligned {
         Ok(classes(&own, frames, times, outside))
     }
 
-    /// Refuses a frame shift by which features last longer or shorter than alignments: longer than most alignments, or shorter
-    /// than nearly all, since an alignment may lack the silence at the end.
-    fn check_rate(&self, ids: &[String], frames: &[usize], times: FrameTimes) -> Result<()> {
-        let frames: HashMap<&str, usize> = ids
-            .iter()
-            .map(String::as_str)
-            .zip(frames.iter().copied())
-            .collect();
-        let shift = times.shift_ms / 1000.0;
-        // Framing may lose a frame at the end.
-        let (mut with, mut without) = (Vec::new(), Vec::new());
-        for id in &self.ids {
-            let end = |phone: &TimedPhone<String>| phone.start + phone.duration;
-            let end = self.phones[id].iter().map(end).fold(0.0, f64::max);
-            let frames = frames[id.as_str()] as f64;
-            with.push(end / frames);
-            without.push(end / (frames + 1.0));
-        }
-        with.sort_by(f64::total_cmp);
-        without.sort_by(f64::total_cmp);
-        let (most, median) = (
-            with[9 * (with.len() - 1) / 10],
-            without[(without.len() - 1) / 2],
-        );
-        let found = match () {
-            () if most < (1.0 - RATE_TOLERANCE) * shift => most,
-            () if median > (1.0 + RATE_TOLERANCE) * shift => median,
-            () => return Ok(()),
-        };
-        let expected = format!(
-            "about {:.2} ms ({:.2} frames per second), by which features are as long as the alignments of {}",
-            1000.0 * found,
-            1.0 / found,
-            self.path.display()
-        );
-        let given = format!(
-            "{} ms ({:.2} frames per second)",
-            times.shift_ms,
-            1.0 / shift
-        );
-        Err(Error::option("--frame-shift-ms", expected, given))
+    /// The end of the last phone of each utterance that has some, in seconds, and its frames.
+    fn lengths(&self, ids: &[String], frames: &[usize]) -> Vec<(f64, usize)> {
+        let end = |phone: &TimedPhone<String>| phone.start + phone.duration;
+        (ids.iter().zip(frames))
+            .filter_map(|(id, &frames)| {
+                let ends = self.phones.get(id)?.iter().map(end);
+                Some((ends.fold(0.0, f64::max), frames))
+            })
+            .collect()
     }
+}
+
+/// Refuses a frame shift by which features last longer or shorter than what `source` says: longer than most utterances, or
+/// shorter than nearly all, since an alignment may lack the silence at the end. `lengths` has seconds and frames.
+fn check_rate(lengths: &[(f64, usize)], times: FrameTimes, source: &str) -> Result<()> {
+    let shift = times.shift_ms / 1000.0;
+    // Framing may lose a frame at the end.
+    let shifts = |lost: f64| {
+        let mut shifts: Vec<f64> = (lengths.iter())
+            .map(|&(seconds, frames)| seconds / (frames as f64 + lost))
+            .collect();
+        shifts.sort_by(f64::total_cmp);
+        shifts
+    };
+    let (with, without) = (shifts(0.0), shifts(1.0));
+    let Some(last) = lengths.len().checked_sub(1) else {
+        return Ok(());
+    };
+    let (most, median) = (with[9 * last / 10], without[last / 2]);
+    let found = match () {
+        () if most < (1.0 - RATE_TOLERANCE) * shift => most,
+        () if median > (1.0 + RATE_TOLERANCE) * shift => median,
+        () => return Ok(()),
+    };
+    let expected = format!(
+        "about {:.2} ms ({:.2} frames per second), by which features are as long as {source}",
+        1000.0 * found,
+        1.0 / found,
+    );
+    let given = format!(
+        "{} ms ({:.2} frames per second)",
+        times.shift_ms,
+        1.0 / shift
+    );
+    Err(Error::option("--frame-shift-ms", expected, given))
 }
 
 fn frame_times(data: &AuditData) -> Result<FrameTimes> {

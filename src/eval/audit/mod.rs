@@ -36,6 +36,8 @@ pub struct AuditData {
     pub text: Option<PathBuf>,
     /// Times of phones.
     pub alignments: Option<PathBuf>,
+    /// Tier of TextGrids that has the phones.
+    pub tier: String,
     /// Recordings, for log-mel.
     pub wav_scp: Option<PathBuf>,
     /// Segments of the recordings.

@@ -406,7 +406,11 @@ mod tests {
             weight: 1.0,
             free_bits: 0.0,
         };
-        for bottleneck in [vector, variational] {
+        let balanced = BottleneckOptions::Fsq {
+            levels: 3,
+            balanced: true,
+        };
+        for bottleneck in [vector, variational, balanced] {
             let options = phonetic(PhoneticEncoderOptions {
                 bottleneck,
                 code_norm: true,

@@ -7,6 +7,7 @@ use tch::Tensor;
 use super::adversary::StepContext;
 use crate::error::{Error, Result};
 use crate::nn::PerturbOptions;
+use crate::objective::independence::speaker_variance;
 use crate::objective::invariance::Invariance;
 use crate::objective::reconstruction::Reconstruction;
 use crate::train::Scalars;
@@ -23,6 +24,10 @@ pub struct ConsistencyOptions {
     pub content: f64,
     /// Codes of two perturbed views of an utterance are similar. Needs `perturb`.
     pub invariance: f64,
+    /// Means and covariances of an utterance's codes are no more alike within a speaker than across speakers: weight of
+    /// the share of their variance that lies between the speakers of a batch. This is what an attacker finds who averages
+    /// statistics over several utterances. Needs `data.sampler.kind = "speakers"`.
+    pub speaker_variance: f64,
     /// Distance between codes for `invariance`.
     pub similarity: Invariance,
 }
@@ -37,6 +42,7 @@ impl ConsistencyOptions {
             ("cross_speaker", self.cross_speaker),
             ("content", self.content),
             ("invariance", self.invariance),
+            ("speaker_variance", self.speaker_variance),
         ] {
             if !value.is_finite() || value < 0.0 {
                 let found = value.to_string();
@@ -84,6 +90,15 @@ impl ConsistencyOptions {
                 "decoder/content_consistency",
                 self.content,
                 distance(decoded),
+            );
+        }
+        if self.speaker_variance > 0.0 {
+            let (codes, mask) = (context.codes(), context.code_mask());
+            let term = speaker_variance(codes, mask, &context.batch.speakers);
+            add(
+                "phonetic_encoder/speaker_variance",
+                self.speaker_variance,
+                term,
             );
         }
         if self.invariance > 0.0 && context.train {

@@ -10,7 +10,7 @@ use super::adversary::{Adversary, StepContext};
 use crate::dataset::labels::NO_LABEL;
 use crate::error::{Error, Result};
 use crate::nn::classifier::Answer;
-use crate::nn::{Classifier, ClassifierOptions, Mask, PairClassifier};
+use crate::nn::{Classifier, ClassifierOptions, EnrolmentClassifier, Mask, PairClassifier};
 use crate::objective::adversarial::{EncoderLoss, gradient_penalty, reverse_gradient};
 use crate::objective::classification::{accuracy, cross_entropy, mean_where};
 use crate::train::schedule::{Ramp, check_inner_steps, check_steps};
@@ -28,6 +28,10 @@ pub enum AdversaryInput {
     /// Two code sequences, of which it predicts whether they are of one speaker (Chen et al. 2018). It has no output
     /// per speaker, so it suits many speakers.
     Pairs,
+    /// The utterances of each speaker in the batch, in two halves: one enrols the speaker by the mean of its utterances'
+    /// summaries, of the other it predicts the speaker. It sees what an attacker with several utterances sees. Needs
+    /// `data.sampler.kind = "speakers"`; has no output per speaker.
+    Enrolment,
 }
 
 /// How the adversary and what it is trained against are updated.
@@ -179,6 +183,7 @@ const GAIN_RATE: f64 = 0.05;
 enum Network {
     OfSpeakers(Classifier),
     OfPairs(PairClassifier),
+    Enrolled(EnrolmentClassifier),
 }
 
 /// A speaker classifier as a trainable module.
@@ -220,6 +225,11 @@ impl SpeakerAdversary {
                             classifier_options,
                         ))
                     }
+                    AdversaryInput::Enrolment => Network::Enrolled(EnrolmentClassifier::new(
+                        path,
+                        code_dim,
+                        classifier_options,
+                    )),
                     AdversaryInput::Sequence | AdversaryInput::Frames => {
                         let answer = match options.input {
                             AdversaryInput::Frames => Answer::Frames,
@@ -300,7 +310,8 @@ impl SpeakerAdversary {
     }
 
     /// The classifier's logits and their targets: over speakers, shaped as for [`cross_entropy`]; or of pairs
-    /// `[2 batch, answers]`, first those of one speaker (target 1), then those of two (0).
+    /// `[2 batch, answers]`, first those of one speaker (target 1), then those of two (0); or of halves `[2 speakers,
+    /// speakers]`, each half once the enrolled one.
     fn answer(&self, codes: &Tensor, context: &StepContext, train: bool) -> (Tensor, Tensor) {
         let (mask, batch) = (context.code_mask(), context.batch);
         match &self.network {
@@ -321,6 +332,17 @@ impl SpeakerAdversary {
                 let left = Tensor::cat(&[&summaries, &summaries], 0);
                 let targets = Tensor::cat(&[pair_targets(&same, 1), pair_targets(&other, 0)], 0);
                 (classifier.compare(&left, &right), targets)
+            }
+            Network::Enrolled(classifier) => {
+                let summaries = classifier.summaries(codes, mask, train);
+                let (first, second) = batch.halves_of_speakers();
+                let compare = |enrolled, tested| classifier.compare(&summaries, enrolled, tested);
+                let answers = [compare(&first, &second), compare(&second, &first)];
+                let speakers = Tensor::arange(first.size()[0], (Kind::Int64, self.device));
+                (
+                    Tensor::cat(&answers, 0),
+                    Tensor::cat(&[&speakers, &speakers], 0),
+                )
             }
         }
     }
@@ -418,6 +440,9 @@ impl Adversary for SpeakerAdversary {
 
     fn validate(&self, context: &StepContext, scalars: &mut Scalars) {
         let (answers, targets) = self.answer(context.codes(), context, false);
+        if targets.numel() == 0 {
+            return; // No speaker of this batch has two utterances.
+        }
         match self.options.loss {
             AdversaryLoss::CrossEntropy => {
                 scalars.add(self.term_name("accuracy"), &accuracy(&answers, &targets));
@@ -524,6 +549,7 @@ mod tests {
             AdversaryInput::Sequence,
             AdversaryInput::Frames,
             AdversaryInput::Pairs,
+            AdversaryInput::Enrolment,
         ] {
             for encoder_loss in [
                 EncoderLoss::NegatedCe,

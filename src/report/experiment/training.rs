@@ -64,10 +64,9 @@ pub(super) fn section(exp: &ExpFolder) -> Result<Part> {
 
 /// The chance levels of adversaries and label heads.
 struct Chances {
-    speakers: usize,
     labels: usize,
-    /// For each adversary, whether its input is pairs.
-    of_pairs: Vec<bool>,
+    /// For each adversary, the number of its classes.
+    of_adversaries: Vec<usize>,
 }
 
 impl Chances {
@@ -78,15 +77,22 @@ impl Chances {
             speakers = info.inventory.speakers.len();
             labels = info.inventory.labels.len();
         }
+        let in_batch = exp.value(&["data", "sampler", "speakers"]);
+        let in_batch = in_batch
+            .and_then(|speakers| speakers.as_integer())
+            .unwrap_or(0) as usize;
         let adversaries = exp.value(&["method", "adversaries"]);
         let adversaries = adversaries.and_then(|all| all.as_array());
-        let of_pairs = |adversary: &toml::Value| {
-            adversary.get("input").and_then(|input| input.as_str()) == Some("pairs")
-        };
+        let classes =
+            |adversary: &toml::Value| match adversary.get("input").and_then(|input| input.as_str())
+            {
+                Some("pairs") => 2,
+                Some("enrolment") => in_batch,
+                _ => speakers,
+            };
         Ok(Self {
-            speakers,
             labels,
-            of_pairs: adversaries.into_iter().flatten().map(of_pairs).collect(),
+            of_adversaries: adversaries.into_iter().flatten().map(classes).collect(),
         })
     }
 
@@ -100,10 +106,7 @@ impl Chances {
                     .strip_prefix('_')
                     .map_or(Ok(1), str::parse::<usize>)
                     .ok()?;
-                match self.of_pairs.get(number.checked_sub(1)?)? {
-                    true => 2,
-                    false => self.speakers,
-                }
+                *self.of_adversaries.get(number.checked_sub(1)?)?
             }
             None if module == "label_head" => self.labels,
             None => 0,
@@ -171,9 +174,8 @@ mod tests {
     #[test]
     fn chance_depends_on_the_number_of_classes() {
         let chances = Chances {
-            speakers: 8,
             labels: 4,
-            of_pairs: vec![false, true],
+            of_adversaries: vec![8, 2],
         };
         for (name, expected) in [
             ("speaker_adversary/accuracy", Some(0.125)),
