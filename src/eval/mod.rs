@@ -21,6 +21,8 @@ pub mod map;
 pub mod probe;
 pub mod trials;
 pub mod units;
+#[cfg(feature = "torch")]
+mod wide_input;
 
 use ndarray::Array2;
 

@@ -15,6 +15,7 @@ use super::speakers::SpeakerSet;
 use crate::dataset::loader::Loader;
 use crate::dataset::sampler::pack_by_length;
 use crate::error::{Error, Result, check_within};
+use crate::eval::wide_input::WideInput;
 use crate::nn::layer::BatchNorm;
 use crate::nn::speaker_encoder::{SpeakerBackbone, SpeakerEncoder, SpeakerEncoderOptions};
 use crate::nn::{Mask, PerturbOptions};
@@ -144,9 +145,20 @@ pub struct Encoder {
 
 #[derive(Debug)]
 struct Network {
+    wide: Option<WideInput>,
     norm: BatchNorm,
     encoder: SpeakerEncoder,
     head: SpeakerHead,
+}
+
+impl Network {
+    /// The standardised input of the encoder.
+    fn read(&self, feats: &Tensor, mask: &Mask, train: bool) -> Tensor {
+        match &self.wide {
+            None => self.norm.over_frames(feats, mask, train),
+            Some(wide) => (self.norm).over_frames(&wide.forward(feats, mask, train), mask, train),
+        }
+    }
 }
 
 impl Encoder {
@@ -170,13 +182,11 @@ impl Encoder {
                     margin: 0.2,
                     scale: 30.0,
                 };
+                let (wide, dims) = WideInput::new(&path / "wide", learn.dims as i64);
                 Network {
-                    norm: BatchNorm::plain(&path / "norm", learn.dims as i64),
-                    encoder: SpeakerEncoder::new(
-                        &path / "encoder",
-                        learn.dims as i64,
-                        &options.network(),
-                    ),
+                    wide,
+                    norm: BatchNorm::plain(&path / "norm", dims),
+                    encoder: SpeakerEncoder::new(&path / "encoder", dims, &options.network()),
                     head: SpeakerHead::new(
                         &path / "head",
                         constraint,
@@ -218,7 +228,7 @@ impl Encoder {
 
     fn learn(&mut self, batch: &Batch, step: u64, steps: u64) -> Result<()> {
         let mask = Mask::new(&batch.lengths, Device::Cpu);
-        let feats = self.network.norm.over_frames(&batch.feats, &mask, true);
+        let feats = self.network.read(&batch.feats, &mask, true);
         let masks = PerturbOptions {
             warp: 0.0,
             mask_bins: 0,
@@ -267,7 +277,7 @@ impl Encoder {
             let batch = Batch::of(read.collect::<Result<Vec<_>>>()?, Vec::new());
             let mask = Mask::new(&batch.lengths, Device::Cpu);
             let embeds = no_grad(|| {
-                let feats = self.network.norm.over_frames(&batch.feats, &mask, false);
+                let feats = self.network.read(&batch.feats, &mask, false);
                 self.network.encoder.forward(&feats, &mask, false)
             });
             let embeds = Vec::<Vec<f32>>::try_from(embeds.to_kind(Kind::Float))?;

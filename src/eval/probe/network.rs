@@ -4,6 +4,7 @@ use tch::Tensor;
 use tch::nn::Path as VarPath;
 
 use super::{Family, Target};
+use crate::eval::wide_input::WideInput;
 use crate::nn::classifier::Answer;
 use crate::nn::layer::{BatchNorm, Conv1d, Linear};
 use crate::nn::pooling::statistics;
@@ -35,10 +36,19 @@ pub(super) fn optimiser(family: Family, total: u64) -> OptimiserOptions {
 
 /// A probe's network. Inputs are standardised per channel.
 pub(super) enum Network {
-    Linear { norm: BatchNorm, layer: Linear },
+    Linear {
+        norm: BatchNorm,
+        layer: Linear,
+    },
     Mlp(Mlp),
-    FrameLinear { norm: BatchNorm, layer: Conv1d },
-    Cnn(Classifier),
+    FrameLinear {
+        norm: BatchNorm,
+        layer: Conv1d,
+    },
+    Cnn {
+        wide: Option<WideInput>,
+        classifier: Classifier,
+    },
 }
 
 pub(super) struct Mlp {
@@ -67,13 +77,12 @@ impl Network {
                 dropout: DROPOUT,
                 ..ClassifierOptions::default()
             };
-            Network::Cnn(Classifier::new(
-                path.sub("cnn"),
-                dim,
-                classes,
-                target.answer(),
-                &options,
-            ))
+            let (wide, dim) = WideInput::new(&path / "wide", dim);
+            let path = path.sub("cnn");
+            Network::Cnn {
+                wide,
+                classifier: Classifier::new(path, dim, classes, target.answer(), &options),
+            }
         };
         match (family, target.answer()) {
             (Family::Cnn, _) => cnn(5),
@@ -104,7 +113,10 @@ impl Network {
     /// `[batch, dim, frames]` to logits, `[batch, classes]` or `[batch, classes, frames]`.
     pub(super) fn forward(&self, x: &Tensor, mask: &Mask, train: bool) -> Tensor {
         match self {
-            Network::Cnn(classifier) => classifier.forward(x, mask, train),
+            Network::Cnn { wide, classifier } => match wide {
+                None => classifier.forward(x, mask, train),
+                Some(wide) => classifier.forward(&wide.forward(x, mask, train), mask, train),
+            },
             Network::FrameLinear { norm, layer } => {
                 layer.forward(&norm.over_frames(x, mask, train))
             }
