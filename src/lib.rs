@@ -28,16 +28,17 @@
 //! # }
 //! ```
 //!
-//! A configuration to a trained experiment, which a kill does not cost: run again with `true`, it goes on.
+//! A configuration to a trained experiment, which a kill does not cost: run again with `resume`, it goes on.
 //!
 #![cfg_attr(feature = "torch", doc = "```no_run")]
 #![cfg_attr(not(feature = "torch"), doc = "```ignore")]
 //! # fn main() -> unbraid::Result<()> {
 //! use std::path::Path;
+//! use unbraid::method::fine_tuning::Start;
 //! use unbraid::method::run::{Overrides, Run};
 //!
 //! let run = Run::read(Path::new("conf/default.toml"), &Overrides::default())?;
-//! run.train(Path::new("exp/default"), true, &mut ())
+//! run.train(Path::new("exp/default"), &Start { resume: true, initial: None }, &mut ())
 //! # }
 //! ```
 //!

@@ -8,6 +8,7 @@ use tch::Device;
 use crate::error::Result;
 use crate::inference::shipped;
 use crate::io::message::output;
+use crate::method::fine_tuning::InitialModel;
 use crate::nn::device::DeviceChoice;
 use crate::train::experiment::Experiment;
 
@@ -35,9 +36,49 @@ impl CheckpointArgs {
     /// As [`shipped::find`] and [`Experiment::open`].
     pub(super) fn experiment(&self) -> Result<Experiment> {
         match (&self.exp, &self.model) {
-            (None, Some(name)) => Experiment::open(&shipped::find(name)?),
+            (None, Some(name)) => Experiment::open(&shipped::find("--model", name)?),
             (exp, _) => Experiment::open(exp.as_deref().unwrap_or(Path::new("."))),
         }
+    }
+}
+
+/// The model that a training begins from.
+#[derive(Debug, Args)]
+pub(super) struct InitialArgs {
+    /// Begin from the weights of another experiment, or of a model that comes with unbraid; its checkpoint, by default last,
+    /// follows a colon
+    #[arg(long, value_name = "EXP[:CHECKPOINT]")]
+    init: Option<String>,
+
+    /// Parts to take from --init, such as phonetic_encoder,decoder; by default all that fit
+    #[arg(long, value_name = "PARTS", value_delimiter = ',', requires = "init")]
+    init_only: Vec<String>,
+}
+
+impl InitialArgs {
+    /// Opens the experiment. A folder goes before a model of that name.
+    ///
+    /// # Errors
+    /// As [`shipped::find`] and [`Experiment::open`].
+    pub(super) fn open(&self) -> Result<Option<InitialModel>> {
+        let Some(init) = &self.init else {
+            return Ok(None);
+        };
+        let is_checkpoint =
+            |name: &str| matches!(name, "last" | "best") || name.starts_with("step_");
+        let (name, checkpoint) = match init.rsplit_once(':') {
+            Some((name, checkpoint)) if is_checkpoint(checkpoint) => (name, checkpoint),
+            _ => (init.as_str(), "last"),
+        };
+        let folder = match Path::new(name).is_dir() {
+            true => PathBuf::from(name),
+            false => shipped::find("--init", name)?,
+        };
+        Ok(Some(InitialModel {
+            experiment: Experiment::open(&folder)?,
+            checkpoint: checkpoint.to_string(),
+            only: self.init_only.clone(),
+        }))
     }
 }
 

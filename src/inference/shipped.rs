@@ -35,11 +35,11 @@ pub fn list() -> BTreeMap<String, Shipped> {
     models.collect()
 }
 
-/// The folder of the model `name`; a path is taken as it is.
+/// The folder of the model `name`; a path is taken as it is. `option` is what names the model.
 ///
 /// # Errors
 /// [`Error::Option`] for a name that no model has, with the names there are.
-pub fn find(name: &str) -> Result<PathBuf> {
+pub fn find(option: &str, name: &str) -> Result<PathBuf> {
     if name.contains('/') {
         return Ok(PathBuf::from(name));
     }
@@ -50,7 +50,7 @@ pub fn find(name: &str) -> Result<PathBuf> {
         false => format!("one of {}, or a path", names.join(", ")),
     };
     let found = known.remove(name).map(|model| model.path);
-    found.ok_or_else(|| Error::option("--model", expected, format!("'{name}'")))
+    found.ok_or_else(|| Error::option(option, expected, format!("'{name}'")))
 }
 
 fn folders() -> Vec<PathBuf> {
@@ -79,8 +79,11 @@ mod tests {
 
     #[test]
     fn a_path_is_no_name() {
-        assert_eq!(find("./some/exp").unwrap(), Path::new("./some/exp"));
-        let error = find("none").unwrap_err().to_string();
+        assert_eq!(
+            find("--model", "./some/exp").unwrap(),
+            Path::new("./some/exp")
+        );
+        let error = find("--model", "none").unwrap_err().to_string();
         assert!(
             error.starts_with("--model: expected ") && error.ends_with("found 'none'"),
             "{error}"

@@ -63,6 +63,14 @@ pub enum MethodOptions {
 }
 
 impl MethodOptions {
+    /// Parts that training leaves as they are.
+    pub fn frozen(&self) -> &[String] {
+        match self {
+            Self::Disentangle(options) => &options.freeze,
+            Self::Fhvae(_) | Self::Dann(_) | Self::Recogniser(_) => &[],
+        }
+    }
+
     /// Frames per output of the part that learns label sequences, where there is one.
     pub fn subsampling(&self) -> Option<usize> {
         match self {

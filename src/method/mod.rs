@@ -8,6 +8,7 @@ pub mod dann;
 pub mod dann_backbone;
 pub mod disentangle;
 pub mod fhvae;
+pub mod fine_tuning;
 pub mod image;
 pub mod old_keys;
 mod range;

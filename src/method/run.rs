@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use super::config::Config;
+use super::fine_tuning::Start;
 use super::image::config::ImageConfig;
 use super::image::train::train_images;
 use super::old_keys::{self, OLD_KEYS};
@@ -88,14 +89,17 @@ impl Run {
         })
     }
 
-    /// Trains it in the folder `exp`.
+    /// Trains it in the folder `exp`, from new weights or as `start` says.
     ///
     /// # Errors
-    /// As [`train_speech`] and [`train_images`].
-    pub fn train(&self, exp: &Path, resume: bool, progress: &mut dyn Progress) -> Result<()> {
-        match self {
-            Self::Speech(config) => train_speech(config, exp, resume, progress),
-            Self::Images(config) => train_images(config, exp, resume, progress),
+    /// As [`train_speech`] and [`train_images`]; [`Error::Option`] for images with an initial model.
+    pub fn train(&self, exp: &Path, start: &Start, progress: &mut dyn Progress) -> Result<()> {
+        match (self, &start.initial) {
+            (Self::Speech(config), _) => train_speech(config, exp, start, progress),
+            (Self::Images(config), None) => train_images(config, exp, start.resume, progress),
+            (Self::Images(_), Some(_)) => {
+                Err(Error::option("--init", "a run on speech", "one on images"))
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use super::dann::Dann;
 use super::dann_backbone::SpeechBackbone;
 use super::disentangle::{Disentangle, DisentangleShape};
 use super::fhvae::Fhvae;
+use super::fine_tuning::{self, Beginning, Start};
 use super::recogniser::Recogniser;
 use super::remarks::{self, RunData};
 use super::trained::DisentangledModel;
@@ -67,14 +68,14 @@ impl ModelInfo {
     }
 }
 
-/// Trains what `config` describes in the folder `exp`.
+/// Trains what `config` describes in the folder `exp`, from new weights or as `start` says.
 ///
 /// # Errors
 /// Errors of configuration, data, libtorch and disk, each with its place.
 pub fn train_speech(
     config: &Config,
     exp: &Path,
-    resume: bool,
+    start: &Start,
     progress: &mut dyn Progress,
 ) -> Result<()> {
     config.check()?;
@@ -87,18 +88,23 @@ pub fn train_speech(
         None => None,
         Some(path) => Some(FrontEnd::new(FrontEndOptions::read(path)?)?),
     };
-    let data = SpeechData::open(config)?;
+    let beginning = Beginning::of(config, exp, start, front_end.as_ref())?;
+    let data = SpeechData::open(config, beginning.normalisation())?;
     if let Some(front_end) = &front_end {
         check_bins(front_end, data.info.normalisation.bins())?;
     }
-    let experiment = Experiment::create(exp, config, resume)?;
+    tch::manual_seed(step_seed(config.seed, u64::MAX));
+    let mut method = built(|| build(config, &data.info, device))??;
+    let filled = beginning.fill(&data.info, config, &mut method.trainables())?;
+    fine_tuning::freeze(config.method.frozen(), &filled, method.trainables())?;
+    let experiment = Experiment::create(exp, config, start.resume)?;
     experiment.write_json(INVENTORY, &data.info)?;
     if let Some(front_end) = &front_end {
         experiment.write_toml("front_end.toml", front_end.options())?;
     }
-    tch::manual_seed(step_seed(config.seed, u64::MAX));
+    beginning.save(&experiment, &mut method.trainables(), &filled)?;
     let (options, seed) = (&config.train, config.seed);
-    match &mut built(|| build(config, &data.info, device))?? {
+    match &mut method {
         Built::Disentangle(method) => {
             train(method.as_mut(), &data, &experiment, options, seed, progress)
         }
@@ -197,6 +203,17 @@ enum Built {
     Recogniser(Box<Recogniser>),
 }
 
+impl Built {
+    fn trainables(&mut self) -> Vec<&mut Trainable> {
+        match self {
+            Self::Disentangle(method) => method.trainables(),
+            Self::Fhvae(method) => method.trainables(),
+            Self::Dann(method) => method.trainables(),
+            Self::Recogniser(method) => method.trainables(),
+        }
+    }
+}
+
 fn build(config: &Config, info: &ModelInfo, device: Device) -> Result<Built> {
     let bins = info.normalisation.bins() as i64;
     Ok(match &config.method {
@@ -258,7 +275,8 @@ struct SpeechData {
 }
 
 impl SpeechData {
-    fn open(config: &Config) -> Result<Self> {
+    /// Opens the corpora; a normalisation that is not `known` is fitted on the training set.
+    fn open(config: &Config, known: Option<&Normalisation>) -> Result<Self> {
         let (data, labels) = (&config.data, config.data.labels);
         let inventory = Inventory::of(&data.train, labels)?;
         let mut train = open_corpus(&data.train, data.train_feats.as_ref(), labels, &inventory)?;
@@ -283,7 +301,13 @@ impl SpeechData {
         }
         let bins = train.bins()?;
         let every = (0..train.len()).map(|utterance| train.raw(utterance, bins));
-        let normalisation = Normalisation::fit(&config.normalisation, bins, every)?;
+        let normalisation = match known {
+            None => Normalisation::fit(&config.normalisation, bins, every)?,
+            Some(known) => {
+                fine_tuning::check_bins(known, bins, &config.data.train)?;
+                known.clone()
+            }
+        };
         // Checked before anything is written.
         let population = train.population(config.data.max_frames);
         let (sampler, drawn) = (config.data.sampler, population.clone());

@@ -303,15 +303,21 @@ fn to_safetensors(tensors: &[(String, Tensor)]) -> Result<Vec<u8>> {
         .map_err(|e| Error::Torch(e.to_string()))
 }
 
+/// The tensors of a safetensors file, with today's names.
+fn tensors<'a>(path: &Path, bytes: &'a [u8]) -> Result<BTreeMap<String, TensorView<'a>>> {
+    let read = SafeTensors::deserialize(bytes)
+        .map_err(|e| Error::format(path, "tensors in safetensors format", e.to_string()))?;
+    let tensors = read.tensors().into_iter();
+    Ok(tensors
+        .map(|(name, tensor)| (old_names::tensor(&name), tensor))
+        .collect())
+}
+
 /// Copies a file's tensors, all finite, into `targets`. Names, after those of earlier versions are renamed, and shapes
 /// have to match exactly.
 fn load(path: &Path, targets: &[(String, Tensor)]) -> Result<()> {
     let bytes = inputs::bytes(path)?;
-    let read = SafeTensors::deserialize(&bytes)
-        .map_err(|e| Error::format(path, "tensors in safetensors format", e.to_string()))?;
-    let found: BTreeMap<String, TensorView> = (read.tensors().into_iter())
-        .map(|(name, tensor)| (old_names::tensor(&name), tensor))
-        .collect();
+    let found = tensors(path, &bytes)?;
     let wanted: BTreeSet<&String> = targets.iter().map(|(name, _)| name).collect();
     if let Some(extra) = found.keys().find(|name| !wanted.contains(name)) {
         return Err(Error::key(
@@ -325,24 +331,107 @@ fn load(path: &Path, targets: &[(String, Tensor)]) -> Result<()> {
         let source = found.get(name).ok_or_else(|| {
             Error::key(path, name, format!("a tensor {:?}", target.size()), "none")
         })?;
-        let shape: Vec<i64> = source.shape().iter().map(|&size| size as i64).collect();
-        if source.dtype() != Dtype::F32 || shape != target.size() {
-            let expected = format!("F32 {:?}", target.size());
-            let found = format!("{:?} {shape:?}", source.dtype());
-            return Err(Error::key(path, name, expected, found));
-        }
-        let values: Vec<f32> = source
-            .data()
-            .chunks_exact(4)
-            .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
-            .collect();
-        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-            return Err(Error::key(path, name, "finite numbers", value.to_string()));
-        }
-        let source = Tensor::from_slice(&values).view(&shape[..]);
-        no_grad(|| target.shallow_clone().copy_(&source));
+        copy(path, name, source, target)?;
     }
     Ok(())
+}
+
+/// Copies one tensor of a file.
+fn copy(path: &Path, name: &str, source: &TensorView, target: &Tensor) -> Result<()> {
+    let shape: Vec<i64> = source.shape().iter().map(|&size| size as i64).collect();
+    if source.dtype() != Dtype::F32 || shape != target.size() {
+        let expected = format!("F32 {:?}", target.size());
+        let found = format!("{:?} {shape:?}", source.dtype());
+        return Err(Error::key(path, name, expected, found));
+    }
+    let values: Vec<f32> = source
+        .data()
+        .chunks_exact(4)
+        .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+        .collect();
+    if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+        return Err(Error::key(path, name, "finite numbers", value.to_string()));
+    }
+    let source = Tensor::from_slice(&values).view(&shape[..]);
+    no_grad(|| target.shallow_clone().copy_(&source));
+    Ok(())
+}
+
+/// The weights of a checkpoint that another run begins from, by modules.
+#[derive(Debug)]
+pub(crate) struct Weights {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl Weights {
+    /// Reads those of a checkpoint folder (moving averages, where the run kept them).
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Format`] naming the file.
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join("weights.safetensors");
+        let bytes = inputs::bytes(&path)?;
+        tensors(&path, &bytes)?;
+        Ok(Self { path, bytes })
+    }
+
+    /// The names of its modules.
+    ///
+    /// # Errors
+    /// [`Error::Format`] naming the file.
+    pub(crate) fn modules(&self) -> Result<BTreeSet<String>> {
+        let names = tensors(&self.path, &self.bytes)?.into_keys();
+        Ok(names
+            .filter_map(|name| Some(name.split_once('/')?.0.to_string()))
+            .collect())
+    }
+
+    /// Copies those tensors of a module whose names `wanted` is true for. Nothing is copied where one does not fit.
+    ///
+    /// # Errors
+    /// [`Error::Key`] for the first tensor that is missing, unknown, of another shape, or not finite.
+    pub(crate) fn copy_into(
+        &self,
+        trainable: &mut Trainable,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<()> {
+        let found = tensors(&self.path, &self.bytes)?;
+        let module = format!("{}/", trainable.name());
+        let targets: Vec<(String, Tensor)> = (trainable.tensors())
+            .filter(|(name, _)| wanted(name))
+            .map(|(name, tensor)| (format!("{module}{name}"), tensor.detach()))
+            .collect();
+        let own = |name: &str| targets.iter().any(|(target, _)| target == name);
+        for (name, tensor) in &found {
+            if name.strip_prefix(&module).is_some_and(&wanted) && !own(name) {
+                let shape = format!("{:?}", tensor.shape());
+                return Err(Error::key(
+                    &self.path,
+                    name,
+                    "no such tensor, as in the new model",
+                    shape,
+                ));
+            }
+        }
+        let mut copies = Vec::new();
+        for (name, target) in &targets {
+            let source = found.get(name).ok_or_else(|| {
+                let expected = format!("a tensor {:?}, as in the new model", target.size());
+                Error::key(&self.path, name, expected, "none")
+            })?;
+            let copied = target.zeros_like();
+            copy(&self.path, name, source, &copied)?;
+            copies.push(copied);
+        }
+        no_grad(|| {
+            for ((_, target), copied) in targets.iter().zip(&copies) {
+                target.shallow_clone().copy_(copied);
+            }
+        });
+        trainable.restart_average();
+        Ok(())
+    }
 }
 
 #[cfg(test)]

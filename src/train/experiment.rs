@@ -207,7 +207,7 @@ fn steps_of(config: &Table) -> Option<u64> {
 }
 
 /// The first key, in order, whose values differ: key path, saved value, new value.
-fn first_difference(
+pub(crate) fn first_difference(
     name: &str,
     saved: Option<&Value>,
     new: Option<&Value>,

@@ -18,6 +18,7 @@ pub struct Trainable {
     flat: Tensor,
     average: Option<Tensor>,
     optimiser: Optimiser,
+    frozen: bool,
     // Keeps the variables' names and handles alive for the network built on it.
     _store: VarStore,
 }
@@ -42,6 +43,7 @@ impl Trainable {
             name: name.to_string(),
             average: (options.ema_decay > 0.0).then(|| flat.copy()),
             optimiser: Optimiser::new(options, &flat),
+            frozen: false,
             variables,
             buffers,
             flat,
@@ -94,16 +96,33 @@ impl Trainable {
                     let _ = variable.normal_(0.0, deviation);
                 }
             }
-            if let Some(average) = &mut self.average {
-                average.copy_(&self.flat);
-            }
         });
+        self.restart_average();
     }
 
-    /// Ends training: variables get no gradients any more, and traced modules may contain them as constants.
+    /// Ends training: variables get no gradients and no updates any more, and traced modules may contain them as constants.
     pub fn freeze(&mut self) {
+        self.frozen = true;
         for (_, variable) in &mut self.variables {
             let _ = variable.requires_grad_(false);
+        }
+    }
+
+    /// Whether [`Trainable::freeze`] was called.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
+    /// Whether its network is in training mode where the step is in mode `train`: never where it is frozen, so that its
+    /// running statistics stay.
+    pub fn trains(&self, train: bool) -> bool {
+        train && !self.frozen
+    }
+
+    /// Begins the moving average anew at the weights, as after they were loaded.
+    pub fn restart_average(&mut self) {
+        if let Some(average) = &mut self.average {
+            no_grad(|| average.copy_(&self.flat));
         }
     }
 
@@ -167,11 +186,14 @@ fn flatten(variables: &mut [(String, Tensor)], device: Device) -> Tensor {
 }
 
 /// One update of all `trainables` on one `loss`, with a single backward pass. `total_steps` is the length of their
-/// schedules. Other networks in the loss get no gradient.
+/// schedules. Other networks in the loss get no gradient, and frozen ones no update.
 ///
 /// # Errors
 /// [`Error::Torch`] when the loss contains none of their variables.
 pub fn update(trainables: &mut [&mut Trainable], loss: &Tensor, total_steps: u64) -> Result<()> {
+    if trainables.iter().all(|trainable| trainable.frozen) {
+        return Ok(());
+    }
     let gradients = gradients_of(trainables, loss, false)?;
     apply_gradients(trainables, &gradients, total_steps);
     Ok(())
@@ -196,7 +218,7 @@ pub fn update_each(
     Ok(())
 }
 
-/// The gradient of `loss` with respect to all variables of `trainables`, in order.
+/// The gradient of `loss` with respect to all variables of `trainables` that are not frozen, in order.
 fn gradients_of(
     trainables: &mut [&mut Trainable],
     loss: &Tensor,
@@ -204,6 +226,7 @@ fn gradients_of(
 ) -> Result<Vec<Tensor>> {
     let variables: Vec<&Tensor> = trainables
         .iter()
+        .filter(|trainable| !trainable.frozen)
         .flat_map(|trainable| trainable.variables.iter().map(|(_, v)| v))
         .collect();
     Tensor::f_run_backward(&[loss], &variables, keep_graph, false).map_err(Error::from)
@@ -212,7 +235,7 @@ fn gradients_of(
 fn apply_gradients(trainables: &mut [&mut Trainable], gradients: &[Tensor], total_steps: u64) {
     let mut rest = gradients;
     no_grad(|| {
-        for trainable in trainables {
+        for trainable in trainables.iter_mut().filter(|trainable| !trainable.frozen) {
             let (own, others) = rest.split_at(trainable.variables.len());
             trainable.apply(own, total_steps);
             rest = others;

@@ -255,7 +255,9 @@ impl<'a> Run<'a> {
             state = checkpoint::restore(&folder, &mut method.trainables())?;
             checkpoint::mend_links(experiment.path(), &state)?;
             let exp = experiment.path().display();
-            log::info!("resuming {exp} from step {}", state.step);
+            if state.step > 0 {
+                log::info!("resuming {exp} from step {}", state.step);
+            }
             if let Some(before) = state.threads.filter(|&before| before != threads) {
                 log::warn!(
                     "{exp}: {threads} threads, {before} before: weights will not equal those of an uninterrupted \

@@ -22,6 +22,7 @@ mod extract;
 mod factors;
 mod feature_operations;
 mod features;
+mod fine_tuning;
 mod foreign;
 mod frontier;
 mod help;

@@ -11,6 +11,7 @@ use crate::dataset::normalisation::{Cmvn, NormalisationOptions};
 use crate::dataset::sampler::SamplerOptions;
 use crate::method::Config;
 use crate::method::config::{DataOptions, MethodOptions};
+use crate::method::fine_tuning::Start;
 use crate::method::recogniser::RecogniserOptions;
 use crate::method::speech::train_speech;
 use crate::nn::RecogniserNetworkOptions;
@@ -86,11 +87,15 @@ pub(super) struct TrainArgs {
 /// # Errors
 /// Errors of the library.
 pub(super) fn run(args: TrainArgs) -> anyhow::Result<()> {
-    let (exp, resume) = (args.exp.clone(), args.resume);
+    let exp = args.exp.clone();
+    let start = Start {
+        resume: args.resume,
+        initial: None,
+    };
     Ok(train_speech(
         &config(args),
         &exp,
-        resume,
+        &start,
         &mut TrainingBar::default(),
     )?)
 }

@@ -116,7 +116,7 @@ impl ExtractArgs {
     fn experiment(&self) -> crate::Result<Option<Experiment>> {
         match (&self.exp, &self.model) {
             (Some(path), _) => Experiment::open(path).map(Some),
-            (None, Some(name)) => Experiment::open(&shipped::find(name)?).map(Some),
+            (None, Some(name)) => Experiment::open(&shipped::find("--model", name)?).map(Some),
             (None, None) => Ok(None),
         }
     }

@@ -85,7 +85,7 @@ impl<'a> StepContext<'a> {
             false => &batch.feats,
         };
         Self {
-            encoded: model.phonetic.forward(feats, &mask, train),
+            encoded: model.encode(feats, &mask, train),
             embeds: OnceCell::new(),
             model,
             batch,
@@ -123,10 +123,7 @@ impl<'a> StepContext<'a> {
     /// Speaker embeddings `[batch, embedding_dim]`, computed at the first call.
     pub fn embeds(&self) -> &Tensor {
         self.embeds.get_or_init(|| {
-            let embed = || {
-                let (speaker, feats) = (&self.model.speaker, &self.batch.feats);
-                speaker.forward(feats, &self.mask, self.train)
-            };
+            let embed = || (self.model).embed(&self.batch.feats, &self.mask, self.train);
             match self.train {
                 true => embed(),
                 false => no_grad(embed),

@@ -148,8 +148,7 @@ impl Clustering {
         }
         let converted = no_grad(|| context.converted(context.codes(), context.embeds()));
         let perturbed = context.perturb.apply(&converted);
-        let phonetic = &context.model.phonetic;
-        let other = phonetic.forward(&perturbed, &context.mask, true);
+        let other = (context.model).encode(&perturbed, &context.mask, true);
         let speakers = self.speakers(context);
         let views = [
             self.items(context.codes(), context.code_mask()),
@@ -160,7 +159,9 @@ impl Clustering {
         let assigned = views
             .each_ref()
             .map(|items| self.assign(items, &speakers, &centres));
-        self.remember(&views[0], &speakers);
+        if self.trainable.trains(true) {
+            self.remember(&views[0], &speakers);
+        }
         let predict = |view: usize| {
             assigned_cross_entropy(&scores[view], &assigned[1 - view], self.options.temperature)
         };
@@ -178,7 +179,9 @@ impl Clustering {
 
     /// Items `[items, dim]` of length 1.
     fn items(&self, codes: &Tensor, mask: &Mask) -> Tensor {
-        let items = self.network.forward(codes, mask, true);
+        let items = self
+            .network
+            .forward(codes, mask, self.trainable.trains(true));
         normalise(&match self.options.unit {
             Unit::Utterance => items,
             Unit::Code => {

@@ -66,10 +66,10 @@ impl ConsistencyOptions {
         decoded: &Tensor,
         scalars: &mut Scalars,
     ) -> Vec<Tensor> {
-        let phonetic = &context.model.phonetic;
+        let model = context.model;
         // The original codes are detached: gradients go through the decoded features and their codes.
         let distance = |feats: &Tensor| {
-            let again = phonetic.forward(feats, &context.mask, context.train);
+            let again = model.encode(feats, &context.mask, context.train);
             Reconstruction::L1.loss(&again.codes, &context.codes().detach(), &again.mask)
         };
         let mut terms = Vec::new();
@@ -103,7 +103,7 @@ impl ConsistencyOptions {
         }
         if self.invariance > 0.0 && context.train {
             let view = context.perturb.apply(&context.batch.feats);
-            let other = phonetic.forward(&view, &context.mask, true);
+            let other = model.encode(&view, &context.mask, true);
             let term = self
                 .similarity
                 .loss(&other.codes, context.codes(), &other.mask);

@@ -106,7 +106,7 @@ impl ConversionDiscriminator {
 
     /// Scores of all frames without padding of `[batch, bins, frames]`, in one vector.
     fn scores(&self, feats: &Tensor, mask: &Mask, train: bool) -> Tensor {
-        let scores = self.network.forward(feats, mask, train);
+        let scores = (self.network).forward(feats, mask, self.trainable.trains(train));
         match mask.real() {
             None => scores.reshape([-1]),
             Some(real) => scores.masked_select(&real),
@@ -125,7 +125,8 @@ impl ConversionDiscriminator {
             return loss;
         }
         let penalty = gradient_penalty(real, &converted, |between| {
-            let mean = mask.apply(self.network.forward(between, mask, true));
+            let mean =
+                mask.apply((self.network).forward(between, mask, self.trainable.trains(true)));
             mean.mean_dim(&[1i64, 2][..], false, Kind::Float)
         });
         loss + penalty * self.options.gradient_penalty

@@ -88,6 +88,10 @@ pub struct DisentangleOptions {
     /// Discriminator of original against voice-converted features, which makes converted speech realistic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conversion_discriminator: Option<ConversionDiscriminatorOptions>,
+    /// Parts that training leaves as they are, their running statistics too, such as `["phonetic_encoder"]`. They are those
+    /// of a checkpoint: `phonetic_encoder`, `speaker_encoder`, `decoder`, `label_head`, `speaker_adversary` and others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
     /// Optimiser of encoders, decoder, label head and speaker loss.
     pub optimiser: OptimiserOptions,
 }
@@ -111,6 +115,7 @@ impl Default for DisentangleOptions {
             adversaries: Vec::new(),
             mutual_information: None,
             conversion_discriminator: None,
+            freeze: Vec::new(),
             optimiser: OptimiserOptions::default(),
         }
     }
@@ -447,7 +452,7 @@ impl Method for Disentangle {
                 .split_last()
                 .ok_or_else(|| Error::option("batches", "at least one per step", "none"))?;
             let own = own.to(self.device);
-            self.model.phonetic.before_step(&own, self.device);
+            self.model.before_step(&own, self.device);
             for adversary in &mut self.adversaries {
                 adversary.before_step(clock.step);
             }

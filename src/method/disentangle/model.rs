@@ -141,6 +141,11 @@ impl Phonetic {
     }
 }
 
+/// Places in [`Model::trainables`].
+const PHONETIC: usize = 0;
+const SPEAKER: usize = 1;
+const REGRESSION: usize = 3;
+
 /// Encoders and decoder with their trainable modules.
 #[derive(Debug)]
 pub struct Model {
@@ -212,9 +217,28 @@ impl Model {
         self.trainables.iter_mut().collect()
     }
 
+    /// Features `[batch, bins, frames]` to codes in a step; `train` is its mode.
+    pub fn encode(&self, feats: &Tensor, mask: &Mask, train: bool) -> Encoded {
+        (self.phonetic).forward(feats, mask, self.trainables[PHONETIC].trains(train))
+    }
+
+    /// Features `[batch, bins, frames]` to embeddings `[batch, embedding_dim]` in a step; `train` is its mode.
+    pub fn embed(&self, feats: &Tensor, mask: &Mask, train: bool) -> Tensor {
+        (self.speaker).forward(feats, mask, self.trainables[SPEAKER].trains(train))
+    }
+
+    /// Called once per training step, before anything of the step is computed.
+    pub fn before_step(&self, batch: &SpeechBatch, device: Device) {
+        if self.trainables[PHONETIC].trains(true) {
+            self.phonetic.before_step(batch, device);
+        }
+    }
+
     /// Updates the regression with codes and embeddings of a training step.
     pub fn observe(&self, encoded: &Encoded, embeds: &Tensor) {
-        if let Some(regression) = &self.regression {
+        if let Some(regression) = &self.regression
+            && self.trainables[REGRESSION].trains(true)
+        {
             regression.observe(&encoded.codes, &encoded.mask, embeds);
         }
     }

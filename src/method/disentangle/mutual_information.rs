@@ -81,9 +81,11 @@ impl MutualInformation {
 
     /// Mean and logarithm of the variance of the embedding, each `[batch, embedding_dim]`.
     fn estimate(&self, context: &StepContext, train: bool) -> (Tensor, Tensor) {
-        let output = self
-            .network
-            .forward(context.codes(), context.code_mask(), train);
+        let output = self.network.forward(
+            context.codes(),
+            context.code_mask(),
+            self.trainable.trains(train),
+        );
         let parts = output.chunk(2, 1);
         (parts[0].shallow_clone(), parts[1].tanh())
     }

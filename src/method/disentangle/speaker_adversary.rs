@@ -285,7 +285,7 @@ impl SpeakerAdversary {
     /// Adapts lambda to the classifier's accuracy.
     fn follow(&mut self, accuracy: Option<&Tensor>) {
         let target = self.options.target_accuracy;
-        if let (Some(accuracy), true) = (accuracy, target > 0.0) {
+        if let (Some(accuracy), true) = (accuracy, target > 0.0 && self.trainable.trains(true)) {
             let bound = 100f64.ln();
             no_grad(|| {
                 let moved = &self.log_gain + (accuracy - target) * GAIN_RATE;
@@ -314,6 +314,7 @@ impl SpeakerAdversary {
     /// speakers]`, each half once the enrolled one.
     fn answer(&self, codes: &Tensor, context: &StepContext, train: bool) -> (Tensor, Tensor) {
         let (mask, batch) = (context.code_mask(), context.batch);
+        let train = self.trainable.trains(train);
         match &self.network {
             Network::OfSpeakers(classifier) => {
                 let targets = match self.options.input {
@@ -361,11 +362,12 @@ impl SpeakerAdversary {
             batch.other_of_same_speaker(),
             batch.one_of_another_speaker(),
         );
-        let left = classifier.summaries(&codes, mask, true);
+        let train = self.trainable.trains(true);
+        let left = classifier.summaries(&codes, mask, train);
         let both = mask.shorter(&same, &other);
         let of = |index: &Tensor| both.apply(codes.index_select(0, index));
         let penalty = gradient_penalty(&of(&same), &of(&other), |right| {
-            classifier.compare(&left, &classifier.summaries(right, &both, true))
+            classifier.compare(&left, &classifier.summaries(right, &both, train))
         });
         penalty * self.options.gradient_penalty
     }
@@ -389,7 +391,7 @@ impl Adversary for SpeakerAdversary {
 
     fn before_step(&mut self, step: u64) {
         let every = self.options.restart_every;
-        if every > 0 && step > 0 && step.is_multiple_of(every) {
+        if every > 0 && step > 0 && step.is_multiple_of(every) && self.trainable.trains(true) {
             let gain = self.log_gain.copy();
             *self = Self::new(self.name.clone(), &self.options, self.shape, self.device);
             no_grad(|| self.log_gain.copy_(&gain));

@@ -91,7 +91,7 @@ impl Supervision {
         scalars: &mut Scalars,
     ) -> Option<Tensor> {
         let labels = batch.labels.as_ref()?;
-        let logits = self.head.forward(codes, mask, train);
+        let logits = (self.head).forward(codes, mask, self.trainable.trains(train));
         let loss = if self.kind.are_strings() {
             let loss = ctc(&logits, mask, labels);
             scalars.add("label_head/ctc", &loss);
