@@ -78,8 +78,9 @@ pub(super) fn asks_for_one(words: &[OsString], own: &clap::Command) -> bool {
     if COMMANDS.iter().any(|(name, _)| first == name) {
         return true;
     }
-    let of_eval = own.find_subcommand("eval").filter(|_| first == "eval");
-    of_eval.is_some_and(|group| {
+    let divided = ["eval", "data"].iter().find(|group| first == **group);
+    let group = divided.and_then(|group| own.find_subcommand(group));
+    group.is_some_and(|group| {
         words
             .next()
             .is_none_or(|word| group.find_subcommand(word).is_none())

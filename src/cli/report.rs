@@ -20,6 +20,8 @@ use crate::signal::ResynthesisOptions;
 /// The page contains its pictures and sound and loads nothing: it can be sent, kept and printed. Its numbers come from
 /// the files that 'eval probe', 'eval abx', 'verify score' and 'image evaluate' left in the experiment folder. The command
 /// that makes each number again is printed below it. Results without a file are left out and listed at the end.
+///
+/// Standard output has, for each experiment, whether its training looks right by its log, as 'unbraid train' says at its end.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -112,6 +114,11 @@ pub(super) fn run(args: ReportArgs) -> anyhow::Result<()> {
     let size = html.len() as f64 / 1e6;
     let out = out.display();
     output(format_args!("{out}: {sections} sections, {size:.1} MB\n"))?;
+    for exp in &exps {
+        for line in exp.verdict()? {
+            output(format_args!("{}: {line}\n", exp.path().display()))?;
+        }
+    }
     for reason in &page.left_out {
         output(format_args!("left out: {reason}\n"))?;
     }

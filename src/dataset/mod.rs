@@ -22,6 +22,7 @@ pub mod loader;
 pub mod make;
 pub mod normalisation;
 pub mod recordings;
+pub mod relabel;
 mod rows;
 pub mod sampler;
 pub mod segments;

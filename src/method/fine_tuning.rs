@@ -14,11 +14,9 @@ use crate::dataset::normalisation::Normalisation;
 use crate::error::{Error, Result};
 use crate::io::json;
 use crate::signal::{FrontEnd, FrontEndOptions};
-use crate::train::experiment::{Experiment, first_difference};
+use crate::train::experiment::{Experiment, ORIGIN, first_difference};
 use crate::train::{Trainable, checkpoint};
 
-/// File of the [`Origin`] in an experiment.
-const ORIGIN: &str = "initial.json";
 /// State of a training, which does not go over into another one.
 const STATE: [&str; 2] = ["patience", "log_gain"];
 /// Options of a front-end that need not be those of the initial model: they are random, or of single speakers.

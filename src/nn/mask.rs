@@ -130,6 +130,14 @@ impl Mask {
         sum / real.max(1) as f64
     }
 
+    /// Standard deviation of `[batch, channels, frames]` over the real frames of all sequences, a mean over channels; without
+    /// a gradient.
+    pub fn deviation_of_all(&self, x: &Tensor) -> Tensor {
+        let x = x.detach();
+        let centred = &x - self.mean_of_all(&x).reshape([1, -1, 1]);
+        self.mean_of_all(&centred.square()).sqrt().mean(Kind::Float)
+    }
+
     /// Each sequence reversed in time, with its padding still at the end: `[batch, channels, frames]`. Applied twice it
     /// restores the input.
     pub fn reverse(&self, x: &Tensor) -> Tensor {

@@ -144,6 +144,11 @@ impl Experiment {
         Ok(files)
     }
 
+    /// Whether it began from the weights of another one.
+    pub fn is_fine_tuning(&self) -> bool {
+        self.path.join(ORIGIN).exists()
+    }
+
     /// The resolved configuration.
     ///
     /// # Errors
@@ -182,6 +187,9 @@ impl Experiment {
         json::read(self.path.join(name), "a file written by unbraid train")
     }
 }
+
+/// File that tells which experiment a run began from.
+pub(crate) const ORIGIN: &str = "initial.json";
 
 /// Keys of `[train]` that may differ when a run is resumed.
 const FREE: [&str; 6] = [

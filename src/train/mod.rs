@@ -9,6 +9,7 @@ pub mod optimiser;
 pub mod schedule;
 pub mod trainable;
 pub mod trainer;
+pub mod verdict;
 
 pub use optimiser::{OptimiserKind, OptimiserOptions};
 pub use schedule::Schedule;

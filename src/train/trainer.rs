@@ -12,6 +12,7 @@ use super::checkpoint;
 use super::experiment::Experiment;
 use super::log::{Log, LogLine};
 use super::schedule::MAX_STEPS;
+use super::verdict::{self, RunFacts};
 use crate::error::{Error, Result, check_within};
 use crate::io::interrupt::StopSignal;
 use crate::io::scratch;
@@ -226,7 +227,29 @@ pub fn train<M: Method + ?Sized>(
         let exp = experiment.path().display();
         log::warn!("{exp}: the loss lacked terms until the last step: {why}");
     }
+    for line in verdict_of(experiment, options)? {
+        log::info!("{}: {line}", experiment.path().display());
+    }
     Ok(())
+}
+
+/// The verdict on an experiment, by its log and its last checkpoint.
+///
+/// # Errors
+/// Errors of reading them.
+pub fn verdict_of(experiment: &Experiment, options: &TrainOptions) -> Result<Vec<String>> {
+    let path = experiment.path();
+    let log = super::log::read(&path.join("log.jsonl"))?;
+    let last = checkpoint::newest(path)?;
+    let state = last
+        .map(|folder| checkpoint::read_state(&folder))
+        .transpose()?;
+    let facts = RunFacts {
+        options,
+        best: state.and_then(|state| state.best).map(|(step, _)| step),
+        is_fine_tuning: experiment.is_fine_tuning(),
+    };
+    Ok(verdict::lines(&log, &facts))
 }
 
 /// The state of a run.

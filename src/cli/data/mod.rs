@@ -2,6 +2,8 @@
 
 mod alignment;
 mod augment;
+#[cfg(feature = "torch")]
+mod cluster_speakers;
 mod combine;
 mod fix;
 mod make;
@@ -30,6 +32,8 @@ enum Command {
     Augment(augment::AugmentArgs),
     Trials(trials::TrialsArgs),
     Alignment(alignment::AlignmentArgs),
+    #[cfg(feature = "torch")]
+    ClusterSpeakers(cluster_speakers::ClusterSpeakersArgs),
 }
 
 /// Runs the command.
@@ -47,5 +51,7 @@ pub(super) fn run(args: DataArgs) -> anyhow::Result<()> {
         Command::Augment(args) => augment::run(&args),
         Command::Trials(args) => trials::run(&args),
         Command::Alignment(args) => alignment::run(args),
+        #[cfg(feature = "torch")]
+        Command::ClusterSpeakers(args) => cluster_speakers::run(&args),
     }
 }

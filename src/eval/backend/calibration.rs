@@ -66,6 +66,17 @@ impl Calibration {
         self.scale * score + self.offset
     }
 
+    /// The score with a likelihood ratio of 1.
+    ///
+    /// # Errors
+    /// [`Error::Key`] naming the file `path` that it was read from, if its scale is not above 0.
+    pub fn threshold(&self, path: &Path) -> Result<f64> {
+        match self.scale > 0.0 {
+            true => Ok(-self.offset / self.scale),
+            false => Err(Error::key(path, "scale", "above 0", self.scale.to_string())),
+        }
+    }
+
     /// Writes it to a file, atomically.
     ///
     /// # Errors

@@ -370,6 +370,10 @@ impl Disentangle {
             scalars.add("phonetic_encoder/bottleneck", cost);
             loss = &loss + cost;
         }
+        scalars.add(
+            "phonetic_encoder/deviation",
+            &code_mask.deviation_of_all(codes),
+        );
         if let Some(perplexity) = &context.encoded.perplexity {
             scalars.add("phonetic_encoder/codebook_perplexity", perplexity);
         }

@@ -447,6 +447,7 @@ impl Adversary for SpeakerAdversary {
         }
         match self.options.loss {
             AdversaryLoss::CrossEntropy => {
+                scalars.add(self.loss_name(), &cross_entropy(&answers, &targets, 0.0));
                 scalars.add(self.term_name("accuracy"), &accuracy(&answers, &targets));
             }
             AdversaryLoss::Wasserstein => {

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::io::lines;
 use crate::method::old_keys::document;
 use crate::train::experiment::Experiment;
+use crate::train::trainer::verdict_of;
 
 /// The name of the folder with the same probes on raw features, in recipes.
 pub(super) const BASELINE: &str = "log-mel";
@@ -93,6 +94,18 @@ impl ExpFolder {
     /// A file of the folder, if it exists.
     pub fn file(&self, name: &str) -> Option<PathBuf> {
         Some(self.path().join(name)).filter(|path| path.is_file())
+    }
+
+    /// Whether the run looks right by its log, in lines as `unbraid train` prints them; none without a log.
+    ///
+    /// # Errors
+    /// For a damaged log or checkpoint.
+    pub fn verdict(&self) -> Result<Vec<String>> {
+        let options = self.value(&["train"]).cloned().map(Value::try_into);
+        match (self.file("log.jsonl"), options) {
+            (Some(_), Some(Ok(options))) => verdict_of(&self.experiment, &options),
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// A file of a folder beside this one (of the parent folder, if `folder` is empty), if it exists.

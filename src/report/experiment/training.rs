@@ -23,6 +23,9 @@ pub(super) fn section(exp: &ExpFolder) -> Result<Part> {
         return Part::left_out("log.jsonl has no line yet");
     }
     let mut html = Html::default();
+    for verdict in exp.verdict()? {
+        html.paragraph(&format!("Verdict: {verdict}."));
+    }
     html.paragraph("Every logged value of training, with the module that it belongs to.");
     let mut panels = panels(&lines);
     let chances = Chances::read(exp)?;
