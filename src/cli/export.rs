@@ -1,4 +1,4 @@
-//! `unbraid export`: an encoder as a TorchScript module.
+//! `unbraid export`: an encoder as an ONNX model or a TorchScript module.
 
 use std::path::PathBuf;
 
@@ -7,30 +7,39 @@ use tch::Device;
 
 use super::models::CheckpointArgs;
 use crate::inference::extract::Representation;
-use crate::inference::module::{Export, Exported, Input, Metadata};
+use crate::inference::module::{Export, Input, Metadata};
+use crate::inference::onnx::OnnxExport;
 use crate::io::message::{message, output};
-use crate::method::speech::load;
+use crate::method::speech::{load, load_weights};
 use crate::signal::FrontEndOptions;
+use crate::train::experiment::Experiment;
 
-/// Write an encoder as a TorchScript module for PyTorch and C++.
+/// Write an encoder as an ONNX model, for onnxruntime and others, or as a TorchScript module.
 ///
-/// The module takes one utterance of any length. It returns phonetic codes [1, codes, code_dim] or a speaker embedding
-/// [1, embedding_dim].
+/// An ONNX model takes a batch of utterances, padded to the longest, and their lengths. A TorchScript module takes one
+/// utterance. Both take any length and return phonetic codes [batch, codes, code_dim] or speaker embeddings [batch,
+/// embedding_dim].
 ///
-/// Without --front-end the input is features [1, frames, bins], as the experiment's front-end computes them. The
-/// normalisation is inside the module. With --front-end the input is a waveform [1, samples] at the front-end's sample
-/// rate: 32-bit floats with full scale at 1, as soundfile and torchaudio load them.
-///
-/// Before the file is written, the module runs at lengths other than the traced one. A module whose output differs from
-/// the experiment's by more than 1e-5 of the largest value is not written.
+/// Without --front-end the input is features [batch, frames, bins], as the experiment's front-end computes them. The
+/// normalisation is inside. With --front-end the input is waveforms [batch, samples] at the front-end's sample rate: 32-bit
+/// floats with full scale at 1, as soundfile and torchaudio load them.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
+  unbraid export --format onnx --exp exp/default --output phonetic \\
+    --front-end phonetic.onnx
+  unbraid export --format sherpa-onnx --exp exp/xvector --output speaker s.onnx
   unbraid export --exp exp/default --output phonetic --front-end phonetic.pt
   unbraid extract --module phonetic.pt --wav scp:data/test/wav.scp \\
     ark,scp:z.ark,z.scp
 
-In Python:
+In Python with onnxruntime: examples/python/encode.py
+  session = onnxruntime.InferenceSession('phonetic.onnx')
+  inputs = {'waveforms': waveforms, 'lengths': lengths}
+  codes, code_lengths = session.run(None, inputs)
+  info = session.get_modelmeta().custom_metadata_map['unbraid.json']
+
+In Python with PyTorch, which has deprecated TorchScript:
   extra = {'unbraid.json': ''}
   encoder = torch.jit.load('phonetic.pt', _extra_files=extra)
   codes = encoder(waveform)  # [1, samples] to [1, codes, code_dim]
@@ -38,11 +47,14 @@ In Python:
 
 In C++: examples/cpp/codes.cpp
 
-The extra file unbraid.json describes the module: format, representation,
-input, least (fewest frames or samples), bins, dim, subsampling,
-sample_rate_hz, frame_shift_s, front_end.
+The metadata unbraid.json describe a model: format, representation, input,
+least (fewest frames or samples), bins, dim, subsampling, sample_rate_hz,
+frame_shift_s, front_end.
 
-A front-end inside a module adds no dither and computes in double precision;
+A TorchScript module is compared with the experiment at several lengths; one
+whose output differs by more than 1e-5 of the largest value is not written.
+
+A front-end inside a model adds no dither and computes in double precision;
 'extract --wav' computes in single precision. Codes differ by about 1e-6 of the
 largest value, and by up to 1e-4 where bins are far below the loudest bin of
 their frame, as in synthetic speech.")]
@@ -52,11 +64,17 @@ pub(super) struct ExportArgs {
     /// Encoder to export
     #[arg(long, alias = "strand")]
     output: Encoder,
-    /// Take waveforms: put the experiment's front-end (data.front_end) into the module
+    /// Kind of file to write
+    #[arg(long, value_enum, default_value_t = Format::Torchscript)]
+    format: Format,
+    /// Take waveforms: put the experiment's front-end (data.front_end) into the model
     #[arg(long)]
     front_end: bool,
-    /// Module to write
-    #[arg(value_name = "FILE.pt")]
+    /// Version of ONNX's operators, 17 to 21; 17 where it is not given
+    #[arg(long, value_name = "N")]
+    opset: Option<i64>,
+    /// File to write
+    #[arg(value_name = "FILE")]
     target: PathBuf,
 }
 
@@ -69,62 +87,134 @@ enum Encoder {
     Speaker,
 }
 
+/// Kinds of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// TorchScript, for PyTorch and C++ with libtorch; PyTorch has deprecated it.
+    Torchscript,
+    /// ONNX, for onnxruntime and others.
+    Onnx,
+    /// ONNX with the input and the metadata of sherpa-onnx's speaker models, which compute filter banks themselves.
+    SherpaOnnx,
+}
+
+impl ExportArgs {
+    fn representation(&self) -> Representation {
+        match self.output {
+            Encoder::Phonetic => Representation::Phonetic,
+            Encoder::Speaker => Representation::Speaker,
+        }
+    }
+
+    fn input(&self) -> Input {
+        match self.front_end {
+            true => Input::Waveform,
+            false => Input::Features,
+        }
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// Errors of the library.
 pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let experiment = args.model.experiment()?;
-    let (model, info) = load(&experiment, &args.model.checkpoint, Device::Cpu)?;
     let known = experiment.path().join("front_end.toml");
     let front_end = match known.exists() {
         true => Some(FrontEndOptions::read(known)?),
         false => None,
     };
-    let export = Export {
-        model: model.as_ref(),
-        normalisation: &info.normalisation,
-        representation: match args.output {
-            Encoder::Phonetic => Representation::Phonetic,
-            Encoder::Speaker => Representation::Speaker,
-        },
-        front_end: front_end.as_ref(),
-        input: match args.front_end {
-            true => Input::Waveform,
-            false => Input::Features,
-        },
-    };
-    let exported = export.write(&args.target)?;
-    print_summary(&exported, args)?;
+    match args.format {
+        Format::Torchscript => write_module(args, &experiment, front_end.as_ref())?,
+        Format::Onnx | Format::SherpaOnnx => write_onnx(args, &experiment, front_end.as_ref())?,
+    }
     let dithers = |options: &FrontEndOptions| options.without_dither() != *options;
     if args.front_end && front_end.as_ref().is_some_and(dithers) {
         message(format_args!(
-            "unbraid: the experiment's front-end dithers, the module's does not"
+            "unbraid: the experiment's front-end dithers, the model's does not"
         ));
     }
     Ok(())
 }
 
-/// Prints what was written.
-fn print_summary(exported: &Exported, args: &ExportArgs) -> anyhow::Result<()> {
-    let Metadata {
-        input, dim, bins, ..
-    } = exported.metadata;
-    let takes = match input {
-        Input::Features => format!("features [1, frames, {bins}]"),
-        Input::Waveform => "a waveform [1, samples]".to_string(),
+fn write_module(
+    args: &ExportArgs,
+    experiment: &Experiment,
+    front_end: Option<&FrontEndOptions>,
+) -> anyhow::Result<()> {
+    if args.opset.is_some() {
+        return Err(
+            crate::Error::option("--opset", "--format onnx beside it", "torchscript").into(),
+        );
+    }
+    let (model, info) = load(experiment, &args.model.checkpoint, Device::Cpu)?;
+    let export = Export {
+        model: model.as_ref(),
+        normalisation: &info.normalisation,
+        representation: args.representation(),
+        front_end,
+        input: args.input(),
     };
-    let gives = match args.output {
-        Encoder::Phonetic => format!("codes [1, codes, {dim}]"),
-        Encoder::Speaker => format!("an embedding [1, {dim}]"),
-    };
+    let exported = export.write(&args.target)?;
     let lengths: Vec<String> = exported.lengths.iter().map(usize::to_string).collect();
     output(format_args!(
-        "{}: {takes} to {gives}; at {} {} within {:.1e} of the experiment\n",
-        args.target.display(),
+        "{}; at {} {} within {:.1e} of the experiment\n",
+        summary(args, &exported.metadata, "1"),
         lengths.join(", "),
-        input.unit(),
+        exported.metadata.input.unit(),
         exported.gap
     ))?;
     Ok(())
+}
+
+fn write_onnx(
+    args: &ExportArgs,
+    experiment: &Experiment,
+    front_end: Option<&FrontEndOptions>,
+) -> anyhow::Result<()> {
+    let sherpa = args.format == Format::SherpaOnnx;
+    let refuse = |option: &str, expected: &str, found: &str| {
+        let expected = format!("{expected} with --format sherpa-onnx");
+        Err(crate::Error::option(option, expected, found).into())
+    };
+    match args.output {
+        Encoder::Phonetic if sherpa => return refuse("--output", "speaker", "phonetic"),
+        _ if sherpa && args.front_end => {
+            return refuse("--front-end", "features as input", "waveforms");
+        }
+        _ => {}
+    }
+    let (config, info, weights) = load_weights(experiment, &args.model.checkpoint)?;
+    let export = OnnxExport {
+        config: &config,
+        info: &info,
+        weights: &weights,
+        representation: args.representation(),
+        front_end,
+        input: args.input(),
+        opset: args
+            .opset
+            .unwrap_or(*crate::inference::onnx::OPSETS.start()),
+        sherpa,
+    };
+    let metadata = export.write(&args.target)?;
+    output(format_args!("{}\n", summary(args, &metadata, "batch")))?;
+    Ok(())
+}
+
+/// What was written, for inputs of `batch` utterances.
+fn summary(args: &ExportArgs, metadata: &Metadata, batch: &str) -> String {
+    let Metadata {
+        input, dim, bins, ..
+    } = metadata;
+    let takes = match input {
+        Input::Features => format!("features [{batch}, frames, {bins}]"),
+        Input::Waveform => format!("waveforms [{batch}, samples]"),
+    };
+    let gives = match args.output {
+        Encoder::Phonetic => format!("codes [{batch}, codes, {dim}]"),
+        Encoder::Speaker => format!("embeddings [{batch}, {dim}]"),
+    };
+    format!("{}: {takes} to {gives}", args.target.display())
 }

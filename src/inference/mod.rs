@@ -4,6 +4,7 @@ pub mod conversion;
 pub mod extract;
 pub mod model;
 pub mod module;
+pub mod onnx;
 mod origin;
 pub mod shipped;
 pub mod stream;

@@ -1,10 +1,11 @@
 //! A speech run: corpora, normalisation and inventory for a method.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tch::Device;
+use tch::{Device, Tensor};
 
 use super::config::{Config, MethodOptions};
 use super::dann::Dann;
@@ -165,6 +166,30 @@ pub fn load(
         }
     };
     Ok((model, info))
+}
+
+/// The weights of checkpoint `name` of an experiment by their names in it, `network/layer.weight`, on the CPU.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_weights(
+    experiment: &Experiment,
+    name: &str,
+) -> Result<(Config, ModelInfo, BTreeMap<String, Tensor>)> {
+    let config: Config = experiment.config()?;
+    config.check()?;
+    let info = ModelInfo::read(experiment)?;
+    let folder = experiment.checkpoint(name)?;
+    let mut method = built(|| build(&config, &info, Device::Cpu))??;
+    let trainables = match &mut method {
+        Built::Disentangle(method) => method.trainables(),
+        Built::Fhvae(method) => method.trainables(),
+        Built::Dann(method) => method.trainables(),
+        Built::Recogniser(method) => method.trainables(),
+    };
+    checkpoint::load_weights(&folder, &trainables)?;
+    let weights = checkpoint::weights(&trainables).into_iter().collect();
+    Ok((config, info, weights))
 }
 
 /// The recogniser of an experiment, with the weights of checkpoint `name`, and the kind of its labels.

@@ -85,23 +85,24 @@ impl Baseline {
         match self.options {
             BaselineOptions::Standardise => mask.instance_norm(feats),
             BaselineOptions::SpeakerPca { directions } => {
-                let (centre, across) = no_grad(|| self.principal(directions));
+                let (centre, across) =
+                    no_grad(|| principal(&self.means, &self.present, directions));
                 let part = across.tr().matmul(&(feats - &centre));
                 mask.apply(feats - across.matmul(&part))
             }
         }
     }
+}
 
-    /// The mean of the speakers' means `[bins, 1]`, and orthonormal directions `[bins, directions]`.
-    fn principal(&self, directions: i64) -> (Tensor, Tensor) {
-        let count = self.present.sum(Kind::Float).clamp_min(1.0);
-        let centre =
-            (&self.means * &self.present).sum_dim_intlist(&[0i64][..], true, Kind::Float) / count;
-        let differences = (&self.means - &centre) * &self.present;
-        let (_, _, across) = differences.svd(true, true);
-        let most = directions.min(across.size()[1]);
-        (centre.tr(), across.narrow(1, 0, most))
-    }
+/// The mean of the speakers' means `[bins, 1]`, and orthonormal directions `[bins, directions]`, of the means `[speakers,
+/// bins]` of those who are present, `[speakers, 1]`.
+pub(crate) fn principal(means: &Tensor, present: &Tensor, directions: i64) -> (Tensor, Tensor) {
+    let count = present.sum(Kind::Float).clamp_min(1.0);
+    let centre = (means * present).sum_dim_intlist(&[0i64][..], true, Kind::Float) / count;
+    let differences = (means - &centre) * present;
+    let (_, _, across) = differences.svd(true, true);
+    let most = directions.min(across.size()[1]);
+    (centre.tr(), across.narrow(1, 0, most))
 }
 
 #[cfg(test)]

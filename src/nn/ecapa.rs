@@ -8,7 +8,9 @@ use super::layer::{BatchNorm, Conv1d, Linear};
 use super::mask::Mask;
 
 /// Parts into which a Res2 block splits its channels.
-const SCALE: i64 = 8;
+pub(crate) const SCALE: i64 = 8;
+/// Dilations of the blocks.
+pub(crate) const DILATIONS: [i64; 3] = [2, 3, 4];
 
 /// A convolution, three blocks at dilation 2, 3 and 4, and a convolution over the outputs of all three.
 #[derive(Debug)]
@@ -22,7 +24,7 @@ pub struct Ecapa {
 impl Ecapa {
     /// From `inputs` through `channels`, a multiple of 8.
     pub fn new(path: Path, inputs: i64, channels: i64) -> Self {
-        let blocks = [2, 3, 4]
+        let blocks = DILATIONS
             .map(|dilation| Block::new(&path / format!("block{dilation}"), channels, dilation));
         let outputs = 3 * channels;
         Self {

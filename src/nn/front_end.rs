@@ -167,7 +167,7 @@ fn log_energy(frames: &Tensor, energy: Energy, windowed: bool) -> Option<Tensor>
 }
 
 /// Weights of the filters, `[FFT bins, filters]`.
-fn filters(plan: &FrontEndPlan) -> Option<Tensor> {
+pub(crate) fn filters(plan: &FrontEndPlan) -> Option<Tensor> {
     let filters = plan.filters.as_ref()?;
     let bins = plan.fft_length / 2 + 1;
     let mut weights = vec![0f64; filters.n_mels() * bins];

@@ -168,15 +168,10 @@ pub struct Encoded {
 impl PhoneticEncoder {
     /// For features of `input_dim` bins.
     pub fn new(path: Path, input_dim: i64, options: &PhoneticEncoderOptions) -> Self {
-        let mut strides = vec![1];
-        strides.extend(std::iter::repeat_n(2, options.subsampling.ilog2() as usize));
-        if let Backbone::Conv { layers } = options.backbone {
-            strides.extend(std::iter::repeat_n(1, layers as usize));
-        }
-        let convs = strides
-            .iter()
+        let convs = strides(options)
+            .into_iter()
             .enumerate()
-            .map(|(index, &stride)| {
+            .map(|(index, stride)| {
                 let inputs = if index == 0 {
                     input_dim
                 } else {
@@ -270,8 +265,18 @@ impl PhoneticEncoder {
     }
 }
 
+/// The strides of the convolutions.
+pub(crate) fn strides(options: &PhoneticEncoderOptions) -> Vec<i64> {
+    let mut strides = vec![1];
+    strides.extend(std::iter::repeat_n(2, options.subsampling.ilog2() as usize));
+    if let Backbone::Conv { layers } = options.backbone {
+        strides.extend(std::iter::repeat_n(1, layers as usize));
+    }
+    strides
+}
+
 /// Whether a convolution has a residual connection, as the layers at the code's rate do.
-pub(super) fn adds(index: usize, stride: i64) -> bool {
+pub(crate) fn adds(index: usize, stride: i64) -> bool {
     stride == 1 && index > 0
 }
 

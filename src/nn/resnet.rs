@@ -8,7 +8,7 @@ use super::layer::{BatchNorm, Conv2d};
 use super::mask::Mask;
 
 /// Blocks of the four stages; each stage but the first halves time and frequency and doubles the width.
-const STAGES: [usize; 4] = [3, 4, 6, 3];
+pub(crate) const STAGES: [usize; 4] = [3, 4, 6, 3];
 
 /// Residual stages; the output stacks channels and remaining bins.
 #[derive(Debug)]

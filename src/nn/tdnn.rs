@@ -6,6 +6,9 @@ use tch::nn::Path;
 use super::layer::{BatchNorm, Conv1d};
 use super::mask::Mask;
 
+/// Kernel width and dilation of each layer.
+pub(crate) const LAYERS: [(i64, i64); 4] = [(5, 1), (3, 2), (3, 3), (1, 1)];
+
 /// Dilated convolutions, each with a rectifier and batch normalisation.
 #[derive(Debug)]
 pub struct Tdnn {
@@ -15,7 +18,7 @@ pub struct Tdnn {
 impl Tdnn {
     /// From `inputs` to `channels`.
     pub fn new(path: &Path, inputs: i64, channels: i64) -> Self {
-        let layers = [(5, 1), (3, 2), (3, 3), (1, 1)]
+        let layers = LAYERS
             .into_iter()
             .enumerate()
             .map(|(index, (kernel, dilation))| {

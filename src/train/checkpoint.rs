@@ -241,7 +241,7 @@ pub fn restore(folder: &Path, trainables: &mut [&mut Trainable]) -> Result<State
 }
 
 /// `module/variable` for each weight and buffer.
-fn weights(trainables: &[&mut Trainable]) -> Vec<(String, Tensor)> {
+pub fn weights(trainables: &[&mut Trainable]) -> Vec<(String, Tensor)> {
     let name = |trainable: &Trainable, name: &str| format!("{}/{name}", trainable.name());
     trainables
         .iter()

@@ -135,21 +135,7 @@ impl Export<'_> {
     }
 
     fn metadata(&self, least: usize, dim: i64) -> Result<Metadata> {
-        let front_end = self.front_end.map(FrontEndOptions::without_dither);
-        let computer = match &front_end {
-            None => None,
-            Some(options) => Some(FrontEnd::new(options.clone())?),
-        };
-        // A module of features takes them as they are computed for the experiment, with dither.
-        let kept = match self.input {
-            Input::Features => self.front_end.cloned(),
-            Input::Waveform => front_end,
-        };
-        let text = kept.map(|options| toml::to_string(&options));
-        let text = (text.transpose()).map_err(|error| {
-            Error::option("front_end", "options TOML can hold", error.to_string())
-        })?;
-        Ok(Metadata {
+        Metadata {
             format: FORMAT,
             representation: self.representation,
             input: self.input,
@@ -158,10 +144,11 @@ impl Export<'_> {
             dim: dim as usize,
             subsampling: (self.representation == Representation::Phonetic)
                 .then(|| self.model.subsampling()),
-            sample_rate_hz: computer.as_ref().map(FrontEnd::sample_rate_hz),
-            frame_shift_s: computer.as_ref().map(FrontEnd::frame_shift_s),
-            front_end: text,
-        })
+            sample_rate_hz: None,
+            frame_shift_s: None,
+            front_end: None,
+        }
+        .of_front_end(self.front_end)
     }
 
     /// An input of `length`, pseudo-random and always the same.

@@ -16,7 +16,8 @@ mod export;
 use serde::{Deserialize, Serialize};
 
 use super::extract::Representation;
-use crate::error::{Result, check_within};
+use crate::error::{Error, Result, check_within};
+use crate::signal::{FrontEnd, FrontEndOptions};
 
 pub use encoder::EncoderModule;
 pub use export::{Export, Exported};
@@ -72,6 +73,31 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// With the fields that describe a front-end.
+    ///
+    /// # Errors
+    /// [`crate::Error::Option`] naming an option that is out of its range.
+    pub(super) fn of_front_end(self, known: Option<&FrontEndOptions>) -> Result<Self> {
+        let Some(options) = known else {
+            return Ok(self);
+        };
+        let computer = FrontEnd::new(options.without_dither())?;
+        // Features are taken as they are computed for the experiment, with dither.
+        let kept = match self.input {
+            Input::Features => options,
+            Input::Waveform => computer.options(),
+        };
+        let text = toml::to_string(kept).map_err(|error| {
+            Error::option("front_end", "options TOML can hold", error.to_string())
+        })?;
+        Ok(Self {
+            sample_rate_hz: Some(computer.sample_rate_hz()),
+            frame_shift_s: Some(computer.frame_shift_s()),
+            front_end: Some(text),
+            ..self
+        })
+    }
+
     /// Checks the stated sizes.
     ///
     /// # Errors

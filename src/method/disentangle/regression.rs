@@ -48,12 +48,16 @@ impl Regression {
 
     /// The mean code that embeddings `[batch, embedding_dim]` predict, `[batch, code_dim, 1]`.
     pub fn predict(&self, embeds: &Tensor) -> Tensor {
-        let dim = self.embeds.size()[0];
-        // A small ridge, because few speakers do not span all directions.
-        let ridge = Tensor::eye(dim, (Kind::Float, embeds.device())) * 1e-4;
-        let map = Tensor::linalg_solve(&(&self.embeds + ridge), &self.both.tr(), true);
+        let map = solution(&self.embeds, &self.both);
         with_one(embeds).matmul(&map).unsqueeze(2)
     }
+}
+
+/// The map from `[s; 1]` to the predicted code, `[dim + 1, code_dim]`, of a regression's sums.
+pub(crate) fn solution(embeds: &Tensor, both: &Tensor) -> Tensor {
+    // A small ridge, because few speakers do not span all directions.
+    let ridge = Tensor::eye(embeds.size()[0], (Kind::Float, embeds.device())) * 1e-4;
+    Tensor::linalg_solve(&(embeds + ridge), &both.tr(), true)
 }
 
 fn with_one(embeds: &Tensor) -> Tensor {
