@@ -36,6 +36,7 @@ mod map;
 mod memory;
 mod methods;
 mod mini_data;
+mod onnx;
 mod pitch;
 mod plot;
 mod probe;

@@ -195,10 +195,10 @@ fn arrange<'g>(plan: &FrontEndPlan, values: Value<'g>, cut: &Value<'g>) -> Value
 /// Steps that need all frames, as in [`Whole::apply`].
 fn finish<'g>(whole: Whole, feats: &Value<'g>, mask: &Mask<'g>) -> Value<'g> {
     let by_bin = feats.transpose(&[0, 2, 1]);
+    // Over all bins and frames, [batch, 1, 1].
     let largest = || {
-        mask.fill(&by_bin, f64::from(f32::MIN))
-            .largest()
-            .reshape(&[-1, 1, 1])
+        let real = mask.fill(&by_bin, f64::from(f32::MIN));
+        real.reshape(&[0, 1, -1]).largest()
     };
     match whole {
         Whole::Nothing => feats.clone(),

@@ -304,11 +304,17 @@ impl<'g> Value<'g> {
     }
 
     pub(super) fn plus(&self, value: f64) -> Value<'g> {
-        self.with_number("Add", value)
+        match value == 0.0 {
+            true => self.clone(),
+            false => self.with_number("Add", value),
+        }
     }
 
     pub(super) fn times(&self, value: f64) -> Value<'g> {
-        self.with_number("Mul", value)
+        match value == 1.0 {
+            true => self.clone(),
+            false => self.with_number("Mul", value),
+        }
     }
 
     /// Divided by a number; whole numbers are rounded towards zero.
@@ -394,7 +400,7 @@ impl<'g> Value<'g> {
         self.graph.operator("ArgMin", &[self], &settings, kind)
     }
 
-    /// The largest value of each item along the second axis and later ones: `[batch, 1, ..]` to `[batch, 1, 1, ..]`.
+    /// The largest value of each row, `[batch, channels, values]` to `[batch, channels, 1]`.
     pub(super) fn largest(&self) -> Value<'g> {
         self.apply("GlobalMaxPool")
     }
