@@ -6,15 +6,16 @@ use clap::{Args, ValueEnum};
 use tch::Device;
 
 use super::models::CheckpointArgs;
+use crate::error::Error;
 use crate::inference::extract::Representation;
 use crate::inference::module::{Export, Input, Metadata};
-use crate::inference::onnx::OnnxExport;
+use crate::inference::onnx::{Form, OPSETS, OnnxExport};
 use crate::io::message::{message, output};
 use crate::method::speech::{load, load_weights};
 use crate::signal::FrontEndOptions;
 use crate::train::experiment::Experiment;
 
-/// Write an encoder as an ONNX model, for onnxruntime and others, or as a TorchScript module.
+/// Write an encoder as an ONNX model or a TorchScript module.
 ///
 /// An ONNX model takes a batch of utterances, padded to the longest, and their lengths. A TorchScript module takes one
 /// utterance. Both take any length and return phonetic codes [batch, codes, code_dim] or speaker embeddings [batch,
@@ -70,6 +71,9 @@ pub(super) struct ExportArgs {
     /// Take waveforms: put the experiment's front-end (data.front_end) into the model
     #[arg(long)]
     front_end: bool,
+    /// Take the next piece of a stream and the state behind the piece before; needs a causal encoder and --format onnx
+    #[arg(long)]
+    stream: bool,
     /// Version of ONNX's operators, 17 to 21; 17 where it is not given
     #[arg(long, value_name = "N")]
     opset: Option<i64>,
@@ -106,6 +110,26 @@ impl ExportArgs {
         }
     }
 
+    /// Refuses options that do not go together.
+    fn check(&self) -> crate::Result<()> {
+        let (expected, found) = match self.format {
+            Format::Onnx => return Ok(()),
+            Format::Torchscript => ("--format onnx beside it", "torchscript"),
+            Format::SherpaOnnx => ("--format onnx beside it", "sherpa-onnx"),
+        };
+        let sherpa = self.format == Format::SherpaOnnx;
+        match self.output {
+            _ if self.stream => Err(Error::option("--stream", expected, found)),
+            _ if self.opset.is_some() && !sherpa => Err(Error::option("--opset", expected, found)),
+            Encoder::Phonetic if sherpa => {
+                let expected = "speaker with --format sherpa-onnx";
+                Err(Error::option("--output", expected, "phonetic"))
+            }
+            _ if sherpa && self.front_end => Err(Error::option("--front-end", expected, found)),
+            _ => Ok(()),
+        }
+    }
+
     fn input(&self) -> Input {
         match self.front_end {
             true => Input::Waveform,
@@ -119,6 +143,7 @@ impl ExportArgs {
 /// # Errors
 /// Errors of the library.
 pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
+    args.check()?;
     let experiment = args.model.experiment()?;
     let known = experiment.path().join("front_end.toml");
     let front_end = match known.exists() {
@@ -143,11 +168,6 @@ fn write_module(
     experiment: &Experiment,
     front_end: Option<&FrontEndOptions>,
 ) -> anyhow::Result<()> {
-    if args.opset.is_some() {
-        return Err(
-            crate::Error::option("--opset", "--format onnx beside it", "torchscript").into(),
-        );
-    }
     let (model, info) = load(experiment, &args.model.checkpoint, Device::Cpu)?;
     let export = Export {
         model: model.as_ref(),
@@ -173,18 +193,6 @@ fn write_onnx(
     experiment: &Experiment,
     front_end: Option<&FrontEndOptions>,
 ) -> anyhow::Result<()> {
-    let sherpa = args.format == Format::SherpaOnnx;
-    let refuse = |option: &str, expected: &str, found: &str| {
-        let expected = format!("{expected} with --format sherpa-onnx");
-        Err(crate::Error::option(option, expected, found).into())
-    };
-    match args.output {
-        Encoder::Phonetic if sherpa => return refuse("--output", "speaker", "phonetic"),
-        _ if sherpa && args.front_end => {
-            return refuse("--front-end", "features as input", "waveforms");
-        }
-        _ => {}
-    }
     let (config, info, weights) = load_weights(experiment, &args.model.checkpoint)?;
     let export = OnnxExport {
         config: &config,
@@ -193,10 +201,12 @@ fn write_onnx(
         representation: args.representation(),
         front_end,
         input: args.input(),
-        opset: args
-            .opset
-            .unwrap_or(*crate::inference::onnx::OPSETS.start()),
-        sherpa,
+        opset: args.opset.unwrap_or(*OPSETS.start()),
+        form: match args.format {
+            Format::SherpaOnnx => Form::Sherpa,
+            _ if args.stream => Form::Stream,
+            _ => Form::Whole,
+        },
     };
     let metadata = export.write(&args.target)?;
     output(format_args!("{}\n", summary(args, &metadata, "batch")))?;

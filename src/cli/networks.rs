@@ -33,7 +33,7 @@ pub(super) const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "export",
-        "Write an encoder as a TorchScript module for PyTorch and C++",
+        "Write an encoder as an ONNX model or a TorchScript module",
     ),
     (
         "asr",

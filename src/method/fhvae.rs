@@ -96,7 +96,7 @@ impl FhvaeOptions {
 }
 
 /// Variance of z2 around its utterance's mean (the paper's sigma_z2 squared); that of the means is 1.
-const WITHIN: f64 = 0.25;
+pub(crate) const WITHIN: f64 = 0.25;
 
 /// A diagonal Gaussian from a sequence: the last state of a causal recurrent layer, then two linear maps.
 #[derive(Debug)]

@@ -154,6 +154,12 @@ fn dann_adapts_to_a_speaker() {
             error.contains("expected a method with a speaker representation"),
             "{error}"
         );
+        let export = ["export", "--format=onnx", "--exp=exp", "z.onnx", "--output"];
+        succeed(dir.path(), &[&export[..], &["phonetic"]].concat());
+        let error = fail(dir.path(), &[&export[..], &["speaker"]].concat(), b"");
+        let expected =
+            "method.name: expected disentangle or fhvae, which have a speaker encoder, found dann";
+        assert!(error.contains(expected), "{error}");
         for (from, to, message) in [
             (
                 "\"s01\"",

@@ -86,7 +86,8 @@ fn assert_near(found: &Found, expected: &Found, steps: bool, what: &str) {
         let largest = expected.iter().fold(0f32, |most, x| most.max(x.abs()));
         let apart = |(a, b): (&f32, &f32)| (a - b).abs();
         let gaps: Vec<f32> = found.iter().zip(expected).map(apart).collect();
-        let far = gaps.iter().filter(|gap| !(**gap <= NEAR * largest)).count();
+        let far = |gap: &&f32| gap.is_nan() || **gap > NEAR * largest;
+        let far = gaps.iter().filter(far).count();
         let most = gaps.iter().copied().fold(0f32, f32::max);
         assert!(far == 0 || steps, "{what}: {key}: {most} of {largest}");
         (other, all) = (other + far, all + gaps.len());
@@ -243,6 +244,9 @@ fn with_python_every_normalisation_and_method_gives_what_extract_gives() {
         agrees(dir.path(), &["--exp=exp"], "phonetic", false, normalisation);
         agrees(dir.path(), &["--exp=exp"], "speaker", false, normalisation);
     }
+    let dir = workplace(FBANK, &fhvae());
+    agrees(dir.path(), &["--exp=exp"], "phonetic", false, "fhvae");
+    agrees(dir.path(), &["--exp=exp"], "speaker", false, "fhvae");
     let encoder = "model.phonetic_encoder = { channels = 8, code_dim = 4 }";
     for (from, to) in [
         (encoder, "model.baseline = { kind = 'standardise' }"),
@@ -360,6 +364,41 @@ fn with_python_the_example_gives_what_extract_gives() {
     }
 }
 
+/// FHVAE, tiny.
+fn fhvae() -> String {
+    let (head, tail) = CONF.split_once("name = 'disentangle'").unwrap();
+    let method = "name = 'fhvae'\nchannels = 8\ncode_dim = 4\nembedding_dim = 4\n[train]";
+    format!("{head}{method}{}", tail.split_once("[train]").unwrap().1)
+}
+
+#[test]
+#[ignore = "needs UNBRAID_PYTHON"]
+fn with_python_a_stream_gives_what_extract_gives() {
+    let level = "normalisation.subtract_utterance_mean = false";
+    for options in PHONETIC.iter().filter(|options| options.contains("causal")) {
+        let dir = workplace(FBANK, &conf(options, "", level));
+        let at = dir.path();
+        let export = ["export", "--format=onnx", "--exp=exp", "--output=phonetic"];
+        succeed(at, &[&export[..], &["--stream", "m.onnx"]].concat());
+        let table = format!("ark:{}", at.join("data/feats.ark").display());
+        for entry in TableReader::<Array2<f32>>::open(&table).unwrap() {
+            let (key, feats) = entry.unwrap();
+            let bytes: Vec<u8> = feats.iter().flat_map(|x| x.to_le_bytes()).collect();
+            fs::write(at.join(format!("{key}.in")), bytes).unwrap();
+        }
+        let paths = ["m.onnx", "."].map(|name| at.join(name).display().to_string());
+        let args = [&paths[0][..], &paths[1]];
+        run_reference(&references::python(), at, "stream_onnx.py", &args);
+        let expected = extracted(at, "phonetic", &["--exp=exp", "scp:data/feats.scp"]);
+        let read = |key: &String| floats(&fs::read(at.join(format!("{key}.out"))).unwrap());
+        let found = expected
+            .keys()
+            .map(|key| (key.clone(), read(key)))
+            .collect();
+        assert_near(&found, &expected, false, options);
+    }
+}
+
 #[test]
 fn what_cannot_be_exported_is_refused_in_one_line() {
     let dir = workplace(FBANK, CONF);
@@ -371,11 +410,10 @@ fn what_cannot_be_exported_is_refused_in_one_line() {
         &[&["export", "--exp=exp", "x.onnx"][..], &onnx].concat(),
     );
     put(&at.join("folder/kept"), "");
-    let fhvae = "name = 'fhvae'\nchannels = 8\ncode_dim = 4\nembedding_dim = 4\n[train]";
-    let (head, tail) = CONF.split_once("name = 'disentangle'").unwrap();
-    let conf = format!("{head}{fhvae}{}", tail.split_once("[train]").unwrap().1);
-    put(&at.join("fhvae.toml"), conf);
+    put(&at.join("fhvae.toml"), fhvae());
     succeed(at, &["train", "--conf=fhvae.toml", "--exp=fhvae"]);
+    put(&at.join("causal.toml"), self::conf(PHONETIC[2], "", ""));
+    succeed(at, &["train", "--conf=causal.toml", "--exp=causal"]);
     copy(&at.join("exp"), &at.join("cut"));
     let weights = at.join("cut/last/weights.safetensors");
     let bytes = fs::read(&weights).unwrap();
@@ -398,8 +436,28 @@ fn what_cannot_be_exported_is_refused_in_one_line() {
             "--opset: expected --format onnx beside it, found torchscript",
         ),
         (
-            &["--exp=fhvae", onnx[0], onnx[1]],
-            "method.name: expected disentangle or dann, for a phonetic encoder as ONNX, found fhvae",
+            &["--exp=fhvae", "--stream", onnx[0], onnx[1]],
+            "method.name: expected disentangle or dann for a stream, found fhvae",
+        ),
+        (
+            &["--exp=exp", "--stream", onnx[0], onnx[1]],
+            "phonetic_encoder.causal: expected true for a stream, found false",
+        ),
+        (
+            &["--exp=exp", "--stream", onnx[0], "--output=speaker"],
+            "--output: expected phonetic for a stream, found speaker",
+        ),
+        (
+            &["--exp=exp", "--stream", "--front-end", onnx[0], onnx[1]],
+            "--front-end: expected features as input for a stream, found waveforms",
+        ),
+        (
+            &["--exp=causal", "--stream", onnx[0], onnx[1]],
+            "normalisation.subtract_utterance_mean: expected false for a stream",
+        ),
+        (
+            &["--exp=exp", "--stream", onnx[1]],
+            "--stream: expected --format onnx beside it, found torchscript",
         ),
         (
             &["--exp=cut", onnx[0], onnx[1]],
@@ -415,7 +473,7 @@ fn what_cannot_be_exported_is_refused_in_one_line() {
         ),
         (
             &["--exp=exp", "--front-end", sherpa[0], sherpa[1]],
-            "--front-end: expected features as input with --format sherpa-onnx, found waveforms",
+            "--front-end: expected --format onnx beside it, found sherpa-onnx",
         ),
         (
             &["--exp=plain", sherpa[0], sherpa[1]],
@@ -445,7 +503,12 @@ fn what_cannot_be_exported_is_refused_in_one_line() {
         );
         assert_eq!(names(at), before, "{error}");
     }
-    let args = ["extract", "--module=x.onnx", "scp:data/feats.scp", "ark:z.ark"];
+    let args = [
+        "extract",
+        "--module=x.onnx",
+        "scp:data/feats.scp",
+        "ark:z.ark",
+    ];
     let error = fail(at, &args, b"");
     let expected = "x.onnx: expected a module that unbraid export wrote, found no whole zip";
     assert!(error.contains(expected), "{error}");

@@ -46,24 +46,36 @@ fn attention<'g>(
         .transpose(&[0, 2, 1, 3]);
     // Each [batch, heads, frames, dim].
     let parts = every.parts(1, 3, 3 * heads);
+    let all = |part: &Value<'g>| match x.graph().state(&[None, Some(heads), None, Some(dim)]) {
+        None => part.clone(),
+        Some(past) => {
+            let joined = part.behind(&past);
+            x.graph().next_state(&past, &joined);
+            joined
+        }
+    };
+    let (keys, values) = (all(&parts[1]), all(&parts[2]));
     let scores = parts[0]
-        .matmul(&parts[1].transpose(&[0, 1, 3, 2]))
+        .matmul(&keys.transpose(&[0, 1, 3, 2]))
         .times((dim as f64).sqrt().recip());
-    let weight = allowed(options.causal, x, mask).choose(&scores, &scores.number(-1e9));
-    let found = weight.softmax(3).matmul(&parts[2]);
+    let allowed = match options.causal {
+        true => ordered(&parts[0], &keys),
+        false => mask.real().reshape(&[0, 1, 1, -1]),
+    };
+    let weight = allowed.choose(&scores, &scores.number(-1e9));
+    let found = weight.softmax(3).matmul(&values);
     let joined = found.transpose(&[0, 2, 1, 3]).reshape(&[0, 0, -1]);
     linear(&joined, &weights.at("output"))
 }
 
-/// Which frames may attend to which, `[batch, 1, frames or 1, frames]`.
-fn allowed<'g>(causal: bool, x: &Value<'g>, mask: &Mask<'g>) -> Value<'g> {
-    let real = mask.real().reshape(&[0, 1, 1, -1]);
-    if !causal {
-        return real;
-    }
-    let places = x.graph().count_to(&x.size(1));
-    let later = places.plus(1.0).reshape(&[1, 1, -1, 1]);
-    real.and(&places.reshape(&[1, 1, 1, -1]).less(&later))
+/// Which of all frames so far the last ones may attend to: those up to their own, `[1, 1, frames, all frames]`. In a causal
+/// model, padding is later than all that counts.
+fn ordered<'g>(queries: &Value<'g>, keys: &Value<'g>) -> Value<'g> {
+    let (new, all) = (queries.size(2), keys.size(2));
+    let places = queries.graph().count_to(&all);
+    let own = queries.graph().count_to(&new).add(&all.sub(&new));
+    let later = own.plus(1.0).reshape(&[1, 1, -1, 1]);
+    places.reshape(&[1, 1, 1, -1]).less(&later)
 }
 
 fn convolution<'g>(

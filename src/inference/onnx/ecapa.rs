@@ -3,7 +3,7 @@
 use super::graph::Value;
 use super::layers::{Moves, Weights, conv1d, linear};
 use super::mask::Mask;
-use super::speaker_encoder::layer;
+use super::tdnn::layer;
 use crate::nn::ecapa::{DILATIONS, SCALE};
 
 /// `[batch, inputs, frames]` to `[batch, outputs, frames]`.

@@ -11,7 +11,7 @@ use super::layers::{Weights, linear_of};
 use super::mask::Mask;
 use super::proto::ElementKind::{Float, Int64};
 use super::proto::Size::{self, Fixed, Named};
-use super::{front_end, normalisation, phonetic_encoder, sherpa, speaker_encoder};
+use super::{fhvae, front_end, normalisation, phonetic_encoder, sherpa, speaker_encoder};
 use crate::error::{Error, Result, check_within};
 use crate::inference::extract::Representation;
 use crate::inference::module::{FORMAT, Input, Metadata};
@@ -40,8 +40,19 @@ pub struct OnnxExport<'a> {
     pub input: Input,
     /// Version of ONNX's operators, one of [`OPSETS`].
     pub opset: i64,
-    /// Whether input, output and metadata are those that sherpa-onnx expects of a speaker model.
-    pub sherpa: bool,
+    /// The kind of the model.
+    pub form: Form,
+}
+
+/// What a model takes and gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Whole utterances.
+    Whole,
+    /// The next piece of a stream of features, and the states behind the piece before.
+    Stream,
+    /// What sherpa-onnx expects of a speaker model.
+    Sherpa,
 }
 
 impl OnnxExport<'_> {
@@ -51,11 +62,18 @@ impl OnnxExport<'_> {
     /// [`Error::Option`] naming the key of what cannot be exported; errors of writing.
     pub fn write(&self, target: &Path) -> Result<Metadata> {
         check_within("--opset", self.opset, OPSETS)?;
-        let mut entries = Vec::new();
-        if self.sherpa {
-            entries = sherpa::entries(self.front_end, self.dim()? as usize)?;
-        }
-        let (graph, metadata) = (Graph::default(), self.metadata()?);
+        let metadata = self.metadata()?;
+        let (graph, mut entries) = match self.form {
+            Form::Whole => (Graph::default(), Vec::new()),
+            Form::Stream => {
+                self.check_stream()?;
+                (Graph::of_stream(), Vec::new())
+            }
+            Form::Sherpa => (
+                Graph::default(),
+                sherpa::entries(self.front_end, metadata.dim)?,
+            ),
+        };
         self.build(&graph)?;
         let text = serde_json::to_string_pretty(&metadata)
             .map_err(|error| Error::format(target, "metadata", error.to_string()))?;
@@ -65,6 +83,41 @@ impl OnnxExport<'_> {
         file.write_all(&bytes).map_err(Error::io(target))?;
         file.commit()?;
         Ok(metadata)
+    }
+
+    /// Refuses what depends on later frames.
+    fn check_stream(&self) -> Result<()> {
+        let refuse = |key: &str, expected: &str, found: &str| {
+            let expected = format!("{expected} for a stream");
+            Err(Error::option(key, expected, found))
+        };
+        match (self.representation, self.input) {
+            (Representation::Phonetic, Input::Features) => {}
+            (Representation::Phonetic, _) => {
+                return refuse("--front-end", "features as input", "waveforms");
+            }
+            _ => return refuse("--output", "phonetic", "speaker"),
+        }
+        let encoder = match &self.config.method {
+            MethodOptions::Dann(options) => &options.phonetic_encoder,
+            MethodOptions::Fhvae(_) => {
+                return refuse("method.name", "disentangle or dann", "fhvae");
+            }
+            _ => {
+                let model = self.model()?;
+                if model.baseline.is_some() {
+                    return refuse("method.model.baseline", "none", "one");
+                }
+                if model.regress_speaker_out {
+                    return refuse("method.model.regress_speaker_out", "false", "true");
+                }
+                &model.phonetic_encoder
+            }
+        };
+        match encoder.causal {
+            true => self.info.normalisation.check_streams(),
+            false => refuse("phonetic_encoder.causal", "true", "false"),
+        }
     }
 
     /// Adds everything from the inputs to the outputs.
@@ -86,7 +139,9 @@ impl OnnxExport<'_> {
             Fixed(self.dim()?),
         ];
         graph.output("codes", &codes.transpose(&[0, 2, 1]), &shape);
-        graph.output("code_lengths", &mask.lengths, &[batch]);
+        if self.form == Form::Whole {
+            graph.output("code_lengths", &mask.lengths, &[batch]);
+        }
         Ok(())
     }
 
@@ -109,9 +164,10 @@ impl OnnxExport<'_> {
             (Input::Features, _) => {
                 let feats = graph.input("features", Float, &shape);
                 let frames = feats.size(1);
-                let lengths = match self.sherpa {
-                    true => feats.size(0).mul(&graph.ints(&[0])).add(&frames),
-                    false => lengths().min(&frames),
+                let lengths = match self.form {
+                    Form::Whole => lengths().min(&frames),
+                    // One length for all of the batch.
+                    Form::Stream | Form::Sherpa => frames.expand_to(&feats.size(0)),
                 };
                 let mask = Mask::new(lengths, &frames);
                 Ok((feats, mask))
@@ -128,8 +184,8 @@ impl OnnxExport<'_> {
             MethodOptions::Recogniser(_) => "recogniser",
         };
         let expected = match self.representation {
-            Representation::Speaker => "disentangle, for a speaker encoder as ONNX",
-            _ => "disentangle or dann, for a phonetic encoder as ONNX",
+            Representation::Speaker => "disentangle or fhvae, which have a speaker encoder",
+            _ => "disentangle, fhvae or dann, which have a phonetic encoder",
         };
         Err(Error::option("method.name", expected, found))
     }
@@ -141,6 +197,8 @@ impl OnnxExport<'_> {
             (MethodOptions::Dann(options), Representation::Phonetic) => {
                 options.phonetic_encoder.code_dim
             }
+            (MethodOptions::Fhvae(options), Representation::Phonetic) => options.code_dim,
+            (MethodOptions::Fhvae(options), Representation::Speaker) => options.embedding_dim,
             (_, Representation::Phonetic) => self.model()?.code_dim(bins),
             (_, Representation::Speaker) => self.model()?.speaker_encoder.outputs(bins),
             _ => return Err(Error::option("--output", "phonetic or speaker", "another")),
@@ -153,6 +211,9 @@ impl OnnxExport<'_> {
         feats: &Value<'g>,
         mask: &Mask<'g>,
     ) -> Result<Value<'g>> {
+        if let MethodOptions::Fhvae(options) = &self.config.method {
+            return Ok(fhvae::embedding(options, weights, feats, mask));
+        }
         let (options, weights) = (
             &self.model()?.speaker_encoder,
             weights.at("speaker_encoder"),
@@ -169,6 +230,9 @@ impl OnnxExport<'_> {
         if let MethodOptions::Dann(options) = &self.config.method {
             let (options, weights) = (&options.phonetic_encoder, weights.at("extractor"));
             return Ok(phonetic_encoder::codes(options, &weights, feats, mask));
+        }
+        if let MethodOptions::Fhvae(options) = &self.config.method {
+            return Ok(fhvae::codes(options, weights, feats, mask));
         }
         let model = self.model()?;
         let own = weights.at("phonetic_encoder");
@@ -194,6 +258,7 @@ impl OnnxExport<'_> {
         let subsampling = match &self.config.method {
             _ if self.representation == Representation::Speaker => None,
             MethodOptions::Dann(options) => Some(options.phonetic_encoder.subsampling),
+            MethodOptions::Fhvae(options) => Some(options.hop_frames),
             _ => Some(self.model()?.subsampling()),
         };
         Metadata {

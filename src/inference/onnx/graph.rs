@@ -1,7 +1,7 @@
 //! A graph of ONNX operators, built by computing with its values. Every operator means the same in all operator sets from
 //! [`OPSETS`].
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
@@ -24,6 +24,17 @@ pub(super) struct Graph {
     made: RefCell<proto::Graph>,
     /// Names of the constants so far.
     constants: RefCell<BTreeSet<String>>,
+    /// Whether it takes the next piece of a stream, and gives the state behind it for the piece after.
+    streams: bool,
+    /// The number of states so far.
+    states: Cell<usize>,
+}
+
+/// What a causal layer keeps between the pieces of a stream: zero before the first piece.
+pub(super) struct State<'g> {
+    pub(super) value: Value<'g>,
+    number: usize,
+    shape: Vec<Option<i64>>,
 }
 
 /// A tensor of a graph.
@@ -69,6 +80,35 @@ impl Element for i64 {
 }
 
 impl Graph {
+    /// A graph whose causal layers take up a stream where the piece before left it.
+    pub(super) fn of_stream() -> Self {
+        Self {
+            streams: true,
+            ..Self::default()
+        }
+    }
+
+    /// A state of a stream, an input of this shape in which nothing stands for any size; none in a graph of whole utterances.
+    pub(super) fn state(&self, shape: &[Option<i64>]) -> Option<State<'_>> {
+        if !self.streams {
+            return None;
+        }
+        let number = self.states.replace(self.states.get() + 1);
+        let state = |value| State {
+            value,
+            number,
+            shape: shape.to_vec(),
+        };
+        let (name, shape) = (format!("state_{number}"), sizes(shape, "past"));
+        Some(state(self.input(&name, ElementKind::Float, &shape)))
+    }
+
+    /// What a state is for the next piece.
+    pub(super) fn next_state(&self, state: &State<'_>, value: &Value<'_>) {
+        let name = format!("next_state_{}", state.number);
+        self.output(&name, value, &sizes(&state.shape, "past and present"));
+    }
+
     /// An input of the model. Names in `shape` stand for any size.
     pub(super) fn input(&self, name: &str, kind: ElementKind, shape: &[Size]) -> Value<'_> {
         self.made.borrow_mut().input.push(info(name, kind, shape));
@@ -137,28 +177,35 @@ impl Graph {
         settings: &[(&str, Setting<'_>)],
         kind: ElementKind,
     ) -> Value<'_> {
-        let inputs: Vec<&str> = inputs.iter().map(|value| &value.name[..]).collect();
-        self.node(name, &inputs, settings, kind)
+        let inputs: Vec<_> = inputs.iter().map(|value| Some(*value)).collect();
+        let [value] = self.outputs(name, &inputs, settings, kind);
+        value
     }
 
-    /// The same with inputs by name, some of them left out, that is, empty.
-    fn node(
+    /// All outputs of an operator, some inputs of which may be left out.
+    pub(super) fn outputs<const COUNT: usize>(
         &self,
         operator: &str,
-        inputs: &[&str],
+        inputs: &[Option<&Value<'_>>],
         settings: &[(&str, Setting<'_>)],
         kind: ElementKind,
-    ) -> Value<'_> {
+    ) -> [Value<'_>; COUNT] {
         let mut made = self.made.borrow_mut();
         let name = format!("{operator}_{}", made.node.len());
+        let names: [String; COUNT] = std::array::from_fn(|place| match place {
+            0 => name.clone(),
+            _ => format!("{name}_{place}"),
+        });
+        let input = |value: &Option<&Value<'_>>| value.map_or(String::new(), |v| v.name.clone());
         made.node.push(Node {
-            input: inputs.iter().map(ToString::to_string).collect(),
-            output: vec![name.clone()],
-            name: name.clone(),
+            // An input that is left out has an empty name.
+            input: inputs.iter().map(input).collect(),
+            output: names.to_vec(),
+            name,
             op_type: operator.to_string(),
             attribute: settings.iter().map(attribute).collect(),
         });
-        self.value(&name, kind)
+        names.map(|name| self.value(&name, kind))
     }
 
     fn value(&self, name: &str, kind: ElementKind) -> Value<'_> {
@@ -193,6 +240,16 @@ impl Graph {
         };
         model.encode_to_vec()
     }
+}
+
+/// The shape of a state: the first size that is not fixed is the batch's, the next one the number of frames.
+fn sizes(shape: &[Option<i64>], frames: &str) -> Vec<Size> {
+    let mut names = ["batch", frames].into_iter();
+    let size = |size: &Option<i64>| match size {
+        Some(size) => Size::Fixed(*size),
+        None => Size::Named(names.next().unwrap_or(frames).to_string()),
+    };
+    shape.iter().map(size).collect()
 }
 
 fn attribute((name, setting): &(&str, Setting<'_>)) -> Attribute {
@@ -420,6 +477,23 @@ impl<'g> Value<'g> {
         self.with("Reshape", shape)
     }
 
+    /// Repeated along axes of size 1, to a computed shape.
+    pub(super) fn expand_to(&self, shape: &Value<'g>) -> Value<'g> {
+        self.with("Expand", shape)
+    }
+
+    /// Zeros before and behind along `axis` of three.
+    pub(super) fn pad(&self, axis: usize, before: i64, behind: i64) -> Value<'g> {
+        let mut pads = [0; 6];
+        (pads[axis], pads[axis + 3]) = (before, behind);
+        self.with("Pad", &self.graph.ints(&pads))
+    }
+
+    /// Behind what a state has of the frames before, along axis 2.
+    pub(super) fn behind(&self, state: &State<'g>) -> Value<'g> {
+        self.graph.concat(&[&state.value, self], 2)
+    }
+
     /// A new axis of size 1, before `axis`.
     pub(super) fn unsqueeze(&self, axis: i64) -> Value<'g> {
         self.with("Unsqueeze", &self.graph.ints(&[axis]))
@@ -462,5 +536,61 @@ impl<'g> Value<'g> {
         ];
         let kind = ElementKind::Int64;
         self.graph.operator("Shape", &[self], &part, kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A graph of a stream, with a constant that is named twice.
+    fn model(opset: i64) -> proto::Model {
+        let graph = Graph::of_stream();
+        let x = graph.input("x", ElementKind::Float, &[Size::Named("batch".into())]);
+        let y = x.plus(0.5).times(2.0).plus(0.5).plus(0.0).times(1.0);
+        let state = graph.state(&[None, Some(3), None]).unwrap();
+        graph.next_state(&state, &y.behind(&state));
+        graph.output("y", &y, &[Size::Named("batch".into())]);
+        let bytes = graph.into_model("test", opset, &[("key", "value".into())]);
+        proto::Model::decode(&bytes[..]).unwrap()
+    }
+
+    #[test]
+    fn nodes_read_what_stands_before_them() {
+        let model = model(17);
+        let graph = model.graph.unwrap();
+        let constants = graph.initializer.iter().map(|tensor| &tensor.name);
+        let mut known: Vec<&String> = graph.input.iter().map(|input| &input.name).collect();
+        known.extend(constants);
+        for node in &graph.node {
+            assert!(node.input.iter().all(|name| known.contains(&name)));
+            known.extend(&node.output);
+        }
+        let names: BTreeSet<&&String> = known.iter().collect();
+        assert_eq!(names.len(), known.len());
+        let outputs: Vec<&str> = graph.output.iter().map(|output| &output.name[..]).collect();
+        assert_eq!(outputs, ["next_state_0", "y"]);
+        assert_eq!(model.metadata_props[0].value, "value");
+    }
+
+    #[test]
+    fn numbers_that_change_nothing_are_left_out() {
+        let graph = model(17).graph.unwrap();
+        let operators: Vec<&str> = graph.node.iter().map(|node| &node.op_type[..]).collect();
+        let expected = ["Add", "Mul", "Add", "Concat", "Identity", "Identity"];
+        assert_eq!(operators, expected);
+        // 0.5 stands once.
+        assert_eq!(graph.initializer.len(), 2);
+    }
+
+    #[test]
+    fn the_version_of_the_format_follows_the_operators() {
+        for (opset, version) in [(17, 8), (18, 8), (19, 9), (21, 10)] {
+            let model = model(opset);
+            assert_eq!(
+                (model.ir_version, model.opset_import[0].version),
+                (version, opset)
+            );
+        }
     }
 }

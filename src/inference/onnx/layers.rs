@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tch::{Kind, Tensor};
 
-use super::graph::{Graph, Setting, Value};
+use super::graph::{END, Graph, Setting, Value};
 use super::proto::ElementKind;
 
 /// Weights of a checkpoint under one path of names, such as `phonetic_encoder/conv0`.
@@ -95,18 +95,25 @@ impl Default for Moves {
 
 /// `[batch, inputs, frames]` to `[batch, outputs, ceil(frames / stride)]`.
 pub(super) fn conv1d<'g>(x: &Value<'g>, weights: &Weights<'g>, moves: Moves) -> Value<'g> {
-    let reach = moves.dilation * (weights.tensor("weight").size()[2] - 1);
-    let pads = match moves.causal {
-        true => [reach, 0],
-        false => [reach / 2, reach / 2],
-    };
+    let size = weights.tensor("weight").size();
+    let reach = moves.dilation * (size[2] - 1);
+    let graph = x.graph();
+    let (mut x, mut pads) = (x.clone(), [reach / 2, reach / 2]);
+    if moves.causal && reach > 0 {
+        pads = [reach, 0];
+        if let Some(past) = graph.state(&[None, Some(size[1] * moves.groups), Some(reach)]) {
+            x = x.behind(&past);
+            graph.next_state(&past, &x.slice(2, -reach, END, 1));
+            pads = [0, 0];
+        }
+    }
     let settings = [
         ("strides", Setting::Ints(&[moves.stride])),
         ("dilations", Setting::Ints(&[moves.dilation])),
         ("pads", Setting::Ints(&pads)),
         ("group", Setting::Int(moves.groups)),
     ];
-    convolve(x, weights, &settings)
+    convolve(&x, weights, &settings)
 }
 
 /// `[batch, inputs, height, width]` to `[batch, outputs, ceil(height / stride), ceil(width / stride)]`.

@@ -1,7 +1,7 @@
 //! Encoders as ONNX models, which onnxruntime and other programs run without libtorch.
 //!
 //! A model takes a batch of one or more utterances, padded to the longest, and their lengths. Padding does not change a
-//! result. The entry `unbraid.json` of its metadata describes it ([`Metadata`]).
+//! result. The entry `unbraid.json` of its metadata describes it ([`super::module::Metadata`]).
 //!
 //! | name | type and shape | |
 //! |---|---|---|
@@ -17,6 +17,7 @@
 mod conformer;
 mod ecapa;
 mod export;
+mod fhvae;
 mod front_end;
 mod graph;
 mod layers;
@@ -28,9 +29,7 @@ mod recurrent;
 mod resnet;
 mod sherpa;
 mod speaker_encoder;
+mod tdnn;
 
-pub use export::OnnxExport;
+pub use export::{Form, OnnxExport};
 pub use graph::OPSETS;
-
-#[cfg(doc)]
-use super::module::Metadata;

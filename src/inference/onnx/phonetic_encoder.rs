@@ -34,9 +34,12 @@ pub(super) fn codes<'g>(
     }
     x = match options.backbone {
         Backbone::Conv { .. } => x,
-        Backbone::Recurrent { layers } => {
-            recurrent::forward(&weights.at("gru"), layers, options.causal, &x, &mask)
-        }
+        Backbone::Recurrent { layers } => recurrent::forward(
+            &weights.at("gru"),
+            (layers, options.causal),
+            &x,
+            Some(&mask),
+        ),
         Backbone::Conformer { layers, .. } => (0..layers).fold(x, |x, index| {
             conformer::block(options, &weights.at(&format!("block{index}")), &x, &mask)
         }),

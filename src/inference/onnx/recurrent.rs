@@ -7,29 +7,34 @@ use super::layers::Weights;
 use super::mask::Mask;
 use super::proto::ElementKind;
 
-/// `[batch, inputs, frames]` to `[batch, channels, frames]`, through `layers` in both directions unless `causal`.
+/// `[batch, inputs, frames]` to `[batch, channels, frames]`, through so many layers, in both directions unless causal. In a
+/// stream they go on from the state of the piece before. Without a mask all frames are real.
 pub(super) fn forward<'g>(
     weights: &Weights<'g>,
-    layers: i64,
-    causal: bool,
+    (layers, causal): (i64, bool),
     x: &Value<'g>,
-    mask: &Mask<'g>,
+    mask: Option<&Mask<'g>>,
 ) -> Value<'g> {
-    let lengths = mask.lengths.cast(ElementKind::Int32);
+    let graph = x.graph();
+    let lengths = mask.map(|mask| mask.lengths.cast(ElementKind::Int32));
     // The operator takes [frames, batch, inputs].
     let mut x = x.transpose(&[2, 0, 1]);
     for index in 0..layers {
         let (units, [input, state, bias]) = gates(weights, index, causal);
+        let before = graph.state(&[Some(1), None, Some(units)]);
         let direction = if causal { "forward" } else { "bidirectional" };
         let settings = [
             ("hidden_size", Setting::Int(units)),
             ("direction", Setting::Text(direction)),
             ("linear_before_reset", Setting::Int(1)),
         ];
-        let inputs = [&x, &input, &state, &bias, &lengths];
-        let y = x
-            .graph()
-            .operator("GRU", &inputs, &settings, ElementKind::Float);
+        let weights = [&x, &input, &state, &bias].map(Some);
+        let rest = [lengths.as_ref(), before.as_ref().map(|state| &state.value)];
+        let inputs = [&weights[..], &rest].concat();
+        let [y, after] = graph.outputs("GRU", &inputs, &settings, ElementKind::Float);
+        if let Some(before) = &before {
+            graph.next_state(before, &after);
+        }
         // [frames, directions, batch, units], zero in the padding.
         x = y.transpose(&[0, 2, 1, 3]).reshape(&[0, 0, -1]);
     }

@@ -5,9 +5,9 @@ use super::graph::Value;
 use super::layers::{Moves, Weights, batch_norm, conv1d, linear, normalise, quantise, standardise};
 use super::mask::Mask;
 use super::resnet;
+use super::tdnn;
 use crate::nn::SpeakerEncoderOptions;
 use crate::nn::speaker_encoder::SpeakerBackbone;
-use crate::nn::tdnn;
 
 /// Normalised features `[batch, bins, frames]` to embeddings `[batch, embedding_dim]` of length 1.
 pub(super) fn embedding<'g>(
@@ -18,7 +18,7 @@ pub(super) fn embedding<'g>(
 ) -> Value<'g> {
     let feats = mask.apply(feats);
     let (x, own) = match options.backbone {
-        SpeakerBackbone::Tdnn => (tdnn(weights, &feats, mask), mask.clone()),
+        SpeakerBackbone::Tdnn => (tdnn::forward(weights, &feats, mask), mask.clone()),
         SpeakerBackbone::Ecapa => {
             let x = ecapa::forward(&weights.at("ecapa"), &feats, mask);
             (x, mask.clone())
@@ -40,29 +40,6 @@ pub(super) fn embedding<'g>(
     let statistics = standardise(&statistics, &weights.at("statistics"));
     let statistics = normalise(&statistics).times(options.input_statistics);
     normalise(&feats.graph().concat(&[&embeds, &statistics], 1))
-}
-
-/// Layers of x-vectors.
-fn tdnn<'g>(weights: &Weights<'g>, x: &Value<'g>, mask: &Mask<'g>) -> Value<'g> {
-    let layers = tdnn::LAYERS.iter().enumerate();
-    layers.fold(x.clone(), |x, (index, &(_, dilation))| {
-        layer(&weights.at(&format!("tdnn{index}")), &x, dilation, mask)
-    })
-}
-
-/// Convolution, rectifier, batch normalisation.
-pub(super) fn layer<'g>(
-    weights: &Weights<'g>,
-    x: &Value<'g>,
-    dilation: i64,
-    mask: &Mask<'g>,
-) -> Value<'g> {
-    let moves = Moves {
-        dilation,
-        ..Default::default()
-    };
-    let y = conv1d(x, &weights.at("conv"), moves).relu();
-    mask.apply(&batch_norm(&y, &weights.at("norm"), 3))
 }
 
 /// Attentive statistics pooling: `[batch, channels, frames]` to `[batch, 2 channels]`.
