@@ -188,13 +188,14 @@ fn conf(phonetic: &str, speaker: &str, more: &str) -> String {
 }
 
 /// Every network of the phonetic encoder.
-const PHONETIC: [&str; 12] = [
+const PHONETIC: [&str; 13] = [
     "subsampling = 1",
     "subsampling = 8, kernel = 3, backbone = { kind = 'conv', layers = 0 }",
     "instance_norm = false, causal = true",
     "code_norm = true, bottleneck = { kind = 'vae', weight = 1.0 }",
     "bottleneck = { kind = 'vq', codes = 8 }",
     "bottleneck = { kind = 'fsq', levels = 4 }",
+    "code_norm = true, bottleneck = { kind = 'fsq', levels = 3, balanced = true }",
     "backbone = { kind = 'recurrent', layers = 2 }",
     "backbone = { kind = 'recurrent', layers = 1 }, instance_norm = false, causal = true",
     "backbone = { kind = 'conformer', layers = 2, heads = 2 }",

@@ -457,6 +457,15 @@ impl<'g> Value<'g> {
         self.graph.operator("ArgMin", &[self], &settings, kind)
     }
 
+    /// The places of the values along `axis` in ascending order, equal values by their place.
+    pub(super) fn argsort(&self, axis: i64) -> Value<'g> {
+        let settings = [("axis", Setting::Int(axis)), ("largest", Setting::Int(0))];
+        let inputs = [Some(self), Some(&self.size(axis))];
+        let kind = ElementKind::Int64;
+        let [_, places] = (self.graph).outputs("TopK", &inputs, &settings, kind);
+        places
+    }
+
     /// The largest value of each row, `[batch, channels, values]` to `[batch, channels, 1]`.
     pub(super) fn largest(&self) -> Value<'g> {
         self.apply("GlobalMaxPool")

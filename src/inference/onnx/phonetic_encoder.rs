@@ -52,7 +52,7 @@ pub(super) fn codes<'g>(
     if options.code_norm {
         x = mask.instance_norm(&x);
     }
-    x = bottleneck(options, &weights.at("bottleneck"), &x);
+    x = bottleneck(options, &weights.at("bottleneck"), &x, &mask);
     (mask.apply(&x), mask)
 }
 
@@ -61,13 +61,28 @@ fn bottleneck<'g>(
     options: &PhoneticEncoderOptions,
     weights: &Weights<'g>,
     x: &Value<'g>,
+    mask: &Mask<'g>,
 ) -> Value<'g> {
     match options.bottleneck {
         BottleneckOptions::None => x.clone(),
-        BottleneckOptions::Fsq { levels } => quantise(x, levels),
+        BottleneckOptions::Fsq {
+            levels,
+            balanced: false,
+        } => quantise(x, levels),
+        BottleneckOptions::Fsq { levels, .. } => quantise_by_rank(x, mask, levels),
         BottleneckOptions::Vae { .. } => x.slice(1, 0, options.code_dim, 1),
         BottleneckOptions::Vq { .. } => nearest(&weights.at("codebook"), x),
     }
+}
+
+/// As [`crate::nn::bottleneck::quantise_by_rank`].
+fn quantise_by_rank<'g>(x: &Value<'g>, mask: &Mask<'g>, levels: i64) -> Value<'g> {
+    let rank = mask.fill(&x.tanh(), 2.0).argsort(2).argsort(2);
+    let counts = mask.lengths.at_least(1.0).reshape(&[-1, 1, 1]);
+    // Of whole numbers, so that it rounds down; padding has the highest ranks.
+    let level = rank.times(levels as f64).div(&counts);
+    let half = (levels - 1) as f64 / 2.0;
+    level.cast(x.kind()).over(half).plus(-1.0)
 }
 
 /// The nearest vectors of a codebook.
