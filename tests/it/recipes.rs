@@ -66,7 +66,7 @@ const SETS: [&str; 8] = [
 ];
 
 /// Prepares a corpus; every set has to be valid. The folder that holds `data`.
-fn prepared(recipe: &str, corpus: &Path) -> tempfile::TempDir {
+pub fn prepared(recipe: &str, corpus: &Path) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let output = prepare(recipe, corpus, &data);

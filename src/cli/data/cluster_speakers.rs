@@ -37,7 +37,9 @@ Examples:
     --calibration exp/mine/calibration.json data/my data/my_speakers
 
 All pairs of utterances are in memory: 32768 utterances take 2 GiB, and more are
-refused. Files of the old speakers (spk2gender, cmvn.scp) are left out.")]
+refused. Files of the old speakers (spk2gender, cmvn.scp) are left out. Ids of
+utterances stay, so they do not begin with their speaker, as Kaldi's tools and
+'unbraid data validate' want it; unbraid's own commands do not need it.")]
 pub(super) struct ClusterSpeakersArgs {
     /// Data directory to read; its speakers are ignored
     #[arg(value_name = "SOURCE")]
