@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::eval::map::{Draw, LEAST_ITEMS, MOST_ITEMS};
 use crate::inference::Model;
 use crate::io::atomic;
-use crate::io::message::output;
+use crate::io::message::{message, output};
 use crate::report::experiment::{ExpFolder, Field, ListenOptions, MapsOptions, Report, TestSet};
 use crate::signal::ResynthesisOptions;
 
@@ -21,7 +21,7 @@ use crate::signal::ResynthesisOptions;
 /// the files that 'eval probe', 'eval abx', 'verify score' and 'image evaluate' left in the experiment folder. The command
 /// that makes each number again is printed below it. Results without a file are left out and listed at the end.
 ///
-/// Standard output has, for each experiment, whether its training looks right by its log, as 'unbraid train' says at its end.
+/// Standard error has, for each experiment, whether its training looks right by its log, as 'unbraid train' says at its end.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -116,7 +116,7 @@ pub(super) fn run(args: ReportArgs) -> anyhow::Result<()> {
     output(format_args!("{out}: {sections} sections, {size:.1} MB\n"))?;
     for exp in &exps {
         for line in exp.verdict()? {
-            output(format_args!("{}: {line}\n", exp.path().display()))?;
+            message(format_args!("unbraid: {}: {line}", exp.path().display()));
         }
     }
     for reason in &page.left_out {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::config::Config;
-use super::speech::ModelInfo;
+use super::model_info::ModelInfo;
 use crate::dataset::normalisation::Normalisation;
 use crate::error::{Error, Result};
 use crate::io::json;

@@ -10,6 +10,7 @@ pub mod disentangle;
 pub mod fhvae;
 pub mod fine_tuning;
 pub mod image;
+mod model_info;
 pub mod old_keys;
 mod range;
 pub mod recogniser;

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
 use super::config::{Config, MethodOptions};
@@ -13,6 +12,8 @@ use super::dann_backbone::SpeechBackbone;
 use super::disentangle::{Disentangle, DisentangleShape};
 use super::fhvae::Fhvae;
 use super::fine_tuning::{self, Beginning, Start};
+use super::model_info::INVENTORY;
+pub use super::model_info::ModelInfo;
 use super::recogniser::Recogniser;
 use super::remarks::{self, RunData};
 use super::trained::DisentangledModel;
@@ -31,43 +32,6 @@ use crate::train::{Method, Trainable, checkpoint};
 
 /// Frames per validation batch.
 const VALID_FRAMES: usize = 8192;
-/// File of the [`ModelInfo`] in an experiment.
-const INVENTORY: &str = "inventory.json";
-/// Largest number of training utterances, because a network may have one vector per utterance (FHVAE).
-const MAX_UTTERANCES: usize = 1 << 24;
-
-/// What a trained model needs in addition to its weights, saved as `inventory.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelInfo {
-    /// Names of speakers and labels, by class number.
-    pub inventory: Inventory,
-    /// Normalisation of features before networks read them.
-    #[serde(alias = "view")]
-    pub normalisation: Normalisation,
-    /// Number of training utterances.
-    pub utterances: usize,
-}
-
-impl ModelInfo {
-    /// Reads the `inventory.json` of an experiment.
-    ///
-    /// # Errors
-    /// A missing or broken file; [`Error::Key`] for numbers that no networks can be built for.
-    pub fn read(experiment: &Experiment) -> Result<Self> {
-        let info: Self = experiment.read_json(INVENTORY)?;
-        let path = experiment.path().join(INVENTORY);
-        info.normalisation.check(&path)?;
-        match (1..=MAX_UTTERANCES).contains(&info.utterances) {
-            true => Ok(info),
-            false => {
-                let expected = format!("1 to {MAX_UTTERANCES}");
-                let found = info.utterances.to_string();
-                Err(Error::key(path, "utterances", expected, found))
-            }
-        }
-    }
-}
 
 /// Trains what `config` describes in the folder `exp`, from new weights or as `start` says.
 ///

@@ -245,7 +245,10 @@ pub fn verdict_of(experiment: &Experiment, options: &TrainOptions) -> Result<Vec
         .map(|folder| checkpoint::read_state(&folder))
         .transpose()?;
     let facts = RunFacts {
-        options,
+        steps: options.steps,
+        validate_every: options.validate_every,
+        select: &options.select,
+        select_after: options.select_after,
         best: state.and_then(|state| state.best).map(|(step, _)| step),
         is_fine_tuning: experiment.is_fine_tuning(),
     };

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::log::LogLine;
-use super::trainer::TrainOptions;
 
 /// The most lines of a verdict.
 const MOST_LINES: usize = 3;
@@ -21,6 +20,10 @@ const OVERFITTED_RATIO: f64 = 2.0;
 const COLLAPSED_SHARE: f64 = 0.01;
 /// Codebook entries in use: 1 is a single code.
 const COLLAPSED_PERPLEXITY: f64 = 1.5;
+/// A measure of content above this share of its first value is no better: batches differ by some per cent.
+const NO_BETTER_SHARE: f64 = 0.95;
+/// The same after training began from a good model, where it is to be no worse.
+const WORSE_SHARE: f64 = 1.1;
 /// Share of a run's progress that still came in its last quarter.
 const IMPROVING_SHARE: f64 = 0.1;
 /// Validations that are too few to see a trend.
@@ -29,8 +32,14 @@ const FEW_VALIDATIONS: usize = 4;
 /// What a log does not hold.
 #[derive(Debug, Clone, Copy)]
 pub struct RunFacts<'a> {
-    /// The options of the run.
-    pub options: &'a TrainOptions,
+    /// Number of steps of the whole run.
+    pub steps: u64,
+    /// Steps between validations; 0 never validates.
+    pub validate_every: u64,
+    /// The validation term that selects `best`.
+    pub select: &'a str,
+    /// First step that can become `best`.
+    pub select_after: u64,
     /// Step of the checkpoint `best`.
     pub best: Option<u64>,
     /// Whether the run began from another experiment's weights, so that its start is no bad value.
@@ -157,7 +166,7 @@ fn not_finite(log: &[LogLine]) -> Option<Finding> {
 }
 
 fn unfinished(log: &[LogLine], facts: &RunFacts) -> Option<Finding> {
-    let (step, steps) = (log.last()?.step, facts.options.steps);
+    let (step, steps) = (log.last()?.step, facts.steps);
     (step < steps).then_some(Finding::Unfinished(step, steps))
 }
 
@@ -189,12 +198,11 @@ fn content_lost(curves: &Curves, facts: &RunFacts) -> Option<Finding> {
         let values = curves.of("train", name);
         let (first, last) = (*values.first()?, outcome(&values)?);
         // What was learned before is lost only if it becomes worse.
-        let bound = if facts.is_fine_tuning {
-            1.1 * first
-        } else {
-            first
+        let share = match facts.is_fine_tuning {
+            true => WORSE_SHARE,
+            false => NO_BETTER_SHARE,
         };
-        (last >= bound)
+        (last >= share * first)
             .then(|| Finding::ContentLost(format!("{name} {last:.3}, {first:.3} at the start")))
     })
 }
@@ -226,34 +234,32 @@ fn no_best(curves: &Curves, facts: &RunFacts) -> Option<Finding> {
     if facts.best.is_some() {
         return None;
     }
-    let options = facts.options;
     let never_found = curves.of("train", "label_head/steps_since_found").last() == Some(&0.0);
     let validated: Vec<u64> = (curves.0.iter())
         .filter(|line| line.split == "valid")
         .map(|line| line.step)
         .collect();
     Some(Finding::NoBest(match validated.last() {
-        _ if options.validate_every == 0 => "train.validate_every is 0".into(),
+        _ if facts.validate_every == 0 => "train.validate_every is 0".into(),
         None => "no validation set (data.valid)".into(),
         Some(_) if never_found => {
             "the label loss never stayed below method.adversary_start_below_label_loss".into()
         }
-        Some(&last) if last < options.select_after => format!(
+        Some(&last) if last < facts.select_after => format!(
             "train.select_after is {}, and the last validation was at step {last}",
-            options.select_after
+            facts.select_after
         ),
         Some(last) => format!("the loss lacked terms until the last validation at step {last}"),
     }))
 }
 
 fn improving(curves: &Curves, facts: &RunFacts) -> Option<Finding> {
-    let options = facts.options;
     let counted = curves
         .0
         .iter()
-        .filter(|line| line.split == "valid" && line.step >= options.select_after);
+        .filter(|line| line.split == "valid" && line.step >= facts.select_after);
     let values: Vec<f64> = counted
-        .filter_map(|line| line.values.get(&options.select).copied())
+        .filter_map(|line| line.values.get(facts.select).copied())
         .collect();
     if values.len() < FEW_VALIDATIONS {
         return None;
@@ -264,7 +270,7 @@ fn improving(curves: &Curves, facts: &RunFacts) -> Option<Finding> {
     (is_lowest && before - last > IMPROVING_SHARE * (first - last)).then(|| {
         Finding::Improving(format!(
             "valid {} {last:.3}, {before:.3} a quarter of the validations earlier",
-            options.select
+            facts.select
         ))
     })
 }
@@ -296,21 +302,16 @@ mod tests {
             .collect()
     }
 
-    fn options() -> TrainOptions {
-        TrainOptions {
-            steps: 40,
-            ..TrainOptions::default()
-        }
-    }
-
     fn found(log: &[LogLine], best: Option<u64>) -> Vec<Finding> {
-        let options = options();
-        findings(log, &facts(&options, best))
+        findings(log, &facts(best))
     }
 
-    fn facts(options: &TrainOptions, best: Option<u64>) -> RunFacts<'_> {
+    fn facts(best: Option<u64>) -> RunFacts<'static> {
         RunFacts {
-            options,
+            steps: 40,
+            validate_every: 4,
+            select: "loss",
+            select_after: 0,
             best,
             is_fine_tuning: false,
         }
@@ -351,8 +352,7 @@ mod tests {
     fn a_good_run_looks_right_in_one_line() {
         let log = log(&good());
         assert_eq!(found(&log, Some(40)), []);
-        let options = options();
-        let lines = lines(&log, &facts(&options, Some(40)));
+        let lines = lines(&log, &facts(Some(40)));
         assert_eq!(lines.len(), 1);
         assert!(lines[0].starts_with("looks right"), "{lines:?}");
     }
@@ -406,10 +406,9 @@ mod tests {
         }
         // A model that was good before need not become better.
         let log = but("train", "label_head/cross_entropy", |at| 1.0 + 0.05 * at);
-        let options = options();
         let tuned = RunFacts {
             is_fine_tuning: true,
-            ..facts(&options, Some(40))
+            ..facts(Some(40))
         };
         assert_eq!(findings(&log, &tuned), []);
     }
@@ -446,21 +445,21 @@ mod tests {
 
     #[test]
     fn a_missing_best_has_its_reason() {
-        let reason = |log: &[LogLine], change: fn(&mut TrainOptions)| {
-            let mut options = options();
-            change(&mut options);
-            match &findings(log, &facts(&options, None))[..] {
+        let reason = |log: &[LogLine], change: fn(&mut RunFacts)| {
+            let mut facts = facts(None);
+            change(&mut facts);
+            match &findings(log, &facts)[..] {
                 [Finding::NoBest(why)] => why.clone(),
                 other => panic!("{other:?}"),
             }
         };
         let all = log(&good());
         assert_eq!(
-            reason(&all, |options| options.validate_every = 0),
+            reason(&all, |facts| facts.validate_every = 0),
             "train.validate_every is 0"
         );
         assert_eq!(
-            reason(&all, |options| options.select_after = 99),
+            reason(&all, |facts| facts.select_after = 99),
             "train.select_after is 99, and the last validation was at step 40"
         );
         let unfound = but("train", "label_head/steps_since_found", |_| 0.0);
@@ -477,8 +476,7 @@ mod tests {
     fn a_loss_that_still_falls_is_improving() {
         let log = but("valid", "loss", |at| 4.0 - at);
         assert!(matches!(found(&log, Some(40))[..], [Finding::Improving(_)]));
-        let options = options();
-        let lines = lines(&log, &facts(&options, Some(40)));
+        let lines = lines(&log, &facts(Some(40)));
         assert_eq!(lines.len(), 2);
         assert!(lines[0].starts_with("looks right") && lines[1].starts_with("still improving"));
     }
@@ -496,8 +494,7 @@ mod tests {
             ("train", "loss", |_| f64::INFINITY),
         ];
         terms.extend(broken);
-        let options = options();
-        let lines = lines(&log(&terms), &facts(&options, None));
+        let lines = lines(&log(&terms), &facts(None));
         assert_eq!(lines.len(), 3);
         let starts = ["not a number", "collapsed codes", "content lost"];
         assert!(
