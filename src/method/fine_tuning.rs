@@ -474,7 +474,7 @@ pub(super) fn freeze(names: &[String], filled: &Filled, parts: Vec<&mut Trainabl
     }
     let is_left =
         |part: &&mut Trainable| part.parameters() > 0 && !names.contains(&part.name().into());
-    if !names.is_empty() && !parts.iter().any(|part| is_left(&part)) {
+    if !names.is_empty() && !parts.iter().any(is_left) {
         return Err(Error::option(
             key,
             "at least one part to train",

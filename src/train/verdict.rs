@@ -279,8 +279,11 @@ fn improving(curves: &Curves, facts: &RunFacts) -> Option<Finding> {
 mod tests {
     use super::*;
 
+    /// Split, name, and the value at a share of the run.
+    type Term = (&'static str, &'static str, fn(f64) -> f64);
+
     /// A run of 40 steps with a log line each and a validation each fourth step; `value` gives a term at a share of the run.
-    fn log(terms: &[(&str, &str, fn(f64) -> f64)]) -> Vec<LogLine> {
+    fn log(terms: &[Term]) -> Vec<LogLine> {
         let line = |step: u64, split: &str| LogLine {
             step,
             split: split.into(),
@@ -316,8 +319,6 @@ mod tests {
             is_fine_tuning: false,
         }
     }
-
-    type Term = (&'static str, &'static str, fn(f64) -> f64);
 
     /// A good run.
     fn good() -> Vec<Term> {
