@@ -48,7 +48,7 @@ In Python with PyTorch, which has deprecated TorchScript:
 
 In C++: examples/cpp/codes.cpp
 
-The metadata unbraid.json describe a model: format, representation, input,
+The metadata unbraid.json describes a model: format, representation, input,
 least (fewest frames or samples), bins, dim, subsampling, sample_rate_hz,
 frame_shift_s, front_end.
 
@@ -112,20 +112,20 @@ impl ExportArgs {
 
     /// Refuses options that do not go together.
     fn check(&self) -> crate::Result<()> {
-        let (expected, found) = match self.format {
-            Format::Onnx => return Ok(()),
-            Format::Torchscript => ("--format onnx beside it", "torchscript"),
-            Format::SherpaOnnx => ("--format onnx beside it", "sherpa-onnx"),
+        let beside = |option: &str| {
+            let format = self.format.to_possible_value();
+            let found = format.map_or(String::new(), |value| value.get_name().to_string());
+            Err(Error::option(option, "--format onnx beside it", found))
         };
-        let sherpa = self.format == Format::SherpaOnnx;
-        match self.output {
-            _ if self.stream => Err(Error::option("--stream", expected, found)),
-            _ if self.opset.is_some() && !sherpa => Err(Error::option("--opset", expected, found)),
-            Encoder::Phonetic if sherpa => {
+        match (self.format, self.output) {
+            (Format::Onnx, _) => Ok(()),
+            _ if self.stream => beside("--stream"),
+            (Format::Torchscript, _) if self.opset.is_some() => beside("--opset"),
+            (Format::SherpaOnnx, _) if self.front_end => beside("--front-end"),
+            (Format::SherpaOnnx, Encoder::Phonetic) => {
                 let expected = "speaker with --format sherpa-onnx";
                 Err(Error::option("--output", expected, "phonetic"))
             }
-            _ if sherpa && self.front_end => Err(Error::option("--front-end", expected, found)),
             _ => Ok(()),
         }
     }
