@@ -22,8 +22,8 @@ use crate::train::experiment::Experiment;
 /// embedding_dim].
 ///
 /// Without --front-end the input is features [batch, frames, bins], as the experiment's front-end computes them. The
-/// normalisation is inside. With --front-end the input is waveforms [batch, samples] at the front-end's sample rate: 32-bit
-/// floats with full scale at 1, as soundfile and torchaudio load them.
+/// normalisation is inside. With --front-end the input is waveforms [batch, samples] at the front-end's sample rate:
+/// 32-bit floats with full scale at 1, as soundfile and torchaudio load them.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:

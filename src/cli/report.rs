@@ -21,7 +21,7 @@ use crate::signal::ResynthesisOptions;
 /// the files that 'eval probe', 'eval abx', 'verify score' and 'image evaluate' left in the experiment folder. The command
 /// that makes each number again is printed below it. Results without a file are left out and listed at the end.
 ///
-/// Standard error has, for each experiment, whether its training looks right by its log, as 'unbraid train' says at its end.
+/// Standard error has, for each experiment, whether its training looks right by its log, as at the end of 'unbraid train'.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:

@@ -19,7 +19,7 @@ use crate::nn::device::DeviceChoice;
 /// threads, the weights are bit for bit those of an uninterrupted run.
 ///
 /// With --init, a run begins from a trained model. Encoders and decoder have to fit, heads for other speakers or labels are
-/// new, and one line says which is which. The normalisation of features is the initial model's, too. method.freeze names parts
+/// new, and one line lists both. The normalisation of features is the initial model's, too. method.freeze names parts
 /// that stay as they are.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\

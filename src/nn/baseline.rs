@@ -94,8 +94,8 @@ impl Baseline {
     }
 }
 
-/// The mean of the speakers' means `[bins, 1]`, and orthonormal directions `[bins, directions]`, of the means `[speakers,
-/// bins]` of those who are present, `[speakers, 1]`.
+/// The mean of the speakers' means `[bins, 1]`, and orthonormal directions `[bins, directions]`, of the means
+/// `[speakers, bins]` of those who are present, `[speakers, 1]`.
 pub(crate) fn principal(means: &Tensor, present: &Tensor, directions: i64) -> (Tensor, Tensor) {
     let count = present.sum(Kind::Float).clamp_min(1.0);
     let centre = (means * present).sum_dim_intlist(&[0i64][..], true, Kind::Float) / count;

@@ -26,6 +26,8 @@ const NO_BETTER_SHARE: f64 = 0.95;
 const WORSE_SHARE: f64 = 1.1;
 /// Share of a run's progress that still came in its last quarter.
 const IMPROVING_SHARE: f64 = 0.1;
+/// Lines of log on training batches that are too few to see anything.
+const FEW_LINES: usize = 8;
 /// Validations that are too few to see a trend.
 const FEW_VALIDATIONS: usize = 4;
 
@@ -104,8 +106,13 @@ pub fn lines(log: &[LogLine], facts: &RunFacts) -> Vec<String> {
         |finding: &Finding| matches!(finding, Finding::Improving(_) | Finding::NoBest(_));
     let mut lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
     if findings.iter().all(only_hints) {
-        let looks = "looks right by its log; next: unbraid report, then probes on speakers that it has not seen";
-        lines.insert(0, looks.to_string());
+        let looks = match Curves(log).lines() {
+            few @ ..FEW_LINES => {
+                format!("too short to judge, {few} lines of log; next: more steps, or a smaller train.log_every")
+            }
+            _ => "looks right by its log; next: unbraid report, then probes on speakers that it has not seen".into(),
+        };
+        lines.insert(0, looks);
     }
     lines.truncate(MOST_LINES);
     lines
@@ -116,9 +123,13 @@ pub fn findings(log: &[LogLine], facts: &RunFacts) -> Vec<Finding> {
     let curves = Curves(log);
     let checks = [not_finite(log), unfinished(log, facts), collapsed(&curves)];
     let found = checks.into_iter().flatten();
-    found
-        .chain(content_lost(&curves, facts))
+    let is_judged = curves.lines() >= FEW_LINES;
+    let judged = content_lost(&curves, facts)
+        .into_iter()
         .chain(overfitted(&curves))
+        .filter(|_| is_judged);
+    found
+        .chain(judged)
         .chain(no_best(&curves, facts))
         .chain(improving(&curves, facts))
         .collect()
@@ -128,6 +139,11 @@ pub fn findings(log: &[LogLine], facts: &RunFacts) -> Vec<Finding> {
 struct Curves<'a>(&'a [LogLine]);
 
 impl Curves<'_> {
+    /// Number of lines on training batches.
+    fn lines(&self) -> usize {
+        self.0.iter().filter(|line| line.split == "train").count()
+    }
+
     fn of(&self, split: &str, name: &str) -> Vec<f64> {
         let lines = self.0.iter().filter(|line| line.split == split);
         lines
@@ -356,6 +372,22 @@ mod tests {
         let lines = lines(&log, &facts(Some(40)));
         assert_eq!(lines.len(), 1);
         assert!(lines[0].starts_with("looks right"), "{lines:?}");
+    }
+
+    #[test]
+    fn a_few_lines_are_no_verdict() {
+        let mut log = but("train", "decoder/reconstruction", |_| 1.0);
+        log.truncate(4);
+        let facts = RunFacts {
+            steps: 4,
+            ..facts(Some(4))
+        };
+        let lines = lines(&log, &facts);
+        assert_eq!(lines.len(), 1);
+        assert!(
+            lines[0].starts_with("too short to judge, 4 lines"),
+            "{lines:?}"
+        );
     }
 
     #[test]

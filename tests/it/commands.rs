@@ -22,6 +22,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "augment",
             "trials",
             "alignment",
+            "cluster-speakers",
         ],
     ),
     (

@@ -136,7 +136,12 @@ fn repository(folder: &Path) {
             put(&to, lines.join("\n") + "\n");
         }
     }
-    for part in ["data/mini/audio", "data/mini/phones.txt", "recipes"] {
+    for part in [
+        "data/mini/audio",
+        "data/mini/phones.txt",
+        "data/models",
+        "recipes",
+    ] {
         std::os::unix::fs::symlink(root().join(part), folder.join(part)).unwrap();
     }
 }

@@ -75,8 +75,8 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
     values.iter().map(|raw| f32::from_le_bytes(*raw)).collect()
 }
 
-/// Holds what was found to what `unbraid extract` gives. Of `steps` values in all, which are rounded, one in ten thousand
-/// may be on the next step.
+/// Holds what was found to what `unbraid extract` gives. Of `steps` values in all, which are rounded, one in ten
+/// thousand may be on the next step.
 fn assert_near(found: &Found, expected: &Found, steps: bool, what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
     let (mut other, mut all) = (0, 0);

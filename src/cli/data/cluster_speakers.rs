@@ -18,7 +18,7 @@ use crate::io::atomic;
 use crate::io::message::{message, output};
 use crate::train::experiment::Experiment;
 
-/// Find the speakers of recordings without labels, by clustering their embeddings.
+/// Cluster recordings without labels by speaker: utt2spk, spk2utt and how sure each is.
 ///
 /// Writes the data directory again with new speakers: utt2spk, spk2utt, and utt2confidence. The confidence is the silhouette of
 /// an utterance, -1 to 1: near 1 it is much closer to its own speaker than to the next one, below 0 it is closer to another.

@@ -1,5 +1,5 @@
-//! Encoders as TorchScript modules, which PyTorch and C++ with libtorch load without this library: writing, checking and
-//! reading.
+//! Encoders as TorchScript modules, which PyTorch and C++ with libtorch load without this library: writing, checking
+//! and reading.
 //!
 //! A module is a zip archive, as `torch.jit.save` writes it, with [`Metadata`] in the extra file `unbraid.json`.
 //! Its `forward` takes one utterance:

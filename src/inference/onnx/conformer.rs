@@ -68,8 +68,8 @@ fn attention<'g>(
     linear(&joined, &weights.at("output"))
 }
 
-/// Which of all frames so far the last ones may attend to: those up to their own, `[1, 1, frames, all frames]`. In a causal
-/// model, padding is later than all that counts.
+/// Which of all frames so far the last ones may attend to: those up to their own, `[1, 1, frames, all frames]`. In a
+/// causal model, padding is later than all that counts.
 fn ordered<'g>(queries: &Value<'g>, keys: &Value<'g>) -> Value<'g> {
     let (new, all) = (queries.size(2), keys.size(2));
     let places = queries.graph().count_to(&all);

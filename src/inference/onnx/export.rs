@@ -169,7 +169,7 @@ impl OnnxExport<'_> {
                     // One length for all of the batch.
                     Form::Stream | Form::Sherpa => frames.expand_to(&feats.size(0)),
                 };
-                let mask = Mask::new(lengths, &frames);
+                let mask = Mask::new(lengths, frames);
                 Ok((feats, mask))
             }
         }

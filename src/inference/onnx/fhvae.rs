@@ -6,8 +6,8 @@ use super::mask::Mask;
 use super::recurrent;
 use crate::method::fhvae::{FhvaeOptions, WITHIN};
 
-/// Normalised features `[batch, bins, frames]` to codes `[batch, code_dim, codes]` and their mask. Each code is that of the
-/// segment around its own frames.
+/// Normalised features `[batch, bins, frames]` to codes `[batch, code_dim, codes]` and their mask. Each code is that of
+/// the segment around its own frames.
 pub(super) fn codes<'g>(
     options: &FhvaeOptions,
     weights: &Weights<'g>,
@@ -17,7 +17,7 @@ pub(super) fn codes<'g>(
     let (length, hop) = (options.segment_frames, options.hop_frames);
     let x = windows(&mask.apply(feats), (length - hop) / 2, length, hop);
     let z2 = posterior(&weights.at("speaker_encoder"), &x, length);
-    let every = z2.unsqueeze(2).add(&x.slice(1, 0, 1, 1).times(0.0));
+    let every = z2.unsqueeze(2).add(&x.slice(1, 0, 1).times(0.0));
     let x = x.graph().concat(&[&x, &every], 1);
     let z1 = posterior(&weights.at("phonetic_encoder"), &x, length);
     let mask = mask.subsample(hop);
@@ -25,7 +25,8 @@ pub(super) fn codes<'g>(
     (mask.apply(&codes), mask)
 }
 
-/// Normalised features `[batch, bins, frames]` to embeddings `[batch, embedding_dim]`: the estimate of an utterance's mean.
+/// Normalised features `[batch, bins, frames]` to embeddings `[batch, embedding_dim]`: the estimate of an utterance's
+/// mean.
 pub(super) fn embedding<'g>(
     options: &FhvaeOptions,
     weights: &Weights<'g>,
@@ -59,7 +60,7 @@ fn windows<'g>(feats: &Value<'g>, before: i64, length: i64, hop: i64) -> Value<'
 /// Segments `[segments, inputs, frames]` to means `[segments, outputs]`.
 fn posterior<'g>(weights: &Weights<'g>, x: &Value<'g>, frames: i64) -> Value<'g> {
     let states = recurrent::forward(&weights.at("gru"), (1, true), x, None);
-    let last = states.slice(2, frames - 1, frames, 1);
+    let last = states.slice(2, frames - 1, frames);
     linear(&last.reshape(&[0, -1]), &weights.at("mean"))
 }
 

@@ -1,5 +1,5 @@
-//! A front-end as a graph, from the same plan as [`crate::signal`], in double precision and without dither. Everything from
-//! the samples of a frame to its spectrum is linear, hence one matrix.
+//! A front-end as a graph, from the same plan as [`crate::signal`], in double precision and without dither. Everything
+//! from the samples of a frame to its spectrum is linear, hence one matrix.
 
 use std::f64::consts::TAU;
 
@@ -29,7 +29,7 @@ pub(super) fn features<'g>(
     let lengths = lengths.min(&waveforms.size(1));
     let padded = |samples: &Value<'g>| samples.plus(plan.padding as f64);
     let frames = count(&plan.grid, &padded(&waveforms.size(1)));
-    let mask = Mask::new(count(&plan.grid, &padded(&lengths)), &frames);
+    let mask = Mask::new(count(&plan.grid, &padded(&lengths)), frames.clone());
     let cut = cut(&plan, waveforms, &lengths, &frames);
     let values = spectrum(graph, &plan, &cut);
     let feats = arrange(&plan, values, &cut).cast(Float);
@@ -83,7 +83,8 @@ fn cut<'g>(
     signal.gather(&index, 1).cast(Double)
 }
 
-/// The samples at the places `[1, samples]` of signals of `total` `[batch, 1]`, folded at the ends as often as it takes:
+/// The samples at the places `[1, samples]` of signals of `total` `[batch, 1]`, folded at the ends as often as it
+/// takes:
 /// `[batch, samples]`.
 fn source<'g>(ends: Ends, places: &Value<'g>, total: &Value<'g>) -> Value<'g> {
     let last = total.plus(-1.0);
@@ -110,9 +111,7 @@ fn spectrum<'g>(graph: &'g Graph, plan: &FrontEndPlan, cut: &Value<'g>) -> Value
         false => angle(n, column - bins).sin(),
     });
     let squares = cut.matmul(&constant(graph, "spectrum", &waves)).square();
-    let power = squares
-        .slice(2, 0, bins, 1)
-        .add(&squares.slice(2, bins, END, 1));
+    let power = squares.slice(2, 0, bins).add(&squares.slice(2, bins, END));
     let mut values = match plan.exponent {
         2.0 => power,
         exponent => power.power(exponent / 2.0),
@@ -183,11 +182,11 @@ fn arrange<'g>(plan: &FrontEndPlan, values: Value<'g>, cut: &Value<'g>) -> Value
     {
         // In place of a value, or in a column of its own.
         let next = at as i64 + i64::from(layout.first == 0);
-        let (left, right) = (row.slice(2, 0, at as i64, 1), row.slice(2, next, END, 1));
+        let (left, right) = (row.slice(2, 0, at as i64), row.slice(2, next, END));
         row = graph.concat(&[&left, &energies, &right], 2);
     }
     if layout.first_last {
-        row = graph.concat(&[&row.slice(2, 1, END, 1), &row.slice(2, 0, 1, 1)], 2);
+        row = graph.concat(&[&row.slice(2, 1, END), &row.slice(2, 0, 1)], 2);
     }
     row
 }

@@ -1,5 +1,5 @@
-//! A graph of ONNX operators, built by computing with its values. Every operator means the same in all operator sets from
-//! [`OPSETS`].
+//! A graph of ONNX operators, built by computing with its values. Every operator means the same in all operator sets
+//! from [`OPSETS`].
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -88,7 +88,8 @@ impl Graph {
         }
     }
 
-    /// A state of a stream, an input of this shape in which nothing stands for any size; none in a graph of whole utterances.
+    /// A state of a stream, an input of this shape in which nothing stands for any size; none in a graph of whole
+    /// utterances.
     pub(super) fn state(&self, shape: &[Option<i64>]) -> Option<State<'_>> {
         if !self.streams {
             return None;
@@ -508,10 +509,10 @@ impl<'g> Value<'g> {
         self.with("Unsqueeze", &self.graph.ints(&[axis]))
     }
 
-    /// From `from` to before `to` along `axis`, every `step`-th.
-    pub(super) fn slice(&self, axis: i64, from: i64, to: i64, step: i64) -> Value<'g> {
-        let [axis, from, to, step] = [axis, from, to, step].map(|value| self.graph.ints(&[value]));
-        let inputs = [self, &from, &to, &axis, &step];
+    /// From `from` to before `to` along `axis`.
+    pub(super) fn slice(&self, axis: i64, from: i64, to: i64) -> Value<'g> {
+        let [axis, from, to] = [axis, from, to].map(|value| self.graph.ints(&[value]));
+        let inputs = [self, &from, &to, &axis];
         self.graph.operator("Slice", &inputs, &[], self.kind)
     }
 
@@ -519,7 +520,7 @@ impl<'g> Value<'g> {
     pub(super) fn parts(&self, axis: i64, parts: i64, size: i64) -> Vec<Value<'g>> {
         let part = size / parts;
         (0..parts)
-            .map(|index| self.slice(axis, index * part, (index + 1) * part, 1))
+            .map(|index| self.slice(axis, index * part, (index + 1) * part))
             .collect()
     }
 

@@ -103,7 +103,7 @@ pub(super) fn conv1d<'g>(x: &Value<'g>, weights: &Weights<'g>, moves: Moves) -> 
         pads = [reach, 0];
         if let Some(past) = graph.state(&[None, Some(size[1] * moves.groups), Some(reach)]) {
             x = x.behind(&past);
-            graph.next_state(&past, &x.slice(2, -reach, END, 1));
+            graph.next_state(&past, &x.slice(2, -reach, END));
             pads = [0, 0];
         }
     }
@@ -151,8 +151,8 @@ pub(super) fn linear_of<'g>(x: &Value<'g>, weights: &Weights<'g>, map: &Tensor) 
     x.matmul(&scale).add(&shift)
 }
 
-/// Batch normalisation by the running statistics, a scale and a shift of each channel: `[batch, channels, ..]` of `axes`
-/// axes, same shape out.
+/// Batch normalisation by the running statistics, a scale and a shift of each channel: `[batch, channels, ..]` of
+/// `axes` axes, same shape out.
 pub(super) fn batch_norm<'g>(x: &Value<'g>, weights: &Weights<'g>, axes: usize) -> Value<'g> {
     let deviation = (weights.tensor("running_var") + 1e-5).sqrt();
     let scale = weights.tensor("weight") / deviation;

@@ -1,6 +1,6 @@
 //! Masks of padded batches, as [`crate::nn::Mask`] has them, and statistics over frames without padding.
 
-use super::graph::{END, Value};
+use super::graph::Value;
 use super::proto::ElementKind;
 
 /// The frames of a batch that are not padding.
@@ -8,36 +8,38 @@ use super::proto::ElementKind;
 pub(super) struct Mask<'g> {
     /// Frames of each sequence, `[batch]`.
     pub(super) lengths: Value<'g>,
+    /// Frames of the padded batch, `[1]`.
+    frames: Value<'g>,
     /// `[batch, 1, frames]` of ones and zeros.
     ones: Value<'g>,
 }
 
 impl<'g> Mask<'g> {
     /// For sequences of `lengths` frames `[batch]`, padded to `frames` `[1]`.
-    pub(super) fn new(lengths: Value<'g>, frames: &Value<'g>) -> Self {
-        let places = lengths.graph().count_to(frames).reshape(&[1, 1, -1]);
+    pub(super) fn new(lengths: Value<'g>, frames: Value<'g>) -> Self {
+        let places = lengths.graph().count_to(&frames).reshape(&[1, 1, -1]);
         let real = places.less(&lengths.reshape(&[-1, 1, 1]));
         Self {
             ones: real.cast(ElementKind::Float),
             lengths,
+            frames,
         }
     }
 
     /// For the mean of each sequence, a sequence of one frame.
     pub(super) fn single(&self) -> Self {
         let one = self.lengths.graph().ints(&[1]);
-        Self::new(self.lengths.min(&one).max(&one), &one)
+        Self::new(self.lengths.min(&one).max(&one), one)
     }
 
-    /// The mask after a convolution of stride `stride` that rounds up.
+    /// The mask after a convolution of stride `stride` that rounds up. (A slice of every other frame would do, but not
+    /// every runtime has one of an axis of any size.)
     pub(super) fn subsample(&self, stride: i64) -> Self {
         if stride == 1 {
             return self.clone();
         }
-        Self {
-            lengths: self.lengths.plus((stride - 1) as f64).over(stride as f64),
-            ones: self.ones.slice(2, 0, END, stride),
-        }
+        let up = |frames: &Value<'g>| frames.plus((stride - 1) as f64).over(stride as f64);
+        Self::new(up(&self.lengths), up(&self.frames))
     }
 
     /// Ones and zeros `[batch, 1, frames]` of the type of `x`.

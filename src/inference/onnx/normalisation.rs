@@ -63,5 +63,5 @@ fn stretched<'g>(
     let stretched = before.add(&after.sub(&before).mul(&share)).cast(Float);
     let length = graph.ints(&[frames as i64]);
     let lengths = mask.lengths.min(&graph.ints(&[0])).max(&length);
-    (stretched, Mask::new(lengths, &length))
+    (stretched, Mask::new(lengths, length))
 }

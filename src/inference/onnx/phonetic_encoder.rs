@@ -70,7 +70,7 @@ fn bottleneck<'g>(
             balanced: false,
         } => quantise(x, levels),
         BottleneckOptions::Fsq { levels, .. } => quantise_by_rank(x, mask, levels),
-        BottleneckOptions::Vae { .. } => x.slice(1, 0, options.code_dim, 1),
+        BottleneckOptions::Vae { .. } => x.slice(1, 0, options.code_dim),
         BottleneckOptions::Vq { .. } => nearest(&weights.at("codebook"), x),
     }
 }

@@ -1,5 +1,5 @@
-//! The messages of an ONNX file (`onnx.proto` of the ONNX specification), as far as encoders need them. Fields that readers
-//! look for even where they are zero are optional here, so that they are written.
+//! The messages of an ONNX file (`onnx.proto` of the ONNX specification), as far as encoders need them. Fields that
+//! readers look for even where they are zero are optional here, so that they are written.
 
 use prost::{Enumeration, Message, Oneof};
 

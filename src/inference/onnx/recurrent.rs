@@ -7,8 +7,8 @@ use super::layers::Weights;
 use super::mask::Mask;
 use super::proto::ElementKind;
 
-/// `[batch, inputs, frames]` to `[batch, channels, frames]`, through so many layers, in both directions unless causal. In a
-/// stream they go on from the state of the piece before. Without a mask all frames are real.
+/// `[batch, inputs, frames]` to `[batch, channels, frames]`, through so many layers, in both directions unless causal.
+/// In a stream they go on from the state of the piece before. Without a mask all frames are real.
 pub(super) fn forward<'g>(
     weights: &Weights<'g>,
     (layers, causal): (i64, bool),
