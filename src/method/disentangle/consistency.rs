@@ -92,7 +92,7 @@ impl ConsistencyOptions {
                 distance(decoded),
             );
         }
-        if self.speaker_variance > 0.0 {
+        if self.speaker_variance > 0.0 && context.train {
             let (codes, mask) = (context.codes(), context.code_mask());
             let term = speaker_variance(codes, mask, &context.batch.speakers);
             add(
