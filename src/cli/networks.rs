@@ -210,7 +210,8 @@ mod tests {
     #[test]
     fn groups_with_some_of_them_are_asked_for_too() {
         let eval = Command::new("eval").subcommand(Command::new("abx"));
-        let own = Command::new("unbraid").subcommands([eval, Command::new("data")]);
+        let data = Command::new("data").subcommand(Command::new("validate"));
+        let own = Command::new("unbraid").subcommands([eval, data, Command::new("verify")]);
         let asks = |line: &str| {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
             asks_for_one(&words, &own)
@@ -224,6 +225,8 @@ mod tests {
             "eval probe",
             "eval --help",
             "help eval probe",
+            "data",
+            "data cluster-speakers x",
             "man x",
         ] {
             assert!(asks(&format!("unbraid {line}")), "{line}");
@@ -232,7 +235,8 @@ mod tests {
             "",
             "--help",
             "help",
-            "data",
+            "verify",
+            "verify score x",
             "data validate train",
             "eval abx x",
             "help eval abx",
