@@ -130,14 +130,10 @@ fn pickled(input: &Input, dims: &[usize]) -> crate::Error {
     let load = format!("numpy.load(\"{}\", allow_pickle=True)", path.display());
     let line = match dims {
         [] => format!("numpy.savez(\"{}\", **{load}.item())", npz.display()),
-        _ => {
-            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-            let numbers = path.with_file_name(format!("{stem}_numbers.npy"));
-            format!(
-                "numpy.save(\"{}\", numpy.stack({load}).astype(\"float32\"))",
-                numbers.display()
-            )
-        }
+        _ => format!(
+            "numpy.save(\"{}\", numpy.stack({load}).astype(\"float32\"))",
+            path.display()
+        ),
     };
     let expected =
         format!("an array of numbers; convert it with: python3 -c 'import numpy; {line}'");
