@@ -66,7 +66,11 @@ fn with_installed_both_programs_say_what_one_says() {
 fn with_installed_the_first_program_needs_no_libtorch() {
     let dir = tempfile::tempdir().unwrap();
     let program = alone(dir.path());
-    assert!(run(&program, &["data", "validate", "--help"]).status.success());
+    assert!(
+        run(&program, &["data", "validate", "--help"])
+            .status
+            .success()
+    );
     let error = error_of(&program, &["train", "--conf", "x.toml"]);
     assert!(
         error.starts_with("unbraid: this command needs unbraid-networks: expected it in "),
