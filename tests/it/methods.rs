@@ -263,8 +263,7 @@ fn what_disturbs_waits_for_the_labels() {
         ]);
         let output = unbraid(dir.path(), &TRAIN);
         assert!(output.status.success());
-        let end = String::from_utf8(output.stderr).unwrap();
-        (dir, end.lines().last().unwrap_or_default().to_string())
+        (dir, String::from_utf8(output.stderr).unwrap())
     };
     let weights = |dir: &tempfile::TempDir| {
         let last = dir.path().join("exp/last/weights.safetensors");
@@ -279,8 +278,7 @@ fn what_disturbs_waits_for_the_labels() {
     let ((never, message), (undisturbed, _)) = (encoder("0.000001", "1.0"), encoder("100", "0.0"));
     assert_eq!(weights(&never), weights(&undisturbed));
     assert!(
-        message
-            .starts_with("unbraid: exp: the loss lacked terms until the last step: the label loss"),
+        message.contains("unbraid: exp: the loss lacked terms until the last step: the label loss"),
         "{message}"
     );
     assert!(!never.path().join("exp/best").exists());
