@@ -1,5 +1,6 @@
 //! `unbraid data cluster-speakers`: speakers of recordings without labels.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
@@ -212,7 +213,7 @@ impl ClusterSpeakersArgs {
             resample_hz: Some(model.sample_rate_hz()),
             pipes: self.pipes.pipes(),
         };
-        let (mut rates, mut keys, mut rows) = (Rates::default(), Vec::new(), Vec::new());
+        let (mut rates, mut embeddings) = (Rates::default(), HashMap::new());
         let progress = counter("utterances");
         recordings.for_each_stream(
             &options,
@@ -222,32 +223,25 @@ impl ClusterSpeakersArgs {
                 let named = |error| named(data.path(), utterance, error);
                 let (recorded_hz, recording) = read.map_err(named)?;
                 rates.add(recorded_hz);
-                rows.push(model.speaker(&recording).map_err(named)?);
-                keys.push(utterance.to_string());
+                embeddings.insert(
+                    utterance.to_string(),
+                    model.speaker(&recording).map_err(named)?,
+                );
                 Ok(())
             },
         )?;
         progress.finish_and_clear();
         rates.report(model.sample_rate_hz());
-        let place = |utterance: &String| {
-            let place = keys.iter().position(|key| key == utterance);
-            place.ok_or_else(|| {
-                Error::key(
-                    data.path().join("wav.scp"),
-                    utterance,
-                    "its recording",
-                    "none",
-                )
+        let rows = data.utterances().iter().map(|utterance| {
+            embeddings.get(utterance).ok_or_else(|| {
+                let list = data.path().join("wav.scp");
+                Error::key(list, utterance, "its recording", "none")
             })
-        };
-        let places = data
-            .utterances()
-            .iter()
-            .map(place)
-            .collect::<Result<Vec<_>>>()?;
+        });
+        let rows = rows.collect::<Result<Vec<_>>>()?;
         let dims = rows.first().map_or(0, |row| row.len());
-        let ordered = places.iter().flat_map(|&place| rows[place].iter().copied());
-        Array2::from_shape_vec((places.len(), dims), ordered.collect())
+        let ordered = rows.iter().flat_map(|row| row.iter().copied());
+        Array2::from_shape_vec((rows.len(), dims), ordered.collect())
             .map_err(|error| Error::option("embeddings", "of one size", error.to_string()))
     }
 }
