@@ -10,6 +10,8 @@ use super::log::LogLine;
 
 /// The most lines of a verdict.
 const MOST_LINES: usize = 3;
+/// How much codes vary; every method that separates speech logs it.
+const CODE_DEVIATION: &str = "phonetic_encoder/deviation";
 /// Share of the logged lines, at the end, whose mean is the outcome.
 const OUTCOME_SHARE: usize = 4;
 /// Nats by which an adversary is surer of its training batches than of the validation set: a factor of e in probability.
@@ -99,16 +101,18 @@ impl fmt::Display for Finding {
     }
 }
 
-/// The verdict in lines, at most three: what does not look right, the most serious first; or that all does.
+/// The verdict in lines, at most three: what does not look right, the most serious first; or that all does. Methods without
+/// phonetic codes are never said to look right, nor their content to be lost: the losses of a generator show neither.
 pub fn lines(log: &[LogLine], facts: &RunFacts) -> Vec<String> {
     let findings = findings(log, facts);
     let only_hints =
         |finding: &Finding| matches!(finding, Finding::Improving(_) | Finding::NoBest(_));
     let mut lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
-    if findings.iter().all(only_hints) {
-        let looks = match Curves(log).lines() {
+    let curves = Curves(log);
+    if curves.are_of_codes() && findings.iter().all(only_hints) {
+        let looks = match curves.lines() {
             few @ ..FEW_LINES => {
-                format!("too short to judge, {few} lines of log; next: more steps, or a smaller train.log_every")
+                format!("too short to judge (log lines: {few}); next: more steps, or a smaller train.log_every")
             }
             _ => "looks right by its log; next: unbraid report, then probes on speakers that it has not seen".into(),
         };
@@ -123,7 +127,7 @@ pub fn findings(log: &[LogLine], facts: &RunFacts) -> Vec<Finding> {
     let curves = Curves(log);
     let checks = [not_finite(log), unfinished(log, facts), collapsed(&curves)];
     let found = checks.into_iter().flatten();
-    let is_judged = curves.lines() >= FEW_LINES;
+    let is_judged = curves.are_of_codes() && curves.lines() >= FEW_LINES;
     let judged = content_lost(&curves, facts)
         .into_iter()
         .chain(overfitted(&curves))
@@ -139,6 +143,11 @@ pub fn findings(log: &[LogLine], facts: &RunFacts) -> Vec<Finding> {
 struct Curves<'a>(&'a [LogLine]);
 
 impl Curves<'_> {
+    /// Whether the run has phonetic codes beside a speaker encoder.
+    fn are_of_codes(&self) -> bool {
+        !self.of("train", CODE_DEVIATION).is_empty()
+    }
+
     /// Number of lines on training batches.
     fn lines(&self) -> usize {
         self.0.iter().filter(|line| line.split == "train").count()
@@ -187,7 +196,7 @@ fn unfinished(log: &[LogLine], facts: &RunFacts) -> Option<Finding> {
 }
 
 fn collapsed(curves: &Curves) -> Option<Finding> {
-    let name = "phonetic_encoder/deviation";
+    let name = CODE_DEVIATION;
     let deviations = curves.of("train", name);
     let most = deviations.iter().copied().fold(0.0, f64::max);
     if let Some(last) = outcome(&deviations)
@@ -385,9 +394,23 @@ mod tests {
         let lines = lines(&log, &facts);
         assert_eq!(lines.len(), 1);
         assert!(
-            lines[0].starts_with("too short to judge, 4 lines"),
+            lines[0].starts_with("too short to judge (log lines: 4)"),
             "{lines:?}"
         );
+    }
+
+    #[test]
+    fn a_generator_is_judged_by_no_loss() {
+        let terms: [Term; 2] = [
+            ("train", "decoder/reconstruction", |at| 1.0 + at),
+            ("valid", "loss", |_| 1.0),
+        ];
+        assert_eq!(lines(&log(&terms), &facts(Some(40))), [""; 0]);
+        let mut log = log(&terms);
+        log[0]
+            .values
+            .insert("decoder/reconstruction".into(), f64::NAN);
+        assert_eq!(lines(&log, &facts(Some(40))).len(), 1);
     }
 
     #[test]
