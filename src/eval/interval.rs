@@ -2,6 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 /// Resamples of a bootstrap.
 const RESAMPLES: usize = 1000;
@@ -19,6 +20,25 @@ pub fn bootstrap(values: &[(f64, f64)], seed: u64) -> (f64, f64) {
         weighted_mean(drawn)
     });
     middle_of(means.collect())
+}
+
+/// The 95 % percentile bootstrap interval of a statistic of `units`, such as speakers: `statistic` gets how often each was
+/// drawn. Draws are made in parallel, each from a seed of its own.
+pub fn bootstrap_of(
+    units: usize,
+    seed: u64,
+    statistic: impl Fn(&[f64]) -> f64 + Sync,
+) -> (f64, f64) {
+    let draws = (0..RESAMPLES as u64).into_par_iter().map(|draw| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(draw);
+        let mut weights = vec![0.0; units];
+        for _ in 0..units {
+            weights[rng.random_range(0..units)] += 1.0;
+        }
+        statistic(&weights)
+    });
+    middle_of(draws.collect())
 }
 
 /// The ends of the middle 95 % of the finite draws; NaN where there are none.
@@ -54,6 +74,17 @@ mod tests {
             "{low} {high}"
         );
         assert_eq!(weighted_mean(values), 0.25);
+    }
+
+    #[test]
+    fn a_statistic_of_units_has_the_interval_of_its_mean() {
+        let values: Vec<(f64, f64)> = (0..400).map(|i| (f64::from(i % 4 == 0), 1.0)).collect();
+        let mean = |weights: &[f64]| {
+            weighted_mean(values.iter().zip(weights).map(|((x, _), w)| (x * w, *w)))
+        };
+        let (low, high) = bootstrap_of(400, 0, mean);
+        let (expected_low, expected_high) = bootstrap(&values, 0);
+        assert!((low - expected_low).abs() < 0.012 && (high - expected_high).abs() < 0.012);
     }
 
     #[test]

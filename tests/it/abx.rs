@@ -345,6 +345,17 @@ fn invalid_input_is_refused_in_one_line() {
                 "--alignments",
                 "phones.ctm",
                 "--frame-shift-ms",
+                "20",
+            ],
+            "--frame-shift-ms: expected about 1",
+        ),
+        (
+            &[
+                ".",
+                made,
+                "--alignments",
+                "phones.ctm",
+                "--frame-shift-ms",
                 "nan",
             ],
             "--frame-shift-ms: expected milliseconds",

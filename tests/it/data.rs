@@ -401,3 +401,39 @@ fn textgrids_become_classes() {
         assert!(!at.join("ali").exists());
     }
 }
+
+#[test]
+fn a_frame_shift_that_phones_contradict_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    let (mut feats, mut ctm) = (String::new(), String::new());
+    for (key, frames, end) in [
+        ("u1", 100, 0.9),
+        ("u2", 150, 1.45),
+        ("u3", 200, 1.9),
+        ("u4", 250, 2.45),
+    ] {
+        feats += &format!("{key} [{} ]\n", "\n 0".repeat(frames));
+        ctm += &format!("{key} 1 0.1 0.2 a\n{key} 1 {:.2} 0.2 a\n", end - 0.2);
+    }
+    fs::write(at.join("f"), feats).unwrap();
+    fs::write(at.join("a.ctm"), ctm).unwrap();
+    fs::write(at.join("phones.txt"), "sil 0\na 1\n").unwrap();
+    succeed(at, &["feats", "copy", "ark:f", "ark,scp:f.ark,f.scp"]);
+    let args = [
+        "data",
+        "alignment",
+        "--phones",
+        "phones.txt",
+        "a.ctm",
+        "f.scp",
+        "ark,t:ali",
+    ];
+    let wrong = [&args[..], &["--frame-shift-ms", "20"]].concat();
+    let error = fail(at, &wrong, b"");
+    let expected = "unbraid: --frame-shift-ms: expected about 10.00 ms (100.00 frames per second), by which features are as \
+                    long as a.ctm, found 20 ms (50.00 frames per second)";
+    assert_eq!(error, expected);
+    assert!(!at.join("ali").exists());
+    succeed(at, &args);
+}

@@ -9,6 +9,7 @@ use ndarray::Array2;
 use crate::cli::arguments::TierArgs;
 use crate::cli::failures::{Failures, left_out};
 use crate::cli::progress::counter;
+use crate::dataset::alignment::rate::Lengths;
 use crate::dataset::alignment::{
     FrameTimes, PhonesByUtterance, SILENCE, TimedPhone, classes, is_phone, read_alignment,
     read_symbols,
@@ -19,7 +20,8 @@ use crate::io::kaldi::{ScpTable, TableWriter};
 /// Turn time-aligned phones into an archive of one class per frame.
 ///
 /// The class of a frame is the phone at its centre, or --outside where there is none. Utterances without phones are named
-/// and left out. An utterance with a phone beyond its end is reported and left out too, and the exit code is 1.
+/// and left out. An utterance with a phone beyond its end is reported and left out too, and the exit code is 1. A frame
+/// shift by which features and phones differ by more than 2 % in length is an error, and nothing is written.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -92,8 +94,10 @@ pub(super) fn run(args: AlignmentArgs) -> anyhow::Result<()> {
     let phones = phones(&args, &symbols)?;
     let feats = ScpTable::<Array2<f32>>::open(&args.feats_scp)?;
     let names: HashMap<i32, &String> = symbols.iter().map(|(name, class)| (*class, name)).collect();
-    let align = |utterance: &str, spoken: &[TimedPhone<i32>]| -> Result<Vec<i32>> {
+    let mut lengths = Lengths::default();
+    let mut align = |utterance: &str, spoken: &[TimedPhone<i32>]| -> Result<Vec<i32>> {
         let (frames, _) = feats.read_shape(utterance)?;
+        lengths.add(frames, spoken);
         for phone in spoken {
             let name = names[&phone.phone];
             times.refuse_beyond(phone, name, frames, (&args.alignments, utterance))?;
@@ -119,6 +123,7 @@ pub(super) fn run(args: AlignmentArgs) -> anyhow::Result<()> {
         let expected = format!("phones of utterances of {}", args.feats_scp.display());
         return Err(Error::format(&args.alignments, expected, "none").into());
     }
+    lengths.check(times, &format!("{}", args.alignments.display()))?;
     left_out(&args.alignments, &without);
     if failures.count() < total - without.len() {
         writer.finish()?;

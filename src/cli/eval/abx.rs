@@ -37,6 +37,9 @@ Examples:
     unbraid eval abx data/test --discriminate speaker \\
       --representation phonetic=exp/a/phonetic_test.scp
 
+Intervals are 95 % bootstrap intervals over the speakers of a and b (with
+--discriminate speaker, over words or phones).
+
 Errors are averaged over contexts (and speakers of x), then speakers of a, then
 ordered pairs of labels. With --discriminate speaker, labels are speakers;
 within: one word, across: x is another word.
@@ -212,11 +215,20 @@ fn one_report(
 }
 
 fn table(reports: &[Report]) -> Table {
+    let percent = |score: &AbxScore| format!("{:.2}", 100.0 * score.error);
+    let interval = |score: &AbxScore| {
+        let ends = score
+            .interval
+            .map(|(low, high)| (100.0 * low, 100.0 * high));
+        ends.map_or("-".into(), |(low, high)| format!("{low:.2}..{high:.2}"))
+    };
     let mut table = Table::new(&[
         "representation",
         "on",
         "within %",
+        "within 95%",
         "across %",
+        "across 95%",
         "items",
         "too short",
         "cells within",
@@ -232,8 +244,10 @@ fn table(reports: &[Report]) -> Table {
         table.row(vec![
             report.representation.clone(),
             format!("{:?}", report.on).to_lowercase(),
-            of(within, |score| format!("{:.2}", 100.0 * score.error)),
-            of(across, |score| format!("{:.2}", 100.0 * score.error)),
+            of(within, percent),
+            of(within, interval),
+            of(across, percent),
+            of(across, interval),
             report.result.items.to_string(),
             report.too_short.to_string(),
             of(within, |score| score.cells.to_string()),

@@ -283,13 +283,18 @@ fn table(phones: &UnitScores, speakers: Option<UnitScores>) -> Table {
         ("units", phones.units.to_string()),
     ];
     let number = |number: f64| format!("{number:.3}");
+    let ends = |interval: Option<(f64, f64)>| {
+        interval.map_or("-".into(), |(low, high)| format!("{low:.3}..{high:.3}"))
+    };
     cells.extend([
         ("phone purity", number(phones.phone_purity)),
+        ("purity 95%", ends(phones.phone_purity_interval)),
         ("chance", number(phones.chance)),
         ("cluster purity", number(phones.cluster_purity)),
         ("bits", number(phones.bits)),
         ("of", number(phones.phone_entropy)),
         ("PNMI", phones.pnmi.map_or("-".into(), number)),
+        ("PNMI 95%", ends(phones.pnmi_interval)),
     ]);
     if let Some(speakers) = speakers {
         cells.extend([

@@ -2,6 +2,7 @@
 
 mod ctm;
 pub mod item;
+pub mod rate;
 mod textgrid;
 
 use std::collections::HashMap;

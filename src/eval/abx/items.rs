@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Distance, Item};
 use crate::dataset::DataDir;
 use crate::dataset::alignment::item::{Item as ListedItem, read_items as read_listed};
+use crate::dataset::alignment::rate::Lengths;
 use crate::dataset::alignment::{
     FrameTimes, PhonesByUtterance, SILENCE, TIER, TimedPhone, is_phone, read_alignment,
 };
@@ -104,7 +105,8 @@ const BORDER: f64 = 1e-6;
 ///
 /// # Errors
 /// Errors of reading the files; [`Error::Key`] for an utterance without features or text, NaN in features, another
-/// number of values per frame, or phones that end after the features; [`Error::Format`] when no utterance has phones.
+/// number of values per frame, or phones that end after the features; [`Error::Option`] for a frame shift that alignments
+/// contradict; [`Error::Format`] when no utterance has phones.
 pub fn read_items(representation: &Representation, units: Units) -> Result<Items> {
     match units {
         Units::Utterances(data) => of_utterances(representation, &DataDir::open(data)?),
@@ -215,7 +217,7 @@ fn of_phones(
 ) -> Result<Items> {
     let frames = Frames::open(representation, dir.utterances())?;
     let phones: PhonesByUtterance<String> = read_alignment(&options.alignments, &options.tier)?;
-    let mut found = Items::default();
+    let (mut found, mut lengths) = (Items::default(), Lengths::default());
     for id in dir.utterances() {
         let Some(phones) = phones.get(id) else {
             found.without_phones.push(id.clone());
@@ -225,6 +227,7 @@ fn of_phones(
             id,
             frames: frames.of(id)?,
         };
+        lengths.add(utterance.frames.nrows(), phones);
         found.add_phones(
             &utterance,
             dir.speaker_of(id).unwrap_or_default(),
@@ -232,6 +235,8 @@ fn of_phones(
             options,
         )?;
     }
+    let source = format!("the alignments of {}", options.alignments.display());
+    lengths.check(times(options), &source)?;
     match found.without_phones.len() == dir.utterances().len() {
         true => {
             let expected = format!("phones of utterances of {}", dir.path().display());
@@ -320,6 +325,15 @@ impl Items {
     }
 }
 
+fn times(options: &PhoneOptions) -> FrameTimes {
+    FrameTimes {
+        shift_ms: options.frame_shift_ms,
+        first_ms: options
+            .first_frame_ms
+            .unwrap_or(options.frame_shift_ms / 2.0),
+    }
+}
+
 /// First and last frame whose centres lie in a phone, borders included; none for a phone between two centres.
 ///
 /// With the first centre at half a shift: from ceil(on / shift - 1/2) to floor(off / shift - 1/2).
@@ -328,13 +342,7 @@ fn frames_of(
     utterance: &Utterance,
     options: &PhoneOptions,
 ) -> Result<Option<(usize, usize)>> {
-    let times = FrameTimes {
-        shift_ms: options.frame_shift_ms,
-        first_ms: options
-            .first_frame_ms
-            .unwrap_or(options.frame_shift_ms / 2.0),
-    };
-    let frames = utterance.frames.nrows();
+    let (times, frames) = (times(options), utterance.frames.nrows());
     times.refuse_beyond(
         phone,
         &phone.phone,

@@ -9,7 +9,7 @@ mod conditions;
 mod dtw;
 pub mod items;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use ndarray::Array2;
@@ -17,6 +17,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::eval::interval::{bootstrap_of, weighted_mean};
 use conditions::{Conditions, Task};
 use dtw::{Directions, Stack};
 
@@ -78,6 +79,9 @@ pub struct PairScore {
 pub struct AbxScore {
     /// P(d(a, x) > d(b, x)) and half of P(d(a, x) = d(b, x)): 0.5 is chance.
     pub error: f64,
+    /// Its 95 % bootstrap interval over the speakers of a and b; none with a single one.
+    #[serde(default)]
+    pub interval: Option<(f64, f64)>,
     /// Cells: pairs of labels in a context, with the speaker of a and b and that of x.
     pub cells: u64,
     /// Triples compared.
@@ -131,7 +135,7 @@ pub fn abx(
             .map(|task| score(task, &conditions, &directions, options.distance))
             .collect();
         for cell in cells.iter().flatten() {
-            sums[usize::from(cell.across)].add(cell, conditions.has_contexts());
+            sums[usize::from(cell.across)].add(cell);
         }
         progress(
             (done * CHUNK + chunk.len()).min(plan.tasks.len()),
@@ -267,39 +271,74 @@ struct Sums {
 }
 
 impl Sums {
-    /// With contexts, cells are averaged over contexts and speakers of x first, then over speakers; without them over
-    /// all speakers at once, as the reference implementations do.
-    fn add(&mut self, cell: &Cell, contexts: bool) {
-        let speaker = if contexts { cell.speaker } else { 0 };
+    fn add(&mut self, cell: &Cell) {
         let speakers = self.by_pair.entry((cell.a, cell.b)).or_default();
-        let (sum, count) = speakers.entry(speaker).or_default();
+        let (sum, count) = speakers.entry(cell.speaker).or_default();
         *sum += cell.error;
         *count += 1;
         self.triples += cell.triples;
     }
 
     fn finish(self, conditions: &Conditions) -> Option<AbxScore> {
+        let contexts = conditions.has_contexts();
         let pairs: Vec<PairScore> = self
             .by_pair
             .iter()
             .map(|(&(a, b), speakers)| PairScore {
                 a: conditions.label(a).to_string(),
                 b: conditions.label(b).to_string(),
-                error: speakers
-                    .values()
-                    .map(|(sum, n)| sum / *n as f64)
-                    .sum::<f64>()
-                    / speakers.len() as f64,
-                cells: speakers.values().map(|(_, n)| n).sum(),
+                error: pair_error(speakers, contexts, |_| 1.0),
+                cells: speakers.values().map(|(_, count)| count).sum(),
             })
             .collect();
         (!pairs.is_empty()).then(|| AbxScore {
             error: pairs.iter().map(|pair| pair.error).sum::<f64>() / pairs.len() as f64,
+            interval: self.interval(contexts),
             cells: pairs.iter().map(|pair| pair.cells).sum(),
             triples: self.triples,
             pairs,
         })
     }
+
+    /// Over the speakers of a and b.
+    fn interval(&self, contexts: bool) -> Option<(f64, f64)> {
+        let speakers: BTreeSet<u32> = self
+            .by_pair
+            .values()
+            .flat_map(BTreeMap::keys)
+            .copied()
+            .collect();
+        let places: HashMap<u32, usize> = speakers.into_iter().zip(0..).collect();
+        (places.len() > 1).then(|| {
+            bootstrap_of(places.len(), 0, |drawn| {
+                let errors = self.by_pair.values();
+                let errors =
+                    errors.map(|of| pair_error(of, contexts, |speaker| drawn[places[&speaker]]));
+                weighted_mean(
+                    errors
+                        .filter(|error| error.is_finite())
+                        .map(|error| (error, 1.0)),
+                )
+            })
+        })
+    }
+}
+
+/// The error of a pair of labels, its speakers weighted; NaN where all weights are 0. With contexts, cells are averaged
+/// over contexts and speakers of x first, then over speakers; without them over all speakers at once, as the reference
+/// implementations do.
+fn pair_error(
+    speakers: &BTreeMap<u32, (f64, u64)>,
+    contexts: bool,
+    weight: impl Fn(u32) -> f64,
+) -> f64 {
+    weighted_mean(speakers.iter().map(|(&speaker, &(sum, count))| {
+        let (weight, cells) = (weight(speaker), count as f64);
+        match contexts {
+            true => (weight * sum / cells, weight),
+            false => (weight * sum, weight * cells),
+        }
+    }))
 }
 
 #[cfg(test)]

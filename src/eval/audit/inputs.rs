@@ -11,6 +11,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::{AuditData, LOG_MEL};
+use crate::dataset::alignment::rate::{Lengths, other_shift};
 use crate::dataset::alignment::{
     FrameTimes, PhonesByUtterance, SILENCE, TimedPhone, classes, is_phone, read_alignment,
 };
@@ -27,7 +28,7 @@ use crate::signal::{FbankOptions, FrontEnd};
 const LOG_MEL_RATE_HZ: u32 = 16_000;
 /// Its filters.
 const LOG_MEL_BINS: usize = 80;
-/// By how much features and alignments may differ in length.
+/// By how much features and recordings may differ in length.
 const RATE_TOLERANCE: f64 = 0.02;
 /// Of frames of 25 ms.
 const LOG_MEL_TIMES: FrameTimes = FrameTimes {
@@ -116,7 +117,7 @@ impl Inputs {
                 let aligned = Aligned::of(path, phones, &ids, &mut notes)?;
                 if kind != Kind::Vectors {
                     let source = format!("the alignments of {}", path.display());
-                    check_rate(&aligned.lengths(&ids, &frames), times, &source)?;
+                    aligned.lengths(&ids, &frames).check(times, &source)?;
                 }
                 Some(aligned)
             }
@@ -339,51 +340,38 @@ impl Aligned {
         Ok(classes(&own, frames, times, outside))
     }
 
-    /// The end of the last phone of each utterance that has some, in seconds, and its frames.
-    fn lengths(&self, ids: &[String], frames: &[usize]) -> Vec<(f64, usize)> {
-        let end = |phone: &TimedPhone<String>| phone.start + phone.duration;
-        (ids.iter().zip(frames))
-            .filter_map(|(id, &frames)| {
-                let ends = self.phones.get(id)?.iter().map(end);
-                Some((ends.fold(0.0, f64::max), frames))
-            })
-            .collect()
+    fn lengths(&self, ids: &[String], frames: &[usize]) -> Lengths {
+        let mut lengths = Lengths::default();
+        for (id, &frames) in ids.iter().zip(frames) {
+            lengths.add(frames, self.phones.get(id).map_or(&[], Vec::as_slice));
+        }
+        lengths
     }
 }
 
-/// Refuses a frame shift by which features last longer or shorter than what `source` says: longer than most utterances, or
-/// shorter than nearly all, since an alignment may lack the silence at the end. `lengths` has seconds and frames.
+/// Refuses a frame shift by which features last longer or shorter than most recordings. `lengths` has seconds and frames.
 fn check_rate(lengths: &[(f64, usize)], times: FrameTimes, source: &str) -> Result<()> {
-    let shift = times.shift_ms / 1000.0;
     // Framing may lose a frame at the end.
-    let shifts = |lost: f64| {
+    let median = |lost: f64| {
         let mut shifts: Vec<f64> = (lengths.iter())
-            .map(|&(seconds, frames)| seconds / (frames as f64 + lost))
+            .map(|&(seconds, frames)| 1000.0 * seconds / (frames as f64 + lost))
             .collect();
         shifts.sort_by(f64::total_cmp);
         shifts
+            .get(shifts.len() / 2)
+            .copied()
+            .unwrap_or(times.shift_ms)
     };
-    let (with, without) = (shifts(0.0), shifts(1.0));
-    let Some(last) = lengths.len().checked_sub(1) else {
-        return Ok(());
-    };
-    let (most, median) = (with[9 * last / 10], without[last / 2]);
-    let found = match () {
-        () if most < (1.0 - RATE_TOLERANCE) * shift => most,
-        () if median > (1.0 + RATE_TOLERANCE) * shift => median,
-        () => return Ok(()),
-    };
-    let expected = format!(
-        "about {:.2} ms ({:.2} frames per second), by which features are as long as {source}",
-        1000.0 * found,
-        1.0 / found,
-    );
-    let given = format!(
-        "{} ms ({:.2} frames per second)",
-        times.shift_ms,
-        1.0 / shift
-    );
-    Err(Error::option("--frame-shift-ms", expected, given))
+    let (most, least) = (median(0.0), median(1.0));
+    match () {
+        () if most < (1.0 - RATE_TOLERANCE) * times.shift_ms => {
+            Err(other_shift(most, times, source))
+        }
+        () if least > (1.0 + RATE_TOLERANCE) * times.shift_ms => {
+            Err(other_shift(least, times, source))
+        }
+        () => Ok(()),
+    }
 }
 
 fn frame_times(data: &AuditData) -> Result<FrameTimes> {

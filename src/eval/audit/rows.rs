@@ -142,6 +142,7 @@ pub(super) fn of_abx(representation: &str, what: &str, result: &AbxResult) -> Ve
         let score = score.as_ref()?;
         let measure = format!("{what} ABX error, {name} speakers");
         Some(AuditRow {
+            interval: score.interval,
             chance: Some(0.5),
             by: format!("{} triples", score.triples),
             ..row(Subject::Content, measure, representation, score.error)
@@ -198,6 +199,7 @@ pub(super) fn of_units(
     }
     if let Some(scores) = phones {
         rows.push(AuditRow {
+            interval: scores.phone_purity_interval,
             chance: Some(scores.chance),
             by: units.into(),
             ..row(
@@ -208,6 +210,8 @@ pub(super) fn of_units(
             )
         });
         rows.extend(scores.pnmi.map(|pnmi| AuditRow {
+            interval: scores.pnmi_interval,
+            chance: Some(0.0),
             by: units.into(),
             ..row(Subject::Content, "PNMI of units", representation, pnmi)
         }));

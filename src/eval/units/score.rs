@@ -4,11 +4,17 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::eval::interval::bootstrap_of;
+
 /// The number of frames of each pair of phone and unit.
 #[derive(Debug, Clone, Default)]
 pub struct JointCounts {
-    counts: BTreeMap<(i32, i32), u64>,
+    counts: Counts,
+    /// Those of each utterance, for intervals.
+    utterances: Vec<Vec<((i32, i32), u64)>>,
 }
+
+type Counts = BTreeMap<(i32, i32), u64>;
 
 /// The information of units about phones.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -21,6 +27,8 @@ pub struct UnitScores {
     pub units: usize,
     /// Phone purity: accuracy when each unit is mapped to its most frequent phone, 0 to 1. Grows with the number of units.
     pub phone_purity: f64,
+    /// Its 95 % bootstrap interval over utterances; none with a single one.
+    pub phone_purity_interval: Option<(f64, f64)>,
     /// Share of the most frequent phone: the phone purity of a single unit.
     pub chance: f64,
     /// Cluster purity: accuracy when each phone is mapped to its most frequent unit. Falls with the number of units.
@@ -31,43 +39,95 @@ pub struct UnitScores {
     pub phone_entropy: f64,
     /// `bits / phone_entropy`, 0 to 1; none for a single phone.
     pub pnmi: Option<f64>,
+    /// Its 95 % bootstrap interval over utterances; none with a single one.
+    pub pnmi_interval: Option<(f64, f64)>,
 }
 
 impl JointCounts {
     /// Counts the frames of an utterance, each with a phone and a unit.
     pub fn add(&mut self, phones: &[i32], units: &[i32]) {
+        let mut own = Counts::new();
         for (&phone, &unit) in phones.iter().zip(units) {
-            *self.counts.entry((phone, unit)).or_default() += 1;
+            *own.entry((phone, unit)).or_default() += 1;
         }
+        for (&pair, count) in &own {
+            *self.counts.entry(pair).or_default() += count;
+        }
+        self.utterances.push(own.into_iter().collect());
     }
 
     /// The scores of the counted frames; none without frames.
     pub fn scores(&self) -> Option<UnitScores> {
-        let phones = Margin::new(self.counts.iter().map(|(&(phone, _), &n)| (phone, n)));
-        let units = Margin::new(self.counts.iter().map(|(&(_, unit), &n)| (unit, n)));
-        let frames: u64 = self.counts.values().sum();
-        if frames == 0 {
-            return None;
-        }
-        let all = frames as f64;
-        let parts = self.counts.iter().map(|(&(phone, unit), &count)| {
-            let (count, product) = (count as f64, phones.total(phone) * units.total(unit));
-            count / all * (count * all / product).log2()
-        });
-        let bits = parts.sum::<f64>().max(0.0);
-        let phone_entropy = phones.entropy(all);
+        let scores = scores(&self.counts)?;
         Some(UnitScores {
-            frames,
-            phones: phones.0.len(),
-            units: units.0.len(),
-            phone_purity: units.most_met() / all,
-            chance: phones.greatest() / all,
-            cluster_purity: phones.most_met() / all,
-            bits,
-            phone_entropy,
-            pnmi: (phones.0.len() > 1).then(|| bits / phone_entropy),
+            phone_purity_interval: self.interval(|drawn| Some(drawn.phone_purity)),
+            pnmi_interval: self.interval(|drawn| drawn.pnmi),
+            ..scores
         })
     }
+
+    /// Of a score, over utterances.
+    fn interval(&self, of: impl Fn(&UnitScores) -> Option<f64> + Sync) -> Option<(f64, f64)> {
+        let places: BTreeMap<(i32, i32), usize> = self.counts.keys().copied().zip(0..).collect();
+        let utterances: Vec<Vec<(usize, u64)>> = self
+            .utterances
+            .iter()
+            .map(|own| {
+                own.iter()
+                    .map(|(pair, count)| (places[pair], *count))
+                    .collect()
+            })
+            .collect();
+        (utterances.len() > 1).then(|| {
+            bootstrap_of(utterances.len(), 0, |times| {
+                let mut drawn = vec![0; places.len()];
+                for (utterance, &times) in utterances.iter().zip(times) {
+                    for &(place, count) in utterance {
+                        drawn[place] += count * times as u64;
+                    }
+                }
+                let counts = places
+                    .keys()
+                    .copied()
+                    .zip(drawn)
+                    .filter(|(_, count)| *count > 0);
+                scores(&counts.collect())
+                    .as_ref()
+                    .and_then(&of)
+                    .unwrap_or(f64::NAN)
+            })
+        })
+    }
+}
+
+/// Without intervals.
+fn scores(counts: &Counts) -> Option<UnitScores> {
+    let phones = Margin::new(counts.iter().map(|(&(phone, _), &n)| (phone, n)));
+    let units = Margin::new(counts.iter().map(|(&(_, unit), &n)| (unit, n)));
+    let frames: u64 = counts.values().sum();
+    if frames == 0 {
+        return None;
+    }
+    let all = frames as f64;
+    let parts = counts.iter().map(|(&(phone, unit), &count)| {
+        let (count, product) = (count as f64, phones.total(phone) * units.total(unit));
+        count / all * (count * all / product).log2()
+    });
+    let bits = parts.sum::<f64>().max(0.0);
+    let phone_entropy = phones.entropy(all);
+    Some(UnitScores {
+        frames,
+        phones: phones.0.len(),
+        units: units.0.len(),
+        phone_purity: units.most_met() / all,
+        phone_purity_interval: None,
+        chance: phones.greatest() / all,
+        cluster_purity: phones.most_met() / all,
+        bits,
+        phone_entropy,
+        pnmi: (phones.0.len() > 1).then(|| bits / phone_entropy),
+        pnmi_interval: None,
+    })
 }
 
 /// Per phone, or per unit: its frames, and its frames with the most frequent partner on the other side.
@@ -132,6 +192,26 @@ mod tests {
         assert_eq!((found.chance, found.phone_entropy), (0.5, 1.5));
         assert_eq!((found.bits, found.pnmi), (1.5, Some(1.0)));
         assert_eq!((found.frames, found.phones, found.units), (4, 3, 3));
+    }
+
+    #[test]
+    fn intervals_are_over_utterances() {
+        let mut counts = JointCounts::default();
+        for utterance in 0..40 {
+            // One unit is right in three of four utterances.
+            counts.add(&[0, 1], &[0, i32::from(utterance % 4 > 0)]);
+        }
+        let found = counts.scores().unwrap();
+        let (low, high) = found.phone_purity_interval.unwrap();
+        assert!(
+            low < found.phone_purity && found.phone_purity < high,
+            "{low} {high}"
+        );
+        assert!((found.phone_purity - 0.875).abs() < 1e-12);
+        // Half of a proportion of 40: 0.5 * 1.96 * sqrt(0.75 * 0.25 / 40).
+        assert!((high - low - 2.0 * 0.067).abs() < 0.03, "{low} {high}");
+        assert!(found.pnmi_interval.is_some());
+        assert_eq!(scores(&[(0, 0), (1, 1)]).phone_purity_interval, None);
     }
 
     #[test]

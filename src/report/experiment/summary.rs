@@ -419,7 +419,9 @@ fn abx(exp: &ExpFolder, data: Option<&TestSet>, html: &mut Html) -> Result<()> {
         "representation",
         "on",
         "within %",
+        "within 95%",
         "across %",
+        "across 95%",
         "chance %",
         "items",
     ]);
@@ -429,26 +431,37 @@ fn abx(exp: &ExpFolder, data: Option<&TestSet>, html: &mut Html) -> Result<()> {
         let header: Vec<&str> = lines.next().unwrap_or("").split('\t').collect();
         for (index, line) in lines.enumerate() {
             let cells: Vec<&str> = line.split('\t').collect();
-            let of = |name: &str| {
+            let found = |name: &str| {
                 let column = header
                     .iter()
                     .position(|column| present_name(column) == name);
-                column.and_then(|column| cells.get(column)).ok_or_else(|| {
+                column
+                    .and_then(|column| cells.get(column))
+                    .map(|cell| cell.to_string())
+            };
+            let of = |name: &str| {
+                found(name).ok_or_else(|| {
                     let expected = format!("a column '{name}', as unbraid eval abx writes");
                     Error::line(path, index + 2, expected, format!("'{line}'"))
                 })
             };
-            let mut row = Vec::new();
-            for name in ["representation", "on", "within %", "across %"] {
-                row.push(of(name)?.to_string());
-            }
-            row.extend(["50".to_string(), of("items")?.to_string()]);
-            table.row(row);
+            // Files of earlier versions have none.
+            let interval = |name: &str| found(name).unwrap_or("-".into());
+            table.row(vec![
+                of("representation")?,
+                of("on")?,
+                of("within %")?,
+                interval("within 95%"),
+                of("across %")?,
+                interval("across 95%"),
+                "50".into(),
+                of("items")?,
+            ]);
         }
     }
     html.words("h3", "ABX errors");
     html.table(
-        "ABX errors within a speaker and across speakers, without training; lower is better",
+        "ABX errors within a speaker and across speakers, with bootstrap intervals over speakers; lower is better",
         &table,
     );
     html.command(&abx_command(exp, data)?);
