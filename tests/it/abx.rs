@@ -347,7 +347,7 @@ fn invalid_input_is_refused_in_one_line() {
                 "--frame-shift-ms",
                 "20",
             ],
-            "--frame-shift-ms: expected about 1",
+            "--frame-shift-ms: expected about 9.98 ms (100.23 frames per second)",
         ),
         (
             &[

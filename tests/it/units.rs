@@ -104,9 +104,14 @@ fn clusters_of_phones_have_all_information() {
     apply(at, "scp:z.scp", "u.ark");
     let row = score(at, &["ark:units.ark", "--ali=scp:ali.scp"]);
     assert_eq!(row[..4], ["774", "5", "5", "1.000"], "{row:?}");
-    assert_eq!((&*row[5], &*row[8]), ("1.000", "1.000"), "{row:?}");
-    assert_eq!(row[6], row[7], "bits are all of the entropy: {row:?}");
-    let chance: f64 = row[4].parse().unwrap();
+    assert_eq!((&*row[6], &*row[9]), ("1.000", "1.000"), "{row:?}");
+    assert_eq!(
+        (&*row[4], &*row[10]),
+        ("1.000..1.000", "1.000..1.000"),
+        "{row:?}"
+    );
+    assert_eq!(row[7], row[8], "bits are all of the entropy: {row:?}");
+    let chance: f64 = row[5].parse().unwrap();
     assert!((0.2..0.35).contains(&chance), "{row:?}");
     let text = ["ark:units.txt", "--ali=ali.scp"];
     assert_eq!(score(at, &text), row, "text says the same");
@@ -114,7 +119,7 @@ fn clusters_of_phones_have_all_information() {
     apply(at, "scp:slow.scp", "u.ark");
     let slow = ["ark:units.ark", "--ali=ali.scp", "--subsampling=3"];
     let row = score(at, &slow);
-    assert_eq!((&*row[0], &*row[8]), ("258", "1.000"), "{row:?}");
+    assert_eq!((&*row[0], &*row[9]), ("258", "1.000"), "{row:?}");
     // One unit is chance.
     let one = [
         "units",
@@ -126,7 +131,7 @@ fn clusters_of_phones_have_all_information() {
     succeed(at, &one);
     apply(at, "scp:z.scp", "one.ark");
     let row = score(at, &["ark:units.ark", "--ali=ali.scp"]);
-    assert_eq!((&row[3], &*row[8]), (&row[4], "0.000"), "{row:?}");
+    assert_eq!((&row[3], &*row[9]), (&row[5], "0.000"), "{row:?}");
 }
 
 #[test]
@@ -143,12 +148,12 @@ fn units_have_the_information_of_the_speaker_codes() {
     let speakers = (0..ITEMS).map(|item| format!("{} s{}\n", id(item), item % 4));
     fs::write(at.join("utt2spk"), speakers.collect::<String>()).unwrap();
     let more = ["--ali=ali.scp", "--utt2spk=utt2spk"];
-    let of = |units: &str| score(at, &[&[units], &more[..]].concat())[9..].to_vec();
+    let of = |units: &str| score(at, &[&[units], &more[..]].concat())[11..].to_vec();
     assert_eq!(of("scp:own.scp"), ["2.000", "2.000"]);
     assert_eq!(of("ark:pair.ark"), ["0.811", "2.000"]);
     assert_eq!(of("ark:alike.ark"), ["0.000", "2.000"]);
     let without = score(at, &["scp:own.scp", "--ali=ali.scp"]);
-    assert_eq!(without.len(), 9, "{without:?}");
+    assert_eq!(without.len(), 11, "{without:?}");
 }
 
 #[test]

@@ -188,6 +188,8 @@ pub(super) fn of_units(
     let by = |scores: &UnitScores| format!("{units}, of {:.2}", scores.phone_entropy);
     if let Some(scores) = speakers {
         rows.push(AuditRow {
+            interval: scores.bits_interval,
+            chance: Some(0.0),
             by: by(&scores),
             ..row(
                 Subject::Speaker,

@@ -35,6 +35,8 @@ pub struct UnitScores {
     pub cluster_purity: f64,
     /// Mutual information of phone and unit, in bits; estimated from counts, which is biased upwards for few frames.
     pub bits: f64,
+    /// Its 95 % bootstrap interval over utterances; none with a single one.
+    pub bits_interval: Option<(f64, f64)>,
     /// Entropy of the phones, in bits.
     pub phone_entropy: f64,
     /// `bits / phone_entropy`, 0 to 1; none for a single phone.
@@ -61,6 +63,7 @@ impl JointCounts {
         let scores = scores(&self.counts)?;
         Some(UnitScores {
             phone_purity_interval: self.interval(|drawn| Some(drawn.phone_purity)),
+            bits_interval: self.interval(|drawn| Some(drawn.bits)),
             pnmi_interval: self.interval(|drawn| drawn.pnmi),
             ..scores
         })
@@ -124,6 +127,7 @@ fn scores(counts: &Counts) -> Option<UnitScores> {
         chance: phones.greatest() / all,
         cluster_purity: phones.most_met() / all,
         bits,
+        bits_interval: None,
         phone_entropy,
         pnmi: (phones.0.len() > 1).then(|| bits / phone_entropy),
         pnmi_interval: None,
