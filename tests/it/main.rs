@@ -40,6 +40,7 @@ mod onnx;
 mod pitch;
 mod plot;
 mod probe;
+mod python_module;
 mod recipes;
 mod report;
 mod score;
