@@ -1,7 +1,8 @@
 #!/bin/sh
 # tests.sh: all tests of Rust. A test that needs more than Rust and a C++ compiler says so in its name and is ignored by
 # default: with_python (UNBRAID_PYTHON, made here where pip can), with_baselines (UNBRAID_BASELINES), with_corpora
-# (UNBRAID_CORPORA), with_installed (UNBRAID_INSTALLED, made here), with_browser (chromium). Those whose needs are met run here, the others are named.
+# (UNBRAID_CORPORA), with_installed (UNBRAID_INSTALLED, made here), with_browser (chromium), with_onnxruntime_web
+# (UNBRAID_ONNXRUNTIME_WEB, fetched here where npm can). Those whose needs are met run here, the others are named.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -9,6 +10,11 @@ if [ -z "${UNBRAID_PYTHON:-}" ]; then
     UNBRAID_PYTHON=$(scripts/references.sh) || UNBRAID_PYTHON=
 fi
 if [ -n "$UNBRAID_PYTHON" ]; then export UNBRAID_PYTHON; else unset UNBRAID_PYTHON; fi
+
+if [ -z "${UNBRAID_ONNXRUNTIME_WEB:-}" ]; then
+    UNBRAID_ONNXRUNTIME_WEB=$(scripts/onnxruntime_web.sh) || UNBRAID_ONNXRUNTIME_WEB=
+fi
+if [ -n "$UNBRAID_ONNXRUNTIME_WEB" ]; then export UNBRAID_ONNXRUNTIME_WEB; else unset UNBRAID_ONNXRUNTIME_WEB; fi
 
 # What `make install` makes is tested as it lies there.
 ${MAKE:-make} --silent install PREFIX="$PWD/target/installed"
@@ -26,6 +32,7 @@ unmet() {
 [ -n "${UNBRAID_CORPORA:-}" ] || unmet with_corpora 'UNBRAID_CORPORA is not set'
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
     unmet with_browser 'no chromium on PATH'
+[ -n "${UNBRAID_ONNXRUNTIME_WEB:-}" ] || unmet with_onnxruntime_web 'UNBRAID_ONNXRUNTIME_WEB is not set'
 
 set -x
 # Unit tests share one process: with one process per test, each would load libtorch again, which takes a second.

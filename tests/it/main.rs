@@ -7,6 +7,7 @@ mod audio;
 mod audit;
 mod augment;
 mod backend;
+mod browser_page;
 mod cluster_speakers;
 mod cmvn;
 mod commands;

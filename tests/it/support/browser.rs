@@ -50,6 +50,11 @@ impl Browser {
                 "--autoplay-policy=no-user-gesture-required",
                 "--user-data-dir=profile",
             ])
+            // A microphone that beeps, and is allowed.
+            .args([
+                "--use-fake-device-for-media-stream",
+                "--use-fake-ui-for-media-stream",
+            ])
             .current_dir(&folder)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -107,14 +112,18 @@ impl Browser {
         found["result"]["value"].take()
     }
 
-    /// Shows a page this wide, to people who like `scheme`.
+    /// Shows the page of a file this wide, to people who like `scheme`.
     pub fn show(&mut self, page: &Path, width: u32, scheme: &str) {
+        self.open(&format!("file://{}", page.display()), width, scheme);
+    }
+
+    /// As [`Self::show`], of any address.
+    pub fn open(&mut self, url: &str, width: u32, scheme: &str) {
         let screen =
             json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500});
         self.call("Emulation.setDeviceMetricsOverride", screen);
         let feature = json!([{"name": "prefers-color-scheme", "value": scheme}]);
         self.call("Emulation.setEmulatedMedia", json!({"features": feature}));
-        let url = format!("file://{}", page.display());
         self.call("Page.navigate", json!({"url": url}));
         let loaded = "new Promise((done) => document.readyState === 'complete' ? done(1) : addEventListener('load', () => done(1)))";
         self.evaluate(loaded);

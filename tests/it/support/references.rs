@@ -29,6 +29,14 @@ pub fn installed() -> PathBuf {
     needed("UNBRAID_INSTALLED", "the PREFIX of make install")
 }
 
+/// The package onnxruntime-web.
+pub fn onnxruntime_web() -> PathBuf {
+    needed(
+        "UNBRAID_ONNXRUNTIME_WEB",
+        "as scripts/onnxruntime_web.sh makes it",
+    )
+}
+
 /// What a variable of the environment names. A test that needs it says so in its name, and is ignored unless asked for.
 fn needed(variable: &str, what: &str) -> PathBuf {
     let path = std::env::var_os(variable).map(PathBuf::from);
