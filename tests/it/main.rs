@@ -30,6 +30,7 @@ mod frontier;
 mod help;
 mod images;
 mod installed;
+mod interoperability;
 mod kaldi_archives;
 mod layers;
 mod make;
