@@ -241,8 +241,10 @@ for cut in cuts:
     numpy.testing.assert_array_equal(supervision.load_embedding(), embeddings[key])
     assert (supervision.speaker, supervision.text) == (speakers[key], texts[key])
     assert cut.load_audio().shape[1] == cut.num_samples
-    part = cut.truncate(offset=0.4, duration=0.8)
-    numpy.testing.assert_array_equal(part.load_codes(), codes[key][10:30])
+    start = round(0.4 * len(codes[key]) / cut.duration)
+    part = cut.truncate(offset=0.4, duration=0.8).load_codes()
+    assert len(part) in (20, 21), part.shape
+    numpy.testing.assert_array_equal(part, codes[key][start : start + len(part)])
 ";
     let mut python = Command::new(references::baselines());
     let output = python.args(["-c", check]).current_dir(at).output().unwrap();
