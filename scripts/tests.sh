@@ -35,9 +35,12 @@ command -v chromium >/dev/null || command -v chromium-browser >/dev/null || comm
 [ -n "${UNBRAID_ONNXRUNTIME_WEB:-}" ] || unmet with_onnxruntime_web 'UNBRAID_ONNXRUNTIME_WEB is not set'
 
 set -x
-# Unit tests share one process: with one process per test, each would load libtorch again, which takes a second.
+# Unit tests share one process: with one process per test, each would load libtorch again, which takes a second. They run
+# one after the other, since they share libtorch's random numbers, which many seed.
 # shellcheck disable=SC2086
-cargo test --release --no-fail-fast --lib --bins --test front_ends -- --include-ignored $skips
+cargo test --release --no-fail-fast --lib --bins -- --include-ignored --test-threads 1 $skips
+# shellcheck disable=SC2086
+cargo test --release --no-fail-fast --test front_ends -- --include-ignored $skips
 if cargo nextest --version >/dev/null 2>&1; then
     # shellcheck disable=SC2086
     cargo nextest run --release --no-fail-fast --test it -- --include-ignored $skips

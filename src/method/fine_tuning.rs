@@ -384,9 +384,8 @@ impl Role {
             "label_head" => Self::Labels,
             "utterance_means" => Self::Utterances,
             "speaker_head" => Self::Speakers,
-            "mutual_information" | "discriminator" | "clustering" | "cpc" | "domain_head" => {
-                Self::Helper
-            }
+            "mutual_information" | "speaker_lda" | "discriminator" | "clustering" | "cpc"
+            | "domain_head" => Self::Helper,
             name if name.starts_with("speaker_adversary") => Self::Speakers,
             _ => Self::Model,
         }

@@ -77,6 +77,8 @@ fn compares_speakers(options: &DisentangleOptions) -> Option<&'static str> {
     let enrols = |adversary: &SpeakerAdversaryOptions| adversary.input == AdversaryInput::Enrolment;
     if options.consistency.speaker_variance > 0.0 {
         Some("method.consistency.speaker_variance")
+    } else if options.speaker_lda.is_some() {
+        Some("method.speaker_lda")
     } else if options.adversaries.iter().any(enrols) {
         Some("an adversary of input = \"enrolment\"")
     } else {

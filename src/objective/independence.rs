@@ -14,7 +14,18 @@ use crate::nn::Mask;
 /// that over pairs of two. A batch of few utterances may give a negative one.
 pub fn speaker_variance(codes: &Tensor, mask: &Mask, speakers: &Tensor) -> Tensor {
     let statistics = standardised(&means_and_covariances(codes, mask));
-    let alike = statistics.matmul(&statistics.tr()) / statistics.size()[1] as f64;
+    between_speakers(&statistics, speakers, Tensor::shallow_clone)
+}
+
+/// How much more alike statistics `[batch, statistics]` of one speaker are than those of two, where `s_i` and `s_j` are alike by
+/// `whiten(s_i) s_j` per statistic. 0 without a pair of one speaker or of two.
+pub fn between_speakers(
+    statistics: &Tensor,
+    speakers: &Tensor,
+    whiten: impl Fn(&Tensor) -> Tensor,
+) -> Tensor {
+    let statistics = statistics - statistics.mean_dim(&[0i64][..], true, Kind::Float);
+    let alike = whiten(&statistics).matmul(&statistics.tr()) / statistics.size()[1] as f64;
     let (row, column) = (speakers.unsqueeze(1), speakers.unsqueeze(0));
     let known = row.ne(NO_LABEL) * column.ne(NO_LABEL);
     let own = Tensor::eye(speakers.size()[0], (Kind::Bool, speakers.device()));
@@ -28,8 +39,26 @@ pub fn speaker_variance(codes: &Tensor, mask: &Mask, speakers: &Tensor) -> Tenso
     (mean(&same) - mean(&other)) * both
 }
 
+/// The covariance within speakers `[statistics, statistics]` of statistics `[batch, statistics]`; none where no speaker has two.
+pub fn within_speakers(statistics: &Tensor, speakers: &Tensor) -> Option<Tensor> {
+    let (row, column) = (speakers.unsqueeze(1), speakers.unsqueeze(0));
+    let same = (row.eq_tensor(&column) * row.ne(NO_LABEL)).to_kind(Kind::Float);
+    let counts = same.sum_dim_intlist(&[1i64][..], true, Kind::Float);
+    let several = counts.gt(1.5).to_kind(Kind::Float);
+    let means = same.matmul(statistics) / counts.clamp_min(1.0);
+    let centred = (statistics - means) * &several;
+    // Each speaker takes one degree of freedom.
+    let free = (&several * (counts.clamp_min(1.0).reciprocal().neg() + 1.0)).sum(Kind::Float);
+    (free.double_value(&[]) > 0.5).then(|| centred.tr().matmul(&centred) / free)
+}
+
+/// Statistics of codes of `code_dim`.
+pub fn statistics_of(code_dim: i64) -> i64 {
+    code_dim + code_dim * (code_dim + 1) / 2
+}
+
 /// `[batch, code_dim, codes]` to `[batch, code_dim + code_dim (code_dim + 1) / 2]`.
-fn means_and_covariances(codes: &Tensor, mask: &Mask) -> Tensor {
+pub fn means_and_covariances(codes: &Tensor, mask: &Mask) -> Tensor {
     let codes = codes.to_kind(Kind::Float);
     let mean = mask.mean(&codes);
     let centred = mask.apply(&codes - &mean);
@@ -63,10 +92,10 @@ mod tests {
         tch::manual_seed(1);
         let mask = Mask::new(&[30; 12], Device::Cpu);
         let mean = |draw: &dyn Fn() -> Tensor| {
-            let sum: f64 = (0..40)
+            let sum: f64 = (0..400)
                 .map(|_| speaker_variance(&draw(), &mask, &speakers()).double_value(&[]))
                 .sum();
-            sum / 40.0
+            sum / 400.0
         };
         let none = mean(&|| Tensor::randn([12, 4, 30], CPU));
         assert!(none.abs() < 0.03, "{none}");
@@ -87,6 +116,24 @@ mod tests {
         assert!(found.double_value(&[]) > 0.2);
         found.backward();
         assert!(mixed.grad().abs().max().double_value(&[]) > 0.0);
+    }
+
+    #[test]
+    fn the_covariance_within_speakers_has_no_bias() {
+        let statistics = Tensor::from_slice2(&[
+            [0.0f32, 1.0],
+            [2.0, 5.0],
+            [9.0, 9.0],
+            [7.0, 7.0],
+            [7.0, 8.0],
+        ]);
+        let speakers = Tensor::from_slice(&[0i64, 0, NO_LABEL, 2, 2]);
+        let found = within_speakers(&statistics, &speakers).unwrap();
+        // Deviations (-1, -2), (1, 2), (0, -0.5), (0, 0.5) of two degrees of freedom.
+        let expected = Tensor::from_slice2(&[[1.0f32, 2.0], [2.0, 4.25]]);
+        assert!((found - expected).abs().max().double_value(&[]) < 1e-6);
+        let lone = Tensor::from_slice(&[0i64, 1, 2, 3, 4]);
+        assert!(within_speakers(&statistics, &lone).is_none());
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod model;
 pub mod mutual_information;
 pub mod regression;
 pub mod speaker_adversary;
+pub mod speaker_lda;
 pub mod supervision;
 
 use schemars::JsonSchema;
@@ -42,6 +43,7 @@ use cpc::{Cpc, CpcOptions};
 use model::{Model, ModelOptions, ModelShape};
 use mutual_information::{MutualInformation, MutualInformationOptions};
 use speaker_adversary::{SpeakerAdversary, SpeakerAdversaryOptions};
+use speaker_lda::{SpeakerLda, SpeakerLdaOptions};
 use supervision::{LabelShape, Supervision};
 
 /// Networks, losses and their weights.
@@ -82,6 +84,10 @@ pub struct DisentangleOptions {
     pub cpc: Option<CpcOptions>,
     /// Speaker adversaries of the phonetic codes; none, one or several at once.
     pub adversaries: Vec<SpeakerAdversaryOptions>,
+    /// Adversary in closed form: linear discriminant analysis of codes' means and covariances, as an attacker who averages
+    /// several utterances of a speaker learns it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speaker_lda: Option<SpeakerLdaOptions>,
     /// Adversary that estimates the mutual information between codes and speaker embedding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mutual_information: Option<MutualInformationOptions>,
@@ -113,6 +119,7 @@ impl Default for DisentangleOptions {
             clustering: None,
             cpc: None,
             adversaries: Vec::new(),
+            speaker_lda: None,
             mutual_information: None,
             conversion_discriminator: None,
             freeze: Vec::new(),
@@ -153,6 +160,9 @@ impl DisentangleOptions {
         }
         if let Some(cpc) = &self.cpc {
             cpc.check("cpc")?;
+        }
+        if let Some(lda) = &self.speaker_lda {
+            lda.check("speaker_lda")?;
         }
         if let Some(estimator) = &self.mutual_information {
             estimator.check("mutual_information")?;
@@ -408,6 +418,9 @@ fn adversaries(
         let sizes = (code_dim, shape.speakers);
         let adversary = SpeakerAdversary::new(name, adversary, sizes, device);
         adversaries.push(Box::new(adversary));
+    }
+    if let Some(lda) = &options.speaker_lda {
+        adversaries.push(Box::new(SpeakerLda::new(lda, code_dim, device)));
     }
     if let Some(estimator) = &options.mutual_information {
         let dim = options.model.speaker_encoder.outputs(shape.bins);
