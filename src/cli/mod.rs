@@ -1,7 +1,6 @@
 //! The command line: one file per command, which parses, calls the library and prints. Folders are groups of commands.
 
 // Commands, and groups of them.
-#[cfg(feature = "torch")]
 mod asr;
 #[cfg(feature = "torch")]
 mod config;
@@ -109,7 +108,6 @@ enum Command {
     Export(export::ExportArgs),
     Eval(eval::EvalArgs),
     Verify(verify::VerifyArgs),
-    #[cfg(feature = "torch")]
     Asr(asr::AsrArgs),
     #[cfg(feature = "torch")]
     Image(image::ImageArgs),
@@ -173,7 +171,6 @@ pub fn run() -> anyhow::Result<()> {
         Command::Export(args) => export::run(&args),
         Command::Eval(args) => eval::run(args),
         Command::Verify(args) => verify::run(args),
-        #[cfg(feature = "torch")]
         Command::Asr(args) => asr::run(args),
         #[cfg(feature = "torch")]
         Command::Image(args) => image::run(args),

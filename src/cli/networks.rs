@@ -36,10 +36,6 @@ pub(super) const COMMANDS: &[(&str, &str)] = &[
         "Write an encoder as an ONNX model or a TorchScript module",
     ),
     (
-        "asr",
-        "Train small recognisers on any features, decode, align and score",
-    ),
-    (
         "image",
         "Evaluate methods trained on images, encode and sample with them",
     ),
@@ -78,7 +74,9 @@ pub(super) fn asks_for_one(words: &[OsString], own: &clap::Command) -> bool {
     if COMMANDS.iter().any(|(name, _)| first == name) {
         return true;
     }
-    let divided = ["eval", "data"].iter().find(|group| first == **group);
+    let divided = ["eval", "data", "asr"]
+        .iter()
+        .find(|group| first == **group);
     let group = divided.and_then(|group| own.find_subcommand(group));
     group.is_some_and(|group| {
         words
@@ -211,7 +209,8 @@ mod tests {
     fn groups_with_some_of_them_are_asked_for_too() {
         let eval = Command::new("eval").subcommand(Command::new("abx"));
         let data = Command::new("data").subcommand(Command::new("validate"));
-        let own = Command::new("unbraid").subcommands([eval, data, Command::new("verify")]);
+        let asr = Command::new("asr").subcommand(Command::new("score"));
+        let own = Command::new("unbraid").subcommands([eval, data, asr, Command::new("verify")]);
         let asks = |line: &str| {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
             asks_for_one(&words, &own)
@@ -227,6 +226,7 @@ mod tests {
             "help eval probe",
             "data",
             "data cluster-speakers x",
+            "asr decode x",
             "man x",
         ] {
             assert!(asks(&format!("unbraid {line}")), "{line}");
@@ -239,6 +239,7 @@ mod tests {
             "verify score x",
             "data validate train",
             "eval abx x",
+            "asr score x",
             "help eval abx",
             "trian",
         ] {

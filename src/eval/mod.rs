@@ -2,7 +2,6 @@
 
 pub mod abx;
 mod algebra;
-#[cfg(feature = "torch")]
 pub mod asr;
 pub mod assignment;
 #[cfg(feature = "torch")]

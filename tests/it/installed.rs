@@ -41,6 +41,9 @@ fn with_installed_both_programs_say_what_one_says() {
         "help verify score",
         "eval --help",
         "eval abx --help",
+        "asr --help",
+        "asr score --help",
+        "help asr decode",
         "help eval probe",
         "train --help",
         "help extract",
@@ -66,11 +69,10 @@ fn with_installed_both_programs_say_what_one_says() {
 fn with_installed_the_first_program_needs_no_libtorch() {
     let dir = tempfile::tempdir().unwrap();
     let program = alone(dir.path());
-    assert!(
-        run(&program, &["data", "validate", "--help"])
-            .status
-            .success()
-    );
+    for command in [["data", "validate"], ["asr", "score"]] {
+        let help = run(&program, &[command[0], command[1], "--help"]);
+        assert!(help.status.success(), "{command:?}");
+    }
     let error = error_of(&program, &["train", "--conf", "x.toml"]);
     assert!(
         error.starts_with("unbraid: this command needs unbraid-networks: expected it in "),

@@ -1,9 +1,13 @@
 //! `unbraid asr`: recognisers trained on any features, and what they get wrong.
 
+#[cfg(feature = "torch")]
 mod align;
+#[cfg(feature = "torch")]
 mod decode;
+#[cfg(feature = "torch")]
 mod recognition;
 mod score;
+#[cfg(feature = "torch")]
 mod train;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -31,8 +35,11 @@ pub(super) struct AsrArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "torch")]
     Train(train::TrainArgs),
+    #[cfg(feature = "torch")]
     Decode(decode::DecodeArgs),
+    #[cfg(feature = "torch")]
     Align(align::AlignArgs),
     Score(score::ScoreArgs),
 }
@@ -43,8 +50,11 @@ enum Command {
 /// What is wrong with data, features, experiment or options.
 pub(super) fn run(args: AsrArgs) -> anyhow::Result<()> {
     match args.command {
+        #[cfg(feature = "torch")]
         Command::Train(args) => train::run(args),
+        #[cfg(feature = "torch")]
         Command::Decode(args) => decode::run(&args),
+        #[cfg(feature = "torch")]
         Command::Align(args) => align::run(&args),
         Command::Score(args) => score::run(&args),
     }
