@@ -11,7 +11,7 @@ use unbraid::method::dann::{Dann, DannOptions};
 use unbraid::method::dann_backbone::ImageBackbone;
 use unbraid::method::image::infogan::{InfoGan, InfoGanOptions};
 use unbraid::nn::image::ImageClassifierOptions;
-use unbraid::train::{Clock, Method};
+use unbraid::train::{Clock, Method, Scalars};
 
 /// Steps per round.
 const STEPS: u64 = 5;
@@ -30,7 +30,10 @@ fn batch(images: i64, channels: i64) -> ImageBatch {
 fn steps<M: Method<Batch = ImageBatch>>(method: &mut M, batches: &[ImageBatch]) {
     for step in 0..STEPS {
         let clock = Clock { step, total: 1000 };
-        method.step(batches, &clock).expect("a step");
+        for batch in batches {
+            let mut scalars = Scalars::default();
+            (method.step(0, batch, &clock, &mut scalars)).expect("a step");
+        }
     }
 }
 

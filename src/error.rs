@@ -58,6 +58,9 @@ pub enum Error {
          checkpoint is kept"
     )]
     DiscriminatorStalled { step: u64, since: u64 },
+    /// One of several processes that train together has ended the run of all.
+    #[error("rank {rank}: {reason}")]
+    Rank { rank: usize, reason: String },
     /// libtorch refused an operation.
     #[error("libtorch: {0}")]
     Torch(String),

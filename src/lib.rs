@@ -38,7 +38,7 @@
 //! use unbraid::method::run::{Overrides, Run};
 //!
 //! let run = Run::read(Path::new("conf/default.toml"), &Overrides::default())?;
-//! run.train(Path::new("exp/default"), &Start { resume: true, initial: None }, &mut ())
+//! run.train(Path::new("exp/default"), &Start { resume: true, ..Start::default() }, &mut ())
 //! # }
 //! ```
 //!

@@ -1,7 +1,12 @@
 //! The library's choices as values of arguments: named as in files, explained by their docs.
 
+#[cfg(feature = "torch")]
+use std::ffi::OsStr;
+
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
+#[cfg(feature = "torch")]
+use clap::builder::{EnumValueParser, TypedValueParser};
 use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 use serde_json::Value;
@@ -32,6 +37,33 @@ fn possible<T: Serialize + JsonSchema>(value: &T) -> Option<PossibleValue> {
         .replace("[`", "`")
         .replace("`]", "`");
     Some(PossibleValue::new(name).help(doc.trim_end_matches('.').to_string()))
+}
+
+/// A device: one of its choices, or a GPU by its number.
+#[cfg(feature = "torch")]
+#[derive(Debug, Clone)]
+pub(super) struct DeviceParser;
+
+#[cfg(feature = "torch")]
+impl TypedValueParser for DeviceParser {
+    type Value = DeviceChoice;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<DeviceChoice, clap::Error> {
+        match value.to_str().and_then(|value| value.parse().ok()) {
+            Some(device) => Ok(device),
+            None => EnumValueParser::new().parse_ref(command, argument, value),
+        }
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let values = DeviceChoice::value_variants().iter();
+        Some(Box::new(values.filter_map(ValueEnum::to_possible_value)))
+    }
 }
 
 /// Makes a choice an argument; every variant has to be named.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgGroup, Args};
 use tch::Device;
 
+use super::choices::DeviceParser;
 use crate::error::Result;
 use crate::inference::shipped;
 use crate::io::message::output;
@@ -86,7 +87,7 @@ impl InitialArgs {
 #[derive(Debug, Args)]
 pub(super) struct DeviceArgs {
     /// Device to compute on
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, default_value_t, value_parser = DeviceParser)]
     pub device: DeviceChoice,
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use ndarray::Array2;
 
+use super::choices::DeviceParser;
 use super::models::CheckpointArgs;
 use crate::error::Error;
 use crate::inference::stream::CodeStream;
@@ -52,7 +53,7 @@ pub(super) struct StreamArgs {
     #[arg(long, default_value = "text")]
     output: Output,
     /// Device to compute on
-    #[arg(long, default_value = "cpu")]
+    #[arg(long, default_value = "cpu", value_parser = DeviceParser)]
     device: DeviceChoice,
 }
 

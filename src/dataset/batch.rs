@@ -1,6 +1,7 @@
 //! Batches of speech: utterances are read when needed, normalised, and put into tensors.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, s};
@@ -180,6 +181,21 @@ impl SpeechCorpus {
         (0..self.len()).filter(drawn).collect()
     }
 
+    /// A checksum of names, speakers, labels and lengths of its utterances.
+    pub fn checksum(&self) -> u32 {
+        let mut checksum = 0;
+        for (utterance, id) in self.ids.iter().enumerate() {
+            let line = format!(
+                "{id} {} {} {:?}\n",
+                self.speakers[utterance],
+                self.frames[utterance],
+                self.labels.words().map(|words| words[utterance])
+            );
+            checksum = crc32c::crc32c_append(checksum, line.as_bytes());
+        }
+        checksum
+    }
+
     /// Bins of the features, from the first utterance.
     ///
     /// # Errors
@@ -261,15 +277,41 @@ impl SpeechCorpus {
         crop: usize,
         crop_seed: u64,
     ) -> Result<SpeechBatch> {
+        self.part_of_batch(
+            utterances,
+            0..utterances.len(),
+            normalisation,
+            (crop, crop_seed),
+        )
+    }
+
+    /// Reads the utterances at `places` of a batch, in the windows that they have in the whole batch.
+    ///
+    /// # Errors
+    /// As [`SpeechCorpus::batch`].
+    pub fn part_of_batch(
+        &self,
+        utterances: &[usize],
+        places: Range<usize>,
+        normalisation: &Normalisation,
+        (crop, crop_seed): (usize, u64),
+    ) -> Result<SpeechBatch> {
         let mut rng = ChaCha8Rng::seed_from_u64(crop_seed);
+        let frames = |utterance: usize| match normalisation.options().fixed_frames {
+            0 => self.frames[utterance],
+            fixed => fixed,
+        };
+        let windows: Vec<_> = (utterances.iter())
+            .map(|&utterance| window(frames(utterance), crop, &mut rng))
+            .collect();
+        let (utterances, windows) = (&utterances[places.clone()], &windows[places]);
         let mut rows = Vec::with_capacity(utterances.len());
-        for &utterance in utterances {
+        for (&utterance, &(start, length)) in utterances.iter().zip(windows) {
             let feats = self.raw(utterance, normalisation.bins())?;
             let mut labels = self
                 .labels
                 .of(utterance, &self.ids[utterance], feats.nrows())?;
             let feats = normalisation.apply(feats);
-            let (start, length) = window(feats.nrows(), crop, &mut rng);
             if self.labels.by_frame() {
                 labels = stretch_labels(labels, feats.nrows())[start..start + length].to_vec();
             }

@@ -1,5 +1,7 @@
 //! Batches of images, with the labels that training may use.
 
+use std::ops::Range;
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
@@ -99,6 +101,17 @@ impl ImageSet {
 
     /// A batch of the given images, augmented by `augment` with a seed, if there is one.
     pub fn batch(&self, indices: &[usize], augment: Option<(&ImageAugment, u64)>) -> ImageBatch {
+        self.part_of_batch(indices, 0..indices.len(), augment)
+    }
+
+    /// The images at `places` of a batch, augmented as in the whole batch.
+    pub fn part_of_batch(
+        &self,
+        indices: &[usize],
+        places: Range<usize>,
+        augment: Option<(&ImageAugment, u64)>,
+    ) -> ImageBatch {
+        let (first, indices) = (places.start, &indices[places]);
         let shape = self.images.shape;
         let mut pixels = Vec::with_capacity(indices.len() * shape.values());
         for &index in indices {
@@ -109,7 +122,7 @@ impl ImageSet {
             let images = pixels.chunks_exact_mut(shape.values());
             for (place, image) in images.enumerate() {
                 let mut rng = rng.clone();
-                rng.set_stream(place as u64);
+                rng.set_stream((first + place) as u64);
                 augment.apply(image, shape, &mut rng);
             }
         }

@@ -21,6 +21,7 @@ pub mod layout;
 pub mod loader;
 pub mod make;
 pub mod normalisation;
+pub mod parts;
 pub mod recordings;
 pub mod relabel;
 mod rows;

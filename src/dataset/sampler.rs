@@ -75,6 +75,8 @@ pub struct Population {
 #[derive(Debug)]
 pub struct Sampler {
     options: SamplerOptions,
+    /// A batch has so many parts of the size that the options say.
+    parts: usize,
     population: Population,
     seed: u64,
     epoch: Option<Epoch>,
@@ -100,9 +102,25 @@ impl Sampler {
         seed: u64,
         source: &Path,
     ) -> Result<Self> {
-        check(options, &population, source)?;
+        Self::of_parts(options, population, seed, source, 1)
+    }
+
+    /// As [`Sampler::new`], for batches that are divided into `parts` ([`super::parts::Parts`]): each part has the size that
+    /// `options` say. The utterances of a speaker stay in one part where a batch has a number of speakers.
+    ///
+    /// # Errors
+    /// As [`Sampler::new`].
+    pub fn of_parts(
+        options: SamplerOptions,
+        population: Population,
+        seed: u64,
+        source: &Path,
+        parts: usize,
+    ) -> Result<Self> {
+        check(options, &population, source, parts)?;
         Ok(Self {
             options,
+            parts,
             population,
             seed,
             epoch: None,
@@ -128,12 +146,14 @@ impl Sampler {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(index + 1);
         let batches = match self.options {
-            SamplerOptions::Utterances { batch } => self.draw_utterances(batch, &mut rng),
+            SamplerOptions::Utterances { batch } => {
+                self.draw_utterances(batch * self.parts, &mut rng)
+            }
             SamplerOptions::Frames { frames } => self.draw_frames(frames, &mut rng),
             SamplerOptions::Speakers {
                 speakers,
                 utterances,
-            } => self.draw_speakers(speakers, utterances, &mut rng),
+            } => self.draw_speakers(speakers * self.parts, utterances, &mut rng),
         };
         Epoch {
             index,
@@ -151,7 +171,7 @@ impl Sampler {
     fn draw_frames(&self, budget: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
         let mut order = self.population.utterances.clone();
         order.shuffle(rng);
-        let mut batches = pack_by_length(order, &self.population.frames, budget);
+        let mut batches = pack_parts(order, &self.population.frames, budget, self.parts);
         batches.shuffle(rng);
         batches
     }
@@ -181,12 +201,25 @@ impl Sampler {
 
 /// Batches of at most `budget` frames, including padding, from `order` sorted by length (stable, so that a shuffled
 /// order mixes equal lengths); a longer utterance is a batch of its own.
-pub fn pack_by_length(mut order: Vec<usize>, frames: &[usize], budget: usize) -> Vec<Vec<usize>> {
+pub fn pack_by_length(order: Vec<usize>, frames: &[usize], budget: usize) -> Vec<Vec<usize>> {
+    pack_parts(order, frames, budget, 1)
+}
+
+/// The same for batches of which each of `parts` has at most `budget` frames.
+fn pack_parts(
+    mut order: Vec<usize>,
+    frames: &[usize],
+    budget: usize,
+    parts: usize,
+) -> Vec<Vec<usize>> {
+    let fits = |batch: &[usize], utterance: usize| {
+        (batch.len() + 1).div_ceil(parts) * frames[utterance] <= budget
+    };
     order.sort_by_key(|&utterance| frames[utterance]);
     let mut batches: Vec<Vec<usize>> = Vec::new();
     for utterance in order {
         match batches.last_mut() {
-            Some(batch) if (batch.len() + 1) * frames[utterance] <= budget => batch.push(utterance),
+            Some(batch) if fits(batch, utterance) => batch.push(utterance),
             _ => batches.push(vec![utterance]),
         }
     }
@@ -202,7 +235,12 @@ fn draw_with_refill(from: &[usize], count: usize, rng: &mut ChaCha8Rng) -> Vec<u
     drawn
 }
 
-fn check(options: SamplerOptions, population: &Population, source: &Path) -> Result<()> {
+fn check(
+    options: SamplerOptions,
+    population: &Population,
+    source: &Path,
+    parts: usize,
+) -> Result<()> {
     if population.utterances.is_empty() {
         let expected = "utterances (of at most data.max_frames, where it is set)";
         return Err(Error::format(source, expected, "none"));
@@ -216,8 +254,14 @@ fn check(options: SamplerOptions, population: &Population, source: &Path) -> Res
         return Ok(());
     };
     let (found, source_name) = (population.by_speaker.len(), source.display());
-    if speakers > found {
-        let expected = format!("1 to {found}, the speakers of {source_name}");
+    if speakers * parts > found {
+        let mut expected = format!("1 to {found}, the speakers of {source_name}");
+        if parts > 1 {
+            let most = found / parts;
+            expected = format!(
+                "1 to {most}, the {found} speakers of {source_name} over {parts} parts of a batch"
+            );
+        }
         return Err(Error::option(
             "data.sampler.speakers",
             expected,
@@ -258,6 +302,7 @@ fn refuse_lone_utterances(population: &Population, source: &Path) -> Result<()> 
 
 #[cfg(test)]
 mod tests {
+    use super::super::parts::Parts;
     use super::*;
 
     fn sampler(options: SamplerOptions) -> Sampler {
@@ -356,6 +401,35 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_has_the_size_of_its_parts() {
+        for options in ALL {
+            let population = sampler(options).population;
+            let mut sampler =
+                Sampler::of_parts(options, population, 7, Path::new("data"), 2).unwrap();
+            let parts = Parts::of_rank(0, 2, 1);
+            for number in 0..20 {
+                let batch = sampler.batch(number);
+                for part in 0..2 {
+                    let own = &batch[parts.places(part, batch.len()).0];
+                    let frames = own.iter().map(|&u| sampler.population.frames[u]).max();
+                    match options {
+                        SamplerOptions::Utterances { .. } => assert!((1..=8).contains(&own.len())),
+                        SamplerOptions::Frames { .. } => {
+                            assert!(frames.unwrap() * own.len() <= 100)
+                        }
+                        SamplerOptions::Speakers { .. } => {
+                            assert_eq!(own.len(), 8);
+                            let of_one =
+                                |four: &[usize]| four.iter().all(|u| u / 10 == four[0] / 10);
+                            assert!(own.chunks(4).all(of_one));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
     fn impossible_batches_are_errors() {
         let population = Population {
             frames: vec![1; 4],
@@ -367,10 +441,18 @@ mod tests {
             speakers: 3,
             utterances: 2,
         };
-        let error = Sampler::new(options, population, 0, Path::new("data/x")).unwrap_err();
+        let refused = |options, parts| {
+            let (population, source) = (population.clone(), Path::new("data/x"));
+            let sampler = Sampler::of_parts(options, population, 0, source, parts);
+            sampler.unwrap_err().to_string()
+        };
         assert_eq!(
-            error.to_string(),
+            refused(options, 1),
             "data.sampler.speakers: expected 1 to 2, the speakers of data/x, found 3"
+        );
+        assert_eq!(
+            refused(options, 2),
+            "data.sampler.speakers: expected 1 to 1, the 2 speakers of data/x over 2 parts of a batch, found 3"
         );
     }
 }

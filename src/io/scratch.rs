@@ -87,7 +87,7 @@ impl Drop for Scratch {
 }
 
 /// Removes all unfinished files of this process, which has to end afterwards: nothing is made or renamed any more.
-pub(super) fn remove_all() {
+pub(crate) fn remove_all() {
     let unfinished = unfinished();
     unfinished.iter().for_each(|path| remove(path));
     std::mem::forget(unfinished);

@@ -27,7 +27,9 @@ use crate::nn::layer::bf16_autocast;
 use crate::objective::adversarial::{EncoderLoss, reverse_gradient};
 use crate::objective::classification::{accuracy, cross_entropy};
 use crate::train::schedule::{Decay, Schedule, check_inner_steps};
-use crate::train::{Clock, Method, OptimiserKind, OptimiserOptions, Scalars, Trainable, update};
+use crate::train::{
+    Clock, Division, Method, OptimiserKind, OptimiserOptions, Scalars, Trainable, update,
+};
 
 /// The domain classifier, and how the feature extractor is trained against it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -246,20 +248,26 @@ impl<T: Backbone> Method for Dann<T> {
         ]
     }
 
-    fn step(&mut self, batches: &[T::Batch], clock: &Clock) -> Result<Scalars> {
+    fn division(&self) -> Division {
+        match self.options.update {
+            AdversaryUpdate::GradientReversal => Division::Any,
+            AdversaryUpdate::Alternating => Division::Ranks,
+        }
+    }
+
+    fn step(
+        &mut self,
+        _number: usize,
+        batch: &T::Batch,
+        clock: &Clock,
+        scalars: &mut Scalars,
+    ) -> Result<()> {
         bf16_autocast(self.bf16, || {
-            let mut scalars = Scalars::default();
-            for batch in batches {
-                match self.options.update {
-                    AdversaryUpdate::GradientReversal => {
-                        self.reversal_step(batch, clock, &mut scalars)?
-                    }
-                    AdversaryUpdate::Alternating => {
-                        self.alternating_step(batch, clock, &mut scalars)?
-                    }
-                }
+            match self.options.update {
+                AdversaryUpdate::GradientReversal => self.reversal_step(batch, clock, scalars)?,
+                AdversaryUpdate::Alternating => self.alternating_step(batch, clock, scalars)?,
             }
-            Ok(scalars)
+            Ok(())
         })
     }
 

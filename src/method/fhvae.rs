@@ -318,29 +318,31 @@ impl Method for Fhvae {
         self.trainables.iter_mut().collect()
     }
 
-    fn step(&mut self, batches: &[SpeechBatch], clock: &Clock) -> Result<Scalars> {
+    fn step(
+        &mut self,
+        _number: usize,
+        batch: &SpeechBatch,
+        clock: &Clock,
+        scalars: &mut Scalars,
+    ) -> Result<()> {
         bf16_autocast(self.bf16, || {
-            let mut scalars = Scalars::default();
-            for batch in batches {
-                let batch = batch.to(self.device);
-                let (x, from) = self.segments(&batch);
-                let utterances = Tensor::from_slice(&batch.utterances)
-                    .to(self.device)
-                    .index_select(0, &from);
-                let means = self.means.index_select(0, &utterances);
-                let (bound, z2) = self.bound(&x, &means, true, &mut scalars);
-                let gaps = (z2.unsqueeze(1) - self.means.unsqueeze(0)).square();
-                let logits =
-                    gaps.sum_dim_intlist(&[2i64][..], false, Kind::Float) / (-2.0 * WITHIN);
-                let discriminative = cross_entropy(&logits, &utterances, 0.0);
-                scalars.add("speaker_encoder/utterance_cross_entropy", &discriminative);
-                let per = 1.0 / (x.size()[1] * x.size()[2]) as f64;
-                let loss = bound + discriminative * (self.options.discriminative_weight * per);
-                scalars.add("loss", &loss);
-                let mut trainables: Vec<&mut Trainable> = self.trainables.iter_mut().collect();
-                update(&mut trainables, &loss, clock.total)?;
-            }
-            Ok(scalars)
+            let batch = batch.to(self.device);
+            let (x, from) = self.segments(&batch);
+            let utterances = Tensor::from_slice(&batch.utterances)
+                .to(self.device)
+                .index_select(0, &from);
+            let means = self.means.index_select(0, &utterances);
+            let (bound, z2) = self.bound(&x, &means, true, scalars);
+            let gaps = (z2.unsqueeze(1) - self.means.unsqueeze(0)).square();
+            let logits = gaps.sum_dim_intlist(&[2i64][..], false, Kind::Float) / (-2.0 * WITHIN);
+            let discriminative = cross_entropy(&logits, &utterances, 0.0);
+            scalars.add("speaker_encoder/utterance_cross_entropy", &discriminative);
+            let per = 1.0 / (x.size()[1] * x.size()[2]) as f64;
+            let loss = bound + discriminative * (self.options.discriminative_weight * per);
+            scalars.add("loss", &loss);
+            let mut trainables: Vec<&mut Trainable> = self.trainables.iter_mut().collect();
+            update(&mut trainables, &loss, clock.total)?;
+            Ok(())
         })
     }
 
@@ -472,7 +474,8 @@ mod tests {
         let before = method.validate(&batch).unwrap().read()["loss"];
         for step in 0..15 {
             let clock = Clock { step, total: 15 };
-            method.step(&[batch.to(Device::Cpu)], &clock).unwrap();
+            let mut scalars = Scalars::default();
+            method.step(0, &batch, &clock, &mut scalars).unwrap();
         }
         let after = method.validate(&batch).unwrap().read()["loss"];
         assert!(after < before, "{before} {after}");

@@ -4,6 +4,7 @@
 //! is a run like any other: it resumes from its own files.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::io::json;
 use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::{Experiment, ORIGIN, first_difference};
+use crate::train::ranks::Ranks;
 use crate::train::{Trainable, checkpoint};
 
 /// State of a training, which does not go over into another one.
@@ -53,6 +55,8 @@ pub struct Start {
     pub resume: bool,
     /// Begin from the weights of another experiment.
     pub initial: Option<InitialModel>,
+    /// The processes that train together; by default one.
+    pub ranks: Arc<Ranks>,
 }
 
 /// What a run began from, saved as `initial.json`.

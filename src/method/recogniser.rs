@@ -147,16 +147,19 @@ impl Method for Recogniser {
         vec![&mut self.trainable]
     }
 
-    fn step(&mut self, batches: &[SpeechBatch], clock: &Clock) -> Result<Scalars> {
+    fn step(
+        &mut self,
+        _number: usize,
+        batch: &SpeechBatch,
+        clock: &Clock,
+        scalars: &mut Scalars,
+    ) -> Result<()> {
         bf16_autocast(self.bf16, || {
-            let mut scalars = Scalars::default();
-            for batch in batches {
-                if let Some(loss) = self.loss(batch, true) {
-                    scalars.add("loss", &loss);
-                    update(&mut [&mut self.trainable], &loss, clock.total)?;
-                }
+            if let Some(loss) = self.loss(batch, true) {
+                scalars.add("loss", &loss);
+                update(&mut [&mut self.trainable], &loss, clock.total)?;
             }
-            Ok(scalars)
+            Ok(())
         })
     }
 

@@ -92,15 +92,17 @@ impl Run {
     /// Trains it in the folder `exp`, from new weights or as `start` says.
     ///
     /// # Errors
-    /// As [`train_speech`] and [`train_images`]; [`Error::Option`] for images with an initial model.
+    /// As [`train_speech`] and [`train_images`]; [`Error::Option`] for images with an initial model; [`Error::Rank`] for
+    /// anything that ends one of several ranks, on all of them.
     pub fn train(&self, exp: &Path, start: &Start, progress: &mut dyn Progress) -> Result<()> {
-        match (self, &start.initial) {
+        let result = match (self, &start.initial) {
             (Self::Speech(config), _) => train_speech(config, exp, start, progress),
-            (Self::Images(config), None) => train_images(config, exp, start.resume, progress),
+            (Self::Images(config), None) => train_images(config, exp, start, progress),
             (Self::Images(_), Some(_)) => {
                 Err(Error::option("--init", "a run on speech", "one on images"))
             }
-        }
+        };
+        start.ranks.end(result)
     }
 }
 

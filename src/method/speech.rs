@@ -16,19 +16,22 @@ use super::model_info::INVENTORY;
 pub use super::model_info::ModelInfo;
 use super::recogniser::Recogniser;
 use super::remarks::{self, RunData};
+use super::run::Run;
 use super::trained::DisentangledModel;
 use crate::dataset::batch::{Inventory, SpeechBatch, SpeechCorpus};
 use crate::dataset::labels::Labels;
 use crate::dataset::loader::Loader;
 use crate::dataset::normalisation::Normalisation;
+use crate::dataset::parts::{Part, Parts};
 use crate::dataset::sampler::{Sampler, pack_by_length};
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::nn::built;
 use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
+use crate::train::ranks::Facts;
 use crate::train::trainer::{Batches, Progress, step_seed, train};
-use crate::train::{Method, Trainable, checkpoint};
+use crate::train::{Job, Method, Trainable, checkpoint};
 
 /// Frames per validation batch.
 const VALID_FRAMES: usize = 8192;
@@ -44,40 +47,49 @@ pub fn train_speech(
     progress: &mut dyn Progress,
 ) -> Result<()> {
     config.check()?;
-    atomic::try_folder(exp)?;
-    let device = config.device.resolve()?;
-    if config.train.threads > 0 {
-        tch::set_num_threads(config.train.threads);
+    let ranks = &start.ranks;
+    if ranks.is_first() {
+        atomic::try_folder(exp)?;
     }
+    let device = config.device.resolve_for(ranks.local())?;
+    config.train.set_threads(ranks.local());
     let front_end = match &config.data.front_end {
         None => None,
         Some(path) => Some(FrontEnd::new(FrontEndOptions::read(path)?)?),
     };
     let beginning = Beginning::of(config, exp, start, front_end.as_ref())?;
-    let data = SpeechData::open(config, beginning.normalisation())?;
+    let data = SpeechData::open(config, beginning.normalisation(), ranks.size())?;
     if let Some(front_end) = &front_end {
         check_bins(front_end, data.info.normalisation.bins())?;
     }
+    // No rank writes before all have read.
+    ranks.compare(&data.facts()?)?;
     tch::manual_seed(step_seed(config.seed, u64::MAX));
     let mut method = built(|| build(config, &data.info, device))??;
     let filled = beginning.fill(&data.info, config, &mut method.trainables())?;
     fine_tuning::freeze(config.method.frozen(), &filled, method.trainables())?;
-    let experiment = Experiment::create(exp, config, start.resume)?;
-    experiment.write_json(INVENTORY, &data.info)?;
-    if let Some(front_end) = &front_end {
-        experiment.write_toml("front_end.toml", front_end.options())?;
+    let experiment = match ranks.is_first() {
+        true => Experiment::create(exp, config, start.resume)?,
+        false => Experiment::of_another_rank(exp),
+    };
+    if ranks.is_first() {
+        experiment.write_json(INVENTORY, &data.info)?;
+        if let Some(front_end) = &front_end {
+            experiment.write_toml("front_end.toml", front_end.options())?;
+        }
+        beginning.save(&experiment, &mut method.trainables(), &filled)?;
     }
-    beginning.save(&experiment, &mut method.trainables(), &filled)?;
-    let (options, seed) = (&config.train, config.seed);
+    let job = Job {
+        experiment: &experiment,
+        options: &config.train,
+        seed: config.seed,
+        ranks,
+    };
     match &mut method {
-        Built::Disentangle(method) => {
-            train(method.as_mut(), &data, &experiment, options, seed, progress)
-        }
-        Built::Fhvae(method) => train(method.as_mut(), &data, &experiment, options, seed, progress),
-        Built::Dann(method) => train(method.as_mut(), &data, &experiment, options, seed, progress),
-        Built::Recogniser(method) => {
-            train(method.as_mut(), &data, &experiment, options, seed, progress)
-        }
+        Built::Disentangle(method) => train(method.as_mut(), &data, &job, progress),
+        Built::Fhvae(method) => train(method.as_mut(), &data, &job, progress),
+        Built::Dann(method) => train(method.as_mut(), &data, &job, progress),
+        Built::Recogniser(method) => train(method.as_mut(), &data, &job, progress),
     }
 }
 
@@ -265,7 +277,7 @@ struct SpeechData {
 
 impl SpeechData {
     /// Opens the corpora; a normalisation that is not `known` is fitted on the training set.
-    fn open(config: &Config, known: Option<&Normalisation>) -> Result<Self> {
+    fn open(config: &Config, known: Option<&Normalisation>, ranks: usize) -> Result<Self> {
         let (data, labels) = (&config.data, config.data.labels);
         let inventory = Inventory::of(&data.train, labels)?;
         let mut train = open_corpus(&data.train, data.train_feats.as_ref(), labels, &inventory)?;
@@ -300,7 +312,8 @@ impl SpeechData {
         // Checked before anything is written.
         let population = train.population(config.data.max_frames);
         let (sampler, drawn) = (config.data.sampler, population.clone());
-        Sampler::new(sampler, drawn, config.seed, train.path())?;
+        let parts = ranks * config.train.accumulate;
+        Sampler::of_parts(sampler, drawn, config.seed, train.path(), parts)?;
         let data = RunData {
             train: &train,
             valid: valid.as_ref(),
@@ -322,6 +335,30 @@ impl SpeechData {
     }
 }
 
+impl SpeechData {
+    /// What has to be the same on all ranks.
+    fn facts(&self) -> Result<Facts> {
+        let configuration = Run::Speech(Box::new(self.config.clone())).resolved()?;
+        let info = serde_json::to_string(&self.info).unwrap_or_default();
+        let [corpus, info] = [self.train.checksum(), crc32c::crc32c(info.as_bytes())];
+        let data = [
+            (
+                "data.train",
+                format!(
+                    "{} utterances (checksum {corpus:08x})",
+                    self.info.utterances
+                ),
+            ),
+            (
+                "inventory and normalisation",
+                format!("those of checksum {info:08x}"),
+            ),
+        ];
+        let data = data.map(|(name, description)| (name.to_string(), description));
+        Ok(Facts::new(&configuration, data.into()))
+    }
+}
+
 /// Leaves out utterances without labels, with a message: a recogniser has nothing to learn from them.
 fn leave_out_unlabelled(corpus: &mut SpeechCorpus) -> Result<()> {
     let unlabelled = corpus.leave_out_unlabelled()?;
@@ -336,23 +373,34 @@ fn leave_out_unlabelled(corpus: &mut SpeechCorpus) -> Result<()> {
 }
 
 impl Batches<SpeechBatch> for SpeechData {
-    fn train(&self, first: u64) -> Box<dyn Iterator<Item = Result<SpeechBatch>> + '_> {
+    fn train(
+        &self,
+        first: u64,
+        parts: &Parts,
+    ) -> Box<dyn Iterator<Item = Result<Part<SpeechBatch>>> + '_> {
         let corpus = Arc::clone(&self.train);
         let normalisation = self.info.normalisation.clone();
         let (crop, seed) = (self.config.data.crop_frames, self.config.seed);
-        let sampler = Sampler::new(
+        let sampler = Sampler::of_parts(
             self.config.data.sampler,
             corpus.population(self.config.data.max_frames),
             seed,
             corpus.path(),
+            parts.count(),
         );
         let mut sampler = match sampler {
             Ok(sampler) => sampler,
             Err(error) => return Box::new(std::iter::once(Err(error))),
         };
+        let parts = parts.clone();
+        let first = first * parts.own().len() as u64;
         Box::new(Loader::spawn(first, move |number| {
+            let (number, part) = parts.nth(number);
             let crop_seed = step_seed(seed, number) as u64;
-            corpus.batch(&sampler.batch(number), &normalisation, crop, crop_seed)
+            let drawn = sampler.batch(number);
+            let (places, share) = parts.places(part, drawn.len());
+            let batch = corpus.part_of_batch(&drawn, places, &normalisation, (crop, crop_seed))?;
+            Ok(Part { batch, share })
         }))
     }
 

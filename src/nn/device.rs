@@ -2,10 +2,12 @@
 //! of the libtorch in use, and registers itself with the loaded libtorch.
 
 use std::ffi::CString;
+use std::fmt::{self, Display};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tch::Device;
 
 use crate::error::{Error, Result};
@@ -14,39 +16,106 @@ use crate::error::{Error, Result};
 pub const LIBTORCH: &str = "2.11.0";
 
 /// Device to compute on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
 pub enum DeviceChoice {
     /// A GPU where there is one, else the CPU.
     #[default]
     Auto,
     /// The CPU. Runs are reproducible bit for bit.
     Cpu,
-    /// The first NVIDIA GPU. An error names what is missing if there is none.
+    /// An NVIDIA GPU: the first one, or of several ranks on a machine one for each. `cuda:1` names the second one. An error
+    /// names what is missing if there is none.
     Cuda,
+    /// The NVIDIA GPU of this number, from 0.
+    #[schemars(skip)]
+    CudaNumber(usize),
+}
+
+impl Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda => f.write_str("cuda"),
+            Self::CudaNumber(number) => write!(f, "cuda:{number}"),
+        }
+    }
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let number = |text: &str| text.strip_prefix("cuda:")?.parse().ok();
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda),
+            _ => number(text).map(Self::CudaNumber).ok_or_else(|| {
+                format!("unknown device `{text}`, expected `auto`, `cpu`, `cuda` or, for the second GPU, `cuda:1`")
+            }),
+        }
+    }
+}
+
+impl Serialize for DeviceChoice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for DeviceChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 impl DeviceChoice {
     /// Finds the device.
     ///
     /// # Errors
-    /// [`Error::Option`] for [`DeviceChoice::Cuda`] when libtorch's CUDA library or a GPU is missing.
+    /// [`Error::Option`] for a GPU when libtorch's CUDA library or the GPU is missing.
     pub fn resolve(self) -> Result<Device> {
-        match self {
-            DeviceChoice::Cpu => Ok(Device::Cpu),
-            DeviceChoice::Auto => Ok(cuda().unwrap_or(Device::Cpu)),
-            DeviceChoice::Cuda => {
-                cuda().map_err(|why| Error::option("--device cuda", "a usable NVIDIA GPU", why))
+        self.resolve_for((0, 1))
+    }
+
+    /// As [`DeviceChoice::resolve`], for process number `local` of `here` on this machine that work together: each has the GPU
+    /// of its number, if none is named.
+    ///
+    /// # Errors
+    /// As [`DeviceChoice::resolve`].
+    pub fn resolve_for(self, (local, here): (usize, usize)) -> Result<Device> {
+        let number = match self {
+            DeviceChoice::Cpu => return Ok(Device::Cpu),
+            DeviceChoice::Auto if gpus().is_err() => return Ok(Device::Cpu),
+            DeviceChoice::Auto | DeviceChoice::Cuda => local,
+            DeviceChoice::CudaNumber(number) => number,
+        };
+        let refusal = |expected: &str, found: String| {
+            Error::option(format!("--device {self}"), expected, found)
+        };
+        match gpus() {
+            Ok(count) if number < count => Ok(Device::Cuda(number)),
+            Ok(count) if here > 1 && !matches!(self, Self::CudaNumber(_)) => {
+                let expected = format!("{here} NVIDIA GPUs, one for each rank of this machine");
+                Err(refusal(&expected, count.to_string()))
             }
+            Ok(count) => {
+                let expected = format!("a number below {count}, the NVIDIA GPUs of this machine");
+                Err(refusal(&expected, number.to_string()))
+            }
+            Err(why) => Err(refusal("a usable NVIDIA GPU", why)),
         }
     }
 }
 
-/// The first GPU, or the reason why there is none.
-fn cuda() -> std::result::Result<Device, String> {
+/// Number of GPUs, at least one, or the reason why there is none.
+fn gpus() -> std::result::Result<usize, String> {
     load_cuda()?;
     if tch::Cuda::is_available() {
-        Ok(Device::Cuda(0))
+        Ok(usize::try_from(tch::Cuda::device_count()).unwrap_or(0))
     } else {
         Err("no NVIDIA driver or GPU on this machine".into())
     }
@@ -128,7 +197,31 @@ mod tests {
     }
 
     #[test]
+    fn a_device_is_read_as_it_is_written() {
+        for (text, device) in [
+            ("auto", DeviceChoice::Auto),
+            ("cpu", DeviceChoice::Cpu),
+            ("cuda", DeviceChoice::Cuda),
+            ("cuda:0", DeviceChoice::CudaNumber(0)),
+            ("cuda:12", DeviceChoice::CudaNumber(12)),
+        ] {
+            assert_eq!(text.parse(), Ok(device));
+            assert_eq!(device.to_string(), text);
+        }
+        for text in ["", "gpu", "cuda:", "cuda:-1", "cuda:1x", "Cpu"] {
+            let error = text.parse::<DeviceChoice>().unwrap_err();
+            assert!(
+                error.starts_with(&format!("unknown device `{text}`")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
     fn an_error_for_cuda_names_what_is_missing() {
+        if let Err(error) = DeviceChoice::CudaNumber(99).resolve() {
+            assert!(error.to_string().starts_with("--device cuda:99: expected"));
+        }
         if let Err(error) = DeviceChoice::Cuda.resolve() {
             assert!(error.to_string().starts_with("--device cuda: expected"));
         }

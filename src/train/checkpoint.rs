@@ -10,6 +10,7 @@ use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, no_grad};
 
+use super::ranks::Ranks;
 use super::{Trainable, old_names};
 use crate::error::{Error, Result};
 use crate::io::inputs;
@@ -32,6 +33,32 @@ pub struct State {
     /// libtorch threads of the last steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<u32>,
+    /// Processes of the last steps.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    ranks: usize,
+    /// Batches per update of the last steps.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    accumulate: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(number: &usize) -> bool {
+    *number <= 1
+}
+
+impl State {
+    /// Processes and batches per update of the last steps.
+    pub(super) fn division(&self) -> (usize, usize) {
+        (self.ranks.max(1), self.accumulate.max(1))
+    }
+
+    /// Sets [`State::division`].
+    pub(super) fn set_division(&mut self, (ranks, accumulate): (usize, usize)) {
+        (self.ranks, self.accumulate) = (ranks, accumulate);
+    }
 }
 
 /// The folder name of a step.
@@ -238,6 +265,37 @@ pub fn restore(folder: &Path, trainables: &mut [&mut Trainable]) -> Result<State
         trainable.swap_average();
     }
     Ok(state)
+}
+
+/// Gives all ranks what rank 0 has restored, so that only rank 0 needs the folder.
+///
+/// # Errors
+/// [`Error::Rank`] naming a rank that is gone.
+pub(super) fn share(
+    ranks: &Ranks,
+    trainables: &mut [&mut Trainable],
+    state: &mut State,
+) -> Result<()> {
+    if ranks.size() == 1 {
+        return Ok(());
+    }
+    let numbers = trainables.iter().map(|t| t.optimiser().updates() as i64);
+    let numbers: Vec<i64> = [state.step as i64].into_iter().chain(numbers).collect();
+    let numbers = Tensor::from_slice(&numbers);
+    ranks.copy_from_first(&numbers)?;
+    state.step = numbers.int64_value(&[0]) as u64;
+    for (place, trainable) in trainables.iter_mut().enumerate() {
+        ranks.copy_from_first(trainable.flat())?;
+        for buffer in trainable.buffers().chain(trainable.average()) {
+            ranks.copy_from_first(buffer)?;
+        }
+        for (_, moment) in trainable.optimiser().moments() {
+            ranks.copy_from_first(moment)?;
+        }
+        let updates = numbers.int64_value(&[place as i64 + 1]) as u64;
+        trainable.optimiser_mut().set_updates(updates);
+    }
+    Ok(())
 }
 
 /// `module/variable` for each weight and buffer.

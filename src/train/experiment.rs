@@ -89,6 +89,14 @@ impl Experiment {
         Ok(experiment)
     }
 
+    /// The folder of an experiment that another rank writes; nothing of it is read.
+    pub(crate) fn of_another_rank(path: &Path) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            _lock: None,
+        }
+    }
+
     /// Opens a trained experiment to read from.
     ///
     /// # Errors
@@ -192,7 +200,8 @@ impl Experiment {
 pub(crate) const ORIGIN: &str = "initial.json";
 
 /// Keys of `[train]` that may differ when a run is resumed.
-const FREE: [&str; 6] = [
+const FREE: [&str; 7] = [
+    "accumulate",
     "steps",
     "log_every",
     "checkpoint_every",

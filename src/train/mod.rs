@@ -3,15 +3,18 @@
 pub mod checkpoint;
 pub mod events;
 pub mod experiment;
+mod gradient;
 pub mod log;
 mod old_names;
 pub mod optimiser;
+pub mod ranks;
 pub mod schedule;
 pub mod trainable;
 pub mod trainer;
 pub mod verdict;
 
+pub use gradient::GradientPart;
 pub use optimiser::{OptimiserKind, OptimiserOptions};
 pub use schedule::Schedule;
 pub use trainable::{Trainable, update, update_each};
-pub use trainer::{Clock, Method, Scalars, TrainOptions, train};
+pub use trainer::{Clock, Division, Job, Method, Scalars, TrainOptions, train};

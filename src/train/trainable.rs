@@ -4,6 +4,7 @@
 use tch::nn::{Path, VarStore};
 use tch::{Device, Tensor, no_grad};
 
+use super::gradient::{GradientPart, GradientSum};
 use super::optimiser::{Optimiser, OptimiserOptions};
 use crate::error::{Error, Result};
 
@@ -18,6 +19,7 @@ pub struct Trainable {
     flat: Tensor,
     average: Option<Tensor>,
     optimiser: Optimiser,
+    gradient: GradientSum,
     frozen: bool,
     // Keeps the variables' names and handles alive for the network built on it.
     _store: VarStore,
@@ -43,6 +45,7 @@ impl Trainable {
             name: name.to_string(),
             average: (options.ema_decay > 0.0).then(|| flat.copy()),
             optimiser: Optimiser::new(options, &flat),
+            gradient: GradientSum::new(),
             frozen: false,
             variables,
             buffers,
@@ -137,6 +140,16 @@ impl Trainable {
         }
     }
 
+    /// Names the part of a batch that the next gradients are of; of the whole batch by default.
+    pub fn set_part(&mut self, part: GradientPart) {
+        self.gradient.part = part;
+    }
+
+    /// Tensors that are saved but not trained, such as running statistics.
+    pub(super) fn buffers(&self) -> impl Iterator<Item = &Tensor> {
+        self.buffers.iter().map(|(_, buffer)| buffer)
+    }
+
     /// The gradient of this module's variables, in the order of `flat`; zero for variables that are not in the loss.
     fn flat_gradient(&self, gradients: &[Tensor]) -> Tensor {
         let pieces: Vec<Tensor> = gradients
@@ -153,15 +166,20 @@ impl Trainable {
         Tensor::cat(&pieces, 0)
     }
 
-    fn apply(&mut self, gradients: &[Tensor], total_steps: u64) {
+    /// An update, once the gradients of all parts of the batch are there.
+    fn apply(&mut self, gradients: &[Tensor], total_steps: u64) -> Result<()> {
         if self.variables.is_empty() {
-            return;
+            return Ok(());
         }
         let gradient = self.flat_gradient(gradients);
+        let Some(gradient) = self.gradient.add(gradient)? else {
+            return Ok(());
+        };
         self.optimiser.step(&mut self.flat, gradient, total_steps);
         if let Some(average) = &mut self.average {
             let _ = average.lerp_(&self.flat, 1.0 - self.optimiser.options().ema_decay);
         }
+        Ok(())
     }
 }
 
@@ -189,14 +207,13 @@ fn flatten(variables: &mut [(String, Tensor)], device: Device) -> Tensor {
 /// schedules. Other networks in the loss get no gradient, and frozen ones no update.
 ///
 /// # Errors
-/// [`Error::Torch`] when the loss contains none of their variables.
+/// [`Error::Torch`] when the loss contains none of their variables; [`Error::Rank`] as [`super::ranks::Ranks::end`] names it.
 pub fn update(trainables: &mut [&mut Trainable], loss: &Tensor, total_steps: u64) -> Result<()> {
     if trainables.iter().all(|trainable| trainable.frozen) {
         return Ok(());
     }
     let gradients = gradients_of(trainables, loss, false)?;
-    apply_gradients(trainables, &gradients, total_steps);
-    Ok(())
+    apply_gradients(trainables, &gradients, total_steps)
 }
 
 /// One update of each group of modules on a loss of its own. All losses are from the same forward pass, so all gradients
@@ -213,7 +230,7 @@ pub fn update_each(
         gradients.push(gradients_of(trainables, loss, true)?);
     }
     for ((trainables, _), gradients) in groups.iter_mut().zip(&gradients) {
-        apply_gradients(trainables, gradients, total_steps);
+        apply_gradients(trainables, gradients, total_steps)?;
     }
     Ok(())
 }
@@ -232,20 +249,26 @@ fn gradients_of(
     Tensor::f_run_backward(&[loss], &variables, keep_graph, false).map_err(Error::from)
 }
 
-fn apply_gradients(trainables: &mut [&mut Trainable], gradients: &[Tensor], total_steps: u64) {
+fn apply_gradients(
+    trainables: &mut [&mut Trainable],
+    gradients: &[Tensor],
+    total_steps: u64,
+) -> Result<()> {
     let mut rest = gradients;
     no_grad(|| {
         for trainable in trainables.iter_mut().filter(|trainable| !trainable.frozen) {
             let (own, others) = rest.split_at(trainable.variables.len());
-            trainable.apply(own, total_steps);
+            trainable.apply(own, total_steps)?;
             rest = others;
         }
-    });
+        Ok(())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::parts::Parts;
     use crate::nn::layer::Linear;
     use crate::train::OptimiserKind;
     use tch::{Kind, nn, nn::OptimizerConfig};
@@ -349,6 +372,35 @@ mod tests {
             .mean(Kind::Float);
         update(&mut [&mut c, &mut d], &loss, 10).unwrap();
         assert_eq!((a.flat(), b.flat()), (c.flat(), d.flat()));
+    }
+
+    /// Three parts of a batch, one after the other, move the weights as the whole batch does.
+    #[test]
+    fn parts_of_a_batch_make_one_update() {
+        let (x, y) = data();
+        let options = OptimiserOptions::default();
+        let make = || Trainable::new("a", Device::Cpu, &options, |p| Linear::new(p, 5, 2));
+        let ((mut whole, net), (mut parted, net_of_parts)) = (make(), make());
+        no_grad(|| parted.flat().shallow_clone().copy_(whole.flat()));
+        let parts = Parts::of_rank(0, 1, 3);
+        for _ in 0..5 {
+            let loss = (net.forward(&x) - &y).square().mean(Kind::Float);
+            update(&mut [&mut whole], &loss, 10).unwrap();
+            for part in parts.own() {
+                let (places, share) = parts.places(part, 32);
+                let of = |all: &Tensor| all.narrow(0, places.start as i64, places.len() as i64);
+                parted.set_part(GradientPart {
+                    share: Some(share),
+                    is_last: part == 2,
+                    ..GradientPart::default()
+                });
+                let loss = (net_of_parts.forward(&of(&x)) - of(&y)).square();
+                update(&mut [&mut parted], &loss.mean(Kind::Float), 10).unwrap();
+            }
+        }
+        let gap = (whole.flat() - parted.flat()).abs().max();
+        assert!(gap.double_value(&[]) < 1e-6, "{gap:?}");
+        assert_eq!(parted.optimiser().updates(), 5);
     }
 
     #[test]

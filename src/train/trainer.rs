@@ -1,6 +1,8 @@
 //! The training loop: batches, clock, log, validation, checkpoints, resuming and signals.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use schemars::JsonSchema;
@@ -10,9 +12,12 @@ use tch::{Tensor, no_grad};
 use super::Trainable;
 use super::checkpoint;
 use super::experiment::Experiment;
+use super::gradient::GradientPart;
 use super::log::{Log, LogLine};
+use super::ranks::Ranks;
 use super::schedule::MAX_STEPS;
 use super::verdict::{self, RunFacts};
+use crate::dataset::parts::{Part, Parts};
 use crate::error::{Error, Result, check_within};
 use crate::io::interrupt::StopSignal;
 use crate::io::scratch;
@@ -39,8 +44,13 @@ pub struct TrainOptions {
     /// First step that can become `best`. Set it to the end of the ramps: before that the loss lacks terms and is too
     /// low.
     pub select_after: u64,
-    /// CPU threads; 0 uses all cores. Only runs with the same number are equal bit for bit.
+    /// CPU threads; 0 uses all cores, divided by the number of ranks on this machine. Only runs with the same number are
+    /// equal bit for bit.
     pub threads: i32,
+    /// Batches per update (gradient accumulation). Their gradients are averaged, so that an update is that of a batch of
+    /// `accumulate` times the size, which need not fit into memory. Batch statistics (batch normalisation) and losses that
+    /// compare the utterances of a batch see one batch at a time.
+    pub accumulate: usize,
 }
 
 impl Default for TrainOptions {
@@ -55,6 +65,7 @@ impl Default for TrainOptions {
             select: "loss".into(),
             select_after: 0,
             threads: 0,
+            accumulate: 1,
         }
     }
 }
@@ -84,7 +95,18 @@ impl TrainOptions {
             self.keep_checkpoints,
             0..=1_000_000,
         )?;
-        check_within("train.threads", self.threads, 0..=1024)
+        check_within("train.threads", self.threads, 0..=1024)?;
+        check_within("train.accumulate", self.accumulate, 1..=1024)
+    }
+
+    /// Sets the number of threads of this process, one of so many on this machine.
+    pub fn set_threads(&self, (_, here): (usize, usize)) {
+        if self.threads > 0 {
+            tch::set_num_threads(self.threads);
+        } else if here > 1 && std::env::var_os("OMP_NUM_THREADS").is_none() {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            tch::set_num_threads((cores / here).max(1) as i32);
+        }
     }
 }
 
@@ -135,6 +157,58 @@ impl Scalars {
     }
 }
 
+/// The mean of each term over the parts of a batch that have it.
+fn mean_of(parts: &[Scalars]) -> BTreeMap<String, f64> {
+    if let [whole] = parts {
+        return whole.read();
+    }
+    let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    for (name, value) in parts.iter().flat_map(Scalars::read) {
+        let (sum, count) = sums.entry(name).or_default();
+        *sum += value;
+        *count += 1.0;
+    }
+    let means = sums.into_iter();
+    means
+        .map(|(name, (sum, count))| (name, sum / count))
+        .collect()
+}
+
+/// How the batch of a step may be divided into parts whose gradients are summed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Division {
+    /// Over ranks, and over passes one after the other.
+    Any,
+    /// Over ranks only: on the same batch, one module's update follows that of another, or a decision.
+    Ranks,
+    /// Not at all, because of this option: which modules are updated depends on the batch.
+    None(&'static str),
+}
+
+impl Division {
+    /// Refuses ranks or accumulation that a method does not allow.
+    ///
+    /// # Errors
+    /// [`Error::Option`].
+    fn check(self, ranks: usize, accumulate: usize) -> Result<()> {
+        match self {
+            Self::None(option) if ranks > 1 => {
+                let found = "one, which decides by the batch of each rank";
+                Err(Error::option(option, "none with several ranks", found))
+            }
+            Self::None(_) | Self::Ranks if accumulate > 1 => {
+                let expected = "1 with this method, whose modules are updated in turn on one batch";
+                Err(Error::option(
+                    "train.accumulate",
+                    expected,
+                    accumulate.to_string(),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A method: its trainable modules, and what one step does.
 pub trait Method {
     /// Its training data.
@@ -145,11 +219,24 @@ pub trait Method {
     fn batches_per_step(&self) -> usize {
         1
     }
-    /// One training step: which modules are updated, how often, on which loss.
+    /// How its batches may be divided.
+    fn division(&self) -> Division {
+        Division::Any
+    }
+    /// Called before anything of a step is computed.
+    fn before_step(&mut self, _clock: &Clock) {}
+    /// What a training step does with its batch of this `number`, or with a part of it: which modules are updated, how often,
+    /// on which loss.
     ///
     /// # Errors
     /// Errors of libtorch.
-    fn step(&mut self, batches: &[Self::Batch], clock: &Clock) -> Result<Scalars>;
+    fn step(
+        &mut self,
+        number: usize,
+        batch: &Self::Batch,
+        clock: &Clock,
+        scalars: &mut Scalars,
+    ) -> Result<()>;
     /// Loss terms without gradients, for model selection.
     ///
     /// # Errors
@@ -175,45 +262,137 @@ impl Progress for () {}
 
 /// The data of a run: training and validation batches.
 pub trait Batches<B> {
-    /// An endless stream of training batches from batch number `first`; equal numbers give equal batches.
-    fn train(&self, first: u64) -> Box<dyn Iterator<Item = Result<B>> + '_>;
+    /// An endless stream of the own `parts` of training batches, from batch number `first`; equal numbers give equal batches.
+    fn train(&self, first: u64, parts: &Parts) -> Box<dyn Iterator<Item = Result<Part<B>>> + '_>;
     /// One pass over the validation set; empty without one.
     fn valid(&self) -> Box<dyn Iterator<Item = Result<B>> + '_>;
+}
+
+/// What a run is trained with, beside its method and data.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// The folder that rank 0 writes.
+    pub experiment: &'a Experiment,
+    /// Number of steps and intervals.
+    pub options: &'a TrainOptions,
+    /// Seed of all random numbers.
+    pub seed: u64,
+    /// The processes that train together.
+    pub ranks: &'a Arc<Ranks>,
+}
+
+impl Job<'_> {
+    /// The parts of each batch that this rank takes.
+    fn parts(&self) -> Parts {
+        Parts::of_rank(
+            self.ranks.rank(),
+            self.ranks.size(),
+            self.options.accumulate,
+        )
+    }
+
+    /// One step with the own parts of its batches: the terms of each part.
+    fn step<M: Method + ?Sized>(
+        &self,
+        method: &mut M,
+        stream: &mut dyn Iterator<Item = Result<Part<M::Batch>>>,
+        clock: &Clock,
+    ) -> Result<Vec<Scalars>> {
+        let parts = self.parts();
+        // The state of libtorch's generator cannot be read, so each step has a seed of its own.
+        let seed = step_seed(self.seed, clock.step);
+        tch::manual_seed(seed);
+        method.before_step(clock);
+        let mut scalars: Vec<Scalars> = parts.own().map(|_| Scalars::default()).collect();
+        for number in 0..method.batches_per_step() {
+            for (part, scalars) in parts.own().zip(&mut scalars) {
+                let Some(next) = stream.next() else {
+                    return Err(Error::option("batches", "one more", "none"));
+                };
+                let Part { batch, share } = next?;
+                let is_divided = parts.count() > 1;
+                if is_divided {
+                    // And each part has: dropout is not the same in all of them.
+                    let place = number * parts.count() + part;
+                    tch::manual_seed(step_seed(seed as u64, place as u64));
+                }
+                let part = GradientPart {
+                    ranks: Arc::clone(self.ranks),
+                    share: is_divided.then_some(share),
+                    is_last: part + 1 == parts.own().end,
+                };
+                let trainables = method.trainables().into_iter();
+                trainables.for_each(|trainable| trainable.set_part(part.clone()));
+                method.step(number, &batch, clock, scalars)?;
+            }
+        }
+        self.share_buffers(method)?;
+        Ok(scalars)
+    }
+
+    /// Gives all ranks the running statistics of rank 0, which are those of its parts.
+    fn share_buffers<M: Method + ?Sized>(&self, method: &mut M) -> Result<()> {
+        if self.ranks.size() == 1 {
+            return Ok(());
+        }
+        let trainables = method.trainables();
+        let buffers: Vec<&Tensor> = trainables.iter().flat_map(|t| t.buffers()).collect();
+        if buffers.is_empty() {
+            return Ok(());
+        }
+        let flat: Vec<Tensor> = buffers.iter().map(|buffer| buffer.reshape([-1])).collect();
+        let all = Tensor::cat(&flat, 0);
+        self.ranks.copy_from_first(&all)?;
+        if self.ranks.is_first() {
+            return Ok(());
+        }
+        let mut start = 0;
+        for buffer in buffers {
+            let length = buffer.numel() as i64;
+            let values = all.narrow(0, start, length).view_as(buffer);
+            no_grad(|| buffer.shallow_clone().copy_(&values));
+            start += length;
+        }
+        Ok(())
+    }
 }
 
 /// Trains `method` to its last step, from its last checkpoint if the experiment has one.
 ///
 /// # Errors
-/// [`Error::NonFinite`] when a loss diverges, [`Error::Interrupted`] when a signal ended the run (after saving it), and
-/// errors of reading batches and writing checkpoints.
+/// [`Error::NonFinite`] when a loss diverges, [`Error::Interrupted`] when a signal ended the run (after saving it),
+/// [`Error::Rank`] when another rank failed, and errors of reading batches and writing checkpoints.
 pub fn train<M: Method + ?Sized>(
     method: &mut M,
     batches: &impl Batches<M::Batch>,
-    experiment: &Experiment,
-    options: &TrainOptions,
-    seed: u64,
+    job: &Job,
     progress: &mut dyn Progress,
 ) -> Result<()> {
-    let mut run = Run::start(method, experiment, options)?;
+    let Job {
+        options,
+        experiment,
+        ranks,
+        ..
+    } = *job;
+    (method.division()).check(ranks.size(), options.accumulate)?;
+    let mut run = Run::start(method, job)?;
     run.check_selection(method, batches)?;
     let stop = StopSignal::watch()?;
     progress.begin(run.state.step, options.steps);
     let per_step = method.batches_per_step();
-    let mut stream = batches.train(run.state.step * per_step as u64);
+    let mut stream = batches.train(run.state.step * per_step as u64, &job.parts());
     while run.state.step < options.steps {
-        let step_batches = stream.by_ref().take(per_step).collect::<Result<Vec<_>>>()?;
         let clock = Clock {
             step: run.state.step,
             total: options.steps,
         };
-        // The state of libtorch's generator cannot be read, so each step has a seed of its own.
-        tch::manual_seed(step_seed(seed, run.state.step));
-        let scalars = method.step(&step_batches, &clock)?;
+        let scalars = job.step(method, &mut stream, &clock)?;
         run.state.step += 1;
-        run.incomplete.clone_from(&scalars.incomplete);
+        ranks.at_step(run.state.step);
+        run.incomplete.clone_from(&scalars[0].incomplete);
         progress.step();
         run.after_step(method, batches, &scalars, progress)?;
-        if let Some(signal) = stop.received() {
+        if let Some(signal) = ranks.any_signal(stop.received())? {
             run.save(method)?;
             return Err(Error::Interrupted {
                 signal,
@@ -222,6 +401,9 @@ pub fn train<M: Method + ?Sized>(
         }
     }
     progress.end();
+    if !ranks.is_first() {
+        return Ok(());
+    }
     checkpoint::mend_links(experiment.path(), &run.state)?;
     if let Some(why) = &run.incomplete {
         let exp = experiment.path().display();
@@ -255,11 +437,12 @@ pub fn verdict_of(experiment: &Experiment, options: &TrainOptions) -> Result<Vec
     Ok(verdict::lines(&log, &facts))
 }
 
-/// The state of a run.
+/// The state of a run, of which rank 0 writes the files.
 struct Run<'a> {
     experiment: &'a Experiment,
     options: &'a TrainOptions,
-    log: Log,
+    /// None on other ranks.
+    log: Option<Log>,
     state: checkpoint::State,
     began: Instant,
     /// When the last checkpoint was written.
@@ -269,33 +452,25 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn start<M: Method + ?Sized>(
-        method: &mut M,
-        experiment: &'a Experiment,
-        options: &'a TrainOptions,
-    ) -> Result<Self> {
+    fn start<M: Method + ?Sized>(method: &mut M, job: &Job<'a>) -> Result<Self> {
+        let Job {
+            experiment,
+            options,
+            ranks,
+            ..
+        } = *job;
         let mut state = checkpoint::State::default();
-        let threads = tch::get_num_threads().unsigned_abs();
-        scratch::sweep(experiment.path());
-        if let Some(folder) = checkpoint::newest(experiment.path())? {
-            state = checkpoint::restore(&folder, &mut method.trainables())?;
-            checkpoint::mend_links(experiment.path(), &state)?;
-            let exp = experiment.path().display();
-            if state.step > 0 {
-                log::info!("resuming {exp} from step {}", state.step);
-            }
-            if let Some(before) = state.threads.filter(|&before| before != threads) {
-                log::warn!(
-                    "{exp}: {threads} threads, {before} before: weights will not equal those of an uninterrupted \
-                     run bit for bit (train.threads = {before} keeps them equal)"
-                );
-            }
+        let mut log = None;
+        if ranks.is_first() {
+            state = restore(method, job)?;
+            log = Some(Log::open(experiment.path(), state.step)?);
         }
-        state.threads = Some(threads);
+        checkpoint::share(ranks, &mut method.trainables(), &mut state)?;
+        ranks.at_step(state.step);
         Ok(Self {
             experiment,
             options,
-            log: Log::open(experiment.path(), state.step)?,
+            log,
             state,
             began: Instant::now(),
             saved: Instant::now(),
@@ -307,9 +482,12 @@ impl<'a> Run<'a> {
         &mut self,
         method: &mut M,
         batches: &impl Batches<M::Batch>,
-        scalars: &Scalars,
+        scalars: &[Scalars],
         progress: &mut dyn Progress,
     ) -> Result<()> {
+        if self.log.is_none() {
+            return Ok(());
+        }
         let due = |every: u64| {
             every > 0
                 && (self.state.step.is_multiple_of(every) || self.state.step == self.options.steps)
@@ -320,10 +498,10 @@ impl<'a> Run<'a> {
             due(self.options.checkpoint_every) || self.is_late(),
         );
         if log || save {
-            let values = scalars.read();
+            let values = mean_of(scalars);
             self.refuse_non_finite("train", &values)?;
             if log {
-                self.refuse_stalled(&values, scalars.patience)?;
+                self.refuse_stalled(&values, scalars[0].patience)?;
             }
             progress.terms(&brief(&values));
             if log {
@@ -381,6 +559,7 @@ impl<'a> Run<'a> {
         batches: &impl Batches<M::Batch>,
     ) -> Result<()> {
         let first = match self.options.validate_every {
+            _ if self.log.is_none() => None,
             0 => None,
             _ => batches.valid().next(),
         };
@@ -447,6 +626,9 @@ impl<'a> Run<'a> {
     }
 
     fn save<M: Method + ?Sized>(&mut self, method: &mut M) -> Result<()> {
+        if self.log.is_none() {
+            return Ok(());
+        }
         self.saved = Instant::now();
         let path = self.experiment.path();
         self.refuse_broken_weights(method)?;
@@ -474,13 +656,64 @@ impl<'a> Run<'a> {
     }
 
     fn write(&mut self, split: &str, values: BTreeMap<String, f64>) -> Result<()> {
-        self.log.write(&LogLine {
+        let line = LogLine {
             step: self.state.step,
             split: split.to_string(),
             seconds: self.began.elapsed().as_secs_f64(),
             values,
-        })
+        };
+        (self.log.as_mut()).map_or(Ok(()), |log| log.write(&line))
     }
+}
+
+/// The state of the newest checkpoint, whose tensors `method` gets, or of a new run.
+fn restore<M: Method + ?Sized>(method: &mut M, job: &Job) -> Result<checkpoint::State> {
+    let path = job.experiment.path();
+    let threads = tch::get_num_threads().unsigned_abs();
+    let division = (job.ranks.size(), job.options.accumulate);
+    let mut state = checkpoint::State::default();
+    scratch::sweep(path);
+    if let Some(folder) = checkpoint::newest(path)? {
+        state = checkpoint::restore(&folder, &mut method.trainables())?;
+        checkpoint::mend_links(path, &state)?;
+        if state.step > 0 {
+            log::info!("resuming {} from step {}", path.display(), state.step);
+            warn_of_another_division(path, state.division(), division);
+        }
+        if let Some(before) = state.threads.filter(|&before| before != threads) {
+            log::warn!(
+                "{}: {threads} threads, {before} before: weights will not equal those of an uninterrupted \
+                 run bit for bit (train.threads = {before} keeps them equal)",
+                path.display()
+            );
+        }
+    }
+    state.threads = Some(threads);
+    state.set_division(division);
+    Ok(state)
+}
+
+/// Says what follows from other ranks and batches per update than before.
+fn warn_of_another_division(path: &Path, before: (usize, usize), now: (usize, usize)) {
+    if before == now {
+        return;
+    }
+    let follows = match before.0 * before.1 == now.0 * now.1 {
+        true => {
+            "the parts of a batch are the same, but weights will not equal those of an uninterrupted run bit for bit"
+        }
+        false => {
+            "the order of batches and the random numbers begin anew, and the size of a batch differs"
+        }
+    };
+    log::warn!(
+        "{}: {} ranks with train.accumulate = {}, {} with {} before: {follows}",
+        path.display(),
+        now.0,
+        now.1,
+        before.0,
+        before.1
+    );
 }
 
 fn mean_terms<M: Method + ?Sized>(

@@ -43,6 +43,7 @@ mod pitch;
 mod plot;
 mod probe;
 mod python_module;
+mod ranks;
 mod recipes;
 mod report;
 mod score;

@@ -90,7 +90,7 @@ pub(super) fn run(args: TrainArgs) -> anyhow::Result<()> {
     let exp = args.exp.clone();
     let start = Start {
         resume: args.resume,
-        initial: None,
+        ..Start::default()
     };
     Ok(train_speech(
         &config(args),

@@ -34,7 +34,7 @@ use crate::nn::layer::bf16_autocast;
 use crate::nn::{ClassifierOptions, PerturbOptions};
 use crate::objective::reconstruction::Reconstruction;
 use crate::objective::speaker::{SpeakerConstraint, SpeakerHead};
-use crate::train::{Clock, Method, OptimiserOptions, Scalars, Trainable, update};
+use crate::train::{Clock, Division, Method, OptimiserOptions, Scalars, Trainable, update};
 use adversary::{Adversary, StepContext};
 use clustering::{Clustering, ClusteringOptions};
 use consistency::ConsistencyOptions;
@@ -306,6 +306,7 @@ impl Disentangle {
         clock: &Clock,
         scalars: &mut Scalars,
     ) -> Result<()> {
+        self.model.observe_feats(batch, self.device);
         let context =
             StepContext::new(&self.model, batch, &self.options.perturb, self.device, true);
         self.model.observe(&context.encoded, context.embeds());
@@ -462,22 +463,34 @@ impl Method for Disentangle {
         1 + inner_steps.max().unwrap_or(0)
     }
 
-    fn step(&mut self, batches: &[SpeechBatch], clock: &Clock) -> Result<Scalars> {
+    fn division(&self) -> Division {
+        // Batches below the threshold are counted as steps.
+        match self.options.adversary_start_below_label_loss > 0.0 {
+            true => Division::Ranks,
+            false => Division::Any,
+        }
+    }
+
+    fn before_step(&mut self, clock: &Clock) {
+        self.model.before_step();
+        for adversary in &mut self.adversaries {
+            adversary.before_step(clock.step);
+        }
+    }
+
+    fn step(
+        &mut self,
+        number: usize,
+        batch: &SpeechBatch,
+        clock: &Clock,
+        scalars: &mut Scalars,
+    ) -> Result<()> {
         bf16_autocast(self.bf16, || {
-            let mut scalars = Scalars::default();
-            let (own, inner) = batches
-                .split_last()
-                .ok_or_else(|| Error::option("batches", "at least one per step", "none"))?;
-            let own = own.to(self.device);
-            self.model.before_step(&own, self.device);
-            for adversary in &mut self.adversaries {
-                adversary.before_step(clock.step);
+            let batch = batch.to(self.device);
+            match number + 1 < self.batches_per_step() {
+                true => self.inner_step(&batch, number, clock, scalars),
+                false => self.joint_step(&batch, clock, scalars),
             }
-            for (inner_step, batch) in inner.iter().enumerate() {
-                self.inner_step(&batch.to(self.device), inner_step, clock, &mut scalars)?;
-            }
-            self.joint_step(&own, clock, &mut scalars)?;
-            Ok(scalars)
         })
     }
 

@@ -130,13 +130,17 @@ impl Phonetic {
     }
 
     /// Called once per training step, before anything of the step is computed.
-    pub fn before_step(&self, batch: &SpeechBatch, device: Device) {
-        match self {
-            Self::Network(encoder) => encoder.before_step(),
-            Self::Baseline(baseline) => {
-                let mask = Mask::new(&batch.lengths, device);
-                baseline.observe(&batch.feats, &mask, &batch.speakers);
-            }
+    pub fn before_step(&self) {
+        if let Self::Network(encoder) = self {
+            encoder.before_step();
+        }
+    }
+
+    /// Updates a baseline with a training batch.
+    pub fn observe(&self, batch: &SpeechBatch, device: Device) {
+        if let Self::Baseline(baseline) = self {
+            let mask = Mask::new(&batch.lengths, device);
+            baseline.observe(&batch.feats, &mask, &batch.speakers);
         }
     }
 }
@@ -228,9 +232,16 @@ impl Model {
     }
 
     /// Called once per training step, before anything of the step is computed.
-    pub fn before_step(&self, batch: &SpeechBatch, device: Device) {
+    pub fn before_step(&self) {
         if self.trainables[PHONETIC].trains(true) {
-            self.phonetic.before_step(batch, device);
+            self.phonetic.before_step();
+        }
+    }
+
+    /// Updates what the phonetic codes take from a training batch, before it is encoded.
+    pub fn observe_feats(&self, batch: &SpeechBatch, device: Device) {
+        if self.trainables[PHONETIC].trains(true) {
+            self.phonetic.observe(batch, device);
         }
     }
 

@@ -68,18 +68,21 @@ impl Method for Autoencoder {
         vec![&mut self.coders.encoder, &mut self.coders.generator]
     }
 
-    fn step(&mut self, batches: &[ImageBatch], clock: &Clock) -> Result<Scalars> {
+    fn step(
+        &mut self,
+        _number: usize,
+        batch: &ImageBatch,
+        clock: &Clock,
+        scalars: &mut Scalars,
+    ) -> Result<()> {
         bf16_autocast(self.bf16, || {
-            let mut scalars = Scalars::default();
-            for batch in batches {
-                let loss = self.error(&batch.images.to(self.device), true);
-                scalars.add("loss", &loss);
-                let Coders {
-                    encoder, generator, ..
-                } = &mut self.coders;
-                update(&mut [encoder, generator], &loss, clock.total)?;
-            }
-            Ok(scalars)
+            let loss = self.error(&batch.images.to(self.device), true);
+            scalars.add("loss", &loss);
+            let Coders {
+                encoder, generator, ..
+            } = &mut self.coders;
+            update(&mut [encoder, generator], &loss, clock.total)?;
+            Ok(())
         })
     }
 

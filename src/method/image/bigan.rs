@@ -256,30 +256,33 @@ impl Method for BiGan {
         ]
     }
 
-    fn step(&mut self, batches: &[ImageBatch], clock: &Clock) -> Result<Scalars> {
+    fn step(
+        &mut self,
+        _number: usize,
+        batch: &ImageBatch,
+        clock: &Clock,
+        scalars: &mut Scalars,
+    ) -> Result<()> {
         bf16_autocast(self.bf16, || {
-            let mut scalars = Scalars::default();
-            for batch in batches {
-                let x = batch.images.to(self.device);
-                let (encoded, generated) = self.scores(&x, true);
-                let discriminator = self.options.loss.discriminator(&encoded, &generated);
-                let coders = self.options.loss.discriminator(&generated, &encoded);
-                scalars.add("discriminator/loss", &discriminator);
-                scalars.add("coders/loss", &coders);
-                let right = discriminator_accuracy(&encoded, &generated);
-                scalars.add_discriminator_accuracy(&right, self.options.discriminator_patience);
-                update_each(
-                    &mut [
-                        (
-                            &mut [&mut self.coders.encoder, &mut self.coders.generator],
-                            &coders,
-                        ),
-                        (&mut [&mut self.discriminator], &discriminator),
-                    ],
-                    clock.total,
-                )?;
-            }
-            Ok(scalars)
+            let x = batch.images.to(self.device);
+            let (encoded, generated) = self.scores(&x, true);
+            let discriminator = self.options.loss.discriminator(&encoded, &generated);
+            let coders = self.options.loss.discriminator(&generated, &encoded);
+            scalars.add("discriminator/loss", &discriminator);
+            scalars.add("coders/loss", &coders);
+            let right = discriminator_accuracy(&encoded, &generated);
+            scalars.add_discriminator_accuracy(&right, self.options.discriminator_patience);
+            update_each(
+                &mut [
+                    (
+                        &mut [&mut self.coders.encoder, &mut self.coders.generator],
+                        &coders,
+                    ),
+                    (&mut [&mut self.discriminator], &discriminator),
+                ],
+                clock.total,
+            )?;
+            Ok(())
         })
     }
 

@@ -97,14 +97,17 @@ impl Method for ImageClassifier {
         vec![&mut self.trainable]
     }
 
-    fn step(&mut self, batches: &[ImageBatch], clock: &Clock) -> Result<Scalars> {
+    fn step(
+        &mut self,
+        _number: usize,
+        batch: &ImageBatch,
+        clock: &Clock,
+        scalars: &mut Scalars,
+    ) -> Result<()> {
         bf16_autocast(self.bf16, || {
-            let mut scalars = Scalars::default();
-            for batch in batches {
-                let loss = self.terms(batch, true, &mut scalars);
-                update(&mut [&mut self.trainable], &loss, clock.total)?;
-            }
-            Ok(scalars)
+            let loss = self.terms(batch, true, scalars);
+            update(&mut [&mut self.trainable], &loss, clock.total)?;
+            Ok(())
         })
     }
 

@@ -25,7 +25,7 @@ use crate::nn::layer::{Linear, bf16_autocast};
 use crate::objective::adversarial::GanLoss;
 use crate::objective::classification::{accuracy, cross_entropy};
 use crate::train::schedule::check_steps;
-use crate::train::{Clock, Method, OptimiserOptions, Scalars, Trainable, update};
+use crate::train::{Clock, Division, Method, OptimiserOptions, Scalars, Trainable, update};
 
 /// Latent codes, networks and weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -323,30 +323,37 @@ impl Method for InfoGan {
         vec![&mut self.generator, &mut self.discriminator]
     }
 
-    fn step(&mut self, batches: &[ImageBatch], clock: &Clock) -> Result<Scalars> {
+    fn division(&self) -> Division {
+        Division::Ranks
+    }
+
+    fn step(
+        &mut self,
+        _number: usize,
+        batch: &ImageBatch,
+        clock: &Clock,
+        scalars: &mut Scalars,
+    ) -> Result<()> {
         bf16_autocast(self.bf16, || {
-            let mut scalars = Scalars::default();
-            for batch in batches {
-                let real = batch.images.to(self.device);
-                let latent = self.draw(real.size()[0]);
-                let made = self.generate(&latent, true);
+            let real = batch.images.to(self.device);
+            let latent = self.draw(real.size()[0]);
+            let made = self.generate(&latent, true);
 
-                let of_real = self.discriminate(&real, true).score;
-                let answer = self.discriminate(&made.detach(), true);
-                let loss = self.options.loss.discriminator(&of_real, &answer.score);
-                scalars.add("discriminator/loss", &loss);
-                let right = discriminator_accuracy(&of_real, &answer.score);
-                scalars.add_discriminator_accuracy(&right, self.options.discriminator_patience);
-                let loss = loss + self.information_loss(&answer, &latent, &mut scalars);
-                update(&mut [&mut self.discriminator], &loss, clock.total)?;
+            let of_real = self.discriminate(&real, true).score;
+            let answer = self.discriminate(&made.detach(), true);
+            let loss = self.options.loss.discriminator(&of_real, &answer.score);
+            scalars.add("discriminator/loss", &loss);
+            let right = discriminator_accuracy(&of_real, &answer.score);
+            scalars.add_discriminator_accuracy(&right, self.options.discriminator_patience);
+            let loss = loss + self.information_loss(&answer, &latent, scalars);
+            update(&mut [&mut self.discriminator], &loss, clock.total)?;
 
-                let answer = self.discriminate(&made, true);
-                let loss = self.options.loss.generator(&answer.score);
-                scalars.add("generator/loss", &loss);
-                let loss = loss + self.information_loss(&answer, &latent, &mut scalars);
-                update(&mut [&mut self.generator], &loss, clock.total)?;
-            }
-            Ok(scalars)
+            let answer = self.discriminate(&made, true);
+            let loss = self.options.loss.generator(&answer.score);
+            scalars.add("generator/loss", &loss);
+            let loss = loss + self.information_loss(&answer, &latent, scalars);
+            update(&mut [&mut self.generator], &loss, clock.total)?;
+            Ok(())
         })
     }
 

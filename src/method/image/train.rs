@@ -17,14 +17,18 @@ use crate::dataset::images::{
     ImageAugment, ImageOptions, ImageSampler, ImageShape, ImageSource, Images, draw_labelled,
 };
 use crate::dataset::loader::Loader;
+use crate::dataset::parts::{Part, Parts};
 use crate::error::{Error, Result, check_within};
 use crate::io::atomic;
 use crate::method::dann::Dann;
 use crate::method::dann_backbone::ImageBackbone;
+use crate::method::fine_tuning::Start;
+use crate::method::run::Run;
 use crate::nn::built;
 use crate::train::experiment::Experiment;
+use crate::train::ranks::Facts;
 use crate::train::trainer::{Batches, Progress, step_seed, train};
-use crate::train::{Method, checkpoint};
+use crate::train::{Job, Method, checkpoint};
 
 /// Largest number of values in a batch of images.
 const MAX_VALUES: usize = 1 << 30;
@@ -115,23 +119,35 @@ impl ImageModel {
 pub fn train_images(
     config: &ImageConfig,
     exp: &Path,
-    resume: bool,
+    start: &Start,
     progress: &mut dyn Progress,
 ) -> Result<()> {
     config.check()?;
-    atomic::try_folder(exp)?;
-    let device = config.device.resolve()?;
-    if config.train.threads > 0 {
-        tch::set_num_threads(config.train.threads);
+    let ranks = &start.ranks;
+    if ranks.is_first() {
+        atomic::try_folder(exp)?;
     }
+    let device = config.device.resolve_for(ranks.local())?;
+    config.train.set_threads(ranks.local());
     let data = ImageData::open(config)?;
     config.check_method(&data.inventory)?;
-    let experiment = Experiment::create(exp, config, resume)?;
-    experiment.write_json(INVENTORY, &data.inventory)?;
+    ranks.compare(&data.facts()?)?;
+    let experiment = match ranks.is_first() {
+        true => Experiment::create(exp, config, start.resume)?,
+        false => Experiment::of_another_rank(exp),
+    };
+    if ranks.is_first() {
+        experiment.write_json(INVENTORY, &data.inventory)?;
+    }
     tch::manual_seed(step_seed(config.seed, u64::MAX));
     let mut model = built(|| ImageModel::new(config, &data.inventory, device))?;
-    let (options, seed) = (&config.train, config.seed);
-    train(model.method(), &data, &experiment, options, seed, progress)
+    let job = Job {
+        experiment: &experiment,
+        options: &config.train,
+        seed: config.seed,
+        ranks,
+    };
+    train(model.method(), &data, &job, progress)
 }
 
 /// The model of an image experiment with the weights of checkpoint `name`, its configuration and its images.
@@ -223,6 +239,23 @@ impl ImageData {
     }
 }
 
+impl ImageData {
+    /// What has to be the same on all ranks.
+    fn facts(&self) -> Result<Facts> {
+        let configuration = Run::Images(Box::new(self.config.clone())).resolved()?;
+        let sets = self.draws.iter().enumerate().map(|(number, draw)| {
+            let images = draw.set.images();
+            let pixels = (0..images.len()).fold(0, |checksum, index| {
+                let values: &[u8] = bytemuck::cast_slice(images.image(index));
+                crc32c::crc32c_append(checksum, values)
+            });
+            let description = format!("{} (checksum {pixels:08x})", images.len());
+            (format!("images of set {}", number + 1), description)
+        });
+        Ok(Facts::new(&configuration, sets.collect()))
+    }
+}
+
 fn shape_name(shape: ImageShape) -> String {
     let ImageShape {
         channels,
@@ -275,20 +308,26 @@ fn draws(config: &ImageConfig, train: Images) -> Result<Vec<Draw>> {
 }
 
 impl Batches<ImageBatch> for ImageData {
-    fn train(&self, first: u64) -> Box<dyn Iterator<Item = Result<ImageBatch>> + '_> {
+    fn train(
+        &self,
+        first: u64,
+        parts: &Parts,
+    ) -> Box<dyn Iterator<Item = Result<Part<ImageBatch>>> + '_> {
         let seed = self.config.seed;
         let augment = self.config.data.augment;
         let mut samplers = Vec::new();
         for (number, draw) in self.draws.iter().enumerate() {
             // Each set has a seed of its own: sets may have the same size.
             let own = step_seed(seed, u64::MAX - 1 - number as u64) as u64;
-            match ImageSampler::new(draw.among.len(), draw.batch, own) {
+            match ImageSampler::new(draw.among.len(), draw.batch * parts.count(), own) {
                 Ok(sampler) => samplers.push((sampler, own)),
                 Err(error) => return Box::new(std::iter::once(Err(error))),
             }
         }
         let draws = self.draws.clone();
+        let (own, first) = (parts.clone(), first * parts.own().len() as u64);
         Box::new(Loader::spawn(first, move |number| {
+            let (number, part) = own.nth(number);
             let parts: Vec<ImageBatch> = draws
                 .iter()
                 .zip(&mut samplers)
@@ -297,10 +336,15 @@ impl Batches<ImageBatch> for ImageData {
                     let images: Vec<usize> = places.iter().map(|&p| draw.among[p]).collect();
                     let varied = (augment != ImageAugment::default())
                         .then_some((&augment, step_seed(*seed, number) as u64));
-                    draw.set.batch(&images, varied)
+                    let places = own.places(part, images.len()).0;
+                    draw.set.part_of_batch(&images, places, varied)
                 })
                 .collect();
-            Ok(ImageBatch::cat(&parts))
+            Ok(Part {
+                batch: ImageBatch::cat(&parts),
+                // All parts have the same size.
+                share: 1.0 / own.count() as f64,
+            })
         }))
     }
 

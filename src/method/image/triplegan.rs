@@ -33,7 +33,7 @@ use crate::nn::layer::bf16_autocast;
 use crate::objective::classification::{accuracy, cross_entropy};
 use crate::objective::information::{class_balance, entropy};
 use crate::train::schedule::check_steps;
-use crate::train::{Clock, Method, OptimiserOptions, Scalars, Trainable, update};
+use crate::train::{Clock, Division, Method, OptimiserOptions, Scalars, Trainable, update};
 
 /// Networks, schedule and weights of the losses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -376,19 +376,26 @@ impl Method for TripleGan {
         ]
     }
 
-    fn step(&mut self, batches: &[ImageBatch], clock: &Clock) -> Result<Scalars> {
+    fn division(&self) -> Division {
+        Division::Ranks
+    }
+
+    fn step(
+        &mut self,
+        _number: usize,
+        batch: &ImageBatch,
+        clock: &Clock,
+        scalars: &mut Scalars,
+    ) -> Result<()> {
         bf16_autocast(self.bf16, || {
-            let mut scalars = Scalars::default();
-            for batch in batches {
-                let (labelled, unlabelled) = self.parts(batch);
-                if clock.step >= self.options.pretrain_steps {
-                    self.update(&labelled, &unlabelled, clock, &mut scalars)?;
-                }
-                let loss = self.classifier_loss(&labelled, &unlabelled, clock, &mut scalars);
-                scalars.add("classifier/loss", &loss);
-                update(&mut [&mut self.classifier], &loss, clock.total)?;
+            let (labelled, unlabelled) = self.parts(batch);
+            if clock.step >= self.options.pretrain_steps {
+                self.update(&labelled, &unlabelled, clock, scalars)?;
             }
-            Ok(scalars)
+            let loss = self.classifier_loss(&labelled, &unlabelled, clock, scalars);
+            scalars.add("classifier/loss", &loss);
+            update(&mut [&mut self.classifier], &loss, clock.total)?;
+            Ok(())
         })
     }
 

@@ -32,7 +32,8 @@ use crate::nn::layer::{Linear, bf16_autocast};
 use crate::objective::classification::{accuracy, cross_entropy};
 use crate::train::schedule::check_steps;
 use crate::train::{
-    Clock, Method, OptimiserKind, OptimiserOptions, Scalars, Trainable, update, update_each,
+    Clock, Division, Method, OptimiserKind, OptimiserOptions, Scalars, Trainable, update,
+    update_each,
 };
 
 /// The classes that the discriminator distinguishes.
@@ -432,39 +433,48 @@ impl Method for VaeGan {
         trainables
     }
 
-    fn step(&mut self, batches: &[ImageBatch], clock: &Clock) -> Result<Scalars> {
+    fn division(&self) -> Division {
+        match self.options.gate {
+            Some(_) => Division::None("method.gate"),
+            None => Division::Any,
+        }
+    }
+
+    fn step(
+        &mut self,
+        _number: usize,
+        batch: &ImageBatch,
+        clock: &Clock,
+        scalars: &mut Scalars,
+    ) -> Result<()> {
         bf16_autocast(self.bf16, || {
-            let mut scalars = Scalars::default();
-            for batch in batches {
-                let x = batch.images.to(self.device);
-                let Some(d) = &self.d else {
-                    self.step_alone(&x, clock, &mut scalars)?;
-                    continue;
-                };
-                let [encoder, decoder, discriminator] = self.losses(d, &x, &mut scalars);
-                let (discriminator_moves, decoder_moves) = match self.options.gate {
-                    None => (true, true),
-                    Some(gate) => {
-                        let losses = scalars.read();
-                        gate.open(losses["discriminator/real"], losses["discriminator/made"])
-                    }
-                };
-                let mut trainables = (
-                    [&mut self.encoder],
-                    [&mut self.decoder],
-                    self.discriminator.iter_mut().collect::<Vec<_>>(),
-                );
-                let mut groups: Vec<(&mut [&mut Trainable], &Tensor)> =
-                    vec![(&mut trainables.0, &encoder)];
-                if decoder_moves {
-                    groups.push((&mut trainables.1, &decoder));
+            let x = batch.images.to(self.device);
+            let Some(d) = &self.d else {
+                return self.step_alone(&x, clock, scalars);
+            };
+            let [encoder, decoder, discriminator] = self.losses(d, &x, scalars);
+            let (discriminator_moves, decoder_moves) = match self.options.gate {
+                None => (true, true),
+                Some(gate) => {
+                    let losses = scalars.read();
+                    gate.open(losses["discriminator/real"], losses["discriminator/made"])
                 }
-                if discriminator_moves {
-                    groups.push((&mut trainables.2, &discriminator));
-                }
-                update_each(&mut groups, clock.total)?;
+            };
+            let mut trainables = (
+                [&mut self.encoder],
+                [&mut self.decoder],
+                self.discriminator.iter_mut().collect::<Vec<_>>(),
+            );
+            let mut groups: Vec<(&mut [&mut Trainable], &Tensor)> =
+                vec![(&mut trainables.0, &encoder)];
+            if decoder_moves {
+                groups.push((&mut trainables.1, &decoder));
             }
-            Ok(scalars)
+            if discriminator_moves {
+                groups.push((&mut trainables.2, &discriminator));
+            }
+            update_each(&mut groups, clock.total)?;
+            Ok(())
         })
     }
 

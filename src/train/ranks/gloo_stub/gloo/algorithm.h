@@ -1,0 +1,2 @@
+// libtorch's headers name it and use nothing of it.
+#pragma once

@@ -1,0 +1,514 @@
+//! Several processes that train one model. Each rank has the whole model and takes a part of each batch; gradients are summed
+//! over all ranks once per update, by libtorch's c10d (Gloo). Rank 0 alone writes files.
+//!
+//! A failure ends all ranks with the same line: the first to notice it writes a verdict into the store that they share.
+
+mod c10d;
+mod facts;
+mod local;
+mod place;
+mod watch;
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use tch::{Device, Kind, Tensor, no_grad};
+
+use crate::error::{Error, Result};
+use c10d::{Group, Network, Store, Work};
+pub use facts::Facts;
+use local::LocalRanks;
+use place::Place;
+use watch::{Sign, Verdict, Watch, get, put};
+
+/// Time between two looks at what is waited for.
+const LOOK: Duration = Duration::from_millis(20);
+/// The same for sums and copies, which are waited for without looking.
+const SLICE: Duration = Duration::from_millis(200);
+/// How long rank 0 waits until all ranks have read the verdict.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// The address of `--ranks`.
+const LOCALHOST: &str = "127.0.0.1";
+
+/// How the ranks of a run come together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RankOptions {
+    /// Processes to start on this machine, this one included; none where a launcher starts them, or there is one.
+    pub local: Option<usize>,
+    /// How long a rank waits for the others before the run ends with an error.
+    pub timeout: Duration,
+}
+
+/// This process among the ranks of a run; a single one by default.
+#[derive(Debug, Default)]
+pub struct Ranks(Option<Team>);
+
+#[derive(Debug)]
+struct Team {
+    place: Place,
+    timeout: Duration,
+    store: Store,
+    watch: Arc<Watch>,
+    group: OnceLock<Group>,
+    /// Those that this process has started.
+    local: Mutex<Option<LocalRanks>>,
+}
+
+impl Ranks {
+    /// Whether a launcher has started this process as one of several.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the variable that makes no sense.
+    pub fn are_launched() -> Result<bool> {
+        Ok(Place::of(&environment)?.is_some())
+    }
+
+    /// Meets the other ranks, of torchrun or srun, or those that it starts itself.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a number of ranks, or variables of the launcher, that make no sense; [`Error::Rank`] for a rank
+    /// that does not come in time, or a port in use.
+    pub fn join(options: RankOptions) -> Result<Self> {
+        let team = match (Place::of(&environment)?, options.local) {
+            (Some(place), Some(local)) if local != place.size => {
+                let expected = format!("{}, as the launcher started", place.size);
+                return Err(Error::option("--ranks", expected, local.to_string()));
+            }
+            (Some(place), _) => Team::open(place, options.timeout)?,
+            (None, Some(local)) if local > 1 => Team::launch(local, options.timeout)?,
+            (None, _) => return Ok(Self::default()),
+        };
+        if team.place.rank > 0 {
+            // Rank 0 says it for all.
+            log::set_max_level(log::LevelFilter::Error);
+        }
+        let joined = team.meet();
+        let ranks = Self(Some(team));
+        match joined {
+            Ok(()) => Ok(ranks),
+            Err(error) => ranks.end(Err(error)),
+        }
+    }
+
+    /// The number of this rank, from 0.
+    pub fn rank(&self) -> usize {
+        self.0.as_ref().map_or(0, |team| team.place.rank)
+    }
+
+    /// Number of ranks.
+    pub fn size(&self) -> usize {
+        self.0.as_ref().map_or(1, |team| team.place.size)
+    }
+
+    /// Whether this rank writes files and messages.
+    pub fn is_first(&self) -> bool {
+        self.rank() == 0
+    }
+
+    /// The number of this rank among those on this machine, and how many they are.
+    pub fn local(&self) -> (usize, usize) {
+        self.0.as_ref().map_or((0, 1), |team| team.place.local)
+    }
+
+    /// Notes the steps that are done, for messages.
+    pub(crate) fn at_step(&self, step: u64) {
+        if let Some(team) = &self.0 {
+            team.watch.step.store(step, Ordering::Relaxed);
+        }
+    }
+
+    /// Replaces a tensor by its sum over all ranks, which is the same on all of them, bit for bit.
+    ///
+    /// # Errors
+    /// [`Error::Rank`] naming the rank that is gone or hangs.
+    pub(crate) fn sum(&self, tensor: &Tensor) -> Result<()> {
+        self.0
+            .as_ref()
+            .map_or(Ok(()), |team| team.replace(tensor, Group::sum))
+    }
+
+    /// Replaces a tensor by that of rank 0.
+    ///
+    /// # Errors
+    /// As [`Ranks::sum`].
+    pub(crate) fn copy_from_first(&self, tensor: &Tensor) -> Result<()> {
+        self.0
+            .as_ref()
+            .map_or(Ok(()), |team| team.replace(tensor, Group::copy))
+    }
+
+    /// The signal that any of the ranks has received, the same on all.
+    ///
+    /// # Errors
+    /// As [`Ranks::sum`].
+    pub(crate) fn any_signal(&self, own: Option<i32>) -> Result<Option<i32>> {
+        if self.0.is_none() {
+            return Ok(own);
+        }
+        let received = Tensor::zeros([SIGNALS], (Kind::Float, Device::Cpu));
+        if let Some(signal) = own {
+            let _ = received.get(i64::from(signal)).fill_(1.0);
+        }
+        self.sum(&received)?;
+        let first = received.gt(0.0).nonzero().flatten(0, -1);
+        Ok((first.numel() > 0).then(|| first.int64_value(&[0]) as i32))
+    }
+
+    /// Refuses to go on where the facts of a rank are not those of rank 0. Returns once all ranks have compared them.
+    ///
+    /// # Errors
+    /// [`Error::Rank`] naming the first rank and the fact that differs.
+    pub(crate) fn compare(&self, facts: &Facts) -> Result<()> {
+        self.0.as_ref().map_or(Ok(()), |team| team.compare(facts))
+    }
+
+    /// Ends the work of the ranks with its result on this rank. An error of one is the error of all, with the number of its
+    /// rank, and success is success of all.
+    ///
+    /// # Errors
+    /// The error of this rank or another one.
+    pub fn end<T>(&self, result: Result<T>) -> Result<T> {
+        let Some(team) = &self.0 else {
+            return result;
+        };
+        let ended = match result {
+            Ok(value) => team.leave().map(|()| value),
+            // All ranks stop at the same step.
+            Err(error @ Error::Interrupted { .. }) => team.leave().and(Err(error)),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &ended
+            && !matches!(error, Error::Interrupted { .. })
+        {
+            let verdict = match error {
+                Error::Rank { rank, reason } => Verdict::new(*rank, reason),
+                own => Verdict::new(team.place.rank, own.to_string()),
+            };
+            let error = team.fail(verdict);
+            team.say_farewell();
+            team.watch.end();
+            return Err(error);
+        }
+        team.watch.end();
+        ended
+    }
+}
+
+impl Drop for Ranks {
+    fn drop(&mut self) {
+        if let Some(team) = &self.0 {
+            team.watch.end();
+        }
+    }
+}
+
+/// More than there are signals.
+const SIGNALS: i64 = 65;
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+impl Team {
+    /// Starts `size - 1` more processes on this machine.
+    fn launch(size: usize, timeout: Duration) -> Result<Self> {
+        let place = Place {
+            rank: 0,
+            size,
+            local: (0, size),
+            host: LOCALHOST.into(),
+            port: 0,
+            has_store: false,
+            attempt: String::new(),
+        };
+        let team = Self::open(place, timeout)?;
+        let started = LocalRanks::start(size, LOCALHOST, team.place.port)?;
+        *team.local() = Some(started);
+        Ok(team)
+    }
+
+    /// Opens the store, or connects to it.
+    fn open(mut place: Place, timeout: Duration) -> Result<Self> {
+        let is_server = place.rank == 0 && !place.has_store;
+        let (wait, prefix) = (place::meeting(timeout), format!("unbraid{}", place.attempt));
+        let open = |port: u16, is_server: bool| {
+            Store::open(&place.host, port, is_server, &prefix, wait)
+                .map_err(|why| refusal(&place, is_server, wait, &why).error())
+        };
+        let store = open(place.port, is_server)?;
+        let port = store.port();
+        let of_watch = open(port, false)?;
+        place.port = port;
+        let address = format!("{}:{port}", place.host);
+        Ok(Self {
+            watch: Watch::start(place.rank, address, of_watch),
+            place,
+            timeout,
+            store,
+            group: OnceLock::new(),
+            local: Mutex::default(),
+        })
+    }
+
+    /// Waits for all ranks and connects to them.
+    fn meet(&self) -> Result<()> {
+        self.arrive("joined", place::meeting(self.timeout))?;
+        let network = match environment("GLOO_SOCKET_IFNAME") {
+            Some(names) => {
+                Network::Interface(names.split(',').next().unwrap_or_default().to_string())
+            }
+            None if [LOCALHOST, "localhost"].contains(&self.place.host.as_str()) => {
+                Network::Host(LOCALHOST.into())
+            }
+            None => Network::Default,
+        };
+        let Place { rank, size, .. } = self.place;
+        // Longer than ours, which names the rank.
+        let timeout = self.timeout + Duration::from_secs(60);
+        let group = Group::open(&self.store, rank, size, &network, timeout)
+            .map_err(|why| self.broken(&why))?;
+        let _ = self.group.set(group);
+        Ok(())
+    }
+
+    fn local(&self) -> std::sync::MutexGuard<'_, Option<LocalRanks>> {
+        self.local.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn replace(
+        &self,
+        tensor: &Tensor,
+        begin: impl Fn(&Group, &Tensor) -> c10d::Result<Work>,
+    ) -> Result<()> {
+        if tensor.device() == Device::Cpu && tensor.is_contiguous() {
+            return self.complete(&begin, tensor);
+        }
+        // Gloo sums in the memory of the host.
+        let staged = tensor.to_device(Device::Cpu).contiguous();
+        self.complete(&begin, &staged)?;
+        no_grad(|| tensor.shallow_clone().copy_(&staged));
+        Ok(())
+    }
+
+    fn complete(
+        &self,
+        begin: impl Fn(&Group, &Tensor) -> c10d::Result<Work>,
+        tensor: &Tensor,
+    ) -> Result<()> {
+        let group = self
+            .group
+            .get()
+            .ok_or_else(|| self.broken("no connection"))?;
+        self.watch.collectives.fetch_add(1, Ordering::Relaxed);
+        let work = begin(group, tensor).map_err(|why| self.broken(&why))?;
+        let began = Instant::now();
+        while !work.wait(SLICE).map_err(|why| self.broken(&why))? {
+            self.check()?;
+            if began.elapsed() > self.timeout {
+                return Err(self.overdue());
+            }
+        }
+        Ok(())
+    }
+
+    /// The verdict, if there is one: of another rank, or on a process of ours that has ended.
+    fn check(&self) -> Result<()> {
+        if let Some(verdict) = self.watch.verdict() {
+            return Err(verdict.error());
+        }
+        let failed = self.local().as_mut().and_then(LocalRanks::failed);
+        match failed {
+            None => Ok(()),
+            // It may have written a verdict before it ended.
+            Some((rank, status)) => {
+                std::thread::sleep(2 * watch::BEAT);
+                Err(self.fail(Verdict::new(rank, format!("ended with {status}"))))
+            }
+        }
+    }
+
+    /// Waits until all ranks are at the same place.
+    fn arrive(&self, place: &str, timeout: Duration) -> Result<()> {
+        self.put(&format!("{place}/{}", self.place.rank), &())?;
+        let began = Instant::now();
+        for rank in 0..self.place.size {
+            self.wait_for::<()>(&format!("{place}/{rank}"), began, timeout, rank)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for a value of another rank.
+    fn wait_for<V: serde::de::DeserializeOwned>(
+        &self,
+        key: &str,
+        began: Instant,
+        timeout: Duration,
+        rank: usize,
+    ) -> Result<V> {
+        loop {
+            self.check()?;
+            if let Some(value) = get(&self.store, key).map_err(|why| self.silent(&why))? {
+                return Ok(value);
+            }
+            if began.elapsed() > timeout {
+                let reason = format!("expected it within {} s, found none", timeout.as_secs_f64());
+                return Err(self.fail(Verdict::new(rank, reason)));
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn put(&self, key: &str, value: &impl serde::Serialize) -> Result<()> {
+        put(&self.store, key, value).map_err(|why| self.silent(&why))
+    }
+
+    fn silent(&self, why: &str) -> Error {
+        self.watch.note(self.watch.silent_store(why)).error()
+    }
+
+    fn compare(&self, facts: &Facts) -> Result<()> {
+        let began = Instant::now();
+        if self.place.rank == 0 {
+            self.put("facts", facts)?;
+        } else {
+            let first: Facts = self.wait_for("facts", began, self.timeout, 0)?;
+            if let Some(difference) = facts.difference(&first) {
+                return Err(self.fail(Verdict::new(self.place.rank, difference)));
+            }
+        }
+        self.arrive("compared", self.timeout)
+    }
+
+    /// Writes a verdict, unless another rank has; the error of the one that holds.
+    fn fail(&self, verdict: Verdict) -> Error {
+        if self.watch.verdict().is_none() && self.watch.store_answers() {
+            let written = match self.store.count("verdicts") {
+                Ok(1) => put(&self.store, "verdict", &verdict),
+                _ => Ok(()),
+            };
+            let began = Instant::now();
+            while written.is_ok() && began.elapsed() < FAREWELL {
+                if let Ok(Some(first)) = get::<Verdict>(&self.store, "verdict") {
+                    return self.watch.note(first).error();
+                }
+                std::thread::sleep(LOOK);
+            }
+        }
+        self.watch.note(verdict).error()
+    }
+
+    /// The store ends with rank 0, so that it waits until the others have read the verdict.
+    fn say_farewell(&self) {
+        let culprit = self.watch.verdict().map(|verdict| verdict.rank);
+        let began = Instant::now();
+        let others = (1..self.place.size).filter(|&rank| Some(rank) != culprit);
+        for rank in others.filter(|_| self.place.rank == 0) {
+            let seen = format!("seen/{rank}");
+            while self.watch.store_answers()
+                && began.elapsed() < FAREWELL
+                && matches!(self.store.get(&seen), Ok(None))
+            {
+                std::thread::sleep(LOOK);
+            }
+        }
+    }
+
+    /// Waits until all ranks have come to the end, so that the success of one is the success of all.
+    fn leave(&self) -> Result<()> {
+        self.arrive("ended", self.timeout)?;
+        self.watch.end();
+        let rank = self.place.rank;
+        // From here on nothing can fail any more; rank 0 keeps the store until all have read it.
+        let _ = put(&self.store, &format!("left/{rank}"), &());
+        let began = Instant::now();
+        for other in (1..self.place.size).filter(|_| rank == 0) {
+            let left = format!("left/{other}");
+            while began.elapsed() < FAREWELL && matches!(self.store.get(&left), Ok(None)) {
+                std::thread::sleep(LOOK);
+            }
+        }
+        Ok(())
+    }
+
+    /// A connection broke: finds the rank that is gone.
+    fn broken(&self, why: &str) -> Error {
+        let before = self.signs();
+        let began = Instant::now();
+        while began.elapsed() < 5 * watch::BEAT {
+            if let Err(error) = self.check() {
+                return error;
+            }
+            std::thread::sleep(LOOK);
+        }
+        let now = self.signs();
+        let gone = self.others().find(|&rank| before[rank] == now[rank]);
+        self.fail(match gone {
+            Some(rank) => Verdict::new(rank, format!("gone without a word{}", at(now[rank]))),
+            None => Verdict::new(
+                self.place.rank,
+                format!("connection to another rank: {why}"),
+            ),
+        })
+    }
+
+    /// A sum has not come to its end in time: finds the rank that has not come to it.
+    fn overdue(&self) -> Error {
+        if !self.watch.store_answers() {
+            return self.silent("within the timeout");
+        }
+        let before = self.signs();
+        std::thread::sleep(5 * watch::BEAT);
+        if let Err(error) = self.check() {
+            return error;
+        }
+        let now = self.signs();
+        let begun = self.watch.collectives.load(Ordering::Relaxed);
+        let behind = |&rank: &usize| now[rank].is_none_or(|sign| sign.collectives < begun);
+        let seconds = self.timeout.as_secs_f64();
+        self.fail(match self.others().find(behind) {
+            Some(rank) if before[rank] == now[rank] => {
+                let reason = format!("no sign of life for {seconds} s{}", at(now[rank]));
+                Verdict::new(rank, reason)
+            }
+            Some(rank) => Verdict::new(rank, format!("hangs for {seconds} s{}", at(now[rank]))),
+            None => Verdict::new(self.place.rank, format!("no end of a sum for {seconds} s")),
+        })
+    }
+
+    fn others(&self) -> impl Iterator<Item = usize> {
+        let own = self.place.rank;
+        (0..self.place.size).filter(move |&rank| rank != own)
+    }
+
+    /// The last signs of life of all ranks.
+    fn signs(&self) -> Vec<Option<Sign>> {
+        let sign = |rank| match self.watch.store_answers() {
+            true => get(&self.store, &format!("sign/{rank}")).ok().flatten(),
+            false => None,
+        };
+        (0..self.place.size).map(sign).collect()
+    }
+}
+
+fn at(sign: Option<Sign>) -> String {
+    sign.map_or(String::new(), |sign| format!(", after step {}", sign.step))
+}
+
+/// Why the store cannot be opened.
+fn refusal(place: &Place, is_server: bool, wait: Duration, why: &str) -> Verdict {
+    let address = format!("{}:{}", place.host, place.port);
+    let is_used = why.contains("EADDRINUSE") || why.contains("already in use");
+    let (expected, found) = match (is_server, is_used) {
+        (true, true) => (
+            format!("a free port at {address} (MASTER_PORT)"),
+            "one in use by another process".into(),
+        ),
+        (true, false) => (format!("to listen at {address}"), why.to_string()),
+        (false, _) => (
+            format!("its store at {address} within {} s", wait.as_secs_f64()),
+            format!("none ({why})"),
+        ),
+    };
+    Verdict::new(0, format!("expected {expected}, found {found}"))
+}
