@@ -121,18 +121,8 @@ impl Adversary for SpeakerLda {
     }
 
     fn inner_step(&mut self, context: &StepContext, _: &Clock, _: &mut Scalars) -> Result<()> {
-        no_grad(|| {
-            let statistics = means_and_covariances(context.codes(), context.code_mask());
-            let Some(found) = within_speakers(&statistics, &context.batch.speakers) else {
-                return;
-            };
-            let keep = self.options.decay;
-            let _ = self
-                .within
-                .g_mul_scalar_(keep)
-                .g_add_(&(found * (1.0 - keep)));
-            let _ = self.observed.g_mul_scalar_(keep).g_add_scalar_(1.0 - keep);
-        });
+        let statistics = means_and_covariances(context.codes(), context.code_mask());
+        self.observe(&statistics, &context.batch.speakers);
         Ok(())
     }
 
