@@ -13,9 +13,10 @@ use super::config::Config;
 use super::model_info::ModelInfo;
 use crate::dataset::normalisation::Normalisation;
 use crate::error::{Error, Result};
+use crate::io::config::first_difference;
 use crate::io::json;
 use crate::signal::{FrontEnd, FrontEndOptions};
-use crate::train::experiment::{Experiment, ORIGIN, first_difference};
+use crate::train::experiment::{Experiment, ORIGIN};
 use crate::train::ranks::Ranks;
 use crate::train::{Trainable, checkpoint};
 

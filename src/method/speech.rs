@@ -16,7 +16,6 @@ use super::model_info::INVENTORY;
 pub use super::model_info::ModelInfo;
 use super::recogniser::Recogniser;
 use super::remarks::{self, RunData};
-use super::run::Run;
 use super::trained::DisentangledModel;
 use crate::dataset::batch::{Inventory, SpeechBatch, SpeechCorpus};
 use crate::dataset::labels::Labels;
@@ -26,6 +25,7 @@ use crate::dataset::parts::{Part, Parts};
 use crate::dataset::sampler::{Sampler, pack_by_length};
 use crate::error::{Error, Result};
 use crate::io::atomic;
+use crate::io::config::table_of;
 use crate::nn::built;
 use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
@@ -338,7 +338,7 @@ impl SpeechData {
 impl SpeechData {
     /// What has to be the same on all ranks.
     fn facts(&self) -> Result<Facts> {
-        let configuration = Run::Speech(Box::new(self.config.clone())).resolved()?;
+        let configuration = table_of(&self.config)?;
         let info = serde_json::to_string(&self.info).unwrap_or_default();
         let [corpus, info] = [self.train.checksum(), crc32c::crc32c(info.as_bytes())];
         let data = [

@@ -1,6 +1,5 @@
 //! The folder of a run: `conf.toml` as resolved, `inventory.json`, the log, the checkpoints.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use toml::{Table, Value};
 
 use super::checkpoint;
 use crate::error::{Error, Result};
+use crate::io::config::first_difference;
 use crate::io::lock::Lock;
 use crate::io::{atomic, json};
 
@@ -221,30 +221,6 @@ fn without_free(config: &Table) -> Table {
 fn steps_of(config: &Table) -> Option<u64> {
     let steps = config.get("train")?.get("steps")?.as_integer()?;
     u64::try_from(steps).ok()
-}
-
-/// The first key, in order, whose values differ: key path, saved value, new value.
-pub(crate) fn first_difference(
-    name: &str,
-    saved: Option<&Value>,
-    new: Option<&Value>,
-) -> Option<(String, String, String)> {
-    match (saved, new) {
-        (Some(Value::Table(a)), Some(Value::Table(b))) => {
-            let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-            keys.into_iter().find_map(|key| {
-                let dot = if name.is_empty() { "" } else { "." };
-                first_difference(&format!("{name}{dot}{key}"), a.get(key), b.get(key))
-            })
-        }
-        (Some(Value::Array(a)), Some(Value::Array(b))) => (0..a.len().max(b.len()))
-            .find_map(|i| first_difference(&format!("{name}.{i}"), a.get(i), b.get(i))),
-        (a, b) if a == b => None,
-        (a, b) => {
-            let show = |value: Option<&Value>| value.map_or("nothing".into(), ToString::to_string);
-            Some((name.to_string(), show(a), show(b)))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ mod document;
 mod place;
 mod renamed;
 mod setting;
+#[cfg(feature = "torch")]
+mod table;
 
 use std::path::Path;
 
@@ -14,6 +16,10 @@ use crate::error::Result;
 pub use document::Document;
 pub use renamed::Renamed;
 pub use setting::with_setting;
+#[cfg(feature = "torch")]
+pub(crate) use table::first_difference;
+#[cfg(feature = "torch")]
+pub use table::table_of;
 
 /// Reads options from a file and its base; unknown keys are errors.
 ///

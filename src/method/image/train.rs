@@ -20,10 +20,10 @@ use crate::dataset::loader::Loader;
 use crate::dataset::parts::{Part, Parts};
 use crate::error::{Error, Result, check_within};
 use crate::io::atomic;
+use crate::io::config::table_of;
 use crate::method::dann::Dann;
 use crate::method::dann_backbone::ImageBackbone;
 use crate::method::fine_tuning::Start;
-use crate::method::run::Run;
 use crate::nn::built;
 use crate::train::experiment::Experiment;
 use crate::train::ranks::Facts;
@@ -242,7 +242,7 @@ impl ImageData {
 impl ImageData {
     /// What has to be the same on all ranks.
     fn facts(&self) -> Result<Facts> {
-        let configuration = Run::Images(Box::new(self.config.clone())).resolved()?;
+        let configuration = table_of(&self.config)?;
         let sets = self.draws.iter().enumerate().map(|(number, draw)| {
             let images = draw.set.images();
             let pixels = (0..images.len()).fold(0, |checksum, index| {

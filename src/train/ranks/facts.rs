@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::train::experiment::first_difference;
+use crate::io::config::first_difference;
 
 /// Configuration, program and data of a rank.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

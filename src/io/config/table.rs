@@ -1,0 +1,42 @@
+//! Options as a table, and what differs between two.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use toml::{Table, Value};
+
+use crate::error::{Error, Result};
+
+/// All options in TOML, as in `conf.toml` of an experiment.
+///
+/// # Errors
+/// [`Error::Format`] for a value that TOML cannot hold.
+pub fn table_of(options: &impl Serialize) -> Result<Table> {
+    Table::try_from(options).map_err(|error| {
+        Error::format("conf.toml", "options that TOML can hold", error.to_string())
+    })
+}
+
+/// The first key, in order, whose values differ: key path, saved value, new value.
+pub(crate) fn first_difference(
+    name: &str,
+    saved: Option<&Value>,
+    new: Option<&Value>,
+) -> Option<(String, String, String)> {
+    match (saved, new) {
+        (Some(Value::Table(a)), Some(Value::Table(b))) => {
+            let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            keys.into_iter().find_map(|key| {
+                let dot = if name.is_empty() { "" } else { "." };
+                first_difference(&format!("{name}{dot}{key}"), a.get(key), b.get(key))
+            })
+        }
+        (Some(Value::Array(a)), Some(Value::Array(b))) => (0..a.len().max(b.len()))
+            .find_map(|i| first_difference(&format!("{name}.{i}"), a.get(i), b.get(i))),
+        (a, b) if a == b => None,
+        (a, b) => {
+            let show = |value: Option<&Value>| value.map_or("nothing".into(), ToString::to_string);
+            Some((name.to_string(), show(a), show(b)))
+        }
+    }
+}
