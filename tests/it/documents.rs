@@ -140,6 +140,7 @@ fn repository(folder: &Path) {
         "data/mini/audio",
         "data/mini/phones.txt",
         "data/models",
+        "examples",
         "recipes",
     ] {
         std::os::unix::fs::symlink(root().join(part), folder.join(part)).unwrap();
