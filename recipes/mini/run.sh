@@ -43,7 +43,13 @@ if at 1; then
   touch data/ready
 fi
 
-if at 2; then train_all; fi
+if at 2; then
+  train_all
+  if [ "$quick" = true ]; then
+    say "stage 2: train with two processes"
+    unbraid train --conf conf/constraint.toml --exp $out/ranks --ranks 2 --resume --steps 4 --set data.sampler.speakers=4
+  fi
+fi
 
 if at 3; then
   for exp in $(each_exp); do

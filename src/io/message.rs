@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 
@@ -14,8 +15,19 @@ pub const STDOUT: &str = "standard output";
 /// Its files.
 pub(super) const STDOUT_FILES: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
 
+/// Whether another process says what this one would.
+static SILENT: AtomicBool = AtomicBool::new(false);
+
+/// Ends the messages of this process, where another one writes the same.
+pub(crate) fn silence() {
+    SILENT.store(true, Ordering::Relaxed);
+}
+
 /// Writes a line on standard error. A line that cannot be written is dropped, as when the reader has gone.
 pub fn message(text: impl Display) {
+    if SILENT.load(Ordering::Relaxed) {
+        return;
+    }
     let line = one_line(&text.to_string()).into_owned() + "\n";
     let _ = io::stderr().write_all(line.as_bytes());
 }

@@ -11,11 +11,12 @@ use safetensors::SafeTensors;
 
 use crate::support::corpus::Corpus;
 use crate::support::training::{
-    RESUME, Running, TRAIN, assert_same, configure, edit, newest_step, outcome, workplace,
+    RESUME, Running, TRAIN, assert_same, newest_step, outcome, workplace,
 };
 use crate::support::{fail, names, succeed, unbraid};
 
-/// Without dropout, batch normalisation and losses that compare utterances.
+/// Without dropout, batch normalisation and losses that compare utterances. Adam would divide the gradients of biases before a
+/// normalisation, which are rounding errors, by their size.
 const CODES_AND_LABELS: &str = r#"
 [method]
 name = "disentangle"
@@ -26,26 +27,19 @@ label_head = { channels = 8, dropout = 0.0, batch_norm = false }
 model.phonetic_encoder = { channels = 8, code_dim = 4 }
 model.speaker_encoder = { channels = 8, embedding_dim = 8 }
 model.decoder = { kind = "conv", channels = 8 }
+optimiser = { kind = "sgd", lr = 0.05 }
 
 [[method.adversaries]]
 update = "alternating"
 inner_steps = 2
 lambda = { weight = 0.3 }
 classifier = { channels = 8, dropout = 0.0, batch_norm = false }
+optimiser = { kind = "sgd", lr = 0.05 }
 "#;
 const AUTOENCODER_OF_SEGMENTS: &str = "
 [method]
 name = \"fhvae\"
 ";
-const DOMAINS: &str = r#"
-[method]
-name = "dann"
-target_speakers = ["s02", "s03"]
-hidden = [8]
-phonetic_encoder = { channels = 8, code_dim = 4, pool = true }
-adversary = { domain_hidden = [8] }
-"#;
-
 fn conf_of(method: &str, batch: usize) -> String {
     format!(
         "seed = 3\ndevice = \"cpu\"\n\n[data]\ntrain = \"train\"\nlabels = \"utterance_class\"\ncrop_frames = 20\n\
@@ -65,7 +59,9 @@ fn gap(folder: &Path, [a, b]: [&str; 2]) -> f32 {
         SafeTensors::deserialize(&b).unwrap(),
     );
     let mut worst = 0f32;
-    for (name, tensor) in a.tensors() {
+    // Running statistics are those of rank 0's parts.
+    let trained = a.tensors().into_iter();
+    for (name, tensor) in trained.filter(|(name, _)| !name.contains("running_")) {
         let values = |data: &[u8]| -> Vec<f32> {
             let words = data.chunks_exact(4);
             words
@@ -82,10 +78,11 @@ fn gap(folder: &Path, [a, b]: [&str; 2]) -> f32 {
 
 #[test]
 fn ranks_and_passes_are_one_larger_batch() {
-    for (name, method) in [
-        ("codes", CODES_AND_LABELS),
-        ("fhvae", AUTOENCODER_OF_SEGMENTS),
-        ("dann", DOMAINS),
+    let reversal = CODES_AND_LABELS.replace("alternating", "gradient_reversal");
+    for (name, method, is_random) in [
+        ("in turns", CODES_AND_LABELS, false),
+        ("at once", &reversal, false),
+        ("fhvae", AUTOENCODER_OF_SEGMENTS, true),
     ] {
         // 16 utterances: every second batch is a short one.
         let dir = workplace(&[]);
@@ -94,28 +91,40 @@ fn ranks_and_passes_are_one_larger_batch() {
             fs::write(folder.join("conf.toml"), conf_of(method, batch)).unwrap();
             succeed(folder, &[&TRAIN[..4], &[exp], more].concat());
         };
-        run("whole", 12, &[]);
-        run("short", 6, &[]);
         run("ranks", 6, &["--ranks", "2"]);
         run("passes", 6, &["--set", "train.accumulate=2"]);
+        // Two terms have one sum, and the same random numbers.
+        assert_eq!(gap(folder, ["ranks", "passes"]), 0.0, "{name}");
+        if is_random {
+            continue;
+        }
+        run("whole", 12, &[]);
+        run("short", 6, &[]);
         run("both", 3, &["--ranks", "2", "--set", "train.accumulate=2"]);
-        for other in ["ranks", "passes", "both"] {
+        for other in ["ranks", "both"] {
             let gap = gap(folder, ["whole", other]);
             assert!(gap < 1e-5, "{name}, {other}: {gap}");
         }
         assert!(gap(folder, ["whole", "short"]) > 1e-3, "{name}");
-        // Two terms have one sum.
-        assert_eq!(gap(folder, ["ranks", "passes"]), 0.0, "{name}");
     }
 }
 
-/// All networks, with dropout, windows, moving averages and an adversary in turn, in batches of one speaker per rank.
-const ONE_SPEAKER: (&str, &str) = ("speakers = 2, utterances", "speakers = 1, utterances");
+/// All networks, with dropout, windows, moving averages and an adversary in turn, and speakers for four ranks.
+fn for_ranks(changes: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = workplace(changes);
+    let corpus = Corpus {
+        speakers: 8,
+        ..Corpus::default()
+    };
+    corpus.write(&dir.path().join("train"));
+    dir
+}
+
 const RANKS: [&str; 2] = ["--ranks", "2"];
 
 #[test]
 fn two_ranks_are_reproducible_and_resume_bit_for_bit() {
-    let dir = workplace(&[ONE_SPEAKER]);
+    let dir = for_ranks(&[]);
     let exp = dir.path().join("exp");
     let train = [&TRAIN[..], &RANKS].concat();
     let resume = [&RESUME[..], &RANKS].concat();
@@ -146,7 +155,7 @@ fn two_ranks_are_reproducible_and_resume_bit_for_bit() {
 
 #[test]
 fn another_number_of_ranks_takes_a_run_up() {
-    let dir = workplace(&[("steps = 60", "steps = 4"), ONE_SPEAKER]);
+    let dir = for_ranks(&[("steps = 60", "steps = 4")]);
     succeed(dir.path(), &[&TRAIN[..], &RANKS].concat());
     let run = |more: &[&str]| {
         let output = unbraid(dir.path(), &[&RESUME[..], more].concat());
@@ -248,7 +257,7 @@ fn two(folder: &Path, port: u16, args: &[&str]) -> [Rank; 2] {
 
 #[test]
 fn launchers_start_ranks() {
-    let dir = workplace(&[("steps = 60", "steps = 6"), ONE_SPEAKER]);
+    let dir = for_ranks(&[("steps = 60", "steps = 6")]);
     let expected = [&TRAIN[..4], &["expected", "--ranks", "2"]].concat();
     succeed(dir.path(), &expected);
     let ended = |ranks: [Rank; 2], exp: &str| {
@@ -281,7 +290,7 @@ fn launchers_start_ranks() {
 #[test]
 fn a_dead_rank_ends_the_others() {
     for dead in [0, 1] {
-        let dir = workplace(&[ENDLESS, ONE_SPEAKER]);
+        let dir = for_ranks(&[ENDLESS]);
         let mut ranks = Vec::from(two(dir.path(), free_port(), &TRAIN));
         wait_for_checkpoint(&dir.path().join("exp"));
         let killed = ranks.remove(dead);
@@ -292,14 +301,7 @@ fn a_dead_rank_ends_the_others() {
             "rank 1: gone without a word, after step ",
         ];
         assert_end(ranks, line[dead], Duration::from_secs(60));
-        edit(&dir.path().join("conf.toml"), ENDLESS.1, "steps = 40");
-        configure(dir.path(), &[("steps = 60", "steps = 40"), ONE_SPEAKER]);
-        let resume = [
-            &RESUME[..],
-            &["--ranks", "2", "--set", "train.steps=100000"],
-        ]
-        .concat();
-        assert_resumes(dir.path(), &resume);
+        assert_resumes(dir.path(), &[&RESUME[..], &RANKS].concat());
     }
 }
 
@@ -314,13 +316,8 @@ fn assert_resumes(folder: &Path, resume: &[&str]) {
 
 #[test]
 fn a_dead_process_of_ranks_ends_the_run() {
-    let dir = workplace(&[ENDLESS, ONE_SPEAKER]);
+    let dir = for_ranks(&[ENDLESS]);
     let train = [&TRAIN[..], &["--ranks", "3"]].concat();
-    edit(
-        &dir.path().join("conf.toml"),
-        "utterances = 3",
-        "utterances = 2",
-    );
     let first = Rank::start(dir.path(), &[], &train);
     wait_for_checkpoint(&dir.path().join("exp"));
     let children = children_of(first.0.id());
@@ -339,7 +336,7 @@ fn a_dead_process_of_ranks_ends_the_run() {
 
 #[test]
 fn a_killed_first_process_takes_the_others_along() {
-    let dir = workplace(&[ENDLESS, ONE_SPEAKER]);
+    let dir = for_ranks(&[ENDLESS]);
     let first = Rank::start(dir.path(), &[], &[&TRAIN[..], &RANKS].concat());
     wait_for_checkpoint(&dir.path().join("exp"));
     let children = children_of(first.0.id());
@@ -374,7 +371,7 @@ fn runs(process: u32) -> bool {
 #[test]
 fn a_rank_that_hangs_ends_the_others() {
     for stopped in [0, 1] {
-        let dir = workplace(&[ENDLESS, ONE_SPEAKER]);
+        let dir = for_ranks(&[ENDLESS]);
         let args = [&TRAIN[..], &["--rank-timeout", "5"]].concat();
         let mut ranks = Vec::from(two(dir.path(), free_port(), &args));
         wait_for_checkpoint(&dir.path().join("exp"));
@@ -396,8 +393,9 @@ fn a_rank_that_hangs_ends_the_others() {
 
 #[test]
 fn ranks_that_differ_are_refused() {
-    let dir = workplace(&[("steps = 60", "steps = 6"), ONE_SPEAKER]);
+    let dir = for_ranks(&[("steps = 60", "steps = 6")]);
     let other = Corpus {
+        speakers: 8,
         seed: 9,
         ..Corpus::default()
     };
@@ -430,8 +428,8 @@ fn ranks_that_differ_are_refused() {
     assert_end(ranks.into(), line, Duration::from_secs(60));
     refused(
         &[],
-        &["--conf", "none.toml"],
-        "unbraid: rank 1: none.toml: No such file or directory",
+        &["--init", "none"],
+        "unbraid: rank 1: --init: expected one of ",
     );
     refused(
         &["--set", "data.train=\"none\""],
@@ -442,7 +440,7 @@ fn ranks_that_differ_are_refused() {
 
 #[test]
 fn ranks_that_do_not_meet_end() {
-    let dir = workplace(&[("steps = 60", "steps = 6"), ONE_SPEAKER]);
+    let dir = for_ranks(&[("steps = 60", "steps = 6")]);
     let args = [&TRAIN[..], &["--rank-timeout", "3"]].concat();
     let alone = |rank: usize, port: u16, line: &str| {
         let rank = Rank::of_torchrun(dir.path(), (rank, 2), port, &args);

@@ -9,11 +9,17 @@
 #include <vector>
 
 #include <ATen/ATen.h>
+#include <c10/util/Flags.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+C10_DECLARE_int(caffe2_log_level);
+
 namespace {
+
+// c10d's own messages have stacks; what fails is said in one line by the caller.
+constexpr int kFatal = 3;
 
 using Group = c10::intrusive_ptr<c10d::ProcessGroupGloo>;
 using StorePointer = c10::intrusive_ptr<c10d::Store>;
@@ -53,6 +59,9 @@ extern "C" {
 Store* unbraid_store_open(
     const char* host, uint16_t port, bool is_server, const char* prefix, int64_t timeout_ms, char** error) {
   return guarded(error, [&]() -> Store* {
+    if (!std::getenv("TORCH_CPP_LOG_LEVEL")) {
+      FLAGS_caffe2_log_level = kFatal;
+    }
     c10d::TCPStoreOptions options;
     options.port = port;
     options.isServer = is_server;

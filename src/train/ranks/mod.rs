@@ -16,11 +16,14 @@ use std::time::{Duration, Instant};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::error::{Error, Result};
+use crate::io::message;
 use c10d::{Group, Network, Store, Work};
 pub use facts::Facts;
 use local::LocalRanks;
 use place::Place;
-use watch::{Sign, Verdict, Watch, get, put};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use watch::{Sign, Verdict, Watch};
 
 /// Time between two looks at what is waited for.
 const LOOK: Duration = Duration::from_millis(20);
@@ -48,6 +51,8 @@ pub struct Ranks(Option<Team>);
 struct Team {
     place: Place,
     timeout: Duration,
+    /// Whether rank 0 has started it, and says what ends both.
+    is_child: bool,
     store: Store,
     watch: Arc<Watch>,
     group: OnceLock<Group>,
@@ -75,8 +80,8 @@ impl Ranks {
                 let expected = format!("{}, as the launcher started", place.size);
                 return Err(Error::option("--ranks", expected, local.to_string()));
             }
-            (Some(place), _) => Team::open(place, options.timeout)?,
-            (None, Some(local)) if local > 1 => Team::launch(local, options.timeout)?,
+            (Some(place), _) => Team::open(place, options)?,
+            (None, Some(local)) if local > 1 => Team::launch(local, options)?,
             (None, _) => return Ok(Self::default()),
         };
         if team.place.rank > 0 {
@@ -175,7 +180,13 @@ impl Ranks {
         let ended = match result {
             Ok(value) => team.leave().map(|()| value),
             // All ranks stop at the same step.
-            Err(error @ Error::Interrupted { .. }) => team.leave().and(Err(error)),
+            Err(error @ Error::Interrupted { .. }) => {
+                let left = team.leave();
+                if team.is_child && left.is_ok() {
+                    message::silence();
+                }
+                left.and(Err(error))
+            }
             Err(error) => Err(error),
         };
         if let Err(error) = &ended
@@ -186,7 +197,13 @@ impl Ranks {
                 own => Verdict::new(team.place.rank, own.to_string()),
             };
             let error = team.fail(verdict);
-            team.say_farewell();
+            let culprit = team.watch.verdict().map(|verdict| verdict.rank);
+            team.watch.release();
+            let seen = (team.watch).put(format!("seen/{}", team.place.rank), &());
+            if team.is_child && seen.is_ok() {
+                message::silence();
+            }
+            team.linger_for("seen", culprit);
             team.watch.end();
             return Err(error);
         }
@@ -212,7 +229,7 @@ fn environment(name: &str) -> Option<String> {
 
 impl Team {
     /// Starts `size - 1` more processes on this machine.
-    fn launch(size: usize, timeout: Duration) -> Result<Self> {
+    fn launch(size: usize, options: RankOptions) -> Result<Self> {
         let place = Place {
             rank: 0,
             size,
@@ -222,14 +239,15 @@ impl Team {
             has_store: false,
             attempt: String::new(),
         };
-        let team = Self::open(place, timeout)?;
+        let team = Self::open(place, options)?;
         let started = LocalRanks::start(size, LOCALHOST, team.place.port)?;
         *team.local() = Some(started);
         Ok(team)
     }
 
     /// Opens the store, or connects to it.
-    fn open(mut place: Place, timeout: Duration) -> Result<Self> {
+    fn open(mut place: Place, options: RankOptions) -> Result<Self> {
+        let RankOptions { local, timeout } = options;
         let is_server = place.rank == 0 && !place.has_store;
         let (wait, prefix) = (place::meeting(timeout), format!("unbraid{}", place.attempt));
         let open = |port: u16, is_server: bool| {
@@ -243,6 +261,7 @@ impl Team {
         let address = format!("{}:{port}", place.host);
         Ok(Self {
             watch: Watch::start(place.rank, address, of_watch),
+            is_child: local.is_some() && place.rank > 0,
             place,
             timeout,
             store,
@@ -339,7 +358,7 @@ impl Team {
     }
 
     /// Waits for a value of another rank.
-    fn wait_for<V: serde::de::DeserializeOwned>(
+    fn wait_for<V: DeserializeOwned + Send + 'static>(
         &self,
         key: &str,
         began: Instant,
@@ -348,7 +367,8 @@ impl Team {
     ) -> Result<V> {
         loop {
             self.check()?;
-            if let Some(value) = get(&self.store, key).map_err(|why| self.silent(&why))? {
+            let value = self.watch.get(key.to_string());
+            if let Some(value) = value.map_err(|why| self.silent(&why))? {
                 return Ok(value);
             }
             if began.elapsed() > timeout {
@@ -359,8 +379,9 @@ impl Team {
         }
     }
 
-    fn put(&self, key: &str, value: &impl serde::Serialize) -> Result<()> {
-        put(&self.store, key, value).map_err(|why| self.silent(&why))
+    fn put(&self, key: &str, value: &impl Serialize) -> Result<()> {
+        let put = self.watch.put(key.to_string(), value);
+        put.map_err(|why| self.silent(&why))
     }
 
     fn silent(&self, why: &str) -> Error {
@@ -382,66 +403,53 @@ impl Team {
 
     /// Writes a verdict, unless another rank has; the error of the one that holds.
     fn fail(&self, verdict: Verdict) -> Error {
-        if self.watch.verdict().is_none() && self.watch.store_answers() {
-            let written = match self.store.count("verdicts") {
-                Ok(1) => put(&self.store, "verdict", &verdict),
-                _ => Ok(()),
-            };
-            let began = Instant::now();
-            while written.is_ok() && began.elapsed() < FAREWELL {
-                if let Ok(Some(first)) = get::<Verdict>(&self.store, "verdict") {
-                    return self.watch.note(first).error();
-                }
-                std::thread::sleep(LOOK);
+        if self.watch.verdict().is_none() {
+            match self.watch.ask(|store| store.count("verdicts")) {
+                Ok(1) => drop(self.watch.put("verdict".into(), &verdict)),
+                Ok(_) => self.linger(|| self.watch.verdict().is_none()),
+                Err(_) => {}
             }
         }
         self.watch.note(verdict).error()
     }
 
-    /// The store ends with rank 0, so that it waits until the others have read the verdict.
-    fn say_farewell(&self) {
-        let culprit = self.watch.verdict().map(|verdict| verdict.rank);
+    /// Waits a little for something to change.
+    fn linger(&self, unchanged: impl Fn() -> bool) {
         let began = Instant::now();
-        let others = (1..self.place.size).filter(|&rank| Some(rank) != culprit);
-        for rank in others.filter(|_| self.place.rank == 0) {
-            let seen = format!("seen/{rank}");
-            while self.watch.store_answers()
-                && began.elapsed() < FAREWELL
-                && matches!(self.store.get(&seen), Ok(None))
-            {
-                std::thread::sleep(LOOK);
-            }
+        while began.elapsed() < FAREWELL && unchanged() {
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// The store ends with rank 0, so that it waits until the other ranks have written this key.
+    fn linger_for(&self, key: &str, except: Option<usize>) {
+        if self.place.rank > 0 {
+            return;
+        }
+        for rank in (1..self.place.size).filter(|&rank| Some(rank) != except) {
+            let written = || self.watch.get::<()>(format!("{key}/{rank}"));
+            self.linger(|| matches!(written(), Ok(None)));
         }
     }
 
     /// Waits until all ranks have come to the end, so that the success of one is the success of all.
     fn leave(&self) -> Result<()> {
         self.arrive("ended", self.timeout)?;
-        self.watch.end();
-        let rank = self.place.rank;
-        // From here on nothing can fail any more; rank 0 keeps the store until all have read it.
-        let _ = put(&self.store, &format!("left/{rank}"), &());
-        let began = Instant::now();
-        for other in (1..self.place.size).filter(|_| rank == 0) {
-            let left = format!("left/{other}");
-            while began.elapsed() < FAREWELL && matches!(self.store.get(&left), Ok(None)) {
-                std::thread::sleep(LOOK);
-            }
-        }
+        // From here on nothing can fail any more.
+        self.watch.release();
+        let _ = (self.watch).put(format!("left/{}", self.place.rank), &());
+        self.linger_for("left", None);
         Ok(())
     }
 
     /// A connection broke: finds the rank that is gone.
     fn broken(&self, why: &str) -> Error {
         let before = self.signs();
-        let began = Instant::now();
-        while began.elapsed() < 5 * watch::BEAT {
-            if let Err(error) = self.check() {
-                return error;
-            }
-            std::thread::sleep(LOOK);
-        }
+        self.linger_beats();
         let now = self.signs();
+        if let Err(error) = self.check() {
+            return error;
+        }
         let gone = self.others().find(|&rank| before[rank] == now[rank]);
         self.fail(match gone {
             Some(rank) => Verdict::new(rank, format!("gone without a word{}", at(now[rank]))),
@@ -454,15 +462,12 @@ impl Team {
 
     /// A sum has not come to its end in time: finds the rank that has not come to it.
     fn overdue(&self) -> Error {
-        if !self.watch.store_answers() {
-            return self.silent("within the timeout");
-        }
         let before = self.signs();
-        std::thread::sleep(5 * watch::BEAT);
+        self.linger_beats();
+        let now = self.signs();
         if let Err(error) = self.check() {
             return error;
         }
-        let now = self.signs();
         let begun = self.watch.collectives.load(Ordering::Relaxed);
         let behind = |&rank: &usize| now[rank].is_none_or(|sign| sign.collectives < begun);
         let seconds = self.timeout.as_secs_f64();
@@ -476,6 +481,14 @@ impl Team {
         })
     }
 
+    /// Waits for new signs of life, unless there is a verdict.
+    fn linger_beats(&self) {
+        let began = Instant::now();
+        while began.elapsed() < 6 * watch::BEAT && self.check().is_ok() {
+            std::thread::sleep(LOOK);
+        }
+    }
+
     fn others(&self) -> impl Iterator<Item = usize> {
         let own = self.place.rank;
         (0..self.place.size).filter(move |&rank| rank != own)
@@ -483,11 +496,17 @@ impl Team {
 
     /// The last signs of life of all ranks.
     fn signs(&self) -> Vec<Option<Sign>> {
-        let sign = |rank| match self.watch.store_answers() {
-            true => get(&self.store, &format!("sign/{rank}")).ok().flatten(),
-            false => None,
-        };
-        (0..self.place.size).map(sign).collect()
+        let mut signs = vec![None; self.place.size];
+        for (rank, sign) in signs.iter_mut().enumerate() {
+            match self.watch.get(format!("sign/{rank}")) {
+                Ok(found) => *sign = found,
+                Err(why) => {
+                    self.silent(&why);
+                    break;
+                }
+            }
+        }
+        signs
     }
 }
 

@@ -1,11 +1,14 @@
 //! Signs of life of every rank in the store, and the verdict that ends all of them. A thread of its own gives and reads them,
-//! so that they do not wait for a step.
+//! so that they do not wait for a step. It alone uses the store: a request to a store that hangs takes forever, and nobody else
+//! may wait so long.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::c10d::{self, Store};
@@ -15,7 +18,7 @@ use crate::io::scratch;
 
 /// Time between two signs of life.
 pub(super) const BEAT: Duration = Duration::from_millis(500);
-/// How long the store may be silent.
+/// How long the store may take for a request.
 const SILENCE: Duration = Duration::from_secs(10);
 /// How long a rank has to end by itself once there is a verdict.
 const GRACE: Duration = Duration::from_secs(20);
@@ -52,6 +55,9 @@ pub(super) struct Sign {
     pub(super) step: u64,
 }
 
+/// What the thread is asked to do with the store.
+type Request = Box<dyn FnOnce(&Store) + Send>;
+
 /// What the thread and the run share.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -61,24 +67,30 @@ pub(super) struct Watch {
     pub(super) collectives: AtomicU64,
     pub(super) step: AtomicU64,
     verdict: OnceLock<Verdict>,
-    answered: Mutex<Instant>,
+    requests: Mutex<Sender<Request>>,
+    /// Whether a request to the store was not answered in time.
+    silent: AtomicBool,
+    released: AtomicBool,
     ended: AtomicBool,
 }
 
 impl Watch {
     /// Starts the thread, with a connection of its own.
     pub(super) fn start(rank: usize, place: String, store: Store) -> Arc<Self> {
+        let (requests, asked) = channel();
         let watch = Arc::new(Self {
             rank,
             place,
             collectives: AtomicU64::new(0),
             step: AtomicU64::new(0),
             verdict: OnceLock::new(),
-            answered: Mutex::new(Instant::now()),
+            requests: Mutex::new(requests),
+            silent: AtomicBool::new(false),
+            released: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         });
         let shared = Arc::clone(&watch);
-        thread::spawn(move || shared.run(&store));
+        thread::spawn(move || shared.run(&store, &asked));
         watch
     }
 
@@ -92,10 +104,47 @@ impl Watch {
         self.verdict.get_or_init(|| verdict)
     }
 
-    /// Whether the store has answered lately: a request to one that does not may take forever.
-    pub(super) fn store_answers(&self) -> bool {
-        let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        answered.elapsed() < SILENCE
+    /// What the store answers. After it was silent once, it is not asked any more.
+    pub(super) fn ask<T: Send + 'static>(
+        &self,
+        request: impl FnOnce(&Store) -> c10d::Result<T> + Send + 'static,
+    ) -> c10d::Result<T> {
+        let silence = format!("for {} s", SILENCE.as_secs());
+        if self.silent.load(Ordering::Relaxed) {
+            return Err(silence);
+        }
+        let (answer, answered) = channel();
+        let request: Request = Box::new(move |store| {
+            let _ = answer.send(request(store));
+        });
+        let requests = || self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = requests().send(request);
+        match answered.recv_timeout(SILENCE) {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.silent.store(true, Ordering::Relaxed);
+                Err(silence)
+            }
+        }
+    }
+
+    /// Reads a value, if it is there.
+    pub(super) fn get<V: DeserializeOwned + Send + 'static>(
+        &self,
+        key: String,
+    ) -> c10d::Result<Option<V>> {
+        self.ask(move |store| get(store, &key))
+    }
+
+    /// Writes a value.
+    pub(super) fn put(&self, key: String, value: &impl Serialize) -> c10d::Result<()> {
+        let json = serde_json::to_vec(value).map_err(|error| error.to_string())?;
+        self.ask(move |store| store.set(&key, &json))
+    }
+
+    /// Lets the process end as it likes: it is about to.
+    pub(super) fn release(&self) {
+        self.released.store(true, Ordering::Relaxed);
     }
 
     /// Ends the thread.
@@ -103,24 +152,33 @@ impl Watch {
         self.ended.store(true, Ordering::Relaxed);
     }
 
-    fn run(&self, store: &Store) {
+    fn run(&self, store: &Store, requests: &Receiver<Request>) {
         let mut since = None;
         for beat in 0.. {
-            if self.ended.load(Ordering::Relaxed) {
-                return;
-            }
             if let Err(why) = self.exchange(store, beat)
-                && !self.ended.load(Ordering::Relaxed)
+                && !self.released.load(Ordering::Relaxed)
             {
                 self.note(self.silent_store(&why));
             }
-            if let Some(verdict) = self.verdict() {
+            if let Some(verdict) = self.verdict()
+                && !self.released.load(Ordering::Relaxed)
+            {
                 let since = *since.get_or_insert_with(Instant::now);
                 if since.elapsed() > GRACE {
                     end_process(verdict);
                 }
             }
-            thread::sleep(BEAT);
+            let next = Instant::now() + BEAT;
+            loop {
+                match requests.recv_timeout(next.saturating_duration_since(Instant::now())) {
+                    Ok(request) => request(store),
+                    Err(RecvTimeoutError::Timeout) => break,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+            }
+            if self.ended.load(Ordering::Relaxed) {
+                return;
+            }
         }
     }
 
@@ -140,12 +198,11 @@ impl Watch {
             collectives: self.collectives.load(Ordering::Relaxed),
             step: self.step.load(Ordering::Relaxed),
         };
-        put(store, &format!("sign/{}", self.rank), &sign)?;
-        let verdict = get(store, "verdict")?;
-        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        if let Some(verdict) = verdict {
+        let json = serde_json::to_vec(&sign).map_err(|error| error.to_string())?;
+        store.set(&format!("sign/{}", self.rank), &json)?;
+        if let Some(verdict) = get(store, "verdict")? {
             self.note(verdict);
-            store.set(&format!("seen/{}", self.rank), b"")?;
+            store.set(&format!("seen/{}", self.rank), b"null")?;
         }
         Ok(())
     }
@@ -159,17 +216,7 @@ fn end_process(verdict: &Verdict) -> ! {
     unsafe { libc::_exit(1) }
 }
 
-/// Writes a value as JSON.
-pub(super) fn put(store: &Store, key: &str, value: &impl Serialize) -> c10d::Result<()> {
-    let json = serde_json::to_vec(value).map_err(|error| error.to_string())?;
-    store.set(key, &json)
-}
-
-/// Reads a value, if it is there.
-pub(super) fn get<V: serde::de::DeserializeOwned>(
-    store: &Store,
-    key: &str,
-) -> c10d::Result<Option<V>> {
+fn get<V: DeserializeOwned>(store: &Store, key: &str) -> c10d::Result<Option<V>> {
     let Some(json) = store.get(key)? else {
         return Ok(None);
     };
