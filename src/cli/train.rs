@@ -104,9 +104,9 @@ pub(super) struct TrainArgs {
     /// Train with N processes on this machine, each of which takes a part of each batch
     #[arg(long, value_name = "N")]
     ranks: Option<usize>,
-    /// Longest wait of a process for the others; longer than a validation takes
-    #[arg(long, value_name = "SECONDS", default_value_t = 1800.0)]
-    rank_timeout: f64,
+    /// Longest wait of a process for the others, by default 1800; has to be longer than a validation
+    #[arg(long, value_name = "SECONDS")]
+    rank_timeout: Option<f64>,
     /// Override the device
     #[arg(long, value_parser = DeviceParser)]
     device: Option<DeviceChoice>,
@@ -161,7 +161,8 @@ fn prepare(args: TrainArgs) -> Result<(Run, Option<InitialModel>)> {
 }
 
 /// Checks the options of the ranks.
-fn rank_options(ranks: Option<usize>, timeout: f64) -> Result<RankOptions> {
+fn rank_options(ranks: Option<usize>, timeout: Option<f64>) -> Result<RankOptions> {
+    let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
     check_within("--ranks", ranks.unwrap_or(1), 1..=MAX_LOCAL_RANKS)?;
     check_within("--rank-timeout", timeout, 1.0..=MAX_TIMEOUT)?;
     Ok(RankOptions {
@@ -172,5 +173,7 @@ fn rank_options(ranks: Option<usize>, timeout: f64) -> Result<RankOptions> {
 
 /// More processes than any machine has use for.
 const MAX_LOCAL_RANKS: usize = 256;
+/// As PyTorch's for Gloo, in seconds.
+const DEFAULT_TIMEOUT: f64 = 1800.0;
 /// A month, in seconds.
 const MAX_TIMEOUT: f64 = 31.0 * 86_400.0;

@@ -13,7 +13,7 @@ use super::image::train::train_images;
 use super::old_keys::{self, OLD_KEYS};
 use super::speech::train_speech;
 use crate::error::{Error, Result};
-use crate::io::config::{Document, table_of, with_setting};
+use crate::io::config::{Document, with_setting};
 use crate::nn::device::DeviceChoice;
 use crate::train::TrainOptions;
 use crate::train::trainer::Progress;
@@ -78,12 +78,15 @@ impl Run {
     /// All options in TOML, as in `conf.toml` of its experiment.
     ///
     /// # Errors
-    /// As [`table_of`].
+    /// [`Error::Format`] for a value that TOML cannot hold.
     pub fn resolved(&self) -> Result<Table> {
         match self {
-            Self::Speech(config) => table_of(config),
-            Self::Images(config) => table_of(config),
+            Self::Speech(config) => Table::try_from(config),
+            Self::Images(config) => Table::try_from(config),
         }
+        .map_err(|error| {
+            Error::format("conf.toml", "options that TOML can hold", error.to_string())
+        })
     }
 
     /// Trains it in the folder `exp`, from new weights or as `start` says.

@@ -25,7 +25,6 @@ use crate::dataset::parts::{Part, Parts};
 use crate::dataset::sampler::{Sampler, pack_by_length};
 use crate::error::{Error, Result};
 use crate::io::atomic;
-use crate::io::config::table_of;
 use crate::nn::built;
 use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
@@ -338,7 +337,6 @@ impl SpeechData {
 impl SpeechData {
     /// What has to be the same on all ranks.
     fn facts(&self) -> Result<Facts> {
-        let configuration = table_of(&self.config)?;
         let info = serde_json::to_string(&self.info).unwrap_or_default();
         let [corpus, info] = [self.train.checksum(), crc32c::crc32c(info.as_bytes())];
         let data = [
@@ -355,7 +353,7 @@ impl SpeechData {
             ),
         ];
         let data = data.map(|(name, description)| (name.to_string(), description));
-        Ok(Facts::new(&configuration, data.into()))
+        Facts::new(&self.config, data.into())
     }
 }
 

@@ -1,11 +1,10 @@
 //! Options in TOML files, merged with those of a base, and single settings.
 
+mod difference;
 mod document;
 mod place;
 mod renamed;
 mod setting;
-#[cfg(feature = "torch")]
-mod table;
 
 use std::path::Path;
 
@@ -13,13 +12,10 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Result;
 
+pub(crate) use difference::first_difference;
 pub use document::Document;
 pub use renamed::Renamed;
 pub use setting::with_setting;
-#[cfg(feature = "torch")]
-pub(crate) use table::first_difference;
-#[cfg(feature = "torch")]
-pub use table::table_of;
 
 /// Reads options from a file and its base; unknown keys are errors.
 ///

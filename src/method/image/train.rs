@@ -20,7 +20,6 @@ use crate::dataset::loader::Loader;
 use crate::dataset::parts::{Part, Parts};
 use crate::error::{Error, Result, check_within};
 use crate::io::atomic;
-use crate::io::config::table_of;
 use crate::method::dann::Dann;
 use crate::method::dann_backbone::ImageBackbone;
 use crate::method::fine_tuning::Start;
@@ -242,7 +241,6 @@ impl ImageData {
 impl ImageData {
     /// What has to be the same on all ranks.
     fn facts(&self) -> Result<Facts> {
-        let configuration = table_of(&self.config)?;
         let sets = self.draws.iter().enumerate().map(|(number, draw)| {
             let images = draw.set.images();
             let pixels = (0..images.len()).fold(0, |checksum, index| {
@@ -252,7 +250,7 @@ impl ImageData {
             let description = format!("{} (checksum {pixels:08x})", images.len());
             (format!("images of set {}", number + 1), description)
         });
-        Ok(Facts::new(&configuration, sets.collect()))
+        Facts::new(&self.config, sets.collect())
     }
 }
 

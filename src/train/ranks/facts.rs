@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::error::{Error, Result};
 use crate::io::config::first_difference;
 
 /// Configuration, program and data of a rank.
@@ -18,12 +19,21 @@ pub struct Facts {
 
 impl Facts {
     /// Those of this program with a resolved configuration, and descriptions of data by their names.
-    pub(crate) fn new(configuration: &Table, data: BTreeMap<String, String>) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// [`Error::Format`] for a value that TOML cannot hold.
+    pub(crate) fn new(
+        configuration: &impl Serialize,
+        data: BTreeMap<String, String>,
+    ) -> Result<Self> {
+        let configuration = toml::to_string(configuration).map_err(|error| {
+            Error::format("conf.toml", "options that TOML can hold", error.to_string())
+        })?;
+        Ok(Self {
             version: env!("CARGO_PKG_VERSION").into(),
-            configuration: configuration.to_string(),
+            configuration,
             data,
-        }
+        })
     }
 
     /// The first thing that is not as on rank 0.

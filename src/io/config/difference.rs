@@ -1,21 +1,8 @@
-//! Options as a table, and what differs between two.
+//! How two configurations differ.
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
-use toml::{Table, Value};
-
-use crate::error::{Error, Result};
-
-/// All options in TOML, as in `conf.toml` of an experiment.
-///
-/// # Errors
-/// [`Error::Format`] for a value that TOML cannot hold.
-pub fn table_of(options: &impl Serialize) -> Result<Table> {
-    Table::try_from(options).map_err(|error| {
-        Error::format("conf.toml", "options that TOML can hold", error.to_string())
-    })
-}
+use toml::Value;
 
 /// The first key, in order, whose values differ: key path, saved value, new value.
 pub(crate) fn first_difference(
