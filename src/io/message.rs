@@ -19,6 +19,7 @@ pub(super) const STDOUT_FILES: [&str; 3] = ["/dev/stdout", "/dev/fd/1", "/proc/s
 static SILENT: AtomicBool = AtomicBool::new(false);
 
 /// Ends the messages of this process, where another one writes the same.
+#[cfg(feature = "torch")]
 pub(crate) fn silence() {
     SILENT.store(true, Ordering::Relaxed);
 }

@@ -1,5 +1,6 @@
 //! Options in TOML files, merged with those of a base, and single settings.
 
+#[cfg(feature = "torch")]
 mod difference;
 mod document;
 mod place;
@@ -12,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Result;
 
+#[cfg(feature = "torch")]
 pub(crate) use difference::first_difference;
 pub use document::Document;
 pub use renamed::Renamed;
