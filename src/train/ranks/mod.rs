@@ -328,7 +328,11 @@ impl Team {
                 return Err(self.overdue());
             }
         }
-        Ok(())
+        // Too late for the others, who have left.
+        match self.watch.verdict() {
+            Some(verdict) => Err(verdict.error()),
+            None => Ok(()),
+        }
     }
 
     /// The verdict, if there is one: of another rank, or on a process of ours that has ended.
@@ -530,4 +534,80 @@ fn refusal(place: &Place, is_server: bool, wait: Duration, why: &str) -> Verdict
         ),
     };
     Verdict::new(0, format!("expected {expected}, found {found}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    /// Two ranks, as threads.
+    fn pair(timeout: Duration) -> [Ranks; 2] {
+        let place = |rank, port| Place {
+            rank,
+            size: 2,
+            local: (rank, 2),
+            host: LOCALHOST.into(),
+            port,
+            has_store: false,
+            attempt: String::new(),
+        };
+        let options = RankOptions {
+            local: None,
+            timeout,
+        };
+        let first = Team::open(place(0, 0), options).unwrap();
+        let port = first.place.port;
+        let second = thread::spawn(move || {
+            let team = Team::open(place(1, port), options).unwrap();
+            team.meet().unwrap();
+            Ranks(Some(team))
+        });
+        first.meet().unwrap();
+        [Ranks(Some(first)), second.join().unwrap()]
+    }
+
+    #[test]
+    fn sums_and_copies_are_the_same_on_all_ranks() {
+        let worked = |ranks: Ranks| {
+            let own = ranks.rank() as f32 + 1.0;
+            let (sum, copy) = (Tensor::from_slice(&[own, 10.0 * own]), Tensor::from(own));
+            // Not contiguous.
+            let column = Tensor::from_slice(&[own, 0.0, own, 0.0])
+                .reshape([2, 2])
+                .select(1, 0);
+            ranks.sum(&sum).unwrap();
+            ranks.sum(&column).unwrap();
+            ranks.copy_from_first(&copy).unwrap();
+            assert_eq!(sum, Tensor::from_slice(&[3f32, 30.0]));
+            assert_eq!(column, Tensor::from_slice(&[3f32, 3.0]));
+            assert_eq!(copy.double_value(&[]), 1.0);
+            assert_eq!(ranks.any_signal(None).unwrap(), None);
+            let received = (ranks.rank() == 1).then_some(15);
+            assert_eq!(ranks.any_signal(received).unwrap(), Some(15));
+            ranks.end(Ok(())).unwrap();
+        };
+        let [first, second] = pair(Duration::from_secs(60));
+        let other = thread::spawn(move || worked(second));
+        worked(first);
+        other.join().unwrap();
+    }
+
+    #[test]
+    fn a_rank_that_hangs_but_gives_signs_of_life_is_named() {
+        let [first, second] = pair(Duration::from_secs(2));
+        second.at_step(7);
+        let other = thread::spawn(move || {
+            // It does not come to the sum. Once it does, it learns of its end.
+            while second.0.as_ref().unwrap().watch.verdict().is_none() {
+                thread::sleep(LOOK);
+            }
+            second.sum(&Tensor::from(1.0)).unwrap_err().to_string()
+        });
+        let error = first.sum(&Tensor::from(1.0)).unwrap_err();
+        let line = "rank 1: hangs for 2 s, after step 7";
+        assert_eq!(error.to_string(), line);
+        assert_eq!(other.join().unwrap(), line);
+        assert_eq!(first.end::<()>(Err(error)).unwrap_err().to_string(), line);
+    }
 }
