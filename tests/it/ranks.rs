@@ -465,6 +465,10 @@ fn ranks_that_do_not_meet_end() {
         "unbraid: rank 0: expected a free port at 127.0.0.1:{port} (MASTER_PORT), found one in use by another process"
     );
     alone(0, port, &line);
+    let line = format!(
+        "unbraid: rank 0: expected its store at 127.0.0.1:{port} within 3 s, found none (no answer)"
+    );
+    alone(1, port, &line);
     assert_eq!(newest_step(&dir.path().join("exp")), None);
 }
 

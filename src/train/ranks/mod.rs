@@ -251,7 +251,7 @@ impl Team {
         let is_server = place.rank == 0 && !place.has_store;
         let (wait, prefix) = (place::meeting(timeout), format!("unbraid{}", place.attempt));
         let open = |port: u16, is_server: bool| {
-            Store::open(&place.host, port, is_server, &prefix, wait)
+            open_in_time(&place.host, port, is_server, &prefix, wait)
                 .map_err(|why| refusal(&place, is_server, wait, &why).error())
         };
         let store = open(place.port, is_server)?;
@@ -516,6 +516,22 @@ impl Team {
 
 fn at(sign: Option<Sign>) -> String {
     sign.map_or(String::new(), |sign| format!(", after step {}", sign.step))
+}
+
+/// Opens the store. A program at its port that is none, and says nothing, would be waited for without end.
+fn open_in_time(
+    host: &str,
+    port: u16,
+    is_server: bool,
+    prefix: &str,
+    wait: Duration,
+) -> c10d::Result<Store> {
+    let (host, prefix) = (host.to_string(), prefix.to_string());
+    let (opened, store) = std::sync::mpsc::channel();
+    std::thread::spawn(move || opened.send(Store::open(&host, port, is_server, &prefix, wait)));
+    // After c10d's own limit, whose message says more.
+    let limit = wait + FAREWELL;
+    store.recv_timeout(limit).unwrap_or(Err("no answer".into()))
 }
 
 /// Why the store cannot be opened.
