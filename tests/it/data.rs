@@ -407,14 +407,11 @@ fn a_frame_shift_that_phones_contradict_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     let (mut feats, mut ctm) = (String::new(), String::new());
-    for (key, frames, end) in [
-        ("u1", 100, 0.9),
-        ("u2", 150, 1.45),
-        ("u3", 200, 1.9),
-        ("u4", 250, 2.45),
-    ] {
-        feats += &format!("{key} [{} ]\n", "\n 0".repeat(frames));
-        ctm += &format!("{key} 1 0.1 0.2 a\n{key} 1 {:.2} 0.2 a\n", end - 0.2);
+    for number in 0..14 {
+        let (frames, silence) = (100 + 25 * number, [0.1, 0.05][number % 2]);
+        let start = frames as f64 / 100.0 - silence - 0.2;
+        feats += &format!("u{number} [{} ]\n", "\n 0".repeat(frames));
+        ctm += &format!("u{number} 1 0.1 0.2 a\nu{number} 1 {start:.2} 0.2 a\n");
     }
     fs::write(at.join("f"), feats).unwrap();
     fs::write(at.join("a.ctm"), ctm).unwrap();
@@ -431,9 +428,14 @@ fn a_frame_shift_that_phones_contradict_is_refused() {
     ];
     let wrong = [&args[..], &["--frame-shift-ms", "20"]].concat();
     let error = fail(at, &wrong, b"");
-    let expected = "unbraid: --frame-shift-ms: expected about 10.00 ms (100.00 frames per second), by which features are as \
-                    long as a.ctm, found 20 ms (50.00 frames per second)";
-    assert_eq!(error, expected);
+    assert!(
+        error.starts_with("unbraid: --frame-shift-ms: expected about 1"),
+        "{error}"
+    );
+    assert!(
+        error.contains("as long as a.ctm, found 20 ms (50.00 frames per second)"),
+        "{error}"
+    );
     assert!(!at.join("ali").exists());
     succeed(at, &args);
 }

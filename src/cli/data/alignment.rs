@@ -97,11 +97,11 @@ pub(super) fn run(args: AlignmentArgs) -> anyhow::Result<()> {
     let mut lengths = Lengths::default();
     let mut align = |utterance: &str, spoken: &[TimedPhone<i32>]| -> Result<Vec<i32>> {
         let (frames, _) = feats.read_shape(utterance)?;
-        lengths.add(frames, spoken);
         for phone in spoken {
             let name = names[&phone.phone];
             times.refuse_beyond(phone, name, frames, (&args.alignments, utterance))?;
         }
+        lengths.add(frames, spoken);
         Ok(classes(spoken, frames, times, outside))
     };
     let mut writer = TableWriter::create(&args.target)?;

@@ -6,6 +6,9 @@ use crate::error::{Error, Result};
 /// By how much a shift may be off.
 const TOLERANCE: f64 = 0.02;
 
+/// Fewer pairs of a short and a long utterance could all be off by chance.
+const MIN_PAIRS: usize = 6;
+
 /// Frames of utterances and the ends of their last phones.
 #[derive(Debug, Default)]
 pub struct Lengths(Vec<(usize, f64)>);
@@ -20,7 +23,8 @@ impl Lengths {
 
     /// Refuses a frame shift by which features and phones differ by more than 2 %. How many seconds phones last per frame is
     /// taken from how much later they end in long utterances than in short ones: silence at the end, which alignments may
-    /// lack, is not counted then. The shift is outside of the 95 % interval of that too. Utterances of one length tell nothing.
+    /// lack, is not counted then. The shift is outside of the 95 % interval of that too. Few utterances tell nothing, nor those of
+    /// one length, nor phones that end at any time.
     ///
     /// # Errors
     /// [`Error::Option`] with both rates.
@@ -35,9 +39,13 @@ impl Lengths {
             .map(|(short, long)| 1000.0 * (long.1 - short.1) / (long.0 - short.0) as f64)
             .collect();
         shifts.sort_by(f64::total_cmp);
-        let Some(last) = shifts.len().checked_sub(1) else {
-            return Ok(());
+        let last = match shifts.len() {
+            0..MIN_PAIRS => return Ok(()),
+            count => count - 1,
         };
+        if !(0.1..10.0).contains(&(shifts[last / 2] / times.shift_ms)) {
+            return Ok(());
+        }
         // The ranks that hold a median in 95 % of samples, as the binomial distribution is about normal.
         let half = shifts.len() as f64 / 2.0;
         let rank = (half - half.sqrt() * 1.39).max(0.0) as usize;
@@ -111,6 +119,20 @@ mod tests {
             let found: f64 = found.unwrap().parse().unwrap();
             assert!((found - 10.0).abs() < 0.3, "{error}");
         }
+    }
+
+    #[test]
+    fn phones_of_the_first_second_tell_nothing() {
+        let mut lengths = Lengths::default();
+        for number in 0..40 {
+            let phone = TimedPhone {
+                start: 0.5,
+                duration: 0.5,
+                phone: 1,
+            };
+            lengths.add(100 + 10 * number, &[phone]);
+        }
+        lengths.check(times(10.0), "a.ctm").unwrap();
     }
 
     #[test]
