@@ -343,12 +343,19 @@ impl Team {
         let failed = self.local().as_mut().and_then(LocalRanks::failed);
         match failed {
             None => Ok(()),
+            // By a signal, as all ranks.
+            Some((rank, _)) if self.has_left(rank) => Ok(()),
             // It may have written a verdict before it ended.
             Some((rank, status)) => {
                 std::thread::sleep(2 * watch::BEAT);
                 Err(self.fail(Verdict::new(rank, format!("ended with {status}"))))
             }
         }
+    }
+
+    /// Whether a rank has come to the end with all others.
+    fn has_left(&self, rank: usize) -> bool {
+        matches!(self.watch.get::<()>(format!("left/{rank}")), Ok(Some(())))
     }
 
     /// Waits until all ranks are at the same place.
