@@ -29,10 +29,14 @@ fn batch(images: i64, channels: i64) -> ImageBatch {
 
 fn steps<M: Method<Batch = ImageBatch>>(method: &mut M, batches: &[ImageBatch]) {
     for step in 0..STEPS {
-        let clock = Clock { step, total: 1000 };
+        let clock = Clock {
+            step,
+            total: 1000,
+            batch: 0,
+        };
         for batch in batches {
             let mut scalars = Scalars::default();
-            (method.step(0, batch, &clock, &mut scalars)).expect("a step");
+            (method.step(batch, &clock, &mut scalars)).expect("a step");
         }
     }
 }

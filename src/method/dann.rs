@@ -255,13 +255,7 @@ impl<T: Backbone> Method for Dann<T> {
         }
     }
 
-    fn step(
-        &mut self,
-        _number: usize,
-        batch: &T::Batch,
-        clock: &Clock,
-        scalars: &mut Scalars,
-    ) -> Result<()> {
+    fn step(&mut self, batch: &T::Batch, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
         bf16_autocast(self.bf16, || {
             match self.options.update {
                 AdversaryUpdate::GradientReversal => self.reversal_step(batch, clock, scalars)?,

@@ -318,13 +318,7 @@ impl Method for Fhvae {
         self.trainables.iter_mut().collect()
     }
 
-    fn step(
-        &mut self,
-        _number: usize,
-        batch: &SpeechBatch,
-        clock: &Clock,
-        scalars: &mut Scalars,
-    ) -> Result<()> {
+    fn step(&mut self, batch: &SpeechBatch, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
         bf16_autocast(self.bf16, || {
             let batch = batch.to(self.device);
             let (x, from) = self.segments(&batch);
@@ -473,9 +467,13 @@ mod tests {
         let batch = batch(&[40, 40, 40]);
         let before = method.validate(&batch).unwrap().read()["loss"];
         for step in 0..15 {
-            let clock = Clock { step, total: 15 };
+            let clock = Clock {
+                step,
+                total: 15,
+                batch: 0,
+            };
             let mut scalars = Scalars::default();
-            method.step(0, &batch, &clock, &mut scalars).unwrap();
+            method.step(&batch, &clock, &mut scalars).unwrap();
         }
         let after = method.validate(&batch).unwrap().read()["loss"];
         assert!(after < before, "{before} {after}");

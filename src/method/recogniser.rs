@@ -147,13 +147,7 @@ impl Method for Recogniser {
         vec![&mut self.trainable]
     }
 
-    fn step(
-        &mut self,
-        _number: usize,
-        batch: &SpeechBatch,
-        clock: &Clock,
-        scalars: &mut Scalars,
-    ) -> Result<()> {
+    fn step(&mut self, batch: &SpeechBatch, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
         bf16_autocast(self.bf16, || {
             if let Some(loss) = self.loss(batch, true) {
                 scalars.add("loss", &loss);

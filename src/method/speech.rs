@@ -62,7 +62,7 @@ pub fn train_speech(
         check_bins(front_end, data.info.normalisation.bins())?;
     }
     // No rank writes before all have read.
-    ranks.compare(&data.facts()?)?;
+    ranks.compare(|| data.facts())?;
     tch::manual_seed(step_seed(config.seed, u64::MAX));
     let mut method = built(|| build(config, &data.info, device))??;
     let filled = beginning.fill(&data.info, config, &mut method.trainables())?;

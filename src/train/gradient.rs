@@ -8,7 +8,7 @@ use super::ranks::Ranks;
 use crate::error::Result;
 
 /// Which part of a batch the next gradients are of.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct GradientPart {
     /// The ranks that have the other parts.
     pub ranks: Arc<Ranks>,
@@ -18,9 +18,9 @@ pub struct GradientPart {
     pub is_last: bool,
 }
 
-impl GradientPart {
+impl Default for GradientPart {
     /// The whole batch, of a single process.
-    pub fn whole() -> Self {
+    fn default() -> Self {
         Self {
             ranks: Arc::default(),
             share: None,
@@ -30,21 +30,13 @@ impl GradientPart {
 }
 
 /// Collects the gradients of the parts.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct GradientSum {
     pub(super) part: GradientPart,
     sum: Option<Tensor>,
 }
 
 impl GradientSum {
-    /// For gradients of whole batches.
-    pub(super) fn new() -> Self {
-        Self {
-            part: GradientPart::whole(),
-            sum: None,
-        }
-    }
-
     /// Adds the gradient of a part; gives that of the whole batch after the last one.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ pub mod events;
 pub mod experiment;
 mod gradient;
 pub mod log;
+mod method;
 mod old_names;
 pub mod optimiser;
 pub mod ranks;
@@ -14,7 +15,8 @@ pub mod trainer;
 pub mod verdict;
 
 pub use gradient::GradientPart;
+pub use method::{Clock, Division, Method, Scalars};
 pub use optimiser::{OptimiserKind, OptimiserOptions};
 pub use schedule::Schedule;
 pub use trainable::{Trainable, update, update_each};
-pub use trainer::{Clock, Division, Job, Method, Scalars, TrainOptions, train};
+pub use trainer::{Job, TrainOptions, train};

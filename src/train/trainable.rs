@@ -45,7 +45,7 @@ impl Trainable {
             name: name.to_string(),
             average: (options.ema_decay > 0.0).then(|| flat.copy()),
             optimiser: Optimiser::new(options, &flat),
-            gradient: GradientSum::new(),
+            gradient: GradientSum::default(),
             frozen: false,
             variables,
             buffers,

@@ -14,6 +14,7 @@ use super::checkpoint;
 use super::experiment::Experiment;
 use super::gradient::GradientPart;
 use super::log::{Log, LogLine};
+use super::method::{Clock, DISCRIMINATOR_ACCURACY, Method, Scalars, mean_of};
 use super::ranks::Ranks;
 use super::schedule::MAX_STEPS;
 use super::verdict::{self, RunFacts};
@@ -110,140 +111,6 @@ impl TrainOptions {
     }
 }
 
-/// The term with the accuracy of a discriminator, in 0..1.
-const DISCRIMINATOR_ACCURACY: &str = "discriminator/accuracy";
-
-/// The progress of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Clock {
-    /// Steps done before this one.
-    pub step: u64,
-    /// Number of steps of the whole run.
-    pub total: u64,
-}
-
-/// Named scalars of one step, on the device until they are logged. A name is `module/term`, or a term alone.
-#[derive(Debug, Default)]
-pub struct Scalars {
-    terms: Vec<(String, Tensor)>,
-    incomplete: Option<String>,
-    patience: u64,
-}
-
-impl Scalars {
-    /// Adds a term.
-    pub fn add(&mut self, name: impl Into<String>, value: &Tensor) {
-        self.terms.push((name.into(), value.detach()));
-    }
-
-    /// Adds the accuracy of a discriminator. The run ends once it has been 1 for `patience` steps, because the generator
-    /// then gets no gradient; 0 never ends it.
-    pub fn add_discriminator_accuracy(&mut self, accuracy: &Tensor, patience: u64) {
-        self.add(DISCRIMINATOR_ACCURACY, accuracy);
-        self.patience = patience;
-    }
-
-    /// Marks that the loss still lacks terms, and `why`. Until then no checkpoint becomes `best`.
-    pub fn set_incomplete(&mut self, why: String) {
-        self.incomplete = Some(why);
-    }
-
-    /// The terms by name; of terms added twice, the later one.
-    pub fn read(&self) -> BTreeMap<String, f64> {
-        self.terms
-            .iter()
-            .map(|(name, value)| (name.clone(), value.double_value(&[])))
-            .collect()
-    }
-}
-
-/// The mean of each term over the parts of a batch that have it.
-fn mean_of(parts: &[Scalars]) -> BTreeMap<String, f64> {
-    if let [whole] = parts {
-        return whole.read();
-    }
-    let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
-    for (name, value) in parts.iter().flat_map(Scalars::read) {
-        let (sum, count) = sums.entry(name).or_default();
-        *sum += value;
-        *count += 1.0;
-    }
-    let means = sums.into_iter();
-    means
-        .map(|(name, (sum, count))| (name, sum / count))
-        .collect()
-}
-
-/// How the batch of a step may be divided into parts whose gradients are summed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Division {
-    /// Over ranks, and over passes one after the other.
-    Any,
-    /// Over ranks only: on the same batch, one module's update follows that of another, or a decision.
-    Ranks,
-    /// Not at all, because of this option: which modules are updated depends on the batch.
-    None(&'static str),
-}
-
-impl Division {
-    /// Refuses ranks or accumulation that a method does not allow.
-    ///
-    /// # Errors
-    /// [`Error::Option`].
-    fn check(self, ranks: usize, accumulate: usize) -> Result<()> {
-        match self {
-            Self::None(option) if ranks > 1 => {
-                let found = "one, which decides by the batch of each rank";
-                Err(Error::option(option, "none with several ranks", found))
-            }
-            Self::None(_) | Self::Ranks if accumulate > 1 => {
-                let expected = "1 with this method, whose modules are updated in turn on one batch";
-                Err(Error::option(
-                    "train.accumulate",
-                    expected,
-                    accumulate.to_string(),
-                ))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// A method: its trainable modules, and what one step does.
-pub trait Method {
-    /// Its training data.
-    type Batch;
-    /// The trainable modules in a fixed order with stable names: the content of a checkpoint.
-    fn trainables(&mut self) -> Vec<&mut Trainable>;
-    /// Batches per step; each inner step of an adversary has a batch of its own.
-    fn batches_per_step(&self) -> usize {
-        1
-    }
-    /// How its batches may be divided.
-    fn division(&self) -> Division {
-        Division::Any
-    }
-    /// Called before anything of a step is computed.
-    fn before_step(&mut self, _clock: &Clock) {}
-    /// What a training step does with its batch of this `number`, or with a part of it: which modules are updated, how often,
-    /// on which loss.
-    ///
-    /// # Errors
-    /// Errors of libtorch.
-    fn step(
-        &mut self,
-        number: usize,
-        batch: &Self::Batch,
-        clock: &Clock,
-        scalars: &mut Scalars,
-    ) -> Result<()>;
-    /// Loss terms without gradients, for model selection.
-    ///
-    /// # Errors
-    /// Errors of libtorch.
-    fn validate(&self, batch: &Self::Batch) -> Result<Scalars>;
-}
-
 /// Receives how far a run is; `()` ignores it.
 pub trait Progress {
     /// The run goes from step `done` to `steps`.
@@ -304,7 +171,8 @@ impl Job<'_> {
         tch::manual_seed(seed);
         method.before_step(clock);
         let mut scalars: Vec<Scalars> = parts.own().map(|_| Scalars::default()).collect();
-        for number in 0..method.batches_per_step() {
+        for batch in 0..method.batches_per_step() {
+            let clock = Clock { batch, ..*clock };
             for (part, scalars) in parts.own().zip(&mut scalars) {
                 let Some(next) = stream.next() else {
                     return Err(Error::option("batches", "one more", "none"));
@@ -313,7 +181,7 @@ impl Job<'_> {
                 let is_divided = parts.count() > 1;
                 if is_divided {
                     // And each part has: dropout is not the same in all of them.
-                    let place = number * parts.count() + part;
+                    let place = clock.batch * parts.count() + part;
                     tch::manual_seed(step_seed(seed as u64, place as u64));
                 }
                 let part = GradientPart {
@@ -323,7 +191,7 @@ impl Job<'_> {
                 };
                 let trainables = method.trainables().into_iter();
                 trainables.for_each(|trainable| trainable.set_part(part.clone()));
-                method.step(number, &batch, clock, scalars)?;
+                method.step(&batch, &clock, scalars)?;
             }
         }
         self.share_buffers(method)?;
@@ -385,6 +253,7 @@ pub fn train<M: Method + ?Sized>(
         let clock = Clock {
             step: run.state.step,
             total: options.steps,
+            batch: 0,
         };
         let scalars = job.step(method, &mut stream, &clock)?;
         run.state.step += 1;

@@ -329,6 +329,11 @@ fn a_wrong_configuration_is_refused_in_one_line() {
             "method.consistency.speaker_variance",
         ),
         (
+            "label_weight = 0.5",
+            "label_weight = 0.5\nspeaker_lda = { weight = 0.1 }",
+            "method.speaker_lda",
+        ),
+        (
             "update = \"alternating\"",
             "update = \"alternating\"\ninput = \"enrolment\"",
             "an adversary of input = \"enrolment\"",

@@ -282,17 +282,16 @@ impl Disentangle {
         self.model
     }
 
-    /// Inner step number `inner_step` of all adversaries that have so many.
+    /// An inner step of all adversaries that have so many.
     fn inner_step(
         &mut self,
         batch: &SpeechBatch,
-        inner_step: usize,
         clock: &Clock,
         scalars: &mut Scalars,
     ) -> Result<()> {
         let context = StepContext::detached(&self.model, batch, &self.options.perturb, self.device);
         for adversary in &mut self.adversaries {
-            if inner_step < adversary.inner_steps() {
+            if clock.batch < adversary.inner_steps() {
                 adversary.inner_step(&context, clock, scalars)?;
             }
         }
@@ -478,17 +477,11 @@ impl Method for Disentangle {
         }
     }
 
-    fn step(
-        &mut self,
-        number: usize,
-        batch: &SpeechBatch,
-        clock: &Clock,
-        scalars: &mut Scalars,
-    ) -> Result<()> {
+    fn step(&mut self, batch: &SpeechBatch, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
         bf16_autocast(self.bf16, || {
             let batch = batch.to(self.device);
-            match number + 1 < self.batches_per_step() {
-                true => self.inner_step(&batch, number, clock, scalars),
+            match clock.batch + 1 < self.batches_per_step() {
+                true => self.inner_step(&batch, clock, scalars),
                 false => self.joint_step(&batch, clock, scalars),
             }
         })

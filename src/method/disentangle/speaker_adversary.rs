@@ -539,6 +539,7 @@ mod tests {
     const END: Clock = Clock {
         step: 9999,
         total: 60,
+        batch: 0,
     };
 
     fn every_kind() -> Vec<SpeakerAdversaryOptions> {

@@ -106,7 +106,8 @@ impl SpeakerLda {
         let variances = within.diag(0);
         let floor = variances.mean(None) * 1e-3 + 1e-6;
         let shrunk = &within + (variances * self.options.shrinkage + floor).diag(0);
-        let factor = shrunk.linalg_cholesky(false);
+        // Codes that are not finite have none, and then neither has the loss, which ends the run by name.
+        let (factor, _) = shrunk.linalg_cholesky_ex(false, false);
         x.tr().cholesky_solve(&factor, false).tr()
     }
 }
@@ -185,6 +186,15 @@ mod tests {
         let found = mean(&lda, 1.0);
         assert!((found - 0.43).abs() < 0.1, "{found}");
         assert!(mean(&lda, 0.0).abs() < 0.05);
+    }
+
+    #[test]
+    fn codes_that_are_not_finite_give_no_finite_term() {
+        let mut lda = SpeakerLda::new(&SpeakerLdaOptions::default(), 1, Device::Cpu);
+        let (statistics, speakers) = statistics(1.0);
+        lda.observe(&(&statistics * f64::NAN), &speakers);
+        let term = between_speakers(&statistics, &speakers, |x| lda.whitened(x));
+        assert!(!term.double_value(&[]).is_finite());
     }
 
     #[test]

@@ -68,13 +68,7 @@ impl Method for Autoencoder {
         vec![&mut self.coders.encoder, &mut self.coders.generator]
     }
 
-    fn step(
-        &mut self,
-        _number: usize,
-        batch: &ImageBatch,
-        clock: &Clock,
-        scalars: &mut Scalars,
-    ) -> Result<()> {
+    fn step(&mut self, batch: &ImageBatch, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
         bf16_autocast(self.bf16, || {
             let loss = self.error(&batch.images.to(self.device), true);
             scalars.add("loss", &loss);

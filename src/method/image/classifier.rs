@@ -97,13 +97,7 @@ impl Method for ImageClassifier {
         vec![&mut self.trainable]
     }
 
-    fn step(
-        &mut self,
-        _number: usize,
-        batch: &ImageBatch,
-        clock: &Clock,
-        scalars: &mut Scalars,
-    ) -> Result<()> {
+    fn step(&mut self, batch: &ImageBatch, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
         bf16_autocast(self.bf16, || {
             let loss = self.terms(batch, true, scalars);
             update(&mut [&mut self.trainable], &loss, clock.total)?;

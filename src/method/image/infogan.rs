@@ -327,13 +327,7 @@ impl Method for InfoGan {
         Division::Ranks
     }
 
-    fn step(
-        &mut self,
-        _number: usize,
-        batch: &ImageBatch,
-        clock: &Clock,
-        scalars: &mut Scalars,
-    ) -> Result<()> {
+    fn step(&mut self, batch: &ImageBatch, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
         bf16_autocast(self.bf16, || {
             let real = batch.images.to(self.device);
             let latent = self.draw(real.size()[0]);

@@ -130,7 +130,7 @@ pub fn train_images(
     config.train.set_threads(ranks.local());
     let data = ImageData::open(config)?;
     config.check_method(&data.inventory)?;
-    ranks.compare(&data.facts()?)?;
+    ranks.compare(|| data.facts())?;
     let experiment = match ranks.is_first() {
         true => Experiment::create(exp, config, start.resume)?,
         false => Experiment::of_another_rank(exp),

@@ -380,13 +380,7 @@ impl Method for TripleGan {
         Division::Ranks
     }
 
-    fn step(
-        &mut self,
-        _number: usize,
-        batch: &ImageBatch,
-        clock: &Clock,
-        scalars: &mut Scalars,
-    ) -> Result<()> {
+    fn step(&mut self, batch: &ImageBatch, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
         bf16_autocast(self.bf16, || {
             let (labelled, unlabelled) = self.parts(batch);
             if clock.step >= self.options.pretrain_steps {

@@ -440,13 +440,7 @@ impl Method for VaeGan {
         }
     }
 
-    fn step(
-        &mut self,
-        _number: usize,
-        batch: &ImageBatch,
-        clock: &Clock,
-        scalars: &mut Scalars,
-    ) -> Result<()> {
+    fn step(&mut self, batch: &ImageBatch, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
         bf16_autocast(self.bf16, || {
             let x = batch.images.to(self.device);
             let Some(d) = &self.d else {

@@ -148,6 +148,11 @@ fn first_host(list: &str) -> String {
     format!("{before}{first}{after}")
 }
 
+/// A variable of this process.
+pub(super) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
