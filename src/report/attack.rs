@@ -1,7 +1,7 @@
 //! Attacks as tables, and as a curve: how often speakers are identified, over the utterances that the attacker has.
 
 use super::chart::{Axis, Chart, Curve, Point};
-use super::table::Table;
+use super::table::{Table, interval};
 use crate::eval::attack::measures::Identified;
 use crate::eval::attack::{AttackReport, AttackRow};
 
@@ -85,7 +85,7 @@ const COLUMNS: &[Column] = &[
         ranks(row, |ranks| ranks.identification)
     }),
     ("95% interval", false, |row, _| {
-        interval(row.intervals.identification)
+        interval(row.intervals.identification, 3)
     }),
     ("chance", false, |row, report| {
         number(row.identified.map(|_| report.chance.identification))
@@ -106,7 +106,7 @@ const COLUMNS: &[Column] = &[
         number(Some(row.detected.rocch_eer))
     }),
     ("95% interval", false, |row, _| {
-        interval(row.intervals.rocch_eer)
+        interval(row.intervals.rocch_eer, 3)
     }),
     ("TPR", false, |row, _| number(Some(row.detected.tpr))),
     ("D_sys", false, |row, _| number(row.detected.d_sys)),
@@ -142,10 +142,6 @@ fn ranks(row: &AttackRow, value: fn(&Identified) -> f64) -> String {
 
 fn number(value: Option<f64>) -> String {
     value.map_or("-".into(), |value| format!("{value:.3}"))
-}
-
-fn interval(ends: Option<(f64, f64)>) -> String {
-    ends.map_or("-".into(), |(low, high)| format!("{low:.3}..{high:.3}"))
 }
 
 /// The identification rate of every attacker, a column per number of utterances.

@@ -2,7 +2,7 @@
 
 use super::attack::{chart, comparison, summary};
 use super::page::{Chapter, Html, Page, Section};
-use super::table::Table;
+use super::table::{Table, interval};
 use crate::eval::audit::{AuditReport, AuditRow, Subject};
 
 /// The subjects, with what a page says of them.
@@ -53,12 +53,11 @@ pub fn table(report: &AuditReport) -> Table {
 }
 
 fn cells(row: &AuditRow) -> Vec<String> {
-    let interval = |(low, high): (f64, f64)| format!("{low:.3}..{high:.3}");
     vec![
         row.measure.clone(),
         row.representation.clone(),
         format!("{:.3}", row.value),
-        row.interval.map_or("-".into(), interval),
+        interval(row.interval, 3),
         row.chance
             .map_or("-".into(), |chance| format!("{chance:.3}")),
         row.by.clone(),

@@ -50,6 +50,13 @@ impl Table {
     }
 }
 
+/// The ends of an interval as a cell, with so many decimals; `-` for none.
+pub fn interval(ends: impl Into<Option<(f64, f64)>>, decimals: usize) -> String {
+    ends.into().map_or("-".into(), |(low, high)| {
+        format!("{low:.decimals$}..{high:.decimals$}")
+    })
+}
+
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let lines = || std::iter::once(&self.header).chain(&self.rows);

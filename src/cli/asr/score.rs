@@ -11,7 +11,7 @@ use crate::dataset::DataDir;
 use crate::eval::asr::{ErrorRate, Hypotheses, score::Comparison};
 use crate::eval::grouping::Grouping;
 use crate::io::message::output;
-use crate::report::table::Table;
+use crate::report::table::{Table, interval};
 
 /// Measure the error rate of words, characters or phones.
 ///
@@ -127,7 +127,7 @@ fn table(scores: &Scores) -> Table {
             named(&rate.group.1, "all"),
             rate.percent
                 .map_or("-".into(), |percent| format!("{percent:.2}")),
-            (rate.interval).map_or("-".into(), |(low, high)| format!("{low:.2}..{high:.2}")),
+            interval(rate.interval, 2),
             rate.edits.insertions.to_string(),
             rate.edits.deletions.to_string(),
             rate.edits.substitutions.to_string(),

@@ -14,7 +14,7 @@ use crate::dataset::alignment::SILENCE;
 use crate::eval::abx::items::{PhoneOptions, Representation, Units, read_items};
 use crate::eval::abx::{AbxOptions, AbxResult, AbxScore, Item, abx};
 use crate::io::message::output;
-use crate::report::table::Table;
+use crate::report::table::{Table, interval};
 
 /// Measure how well codes separate phones or words: ABX errors within and across speakers.
 ///
@@ -216,11 +216,11 @@ fn one_report(
 
 fn table(reports: &[Report]) -> Table {
     let percent = |score: &AbxScore| format!("{:.2}", 100.0 * score.error);
-    let interval = |score: &AbxScore| {
-        let ends = score
+    let ends = |score: &AbxScore| {
+        let percent = score
             .interval
             .map(|(low, high)| (100.0 * low, 100.0 * high));
-        ends.map_or("-".into(), |(low, high)| format!("{low:.2}..{high:.2}"))
+        interval(percent, 2)
     };
     let mut table = Table::new(&[
         "representation",
@@ -245,9 +245,9 @@ fn table(reports: &[Report]) -> Table {
             report.representation.clone(),
             format!("{:?}", report.on).to_lowercase(),
             of(within, percent),
-            of(within, interval),
+            of(within, ends),
             of(across, percent),
-            of(across, interval),
+            of(across, ends),
             report.result.items.to_string(),
             report.too_short.to_string(),
             of(within, |score| score.cells.to_string()),

@@ -15,7 +15,7 @@ use crate::eval::grouping::Grouping;
 use crate::eval::probe::{Family, ProbeData, ProbeOptions, ProbeResult, ProbeSets, Target, probe};
 use crate::io::atomic::AtomicFile;
 use crate::io::message::output;
-use crate::report::table::Table;
+use crate::report::table::{Table, interval};
 
 /// Train probes on frozen codes and embeddings, and measure their accuracy.
 ///
@@ -216,8 +216,8 @@ fn table(results: &[ProbeResult]) -> Table {
             result.representation.clone(),
             lower(result.target),
             format!("{:.3}", result.accuracy),
-            format!("{:.3}..{:.3}", result.range.0, result.range.1),
-            format!("{:.3}..{:.3}", result.interval.0, result.interval.1),
+            interval(result.range, 3),
+            interval(result.interval, 3),
             format!("{:.3}", result.chance),
             bits(result, result.bits),
             bits(result, result.entropy),
@@ -248,7 +248,7 @@ fn by_table(results: &[ProbeResult]) -> Table {
                 group.by.clone(),
                 group.value.clone(),
                 format!("{:.3}", group.accuracy),
-                format!("{:.3}..{:.3}", group.interval.0, group.interval.1),
+                interval(group.interval, 3),
                 group.utterances.to_string(),
             ]);
         }

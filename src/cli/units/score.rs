@@ -17,7 +17,7 @@ use crate::eval::units::discovery::{
 use crate::eval::units::{JointCounts, UnitScores, middle_labels, read_units};
 use crate::io::kaldi::{ReadSpecifier, ScpTable};
 use crate::io::message::output;
-use crate::report::table::Table;
+use crate::report::table::{Table, interval};
 
 /// Measure the mutual information of units with the phone of each frame, and with the speaker.
 #[derive(Debug, Args)]
@@ -283,18 +283,15 @@ fn table(phones: &UnitScores, speakers: Option<UnitScores>) -> Table {
         ("units", phones.units.to_string()),
     ];
     let number = |number: f64| format!("{number:.3}");
-    let ends = |interval: Option<(f64, f64)>| {
-        interval.map_or("-".into(), |(low, high)| format!("{low:.3}..{high:.3}"))
-    };
     cells.extend([
         ("phone purity", number(phones.phone_purity)),
-        ("purity 95%", ends(phones.phone_purity_interval)),
+        ("purity 95%", interval(phones.phone_purity_interval, 3)),
         ("chance", number(phones.chance)),
         ("cluster purity", number(phones.cluster_purity)),
         ("bits", number(phones.bits)),
         ("of", number(phones.phone_entropy)),
         ("PNMI", phones.pnmi.map_or("-".into(), number)),
-        ("PNMI 95%", ends(phones.pnmi_interval)),
+        ("PNMI 95%", interval(phones.pnmi_interval, 3)),
     ]);
     if let Some(speakers) = speakers {
         cells.extend([

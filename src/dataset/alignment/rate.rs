@@ -4,7 +4,7 @@ use super::{FrameTimes, TimedPhone};
 use crate::error::{Error, Result};
 
 /// By how much a shift may be off.
-const TOLERANCE: f64 = 0.02;
+pub(crate) const TOLERANCE: f64 = 0.02;
 
 /// Fewer pairs of a short and a long utterance could all be off by chance.
 const MIN_PAIRS: usize = 6;

@@ -11,7 +11,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::{AuditData, LOG_MEL};
-use crate::dataset::alignment::rate::{Lengths, other_shift};
+use crate::dataset::alignment::rate::{Lengths, TOLERANCE, other_shift};
 use crate::dataset::alignment::{
     FrameTimes, PhonesByUtterance, SILENCE, TimedPhone, classes, is_phone, read_alignment,
 };
@@ -28,8 +28,6 @@ use crate::signal::{FbankOptions, FrontEnd};
 const LOG_MEL_RATE_HZ: u32 = 16_000;
 /// Its filters.
 const LOG_MEL_BINS: usize = 80;
-/// By how much features and recordings may differ in length.
-const RATE_TOLERANCE: f64 = 0.02;
 /// Of frames of 25 ms.
 const LOG_MEL_TIMES: FrameTimes = FrameTimes {
     shift_ms: 10.0,
@@ -364,12 +362,8 @@ fn check_rate(lengths: &[(f64, usize)], times: FrameTimes, source: &str) -> Resu
     };
     let (most, least) = (median(0.0), median(1.0));
     match () {
-        () if most < (1.0 - RATE_TOLERANCE) * times.shift_ms => {
-            Err(other_shift(most, times, source))
-        }
-        () if least > (1.0 + RATE_TOLERANCE) * times.shift_ms => {
-            Err(other_shift(least, times, source))
-        }
+        () if most < (1.0 - TOLERANCE) * times.shift_ms => Err(other_shift(most, times, source)),
+        () if least > (1.0 + TOLERANCE) * times.shift_ms => Err(other_shift(least, times, source)),
         () => Ok(()),
     }
 }
