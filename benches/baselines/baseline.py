@@ -2,6 +2,7 @@
 
 Usage: baseline.py NAME SAMPLES.f32 (16 kHz, full scale at 1)
        baseline.py flac_to_ark WAV.SCP PROCESSES
+       baseline.py augmented_of_flac FOLDER
        baseline.py infogan_steps|dann_steps STEPS
 It runs on one thread. Loading, imports and a warm-up round are not timed.
 """
@@ -73,6 +74,43 @@ def fbank_of_flac(path):
     return kaldi.fbank(torch.from_numpy(samples * 32768.0)[None], num_mel_bins=80).numpy()
 
 
+def augmented_of_flac(folder):
+    import soundfile
+    import torch
+    import torchaudio.compliance.kaldi as kaldi
+    import torchaudio.functional as functional
+    from torchaudio.transforms import Resample
+
+    torch.set_num_threads(1)
+
+    def read(path):
+        return torch.from_numpy(soundfile.read(path, dtype="float32")[0])
+
+    with open(f"{folder}/data/wav.scp") as file:
+        paths = [line.split(maxsplit=1)[1] for line in file.read().splitlines()]
+    noises = [read(f"{folder}/noise/{place}.wav") for place in range(3)]
+    room = read(f"{folder}/rirs/room.wav")
+    # A resampler keeps its filter.
+    speeds = [Resample(14400, 16000), None, Resample(17600, 16000)]
+    draw = np.random.default_rng(0)
+
+    def work():
+        for path in paths:
+            speech = read(path)
+            speed = speeds[draw.integers(3)]
+            speech = speed(speech) if speed else speech
+            power = speech.square().mean()
+            speech = functional.fftconvolve(speech, room)[20:][: len(speech)]
+            speech = speech * (power / speech.square().mean()).sqrt()
+            noise = noises[draw.integers(3)]
+            start = draw.integers(len(noise) - len(speech))
+            snr = torch.tensor(float(draw.choice([0, 5, 10, 15])))
+            speech = functional.add_noise(speech, noise[start : start + len(speech)], snr)
+            kaldi.fbank(speech[None] * 32768.0, num_mel_bins=80)
+
+    return work
+
+
 def flac_to_ark(wav_scp, processes):
     import kaldi_native_io
 
@@ -110,7 +148,7 @@ def module_to_ark(scp, module, threads):
 
 def main():
     name, arguments = sys.argv[1], sys.argv[2:]
-    if name.endswith("_to_ark"):
+    if name.endswith("_to_ark") or name.endswith("_of_flac"):
         work = globals()[name](*arguments)
     elif name.endswith("_steps"):
         import torch

@@ -7,15 +7,23 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array2, s};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use super::augment::FeatAugmentOptions;
+use super::computed::{Computed, ComputedFeats};
 use super::datadir::DataDir;
 use super::feats::Feats;
 use super::labels::{LabelTable, Labels, NO_LABEL, numbers, stretch_labels};
 use super::normalisation::Normalisation;
 use super::sampler::Population;
 use crate::error::{Error, Result};
+
+/// Utterances of a corpus of audio that statistics for normalisation are computed over, evenly spaced.
+const MOST_FITTED: usize = 300;
+/// Utterances that are read by several threads at once, and kept until they are used.
+const READ_AT_ONCE: usize = 64;
 
 /// A batch of utterances.
 #[derive(Debug)]
@@ -45,17 +53,42 @@ pub struct Inventory {
 }
 
 /// A data directory with features, indexed: only a few numbers per utterance are in memory.
+///
+/// Features computed from audio can have several speeds. Then there is each utterance once per speed, and another speed
+/// makes another speaker (Ko et al. 2015).
 #[derive(Debug)]
 pub struct SpeechCorpus {
     path: PathBuf,
+    /// The utterances of the directory.
     ids: Vec<String>,
+    /// All utterances of the directory at the first speed, then all at the next.
+    speeds: Vec<f64>,
+    /// Of each utterance at each speed, as `frames`.
     speakers: Vec<i64>,
     labels: LabelTable,
     speaker_names: Vec<String>,
-    feats: Feats,
+    source: Source,
+    augment_feats: Option<FeatAugmentOptions>,
     frames: Vec<usize>,
-    /// For each utterance, whether it is left out; empty if none is.
+    /// For each utterance of the directory, whether it is left out; empty if none is.
     left_out: Vec<bool>,
+}
+
+/// Where features come from.
+#[derive(Debug)]
+enum Source {
+    /// An archive.
+    Stored(Feats),
+    /// Recordings.
+    Computed(Box<ComputedFeats>),
+}
+
+/// The name of a speaker at another speed, `sp0.9-SPEAKER`.
+fn speaker_at(speed: f64, speaker: &str) -> String {
+    match speed {
+        1.0 => speaker.to_string(),
+        _ => format!("sp{speed}-{speaker}"),
+    }
 }
 
 impl SpeechCorpus {
@@ -71,28 +104,77 @@ impl SpeechCorpus {
         inventory: &Inventory,
     ) -> Result<Self> {
         let dir = DataDir::open(path)?;
-        let ids = dir.utterances().to_vec();
-        let feats = Feats::open(feats_scp, &ids)?;
-        let frames = ids
-            .iter()
+        let feats = Feats::open(feats_scp, dir.utterances())?;
+        let frames = (dir.utterances().iter())
             .map(|id| match feats.shape(id)? {
                 (0, _) => Err(Error::key(feats_scp, id, "at least one frame", "none")),
                 (frames, _) => Ok(frames),
             })
             .collect::<Result<_>>()?;
+        Self::of(
+            &dir,
+            Source::Stored(feats),
+            &[1.0],
+            frames,
+            (labels, inventory),
+        )
+    }
+
+    /// Opens a data directory whose features are computed from its recordings, at each of `speeds`.
+    ///
+    /// # Errors
+    /// As [`SpeechCorpus::open`], but for features.
+    pub fn of_audio(
+        dir: &DataDir,
+        feats: ComputedFeats,
+        speeds: &[f64],
+        labels: Labels,
+        inventory: &Inventory,
+    ) -> Result<Self> {
+        let frames = speeds
+            .iter()
+            .flat_map(|&speed| feats.frames(speed))
+            .collect();
+        let source = Source::Computed(Box::new(feats));
+        Self::of(dir, source, speeds, frames, (labels, inventory))
+    }
+
+    fn of(
+        dir: &DataDir,
+        source: Source,
+        speeds: &[f64],
+        frames: Vec<usize>,
+        (labels, inventory): (Labels, &Inventory),
+    ) -> Result<Self> {
+        let ids = dir.utterances().to_vec();
+        let at_speed = |speed| {
+            ids.iter()
+                .map(move |id| speaker_at(speed, speaker_of(dir, id)))
+        };
+        let speakers: Vec<_> = speeds.iter().flat_map(|&speed| at_speed(speed)).collect();
         Ok(Self {
-            path: path.to_path_buf(),
+            path: dir.path().to_path_buf(),
             speaker_names: inventory.speakers.clone(),
-            speakers: numbers(
-                ids.iter().map(|id| speaker_of(&dir, id)),
-                &inventory.speakers,
-            ),
-            labels: LabelTable::open(&dir, labels, &inventory.labels)?,
+            speakers: numbers(speakers.iter().map(String::as_str), &inventory.speakers),
+            labels: LabelTable::open(dir, labels, &inventory.labels)?,
+            speeds: speeds.to_vec(),
             ids,
-            feats,
+            source,
+            augment_feats: None,
             frames,
             left_out: Vec::new(),
         })
+    }
+
+    /// Augments features of [`SpeechCorpus::batch`].
+    pub fn augment_feats(&mut self, options: Option<FeatAugmentOptions>) {
+        self.augment_feats = options;
+    }
+
+    /// The place of an utterance in the directory, and its speed.
+    fn at(&self, utterance: usize) -> (usize, f64) {
+        let count = self.ids.len();
+        (utterance % count, self.speeds[utterance / count])
     }
 
     /// The data directory.
@@ -100,14 +182,14 @@ impl SpeechCorpus {
         &self.path
     }
 
-    /// Utterance ids, in the directory's order.
+    /// Utterance ids of the directory, in its order.
     pub fn ids(&self) -> &[String] {
         &self.ids
     }
 
-    /// Number of utterances.
+    /// Number of utterances, at all speeds.
     pub fn len(&self) -> usize {
-        self.ids.len()
+        self.frames.len()
     }
 
     /// Whether there are none.
@@ -134,8 +216,8 @@ impl SpeechCorpus {
         for (utterance, &frames) in self.frames.iter().enumerate() {
             let frames = if stretched > 0 { stretched } else { frames };
             let codes = frames.div_ceil(subsampling);
-            self.labels
-                .refuse_crowded(utterance, &self.ids[utterance], codes)?;
+            let (place, _) = self.at(utterance);
+            self.labels.refuse_crowded(place, &self.ids[place], codes)?;
         }
         Ok(())
     }
@@ -146,15 +228,18 @@ impl SpeechCorpus {
     /// # Errors
     /// [`Error::Option`] for an unknown speaker.
     pub fn keep_labels(&mut self, speakers: &[String], share: f64, seed: u64) -> Result<()> {
-        let known = numbers(speakers.iter().map(String::as_str), &self.speaker_names);
+        let names: Vec<_> = (speakers.iter())
+            .map(|speaker| speaker_at(self.speeds[0], speaker))
+            .collect();
+        let known = numbers(names.iter().map(String::as_str), &self.speaker_names);
         if let Some(place) = known.iter().position(|&speaker| speaker == NO_LABEL) {
             let expected = format!("speakers of {}", self.path.display());
             let found = speakers[place].clone();
             return Err(Error::option("data.labelled_speakers", expected, found));
         }
         let chosen = |&u: &usize| known.is_empty() || known.contains(&self.speakers[u]);
-        let utterances = (0..self.len()).filter(chosen).collect();
-        self.labels.keep(utterances, share, self.len(), seed);
+        let utterances = (0..self.ids.len()).filter(chosen).collect();
+        self.labels.keep(utterances, share, self.ids.len(), seed);
         Ok(())
     }
 
@@ -165,9 +250,9 @@ impl SpeechCorpus {
     /// [`Error::Format`] if all are empty.
     pub fn leave_out_unlabelled(&mut self) -> Result<usize> {
         let unlabelled = |utterance| self.labels.has_empty_sequence(utterance);
-        self.left_out = (0..self.len()).map(unlabelled).collect();
+        self.left_out = (0..self.ids.len()).map(unlabelled).collect();
         match self.left_out.iter().filter(|out| **out).count() {
-            all if all == self.len() => {
+            all if all == self.ids.len() => {
                 let expected = "an utterance with labels";
                 Err(Error::format(&self.path, expected, "none"))
             }
@@ -177,19 +262,21 @@ impl SpeechCorpus {
 
     /// The utterances that are not left out.
     pub fn drawn(&self) -> Vec<usize> {
-        let drawn = |&utterance: &usize| self.left_out.get(utterance) != Some(&true);
+        let drawn = |&utterance: &usize| self.left_out.get(self.at(utterance).0) != Some(&true);
         (0..self.len()).filter(drawn).collect()
     }
 
     /// A checksum of names, speakers, labels and lengths of its utterances.
     pub fn checksum(&self) -> u32 {
         let mut checksum = 0;
-        for (utterance, id) in self.ids.iter().enumerate() {
+        for utterance in 0..self.len() {
+            let (place, _) = self.at(utterance);
             let line = format!(
-                "{id} {} {} {:?}\n",
+                "{} {} {} {:?}\n",
+                self.ids[place],
                 self.speakers[utterance],
                 self.frames[utterance],
-                self.labels.words().map(|words| words[utterance])
+                self.labels.words().map(|words| words[place])
             );
             checksum = crc32c::crc32c_append(checksum, line.as_bytes());
         }
@@ -201,19 +288,20 @@ impl SpeechCorpus {
     /// # Errors
     /// [`Error::Format`] when there are no utterances.
     pub fn bins(&self) -> Result<usize> {
-        let first = self
-            .ids
-            .first()
-            .ok_or_else(|| Error::format(&self.path, "utterances", "none"))?;
-        Ok(self.feats.shape(first)?.1)
+        let none = || Error::format(&self.path, "utterances", "none");
+        let first = self.ids.first().ok_or_else(none)?;
+        match &self.source {
+            Source::Stored(feats) => Ok(feats.shape(first)?.1),
+            Source::Computed(feats) => Ok(feats.bins()),
+        }
     }
 
     /// Whether the features are one vector per utterance.
     pub fn holds_vectors(&self) -> bool {
-        self.feats.holds_vectors()
+        matches!(&self.source, Source::Stored(feats) if feats.holds_vectors())
     }
 
-    /// Frames of each utterance.
+    /// Frames of each utterance; of those computed from audio, by the length that is stated for them.
     pub fn frames(&self) -> &[usize] {
         &self.frames
     }
@@ -257,19 +345,52 @@ impl SpeechCorpus {
         }
     }
 
-    /// The features of an utterance as stored, `[frames, bins]`.
+    /// The features of an utterance, `[frames, bins]`, as stored or as computed for draw `number`.
     ///
     /// # Errors
-    /// Errors of the archive; [`Error::Key`] for NaN or infinity, or another number of bins.
-    pub fn raw(&self, utterance: usize, bins: usize) -> Result<Array2<f32>> {
-        self.feats.checked(&self.ids[utterance], bins)
+    /// Errors of the archive or the recording; [`Error::Key`] for NaN or infinity, or another number of bins.
+    fn draw(&self, utterance: usize, bins: usize, number: u64) -> Result<Computed> {
+        let (place, speed) = self.at(utterance);
+        match &self.source {
+            Source::Stored(feats) => {
+                let feats = feats.checked(&self.ids[place], bins)?;
+                let recorded_frames = feats.nrows();
+                Ok(Computed {
+                    feats,
+                    recorded_frames,
+                })
+            }
+            Source::Computed(feats) => feats.draw(place, speed, number),
+        }
+    }
+
+    /// Features, `[frames, bins]`, of all utterances, or of so many of those computed from audio that statistics need no
+    /// pass over a large corpus.
+    ///
+    /// # Errors
+    /// As [`SpeechCorpus::batch`].
+    pub fn feats(&self, bins: usize) -> impl Iterator<Item = Result<Array2<f32>>> {
+        let count = match &self.source {
+            Source::Stored(_) => self.len(),
+            Source::Computed(_) => self.len().min(MOST_FITTED),
+        };
+        let read = move |index: usize| {
+            let utterance = index * self.len() / count;
+            self.draw(utterance, bins, utterance as u64)
+                .map(|drawn| drawn.feats)
+        };
+        (0..count).step_by(READ_AT_ONCE).flat_map(move |from| {
+            let some = (from..count.min(from + READ_AT_ONCE)).into_par_iter();
+            some.map(read).collect::<Vec<_>>()
+        })
     }
 
     /// Reads utterances into a batch, with `normalisation`. Utterances with more than `crop` frames (0: no limit) are
     /// cut to a window at a random place, drawn by `crop_seed`.
     ///
     /// # Errors
-    /// As [`SpeechCorpus::raw`]; [`Error::Key`] for an alignment of another length or class.
+    /// Errors of the archive or the recording; [`Error::Key`] for NaN or infinity, another number of bins, or an alignment of
+    /// another length or class.
     pub fn batch(
         &self,
         utterances: &[usize],
@@ -304,23 +425,49 @@ impl SpeechCorpus {
         let windows: Vec<_> = (utterances.iter())
             .map(|&utterance| window(frames(utterance), crop, &mut rng))
             .collect();
-        let (utterances, windows) = (&utterances[places.clone()], &windows[places]);
-        let mut rows = Vec::with_capacity(utterances.len());
-        for (&utterance, &(start, length)) in utterances.iter().zip(windows) {
-            let feats = self.raw(utterance, normalisation.bins())?;
-            let mut labels = self
-                .labels
-                .of(utterance, &self.ids[utterance], feats.nrows())?;
-            let feats = normalisation.apply(feats);
-            if self.labels.by_frame() {
-                labels = stretch_labels(labels, feats.nrows())[start..start + length].to_vec();
-            }
-            rows.push((
-                feats.slice(s![start..start + length, ..]).to_owned(),
-                labels,
-            ));
+        let read = |place: usize| {
+            let number = crop_seed.wrapping_add(place as u64);
+            let (feats, labels) = self.row(utterances[place], normalisation, number)?;
+            let (start, length) = match &self.source {
+                Source::Stored(_) => windows[place],
+                // Its frames are known only now.
+                Source::Computed(_) => {
+                    window(feats.nrows(), crop, &mut ChaCha8Rng::seed_from_u64(number))
+                }
+            };
+            let labels = match self.labels.by_frame() {
+                true => labels[start..start + length].to_vec(),
+                false => labels,
+            };
+            let feats = feats.slice(s![start..start + length, ..]).to_owned();
+            Ok((feats, labels))
+        };
+        let rows: Vec<_> = places.clone().into_par_iter().map(read).collect();
+        let rows = rows.into_iter().collect::<Result<_>>()?;
+        Ok(self.stack(&utterances[places], rows, normalisation.bins()))
+    }
+
+    /// The features of an utterance, normalised, and its labels, by frame as many as its features have frames.
+    fn row(
+        &self,
+        utterance: usize,
+        normalisation: &Normalisation,
+        number: u64,
+    ) -> Result<(Array2<f32>, Vec<i64>)> {
+        let (place, _) = self.at(utterance);
+        let mut drawn = self.draw(utterance, normalisation.bins(), number)?;
+        if let Some(augment) = &self.augment_feats {
+            augment.vary_draw(&mut drawn.feats, &self.ids[place], number);
         }
-        Ok(self.stack(utterances, rows, normalisation.bins()))
+        let labels = self
+            .labels
+            .of(place, &self.ids[place], drawn.recorded_frames)?;
+        let feats = normalisation.apply(drawn.feats);
+        let labels = match self.labels.by_frame() {
+            true => stretch_labels(labels, feats.nrows()),
+            false => labels,
+        };
+        Ok((feats, labels))
     }
 
     fn stack(
@@ -441,13 +588,21 @@ impl Inventory {
     /// # Errors
     /// As [`SpeechCorpus::open`].
     pub fn of(path: &Path, labels: Labels) -> Result<Self> {
-        let dir = DataDir::open(path)?;
-        let ids: Vec<String> = dir.utterances().to_vec();
-        let speakers: BTreeSet<String> = ids
-            .iter()
-            .map(|id| speaker_of(&dir, id).to_string())
-            .collect();
-        let labels = labels.names(&dir)?;
+        Self::of_speeds(&DataDir::open(path)?, labels, &[1.0])
+    }
+
+    /// The same for utterances at each of `speeds`.
+    ///
+    /// # Errors
+    /// As [`SpeechCorpus::open`].
+    pub fn of_speeds(dir: &DataDir, labels: Labels, speeds: &[f64]) -> Result<Self> {
+        let at_speed = |&speed| {
+            dir.speakers()
+                .iter()
+                .map(move |name| speaker_at(speed, name))
+        };
+        let speakers: BTreeSet<String> = speeds.iter().flat_map(at_speed).collect();
+        let labels = labels.names(dir)?;
         Ok(Self {
             speakers: speakers.into_iter().collect(),
             labels,

@@ -6,6 +6,7 @@ pub mod augment;
 pub mod batch;
 pub mod blocks;
 pub mod combine;
+pub mod computed;
 pub mod contents;
 pub mod datadir;
 pub mod feats;

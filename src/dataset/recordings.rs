@@ -1,6 +1,6 @@
 //! The audio of a data directory: `wav.scp`, whole or cut by `segments`, as a [`Waveform`] per utterance, or in blocks.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
@@ -72,6 +72,13 @@ impl Recording {
         }
         earliest
     }
+}
+
+/// Where an utterance lies in [`Recordings`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    recording: usize,
+    utterance: usize,
 }
 
 /// The recordings of a corpus, read when needed.
@@ -208,6 +215,84 @@ impl Recordings {
             }
             Ok(())
         })
+    }
+
+    /// The places of all utterances, by their names.
+    pub fn places(&self) -> HashMap<&str, Place> {
+        let recordings = self.recordings.iter().enumerate();
+        recordings
+            .flat_map(|(recording, of)| {
+                let utterances = of.utterances.iter().enumerate();
+                utterances.map(move |(utterance, (name, _))| {
+                    (
+                        name.as_str(),
+                        Place {
+                            recording,
+                            utterance,
+                        },
+                    )
+                })
+            })
+            .collect()
+    }
+
+    /// The file that lists the utterances: `segments`, or else `wav.scp`.
+    pub fn list(&self) -> &Path {
+        &self.list
+    }
+
+    /// Reads a single utterance. A recording without segments is read to its end, one with segments to the end of the
+    /// utterance.
+    ///
+    /// # Errors
+    /// As [`AudioSource::open`], [`AudioReader::next_block`](crate::io::audio::AudioReader::next_block) and
+    /// [`UtteranceBlocks::read_to_end`]; [`Error::Line`] for an invalid segment.
+    pub fn read_at(&self, place: Place, options: &RecordingOptions) -> Result<Waveform> {
+        let (source, utterance, segment) = self.at(place)?;
+        let mut track = Track::new(source.open(&options.audio, options.pipes)?);
+        let cut = segment.map(|segment| (segment, &*self.list));
+        UtteranceBlocks::new(&mut track, utterance, cut, options.resample_hz)?.read_to_end()
+    }
+
+    /// The length of an utterance in seconds, as its segment or the recording's header states it. A recording that
+    /// states none is read.
+    ///
+    /// # Errors
+    /// As [`Recordings::read_at`].
+    pub fn seconds_at(&self, place: Place, options: &RecordingOptions) -> Result<f64> {
+        let (source, _, segment) = self.at(place)?;
+        if let Some(segment) = segment.filter(|segment| segment.end.is_finite()) {
+            return Ok(segment.end - segment.start);
+        }
+        let reader = source.open(&options.audio, options.pipes)?;
+        let rate = f64::from(reader.sample_rate_hz());
+        let samples = match reader.stated_samples() {
+            Some(samples) => samples,
+            None => reader.read_to_end()?.samples.len() as u64,
+        };
+        Ok(samples as f64 / rate - segment.map_or(0.0, |segment| segment.start))
+    }
+
+    /// Refuses a recording that is not there, without opening it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] for a file that is missing; [`Error::Line`] for an invalid segment.
+    pub fn check_at(&self, place: Place) -> Result<()> {
+        match self.at(place)?.0 {
+            AudioSource::File(path) | AudioSource::Archive(path, _) => {
+                std::fs::metadata(path).map(drop).map_err(Error::io(path))
+            }
+            AudioSource::Pipe(_) => Ok(()),
+        }
+    }
+
+    fn at(&self, place: Place) -> Result<(&AudioSource, &str, Option<&Segment>)> {
+        let recording = &self.recordings[place.recording];
+        let (utterance, segment) = &recording.utterances[place.utterance];
+        match &recording.source {
+            Ok(source) => Ok((source, utterance, segment.as_ref())),
+            Err(wrong) => Err(wrong.error(&self.list)),
+        }
     }
 
     /// The recordings of a single utterance.

@@ -10,6 +10,7 @@ use super::disentangle::DisentangleOptions;
 use super::fhvae::FhvaeOptions;
 use super::old_keys::document;
 use super::recogniser::RecogniserOptions;
+use crate::dataset::augment::{AugmentOptions, FeatAugmentOptions};
 use crate::dataset::labels::Labels;
 use crate::dataset::normalisation::NormalisationOptions;
 use crate::dataset::sampler::SamplerOptions;
@@ -18,6 +19,8 @@ use crate::nn::device::DeviceChoice;
 use crate::train::TrainOptions;
 use crate::train::experiment::Configuration;
 
+/// Most threads that read data.
+const MOST_WORKERS: usize = 1024;
 /// Largest number of frames in a window or an utterance.
 const MOST_FRAMES: usize = 1 << 24;
 
@@ -85,8 +88,11 @@ impl MethodOptions {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataOptions {
-    /// Training data directory in Kaldi's format, with `feats.scp`.
+    /// Training data directory in Kaldi's format, with `feats.scp`, or with `wav.scp` if `input = "audio"`.
     pub train: PathBuf,
+    /// What is read from `train` and `valid`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub input: Input,
     /// An scp file of features to use in place of `feats.scp` of `train`, such as codes or features made by another
     /// program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -118,13 +124,73 @@ pub struct DataOptions {
     /// How training batches are drawn.
     #[serde(default = "default_sampler")]
     pub sampler: SamplerOptions,
-    /// Front-end that computed the features: a TOML file with `kind`, as `unbraid feats fbank` and the other front-end
-    /// commands read it. The experiment keeps a copy, so that `unbraid extract --wav` computes the same features.
+    /// Front-end that computed the features, or computes them if `input = "audio"`: a TOML file with `kind`, as `unbraid
+    /// feats fbank` and the other front-end commands read it. The experiment keeps a copy, so that `unbraid extract --wav`
+    /// computes the same features.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub front_end: Option<PathBuf>,
+    /// Threads that read batches, and compute features from audio. 0 uses one for features; for audio all cores, divided
+    /// among the processes of this machine. Any number gives the same batches.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub workers: usize,
+    /// Resample recordings of other rates than the front-end's, if `input = "audio"`. Otherwise they are errors.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub resample: bool,
+    /// Use each training utterance once at each of these speeds, if `input = "audio"`, where another speed makes another
+    /// speaker (Ko et al. 2015). Without this key, only as recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub speeds: Vec<f64>,
+    /// Augmentation of the training audio, if `input = "audio"`, drawn anew each time that an utterance is read. The table
+    /// is that of `unbraid data augment --conf`. A speed that is drawn here does not change the speaker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augment: Option<AugmentOptions>,
+    /// Augmentation of the training features, drawn anew each time that an utterance is read. The table is that of
+    /// `unbraid feats augment --conf`. All networks read the augmented features, and the decoder's targets are augmented
+    /// too; `method.perturb` perturbs the input of the phonetic encoder alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augment_feats: Option<FeatAugmentOptions>,
+}
+
+/// What is read from a data directory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    /// Features, of `feats.scp`.
+    #[default]
+    Features,
+    /// Recordings, of `wav.scp` and `segments`. `front_end` computes features of them during training, and nothing is
+    /// stored.
+    Audio,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl DataOptions {
+    /// A training set, with the defaults of all other keys.
+    pub fn of(train: PathBuf) -> Self {
+        Self {
+            train,
+            input: Input::default(),
+            train_feats: None,
+            valid: None,
+            valid_feats: None,
+            labels: Labels::default(),
+            labelled_speakers: Vec::new(),
+            labelled: all(),
+            crop_frames: 0,
+            max_frames: 0,
+            sampler: default_sampler(),
+            front_end: None,
+            workers: 0,
+            resample: false,
+            speeds: Vec::new(),
+            augment: None,
+            augment_feats: None,
+        }
+    }
+
     /// Checks every value that can be checked without data.
     ///
     /// # Errors
@@ -149,7 +215,45 @@ impl DataOptions {
             let (expected, found) = ("data.valid beside it", feats.display().to_string());
             return Err(Error::option("data.valid_feats", expected, found));
         }
-        Ok(())
+        if let Some(augment) = &self.augment_feats {
+            let checked = augment.check();
+            checked.map_err(|error| error.in_table("data.augment_feats"))?;
+        }
+        check_within("data.workers", self.workers, 0..=MOST_WORKERS)?;
+        self.check_input()
+    }
+
+    /// Checks keys that only one kind of input has.
+    fn check_input(&self) -> Result<()> {
+        let audio = self.input == Input::Audio;
+        let [features_only, audio_only] = ["\"features\"", "\"audio\""]
+            .map(|input| format!("no value unless data.input = {input}"));
+        let given = |key: &str, given: bool, expected: &str| match given {
+            true => Err(Error::option(format!("data.{key}"), expected, "one")),
+            false => Ok(()),
+        };
+        if !audio {
+            given("augment", self.augment.is_some(), &audio_only)?;
+            given("speeds", !self.speeds.is_empty(), &audio_only)?;
+            return given("resample", self.resample, &audio_only);
+        }
+        given("train_feats", self.train_feats.is_some(), &features_only)?;
+        given("valid_feats", self.valid_feats.is_some(), &features_only)?;
+        if self.front_end.is_none() {
+            let expected = "a front-end beside data.input = \"audio\"";
+            return Err(Error::option("data.front_end", expected, "none"));
+        }
+        for (place, &speed) in self.speeds.iter().enumerate() {
+            check_within("data.speeds", speed, 0.25..=4.0)?;
+            if self.speeds[..place].contains(&speed) {
+                let found = format!("{speed} twice");
+                return Err(Error::option("data.speeds", "different factors", found));
+            }
+        }
+        let augment = self.augment.as_ref().map(AugmentOptions::check);
+        augment
+            .unwrap_or(Ok(()))
+            .map_err(|error| error.in_table("data.augment"))
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use tch::{Device, Tensor};
 
-use super::config::{Config, MethodOptions};
+use super::config::{Config, DataOptions, Input, MethodOptions};
 use super::dann::Dann;
 use super::dann_backbone::SpeechBackbone;
 use super::disentangle::{Disentangle, DisentangleShape};
@@ -17,7 +18,10 @@ pub use super::model_info::ModelInfo;
 use super::recogniser::Recogniser;
 use super::remarks::{self, RunData};
 use super::trained::DisentangledModel;
+use crate::dataset::DataDir;
+use crate::dataset::augment::AugmentChain;
 use crate::dataset::batch::{Inventory, SpeechBatch, SpeechCorpus};
+use crate::dataset::computed::{AudioOptions, ComputedFeats};
 use crate::dataset::labels::Labels;
 use crate::dataset::loader::Loader;
 use crate::dataset::normalisation::Normalisation;
@@ -25,10 +29,11 @@ use crate::dataset::parts::{Part, Parts};
 use crate::dataset::sampler::{Sampler, pack_by_length};
 use crate::error::{Error, Result};
 use crate::io::atomic;
+use crate::io::audio::Pipes;
 use crate::nn::built;
 use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
-use crate::train::ranks::Facts;
+use crate::train::ranks::{Facts, Ranks};
 use crate::train::trainer::{Batches, Progress, step_seed, train};
 use crate::train::{Job, Method, Trainable, checkpoint};
 
@@ -57,7 +62,7 @@ pub fn train_speech(
         Some(path) => Some(FrontEnd::new(FrontEndOptions::read(path)?)?),
     };
     let beginning = Beginning::of(config, exp, start, front_end.as_ref())?;
-    let data = SpeechData::open(config, beginning.normalisation(), ranks.size())?;
+    let data = SpeechData::open(config, front_end.as_ref(), &beginning, ranks)?;
     if let Some(front_end) = &front_end {
         check_bins(front_end, data.info.normalisation.bins())?;
     }
@@ -256,14 +261,58 @@ fn build(config: &Config, info: &ModelInfo, device: Device) -> Result<Built> {
     })
 }
 
+/// Which of a run's corpora.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Use {
+    Training,
+    Validation,
+}
+
+/// Opens a corpus of a run; training data are augmented.
 fn open_corpus(
-    path: &Path,
-    feats: Option<&PathBuf>,
-    labels: Labels,
+    (path, feats): (&Path, Option<&PathBuf>),
+    data: &DataOptions,
+    front_end: Option<&FrontEnd>,
     inventory: &Inventory,
+    role: Use,
 ) -> Result<SpeechCorpus> {
-    let own = path.join("feats.scp");
-    SpeechCorpus::open(path, feats.unwrap_or(&own), labels, inventory)
+    let (Input::Audio, Some(front_end)) = (data.input, front_end) else {
+        let own = path.join("feats.scp");
+        return SpeechCorpus::open(path, feats.unwrap_or(&own), data.labels, inventory);
+    };
+    let dir = DataDir::open(path)?;
+    let options = AudioOptions {
+        front_end,
+        resample: data.resample,
+    };
+    let mut feats = ComputedFeats::open(&dir, &options)?;
+    if role == Use::Validation {
+        return SpeechCorpus::of_audio(&dir, feats, &[1.0], data.labels, inventory);
+    }
+    if let Some(augment) = &data.augment {
+        feats = feats.augmented(AugmentChain::new(augment.clone(), Pipes::Refused)?);
+    }
+    SpeechCorpus::of_audio(&dir, feats, speeds(data), data.labels, inventory)
+}
+
+/// The speeds of training utterances.
+fn speeds(data: &DataOptions) -> &[f64] {
+    match &data.speeds[..] {
+        [] => &[1.0],
+        speeds => speeds,
+    }
+}
+
+/// Threads that read training batches.
+fn readers(data: &DataOptions, ranks: &Ranks) -> Result<ThreadPool> {
+    let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let threads = match (data.workers, data.input) {
+        (0, Input::Features) => 1,
+        (0, Input::Audio) => (cores() / ranks.local().1).max(1),
+        (workers, _) => workers,
+    };
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map_err(|error| Error::option("data.workers", "threads", error.to_string()))
 }
 
 /// The corpora of a run.
@@ -272,19 +321,29 @@ struct SpeechData {
     info: ModelInfo,
     train: Arc<SpeechCorpus>,
     valid: Option<SpeechCorpus>,
+    readers: Arc<ThreadPool>,
 }
 
 impl SpeechData {
-    /// Opens the corpora; a normalisation that is not `known` is fitted on the training set.
-    fn open(config: &Config, known: Option<&Normalisation>, ranks: usize) -> Result<Self> {
-        let (data, labels) = (&config.data, config.data.labels);
-        let inventory = Inventory::of(&data.train, labels)?;
-        let mut train = open_corpus(&data.train, data.train_feats.as_ref(), labels, &inventory)?;
+    /// Opens the corpora; a normalisation that the beginning does not know is fitted on the training set.
+    fn open(
+        config: &Config,
+        front_end: Option<&FrontEnd>,
+        beginning: &Beginning,
+        ranks: &Ranks,
+    ) -> Result<Self> {
+        let data = &config.data;
+        let inventory =
+            Inventory::of_speeds(&DataDir::open(&data.train)?, data.labels, speeds(data))?;
+        let open = |path, feats: &Option<PathBuf>, role| {
+            open_corpus((path, feats.as_ref()), data, front_end, &inventory, role)
+        };
+        let mut train = open(&data.train, &data.train_feats, Use::Training)?;
+        train.augment_feats(data.augment_feats.clone());
         train.keep_labels(&data.labelled_speakers, data.labelled, config.seed)?;
-        let feats = data.valid_feats.as_ref();
         let valid = data.valid.as_ref();
         let mut valid = valid
-            .map(|path| open_corpus(path, feats, labels, &inventory))
+            .map(|path| open(path, &data.valid_feats, Use::Validation))
             .transpose()?;
         if let MethodOptions::Recogniser(_) = config.method {
             for corpus in [&mut train].into_iter().chain(&mut valid) {
@@ -300,9 +359,10 @@ impl SpeechData {
             options.domains(&inventory.speakers)?;
         }
         let bins = train.bins()?;
-        let every = (0..train.len()).map(|utterance| train.raw(utterance, bins));
-        let normalisation = match known {
-            None => Normalisation::fit(&config.normalisation, bins, every)?,
+        let readers = readers(data, ranks)?;
+        let normalisation = match beginning.normalisation() {
+            None => readers
+                .install(|| Normalisation::fit(&config.normalisation, bins, train.feats(bins)))?,
             Some(known) => {
                 fine_tuning::check_bins(known, bins, &config.data.train)?;
                 known.clone()
@@ -311,7 +371,7 @@ impl SpeechData {
         // Checked before anything is written.
         let population = train.population(config.data.max_frames);
         let (sampler, drawn) = (config.data.sampler, population.clone());
-        let parts = ranks * config.train.accumulate;
+        let parts = ranks.size() * config.train.accumulate;
         Sampler::of_parts(sampler, drawn, config.seed, train.path(), parts)?;
         let data = RunData {
             train: &train,
@@ -330,6 +390,7 @@ impl SpeechData {
             },
             train: Arc::new(train),
             valid,
+            readers: Arc::new(readers),
         })
     }
 }
@@ -392,12 +453,14 @@ impl Batches<SpeechBatch> for SpeechData {
         };
         let parts = parts.clone();
         let first = first * parts.own().len() as u64;
+        let readers = Arc::clone(&self.readers);
         Box::new(Loader::spawn(first, move |number| {
             let (number, part) = parts.nth(number);
             let crop_seed = step_seed(seed, number) as u64;
             let drawn = sampler.batch(number);
             let (places, share) = parts.places(part, drawn.len());
-            let batch = corpus.part_of_batch(&drawn, places, &normalisation, (crop, crop_seed))?;
+            let read = || corpus.part_of_batch(&drawn, places, &normalisation, (crop, crop_seed));
+            let batch = readers.install(read)?;
             Ok(Part { batch, share })
         }))
     }

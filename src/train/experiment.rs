@@ -199,21 +199,24 @@ impl Experiment {
 /// File that tells which experiment a run began from.
 pub(crate) const ORIGIN: &str = "initial.json";
 
-/// Keys of `[train]` that may differ when a run is resumed.
-const FREE: [&str; 7] = [
-    "accumulate",
-    "steps",
-    "log_every",
-    "checkpoint_every",
-    "checkpoint_minutes",
-    "keep_checkpoints",
-    "threads",
+/// Keys, and their tables, that may differ when a run is resumed.
+const FREE: [(&str, &str); 8] = [
+    ("train", "accumulate"),
+    ("train", "steps"),
+    ("train", "log_every"),
+    ("train", "checkpoint_every"),
+    ("train", "checkpoint_minutes"),
+    ("train", "keep_checkpoints"),
+    ("train", "threads"),
+    ("data", "workers"),
 ];
 
 fn without_free(config: &Table) -> Table {
     let mut config = config.clone();
-    if let Some(Value::Table(train)) = config.get_mut("train") {
-        FREE.iter().for_each(|key| drop(train.remove(*key)));
+    for (table, key) in FREE {
+        if let Some(Value::Table(table)) = config.get_mut(table) {
+            table.remove(key);
+        }
     }
     config
 }

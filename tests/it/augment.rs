@@ -122,7 +122,7 @@ fn bad_input_is_one_line_and_leaves_nothing() {
         (
             noisy,
             &[],
-            "unbraid: aug.toml: --noise: expected a folder for the table [noise] of the configuration, found none",
+            "unbraid: aug.toml: noise_folder: expected a folder for the table [noise], found none",
         ),
         (
             noisy,
@@ -137,7 +137,7 @@ fn bad_input_is_one_line_and_leaves_nothing() {
         (
             "[volume]\n",
             &["--rirs", "d"],
-            "unbraid: aug.toml: --rirs: expected a table [reverb] in the configuration, found none",
+            "unbraid: aug.toml: rir_folder: expected a table [reverb] beside it, found none",
         ),
         (
             "[speed]\nfactors = [0.0]\n",
@@ -240,7 +240,7 @@ fn features_are_masked() {
     );
     assert_eq!(
         error,
-        "unbraid: none.toml: expected a table: vtlp or spec_augment, found none"
+        "unbraid: none.toml: augmentation: expected a table: vtlp or spec_augment, found none"
     );
 }
 

@@ -4,6 +4,7 @@ mod abx;
 mod asr;
 mod attack;
 mod audio;
+mod audio_training;
 mod audit;
 mod augment;
 mod backend;

@@ -110,17 +110,12 @@ fn config(args: TrainArgs) -> Config {
         device: args.device.device,
         bf16: false,
         data: DataOptions {
-            train: args.data,
             train_feats: args.feats,
             valid: args.valid,
             valid_feats: args.valid_feats,
             labels: args.labels.into(),
-            labelled_speakers: Vec::new(),
-            labelled: 1.0,
-            crop_frames: 0,
-            max_frames: 0,
             sampler: SamplerOptions::Utterances { batch: args.batch },
-            front_end: None,
+            ..DataOptions::of(args.data)
         },
         normalisation: NormalisationOptions {
             // Features need not be logarithms.

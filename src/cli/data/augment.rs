@@ -44,9 +44,10 @@ is that of this list; keys that are left out have these defaults:
   min = 0.125
   max = 2.0
 
---noise and --rirs are folders with a wav.scp, or of audio files. The same seed
-gives the same bytes for any number of threads. utt2aug in the new folder lists
-the random choices.")]
+--noise and --rirs are folders with a wav.scp, or of audio files; in the
+configuration they are noise_folder and rir_folder. The same seed gives the same
+bytes for any number of threads. utt2aug in the new folder lists the random
+choices.")]
 pub(super) struct AugmentArgs {
     /// Data directory to augment
     #[arg(value_name = "SOURCE")]
@@ -114,8 +115,10 @@ pub(super) fn run(args: &AugmentArgs) -> anyhow::Result<()> {
     let mut options: AugmentOptions = read_toml(&args.conf)?;
     options.seed = args.seed.unwrap_or(options.seed);
     let pipes = args.pipes.pipes();
-    let chain = AugmentChain::new(options, args.noise.as_deref(), args.rirs.as_deref(), pipes)
-        .with_context(|| args.conf.display().to_string())?;
+    options.noise_folder = args.noise.clone().or(options.noise_folder);
+    options.rir_folder = args.rirs.clone().or(options.rir_folder);
+    let chain =
+        AugmentChain::new(options, pipes).with_context(|| args.conf.display().to_string())?;
     let job = AugmentJob {
         source: &args.source,
         target: &args.target,

@@ -2,19 +2,16 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
 use ndarray::Array2;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
 use crate::cli::progress::counter;
-use crate::error::Error;
+use crate::dataset::augment::FeatAugmentOptions;
 use crate::io::config::read_toml;
 use crate::io::kaldi::{ReadOptions, TableReader, TableWriter, WriteOptions};
-use crate::signal::augment::{
-    SpecAugmentOptions, VtlpOptions, happens, spec_augment, warp_vocal_tract,
-};
 
 /// Augment log-mel features: vocal tract length perturbation, and masks over time and frequency.
 #[derive(Debug, Args)]
@@ -55,31 +52,15 @@ pub(super) struct AugmentArgs {
     allow_pipes: bool,
 }
 
-/// What is done to features; what has no table is not done.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct FeatAugmentOptions {
-    seed: u64,
-    vtlp: Option<VtlpOptions>,
-    spec_augment: Option<SpecAugmentOptions>,
-}
-
 /// Runs the command.
 ///
 /// # Errors
 /// What is wrong with the configuration, the specifiers, the archive or the place to write to.
 pub(super) fn run(args: &AugmentArgs) -> anyhow::Result<()> {
     let options: FeatAugmentOptions = read_toml(&args.conf)?;
-    if let Some(vtlp) = &options.vtlp {
-        vtlp.check()?;
-    }
-    if let Some(masks) = &options.spec_augment {
-        masks.check()?;
-    }
-    if options.vtlp.is_none() && options.spec_augment.is_none() {
-        let expected = "a table: vtlp or spec_augment";
-        return Err(Error::format(&args.conf, expected, "none").into());
-    }
+    options
+        .check()
+        .with_context(|| args.conf.display().to_string())?;
     let allow_pipes = args.allow_pipes;
     let reader = TableReader::<Array2<f32>>::open_with(&args.from, ReadOptions { allow_pipes })?;
     let write = WriteOptions {
@@ -91,24 +72,11 @@ pub(super) fn run(args: &AugmentArgs) -> anyhow::Result<()> {
     let progress = counter("utterances");
     for entry in reader {
         let (key, mut feats) = entry?;
-        vary(&mut feats, &options, &mut rng);
+        options.vary(&mut feats, &mut rng);
         writer.write(&key, &feats)?;
         progress.inc(1);
     }
     writer.finish()?;
     progress.finish_and_clear();
     Ok(())
-}
-
-fn vary(feats: &mut Array2<f32>, options: &FeatAugmentOptions, rng: &mut ChaCha8Rng) {
-    if let Some(vtlp) = &options.vtlp
-        && happens(vtlp.probability, rng)
-    {
-        warp_vocal_tract(feats, vtlp, vtlp.draw(rng));
-    }
-    if let Some(masks) = &options.spec_augment
-        && happens(masks.probability, rng)
-    {
-        spec_augment(feats, masks, rng);
-    }
 }

@@ -143,7 +143,7 @@ fn vary(job: &AugmentJob, blocks: UtteranceBlocks, wavs: &Path) -> Result<Vec<Wr
     let utterance = blocks.utterance().to_string();
     let speech = blocks.read_to_end()?;
     let one = |copy| {
-        let variation = job.chain.vary(&utterance, copy, &speech)?;
+        let variation = job.chain.vary(&utterance, copy as u64, &speech)?;
         let id = new_id(job, copy, &utterance);
         let file = format!("{}.wav", file_name(&id));
         write_wav(wavs.join(&file), &variation.waveform)?;

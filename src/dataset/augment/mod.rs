@@ -1,18 +1,21 @@
 //! Augmentation of waveforms by a configuration, at random for each utterance and copy, and of whole data directories.
 
 mod directory;
+mod feats;
 mod sources;
 #[cfg(test)]
 mod tests;
 
 pub use directory::{AugmentJob, Augmented, augment};
+pub use feats::FeatAugmentOptions;
 pub use sources::AudioPool;
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::PathBuf;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -23,11 +26,17 @@ use crate::signal::augment::{
 };
 
 /// Augmentations of waveforms, in this order; those without a table are left out.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AugmentOptions {
     /// Seed of all random numbers: the same seed gives the same bytes, whatever the number of threads.
     pub seed: u64,
+    /// Noise recordings for `noise`: a folder with a `wav.scp`, or of audio files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise_folder: Option<PathBuf>,
+    /// Room impulse responses for `reverb`, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rir_folder: Option<PathBuf>,
     /// Change of speed.
     pub speed: Option<SpeedOptions>,
     /// Reverberation.
@@ -38,6 +47,49 @@ pub struct AugmentOptions {
     pub codec: Option<CodecOptions>,
     /// Change of volume.
     pub volume: Option<VolumeOptions>,
+}
+
+impl AugmentOptions {
+    /// Checks every value. A folder is needed if its table is there, and refused otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key; no step at all.
+    pub fn check(&self) -> Result<()> {
+        let Self {
+            seed: _,
+            noise_folder,
+            rir_folder,
+            speed,
+            reverb,
+            noise,
+            codec,
+            volume,
+        } = self;
+        let checks = [
+            speed.as_ref().map(SpeedOptions::check),
+            reverb.as_ref().map(ReverbOptions::check),
+            noise.as_ref().map(NoiseOptions::check),
+            codec.as_ref().map(CodecOptions::check),
+            volume.as_ref().map(VolumeOptions::check),
+        ];
+        if checks.iter().all(Option::is_none) {
+            let expected = "a table: speed, reverb, noise, codec or volume";
+            return Err(Error::option("augmentation", expected, "none"));
+        }
+        check_folder("noise_folder", "noise", noise.is_some(), noise_folder)?;
+        check_folder("rir_folder", "reverb", reverb.is_some(), rir_folder)?;
+        checks.into_iter().flatten().collect()
+    }
+}
+
+/// Refuses a table without its folder, and the reverse.
+fn check_folder(key: &str, table: &str, requested: bool, folder: &Option<PathBuf>) -> Result<()> {
+    let expected = match (requested, folder) {
+        (true, None) => format!("a folder for the table [{table}]"),
+        (false, Some(_)) => format!("a table [{table}] beside it"),
+        _ => return Ok(()),
+    };
+    Err(Error::option(key, expected, "none"))
 }
 
 /// The steps of a configuration, with their noises and impulse responses.
@@ -57,22 +109,21 @@ pub struct Variation {
 }
 
 impl AugmentChain {
-    /// Checks the options, and lists noises and impulse responses. A folder is needed if its table is there, and
-    /// refused otherwise.
+    /// Checks the options, and lists noises and impulse responses.
     ///
     /// # Errors
-    /// [`Error::Option`] for invalid options, no step at all, or a folder without its table or the reverse; as
-    /// [`AudioPool::read`].
-    pub fn new(
-        options: AugmentOptions,
-        noise: Option<&Path>,
-        rirs: Option<&Path>,
-        pipes: Pipes,
-    ) -> Result<Self> {
-        check(&options)?;
+    /// As [`AugmentOptions::check`] and [`AudioPool::read`].
+    pub fn new(options: AugmentOptions, pipes: Pipes) -> Result<Self> {
+        options.check()?;
+        let pool = |folder: &Option<PathBuf>| {
+            let folder = folder.as_deref();
+            folder
+                .map(|folder| AudioPool::read(folder, pipes))
+                .transpose()
+        };
         Ok(Self {
-            noises: pool("noise", options.noise.is_some(), noise, pipes)?,
-            rirs: pool("rirs", options.reverb.is_some(), rirs, pipes)?,
+            noises: pool(&options.noise_folder)?,
+            rirs: pool(&options.rir_folder)?,
             options,
         })
     }
@@ -82,13 +133,13 @@ impl AugmentChain {
         self.options.speed.is_none()
     }
 
-    /// Augments an utterance; `copy` counts from 1. A result above full scale is scaled down as a whole, so that
+    /// Augments an utterance; the same `copy` gives the same result. A result above full scale is scaled down as a whole, so that
     /// nothing is clipped.
     ///
     /// # Errors
     /// [`Error::Format`] or [`Error::Io`] for a noise or an impulse response that cannot be read; [`Error::Option`] for
     /// silence, to which no noise can be added at a signal-to-noise ratio.
-    pub fn vary(&self, utterance: &str, copy: usize, speech: &Waveform) -> Result<Variation> {
+    pub fn vary(&self, utterance: &str, copy: u64, speech: &Waveform) -> Result<Variation> {
         let mut rng = generator(self.options.seed, copy, utterance);
         let rate = speech.sample_rate_hz;
         let mut samples = Cow::from(&speech.samples);
@@ -139,55 +190,11 @@ impl AugmentChain {
     }
 }
 
-fn check(options: &AugmentOptions) -> Result<()> {
-    let AugmentOptions {
-        seed: _,
-        speed,
-        reverb,
-        noise,
-        codec,
-        volume,
-    } = options;
-    let checks = [
-        speed.as_ref().map(SpeedOptions::check),
-        reverb.as_ref().map(ReverbOptions::check),
-        noise.as_ref().map(NoiseOptions::check),
-        codec.as_ref().map(CodecOptions::check),
-        volume.as_ref().map(VolumeOptions::check),
-    ];
-    if checks.iter().all(Option::is_none) {
-        let expected = "a table: speed, reverb, noise, codec or volume";
-        return Err(Error::option("augmentation", expected, "none"));
-    }
-    checks.into_iter().flatten().collect()
-}
-
-fn pool(
-    name: &str,
-    requested: bool,
-    folder: Option<&Path>,
-    pipes: Pipes,
-) -> Result<Option<AudioPool>> {
-    let table = if name == "noise" { "noise" } else { "reverb" };
-    match (requested, folder) {
-        (false, None) => Ok(None),
-        (true, Some(folder)) => AudioPool::read(folder, pipes).map(Some),
-        (true, None) => {
-            let expected = format!("a folder for the table [{table}] of the configuration");
-            Err(Error::option(format!("--{name}"), expected, "none"))
-        }
-        (false, Some(_)) => {
-            let expected = format!("a table [{table}] in the configuration");
-            Err(Error::option(format!("--{name}"), expected, "none"))
-        }
-    }
-}
-
 /// A generator for one copy of one utterance, seeded by 64-bit FNV-1a of their names.
-fn generator(seed: u64, copy: usize, utterance: &str) -> ChaCha8Rng {
+fn generator(seed: u64, copy: u64, utterance: &str) -> ChaCha8Rng {
     let named = [
         &seed.to_le_bytes(),
-        &(copy as u64).to_le_bytes(),
+        &copy.to_le_bytes(),
         utterance.as_bytes(),
     ]
     .concat();

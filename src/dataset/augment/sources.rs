@@ -1,6 +1,8 @@
 //! Noises and room impulse responses.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -11,12 +13,23 @@ use crate::io::audio::{AudioOptions, AudioSource, Pipes, is_audio};
 use crate::io::walk::files_below;
 use crate::signal::resample::resample;
 
-/// A set of audio files with one channel, read when they are drawn.
-#[derive(Debug, Clone)]
+/// Samples of a pool that stay in memory, 512 MB: a hundred hours would not fit, and what does need not be decoded again.
+const MOST_KEPT: usize = 1 << 27;
+
+/// A set of audio files with one channel, read when they are drawn. Those that were drawn stay in memory, up to a limit.
+#[derive(Debug)]
 pub struct AudioPool {
     /// In byte order of their names.
     sources: Vec<(String, AudioSource)>,
     pipes: Pipes,
+    kept: Mutex<Kept>,
+}
+
+/// Samples by the file's place in its pool and the sample rate in Hz.
+#[derive(Debug, Default)]
+struct Kept {
+    samples: HashMap<(usize, u32), Arc<[f32]>>,
+    count: usize,
 }
 
 impl AudioPool {
@@ -39,7 +52,11 @@ impl AudioPool {
                 "audio files, or a wav.scp that lists some",
                 "none",
             )),
-            false => Ok(Self { sources, pipes }),
+            false => Ok(Self {
+                sources,
+                pipes,
+                kept: Mutex::default(),
+            }),
         }
     }
 
@@ -52,11 +69,28 @@ impl AudioPool {
     ///
     /// # Errors
     /// As [`AudioSource::read`].
-    pub fn draw(&self, sample_rate_hz: u32, rng: &mut ChaCha8Rng) -> Result<(&str, Vec<f32>)> {
-        let (name, source) = &self.sources[rng.random_range(0..self.sources.len())];
+    pub fn draw(&self, sample_rate_hz: u32, rng: &mut ChaCha8Rng) -> Result<(&str, Arc<[f32]>)> {
+        let place = rng.random_range(0..self.sources.len());
+        let (name, source) = &self.sources[place];
+        if let Some(samples) = self.kept().samples.get(&(place, sample_rate_hz)) {
+            return Ok((name, Arc::clone(samples)));
+        }
         let waveform = source.read(&AudioOptions::default(), self.pipes)?;
         let samples = resample(&waveform.samples, waveform.sample_rate_hz, sample_rate_hz)?;
-        Ok((name, samples.into_owned()))
+        let samples: Arc<[f32]> = samples.into();
+        let mut kept = self.kept();
+        if kept.count + samples.len() <= MOST_KEPT {
+            kept.count += samples.len();
+            let before = kept
+                .samples
+                .insert((place, sample_rate_hz), Arc::clone(&samples));
+            kept.count -= before.map_or(0, |before| before.len());
+        }
+        Ok((name, samples))
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

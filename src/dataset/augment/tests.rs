@@ -74,13 +74,17 @@ fn everything() -> AugmentOptions {
             ..CodecOptions::default()
         }),
         volume: Some(VolumeOptions::default()),
+        ..AugmentOptions::default()
     }
 }
 
 fn chain(dir: &Path, options: AugmentOptions) -> Result<AugmentChain> {
-    let noise = options.noise.is_some().then(|| dir.join("noise"));
-    let rirs = options.reverb.is_some().then(|| dir.join("rirs"));
-    AugmentChain::new(options, noise.as_deref(), rirs.as_deref(), Pipes::Refused)
+    let folders = AugmentOptions {
+        noise_folder: options.noise.is_some().then(|| dir.join("noise")),
+        rir_folder: options.reverb.is_some().then(|| dir.join("rirs")),
+        ..options
+    };
+    AugmentChain::new(folders, Pipes::Refused)
 }
 
 fn run(
@@ -272,8 +276,11 @@ fn invalid_options_are_refused() {
         "{error}"
     );
     let refused = |options: AugmentOptions, noise: Option<&str>| {
-        let noise = noise.map(|name| dir.path().join(name));
-        let chain = AugmentChain::new(options, noise.as_deref(), None, Pipes::Refused);
+        let options = AugmentOptions {
+            noise_folder: noise.map(|name| dir.path().join(name)),
+            ..options
+        };
+        let chain = AugmentChain::new(options, Pipes::Refused);
         chain.err().unwrap().to_string()
     };
     let noisy = AugmentOptions {
@@ -281,7 +288,7 @@ fn invalid_options_are_refused() {
         ..AugmentOptions::default()
     };
     assert!(refused(AugmentOptions::default(), None).starts_with("augmentation: expected a table"));
-    assert!(refused(noisy.clone(), None).starts_with("--noise: expected a folder"));
+    assert!(refused(noisy.clone(), None).starts_with("noise_folder: expected a folder"));
     assert!(
         refused(noisy.clone(), Some("t"))
             .ends_with("t: expected audio files, or a wav.scp that lists some, found none")

@@ -1,5 +1,6 @@
 //! Telephone speech: 8 kHz, 300 to 3400 Hz, and optionally quantisation by mu-law.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{convolve, within};
@@ -13,7 +14,7 @@ const TELEPHONE_HZ: u32 = 8000;
 const TAPS: usize = 257;
 
 /// What a telephone does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CodecOptions {
     /// The chance that an utterance goes through it.

@@ -1,12 +1,13 @@
 //! Reverberation: convolution with the impulse response of a room.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{convolve, power, within};
 use crate::error::{Error, Result};
 
 /// When speech is put into a room.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReverbOptions {
     /// The chance that an utterance is.

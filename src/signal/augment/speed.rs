@@ -2,6 +2,7 @@
 //! recognition, Interspeech 2015).
 
 use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{all_within, one_of};
@@ -9,7 +10,7 @@ use crate::error::Result;
 use crate::signal::resample::resample;
 
 /// What speeds are drawn from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SpeedOptions {
     /// Factors, each with the same chance; 1.1 makes an utterance shorter by a tenth and higher by as much.

@@ -7,13 +7,14 @@
 use ndarray::Array2;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::within;
 use crate::error::{Error, Result};
 
 /// What warps are drawn from, and where the bins lie.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct VtlpOptions {
     /// The chance that an utterance is warped.

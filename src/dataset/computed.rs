@@ -1,0 +1,223 @@
+//! Features that are computed from recordings whenever a batch needs them, of audio that is augmented anew each time.
+
+use std::path::{Path, PathBuf};
+
+use ndarray::Array2;
+use rayon::prelude::*;
+
+use super::augment::AugmentChain;
+use super::recordings::{Place, RecordingOptions, Recordings};
+use super::{DataDir, Table};
+use crate::error::{Error, Result};
+use crate::io::audio::Waveform;
+use crate::signal::FrontEnd;
+use crate::signal::augment::change_speed;
+
+/// How features are computed from the recordings of a data directory.
+#[derive(Debug, Clone)]
+pub struct AudioOptions<'a> {
+    /// The front-end.
+    pub front_end: &'a FrontEnd,
+    /// Whether recordings of another rate than the front-end's are resampled.
+    pub resample: bool,
+}
+
+/// The recordings of a data directory, the front-end that makes features of them, and what is done to them before.
+pub struct ComputedFeats {
+    recordings: Recordings,
+    places: Vec<Place>,
+    ids: Vec<String>,
+    /// Of each utterance as recorded.
+    seconds: Vec<f64>,
+    front_end: FrontEnd,
+    options: RecordingOptions,
+    augmentation: Option<AugmentChain>,
+}
+
+/// Features of an utterance, computed.
+#[derive(Debug)]
+pub struct Computed {
+    /// `[frames, bins]`, finite.
+    pub feats: Array2<f32>,
+    /// The frames that the utterance has as recorded, at its own speed.
+    pub recorded_frames: usize,
+}
+
+impl ComputedFeats {
+    /// Finds the recordings of all utterances and their lengths: by `segments`, `utt2dur` or `reco2dur`, or by the headers of
+    /// their files.
+    ///
+    /// # Errors
+    /// A data directory without `wav.scp`; an utterance without a recording; a recording that is missing; as
+    /// [`Recordings::seconds_at`].
+    pub fn open(dir: &DataDir, options: &AudioOptions) -> Result<Self> {
+        let front_end = options.front_end.clone();
+        let wavs = Table::read(dir.path().join("wav.scp"))?;
+        let recordings = match dir.segments() {
+            Some(segments) => Recordings::with_segments(&wavs, segments)?,
+            None => Recordings::new(&wavs)?,
+        };
+        let ids = dir.utterances().to_vec();
+        let places = {
+            let places = recordings.places();
+            let place = |id: &String| {
+                let found = places.get(id.as_str()).copied();
+                found.ok_or_else(|| Error::key(recordings.list(), id, "its recording", "none"))
+            };
+            ids.iter().map(place).collect::<Result<Vec<_>>>()?
+        };
+        let mut computed = Self {
+            options: RecordingOptions {
+                resample_hz: options.resample.then(|| front_end.sample_rate_hz() as u32),
+                ..RecordingOptions::default()
+            },
+            seconds: Vec::new(),
+            augmentation: None,
+            recordings,
+            places,
+            ids,
+            front_end,
+        };
+        computed.seconds = computed.lengths(dir)?;
+        Ok(computed)
+    }
+
+    /// Augments the audio of [`ComputedFeats::draw`].
+    pub fn augmented(self, augmentation: AugmentChain) -> Self {
+        Self {
+            augmentation: Some(augmentation),
+            ..self
+        }
+    }
+
+    /// Bins of the features.
+    pub fn bins(&self) -> usize {
+        self.front_end.dim()
+    }
+
+    /// The recordings' list, for messages.
+    pub fn path(&self) -> &Path {
+        self.recordings.list()
+    }
+
+    /// Frames of each utterance at `speed`, from the length that is stated for it: at least 1.
+    pub fn frames(&self, speed: f64) -> Vec<usize> {
+        let rate = self.front_end.sample_rate_hz();
+        let frames = |seconds: &f64| self.front_end.frames((seconds * rate / speed) as usize);
+        self.seconds.iter().map(|s| frames(s).max(1)).collect()
+    }
+
+    /// The features of an utterance as recorded.
+    ///
+    /// # Errors
+    /// As [`ComputedFeats::draw`].
+    pub fn recorded(&self, utterance: usize) -> Result<Computed> {
+        let speech = self.read(utterance)?;
+        self.compute(utterance, &speech, speech.samples.len())
+    }
+
+    /// The features of an utterance at `speed` and augmented. The same number gives the same features.
+    ///
+    /// # Errors
+    /// Errors of reading; [`Error::Key`] naming the utterance for a recording of another rate or shorter than a frame, for
+    /// silence that noise is to be added to, and for features that are not finite.
+    pub fn draw(&self, utterance: usize, speed: f64, number: u64) -> Result<Computed> {
+        let mut speech = self.read(utterance)?;
+        let recorded = speech.samples.len();
+        if speed != 1.0 {
+            speech.samples = change_speed(&speech.samples, speech.sample_rate_hz, speed)?;
+        }
+        if let Some(augmentation) = &self.augmentation {
+            let id = &self.ids[utterance];
+            let augmented = augmentation.vary(id, number, &speech);
+            speech = augmented
+                .map_err(|error| self.named(utterance, error))?
+                .waveform;
+        }
+        self.compute(utterance, &speech, recorded)
+    }
+
+    fn read(&self, utterance: usize) -> Result<Waveform> {
+        let speech = self
+            .recordings
+            .read_at(self.places[utterance], &self.options)?;
+        let rate_hz = self.front_end.sample_rate_hz();
+        if f64::from(speech.sample_rate_hz) == rate_hz {
+            return Ok(speech);
+        }
+        let expected = format!("{rate_hz} Hz, the front-end's rate (or data.resample = true)");
+        let found = format!("{} Hz", speech.sample_rate_hz);
+        Err(Error::key(
+            self.path(),
+            &self.ids[utterance],
+            expected,
+            found,
+        ))
+    }
+
+    fn compute(&self, utterance: usize, speech: &Waveform, recorded: usize) -> Result<Computed> {
+        let feats = self.front_end.compute_waveform(speech);
+        let feats = feats.map_err(|error| self.named(utterance, error))?;
+        match feats.iter().find(|value| !value.is_finite()) {
+            Some(value) => {
+                let (id, found) = (&self.ids[utterance], value.to_string());
+                Err(Error::key(self.path(), id, "finite features", found))
+            }
+            None => Ok(Computed {
+                feats,
+                recorded_frames: self.front_end.frames(recorded),
+            }),
+        }
+    }
+
+    /// An error of options as one of the utterance.
+    fn named(&self, utterance: usize, error: Error) -> Error {
+        match error {
+            Error::Option {
+                option,
+                expected,
+                found,
+            } => {
+                let key = format!("{}: {option}", self.ids[utterance]);
+                Error::key(self.path(), key, expected, found)
+            }
+            other => other,
+        }
+    }
+
+    /// The length of every utterance in seconds.
+    fn lengths(&self, dir: &DataDir) -> Result<Vec<f64>> {
+        let table = |name: &str| dir.file(name).map(Table::read).transpose();
+        let (utterances, recordings) = (table("utt2dur")?, table("reco2dur")?);
+        let stated = |id: &str| {
+            let whole = || {
+                dir.segments()
+                    .is_none()
+                    .then(|| dir.recording_of(id))
+                    .flatten()
+            };
+            let of_recording = || recordings.as_ref()?.get(whole()?);
+            let value = utterances
+                .as_ref()
+                .and_then(|table| table.get(id))
+                .or_else(of_recording)?;
+            value
+                .parse::<f64>()
+                .ok()
+                .filter(|seconds| seconds.is_finite() && *seconds > 0.0)
+        };
+        let length = |(id, &place): (&String, &Place)| match stated(id) {
+            Some(seconds) => self.recordings.check_at(place).map(|()| seconds),
+            None => self.recordings.seconds_at(place, &self.options),
+        };
+        let lengths: Vec<_> = self.ids.par_iter().zip(&self.places).map(length).collect();
+        lengths.into_iter().collect()
+    }
+}
+
+impl std::fmt::Debug for ComputedFeats {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path: PathBuf = self.path().to_path_buf();
+        formatter.debug_tuple("ComputedFeats").field(&path).finish()
+    }
+}
