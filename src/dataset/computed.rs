@@ -52,11 +52,7 @@ impl ComputedFeats {
     /// [`Recordings::seconds_at`].
     pub fn open(dir: &DataDir, options: &AudioOptions) -> Result<Self> {
         let front_end = options.front_end.clone();
-        let wavs = Table::read(dir.path().join("wav.scp"))?;
-        let recordings = match dir.segments() {
-            Some(segments) => Recordings::with_segments(&wavs, segments)?,
-            None => Recordings::new(&wavs)?,
-        };
+        let recordings = Recordings::of_dir(dir.path())?;
         let ids = dir.utterances().to_vec();
         let places = {
             let places = recordings.places();

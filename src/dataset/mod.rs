@@ -28,6 +28,7 @@ pub mod relabel;
 mod rows;
 pub mod sampler;
 pub mod segments;
+pub mod shard;
 pub mod shares;
 pub mod split;
 pub mod strings;

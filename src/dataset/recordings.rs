@@ -91,6 +91,19 @@ pub struct Recordings {
 }
 
 impl Recordings {
+    /// Those of a data directory: its `wav.scp`, cut by its `segments` if it has them.
+    ///
+    /// # Errors
+    /// As [`Table::read`], [`Segments::read`] and [`Recordings::new`].
+    pub fn of_dir(folder: &Path) -> Result<Self> {
+        let wav_scp = Table::read(folder.join("wav.scp"))?;
+        let segments = folder.join("segments");
+        match segments.is_file() {
+            true => Self::with_segments(&wav_scp, &Segments::read(segments)?),
+            false => Self::new(&wav_scp),
+        }
+    }
+
     /// From the lines `utterance source` of `wav.scp`.
     ///
     /// # Errors
@@ -279,7 +292,9 @@ impl Recordings {
     /// [`Error::Io`] for a file that is missing; [`Error::Line`] for an invalid segment.
     pub fn check_at(&self, place: Place) -> Result<()> {
         match self.at(place)?.0 {
-            AudioSource::File(path) | AudioSource::Archive(path, _) => {
+            AudioSource::File(path)
+            | AudioSource::Archive(path, _)
+            | AudioSource::Part(path, ..) => {
                 std::fs::metadata(path).map(drop).map_err(Error::io(path))
             }
             AudioSource::Pipe(_) => Ok(()),

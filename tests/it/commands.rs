@@ -20,6 +20,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "subset",
             "combine",
             "augment",
+            "shard",
             "trials",
             "alignment",
             "cluster-speakers",

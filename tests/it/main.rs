@@ -49,6 +49,7 @@ mod recipes;
 mod report;
 mod score;
 mod setup;
+mod shard;
 mod shell;
 mod stream;
 mod support;

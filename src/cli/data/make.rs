@@ -28,6 +28,7 @@ Examples:
   unbraid data make --table list.csv --columns speaker=name,text=words \\
     clips data/my
   unbraid data make --layout librispeech LibriSpeech/dev-clean data/dev
+  unbraid data make --layout lhotse cuts_train.jsonl.gz data/train
   unbraid data make --speakers unknown recordings data/my
 
 A pattern is compared with the path below FOLDER: {NAME} is part of a file or
@@ -42,14 +43,16 @@ client_id; text, sentence or transcript. Files are relative to FOLDER.
 
 Layouts: librispeech (SPEAKER/CHAPTER/*.flac and *.trans.txt), vctk (0.80 and
 0.92, first microphone), voxceleb (SPEAKER/VIDEO/*), commonvoice (clips/ and
-validated.tsv, or another --table).
+validated.tsv, or another --table), shards (tar files of WeNet and WeSpeaker:
+KEY.wav, KEY.txt and KEY.spk), lhotse (FOLDER is a file of cuts, .jsonl or
+.jsonl.gz; each supervision is an utterance).
 
 With --speakers unknown every utterance is a speaker of its own. --split makes
 TARGET/train and so on, with no speaker in two of them, and trials in the part
 'test' ('unbraid data trials' makes more). wav.scp has paths as FOLDER is given.
 'unbraid data validate --deep' decodes all recordings.")]
 pub(super) struct MakeArgs {
-    /// Folder of recordings
+    /// Folder of recordings, or a file of cuts or shards
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
 
@@ -101,6 +104,8 @@ enum LayoutName {
     Vctk,
     VoxCeleb,
     CommonVoice,
+    Shards,
+    Lhotse,
 }
 
 impl From<LayoutName> for Layout {
@@ -110,6 +115,8 @@ impl From<LayoutName> for Layout {
             LayoutName::Vctk => Self::Vctk,
             LayoutName::VoxCeleb => Self::VoxCeleb,
             LayoutName::CommonVoice => Self::CommonVoice,
+            LayoutName::Shards => Self::Shards,
+            LayoutName::Lhotse => Self::Lhotse,
         }
     }
 }
@@ -134,7 +141,7 @@ impl MakeArgs {
                 path: path.clone(),
                 ..TableOptions::default()
             }),
-            (Some(_), Source::Patterns(..)) => {
+            (Some(_), Source::Patterns(..) | Source::Shards | Source::Cuts) => {
                 return Err(Error::option(
                     "--table",
                     "no layout but commonvoice beside it",

@@ -7,6 +7,7 @@ mod cluster_speakers;
 mod combine;
 mod fix;
 mod make;
+mod shard;
 mod split;
 mod subset;
 mod trials;
@@ -30,6 +31,7 @@ enum Command {
     Subset(subset::SubsetArgs),
     Combine(combine::CombineArgs),
     Augment(augment::AugmentArgs),
+    Shard(shard::ShardArgs),
     Trials(trials::TrialsArgs),
     Alignment(alignment::AlignmentArgs),
     #[cfg(feature = "torch")]
@@ -49,6 +51,7 @@ pub(super) fn run(args: DataArgs) -> anyhow::Result<()> {
         Command::Subset(args) => subset::run(args),
         Command::Combine(args) => combine::run(&args),
         Command::Augment(args) => augment::run(&args),
+        Command::Shard(args) => shard::run(&args),
         Command::Trials(args) => trials::run(&args),
         Command::Alignment(args) => alignment::run(args),
         #[cfg(feature = "torch")]

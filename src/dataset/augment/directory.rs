@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use super::AugmentChain;
+use crate::dataset::UtteranceBlocks;
 use crate::dataset::files::{DataFiles, render};
 use crate::dataset::layout::{self, KeyedBy};
 use crate::dataset::recordings::{RecordingOptions, Recordings};
-use crate::dataset::{Segments, Table, UtteranceBlocks};
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::audio::write_wav;
@@ -72,7 +72,7 @@ pub fn augment(job: &AugmentJob, mut done: impl FnMut(&str, Option<Error>)) -> R
         ));
     }
     let files = DataFiles::read(job.source)?;
-    let recordings = recordings(job.source)?;
+    let recordings = Recordings::of_dir(job.source)?;
     let known: HashSet<&str> = files
         .lines("utt2spk")
         .iter()
@@ -121,15 +121,6 @@ pub fn augment(job: &AugmentJob, mut done: impl FnMut(&str, Option<Error>)) -> R
         utterances,
         left_out,
     })
-}
-
-fn recordings(source: &Path) -> Result<Recordings> {
-    let wav_scp = Table::read(source.join("wav.scp"))?;
-    let segments = source.join("segments");
-    match segments.is_file() {
-        true => Recordings::with_segments(&wav_scp, &Segments::read(segments)?),
-        false => Recordings::new(&wav_scp),
-    }
 }
 
 /// A temporary folder beside the target, removed unless it becomes the target.
@@ -187,7 +178,7 @@ fn new_speaker(job: &AugmentJob, copy: usize, speaker: &str) -> String {
 }
 
 /// An id as a file name.
-fn file_name(id: &str) -> String {
+pub(in crate::dataset) fn file_name(id: &str) -> String {
     id.replace('%', "%25").replace('/', "%2F")
 }
 

@@ -6,6 +6,7 @@ mod sources;
 #[cfg(test)]
 mod tests;
 
+pub(super) use directory::file_name;
 pub use directory::{AugmentJob, Augmented, augment};
 pub use feats::FeatAugmentOptions;
 pub use sources::AudioPool;

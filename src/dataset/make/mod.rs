@@ -1,9 +1,11 @@
 //! Data directories of folders of recordings. Input: a folder, and what tells the speaker of a file: its folder, a pattern
 //! over its path, a table, or nothing. Output: `wav.scp`, `utt2spk`, `spk2utt` and `text`, and what was changed or left out.
 
+mod cuts;
 mod found;
 mod ids;
 mod pattern;
+mod shards;
 mod source;
 mod table;
 
@@ -19,13 +21,14 @@ use super::trials::{TrialNumber, TrialsMade, write_trials};
 use super::validate::{ValidateOptions, validate};
 use crate::error::{Error, Result};
 use crate::io::atomic;
-use crate::io::audio::{AudioOptions, AudioReader, Channel};
+use crate::io::audio::{AudioOptions, AudioSource, Channel, Pipes};
 use crate::io::lines::Entry;
 use crate::io::scratch::Scratch;
 
+pub use found::is_named_audio;
 pub use ids::{prefixed, valid};
 pub use pattern::Pattern;
-pub use source::{Layout, Source, Transcripts, is_named_audio};
+pub use source::{Layout, Source, Transcripts};
 pub use table::TableOptions;
 
 use found::Candidate;
@@ -150,6 +153,8 @@ fn nothing(folder: &Path, source: &Source, made: &Made) -> Error {
         Source::Folders => {
             "folders of speakers with recordings (or --pattern, --table, --speakers unknown)"
         }
+        Source::Shards => "tar files with recordings and their speakers (KEY.wav, KEY.spk)",
+        Source::Cuts => "cuts with recordings in files and supervisions with speakers",
         Source::Patterns(..) => "recordings with paths as the pattern has them",
         Source::Table(_) => "recordings that the table names",
     };
@@ -163,12 +168,12 @@ struct Header {
     samples: Option<u64>,
 }
 
-fn header(path: &Path) -> Result<Header> {
+fn header(source: &AudioSource) -> Result<Header> {
     let any = AudioOptions {
         channel: Some(Channel::Index(0)),
         ..AudioOptions::default()
     };
-    let mut reader = AudioReader::open(path, &any)?;
+    let mut reader = source.open(&any, Pipes::Refused)?;
     let samples = reader.stated_samples();
     // Without samples this is an error.
     reader.next_block()?;
@@ -189,14 +194,14 @@ impl Made {
         let headers: Vec<Result<Header>> = candidates
             .par_iter()
             .map(|candidate| {
-                let header = header(&candidate.path);
+                let header = header(&candidate.source);
                 progress();
                 header
             })
             .collect();
         let mut readable = Vec::with_capacity(candidates.len());
         for (candidate, header) in candidates.into_iter().zip(headers) {
-            let path = candidate.path.display().to_string();
+            let path = candidate.source.name().display().to_string();
             match header {
                 Err(error) => self.left_out.push((path, error.reason())),
                 Ok(header) => {
@@ -256,8 +261,15 @@ impl Made {
             (1..).zip(&rows).map(entry).collect()
         };
         let mut files = DataFiles::default();
-        let path = |_: &Ids, candidate: &Candidate| candidate.path.display().to_string();
-        files.0.insert("wav.scp".into(), table(&path));
+        let source = |_: &Ids, candidate: &Candidate| candidate.source.name().display().to_string();
+        match candidates.iter().any(|candidate| candidate.cut.is_some()) {
+            true => {
+                let (recordings, segments) = cuts::tables(&rows);
+                files.0.insert("wav.scp".into(), recordings);
+                files.0.insert("segments".into(), segments);
+            }
+            false => drop(files.0.insert("wav.scp".into(), table(&source))),
+        }
         files
             .0
             .insert("utt2spk".into(), table(&|ids, _| ids.speaker.clone()));

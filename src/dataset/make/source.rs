@@ -3,19 +3,15 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::found::{Candidate, Found};
+use super::found::{Candidate, Found, extension, is_named_audio};
 use super::pattern::{Fields, Pattern, without_extension};
 use super::table::{self, TableOptions};
+use super::{cuts, shards};
 use crate::dataset::Table;
 use crate::error::{Error, Result};
+use crate::io::audio::AudioSource;
 use crate::io::lines::read_text;
 use crate::io::walk::files_below;
-
-/// Extensions of files that are taken for recordings where no pattern names them.
-const EXTENSIONS: &[&str] = &[
-    "wav", "wave", "flac", "ogg", "oga", "mp3", "m4a", "mp4", "aac", "aif", "aiff", "aifc", "au",
-    "snd", "sph", "caf", "opus", "wma", "webm",
-];
 
 /// What decides which files are recordings, and whose.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +22,10 @@ pub enum Source {
     Patterns(Vec<Pattern>, Transcripts),
     /// The rows of a table.
     Table(TableOptions),
+    /// Tar files of recordings `KEY.wav`, with `KEY.spk` and `KEY.txt` beside them, as WeNet and WeSpeaker have them.
+    Shards,
+    /// A file of cuts, of lhotse.
+    Cuts,
 }
 
 /// Where transcripts are.
@@ -50,6 +50,10 @@ pub enum Layout {
     VoxCeleb,
     /// `clips/` and `validated.tsv`.
     CommonVoice,
+    /// Tar files of recordings ([`Source::Shards`]).
+    Shards,
+    /// A file of lhotse's cuts, `.jsonl` or `.jsonl.gz`.
+    Lhotse,
 }
 
 impl Layout {
@@ -74,6 +78,8 @@ impl Layout {
                     ..TableOptions::default()
                 });
             }
+            Self::Shards => return Source::Shards,
+            Self::Lhotse => return Source::Cuts,
         };
         let parse = |pattern: &&str| {
             Pattern::parse("layout", pattern).expect("the layout's pattern is valid")
@@ -89,6 +95,8 @@ impl Layout {
 pub(super) fn find(folder: &Path, source: &Source, speakers: bool) -> Result<Found> {
     let (patterns, transcripts) = match source {
         Source::Table(options) => return table::read(folder, options, speakers),
+        Source::Shards => return shards::read(folder, speakers),
+        Source::Cuts => return cuts::read(folder, speakers),
         Source::Folders => (&[][..], Transcripts::Beside),
         Source::Patterns(patterns, transcripts) => (&patterns[..], *transcripts),
     };
@@ -131,7 +139,8 @@ pub(super) fn find(folder: &Path, source: &Source, speakers: bool) -> Result<Fou
             None
         });
         found.add(Candidate {
-            path: folder.join(&file),
+            source: AudioSource::File(folder.join(&file)),
+            cut: None,
             speaker,
             name,
             text,
@@ -167,16 +176,6 @@ fn named(fields: &Fields, file: &str) -> (Option<String>, String) {
         (None, others) => others.join("-"),
     };
     (Some(speaker.to_string()), name)
-}
-
-fn extension(file: &str) -> String {
-    let end = Path::new(file).extension().unwrap_or_default();
-    end.to_string_lossy().to_ascii_lowercase()
-}
-
-/// Whether a file has the ending of audio.
-pub fn is_named_audio(file: &str) -> bool {
-    EXTENSIONS.contains(&extension(file).as_str())
 }
 
 fn has_text_name(file: &str) -> bool {

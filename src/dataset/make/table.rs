@@ -7,6 +7,7 @@ use csv::{ReaderBuilder, StringRecord};
 use super::found::{Candidate, Found};
 use super::pattern::without_extension;
 use crate::error::{Error, Result};
+use crate::io::audio::AudioSource;
 use crate::io::lines::read_text;
 
 /// A table of recordings and its columns. A column that is not given is the first of the usual names that is there.
@@ -83,7 +84,8 @@ pub(super) fn read(folder: &Path, table: &TableOptions, speakers: bool) -> Resul
             continue;
         }
         found.add(Candidate {
-            path,
+            source: AudioSource::File(path),
+            cut: None,
             // A slash in it is no folder.
             speaker: speaker.map(|name| name.replace('/', "_")),
             name: match speaker {

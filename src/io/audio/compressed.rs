@@ -40,6 +40,16 @@ impl Codec {
         }
     }
 
+    pub(super) fn extension(self) -> &'static str {
+        match self {
+            Self::Flac => "flac",
+            Self::OggFlac | Self::OggVorbis => "ogg",
+            Self::Mp3 => "mp3",
+            Self::Mp4 => "m4a",
+            Self::Adts => "aac",
+        }
+    }
+
     fn source(self, bytes: Bytes) -> Box<dyn MediaSource> {
         match self {
             // From a source that it can seek, symphonia would guess the length from the bit rate; only a length

@@ -54,6 +54,18 @@ impl Kind {
         }
     }
 
+    /// The usual extension of its files.
+    pub(super) fn extension(self) -> &'static str {
+        match self {
+            Self::Riff => "wav",
+            Self::Aiff => "aiff",
+            Self::Sphere => "sph",
+            Self::Au => "au",
+            Self::Caf => "caf",
+            Self::Compressed(codec) => codec.extension(),
+        }
+    }
+
     /// What it is called in messages.
     pub(super) fn name(self) -> &'static str {
         match self {

@@ -144,6 +144,12 @@ pub fn is_audio(path: impl AsRef<Path>) -> Result<bool> {
     Ok(kind::Kind::of(&start.map_err(crate::Error::io(path))?).is_ok())
 }
 
+/// The usual extension of audio that begins with these bytes; none where they are no audio that is read here.
+pub fn extension_of(bytes: &[u8]) -> Option<&'static str> {
+    let start = &bytes[..bytes.len().min(kind::Kind::LOOK)];
+    kind::Kind::of(start).ok().map(kind::Kind::extension)
+}
+
 /// Decodes a whole audio file held in memory. `name` stands for the path in messages.
 ///
 /// # Errors

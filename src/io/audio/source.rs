@@ -1,5 +1,6 @@
 //! Where audio comes from: the second column of `wav.scp`.
 
+use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use super::input::{self, Bytes};
 use super::{AudioOptions, AudioReader, Waveform};
 use crate::error::{Error, Result};
 use crate::io::command::{self, CommandLimits};
+use crate::io::inputs;
 
 /// A file, a place in an archive, or a command that writes audio to its standard output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub enum AudioSource {
     File(PathBuf),
     /// A WAV that begins at this byte of a file, as Kaldi's `wav-copy` leaves them in an archive.
     Archive(PathBuf, u64),
+    /// A file of any kind that begins at this byte of another one and has so many, as in a tar file.
+    Part(PathBuf, u64, u64),
     /// A command, run by a shell where it needs one.
     Pipe(String),
 }
@@ -30,23 +34,43 @@ pub enum Pipes {
 }
 
 impl AudioSource {
-    /// Parses `path`, `path:offset` or `command |`.
+    /// Parses `path`, `path:offset`, `path:offset:length` or `command |`.
     pub fn parse(value: &str) -> Self {
         if let Some(command) = value.strip_suffix('|') {
             return Self::Pipe(command.trim().to_string());
         }
-        match value.rsplit_once(':') {
-            Some((path, offset))
-                if !path.is_empty()
-                    && !offset.is_empty()
-                    && offset.bytes().all(|byte| byte.is_ascii_digit()) =>
-            {
-                match offset.parse() {
-                    Ok(offset) => Self::Archive(PathBuf::from(path), offset),
-                    Err(_) => Self::File(PathBuf::from(value)),
+        match with_number(value) {
+            None => Self::File(value.into()),
+            Some((path, last)) => match with_number(path) {
+                None => Self::Archive(path.into(), last),
+                Some((path, offset)) => Self::Part(path.into(), offset, last),
+            },
+        }
+    }
+
+    /// The bytes as they are, of a file or a part of one.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when they cannot be read; [`Error::Format`] for a part beyond the end of its file.
+    pub fn bytes(&self) -> Result<Option<Vec<u8>>> {
+        match self {
+            Self::File(path) => inputs::bytes(path).map(Some),
+            Self::Part(path, offset, length) => {
+                let mut file = inputs::open(path).map_err(Error::io(path))?;
+                let size = file.metadata().map_err(Error::io(path))?.len();
+                if offset.checked_add(*length).is_none_or(|end| end > size) {
+                    let expected = format!("{length} bytes in the file");
+                    let found = format!("{}", size.saturating_sub(*offset));
+                    return Err(Error::format(self.name(), expected, found));
                 }
+                let mut bytes = vec![0; *length as usize];
+                let read = file
+                    .seek(SeekFrom::Start(*offset))
+                    .and_then(|_| file.read_exact(&mut bytes));
+                read.map_err(Error::io(path))?;
+                Ok(Some(bytes))
             }
-            _ => Self::File(PathBuf::from(value)),
+            Self::Archive(..) | Self::Pipe(_) => Ok(None),
         }
     }
 
@@ -55,6 +79,9 @@ impl AudioSource {
         match self {
             Self::File(path) => path.clone(),
             Self::Archive(path, offset) => PathBuf::from(format!("{}:{offset}", path.display())),
+            Self::Part(path, offset, length) => {
+                PathBuf::from(format!("{}:{offset}:{length}", path.display()))
+            }
             Self::Pipe(command) => PathBuf::from(format!("{command} |")),
         }
     }
@@ -69,6 +96,10 @@ impl AudioSource {
         match (self, pipes) {
             (Self::File(path), _) => AudioReader::open(path, options),
             (Self::Archive(path, offset), _) => AudioReader::open_at(path, *offset, options),
+            (Self::Part(..), _) => {
+                let bytes = self.bytes()?.unwrap_or_default();
+                AudioReader::from_memory(bytes, &self.name(), options)
+            }
             (Self::Pipe(_), Pipes::Refused) => Err(Error::format(
                 self.name(),
                 "a file, or --allow-pipes to run the commands that wav.scp names",
@@ -94,6 +125,13 @@ impl AudioSource {
     pub fn read(&self, options: &AudioOptions, pipes: Pipes) -> Result<Waveform> {
         self.open(options, pipes)?.read_to_end()
     }
+}
+
+/// A path and the number behind its last colon.
+fn with_number(value: &str) -> Option<(&str, u64)> {
+    let (path, number) = value.rsplit_once(':')?;
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    (digits && !path.is_empty()).then(|| number.parse().ok().map(|number| (path, number)))?
 }
 
 #[cfg(test)]
@@ -180,6 +218,31 @@ mod tests {
     }
 
     #[test]
+    fn files_lie_in_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let (wav, tar) = (dir.path().join("a.wav"), dir.path().join("a.tar"));
+        write_wav(&wav, &made(&[0.25, -0.5])).unwrap();
+        let audio = std::fs::read(&wav).unwrap();
+        std::fs::write(&tar, [&b"before"[..], &audio, b"behind"].concat()).unwrap();
+        let place = |offset, length| format!("{}:{offset}:{length}", tar.display());
+        let whole = place(6, audio.len());
+        assert_eq!(read(&whole, Pipes::Refused).unwrap(), made(&[0.25, -0.5]));
+        for (offset, length, message) in [
+            (6, audio.len() - 1, "expected"),
+            (5, audio.len(), "found"),
+            (
+                60,
+                1000,
+                ":60:1000: expected 1000 bytes in the file, found 0",
+            ),
+            (6, usize::MAX, "bytes in the file"),
+        ] {
+            let error = read(&place(offset, length), Pipes::Refused).unwrap_err();
+            assert!(error.to_string().contains(message), "{error}");
+        }
+    }
+
+    #[test]
     fn kinds_of_list_entries_are_distinguished() {
         let archive = |path: &str, offset| AudioSource::Archive(path.into(), offset);
         for (value, source) in [
@@ -192,6 +255,9 @@ mod tests {
                 AudioSource::File("a:99999999999999999999".into()),
             ),
             ("a.ark:", AudioSource::File("a.ark:".into())),
+            ("a.tar:512:44", AudioSource::Part("a.tar".into(), 512, 44)),
+            ("a:b:44", archive("a:b", 44)),
+            (":5:44", archive(":5", 44)),
             ("cat x:1 |", AudioSource::Pipe("cat x:1".into())),
         ] {
             assert_eq!(AudioSource::parse(value), source, "{value}");

@@ -1,0 +1,102 @@
+//! Recordings in tar files, as WebDataset's readers, WeNet and WeSpeaker have them: entries `KEY.wav` (or another kind of
+//! audio), `KEY.txt` with the transcript and `KEY.spk` with the speaker.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+
+use tar::{Archive, Entry};
+
+use super::found::{Candidate, Found, is_named_audio};
+use crate::error::{Error, Result};
+use crate::io::audio::AudioSource;
+use crate::io::inputs;
+use crate::io::walk::files_below;
+
+/// The longest transcript or speaker, in bytes.
+const MOST_TEXT: u64 = 1 << 20;
+
+/// What is known of a key.
+#[derive(Default)]
+struct Item {
+    audio: Option<AudioSource>,
+    text: Option<String>,
+    speaker: Option<String>,
+}
+
+/// The recordings of a tar file, or of all in a folder.
+///
+/// # Errors
+/// [`Error::Io`] when a folder or file cannot be read; [`Error::Format`] for a tar file that is damaged or cut short.
+pub(super) fn read(place: &Path, speakers: bool) -> Result<Found> {
+    let mut found = Found::default();
+    let paths = match place.is_dir() {
+        false => vec![place.to_path_buf()],
+        true => {
+            let files = files_below(place)?.0.into_iter();
+            let tars = files.filter(|name| name.ends_with(".tar"));
+            tars.map(|name| place.join(name)).collect()
+        }
+    };
+    for path in paths {
+        for (key, item) in items(&path)? {
+            let name = format!("{}: {key}", path.display());
+            let Some(source) = item.audio else {
+                found.leave_out(&name, "no audio of this key");
+                continue;
+            };
+            if speakers && item.speaker.is_none() {
+                found.leave_out(&name, "no .spk of this key (or --speakers unknown)");
+                continue;
+            }
+            found.add(Candidate {
+                source,
+                cut: None,
+                speaker: item.speaker.filter(|_| speakers),
+                name: key,
+                text: item.text,
+            });
+        }
+    }
+    Ok(found)
+}
+
+fn items(path: &Path) -> Result<BTreeMap<String, Item>> {
+    let broken = |error: std::io::Error| Error::format(path, "a whole tar file", error.to_string());
+    let file = inputs::open(path).map_err(Error::io(path))?;
+    let size = file.metadata().map_err(Error::io(path))?.len();
+    let mut archive = Archive::new(std::io::BufReader::new(file));
+    let mut items: BTreeMap<String, Item> = BTreeMap::new();
+    for entry in archive.entries().map_err(broken)? {
+        let mut entry = entry.map_err(broken)?;
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
+        let name = entry.path().map_err(broken)?.to_string_lossy().into_owned();
+        let Some((key, extension)) = name.trim_start_matches("./").rsplit_once('.') else {
+            continue;
+        };
+        let (offset, length) = (entry.raw_file_position(), entry.size());
+        if offset + length > size {
+            let expected = format!("a whole tar file ({} bytes at least)", offset + length);
+            return Err(Error::format(path, expected, size.to_string()));
+        }
+        let item = items.entry(key.to_string()).or_default();
+        match extension {
+            "txt" | "lab" => item.text = Some(text(&mut entry).map_err(broken)?),
+            "spk" => item.speaker = Some(text(&mut entry).map_err(broken)?),
+            _ if is_named_audio(&name) => {
+                item.audio = Some(AudioSource::Part(path.to_path_buf(), offset, length));
+            }
+            _ => {}
+        }
+    }
+    items.retain(|_, item| item.audio.is_some() || item.text.is_some() || item.speaker.is_some());
+    Ok(items)
+}
+
+fn text(entry: &mut Entry<impl Read>) -> std::io::Result<String> {
+    let mut text = String::new();
+    entry.take(MOST_TEXT).read_to_string(&mut text)?;
+    Ok(text.trim().to_string())
+}
