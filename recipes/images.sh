@@ -32,7 +32,7 @@ train_lenet() {
   [ "$quick" = true ] || lenet=../lenet/exp
   if at 1 && [ ! -e $lenet/scores.json ]; then
     say "stage 1: train the classifier that measures samples"
-    $cmd unbraid train --conf ../lenet/conf/default.toml --exp $lenet --resume "${train_options[@]}"
+    $cmd "$lenet.log" unbraid train --conf ../lenet/conf/default.toml --exp $lenet --resume "${train_options[@]}"
     unbraid image evaluate --exp $lenet --test "$mnist_test" --out $lenet/scores
   fi
 }

@@ -29,8 +29,7 @@ speed_copies() {
     rm -rf $copy
     unbraid data augment --conf <(printf '[speed]\nfactors = [%s]\n' $speed) --prefix "speed${speed/./}_" --threads "$nj" \
       data/train $copy
-    $cmd unbraid feats fbank --conf conf/fbank.toml --resample 16000 --threads "$nj" \
-      "scp:$copy/wav.scp" "ark,scp:$copy/feats.ark,$copy/feats.scp"
+    features $copy --resample 16000
     parts+=("$copy")
   done
   rm -rf data/train_speed
@@ -45,8 +44,7 @@ noisy_copies() {
   rm -rf $copy data/train_noise
   unbraid data augment --conf conf/noise.toml --noise "$noise" --rirs "$rirs" --keep-speakers --prefix noise \
     --threads "$nj" data/train_speed $copy
-  $cmd unbraid feats fbank --conf conf/fbank.toml --resample 16000 --threads "$nj" \
-    "scp:$copy/wav.scp" "ark,scp:$copy/feats.ark,$copy/feats.scp"
+  features $copy --resample 16000
   unbraid data combine data/train_noise data/train_speed $copy
   unbraid data validate data/train_noise
 }
@@ -74,8 +72,8 @@ embeds_of_speeds() {
   local exp=$1 part
   shift
   for part in "$@"; do
-    $cmd unbraid extract --exp "$exp" --output speaker --wav --resample 16000 --speeds "1,${speeds// /,}" --resume \
-      "scp:data/$part/wav.scp" "ark,scp:$exp/speaker_speeds_$part.ark,$exp/speaker_speeds_$part.scp"
+    by_parts "data/$part" wav.scp "$exp/speaker_speeds_$part" \
+      unbraid extract --exp "$exp" --output speaker --wav --resample 16000 --speeds "1,${speeds// /,}" --resume
   done
 }
 
@@ -125,8 +123,7 @@ fi
 if at 1; then
   say "stage 1: features"
   dir=data/all
-  $cmd unbraid feats fbank --conf conf/fbank.toml --resample 16000 --threads "$nj" \
-    "scp:$dir/wav.scp" "ark,scp:$dir/feats.ark,$dir/feats.scp"
+  features $dir --resample 16000
   deal feats.scp
   if wanted data/train_speed || wanted data/train_noise; then speed_copies; fi
   if wanted data/train_noise; then noisy_copies; fi

@@ -52,29 +52,57 @@ train_all() {
   for conf in $confs; do
     for seed in $seeds; do
       say "stage 2: train $(exp_of "$conf" "$seed")"
-      $cmd unbraid train --conf "conf/$conf.toml" --exp "$(exp_of "$conf" "$seed")" --seed "$seed" --resume \
+      $cmd "$(exp_of "$conf" "$seed").log" \
+        unbraid train --conf "conf/$conf.toml" --exp "$(exp_of "$conf" "$seed")" --seed "$seed" --resume \
         "${settings[@]}" "${train_options[@]}"
     done
   done
 }
 
-# extract_one EXP REPRESENTATION SET...: EXP/STRAND_SET.{ark,scp}
+# by_parts DIR LIST TARGET COMMAND...: TARGET.{ark,scp} by a command that ends with a specifier of DIR/LIST and one of TARGET.
+# On other machines it runs as $nj jobs; of an array that was stopped, the jobs that are done are not run again.
+by_parts() {
+  local dir=$1 list=$2 target=$3 count lines
+  shift 3
+  if here; then
+    "$@" "scp:$dir/$list" "ark,scp:$target.ark,$target.scp"
+    return
+  fi
+  lines=$(wc -l < "$dir/utt2spk")
+  count=$((nj < lines ? nj : lines))
+  [ ! -e "$target.scp" ] || rm -f "$target".[0-9]*.scp
+  unbraid data split --per-utt "$dir" "$count"
+  mkdir -p "$(dirname "$target")/log"
+  $cmd JOB=1:$count "$(dirname "$target")/log/$(basename "$target").JOB.log" "$recipes/once.sh" "$target.JOB.scp" \
+    "$@" "scp:$dir/split${count}utt/JOB/$list" "ark,scp:$target.JOB.ark,$target.JOB.scp"
+  for job in $(seq "$count"); do cat "$target.$job.scp"; done | sort > "$target.half"
+  mv "$target.half" "$target.scp"
+}
+
+# features DIR OPTION...: DIR/feats.{ark,scp}
+features() {
+  local dir=$1
+  shift
+  by_parts "$dir" wav.scp "$dir/feats" unbraid feats fbank --conf conf/fbank.toml --threads "$(here && echo "$nj" || echo 1)" "$@"
+}
+
+# extract_one EXP REPRESENTATION SET...: EXP/REPRESENTATION_SET.{ark,scp}
 extract_one() {
   local exp=$1 representation=$2 part
   shift 2
   for part in "$@"; do
-    $cmd unbraid extract --exp "$exp" --output "$representation" --resume \
-      "scp:data/$part/feats.scp" "ark,scp:$exp/${representation}_$part.ark,$exp/${representation}_$part.scp"
+    by_parts "data/$part" feats.scp "$exp/${representation}_$part" \
+      unbraid extract --exp "$exp" --output "$representation" --resume
   done
 }
 
-# extract_mean EXP REPRESENTATION SET...: EXP/mean_STRAND_SET.{ark,scp}, a vector an utterance
+# extract_mean EXP REPRESENTATION SET...: EXP/mean_REPRESENTATION_SET.{ark,scp}, a vector an utterance
 extract_mean() {
   local exp=$1 representation=$2 part
   shift 2
   for part in "$@"; do
-    $cmd unbraid extract --exp "$exp" --output "$representation" --pool utterance --resume \
-      "scp:data/$part/feats.scp" "ark,scp:$exp/mean_${representation}_$part.ark,$exp/mean_${representation}_$part.scp"
+    by_parts "data/$part" feats.scp "$exp/mean_${representation}_$part" \
+      unbraid extract --exp "$exp" --output "$representation" --pool utterance --resume
   done
 }
 

@@ -2,7 +2,8 @@
 # tests.sh: all tests of Rust. A test that needs more than Rust and a C++ compiler says so in its name and is ignored by
 # default: with_python (UNBRAID_PYTHON, made here where pip can), with_baselines (UNBRAID_BASELINES), with_corpora
 # (UNBRAID_CORPORA), with_installed (UNBRAID_INSTALLED, made here), with_browser (chromium), with_onnxruntime_web
-# (UNBRAID_ONNXRUNTIME_WEB, fetched here where npm can). Those whose needs are met run here, the others are named.
+# (UNBRAID_ONNXRUNTIME_WEB, fetched here where npm can), with_slurm (slurmctld, slurmd and munged). Those whose needs are
+# met run here, the others are named.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -32,6 +33,7 @@ unmet() {
 [ -n "${UNBRAID_CORPORA:-}" ] || unmet with_corpora 'UNBRAID_CORPORA is not set'
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
     unmet with_browser 'no chromium on PATH'
+PATH=$PATH:/usr/sbin command -v slurmctld slurmd munged sbatch >/dev/null || unmet with_slurm 'no Slurm on PATH'
 [ -n "${UNBRAID_ONNXRUNTIME_WEB:-}" ] || unmet with_onnxruntime_web 'UNBRAID_ONNXRUNTIME_WEB is not set'
 
 set -x

@@ -26,8 +26,7 @@ fi
 if at 1; then
   say "stage 1: features"
   for dir in data/train data/dev data/test; do
-    $cmd unbraid feats fbank --conf conf/fbank.toml --threads "$nj" \
-      "scp:$dir/wav.scp" "ark,scp:$dir/feats.ark,$dir/feats.scp"
+    features $dir
   done
   touch data/ready
   if [[ " $confs " == *" pseudo_labels "* ]]; then local/pseudo_labels.sh data/pseudo_labels; fi

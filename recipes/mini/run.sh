@@ -35,7 +35,7 @@ if at 1; then
   say "stage 1: features and the phone of each frame"
   for part in train test; do
     dir=data/all_$part
-    $cmd unbraid feats fbank --conf conf/fbank.toml --threads "$nj" "scp:$dir/wav.scp" "ark,scp:$dir/feats.ark,$dir/feats.scp"
+    features $dir
     unbraid data alignment --phones "$bundle/phones.txt" --outside SIL "$bundle/$part/phones.ctm" "$dir/feats.scp" \
       "ark,scp:$dir/ali.ark,$dir/ali.scp"
   done

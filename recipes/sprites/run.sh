@@ -23,6 +23,6 @@ tests_of() {
 lenet=$out/lenet
 if at 1; then
   say "stage 1: train the classifier that measures samples"
-  $cmd unbraid train --conf conf/lenet.toml --exp $lenet --resume "${train_options[@]}"
+  $cmd "$lenet.log" unbraid train --conf conf/lenet.toml --exp $lenet --resume "${train_options[@]}"
 fi
 image_stages

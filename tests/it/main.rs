@@ -32,6 +32,7 @@ mod help;
 mod images;
 mod installed;
 mod interoperability;
+mod jobs;
 mod kaldi_archives;
 mod layers;
 mod make;

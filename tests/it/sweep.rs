@@ -11,8 +11,8 @@ use crate::support::training::CONF;
 use crate::support::{names, put, root};
 
 /// The scripts of the recipes with one small recipe of its own, on a made corpus.
-struct Recipes {
-    dir: tempfile::TempDir,
+pub struct Recipes {
+    pub dir: tempfile::TempDir,
 }
 
 const TINY: &str = r#"#!/usr/bin/env bash
@@ -48,7 +48,7 @@ if at 5; then show_results; fi
 "#;
 
 impl Recipes {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let recipes = root().join("recipes");
         for name in names(&recipes).iter().filter(|name| name.ends_with(".sh")) {
@@ -85,7 +85,7 @@ impl Recipes {
         Self { dir }
     }
 
-    fn command(&self, script: &str, args: &[&str]) -> Command {
+    pub fn command(&self, script: &str, args: &[&str]) -> Command {
         let binary = Path::new(env!("CARGO_BIN_EXE_unbraid")).parent().unwrap();
         let path = std::env::var("PATH").unwrap();
         let mut command = Command::new(self.dir.path().join("recipes").join(script));
