@@ -1,5 +1,5 @@
 //! Uncompressed samples, in any of the encodings that containers give them: integers and
-//! floats of either byte order, A-law and mu-law. Plain little-endian PCM is decoded by hound.
+//! floats of either byte order, A-law and mu-law.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -7,7 +7,6 @@ use std::path::Path;
 use super::encoding::{Encoding, Order};
 use super::g711::{a_law_decoded, mu_law_decoded};
 use super::input::Bytes;
-use super::wav;
 use crate::error::{Error, Result};
 
 /// Bytes decoded at a time, about.
@@ -15,36 +14,26 @@ const BLOCK_BYTES: usize = 1 << 16;
 
 impl Encoding {
     /// Appends samples with full scale at 1; `bytes` are whole samples.
-    fn decode(self, bytes: &[u8], out: &mut Vec<f32>) -> Result<(), hound::Error> {
+    fn decode(self, bytes: &[u8], out: &mut Vec<f32>) {
         match self {
-            Self::Unsigned8
-            | Self::Float32(Order::Little)
-            | Self::Signed {
-                order: Order::Little,
-                bytes: 2..,
-            } => return wav::decode_plain(bytes, self, out),
+            Self::Unsigned8 => {
+                out.extend(bytes.iter().map(|&byte| (f32::from(byte) - 128.0) / 128.0))
+            }
             Self::Signed {
                 bytes: width,
                 order,
-            } => {
-                out.extend(
-                    bytes
-                        .chunks_exact(width)
-                        .map(|raw| full_scale(word(raw, order))),
-                );
-            }
+            } => decode_integers(bytes, width, order, 0, out),
             Self::SignedLow {
                 bytes: width,
                 bits,
                 order,
-            } => {
-                let unused = 8 * width as u32 - bits;
-                let samples = bytes.chunks_exact(width);
-                out.extend(samples.map(|raw| full_scale(word(raw, order) << unused)));
-            }
-            Self::Float32(Order::Big) => {
+            } => decode_integers(bytes, width, order, 8 * width as u32 - bits, out),
+            Self::Float32(order) => {
                 let (samples, _) = bytes.as_chunks::<4>();
-                out.extend(samples.iter().map(|raw| f32::from_be_bytes(*raw)));
+                match order {
+                    Order::Little => out.extend(samples.iter().map(|raw| f32::from_le_bytes(*raw))),
+                    Order::Big => out.extend(samples.iter().map(|raw| f32::from_be_bytes(*raw))),
+                }
             }
             Self::Float64(order) => {
                 let (samples, _) = bytes.as_chunks::<8>();
@@ -65,11 +54,31 @@ impl Encoding {
                     .map(|&code| f32::from(mu_law_decoded(code)) / 32768.0),
             ),
         }
-        Ok(())
+    }
+}
+
+/// Integers of 1 to 4 bytes, whose highest `unused` bits are not looked at.
+fn decode_integers(bytes: &[u8], width: usize, order: Order, unused: u32, out: &mut Vec<f32>) {
+    match width {
+        1 => decode_width::<1>(bytes, order, unused, out),
+        2 => decode_width::<2>(bytes, order, unused, out),
+        3 => decode_width::<3>(bytes, order, unused, out),
+        _ => decode_width::<4>(bytes, order, unused, out),
+    }
+}
+
+/// A loop per width and order, so that each is vector instructions.
+fn decode_width<const WIDTH: usize>(bytes: &[u8], order: Order, unused: u32, out: &mut Vec<f32>) {
+    let (samples, _) = bytes.as_chunks::<WIDTH>();
+    let value = |word: i32| full_scale(word.wrapping_shl(unused));
+    match order {
+        Order::Little => out.extend(samples.iter().map(|raw| value(word(raw, Order::Little)))),
+        Order::Big => out.extend(samples.iter().map(|raw| value(word(raw, Order::Big)))),
     }
 }
 
 /// An integer of 1 to 4 bytes in the high bytes of 32 bits, whose full scale it then has.
+#[inline(always)]
 pub(super) fn word(raw: &[u8], order: Order) -> i32 {
     let mut wide = [0; 4];
     for (place, &byte) in raw.iter().enumerate() {
@@ -81,9 +90,10 @@ pub(super) fn word(raw: &[u8], order: Order) -> i32 {
     i32::from_be_bytes(wide)
 }
 
-/// An integer of 32 bits over its full scale.
+/// An integer of 32 bits over its full scale: a power of two, so that only the conversion rounds.
+#[inline(always)]
 fn full_scale(word: i32) -> f32 {
-    (f64::from(word) / f64::from(1u32 << 31)) as f32
+    word as f32 / (1u32 << 31) as f32
 }
 
 /// Where the samples end.
@@ -158,7 +168,7 @@ impl PcmStream {
             return Err(Error::format(name, expected, found));
         }
         let whole = &self.buffer[..count - count % frame];
-        (self.encoding.decode(whole, out)).map_err(|error| wav::wav_error(name, &error))?;
+        self.encoding.decode(whole, out);
         Ok(!whole.is_empty())
     }
 }
@@ -183,7 +193,7 @@ mod tests {
 
     fn decode(encoding: Encoding, bytes: &[u8]) -> Vec<f32> {
         let mut out = Vec::new();
-        encoding.decode(bytes, &mut out).unwrap();
+        encoding.decode(bytes, &mut out);
         out
     }
 

@@ -1,74 +1,14 @@
-//! Plain PCM through hound, which is handed blocks of samples under a header of our own: it refuses chunks of odd length,
-//! the open sizes that programs write to a pipe and sizes beyond 32 bits, and all of them are met.
+//! WAV files as they are written, through hound. Reading is in `riff.rs` and `pcm.rs`: hound refuses chunks of odd length, the
+//! open sizes that programs write to a pipe and sizes beyond 32 bits.
 
-use std::io::{Cursor, Read, Seek, Write};
+use std::io::{Cursor, Seek, Write};
 use std::path::Path;
 
-use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
+use hound::{SampleFormat, WavSpec, WavWriter};
 
 use super::Waveform;
-use super::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::io::atomic::AtomicFile;
-
-/// Decodes whole samples of plain PCM: unsigned of 8 bits, signed of 16, 24 or 32, floats of 32, little-endian.
-pub(super) fn decode_plain(
-    samples: &[u8],
-    encoding: Encoding,
-    out: &mut Vec<f32>,
-) -> hound::Result<()> {
-    let header = header(encoding, samples.len() as u32);
-    let mut reader = WavReader::new(Cursor::new(header).chain(samples))?;
-    let bits = reader.spec().bits_per_sample;
-    out.reserve(samples.len() / encoding.bytes());
-    match reader.spec().sample_format {
-        SampleFormat::Float => reader.samples::<f32>().try_for_each(|sample| {
-            out.push(sample?);
-            Ok(())
-        }),
-        SampleFormat::Int => {
-            // In f64, since 32-bit integers do not fit f32's 24 bits before the one rounding at the end.
-            let full_scale = (1u64 << (bits - 1)) as f64;
-            reader.samples::<i32>().try_for_each(|sample| {
-                out.push((f64::from(sample?) / full_scale) as f32);
-                Ok(())
-            })
-        }
-    }
-}
-
-/// A header of one channel: hound needs the layout of samples, not their channels.
-fn header(encoding: Encoding, size: u32) -> [u8; 44] {
-    let width = encoding.bytes() as u16;
-    let tag: u16 = match encoding {
-        Encoding::Float32(_) => 3,
-        _ => 1,
-    };
-    let mut header = *b"RIFF....WAVEfmt \x10\0\0\0..\x01\0............data....";
-    header[4..8].copy_from_slice(&size.saturating_add(36).to_le_bytes());
-    header[20..22].copy_from_slice(&tag.to_le_bytes());
-    header[24..28].copy_from_slice(&8000u32.to_le_bytes());
-    header[28..32].copy_from_slice(&(8000 * u32::from(width)).to_le_bytes());
-    header[32..34].copy_from_slice(&width.to_le_bytes());
-    header[34..36].copy_from_slice(&(8 * width).to_le_bytes());
-    header[40..].copy_from_slice(&size.to_le_bytes());
-    header
-}
-
-pub(super) fn wav_error(name: &Path, error: &hound::Error) -> Error {
-    use hound::Error as E;
-    let found = match error {
-        E::FormatError(reason) => format!("another header ({reason})"),
-        E::TooWide | E::InvalidSampleFormat => "samples of another format".to_string(),
-        E::Unsupported => "another encoding".to_string(),
-        other => format!("{other}"),
-    };
-    Error::format(
-        name,
-        "WAV of 8 to 32-bit integer or 32-bit float PCM",
-        found,
-    )
-}
 
 /// Writes 16-bit PCM, one channel, atomically. Samples are scaled by 32768, rounded and clipped to the
 /// 16 bits; returns how many were clipped.
@@ -172,6 +112,44 @@ mod tests {
             writer.write_sample(1.5f32).unwrap();
         });
         assert_eq!(decode(bytes).unwrap().samples, [1.5]);
+    }
+
+    #[test]
+    fn samples_are_those_of_hound() {
+        let words: Vec<i32> = (0..20_000i32)
+            .map(|number| number.wrapping_mul(-1_640_531_527))
+            .chain([i32::MIN, i32::MAX, -1, 0, 1])
+            .collect();
+        for (bits, format) in [
+            (8, SampleFormat::Int),
+            (16, SampleFormat::Int),
+            (24, SampleFormat::Int),
+            (32, SampleFormat::Int),
+            (32, SampleFormat::Float),
+        ] {
+            let bytes = encode(spec(bits, format), |writer| {
+                for word in &words {
+                    match format {
+                        SampleFormat::Int => writer.write_sample(word >> (32 - bits)),
+                        SampleFormat::Float => writer.write_sample(*word as f32 / 3e7),
+                    }
+                    .unwrap();
+                }
+            });
+            let mut reader = hound::WavReader::new(Cursor::new(bytes.clone())).unwrap();
+            let full_scale = (1u64 << (bits - 1)) as f64;
+            let expected: Vec<f32> = match format {
+                SampleFormat::Int => (reader.samples::<i32>())
+                    .map(|sample| (f64::from(sample.unwrap()) / full_scale) as f32)
+                    .collect(),
+                SampleFormat::Float => reader.samples().map(Result::unwrap).collect(),
+            };
+            assert_eq!(
+                decode(bytes).unwrap().samples,
+                expected,
+                "{bits} {format:?}"
+            );
+        }
     }
 
     #[test]
