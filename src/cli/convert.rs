@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::arguments::ThreadArgs;
 use super::models::ModelArgs;
-use super::recordings::{ChannelArgs, Rates};
+use super::recordings::{AudioFileArgs, Rates};
 use super::resynthesis::ResynthesisArgs;
 use crate::inference::Model;
 use crate::io::atomic;
@@ -40,7 +40,7 @@ pub(super) struct ConvertArgs {
     #[arg(long, value_name = "WSPECIFIER")]
     feats: Option<String>,
     #[command(flatten)]
-    channel: ChannelArgs,
+    audio: AudioFileArgs,
     #[command(flatten)]
     threads: ThreadArgs,
     #[command(flatten)]
@@ -64,7 +64,7 @@ pub(super) fn run(args: ConvertArgs) -> anyhow::Result<()> {
     let model = Model::of(&experiment, &args.model.checkpoint.checkpoint, device)?;
     let mut rates = Rates::default();
     let mut read = |path| -> anyhow::Result<_> {
-        let recording = read_audio(path, &args.channel.options())?;
+        let recording = read_audio(path, &args.audio.options())?;
         rates.add(recording.sample_rate_hz);
         Ok(model.at_rate(&recording)?)
     };

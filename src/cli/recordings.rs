@@ -12,18 +12,25 @@ use crate::io::audio::{AudioOptions, Channel, Pipes};
 use crate::io::kaldi::{ReadFlags, ReadFrom, ReadSpecifier};
 use crate::io::message::message;
 
-/// What is taken of files with several channels.
+/// How audio files are read.
 #[derive(Debug, Args)]
-pub(super) struct ChannelArgs {
+pub(super) struct AudioFileArgs {
     /// Channel of files that have several, from 0, or mean
     #[arg(long, value_name = "N|mean")]
     channel: Option<Channel>,
+
+    /// Compare the samples of FLAC files with the MD5 in their headers
+    #[arg(long)]
+    verify: bool,
 }
 
-impl ChannelArgs {
-    /// How files are read.
+impl AudioFileArgs {
+    /// The options of the library.
     pub(super) fn options(&self) -> AudioOptions {
-        AudioOptions::with_choice(self.channel)
+        AudioOptions {
+            verify: self.verify,
+            ..AudioOptions::with_choice(self.channel)
+        }
     }
 }
 
@@ -57,7 +64,7 @@ pub(super) struct RecordingArgs {
     segments: Option<PathBuf>,
 
     #[command(flatten)]
-    channel: ChannelArgs,
+    audio: AudioFileArgs,
 
     /// Resample recordings to this rate first
     #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
@@ -96,7 +103,7 @@ impl RecordingArgs {
     /// How they are read; at `wanted_hz` unless --resample says otherwise.
     pub(super) fn options(&self, wanted_hz: Option<u32>) -> RecordingOptions {
         RecordingOptions {
-            audio: self.channel.options(),
+            audio: self.audio.options(),
             resample_hz: self.resample.or(wanted_hz),
             pipes: self.pipes.pipes(),
         }
@@ -117,13 +124,15 @@ impl RecordingArgs {
         }
     }
 
-    /// The first option that was given, for a command that reads recordings only when asked to.
+    /// The first option that was given, those of [`AudioFileArgs`] last, for a command that reads recordings only when asked
+    /// to.
     pub(super) fn given(&self) -> Option<&'static str> {
         [
             (self.segments.is_some(), "--segments"),
             (self.resample.is_some(), "--resample"),
             (self.pipes.allow_pipes, "--allow-pipes"),
-            (self.channel.channel.is_some(), "--channel"),
+            (self.audio.channel.is_some(), "--channel"),
+            (self.audio.verify, "--verify"),
         ]
         .into_iter()
         .find_map(|(given, name)| given.then_some(name))

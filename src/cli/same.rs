@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::models::ModelArgs;
-use super::recordings::{ChannelArgs, Rates};
+use super::recordings::{AudioFileArgs, Rates};
 use crate::error::Error;
 use crate::eval::backend::Calibration;
 use crate::inference::Model;
@@ -37,7 +37,7 @@ pub(super) struct SameArgs {
     #[arg(help = "Second recording")]
     second: PathBuf,
     #[command(flatten)]
-    channel: ChannelArgs,
+    audio: AudioFileArgs,
     #[command(flatten)]
     model: ModelArgs,
 }
@@ -57,7 +57,7 @@ pub(super) fn run(args: &SameArgs) -> anyhow::Result<()> {
     let model = Model::of(&experiment, &args.model.checkpoint.checkpoint, device)?;
     let mut rates = Rates::default();
     let mut embed = |path: &Path| {
-        let recording = read_audio(path, &args.channel.options())?;
+        let recording = read_audio(path, &args.audio.options())?;
         check_speech(path, &recording)?;
         rates.add(recording.sample_rate_hz);
         model.speaker(&recording)

@@ -111,6 +111,7 @@ fn recordings(list: &Path) -> Vec<Error> {
 fn duration(value: &str) -> Result<Option<f64>> {
     let any_channel = AudioOptions {
         channel: Some(Channel::Index(0)),
+        verify: true,
         ..AudioOptions::default()
     };
     let source = AudioSource::parse(value);

@@ -262,6 +262,24 @@ fn bad_corpus() -> tempfile::TempDir {
     dir
 }
 
+/// A FLAC whose header states another MD5: only whoever asks for it compares.
+#[test]
+fn the_md5_of_flac_is_compared_by_verify_and_a_deep_validation() {
+    let dir = folder(&[], &[("utt2spk", "a a\n"), ("spk2utt", "a a\n")]);
+    let mut flac = std::fs::read(audio("f01-s01")).unwrap();
+    flac[26] ^= 1;
+    std::fs::write(dir.path().join("a.flac"), flac).unwrap();
+    std::fs::write(dir.path().join("wav.scp"), "a a.flac\n").unwrap();
+    succeed(dir.path(), &["fbank", "scp:wav.scp", OUT]);
+    let verified = failing(dir.path(), &["fbank", "--verify", "scp:wav.scp", OUT]);
+    let reason = "a.flac: expected the samples that the header's MD5 was made of, found others: the file is damaged";
+    assert_eq!(verified[0], format!("unbraid: a: {reason}"));
+    let validate = ["data", "validate", "--no-feats", "--no-text"];
+    succeed(dir.path(), &[&validate[..], &["."]].concat());
+    let deep = failing(dir.path(), &[&validate[..], &["--deep", "."]].concat());
+    assert_eq!(deep[0], reason);
+}
+
 #[test]
 fn the_others_go_on_when_utterances_fail() {
     let dir = bad_corpus();

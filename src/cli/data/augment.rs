@@ -8,7 +8,7 @@ use clap::Args;
 use crate::cli::arguments::ThreadArgs;
 use crate::cli::failures::Failures;
 use crate::cli::progress::counter;
-use crate::cli::recordings::{ChannelArgs, PipeArgs};
+use crate::cli::recordings::{AudioFileArgs, PipeArgs};
 use crate::dataset::RecordingOptions;
 use crate::dataset::augment::{AugmentChain, AugmentJob, AugmentOptions, augment};
 use crate::io::config::read_toml;
@@ -86,7 +86,7 @@ pub(super) struct AugmentArgs {
     keep_speakers: bool,
 
     #[command(flatten)]
-    audio: ChannelArgs,
+    audio: AudioFileArgs,
 
     #[command(flatten)]
     threads: ThreadArgs,

@@ -8,7 +8,7 @@ use ndarray::{Array2, Axis};
 
 use crate::cli::models::DeviceArgs;
 use crate::cli::progress::counter;
-use crate::cli::recordings::{ChannelArgs, PipeArgs, Rates};
+use crate::cli::recordings::{AudioFileArgs, PipeArgs, Rates};
 use crate::dataset::relabel::{Relabelled, relabel};
 use crate::dataset::{DataDir, RecordingOptions, Recordings, Table};
 use crate::error::{Error, Result};
@@ -70,7 +70,7 @@ pub(super) struct ClusterSpeakersArgs {
     #[arg(long, value_name = "UTT2SPK")]
     compare: Option<PathBuf>,
     #[command(flatten)]
-    channel: ChannelArgs,
+    audio: AudioFileArgs,
     #[command(flatten)]
     pipes: PipeArgs,
     #[command(flatten)]
@@ -209,7 +209,7 @@ impl ClusterSpeakersArgs {
             None => Recordings::new(wavs)?,
         };
         let options = RecordingOptions {
-            audio: self.channel.options(),
+            audio: self.audio.options(),
             resample_hz: Some(model.sample_rate_hz()),
             pipes: self.pipes.pipes(),
         };

@@ -21,7 +21,7 @@ Examples:
 
 The exit code is 1 if there is any fault. 'unbraid data fix' repairs what can be
 repaired. --deep reads all archive entries and decodes all recordings to their
-end, with their checksums; segments lie within them. Commands are not run.")]
+end, FLAC with its MD5; segments lie within them. Commands are not run.")]
 pub(super) struct ValidateArgs {
     /// Data directory
     #[arg(value_name = "DIR")]

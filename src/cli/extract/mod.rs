@@ -234,7 +234,9 @@ fn of_recordings(args: &ExtractArgs, device: Device) -> anyhow::Result<()> {
         let first = &args.inputs[0];
         bail!("{option}: expected RSPECIFIER and WSPECIFIER beside it, found '{first}'");
     }
-    if let Some(option) = (args.recordings.given()).filter(|option| *option != "--channel") {
+    if let Some(option) =
+        (args.recordings.given()).filter(|option| !["--channel", "--verify"].contains(option))
+    {
         let first = &args.inputs[0];
         bail!("{option}: expected RSPECIFIER and WSPECIFIER beside it, found '{first}'");
     }

@@ -65,6 +65,8 @@ pub(super) struct CompressedStream {
     codec: Codec,
     reader: Box<dyn FormatReader>,
     track: Track,
+    /// Whether samples are compared with the file's MD5.
+    verify: bool,
     pub(super) channels: usize,
     pub(super) sample_rate_hz: u32,
     /// Frames of the track so far.
@@ -75,8 +77,8 @@ pub(super) struct CompressedStream {
 }
 
 impl CompressedStream {
-    /// Opens a file from its beginning.
-    pub(super) fn open(mut bytes: Bytes, codec: Codec, name: &Path) -> Result<Self> {
+    /// Opens a file from its beginning. With `verify`, its samples are compared with its MD5 at the end.
+    pub(super) fn open(mut bytes: Bytes, codec: Codec, verify: bool, name: &Path) -> Result<Self> {
         match codec {
             Codec::OggFlac | Codec::OggVorbis => ogg::check_pages(&mut bytes, name)?,
             Codec::Mp3 | Codec::Adts => elementary::check_frames(&mut bytes, name)?,
@@ -87,7 +89,7 @@ impl CompressedStream {
             _ => Edits::default(),
         };
         let refuse = |error: SymphoniaError| Error::format(name, codec.name(), describe(&error));
-        let mut stream = guarded(|| Self::start(bytes, codec)).map_err(refuse)?;
+        let mut stream = guarded(|| Self::start(bytes, codec, verify)).map_err(refuse)?;
         let Track { id, frames, .. } = stream.track;
         stream.presented = edits.of(id, frames, stream.sample_rate_hz, name)?;
         stream.decode(name)?;
@@ -98,7 +100,7 @@ impl CompressedStream {
         Ok(stream)
     }
 
-    fn start(bytes: Bytes, codec: Codec) -> Result<Self, SymphoniaError> {
+    fn start(bytes: Bytes, codec: Codec, verify: bool) -> Result<Self, SymphoniaError> {
         let stream = MediaSourceStream::new(codec.source(bytes), Default::default());
         let reader = symphonia::default::get_probe().probe(
             &Hint::new(),
@@ -106,10 +108,11 @@ impl CompressedStream {
             FormatOptions::default(),
             Default::default(),
         )?;
-        let track = Track::of(&*reader)?;
+        let track = Track::of(&*reader, verify)?;
         Ok(Self {
             codec,
             reader,
+            verify,
             channels: 0,
             sample_rate_hz: track.stated_rate_hz,
             track,
@@ -127,7 +130,7 @@ impl CompressedStream {
         known.then_some(left.min(self.presented.samples))
     }
 
-    /// Appends the next block, interleaved; false at the end, after the file was compared with its stated length and checksum.
+    /// Appends the next block, interleaved; false at the end, after the file was compared with its stated length and MD5.
     pub(super) fn next(&mut self, out: &mut Vec<f32>, name: &Path) -> Result<bool> {
         if self.block.is_empty() {
             self.decode(name)?;
@@ -150,7 +153,7 @@ impl CompressedStream {
                 // Another Ogg stream begins where the first has ended.
                 Err(SymphoniaError::ResetRequired) => {
                     self.check_whole(name)?;
-                    self.track = guarded(|| Track::of(&*self.reader))
+                    self.track = guarded(|| Track::of(&*self.reader, self.verify))
                         .map_err(|error| refuse(self.codec, error))?;
                     self.decoded = 0;
                 }
@@ -188,7 +191,7 @@ impl CompressedStream {
         Ok(())
     }
 
-    /// Compares what came out with the length and the checksum that the file states, where it does.
+    /// Compares what came out with the length and the MD5 that the file states, where it does.
     fn check_whole(&mut self, name: &Path) -> Result<()> {
         match self.track.frames {
             // An MP3 encoder's padding is not always stated, so that there may be more samples than stated.
@@ -218,13 +221,13 @@ struct Track {
 
 impl Track {
     /// The default audio track.
-    fn of(reader: &dyn FormatReader) -> Result<Self, SymphoniaError> {
+    fn of(reader: &dyn FormatReader, verify: bool) -> Result<Self, SymphoniaError> {
         let track = (reader.default_track(TrackType::Audio))
             .ok_or(SymphoniaError::Unsupported("no audio track"))?;
         let parameters = (track.codec_params.as_ref())
             .and_then(|params| params.audio())
             .ok_or(SymphoniaError::Unsupported("no audio codec"))?;
-        let options = AudioDecoderOptions::default().verify(true);
+        let options = AudioDecoderOptions::default().verify(verify);
         Ok(Self {
             id: track.id,
             frames: track.num_frames,

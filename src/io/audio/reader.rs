@@ -18,8 +18,8 @@ const MOST_SAMPLES: usize = 1 << 30;
 
 /// Reads one channel of an audio file in blocks.
 ///
-/// The statements of a file (its length, FLAC's checksum, the last page of Ogg) are checked when its end is
-/// reached, so that a file is known to be whole only once [`AudioReader::next_block`] has returned `None`. What states
+/// The statements of a file (its length, the last page of Ogg, with [`AudioOptions::verify`] FLAC's MD5) are checked when
+/// its end is reached, so that a file is known to be whole only once [`AudioReader::next_block`] has returned `None`. What states
 /// no length (a WAV or FLAC that was written to a pipe, ADTS, an MP3 without a Xing tag) ends where its bytes end, behind
 /// its last whole frame: cut short, it is a shorter recording.
 pub struct AudioReader {
@@ -85,7 +85,7 @@ impl AudioReader {
             Kind::Au => sphere::open_au(bytes, name),
             Kind::Caf => caf::open(bytes, name),
             Kind::Compressed(codec) => {
-                CompressedStream::open(bytes, codec, name).map(Opened::compressed)
+                CompressedStream::open(bytes, codec, options.verify, name).map(Opened::compressed)
             }
         };
         Self::new(opened?, name.to_path_buf(), options)

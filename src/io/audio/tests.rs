@@ -674,14 +674,41 @@ fn samples_that_are_not_finite_are_reported_with_their_position() {
     }
 }
 
+/// Samples are verified by their MD5 only when asked for.
 #[test]
-fn damage_that_only_a_checksum_finds_is_reported() {
+fn damage_that_only_the_md5_finds_is_reported_under_verify() {
+    let verify = AudioOptions {
+        verify: true,
+        ..AudioOptions::default()
+    };
+    let verified = |bytes: &[u8]| decode_audio(bytes.to_vec(), "x", &verify);
+    for file in ["plain.flac", "flac.ogg"] {
+        assert_eq!(verified(&bytes_of(file)).unwrap().samples, samples(file));
+    }
     let mut flac = bytes_of("plain.flac");
     flac[26] ^= 1;
+    let error = verified(&flac).unwrap_err();
     assert_eq!(
-        message_of(&flac),
+        error.to_string(),
         "x: expected the samples that the header's MD5 was made of, found others: the file is damaged"
     );
+    assert_eq!(decode(&flac).unwrap().samples, samples("plain.flac"));
+}
+
+/// The checksum of each frame and the stated length find what is damaged in the samples without the MD5.
+#[test]
+fn a_changed_byte_of_a_flac_frame_is_found_without_the_md5() {
+    let whole = bytes_of("plain.flac");
+    let first_frame = whole
+        .windows(2)
+        .position(|two| two == [0xff, 0xf8])
+        .unwrap();
+    for at in first_frame..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1 << (at % 8);
+        let error = message_of(&damaged);
+        assert!(error.starts_with("x: expected "), "byte {at}: {error}");
+    }
 }
 
 #[test]
