@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ndarray::{Array1, Array2, ArrayView1, Axis};
+use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 
 use super::embeddings::{Embeddings, EnrolmentTable};
 use super::{Backend, Scoring};
@@ -19,6 +19,9 @@ pub struct Models {
     bent: Vec<usize>,
     curvatures: Vec<Array1<f64>>,
 }
+
+/// Which models or test vectors, by index.
+type Indices = std::ops::Range<usize>;
 
 /// Test vectors by key.
 #[derive(Debug, Clone)]
@@ -128,6 +131,28 @@ impl Models {
                 None => weights.dot(&vector),
                 Some(curvature) => bent_product(weights, curvature, vector),
             }
+    }
+
+    /// The scores of some models and some test vectors, `[models, tests]`: those of [`Models::score`] within rounding, by a
+    /// product of matrices.
+    pub(super) fn scores(&self, models: Indices, tests: &Tests, chosen: Indices) -> Array2<f64> {
+        let weights = self.weights.slice(s![models.clone(), ..]);
+        let vectors = tests.vectors.slice(s![chosen, ..]);
+        let mut scores = weights.dot(&vectors.t());
+        let squares = vectors.mapv(|value| value * value);
+        let bends: Vec<_> = self.curvatures.iter().map(|c| squares.dot(c)).collect();
+        for (model, mut row) in models.zip(scores.rows_mut()) {
+            row += self.offsets[model];
+            if let Some(&bent) = self.bent.get(model) {
+                row += &bends[bent];
+            }
+        }
+        scores
+    }
+
+    /// Whether every score against `tests` is the same with sides exchanged: cosines of the same vectors.
+    pub(super) fn is_mirrored_by(&self, tests: &Tests) -> bool {
+        self.bent.is_empty() && self.weights == tests.vectors
     }
 }
 

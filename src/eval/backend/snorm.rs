@@ -1,10 +1,16 @@
 //! Adaptive symmetric score normalisation (Matějka et al. 2017): a score in standard deviations of the scores of each side
 //! against the most similar speakers of a cohort.
 
+use std::ops::Range;
+
+use ndarray::ArrayView2;
 use rayon::prelude::*;
 
 use super::sides::{Models, Tests};
 use crate::error::{Error, Result};
+
+/// Models or tests that are scored against the cohort as one product of matrices.
+const BLOCK: usize = 128;
 
 /// Mean and deviation of the greatest scores against a cohort, by model and by test utterance.
 #[derive(Debug, Clone)]
@@ -39,22 +45,22 @@ impl SNorm {
         if cohort.top < 2 {
             return Err(Error::option("top", "at least 2", cohort.top.to_string()));
         }
-        let others = cohort.tests.len();
+        let others = 0..cohort.tests.len();
+        let of_models = by_block(models.len(), |block| {
+            let scores = models.scores(block, cohort.tests, others.clone());
+            levels(scores.view(), cohort.top)
+        });
+        let mirrored = models.is_mirrored_by(tests) && cohort.models.is_mirrored_by(cohort.tests);
+        let of_tests = match mirrored {
+            true => of_models.clone(),
+            false => by_block(tests.len(), |block| {
+                let scores = cohort.models.scores(others.clone(), tests, block);
+                levels(scores.t(), cohort.top)
+            }),
+        };
         Ok(Self {
-            models: (0..models.len())
-                .into_par_iter()
-                .map(|model| {
-                    let scores = (0..others).map(|other| models.score(model, cohort.tests, other));
-                    level(scores.collect(), cohort.top)
-                })
-                .collect(),
-            tests: (0..tests.len())
-                .into_par_iter()
-                .map(|test| {
-                    let scores = (0..others).map(|other| cohort.models.score(other, tests, test));
-                    level(scores.collect(), cohort.top)
-                })
-                .collect(),
+            models: of_models,
+            tests: of_tests,
         })
     }
 
@@ -63,6 +69,21 @@ impl SNorm {
         let by = |level: Level| (score - level.mean) / level.deviation;
         0.5 * (by(self.models[model]) + by(self.tests[test]))
     }
+}
+
+/// The levels of `count` models or tests, computed in blocks on rayon's threads.
+fn by_block(count: usize, levels: impl Fn(Range<usize>) -> Vec<Level> + Sync) -> Vec<Level> {
+    let starts = (0..count).into_par_iter().step_by(BLOCK);
+    let blocks: Vec<_> = starts
+        .map(|start| levels(start..count.min(start + BLOCK)))
+        .collect();
+    blocks.concat()
+}
+
+/// The level of each row of scores, `[models or tests, cohort]`.
+fn levels(scores: ArrayView2<f64>, top: usize) -> Vec<Level> {
+    let rows = scores.rows().into_iter();
+    rows.map(|row| level(row.to_vec(), top)).collect()
 }
 
 fn level(mut scores: Vec<f64>, top: usize) -> Level {
@@ -81,6 +102,10 @@ fn level(mut scores: Vec<f64>, top: usize) -> Level {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array2;
+
+    use super::super::tests::{draw, labelled};
+    use super::super::{Backend, BackendOptions, EnrolmentTable};
     use super::*;
 
     #[test]
@@ -89,6 +114,53 @@ mod tests {
         assert_eq!((found.mean, found.deviation), (2.0, 1.0));
         let all = level(vec![3.0, 1.0], 5);
         assert_eq!((all.mean, all.deviation), (2.0, 1.0));
+    }
+
+    /// By cosine and by PLDA, with models of one and of several utterances, in more than one block.
+    #[test]
+    fn levels_are_those_of_scores_one_by_one() {
+        let (vectors, speakers) = draw(5, &[10; 30], &Array2::eye(3), &(Array2::eye(3) * 0.3));
+        let (embeddings, utt2spk) = labelled(&vectors, &speakers);
+        let (cohort, _) = labelled(&(-&vectors + 0.1), &speakers);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spk2utt");
+        let utterances = |count| (0..count).map(|utterance| format!("u{utterance}"));
+        let models =
+            (1..9).map(|n| format!("m{n} {}\n", utterances(n).collect::<Vec<_>>().join(" ")));
+        std::fs::write(&path, models.collect::<String>()).unwrap();
+        let table = EnrolmentTable::read(&path).unwrap();
+        let (plda, _) = Backend::train(&embeddings, &utt2spk, &BackendOptions::default()).unwrap();
+        for backend in [Backend::cosine(3), plda] {
+            let tests = backend.tests(&embeddings).unwrap();
+            let others = (
+                backend.models(&cohort, None).unwrap(),
+                backend.tests(&cohort).unwrap(),
+            );
+            for table in [None, Some(&table)] {
+                let models = backend.models(&embeddings, table).unwrap();
+                let cohort = Cohort {
+                    models: &others.0,
+                    tests: &others.1,
+                    top: 20,
+                };
+                let norm = SNorm::new(&models, &tests, cohort).unwrap();
+                let count = 0..others.1.len();
+                for (model, found) in norm.models.iter().enumerate() {
+                    let scores = count.clone().map(|o| models.score(model, &others.1, o));
+                    assert_near(*found, level(scores.collect(), 20));
+                }
+                for (test, found) in norm.tests.iter().enumerate() {
+                    let scores = count.clone().map(|o| others.0.score(o, &tests, test));
+                    assert_near(*found, level(scores.collect(), 20));
+                }
+            }
+        }
+    }
+
+    fn assert_near(found: Level, expected: Level) {
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-9 * (1.0 + b.abs());
+        let both = near(found.mean, expected.mean) && near(found.deviation, expected.deviation);
+        assert!(both, "{found:?} {expected:?}");
     }
 
     #[test]
