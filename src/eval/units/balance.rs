@@ -14,7 +14,7 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
 use super::codebook::Codebook;
-use super::kmeans::{Kmeans, KmeansOptions, Step, best_of_starts};
+use super::kmeans::{Items, Kmeans, KmeansOptions, Step, best_of_starts};
 use crate::error::{Error, Result};
 
 /// Weight of the entropy, as a share of the mean squared distance of a speaker's items to their mean.
@@ -49,7 +49,9 @@ pub fn balanced_kmeans(
             items: own,
         })
         .collect();
-    best_of_starts(items, options, |_, book| step(book, &of_speaker))
+    best_of_starts(items, options, || {
+        |_: &Items, book: &Codebook| step(book, &of_speaker)
+    })
 }
 
 /// The units of one speaker's `items`, `[items, dims]`, all used equally.
@@ -73,14 +75,7 @@ fn step(book: &Codebook, of_speaker: &[OfSpeaker]) -> Step {
             let distances = book.distances(of.values.view());
             let plan = transport(&distances, &of.values);
             let units = most_likely(&plan);
-            let own = units.iter().zip(distances.rows());
-            let distance: f64 = own.map(|(&unit, row)| row[unit]).sum();
-            (
-                plan.t().dot(&of.values),
-                plan.sum_axis(Axis(0)),
-                units,
-                distance,
-            )
+            (plan.t().dot(&of.values), plan.sum_axis(Axis(0)), units)
         })
         .collect();
 
@@ -88,21 +83,15 @@ fn step(book: &Codebook, of_speaker: &[OfSpeaker]) -> Step {
     let mut centroids = Array2::zeros((book.clusters(), book.dims()));
     let mut masses = Array1::<f64>::zeros(book.clusters());
     let mut units = vec![0; count];
-    let mut total = 0.0;
-    for (of, (sums, mass, own, distance)) in of_speaker.iter().zip(spread) {
+    for (of, (sums, mass, own)) in of_speaker.iter().zip(spread) {
         centroids += &sums;
         masses += &mass;
-        total += distance;
         for (&item, unit) in of.items.iter().zip(own) {
             units[item] = unit;
         }
     }
     centroids /= &masses.insert_axis(Axis(1));
-    Step {
-        units,
-        centroids,
-        distortion: total / count as f64,
-    }
+    Step { units, centroids }
 }
 
 /// Mean squared distance to the mean; 1 where all items are the same.

@@ -1,12 +1,13 @@
 //! K-means: Lloyd's algorithm with k-means++ initialisation (Arthur and Vassilvitskii 2007).
 
-use ndarray::parallel::prelude::*;
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::Array2;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use serde::Serialize;
 
-use super::codebook::{Codebook, MOST_CLUSTERS, Nearest};
+use super::codebook::{Codebook, MOST_CLUSTERS, squared_distance};
+use super::lloyd::Lloyd;
 use crate::error::{Error, Result};
 
 /// Options of k-means.
@@ -51,7 +52,7 @@ pub struct Kmeans {
 /// The random stream of the first initialisation; later ones use the following streams, and the stream before it draws samples.
 const START_STREAM: u64 = 1;
 /// The fewest items per thread.
-const LEAST_ITEMS: usize = 1024;
+pub(super) const LEAST_ITEMS: usize = 1024;
 
 /// Clusters `items`, finite and `[items, dims]`, by Euclidean distance. The result does not depend on the number of threads:
 /// sums are in f64, in the order of the items.
@@ -59,17 +60,9 @@ const LEAST_ITEMS: usize = 1024;
 /// # Errors
 /// [`Error::Option`] for no cluster, more than [`MOST_CLUSTERS`] or than different items, no step, or no start.
 pub fn kmeans(items: &Array2<f32>, options: &KmeansOptions) -> Result<Kmeans> {
-    best_of_starts(items, options, |items, book| {
-        let mut found = book.nearest(items.matrix);
-        let sum: f64 = found.iter().map(|nearest| nearest.distance).sum();
-        let distortion = sum / found.len() as f64;
-        refill(&mut found, book.clusters());
-        let units: Vec<usize> = found.iter().map(|nearest| nearest.unit).collect();
-        Step {
-            centroids: items.means(&units, book),
-            units,
-            distortion,
-        }
+    best_of_starts(items, options, || {
+        let mut lloyd = Lloyd::default();
+        move |items: &Items, book: &Codebook| lloyd.step(items, book)
     })
 }
 
@@ -79,26 +72,24 @@ pub(super) struct Step {
     pub units: Vec<usize>,
     /// The new centroids.
     pub centroids: Array2<f64>,
-    /// Mean squared distance of items to the old centroids.
-    pub distortion: f64,
 }
 
-/// Steps from each initialisation until no unit changes; returns the best result.
-pub(super) fn best_of_starts(
+/// Steps from each initialisation until no unit changes; returns the best result. `steps` gives the steps of one.
+pub(super) fn best_of_starts<S: FnMut(&Items, &Codebook) -> Step>(
     items: &Array2<f32>,
     options: &KmeansOptions,
-    step: impl Fn(&Items, &Codebook) -> Step,
+    steps: impl Fn() -> S,
 ) -> Result<Kmeans> {
     check(items, options)?;
     let items = items.as_standard_layout();
     let items = Items {
-        matrix: items.view(),
         values: items.as_slice().expect("the standard layout is one slice"),
         dims: items.ncols(),
     };
     let mut best: Option<Kmeans> = None;
     for number in 0..options.n_init {
-        let found = settle(&items, items.start(options, number)?, options.steps, &step);
+        let start = items.start(options, number)?;
+        let found = settle(&items, start, options.steps, steps());
         let nearer = |best: &Kmeans| found.distortion < best.distortion;
         if best.as_ref().is_none_or(nearer) {
             best = Some(found);
@@ -111,7 +102,7 @@ fn settle(
     items: &Items,
     start: Array2<f64>,
     most_steps: usize,
-    step: impl Fn(&Items, &Codebook) -> Step,
+    mut step: impl FnMut(&Items, &Codebook) -> Step,
 ) -> Kmeans {
     let mut book = Codebook::new(start);
     let (mut units, mut steps, mut converged) = (Vec::new(), 0, false);
@@ -126,13 +117,13 @@ fn settle(
     }
     // In the precision of the file.
     let codebook = Codebook::new(book.centroids().mapv(f64::from));
-    let last = step(items, &codebook);
+    let units = step(items, &codebook).units;
     Kmeans {
+        distortion: items.distortion(&units, &codebook),
         codebook,
-        units: last.units,
+        units,
         steps,
         converged,
-        distortion: last.distortion,
     }
 }
 
@@ -151,23 +142,38 @@ fn check(items: &Array2<f32>, options: &KmeansOptions) -> Result<()> {
     Ok(())
 }
 
-/// `[items, dims]` as a matrix, and its values by rows.
+/// `[items, dims]`, row after row.
 pub(super) struct Items<'a> {
-    matrix: ArrayView2<'a, f32>,
-    values: &'a [f32],
-    dims: usize,
+    pub(super) values: &'a [f32],
+    pub(super) dims: usize,
 }
 
 impl Items<'_> {
-    fn get(&self, item: usize) -> &[f32] {
+    pub(super) fn count(&self) -> usize {
+        self.values.len() / self.dims
+    }
+
+    pub(super) fn get(&self, item: usize) -> &[f32] {
         &self.values[item * self.dims..(item + 1) * self.dims]
+    }
+
+    /// The squared distance of each item to the centroid of its unit.
+    pub(super) fn squared_distances(&self, units: &[usize], book: &Codebook) -> Vec<f64> {
+        let distance = |(item, &unit)| book.squared_distance(self.get(item), unit);
+        let items = units.par_iter().enumerate().with_min_len(LEAST_ITEMS);
+        items.map(distance).collect()
+    }
+
+    fn distortion(&self, units: &[usize], book: &Codebook) -> f64 {
+        let distances = self.squared_distances(units, book);
+        distances.iter().sum::<f64>() / self.count() as f64
     }
 
     /// K-means++: each next centroid is an item, drawn with probability proportional to its squared distance to the nearest one before.
     fn start(&self, options: &KmeansOptions, number: usize) -> Result<Array2<f64>> {
         let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
         rng.set_stream(START_STREAM + number as u64);
-        let count = self.matrix.nrows();
+        let count = self.count();
         let mut centroids = Array2::zeros((options.clusters, self.dims));
         let mut far = vec![f64::INFINITY; count];
         let mut item = rng.random_range(0..count);
@@ -187,29 +193,6 @@ impl Items<'_> {
         }
         Ok(centroids)
     }
-
-    /// The mean of each unit's items; a unit without items keeps its centroid.
-    fn means(&self, units: &[usize], book: &Codebook) -> Array2<f64> {
-        let mut members = vec![Vec::new(); book.clusters()];
-        for (item, &unit) in units.iter().enumerate() {
-            members[unit].push(item);
-        }
-        let mut centroids = book.centroids_f64().clone();
-        let rows = centroids.axis_iter_mut(Axis(0)).into_par_iter();
-        rows.zip(&members).for_each(|(mut row, members)| {
-            if members.is_empty() {
-                return;
-            }
-            row.fill(0.0);
-            for &item in members {
-                for (sum, &value) in row.iter_mut().zip(self.get(item)) {
-                    *sum += f64::from(value);
-                }
-            }
-            row /= members.len() as f64;
-        });
-        centroids
-    }
 }
 
 /// An item, drawn with probability proportional to its weight; none when all are 0.
@@ -224,41 +207,6 @@ fn draw(weights: &[f64], rng: &mut ChaCha8Rng) -> Option<usize> {
         sum += weight;
         sum > aim
     })
-}
-
-/// Exactly 0 for equal vectors. In eight partial sums, for vector instructions.
-fn squared_distance(item: &[f32], centre: &[f64]) -> f64 {
-    let mut sums = [0.0; 8];
-    for (values, centres) in item.chunks(8).zip(centre.chunks(8)) {
-        for ((sum, &value), &centre) in sums.iter_mut().zip(values).zip(centres) {
-            let gap = f64::from(value) - centre;
-            *sum += gap * gap;
-        }
-    }
-    sums.iter().sum()
-}
-
-/// Assigns to each empty cluster the item that is farthest from its centroid, out of a cluster with more than one.
-fn refill(found: &mut [Nearest], clusters: usize) {
-    let mut counts = vec![0_usize; clusters];
-    found.iter().for_each(|nearest| counts[nearest.unit] += 1);
-    let empty: Vec<usize> = (0..clusters).filter(|&unit| counts[unit] == 0).collect();
-    if empty.is_empty() {
-        return;
-    }
-    let mut order: Vec<usize> = (0..found.len()).collect();
-    // A stable sort: of equally far items the first.
-    order.sort_by(|&a, &b| found[b].distance.total_cmp(&found[a].distance));
-    let mut farthest = order.into_iter();
-    for unit in empty {
-        let own = farthest.find(|&item| counts[found[item].unit] > 1);
-        let Some(item) = own else { return };
-        counts[found[item].unit] -= 1;
-        found[item] = Nearest {
-            unit,
-            distance: 0.0,
-        };
-    }
 }
 
 #[cfg(test)]
@@ -344,16 +292,6 @@ mod tests {
         let by_starts: Vec<f64> = [1, 2, 5, 10].map(|n| with(n).distortion).to_vec();
         assert!(by_starts.is_sorted_by(|a, b| b <= a), "{by_starts:?}");
         assert!(by_starts[3] < one.distortion, "{by_starts:?}");
-    }
-
-    #[test]
-    fn an_empty_cluster_begins_at_the_farthest_item() {
-        let at = |unit: usize, distance: f64| Nearest { unit, distance };
-        let mut found = [at(0, 1.0), at(0, 5.0), at(2, 9.0), at(0, 5.0)];
-        refill(&mut found, 5);
-        let units: Vec<usize> = found.iter().map(|nearest| nearest.unit).collect();
-        // Item 2 is alone in its cluster.
-        assert_eq!(units, [0, 1, 2, 3]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod balance;
 mod codebook;
 pub mod discovery;
 mod kmeans;
+mod lloyd;
 mod sample;
 mod score;
 mod stored;
