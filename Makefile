@@ -61,6 +61,7 @@ bench: setup
 	[ -z "$$UNBRAID_BASELINES" ] || export UNBRAID_BASELINES; \
 	cargo bench --profile release --bench front_ends && cargo bench --profile release --bench augmentation && \
 	cargo bench --profile release --bench training && \
+	cargo bench --profile release --bench speech_training && \
 	cargo bench --profile release --bench command -- 5 && cargo bench --profile release --bench extraction -- 5
 
 # A few steps of every recipe.

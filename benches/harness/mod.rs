@@ -3,6 +3,8 @@
 //! `benches/baselines/requirements.txt`; without it, baselines in Python are reported as skipped. A number on the command
 //! line is the number of rounds.
 
+#![allow(dead_code)] // Each bench uses a part.
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -17,6 +19,24 @@ pub fn here<'a, T>(mut work: impl FnMut() -> T + 'a) -> Side<'a> {
         let start = Instant::now();
         std::hint::black_box(work());
         start.elapsed().as_secs_f64()
+    })
+}
+
+/// As [`here`], with the seconds of the processor, for work on one thread: other load of the machine does not count.
+pub fn here_by_processor<'a, T>(mut work: impl FnMut() -> T + 'a) -> Side<'a> {
+    fn seconds() -> f64 {
+        let mut time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: clock_gettime writes one timespec.
+        unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+        time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+    }
+    Box::new(move || {
+        let start = seconds();
+        std::hint::black_box(work());
+        seconds() - start
     })
 }
 

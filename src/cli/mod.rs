@@ -56,7 +56,7 @@ mod training_bar;
 
 use std::env::args_os;
 
-pub use process::main;
+pub use process::{keep_freed_memory, main};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 

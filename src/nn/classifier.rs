@@ -6,6 +6,7 @@ use tch::nn::Path;
 use tch::{Tensor, nn::Path as VarPath};
 
 use super::layer::{BatchNorm, Conv1d, Linear};
+use super::norm_act::{Norm, NormAct};
 use super::pooling::statistics_and_max;
 use super::{Mask, check_size, check_small};
 use crate::error::{Error, Result};
@@ -135,14 +136,20 @@ impl Classifier {
 
     /// `[batch, input_dim, frames]` to logits, with the shape of [`Answer`].
     pub fn forward(&self, x: &Tensor, mask: &Mask, train: bool) -> Tensor {
-        let over_frames = |norm: &Option<BatchNorm>, x: Tensor| match norm {
-            Some(norm) => norm.over_frames(&x, mask, train),
-            None => mask.apply(x),
+        let input = NormAct {
+            norm: Norm::batch(self.input_norm.as_ref(), train),
+            ..NormAct::default()
         };
-        let mut x = over_frames(&self.input_norm, x.shallow_clone());
+        let mut x = input.forward(x, mask);
         for (index, (conv, norm)) in self.convs.iter().enumerate() {
-            let y = over_frames(norm, conv.forward(&x)).relu();
-            x = (if index > 0 { y + x } else { y }).dropout(self.dropout, train);
+            let norm_act = NormAct {
+                norm: Norm::batch(norm.as_ref(), train),
+                rectify: true,
+                residual: (index > 0).then_some(&x),
+                dropout: if train { self.dropout } else { 0.0 },
+                ..NormAct::default()
+            };
+            x = norm_act.forward(&conv.activations(&x), mask);
         }
         match &self.head {
             Head::Frames(output) => output.forward(&x),

@@ -7,6 +7,7 @@ use tch::nn::Path;
 
 use super::layer::{Conv1d, Linear};
 use super::mask::Mask;
+use super::norm_act::{Norm, NormAct};
 use super::recurrent::Unroll;
 use super::{check_size, check_small};
 use crate::error::{Error, Result};
@@ -192,14 +193,15 @@ impl ConvDecoder {
                 x = x.repeat_interleave_self_int(2, 2, None);
                 own = own.double();
             }
-            let scale_shift = film.forward(embeds).unsqueeze(2).chunk(2, 1);
-            let mut y = conv.forward(&x);
-            if self.instance_norm {
-                y = own.instance_norm(&y);
-            }
-            let y = (y * (&scale_shift[0] + 1.0) + &scale_shift[1]).relu();
-            // A shift of FiLM in the padding would reach real frames through the next layer.
-            x = own.apply(if *double || index == 0 { y } else { y + x });
+            let y = conv.activations(&x);
+            let norm_act = NormAct {
+                norm: Norm::instance(self.instance_norm),
+                film: <[Tensor; 2]>::try_from(film.forward(embeds).chunk(2, 1)).ok(),
+                rectify: true,
+                residual: (!double && index > 0).then_some(&x),
+                ..NormAct::default()
+            };
+            x = norm_act.forward(&y, &own);
         }
         // Codes round up, so there may be frames to spare at the end.
         let x = mask.apply(x.narrow(2, 0, mask.frames()));

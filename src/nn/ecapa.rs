@@ -6,6 +6,7 @@ use tch::nn::Path;
 
 use super::layer::{BatchNorm, Conv1d, Linear};
 use super::mask::Mask;
+use super::norm_act::{Norm, NormAct};
 
 /// Parts into which a Res2 block splits its channels.
 pub(crate) const SCALE: i64 = 8;
@@ -70,8 +71,12 @@ impl Layer {
     }
 
     fn forward(&self, x: &Tensor, mask: &Mask, train: bool) -> Tensor {
-        self.norm
-            .over_frames(&self.conv.forward(x).relu(), mask, train)
+        let norm_act = NormAct {
+            norm: Norm::Batch(&self.norm, train),
+            rectify_first: true,
+            ..NormAct::default()
+        };
+        norm_act.forward(&self.conv.activations(x), mask)
     }
 }
 

@@ -101,6 +101,11 @@ impl Conv1d {
 
     /// `[batch, inputs, frames]` to `[batch, outputs, ceil(frames / stride)]`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
+        uncast(self.activations(x))
+    }
+
+    /// [`Conv1d::forward`] in the current precision, for [`super::norm_act::NormAct`].
+    pub(super) fn activations(&self, x: &Tensor) -> Tensor {
         let reach = self.reach();
         if self.causal {
             self.convolve(&x.constant_pad_nd([reach, 0]), 0)
@@ -112,7 +117,7 @@ impl Conv1d {
     /// `[batch, inputs, frames]` that begin with the context of the first output, as in a stream, to `[batch, outputs,
     /// ..]`, without padding.
     pub(super) fn inside(&self, x: &Tensor) -> Tensor {
-        self.convolve(x, 0)
+        uncast(self.convolve(x, 0))
     }
 
     /// Number of other frames that an output depends on.
@@ -131,14 +136,14 @@ impl Conv1d {
     }
 
     fn convolve(&self, x: &Tensor, padding: i64) -> Tensor {
-        uncast(cast(x).conv1d(
+        cast(x).conv1d(
             &cast(&normed(&self.weight, self.spectral)),
             Some(&cast(&self.bias)),
             self.stride,
             padding,
             self.dilation,
             self.groups,
-        ))
+        )
     }
 }
 
@@ -347,6 +352,17 @@ impl BatchNorm {
             mean: path.zeros_no_train("running_mean", &[channels]),
             variance: path.ones_no_train("running_var", &[channels]),
         }
+    }
+
+    /// Scale and shift, each `[channels]`.
+    pub(super) fn affine(&self) -> Option<[Tensor; 2]> {
+        let (weight, bias) = (self.weight.as_ref()?, self.bias.as_ref()?);
+        Some([weight.shallow_clone(), bias.shallow_clone()])
+    }
+
+    /// Running mean and variance, each `[channels]`.
+    pub(super) fn running(&self) -> [Tensor; 2] {
+        [self.mean.shallow_clone(), self.variance.shallow_clone()]
     }
 
     /// `[batch, channels, frames]` or `[batch, channels, bins, frames]`, same shape out: [`BatchNorm::forward`] with

@@ -15,6 +15,7 @@ pub mod front_end;
 pub mod image;
 pub mod layer;
 pub mod mask;
+mod norm_act;
 pub mod normalisation;
 pub mod pair_classifier;
 pub mod perturb;

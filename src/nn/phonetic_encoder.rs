@@ -2,13 +2,14 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
 use tch::nn::Path;
+use tch::{Kind, Tensor};
 
 use super::bottleneck::{Bottleneck, BottleneckOptions};
 use super::conformer::ConformerBlock;
 use super::layer::Conv1d;
 use super::mask::Mask;
+use super::norm_act::{Norm, NormAct};
 use super::recurrent::Recurrent;
 use super::{check_size, check_small};
 use crate::error::{Error, Result};
@@ -237,7 +238,11 @@ impl PhoneticEncoder {
         }
         let mut codes = self.code.forward(&x);
         if self.options.code_norm {
-            codes = mask.instance_norm(&codes);
+            let norm_act = NormAct {
+                norm: Norm::Instance,
+                ..NormAct::default()
+            };
+            codes = norm_act.forward(&codes, &mask);
         }
         (codes, mask)
     }
@@ -251,15 +256,15 @@ impl PhoneticEncoder {
         let mut mask = mask.subsample(1);
         let mut x = mask.apply(feats.shallow_clone());
         for (index, (conv, stride)) in self.convs.iter().enumerate() {
-            let mut y = conv.forward(&x);
+            let y = conv.activations(&x);
             mask = mask.subsample(*stride);
-            // Both leave zeros in the padding.
-            y = match self.options.instance_norm {
-                true => mask.instance_norm(&y),
-                false => mask.apply(y),
-            }
-            .relu();
-            x = if adds(index, *stride) { y + x } else { y };
+            let norm_act = NormAct {
+                norm: Norm::instance(self.options.instance_norm),
+                rectify: true,
+                residual: adds(index, *stride).then_some(&x),
+                ..NormAct::default()
+            };
+            x = norm_act.forward(&y, &mask);
         }
         (x, mask)
     }
@@ -305,8 +310,11 @@ impl Layers {
     fn forward(&self, x: Tensor, mask: &Mask) -> Tensor {
         match self {
             Self::Conv => x,
-            Self::Recurrent(recurrent) => recurrent.forward(&x, mask),
-            Self::Conformer(blocks) => blocks.iter().fold(x, |x, block| block.forward(&x, mask)),
+            Self::Recurrent(recurrent) => recurrent.forward(&x.to_kind(Kind::Float), mask),
+            Self::Conformer(blocks) => {
+                let x = x.to_kind(Kind::Float);
+                blocks.iter().fold(x, |x, block| block.forward(&x, mask))
+            }
         }
     }
 }

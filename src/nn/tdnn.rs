@@ -5,6 +5,7 @@ use tch::nn::Path;
 
 use super::layer::{BatchNorm, Conv1d};
 use super::mask::Mask;
+use super::norm_act::{Norm, NormAct};
 
 /// Kernel width and dilation of each layer.
 pub(crate) const LAYERS: [(i64, i64); 4] = [(5, 1), (3, 2), (3, 3), (1, 1)];
@@ -34,7 +35,12 @@ impl Tdnn {
     /// `[batch, inputs, frames]` to `[batch, channels, frames]`.
     pub fn forward(&self, x: Tensor, mask: &Mask, train: bool) -> Tensor {
         self.layers.iter().fold(x, |x, (conv, norm)| {
-            norm.over_frames(&conv.forward(&x).relu(), mask, train)
+            let norm_act = NormAct {
+                norm: Norm::Batch(norm, train),
+                rectify_first: true,
+                ..NormAct::default()
+            };
+            norm_act.forward(&conv.activations(&x), mask)
         })
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::cli::arguments::ThreadArgs;
 use crate::cli::failures::Failures;
 use crate::cli::progress::counter;
-use crate::cli::recordings::{ChannelArgs, PipeArgs};
+use crate::cli::recordings::{AudioFileArgs, PipeArgs};
 use crate::dataset::RecordingOptions;
 use crate::dataset::shard::{ShardJob, shard};
 use crate::io::message::{message, output};
@@ -40,7 +40,7 @@ pub(super) struct ShardArgs {
     megabytes: u64,
 
     #[command(flatten)]
-    audio: ChannelArgs,
+    audio: AudioFileArgs,
 
     #[command(flatten)]
     threads: ThreadArgs,
