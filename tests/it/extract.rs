@@ -824,7 +824,10 @@ fn a_shipped_model_is_found_by_its_name() {
             .to_string()
     };
     let models = String::from_utf8(succeed(dir.path(), &["models"])).unwrap();
-    assert!(models.starts_with("en-16k  /"), "{models}");
+    assert!(
+        models.starts_with("en-16k ") && models.contains("\nen-16k-causal "),
+        "{models}"
+    );
     let extract = [
         "extract",
         "--model=en-16k",
@@ -880,6 +883,6 @@ fn a_shipped_model_is_found_by_its_name() {
     let error = fail(dir.path(), &["same", "--model=fr", "a.wav", "b.wav"], b"");
     assert_eq!(
         error,
-        "unbraid: --model: expected one of en-16k, or a path, found 'fr'"
+        "unbraid: --model: expected one of en-16k, en-16k-causal, or a path, found 'fr'"
     );
 }

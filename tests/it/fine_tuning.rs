@@ -246,7 +246,7 @@ fn what_does_not_fit_is_refused_in_one_line() {
         ),
         (
             "none",
-            "--init: expected one of en-16k, or a path, found 'none'",
+            "--init: expected one of en-16k, en-16k-causal, or a path, found 'none'",
         ),
         (
             "./none",

@@ -122,7 +122,7 @@ fn with_python_the_module_says_what_is_wrong() {
     for (call, expected) in [
         (
             "load('none')",
-            "ValueError: model: expected one of en-16k, the folder of an experiment, or FILE.onnx, found 'none'",
+            "ValueError: model: expected one of en-16k, en-16k-causal, the folder of an experiment, or FILE.onnx, found 'none'",
         ),
         (
             "load('none.onnx')",
