@@ -100,7 +100,7 @@ def run(unbraid, folder, arguments):
 
 def commands():
     train = ["train", "--conf", "conf.toml"]
-    wavs, feats, codes, embeddings = (f"scp:{name}.scp" for name in ("data/wav", "data/feats", "z", "e"))
+    wavs, feats, embeddings = (f"scp:{name}.scp" for name in ("data/wav", "data/feats", "e"))
     audio = ["--set", 'data.input="audio"', "--set", "data.speeds=[0.9, 1.0, 1.1]"]
     return [
         ("data validate", ["data", "validate", "--no-feats", "--no-text", "data"]),
@@ -113,7 +113,7 @@ def commands():
         ("verify score, 50 trials an utterance", ["verify", "score", "--trials", "data/trials", embeddings]),
         (
             "eval attack, without encoders",
-            ["eval", "attack", "data/learned", "data/asked", "--representation", f"codes={codes[4:]},{codes[4:]}"]
+            ["eval", "attack", "data/learned", "data/asked", "--representation", "codes=z_learned.scp,z_asked.scp"]
             + ["--draws", "1", "--encoder-steps", "0"],
         ),
     ]
@@ -127,6 +127,10 @@ def main():
         place = folder / str(speakers)
         corpus(place, speakers)
         for name, arguments in commands():
+            if arguments[:2] == ["eval", "attack"]:
+                lines = (place / "z.scp").read_text().splitlines(keepends=True)
+                (place / "z_learned.scp").write_text("".join(lines[: len(lines) // 2]))
+                (place / "z_asked.scp").write_text("".join(lines[len(lines) // 2 :]))
             seconds, megabytes = run(unbraid, place, arguments)
             rows.setdefault(name, []).append(f"{seconds:.1f} s, {megabytes:.0f} MB")
             print(f"{speakers * UTTERANCES} utterances: {name}: {rows[name][-1]}", file=sys.stderr)

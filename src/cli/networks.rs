@@ -74,7 +74,7 @@ pub(super) fn asks_for_one(words: &[OsString], own: &clap::Command) -> bool {
     if COMMANDS.iter().any(|(name, _)| first == name) {
         return true;
     }
-    let divided = ["eval", "data", "asr"]
+    let divided = ["eval", "data", "asr", "feats"]
         .iter()
         .find(|group| first == **group);
     let group = divided.and_then(|group| own.find_subcommand(group));

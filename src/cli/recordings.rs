@@ -19,7 +19,7 @@ pub(super) struct AudioFileArgs {
     #[arg(long, value_name = "N|mean")]
     channel: Option<Channel>,
 
-    /// Compare the samples of FLAC files with the MD5 in their headers
+    /// Compare samples with the MD5 that lossless files have in their header
     #[arg(long)]
     verify: bool,
 }

@@ -25,6 +25,7 @@ pub mod recogniser;
 pub mod recurrent;
 pub mod resnet;
 pub mod speaker_encoder;
+pub mod ssl;
 pub mod stream;
 pub mod tdnn;
 

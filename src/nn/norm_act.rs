@@ -83,7 +83,7 @@ impl NormAct<'_> {
             y = mask.apply(y);
         }
         if let Some(residual) = self.residual {
-            y = y + residual;
+            y += residual;
         }
         match self.dropout > 0.0 {
             true => y.dropout(self.dropout, true),

@@ -34,6 +34,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "spectrogram",
             "mel",
             "whisper",
+            "ssl",
             "pitch",
             "copy",
             "cmvn-stats",

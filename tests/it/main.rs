@@ -52,6 +52,7 @@ mod score;
 mod setup;
 mod shard;
 mod shell;
+mod ssl;
 mod stream;
 mod support;
 mod sweep;

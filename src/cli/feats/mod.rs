@@ -14,6 +14,8 @@ mod pitch;
 mod select_voiced;
 mod spectrogram;
 mod splice;
+#[cfg(feature = "torch")]
+mod ssl;
 mod stretch;
 mod subsample;
 mod vad;
@@ -42,6 +44,8 @@ enum Command {
     Spectrogram(spectrogram::SpectrogramArgs),
     Mel(mel::MelArgs),
     Whisper(whisper::WhisperArgs),
+    #[cfg(feature = "torch")]
+    Ssl(ssl::SslArgs),
     Pitch(pitch::PitchArgs),
     Copy(copy::CopyArgs),
     CmvnStats(cmvn_stats::CmvnStatsArgs),
@@ -68,6 +72,8 @@ pub(super) fn run(args: FeatsArgs) -> anyhow::Result<()> {
         Command::Spectrogram(args) => spectrogram::run(&args),
         Command::Mel(args) => mel::run(&args),
         Command::Whisper(args) => whisper::run(&args),
+        #[cfg(feature = "torch")]
+        Command::Ssl(args) => ssl::run(&args),
         Command::Pitch(args) => pitch::run(args),
         Command::Copy(args) => copy::run(args),
         Command::CmvnStats(args) => cmvn_stats::run(args),
