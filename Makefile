@@ -62,6 +62,7 @@ bench: setup
 	cargo bench --profile release --bench front_ends && cargo bench --profile release --bench augmentation && \
 	cargo bench --profile release --bench training && \
 	cargo bench --profile release --bench speech_training && \
+	cargo bench --profile release --bench scoring -- 5 && \
 	cargo bench --profile release --bench command -- 5 && cargo bench --profile release --bench extraction -- 5
 
 # A few steps of every recipe.

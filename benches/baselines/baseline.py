@@ -3,6 +3,8 @@
 Usage: baseline.py NAME SAMPLES.f32 (16 kHz, full scale at 1)
        baseline.py flac_to_ark WAV.SCP PROCESSES
        baseline.py augmented_of_flac FOLDER
+       baseline.py k_means FRAMES.f32 DIMS CLUSTERS STEPS
+       baseline.py s_norm VECTORS.f32 DIMS COHORT TOP (the first COHORT vectors are the cohort)
        baseline.py infogan_steps|dann_steps STEPS
        baseline.py speech_steps mini|phones f32|bf16 STEPS
 It runs on one thread. Loading, imports and a warm-up round are not timed. Seconds of speech_steps are those of the processor.
@@ -129,6 +131,37 @@ def flac_to_ark(wav_scp, processes):
     return work
 
 
+def k_means(frames, dims, clusters, steps):
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    frames = np.fromfile(frames, dtype="<f4").reshape(-1, int(dims))
+
+    def work():
+        # All frames in every step.
+        found = faiss.Kmeans(frames.shape[1], int(clusters), niter=int(steps), max_points_per_centroid=len(frames))
+        found.train(frames)
+
+    return work
+
+
+def s_norm(vectors, dims, cohort, top):
+    vectors = np.fromfile(vectors, dtype="<f4").reshape(-1, int(dims))
+    cohort, top = int(cohort), int(top)
+
+    def levels(scores):
+        greatest = -np.partition(-scores, top, axis=1)[:, :top]
+        return greatest.mean(axis=1), greatest.std(axis=1)
+
+    def work():
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        others, models = unit[:cohort], unit[cohort::2]
+        tests = unit[cohort + 1 :: 2]
+        return levels(models @ others.T), levels(tests @ others.T)
+
+    return work
+
+
 def module_to_ark(scp, module, threads):
     import kaldi_native_io
     import torch
@@ -149,7 +182,7 @@ def module_to_ark(scp, module, threads):
 
 def main():
     name, arguments = sys.argv[1], sys.argv[2:]
-    if name.endswith("_to_ark") or name.endswith("_of_flac"):
+    if name.endswith(("_to_ark", "_of_flac")) or name in ("k_means", "s_norm"):
         work = globals()[name](*arguments)
     elif name.endswith("_steps"):
         import speech_training
