@@ -1,32 +1,52 @@
-//! `unbraid feats fbank` on all cores, from FLAC files to an archive, compared with soundfile and torchaudio in as many
-//! processes (torchaudio 2.11 itself decodes no FLAC without torchcodec). The start of unbraid is timed, that of Python is
-//! not.
+//! `unbraid feats fbank` on all cores, from FLAC and WAV files to an archive, compared with soundfile and torchaudio in as
+//! many processes (torchaudio 2.11 itself decodes no FLAC without torchcodec). The start of unbraid is timed, that of Python
+//! is not.
 
 #[path = "harness/mod.rs"]
 mod harness;
 #[path = "harness/speech.rs"]
 mod speech;
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use harness::{Baseline, Report, here};
+use unbraid::io::audio::{AudioOptions, read_audio, write_wav};
 
-/// How often each bundled file is listed: one copy of all is 10 minutes of speech.
+/// How often each file is listed: one copy of all is 10 minutes of speech.
 const COPIES: usize = 10;
 
 fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
+    let flac = speech::bundled();
+    let wav: Vec<PathBuf> = flac
+        .iter()
+        .map(|path| as_wav(path, folder.path()))
+        .collect();
+    let mut report = Report::default();
+    compare(&mut report, folder.path(), "FLAC", &flac);
+    compare(&mut report, folder.path(), "WAV", &wav);
+    report.print();
+}
+
+fn as_wav(flac: &Path, folder: &Path) -> PathBuf {
+    let wav = folder
+        .join(flac.file_name().unwrap_or_default())
+        .with_extension("wav");
+    let recording = read_audio(flac, &AudioOptions::default()).expect("bundled speech");
+    write_wav(&wav, &recording).expect("a temporary file");
+    wav
+}
+
+fn compare(report: &mut Report, folder: &Path, form: &str, files: &[PathBuf]) {
     let lines: String = (0..COPIES)
-        .flat_map(|copy| speech::bundled().into_iter().map(move |path| (copy, path)))
+        .flat_map(|copy| files.iter().map(move |path| (copy, path)))
         .map(|(copy, path)| {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
             format!("{name}-{copy} {}\n", path.display())
         })
         .collect();
-    let (wav_scp, ark) = (
-        folder.path().join("wav.scp"),
-        folder.path().join("feats.ark"),
-    );
+    let (wav_scp, ark) = (folder.join("wav.scp"), folder.join("feats.ark"));
     std::fs::write(&wav_scp, lines).expect("a temporary file");
     let (scp, ark) = (wav_scp.display().to_string(), ark.display().to_string());
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -47,12 +67,8 @@ fn main() {
             "unbraid feats fbank"
         );
     };
-    let baseline = Baseline::start(&["flac_to_ark", &scp, &cores.to_string()]).map(Baseline::side);
-    let mut report = Report::default();
-    let task = format!(
-        "unbraid feats fbank, {} FLAC files, {cores} cores",
-        COPIES * speech::bundled().len()
-    );
+    let baseline = Baseline::start(&["files_to_ark", &scp, &cores.to_string()]).map(Baseline::side);
+    let count = COPIES * files.len();
+    let task = format!("unbraid feats fbank, {count} {form} files, {cores} cores");
     report.compare(&task, "soundfile, torchaudio", ">= 5", here(ours), baseline);
-    report.print();
 }

@@ -1,8 +1,8 @@
 """One baseline of the benches: runs one round per line of its standard input and prints the round's seconds.
 
 Usage: baseline.py NAME SAMPLES.f32 (16 kHz, full scale at 1)
-       baseline.py flac_to_ark WAV.SCP PROCESSES
        baseline.py augmented_of_flac FOLDER
+       baseline.py files_to_ark WAV.SCP PROCESSES
        baseline.py k_means FRAMES.f32 DIMS CLUSTERS STEPS
        baseline.py s_norm VECTORS.f32 DIMS COHORT TOP (the first COHORT vectors are the cohort)
        baseline.py infogan_steps|dann_steps STEPS
@@ -67,7 +67,7 @@ def librosa(samples):
     return work
 
 
-def fbank_of_flac(path):
+def fbank_of_file(path):
     import soundfile
     import torch
     import torchaudio.compliance.kaldi as kaldi
@@ -114,7 +114,7 @@ def augmented_of_flac(folder):
     return work
 
 
-def flac_to_ark(wav_scp, processes):
+def files_to_ark(wav_scp, processes):
     import kaldi_native_io
 
     with open(wav_scp) as file:
@@ -125,7 +125,7 @@ def flac_to_ark(wav_scp, processes):
         with tempfile.TemporaryDirectory() as folder:
             paths = [path for _, path in entries]
             with kaldi_native_io.FloatMatrixWriter(f"ark:{folder}/feats.ark") as writer:
-                for (key, _), feats in zip(entries, pool.imap(fbank_of_flac, paths, chunksize=8)):
+                for (key, _), feats in zip(entries, pool.imap(fbank_of_file, paths, chunksize=8)):
                     writer.write(key, feats)
 
     return work

@@ -44,12 +44,12 @@ fn assert_agrees(python: &Path, options: &PitchOptions, waveforms: &[Waveform]) 
         let scaled: Array1<f32> = waveform.samples.iter().map(|x| x * 32768.0).collect();
         samples.write(&key, &scaled).unwrap();
         pitches
-            .write(&key, &computer.compute(&waveform.samples))
+            .write(&key, &computer.compute(&waveform.samples).unwrap())
             .unwrap();
         features
             .write(
                 &key,
-                &computer.features(&computer.compute(&waveform.samples)),
+                &computer.features(&computer.compute(&waveform.samples).unwrap()),
             )
             .unwrap();
     }

@@ -60,10 +60,10 @@ pub(super) fn run(args: PitchArgs) -> anyhow::Result<()> {
         computer.check_rate(blocks.sample_rate_hz())?;
         let mut signal = computer.signal();
         while let Some(block) = blocks.next_block()? {
-            signal.accept(block);
+            signal.accept(block)?;
         }
         computer.check_length(signal.samples())?;
-        let mut pitch = signal.finish();
+        let mut pitch = signal.finish()?;
         if args.post {
             pitch = computer.features(&pitch);
         }

@@ -231,7 +231,7 @@ fn pitch(waveform: &Waveform) -> Result<PitchTrack> {
     computer.check_rate(waveform.sample_rate_hz)?;
     computer.check_length(waveform.samples.len())?;
     Ok(PitchTrack {
-        values: computer.compute(&waveform.samples),
+        values: computer.compute(&waveform.samples)?,
         times: FrameTimes {
             shift_ms: options.frame_shift,
             first_ms: options.frame_shift / 2.0,

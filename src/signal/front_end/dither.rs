@@ -65,8 +65,8 @@ impl Noise {
     #[inline(always)]
     fn onto(&mut self, samples: [f32; BLOCK]) -> [f32; BLOCK] {
         let mut noise = [[0.0; LANES]; 2];
-        for lane in 0..LANES {
-            let [one, other] = gaussians(hashed(self.places[lane], self.key), self.deviation);
+        for (lane, &place) in self.places.iter().enumerate() {
+            let [one, other] = gaussians(hashed(place, self.key), self.deviation);
             noise[0][lane] = one;
             noise[1][lane] = other;
         }
@@ -126,7 +126,7 @@ fn radius(number: u32) -> f32 {
     /// sqrt(1/2), as bits.
     const HALF_ROOT: u32 = 0x3f35_04f3;
     /// `-2 ln(1 + f) / f`, highest power first.
-    const POLYNOMIAL: [f32; 4] = [0.540_204_57, -0.673_375_6, 0.999_004_2, -1.999_924_3];
+    const POLYNOMIAL: [f32; 4] = [0.540_204_6, -0.673_375_6, 0.999_004_2, -1.999_924_3];
     let bits = (number as i32 as f32).to_bits();
     let exponent = (bits.wrapping_sub(HALF_ROOT) as i32) >> 23;
     let f = f32::from_bits(bits.wrapping_sub((exponent << 23) as u32)) - 1.0;

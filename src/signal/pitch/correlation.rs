@@ -73,12 +73,10 @@ impl Correlator {
         self.length + self.last
     }
 
-    /// What is added to the product of two energies: `nccf_ballast` times that of two average frames.
-    pub(super) fn ballast(&self, samples: &[f64]) -> f64 {
-        let count = samples.len().max(1) as f64;
-        let mean = samples.iter().sum::<f64>() / count;
-        let mean_square = samples.iter().map(|x| x * x).sum::<f64>() / count - mean * mean;
-        self.nccf_ballast * (mean_square * self.length as f64).powi(2)
+    /// What is added to the product of two energies: `nccf_ballast` times that of two average frames of a signal, whose
+    /// variance is given.
+    pub(super) fn ballast(&self, variance: f64) -> f64 {
+        self.nccf_ballast * (variance * self.length as f64).powi(2)
     }
 
     /// The value at lag number `state` of what was measured at whole lags.

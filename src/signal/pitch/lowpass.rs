@@ -56,7 +56,7 @@ impl Lowpass {
             lowpass: self,
             held: Vec::new(),
             held_at: 0,
-            low: Vec::new(),
+            made: 0,
         }
     }
 
@@ -75,7 +75,8 @@ pub(super) struct LowSignal<'a> {
     held: Vec<f32>,
     /// The number of the first sample held.
     held_at: usize,
-    low: Vec<f64>,
+    /// Samples of the low signal so far.
+    made: usize,
 }
 
 impl LowSignal<'_> {
@@ -84,12 +85,12 @@ impl LowSignal<'_> {
         self.held_at + self.held.len()
     }
 
-    /// Takes the next samples.
-    pub(super) fn accept(&mut self, samples: &[f32]) {
+    /// Takes the next samples, and appends those of the low signal that they decide.
+    pub(super) fn accept(&mut self, samples: &[f32], low: &mut Vec<f64>) {
         self.held.extend_from_slice(samples);
         let end = self.samples() as i64;
         loop {
-            let (start, weights) = self.lowpass.filter(self.low.len());
+            let (start, weights) = self.lowpass.filter(self.made);
             if start + weights.len() as i64 > end {
                 let from = usize::try_from(start).unwrap_or(0).max(self.held_at);
                 self.held
@@ -97,26 +98,25 @@ impl LowSignal<'_> {
                 self.held_at = from.min(end as usize);
                 return;
             }
-            self.push();
+            low.push(self.next());
         }
     }
 
-    /// All of the low signal.
-    pub(super) fn finish(mut self) -> Vec<f64> {
-        for _ in self.low.len()..self.lowpass.samples(self.samples()) {
-            self.push();
+    /// Appends the rest of the low signal.
+    pub(super) fn finish(&mut self, low: &mut Vec<f64>) {
+        for _ in self.made..self.lowpass.samples(self.samples()) {
+            low.push(self.next());
         }
-        self.low
     }
 
-    fn push(&mut self) {
-        let (start, weights) = self.lowpass.filter(self.low.len());
+    fn next(&mut self) -> f64 {
+        let (start, weights) = self.lowpass.filter(self.made);
         let skipped = usize::try_from(-start).unwrap_or(0).min(weights.len());
         let from = usize::try_from(start).unwrap_or(0);
         let from = from.saturating_sub(self.held_at).min(self.held.len());
         let pairs = weights[skipped..].iter().zip(&self.held[from..]);
-        self.low
-            .push(pairs.map(|(weight, &x)| weight * f64::from(x)).sum());
+        self.made += 1;
+        pairs.map(|(weight, &x)| weight * f64::from(x)).sum()
     }
 }
 
@@ -173,16 +173,17 @@ mod tests {
             let input: Vec<f32> = (0..samples)
                 .map(|i| tone(200.0, i, f64::from(rate_hz)) as f32)
                 .collect();
-            let mut signal = lowpass.start();
-            signal.accept(&input);
-            let output = signal.finish();
+            let (mut signal, mut output) = (lowpass.start(), Vec::new());
+            signal.accept(&input, &mut output);
+            signal.finish(&mut output);
             assert_eq!(output.len(), low);
-            let mut signal = lowpass.start();
+            let (mut signal, mut in_blocks) = (lowpass.start(), Vec::new());
             for block in input.chunks(97) {
-                signal.accept(block);
+                signal.accept(block, &mut in_blocks);
                 assert!(signal.held.len() < 97 + 400, "{}", signal.held.len());
             }
-            assert!(signal.finish() == output);
+            signal.finish(&mut in_blocks);
+            assert!(in_blocks == output);
             for (i, value) in output.iter().enumerate().skip(40).take(low - 80) {
                 assert!(
                     (value - tone(200.0, i, 4000.0)).abs() < 5e-3,

@@ -5,13 +5,12 @@
 //! tuned for automatic speech recognition" (ICASSP 2014), as Kaldi's `compute-kaldi-pitch-feats` computes it for
 //! whole files (`pitch-functions.cc`): the signal is brought to 4 kHz (`lowpass`), correlated with itself frame by
 //! frame and brought to lags in geometric progression (`correlation`), and the best path through the lags of all
-//! frames is the pitch (`track`). Since that path ends where the utterance ends, an utterance is taken in blocks, but nothing
-//! comes before its end. What speech
-//! recognition makes of it, [`post`] gives: warped voicing, normalised log pitch and its slope.
+//! frames is the pitch (`track`). An utterance is taken in blocks, but nothing comes before its end. What speech recognition makes of it, [`post`] gives: warped voicing, normalised log pitch and its slope.
 
 mod correlation;
 mod lowpass;
 pub mod post;
+mod shelved;
 mod track;
 
 use ndarray::Array2;
@@ -19,11 +18,14 @@ use serde::{Deserialize, Serialize};
 
 use self::correlation::Correlator;
 use self::lowpass::{LowSignal, Lowpass};
+use self::shelved::Shelf;
 use self::track::Tracker;
 use crate::error::{Error, Result};
 
 pub use post::PitchPostOptions;
 
+/// Frames after which the path is looked at for what is settled.
+const SETTLING_FRAMES: usize = 1 << 10;
 /// The most states: back pointers of paths have no more values.
 const MOST_LAGS: f64 = 65_535.0;
 
@@ -156,7 +158,7 @@ fn whole_hz(name: &str, value: f64) -> Result<()> {
 /// use unbraid::signal::pitch::{PitchComputer, PitchOptions};
 ///
 /// let tone: Vec<f32> = (0..16000).map(|i| (i as f32 / 16000.0 * 200.0 * std::f32::consts::TAU).sin()).collect();
-/// let pitch = PitchComputer::new(&PitchOptions::default())?.compute(&tone);
+/// let pitch = PitchComputer::new(&PitchOptions::default())?.compute(&tone)?;
 /// assert_eq!(pitch.dim(), (98, 2));
 /// assert!(pitch[[50, 0]] > 0.99 && (pitch[[50, 1]] - 200.0).abs() < 2.0);
 /// # Ok::<(), unbraid::Error>(())
@@ -205,9 +207,12 @@ impl PitchComputer {
 
     /// Correlation and pitch in Hz, `[frames, 2]`, of samples on any scale. Samples too few for a frame give 0 rows;
     /// silence has correlation 0 and the highest pitch.
-    pub fn compute(&self, samples: &[f32]) -> Array2<f32> {
+    ///
+    /// # Errors
+    /// As [`PitchSignal::accept`].
+    pub fn compute(&self, samples: &[f32]) -> Result<Array2<f32>> {
         let mut signal = self.signal();
-        signal.accept(samples);
+        signal.accept(samples)?;
         signal.finish()
     }
 
@@ -216,11 +221,13 @@ impl PitchComputer {
         self.options.post.features(pitch.view())
     }
 
-    /// An utterance that comes in blocks, of which no more than its low signal is held.
+    /// An utterance that comes in blocks. Its low signal is held, beyond half a minute in a temporary file.
     pub fn signal(&self) -> PitchSignal<'_> {
         PitchSignal {
             computer: self,
             low: self.lowpass.start(),
+            shelf: Shelf::new(),
+            block: Vec::new(),
         }
     }
 
@@ -262,17 +269,31 @@ impl PitchComputer {
     }
 }
 
-/// The samples of one utterance, block after block; pitch comes at its end, since the best path ends there.
+/// The samples of one utterance, block after block. Pitch comes at its end, since the mean energy of all of it is needed for
+/// the first frame. In memory are the result and what the path has not settled: a few seconds, or a beginning of digital
+/// silence.
 #[derive(Debug)]
 pub struct PitchSignal<'a> {
     computer: &'a PitchComputer,
     low: LowSignal<'a>,
+    shelf: Shelf,
+    block: Vec<f64>,
 }
 
 impl PitchSignal<'_> {
     /// Takes the next samples.
-    pub fn accept(&mut self, samples: &[f32]) {
-        self.low.accept(samples);
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the temporary file of a long signal cannot be written.
+    pub fn accept(&mut self, samples: &[f32]) -> Result<()> {
+        self.low.accept(samples, &mut self.block);
+        self.shelve()
+    }
+
+    fn shelve(&mut self) -> Result<()> {
+        let shelved = self.shelf.push(&self.block);
+        self.block.clear();
+        shelved
     }
 
     /// Samples so far.
@@ -281,23 +302,45 @@ impl PitchSignal<'_> {
     }
 
     /// What [`PitchComputer::compute`] gives for all samples, bit for bit.
-    pub fn finish(self) -> Array2<f32> {
+    ///
+    /// # Errors
+    /// As [`PitchSignal::accept`].
+    pub fn finish(mut self) -> Result<Array2<f32>> {
+        self.low.finish(&mut self.block);
+        self.shelve()?;
         let computer = self.computer;
+        let correlator = &computer.correlator;
+        let ballast = correlator.ballast(self.shelf.variance());
         let frames = computer.frames(self.samples());
-        let low = self.low.finish();
-        let ballast = computer.correlator.ballast(&low);
-        let mut frame = computer.correlator.frame();
-        let mut path = computer.tracker.start();
-        for index in 0..frames {
-            path.step(frame.at_lags(&low, computer.start(index), ballast));
-        }
+        let mut low = self.shelf.read()?;
+        let (mut frame, mut path) = (correlator.frame(), computer.tracker.start());
         let mut pitch = Array2::zeros((frames, 2));
-        // What voicing takes is measured again, at the one lag that it is wanted for.
-        for (index, state) in path.finish().into_iter().map(usize::from).enumerate() {
-            pitch[[index, 0]] = frame.voicing(&low, computer.start(index), state) as f32;
-            pitch[[index, 1]] = computer.correlator.lags()[state].recip() as f32;
+        let (mut given, mut look_at) = (0, SETTLING_FRAMES);
+        for index in 0..frames {
+            let start = computer.start(index);
+            low.reach(
+                start
+                    .saturating_add_unsigned(correlator.full_length())
+                    .max(0) as usize,
+            )?;
+            let (samples, at) = low.at(start);
+            path.step(frame.at_lags(samples, at, ballast));
+            let states = match index + 1 == frames {
+                true => std::mem::replace(&mut path, computer.tracker.start()).finish(),
+                false if path.frames() == look_at => path.settled(),
+                false => continue,
+            };
+            look_at = SETTLING_FRAMES.max(2 * path.frames());
+            // What voicing takes is measured again, at the one lag that it is wanted for.
+            for state in states.into_iter().map(usize::from) {
+                let (samples, at) = low.at(computer.start(given));
+                pitch[[given, 0]] = frame.voicing(samples, at, state) as f32;
+                pitch[[given, 1]] = correlator.lags()[state].recip() as f32;
+                given += 1;
+            }
+            low.forget(computer.start(given).max(0) as usize);
         }
-        pitch
+        Ok(pitch)
     }
 }
 
@@ -346,7 +389,9 @@ mod tests {
     fn tones_have_their_pitch() {
         for rate_hz in [8000, 16000, 44100] {
             for hz in [60.0, 110.0, 233.0, 380.0] {
-                let pitch = computer(rate_hz, true).compute(&harmonics(|_| hz, rate_hz));
+                let pitch = computer(rate_hz, true)
+                    .compute(&harmonics(|_| hz, rate_hz))
+                    .unwrap();
                 for row in pitch.rows().into_iter().skip(3).take(90) {
                     let off = (f64::from(row[1]) / hz - 1.0).abs();
                     assert!(off < 0.011 && row[0] > 0.95, "{rate_hz} {hz}: {row}");
@@ -358,7 +403,9 @@ mod tests {
     #[test]
     fn a_glide_is_followed() {
         let glide = |t: f64| 100.0 * 2.5f64.powf(t);
-        let pitch = computer(16000, false).compute(&harmonics(glide, 16000));
+        let pitch = computer(16000, false)
+            .compute(&harmonics(glide, 16000))
+            .unwrap();
         assert_eq!(pitch.nrows(), 100);
         for (frame, row) in pitch.rows().into_iter().enumerate().skip(5).take(90) {
             // A window and its echo lie around the frame, so the pitch is that of the frame's centre.
@@ -375,9 +422,14 @@ mod tests {
         let samples = harmonics(|t| 150.0 + 40.0 * t, 44100);
         let computer = computer(44100, false);
         let mut signal = computer.signal();
-        samples.chunks(1000).for_each(|block| signal.accept(block));
+        samples
+            .chunks(1000)
+            .for_each(|block| signal.accept(block).unwrap());
         assert_eq!(signal.samples(), 44100);
-        assert_eq!(signal.finish(), computer.compute(&samples));
+        assert_eq!(
+            signal.finish().unwrap(),
+            computer.compute(&samples).unwrap()
+        );
     }
 
     #[test]
@@ -385,8 +437,11 @@ mod tests {
         let computer = computer(16000, true);
         let samples = harmonics(|t| 150.0 + 40.0 * t, 16000);
         let quiet: Vec<f32> = samples.iter().map(|x| x / 1024.0).collect();
-        assert_eq!(computer.compute(&samples), computer.compute(&quiet));
-        let silent = computer.compute(&[0.0; 16000]);
+        assert_eq!(
+            computer.compute(&samples).unwrap(),
+            computer.compute(&quiet).unwrap()
+        );
+        let silent = computer.compute(&[0.0; 16000]).unwrap();
         assert!(silent.column(0).iter().all(|x| *x == 0.0));
         assert!(silent.iter().all(|x| x.is_finite()));
         assert!(probability_of_voicing(0.0) < 0.01);
@@ -395,7 +450,7 @@ mod tests {
     #[test]
     fn short_audio_and_other_rates_are_refused() {
         let computer = computer(16000, true);
-        assert_eq!(computer.compute(&[0.1; 396]).dim(), (0, 2));
+        assert_eq!(computer.compute(&[0.1; 396]).unwrap().dim(), (0, 2));
         for (samples, sample_rate_hz, message) in [
             (
                 396,

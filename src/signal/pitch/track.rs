@@ -65,17 +65,36 @@ impl Path<'_> {
         std::mem::swap(&mut self.costs, &mut self.next);
     }
 
-    /// The state of each frame. There are never as many states as u16 holds.
+    /// Frames whose states have not been given yet.
+    pub(super) fn frames(&self) -> usize {
+        self.back.frames()
+    }
+
+    /// The states of the first frames, as far as no later frame can change them; they are forgotten here. Since paths do
+    /// not cross, that is up to where those of the lowest and the highest state come together.
+    pub(super) fn settled(&mut self) -> Vec<u16> {
+        let (mut lowest, mut highest) = (0, self.costs.len() - 1);
+        for frame in (0..self.back.frames()).rev() {
+            if lowest == highest {
+                let path = self.back.path(frame, lowest);
+                self.back.forget(frame + 1);
+                return path;
+            }
+            lowest = self.back.get(frame, lowest);
+            highest = self.back.get(frame, highest);
+        }
+        Vec::new()
+    }
+
+    /// The states of the frames that are left.
     pub(super) fn finish(self) -> Vec<u16> {
-        let mut path = vec![0; self.back.frames()];
-        let mut state = (0..self.costs.len())
+        let state = (0..self.costs.len())
             .min_by(|&a, &b| self.costs[a].total_cmp(&self.costs[b]))
             .unwrap_or(0);
-        for (frame, place) in path.iter_mut().enumerate().rev() {
-            *place = state as u16;
-            state = self.back.get(frame, state);
+        match self.back.frames() {
+            0 => Vec::new(),
+            frames => self.back.path(frames - 1, state),
         }
-        path
     }
 }
 
@@ -109,6 +128,21 @@ impl BackPointers {
         let bit = state + before;
         let start = self.bits.len() - self.words;
         self.bits[start + bit / 64] |= 1 << (bit % 64);
+    }
+
+    /// The states of all frames up to one, in which it is `state`. There are never as many states as u16 holds.
+    fn path(&self, last: usize, mut state: usize) -> Vec<u16> {
+        let mut path = vec![0; last + 1];
+        for (frame, place) in path.iter_mut().enumerate().rev() {
+            *place = state as u16;
+            state = self.get(frame, state);
+        }
+        path
+    }
+
+    /// Forgets the first frames.
+    fn forget(&mut self, frames: usize) {
+        self.bits.drain(..frames * self.words);
     }
 
     fn get(&self, frame: usize, state: usize) -> usize {
@@ -203,6 +237,32 @@ mod tests {
                 "{frame} {state}"
             );
         }
+    }
+
+    #[test]
+    fn states_that_are_given_early_are_those_of_the_end() {
+        let lags: Vec<f64> = (0..100).map(|i| 0.0025 * 1.005f64.powi(i)).collect();
+        let tracker = Tracker::new(&PitchOptions::default(), &lags);
+        let (mut whole, mut early) = (tracker.start(), tracker.start());
+        let mut given = Vec::new();
+        for frame in 0..3000usize {
+            let peak = 50.0 + 40.0 * (frame as f64 / 40.0).sin();
+            let noise = |state: usize| {
+                ((frame * 100 + state).wrapping_mul(2_654_435_761) % 1000) as f64 / 4000.0
+            };
+            let value =
+                |state: usize| noise(state) + 0.7 * (-(state as f64 - peak).abs() / 5.0).exp();
+            let correlations: Vec<f64> = (0..100).map(value).collect();
+            whole.step(&correlations);
+            early.step(&correlations);
+            if early.frames() == 200 {
+                given.extend(early.settled());
+                assert!(early.frames() < 200, "{frame}");
+            }
+        }
+        assert!(given.len() > 2000);
+        given.extend(early.finish());
+        assert_eq!(given, whole.finish());
     }
 
     #[test]
