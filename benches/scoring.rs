@@ -8,15 +8,19 @@ mod speech;
 use std::path::Path;
 
 use harness::{Baseline, Report, here};
-use ndarray::{Array1, Array2, Axis, concatenate, s};
+use ndarray::{Array1, Array2, Axis, Slice, concatenate};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use unbraid::eval::backend::{Backend, Cohort, Embeddings, SNorm};
+use unbraid::eval::backend::{Backend, Cohort, Embeddings, SNorm, TrialScorer, score_trials};
 use unbraid::eval::units::{KmeansOptions, kmeans};
 use unbraid::io::audio::{AudioOptions, read_audio};
 use unbraid::io::kaldi::TableWriter;
 use unbraid::signal::deltas::{DeltaOptions, Deltas};
 use unbraid::signal::{FrontEnd, MfccOptions};
+
+/// Embeddings that scores are normalised by.
+const COHORT: usize = 3_000;
+const TRIALS: usize = 2_000_000;
 
 /// MFCC of the bundled speech with deltas, `[frames, 39]`.
 fn frames() -> Array2<f32> {
@@ -44,22 +48,54 @@ fn vectors(utterances: usize) -> Array2<f32> {
     vectors
 }
 
-fn embeddings(folder: &Path, vectors: &Array2<f32>) -> Embeddings {
-    let ark = format!("ark:{}", folder.join("e.ark").display());
+fn write_embeddings(path: &str, vectors: &Array2<f32>) {
+    let ark = format!("ark:{path}");
     let mut writer = TableWriter::<Array1<f32>>::create(&ark).expect("a temporary file");
     for (utterance, vector) in vectors.rows().into_iter().enumerate() {
         let written = writer.write(&format!("u{utterance:05}"), &vector.to_owned());
         written.expect("a temporary file");
     }
     writer.finish().expect("a temporary file");
-    Embeddings::read(&ark).expect("what was written")
 }
 
-fn baseline(folder: &Path, name: &str, matrix: &Array2<f32>, more: &[&str]) -> Option<Baseline> {
-    let path = folder.join(name).display().to_string();
-    let bytes: Vec<u8> = matrix.iter().flat_map(|x| x.to_le_bytes()).collect();
-    std::fs::write(&path, bytes).expect("a temporary file");
-    Baseline::start(&[&[name, &path, &matrix.ncols().to_string()], more].concat())
+fn trial_list(utterances: usize) -> String {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let each = TRIALS / utterances;
+    let pairs = (0..utterances * each).map(|trial| (trial / each, rng.random_range(0..utterances)));
+    let answer = |same| if same { "target" } else { "nontarget" };
+    let line = |(a, b)| format!("u{a:05} u{b:05} {}\n", answer(a % 500 == b % 500));
+    pairs.map(line).collect()
+}
+
+/// The scores by cosine, as `unbraid verify score --cohort` makes them.
+fn normalised_scores(sides: &str, cohort: &str, trials: &Path) -> Vec<f64> {
+    let backend = Backend::cosine(192);
+    let [sides, cohort] = [sides, cohort]
+        .map(|path| Embeddings::read(&format!("ark:{path}")).expect("what was written"));
+    let both = |of| {
+        let models = backend.models(of, None).expect("embeddings that fit");
+        (models, backend.tests(of).expect("embeddings that fit"))
+    };
+    let ((models, tests), others) = (both(&sides), both(&cohort));
+    let cohort = Cohort {
+        models: &others.0,
+        tests: &others.1,
+        top: 300,
+    };
+    let norm = SNorm::new(&models, &tests, cohort).expect("a cohort");
+    let scorer = TrialScorer {
+        models: &models,
+        tests: &tests,
+        norm: Some(&norm),
+        calibration: None,
+    };
+    let mut scores = Vec::new();
+    let scored = score_trials(trials, scorer, |_, score| {
+        scores.push(score);
+        Ok(())
+    });
+    scored.expect("trials of these embeddings");
+    scores
 }
 
 fn main() {
@@ -75,7 +111,10 @@ fn main() {
     );
     let options = KmeansOptions::default();
     let cluster = || one.install(|| kmeans(&frames, &options).expect("enough frames"));
-    let faiss = baseline(folder.path(), "k_means", &frames, &["100", "100"]);
+    let path = folder.path().join("frames.f32").display().to_string();
+    let bytes: Vec<u8> = frames.iter().flat_map(|x| x.to_le_bytes()).collect();
+    std::fs::write(&path, bytes).expect("a temporary file");
+    let faiss = Baseline::start(&["k_means", &path, "39", "100", "100"]);
     report.compare(
         &task,
         "faiss-cpu",
@@ -84,26 +123,26 @@ fn main() {
         faiss.map(Baseline::side),
     );
 
-    let vectors = vectors(13_000);
-    let part = |rows| embeddings(folder.path(), &vectors.slice(rows).to_owned());
-    let sides = [s![..3000, ..], s![3000..;2, ..], s![3001..;2, ..]].map(part);
-    let norm = || {
-        let backend = Backend::cosine(192);
-        let models = |of| backend.models(of, None).expect("embeddings that fit");
-        let tests = |of| backend.tests(of).expect("embeddings that fit");
-        let cohort = Cohort {
-            models: &models(&sides[0]),
-            tests: &tests(&sides[0]),
-            top: 300,
-        };
-        one.install(|| SNorm::new(&models(&sides[1]), &tests(&sides[2]), cohort))
+    let vectors = vectors(8_000);
+    let folder = folder.path();
+    let part = |name: &str, rows: Slice| {
+        let path = folder.join(name).display().to_string();
+        write_embeddings(&path, &vectors.slice_axis(Axis(0), rows).to_owned());
+        path
     };
-    let numpy = baseline(folder.path(), "s_norm", &vectors, &["3000", "300"]);
+    let cohort = part("cohort.ark", Slice::from(..COHORT));
+    let sides = part("sides.ark", Slice::from(COHORT..));
+    let trials = folder.join("trials");
+    std::fs::write(&trials, trial_list(vectors.nrows() - COHORT)).expect("a temporary file");
+    let score = || one.install(|| normalised_scores(&sides, &cohort, &trials));
+    let list = trials.display().to_string();
+    let numpy = Baseline::start(&["s_norm", &sides, &cohort, &list, "300"]);
+    let task = format!("S-norm, {TRIALS} trials, cohort of {COHORT}");
     report.compare(
-        "S-norm, 2 x 5,000 vectors, cohort of 3,000",
+        &task,
         "NumPy",
-        "",
-        here(norm),
+        ">= 1.5",
+        here(score),
         numpy.map(Baseline::side),
     );
     report.print();

@@ -4,7 +4,7 @@ Usage: baseline.py NAME SAMPLES.f32 (16 kHz, full scale at 1)
        baseline.py augmented_of_flac FOLDER
        baseline.py files_to_ark WAV.SCP PROCESSES
        baseline.py k_means FRAMES.f32 DIMS CLUSTERS STEPS
-       baseline.py s_norm VECTORS.f32 DIMS COHORT TOP (the first COHORT vectors are the cohort)
+       baseline.py s_norm SIDES.ark COHORT.ark TRIALS TOP
        baseline.py infogan_steps|dann_steps STEPS
        baseline.py speech_steps mini|phones f32|bf16 STEPS
 It runs on one thread. Loading, imports and a warm-up round are not timed. Seconds of speech_steps are those of the processor.
@@ -145,19 +145,28 @@ def k_means(frames, dims, clusters, steps):
     return work
 
 
-def s_norm(vectors, dims, cohort, top):
-    vectors = np.fromfile(vectors, dtype="<f4").reshape(-1, int(dims))
-    cohort, top = int(cohort), int(top)
+def s_norm(sides, cohort, trials, top):
+    import kaldi_native_io
 
-    def levels(scores):
-        greatest = -np.partition(-scores, top, axis=1)[:, :top]
-        return greatest.mean(axis=1), greatest.std(axis=1)
+    top = int(top)
+
+    def unit(ark):
+        with kaldi_native_io.SequentialFloatVectorReader(f"ark:{ark}") as reader:
+            vectors = {key: value.copy() for key, value in reader}
+        matrix = np.stack(list(vectors.values()))
+        return dict(zip(vectors, range(len(vectors)))), matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
 
     def work():
-        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        others, models = unit[:cohort], unit[cohort::2]
-        tests = unit[cohort + 1 :: 2]
-        return levels(models @ others.T), levels(tests @ others.T)
+        places, vectors = unit(sides)
+        _, others = unit(cohort)
+        with open(trials) as file:
+            pairs = [line.split()[:2] for line in file]
+        models, tests = (np.array([places[pair[side]] for pair in pairs]) for side in (0, 1))
+        against = vectors @ others.T
+        greatest = -np.partition(-against, top, axis=1)[:, :top]
+        mean, deviation = greatest.mean(axis=1), greatest.std(axis=1)
+        scores = (vectors @ vectors.T)[models, tests]
+        return 0.5 * sum((scores - mean[side]) / deviation[side] for side in (models, tests))
 
     return work
 

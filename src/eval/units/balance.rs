@@ -14,7 +14,8 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
 use super::codebook::Codebook;
-use super::kmeans::{Items, Kmeans, KmeansOptions, Step, best_of_starts};
+use super::items::{Items, Step};
+use super::kmeans::{Kmeans, KmeansOptions, best_of_starts};
 use crate::error::{Error, Result};
 
 /// Weight of the entropy, as a share of the mean squared distance of a speaker's items to their mean.

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::codebook::{Codebook, MOST_CLUSTERS, squared_distance};
+use super::items::{Items, LEAST_ITEMS, Step};
 use super::lloyd::Lloyd;
 use crate::error::{Error, Result};
 
@@ -51,8 +52,6 @@ pub struct Kmeans {
 
 /// The random stream of the first initialisation; later ones use the following streams, and the stream before it draws samples.
 const START_STREAM: u64 = 1;
-/// The fewest items per thread.
-pub(super) const LEAST_ITEMS: usize = 1024;
 
 /// Clusters `items`, finite and `[items, dims]`, by Euclidean distance. The result does not depend on the number of threads:
 /// sums are in f64, in the order of the items.
@@ -64,14 +63,6 @@ pub fn kmeans(items: &Array2<f32>, options: &KmeansOptions) -> Result<Kmeans> {
         let mut lloyd = Lloyd::default();
         move |items: &Items, book: &Codebook| lloyd.step(items, book)
     })
-}
-
-/// The result of one step.
-pub(super) struct Step {
-    /// The unit of every item.
-    pub units: Vec<usize>,
-    /// The new centroids.
-    pub centroids: Array2<f64>,
 }
 
 /// Steps from each initialisation until no unit changes; returns the best result. `steps` gives the steps of one.
@@ -88,7 +79,7 @@ pub(super) fn best_of_starts<S: FnMut(&Items, &Codebook) -> Step>(
     };
     let mut best: Option<Kmeans> = None;
     for number in 0..options.n_init {
-        let start = items.start(options, number)?;
+        let start = start(&items, options, number)?;
         let found = settle(&items, start, options.steps, steps());
         let nearer = |best: &Kmeans| found.distortion < best.distortion;
         if best.as_ref().is_none_or(nearer) {
@@ -142,57 +133,29 @@ fn check(items: &Array2<f32>, options: &KmeansOptions) -> Result<()> {
     Ok(())
 }
 
-/// `[items, dims]`, row after row.
-pub(super) struct Items<'a> {
-    pub(super) values: &'a [f32],
-    pub(super) dims: usize,
-}
-
-impl Items<'_> {
-    pub(super) fn count(&self) -> usize {
-        self.values.len() / self.dims
-    }
-
-    pub(super) fn get(&self, item: usize) -> &[f32] {
-        &self.values[item * self.dims..(item + 1) * self.dims]
-    }
-
-    /// The squared distance of each item to the centroid of its unit.
-    pub(super) fn squared_distances(&self, units: &[usize], book: &Codebook) -> Vec<f64> {
-        let distance = |(item, &unit)| book.squared_distance(self.get(item), unit);
-        let items = units.par_iter().enumerate().with_min_len(LEAST_ITEMS);
-        items.map(distance).collect()
-    }
-
-    fn distortion(&self, units: &[usize], book: &Codebook) -> f64 {
-        let distances = self.squared_distances(units, book);
-        distances.iter().sum::<f64>() / self.count() as f64
-    }
-
-    /// K-means++: each next centroid is an item, drawn with probability proportional to its squared distance to the nearest one before.
-    fn start(&self, options: &KmeansOptions, number: usize) -> Result<Array2<f64>> {
-        let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
-        rng.set_stream(START_STREAM + number as u64);
-        let count = self.count();
-        let mut centroids = Array2::zeros((options.clusters, self.dims));
-        let mut far = vec![f64::INFINITY; count];
-        let mut item = rng.random_range(0..count);
-        for cluster in 0..options.clusters {
-            if cluster > 0 {
-                item = draw(&far, &mut rng).ok_or_else(|| {
-                    let expected = format!("at most {cluster}, as many as frames that differ");
-                    Error::option("--clusters", expected, options.clusters.to_string())
-                })?;
-            }
-            let centre: Vec<f64> = self.get(item).iter().map(|&v| v.into()).collect();
-            far.par_iter_mut()
-                .enumerate()
-                .with_min_len(LEAST_ITEMS)
-                .for_each(|(item, far)| *far = far.min(squared_distance(self.get(item), &centre)));
-            centroids.row_mut(cluster).assign(&ndarray::aview1(&centre));
+/// K-means++: each next centroid is an item, drawn with probability proportional to its squared distance to the nearest one before.
+fn start(items: &Items, options: &KmeansOptions, number: usize) -> Result<Array2<f64>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+    rng.set_stream(START_STREAM + number as u64);
+    let count = items.count();
+    let mut centroids = Array2::zeros((options.clusters, items.dims));
+    let mut far = vec![f64::INFINITY; count];
+    let mut item = rng.random_range(0..count);
+    for cluster in 0..options.clusters {
+        if cluster > 0 {
+            item = draw(&far, &mut rng).ok_or_else(|| {
+                let expected = format!("at most {cluster}, as many as frames that differ");
+                Error::option("--clusters", expected, options.clusters.to_string())
+            })?;
         }
-        Ok(centroids)
+        let centre: Vec<f64> = items.get(item).iter().map(|&v| v.into()).collect();
+        far.par_iter_mut()
+            .enumerate()
+            .with_min_len(LEAST_ITEMS)
+            .for_each(|(item, far)| *far = far.min(squared_distance(items.get(item), &centre)));
+        centroids.row_mut(cluster).assign(&ndarray::aview1(&centre));
     }
+    Ok(centroids)
 }
 
 /// An item, drawn with probability proportional to its weight; none when all are 0.

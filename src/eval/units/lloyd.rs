@@ -6,7 +6,7 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::codebook::Codebook;
-use super::kmeans::{Items, LEAST_ITEMS, Step};
+use super::items::{Items, LEAST_ITEMS, Step};
 
 /// More than the rounding of a distance and of the sums of movements, as a factor.
 const ROUNDING: f64 = 1.0 + 1e-9;

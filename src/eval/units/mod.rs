@@ -6,6 +6,7 @@
 mod balance;
 mod codebook;
 pub mod discovery;
+mod items;
 mod kmeans;
 mod lloyd;
 mod sample;
