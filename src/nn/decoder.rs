@@ -190,7 +190,8 @@ impl ConvDecoder {
         let mut own = mask.subsample(1 << doublings);
         for (index, (conv, film, double)) in self.convs.iter().enumerate() {
             if *double {
-                x = x.repeat_interleave_self_int(2, 2, None);
+                let by_frame = x.transpose(1, 2).repeat_interleave_self_int(2, 1, None);
+                x = by_frame.transpose(1, 2);
                 own = own.double();
             }
             let y = conv.activations(&x);

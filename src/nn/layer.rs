@@ -3,9 +3,10 @@
 use std::cell::Cell;
 
 use tch::nn::{Init, Path, init};
-use tch::{Kind, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use super::mask::Mask;
+use super::norm_act::is_tracing;
 
 thread_local! {
     static REDUCED: Cell<bool> = const { Cell::new(false) };
@@ -136,14 +137,23 @@ impl Conv1d {
     }
 
     fn convolve(&self, x: &Tensor, padding: i64) -> Tensor {
-        cast(x).conv1d(
-            &cast(&normed(&self.weight, self.spectral)),
-            Some(&cast(&self.bias)),
-            self.stride,
-            padding,
-            self.dilation,
-            self.groups,
-        )
+        let (x, weight) = (cast(x), cast(&normed(&self.weight, self.spectral)));
+        let (bias, stride, dilation) = (Some(&cast(&self.bias)), self.stride, self.dilation);
+        if x.device() != Device::Cpu || self.groups > 1 || is_tracing() {
+            return x.conv1d(&weight, bias, stride, padding, dilation, self.groups);
+        }
+        // On a CPU it is fastest over the channels of a frame next to each other in memory, which oneDNN has for images.
+        let adjacent = x.transpose(1, 2).contiguous().transpose(1, 2);
+        (adjacent.unsqueeze(2))
+            .conv2d(
+                &weight.unsqueeze(2),
+                bias,
+                [1, stride],
+                [0, padding],
+                [1, dilation],
+                1,
+            )
+            .squeeze_dim(2)
     }
 }
 
@@ -422,7 +432,7 @@ impl BatchNorm {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::{Device, nn::VarStore};
+    use tch::nn::VarStore;
 
     #[test]
     fn strides_round_up() {

@@ -34,6 +34,7 @@ pub use classifier::{Classifier, ClassifierOptions};
 pub use decoder::{Decoder, DecoderOptions};
 pub use enrolment_classifier::EnrolmentClassifier;
 pub use mask::Mask;
+pub(crate) use norm_act::as_traced;
 pub use pair_classifier::PairClassifier;
 pub use perturb::PerturbOptions;
 pub use phonetic_encoder::{PhoneticEncoder, PhoneticEncoderOptions};

@@ -2,9 +2,9 @@
 //
 //   y = keep (rectify(norm(rectify(x)) gain + shift) + residual)
 //
-// of x [batch, channels, frames], f32 or bf16 on the CPU. A row is the frames of one channel of one sequence; it is read into
-// a buffer of f32 that the cache holds, and all that is computed of it is computed there. Sums have a fixed order, whatever
-// the number of threads and the processor.
+// of x [batch, channels, frames], f32 or bf16 on the CPU, with the channels of a frame adjacent in memory. A block is 16
+// channels of one sequence, one to a lane; it is read into a buffer of f32 that the cache holds, and all that is computed of
+// it is computed there. Sums have a fixed order, whatever the number of threads and the processor.
 
 #include <dlfcn.h>
 
@@ -61,14 +61,6 @@ INLINE Lanes rectified(Lanes x) {
   return x > 0 ? x : Lanes{};
 }
 
-INLINE float total(Lanes x) {
-  float sum = 0;
-  for (int64_t lane = 0; lane < kLanes; ++lane) {
-    sum += x[lane];
-  }
-  return sum;
-}
-
 INLINE Lanes widened(Halves x) {
   Words words = __builtin_convertvector(x, Words) << 16;
   return load<Lanes>(&words);
@@ -82,93 +74,119 @@ INLINE Halves narrowed(Lanes x) {
   return __builtin_convertvector(words, Halves);
 }
 
-INLINE int64_t padded(int64_t frames) {
-  return (frames + kLanes - 1) / kLanes * kLanes;
+INLINE int64_t padded(int64_t channels) {
+  return (channels + kLanes - 1) / kLanes * kLanes;
 }
 
-// `count` values of a row to f32, then zeros up to whole lanes.
-INLINE void read(const void* from, bool is_half, int64_t count, float* to) {
-  const int64_t whole = count / kLanes * kLanes;
-  if (is_half) {
-    const uint16_t* halves = static_cast<const uint16_t*>(from);
-    for (int64_t at = 0; at < whole; at += kLanes) {
-      store(widened(load<Halves>(halves + at)), to + at);
-    }
-    if (whole < count) {
-      uint16_t rest[kLanes] = {};
-      __builtin_memcpy(rest, halves + whole, (count - whole) * sizeof(uint16_t));
-      store(widened(load<Halves>(rest)), to + whole);
-    }
-    return;
-  }
-  if (whole < count) {
-    store(Lanes{}, to + whole);
-  }
-  __builtin_memcpy(to, from, count * sizeof(float));
-}
-
-// The first `count` values of a row, and zeros up to its `frames`.
-INLINE void write(const float* from, bool is_half, int64_t count, int64_t frames, void* to) {
-  if (is_half) {
-    uint16_t* halves = static_cast<uint16_t*>(to);
-    const int64_t whole = count / kLanes * kLanes;
-    for (int64_t at = 0; at < whole; at += kLanes) {
-      store(narrowed(load<Lanes>(from + at)), halves + at);
-    }
-    if (whole < count) {
-      const Halves rest = narrowed(load<Lanes>(from + whole));
-      __builtin_memcpy(halves + whole, &rest, (count - whole) * sizeof(uint16_t));
-    }
-    __builtin_memset(halves + count, 0, (frames - count) * sizeof(uint16_t));
-    return;
-  }
-  __builtin_memcpy(to, from, count * sizeof(float));
-  __builtin_memset(static_cast<float*>(to) + count, 0, (frames - count) * sizeof(float));
-}
-
-// Everything that the loops over rows read and write.
-struct Rows {
+// What the loops over blocks read and write. Tensors are [batch, frames, channels] in memory; what each channel of each
+// sequence has is [batch, padded channels].
+struct Blocks {
   int64_t channels, frames;
   const int64_t* lengths;  // of each sequence; null if all have `frames`
+  Statistics statistics;
   bool is_half, rectify_first, rectify;
   uint32_t dropped;  // of 2^32; 0 drops nothing
   uint64_t seed;
-  const float *gain, *shift;  // null for 1 and 0
-  int64_t gains;              // of them: one a channel, or one a row
   const void *x, *residual, *dy;
   void *y, *dx, *dresidual;
-  // Of each row.
-  float *mean, *slope;       // of the normalisation
-  float *squares;            // sum of squared deviations from the row's own mean
-  float *sum, *correlation;  // of the gradient before `gain`, alone and times the normalised value
-  float *of_sum, *of_correlation;  // what the statistics take from the gradient
+  const float *gain, *shift;
+  float *mean, *slope;             // of the normalisation
+  float* squares;                  // sum of squared deviations from the sequence's own mean
+  float *sum, *correlation;        // of the gradient before `gain`, alone and times the normalised value
+  float *of_sum, *of_correlation;  // what the statistics of the batch take from the gradient
 
-  INLINE int64_t length(int64_t row) const { return lengths ? lengths[row / channels] : frames; }
-  INLINE int64_t bytes() const { return frames * (is_half ? 2 : 4); }
-  INLINE const char* of(const void* all, int64_t row) const { return static_cast<const char*>(all) + row * bytes(); }
-  INLINE char* of(void* all, int64_t row) const { return static_cast<char*>(all) + row * bytes(); }
-  INLINE float gain_of(int64_t row) const { return gain ? gain[row % gains] : 1.0f; }
-  INLINE float shift_of(int64_t row) const { return shift ? shift[row % gains] : 0.0f; }
+  INLINE int64_t length(int64_t sequence) const { return lengths ? lengths[sequence] : frames; }
 };
 
-// The row as the normalisation reads it.
-INLINE void read_input(const Rows& rows, int64_t row, int64_t count, float* to) {
-  read(rows.of(rows.x, row), rows.is_half, count, to);
-  if (rows.rectify_first) {
-    for (int64_t at = 0; at < padded(count); at += kLanes) {
-      store(rectified(load<Lanes>(to + at)), to + at);
+// A block, and where it lies.
+struct Block {
+  int64_t sequence, channel;
+  int64_t width;  // its channels
+  int64_t count;  // its frames without padding
+  int64_t row;    // its place in what each channel of each sequence has
+  int64_t start;  // its place in a tensor
+
+  INLINE Block(const Blocks& blocks, int64_t index) {
+    const int64_t groups = padded(blocks.channels) / kLanes;
+    sequence = index / groups;
+    channel = index % groups * kLanes;
+    width = blocks.channels - channel < kLanes ? blocks.channels - channel : kLanes;
+    count = blocks.length(sequence);
+    row = sequence * groups * kLanes + channel;
+    start = sequence * blocks.frames * blocks.channels + channel;
+  }
+};
+
+// One frame of a block; zero in lanes without a channel.
+INLINE Lanes read(const Blocks& blocks, const Block& block, const void* from, int64_t frame) {
+  const int64_t place = block.start + frame * blocks.channels;
+  if (blocks.is_half) {
+    const uint16_t* halves = static_cast<const uint16_t*>(from) + place;
+    Halves values = {};
+    if (block.width == kLanes) {
+      values = load<Halves>(halves);
+    } else {
+      for (int64_t lane = 0; lane < block.width; ++lane) {
+        values[lane] = halves[lane];
+      }
     }
+    return widened(values);
+  }
+  const float* floats = static_cast<const float*>(from) + place;
+  if (block.width == kLanes) {
+    return load<Lanes>(floats);
+  }
+  Lanes values = {};
+  for (int64_t lane = 0; lane < block.width; ++lane) {
+    values[lane] = floats[lane];
+  }
+  return values;
+}
+
+INLINE void write(const Blocks& blocks, const Block& block, Lanes values, void* to, int64_t frame) {
+  const int64_t place = block.start + frame * blocks.channels;
+  if (blocks.is_half) {
+    uint16_t* halves = static_cast<uint16_t*>(to) + place;
+    const Halves narrow = narrowed(values);
+    if (block.width == kLanes) {
+      store(narrow, halves);
+      return;
+    }
+    for (int64_t lane = 0; lane < block.width; ++lane) {
+      halves[lane] = narrow[lane];
+    }
+    return;
+  }
+  float* floats = static_cast<float*>(to) + place;
+  if (block.width == kLanes) {
+    store(values, floats);
+    return;
+  }
+  for (int64_t lane = 0; lane < block.width; ++lane) {
+    floats[lane] = values[lane];
   }
 }
 
-// What dropout multiplies 16 values of a row with: a function of seed and place, so that it need not be kept.
+INLINE void clear_padding(const Blocks& blocks, const Block& block, void* to) {
+  for (int64_t frame = block.count; frame < blocks.frames; ++frame) {
+    write(blocks, block, Lanes{}, to, frame);
+  }
+}
+
+// What the normalisation reads.
+INLINE Lanes read_input(const Blocks& blocks, const Block& block, int64_t frame) {
+  const Lanes x = read(blocks, block, blocks.x, frame);
+  return blocks.rectify_first ? rectified(x) : x;
+}
+
+// What dropout multiplies a frame of a block with: a function of seed and place, so that it need not be kept.
 struct Dropout {
   uint32_t first, second, dropped;
   float scale;
 
-  INLINE Dropout(const Rows& rows, int64_t row) : dropped(rows.dropped) {
+  INLINE Dropout(const Blocks& blocks, const Block& block) : dropped(blocks.dropped) {
     // SplitMix64 (Steele et al. 2014).
-    uint64_t mixed = rows.seed + (row + 1) * 0x9e3779b97f4a7c15u;
+    uint64_t mixed = blocks.seed + (block.sequence + 1) * 0x9e3779b97f4a7c15u;
     mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9u;
     mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111ebu;
     mixed ^= mixed >> 31;
@@ -177,172 +195,198 @@ struct Dropout {
     scale = 1.0f / (1.0f - static_cast<float>(dropped) * 0x1p-32f);
   }
 
-  INLINE Lanes keep(int64_t at) const {
-    const Words places = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  INLINE Lanes keep(int64_t place) const {
+    const Words lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     // A bijection of 32 bits by two products (Wellons 2018, "Prospecting for hash functions").
-    Words bits = (places + static_cast<uint32_t>(at)) * 0x9e3779b9u + first;
+    Words bits = (lanes + static_cast<uint32_t>(place)) * 0x9e3779b9u + first;
     bits = (bits ^ (bits >> 16)) * 0x7feb352du;
     bits = ((bits ^ (bits >> 15)) + second) * 0x846ca68bu;
     bits ^= bits >> 16;
     return bits < dropped ? Lanes{} : Lanes{} + scale;
   }
+
+  INLINE Lanes keep(const Blocks& blocks, const Block& block, int64_t frame) const {
+    return keep(frame * blocks.channels + block.channel);
+  }
 };
 
-// Mean and squared deviations of each row.
-FOR_EACH_PROCESSOR void measure(const Rows& rows, float* buffer, int64_t begin, int64_t end) {
-  for (int64_t row = begin; row < end; ++row) {
-    const int64_t count = rows.length(row), whole = padded(count);
-    read_input(rows, row, count, buffer);
-    Lanes sum = {};
-    for (int64_t at = 0; at < whole; at += kLanes) {
-      sum += load<Lanes>(buffer + at);
-    }
-    const float mean = count > 0 ? total(sum) / static_cast<float>(count) : 0.0f;
-    for (int64_t at = count; at < whole; ++at) {
-      buffer[at] = mean;
-    }
-    Lanes squares = {};
-    for (int64_t at = 0; at < whole; at += kLanes) {
-      const Lanes centred = load<Lanes>(buffer + at) - mean;
-      squares += centred * centred;
-    }
-    rows.mean[row] = mean;
-    rows.squares[row] = total(squares);
+INLINE Lanes slope_of(Lanes squares, float count) {
+  const Lanes variance = squares / count + static_cast<float>(kEpsilon);
+  Lanes slope;
+  for (int64_t lane = 0; lane < kLanes; ++lane) {
+    slope[lane] = 1.0f / __builtin_sqrtf(variance[lane]);
   }
+  return slope;
 }
 
-// The output of each row.
-FOR_EACH_PROCESSOR void transform(const Rows& rows, float* buffer, int64_t begin, int64_t end) {
-  for (int64_t row = begin; row < end; ++row) {
-    const int64_t count = rows.length(row), whole = padded(count);
-    float* residual = buffer + whole;
-    read_input(rows, row, count, buffer);
-    if (rows.residual) {
-      read(rows.of(rows.residual, row), rows.is_half, count, residual);
-    }
-    const Dropout dropout(rows, row);
-    const float gain = rows.slope[row] * rows.gain_of(row);
-    const float shift = rows.shift_of(row) - rows.mean[row] * gain;
-    for (int64_t at = 0; at < whole; at += kLanes) {
-      Lanes y = load<Lanes>(buffer + at) * gain + shift;
-      if (rows.rectify) {
-        y = rectified(y);
-      }
-      if (rows.residual) {
-        y += load<Lanes>(residual + at);
-      }
-      if (rows.dropped) {
-        y *= dropout.keep(at);
-      }
-      store(y, buffer + at);
-    }
-    write(buffer, rows.is_half, count, rows.frames, rows.of(rows.y, row));
+// Reads a block into `buffer`; if `measures`, its mean and squared deviations too.
+INLINE void read_block(const Blocks& blocks, const Block& block, float* buffer, bool measures) {
+  Lanes sum = {};
+  for (int64_t frame = 0; frame < block.count; ++frame) {
+    const Lanes x = read_input(blocks, block, frame);
+    store(x, buffer + frame * kLanes);
+    sum += x;
   }
-}
-
-// Reads a row's input, normalised, and the gradient of what is normalised times gain plus shift; in between, that of the
-// residual.
-INLINE void read_gradient(const Rows& rows, int64_t row, int64_t count, float* normal, float* gradient, bool writes) {
-  const int64_t whole = padded(count);
-  read_input(rows, row, count, normal);
-  read(rows.of(rows.dy, row), rows.is_half, count, gradient);
-  if (rows.dropped) {
-    const Dropout dropout(rows, row);
-    for (int64_t at = 0; at < whole; at += kLanes) {
-      store(load<Lanes>(gradient + at) * dropout.keep(at), gradient + at);
-    }
-  }
-  if (writes && rows.dresidual) {
-    write(gradient, rows.is_half, count, rows.frames, rows.of(rows.dresidual, row));
-  }
-  const float mean = rows.mean[row], slope = rows.slope[row];
-  const float gain = slope * rows.gain_of(row), shift = rows.shift_of(row) - mean * gain;
-  for (int64_t at = 0; at < whole; at += kLanes) {
-    const Lanes x = load<Lanes>(normal + at);
-    if (rows.rectify) {
-      const Lanes passed = load<Lanes>(gradient + at);
-      store(x * gain + shift > 0 ? passed : Lanes{}, gradient + at);
-    }
-    store((x - mean) * slope, normal + at);
-  }
-}
-
-// The sums over each row that the gradients of statistics, gain and shift are made of.
-FOR_EACH_PROCESSOR void collect(const Rows& rows, float* buffer, int64_t begin, int64_t end) {
-  for (int64_t row = begin; row < end; ++row) {
-    const int64_t count = rows.length(row), whole = padded(count);
-    float* gradient = buffer + whole;
-    read_gradient(rows, row, count, buffer, gradient, false);
-    Lanes sum = {}, correlation = {};
-    for (int64_t at = 0; at < whole; at += kLanes) {
-      const Lanes g = load<Lanes>(gradient + at);
-      sum += g;
-      correlation += g * load<Lanes>(buffer + at);
-    }
-    rows.sum[row] = total(sum);
-    rows.correlation[row] = total(correlation);
-  }
-}
-
-// The gradients of each row's input and residual.
-FOR_EACH_PROCESSOR void spread(const Rows& rows, float* buffer, int64_t begin, int64_t end) {
-  for (int64_t row = begin; row < end; ++row) {
-    const int64_t count = rows.length(row), whole = padded(count);
-    float *gradient = buffer + whole, *input = buffer + 2 * whole;
-    read_gradient(rows, row, count, buffer, gradient, true);
-    if (rows.rectify_first) {
-      read(rows.of(rows.x, row), rows.is_half, count, input);
-    }
-    const float gain = rows.gain_of(row), slope = rows.slope[row];
-    const float of_sum = rows.of_sum[row], of_correlation = rows.of_correlation[row];
-    for (int64_t at = 0; at < whole; at += kLanes) {
-      Lanes dx = load<Lanes>(gradient + at) * gain - of_sum - load<Lanes>(buffer + at) * of_correlation;
-      dx *= slope;
-      if (rows.rectify_first) {
-        dx = load<Lanes>(input + at) > 0 ? dx : Lanes{};
-      }
-      store(dx, gradient + at);
-    }
-    write(gradient, rows.is_half, count, rows.frames, rows.of(rows.dx, row));
-  }
-}
-
-// Runs `body(begin, end)` over parts of `count` rows on the threads of libtorch. They are those of the OpenMP library that
-// libtorch brings, whatever it is; compiled for OpenMP, this file would bring another.
-template <typename Body>
-void in_parallel(int64_t count, int64_t frames, const Body& body) {
-  using Region = void (*)(void (*)(void*), void*, unsigned, unsigned);
-  static const auto region = reinterpret_cast<Region>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
-  static const auto number = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_thread_num"));
-  static const auto size = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_num_threads"));
-  constexpr int64_t kWorthThreads = 1 << 15;
-  const int threads = at::get_num_threads();
-  if (threads <= 1 || count * frames < kWorthThreads || !region || !number || !size || at::in_parallel_region()) {
-    body(0, count);
+  if (!measures) {
     return;
   }
-  struct Task {
-    int64_t count;
-    const Body* body;
-  } task{count, &body};
-  const auto run = [](void* pointer) {
-    const Task& task = *static_cast<Task*>(pointer);
-    const int64_t threads = size(), own = number();
-    (*task.body)(task.count * own / threads, task.count * (own + 1) / threads);
-  };
-  region(run, &task, static_cast<unsigned>(threads), 0);
+  const Lanes mean = sum / static_cast<float>(block.count > 0 ? block.count : 1);
+  Lanes squares = {};
+  for (int64_t frame = 0; frame < block.count; ++frame) {
+    const Lanes centred = load<Lanes>(buffer + frame * kLanes) - mean;
+    squares += centred * centred;
+  }
+  store(mean, blocks.mean + block.row);
+  store(squares, blocks.squares + block.row);
 }
 
-using Buffer = std::unique_ptr<float[]>;
-
-Buffer buffer_of(int64_t frames) {
-  return Buffer(new float[3 * padded(frames) + kLanes]);
+FOR_EACH_PROCESSOR void measure(const Blocks& blocks, float* buffer, int64_t begin, int64_t end) {
+  for (int64_t index = begin; index < end; ++index) {
+    read_block(blocks, Block(blocks, index), buffer, true);
+  }
 }
 
-// Rows whose input is still in the first cache when they are read again.
-constexpr int64_t kBlock = 8;
+// The output of each block; mean and slope too, where they are those of the sequence.
+FOR_EACH_PROCESSOR void transform(const Blocks& blocks, float* buffer, int64_t begin, int64_t end) {
+  for (int64_t index = begin; index < end; ++index) {
+    const Block block(blocks, index);
+    const bool measures = blocks.statistics == kOfSequence;
+    read_block(blocks, block, buffer, measures);
+    if (measures) {
+      const float count = static_cast<float>(block.count > 0 ? block.count : 1);
+      store(slope_of(load<Lanes>(blocks.squares + block.row), count), blocks.slope + block.row);
+    }
+    const Dropout dropout(blocks, block);
+    // The mean is subtracted first: without deviation the slope is 316, and would make rounding count.
+    const Lanes mean = load<Lanes>(blocks.mean + block.row), shift = load<Lanes>(blocks.shift + block.row);
+    const Lanes gain = load<Lanes>(blocks.slope + block.row) * load<Lanes>(blocks.gain + block.row);
+    for (int64_t frame = 0; frame < block.count; ++frame) {
+      Lanes y = (load<Lanes>(buffer + frame * kLanes) - mean) * gain + shift;
+      if (blocks.rectify) {
+        y = rectified(y);
+      }
+      if (blocks.residual) {
+        y += read(blocks, block, blocks.residual, frame);
+      }
+      if (blocks.dropped) {
+        y *= dropout.keep(blocks, block, frame);
+      }
+      write(blocks, block, y, blocks.y, frame);
+    }
+    clear_padding(blocks, block, blocks.y);
+  }
+}
 
-// What an application is, apart from its tensors.
+// Reads a block's input into `input` and into `gradient` the gradient of what follows the normalisation's gain and shift;
+// sums both. If `writes`, the residual's gradient is written.
+INLINE void read_gradient(const Blocks& blocks, const Block& block, float* input, float* gradient, bool writes) {
+  const Dropout dropout(blocks, block);
+  const Lanes mean = load<Lanes>(blocks.mean + block.row), slope = load<Lanes>(blocks.slope + block.row);
+  const Lanes gain = slope * load<Lanes>(blocks.gain + block.row), shift = load<Lanes>(blocks.shift + block.row);
+  Lanes sum = {}, correlation = {};
+  for (int64_t frame = 0; frame < block.count; ++frame) {
+    const Lanes x = read_input(blocks, block, frame);
+    Lanes g = read(blocks, block, blocks.dy, frame);
+    if (blocks.dropped) {
+      g *= dropout.keep(blocks, block, frame);
+    }
+    if (writes && blocks.dresidual) {
+      write(blocks, block, g, blocks.dresidual, frame);
+    }
+    if (blocks.rectify) {
+      g = (x - mean) * gain + shift > 0 ? g : Lanes{};
+    }
+    sum += g;
+    correlation += g * ((x - mean) * slope);
+    store(x, input + frame * kLanes);
+    store(g, gradient + frame * kLanes);
+  }
+  store(sum, blocks.sum + block.row);
+  store(correlation, blocks.correlation + block.row);
+}
+
+FOR_EACH_PROCESSOR void collect(const Blocks& blocks, float* buffer, int64_t begin, int64_t end) {
+  for (int64_t index = begin; index < end; ++index) {
+    read_gradient(blocks, Block(blocks, index), buffer, buffer + blocks.frames * kLanes, false);
+  }
+}
+
+// The gradients of each block's input and residual.
+FOR_EACH_PROCESSOR void spread(const Blocks& blocks, float* buffer, int64_t begin, int64_t end) {
+  for (int64_t index = begin; index < end; ++index) {
+    const Block block(blocks, index);
+    float* gradient = buffer + blocks.frames * kLanes;
+    read_gradient(blocks, block, buffer, gradient, true);
+    const Lanes mean = load<Lanes>(blocks.mean + block.row), slope = load<Lanes>(blocks.slope + block.row);
+    Lanes before = Lanes{} + 1, after = slope * load<Lanes>(blocks.gain + block.row);
+    Lanes of_sum = {}, of_correlation = {};
+    if (blocks.statistics == kOfSequence) {
+      const float count = static_cast<float>(block.count > 0 ? block.count : 1);
+      of_sum = load<Lanes>(blocks.sum + block.row) / count;
+      of_correlation = load<Lanes>(blocks.correlation + block.row) / count;
+    } else if (blocks.statistics == kOfBatch) {
+      // Sequences may differ in gain.
+      before = load<Lanes>(blocks.gain + block.row);
+      after = slope;
+      of_sum = load<Lanes>(blocks.of_sum + block.row);
+      of_correlation = load<Lanes>(blocks.of_correlation + block.row);
+    }
+    for (int64_t frame = 0; frame < block.count; ++frame) {
+      const Lanes x = load<Lanes>(buffer + frame * kLanes);
+      const Lanes normal = (x - mean) * slope;
+      Lanes dx = (load<Lanes>(gradient + frame * kLanes) * before - of_sum - normal * of_correlation) * after;
+      if (blocks.rectify_first) {
+        dx = x > 0 ? dx : Lanes{};
+      }
+      write(blocks, block, dx, blocks.dx, frame);
+    }
+    clear_padding(blocks, block, blocks.dx);
+    if (blocks.dresidual) {
+      clear_padding(blocks, block, blocks.dresidual);
+    }
+  }
+}
+
+// Runs `loop` over all blocks on the threads of libtorch. They are those of the OpenMP library that libtorch brings, whatever
+// it is; compiled for OpenMP, this file would bring another.
+using Loop = void (*)(const Blocks&, float*, int64_t, int64_t);
+
+struct Task {
+  const Blocks* blocks;
+  Loop loop;
+  int64_t count;
+
+  void run(int64_t begin, int64_t end) const {
+    // Two of a block.
+    const std::unique_ptr<float[]> buffer(new float[2 * kLanes * blocks->frames]);
+    loop(*blocks, buffer.get(), begin, end);
+  }
+};
+
+int (*const thread_number)() = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_thread_num"));
+int (*const thread_count)() = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_num_threads"));
+
+void run_part(void* pointer) {
+  const Task& task = *static_cast<const Task*>(pointer);
+  const int64_t threads = thread_count(), own = thread_number();
+  task.run(task.count * own / threads, task.count * (own + 1) / threads);
+}
+
+void for_blocks(const Blocks& blocks, int64_t batch, Loop loop) {
+  using Region = void (*)(void (*)(void*), void*, unsigned, unsigned);
+  static const auto region = reinterpret_cast<Region>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
+  constexpr int64_t kWorthThreads = 1 << 15;
+  Task task{&blocks, loop, batch * padded(blocks.channels) / kLanes};
+  const int threads = at::get_num_threads();
+  const bool is_small = batch * blocks.frames * blocks.channels < kWorthThreads;
+  if (threads <= 1 || is_small || !region || !thread_number || !thread_count || at::in_parallel_region()) {
+    task.run(0, task.count);
+    return;
+  }
+  region(run_part, &task, static_cast<unsigned>(threads), 0);
+}
+
+// What an application is, apart from the tensors of autograd.
 struct Plan : torch::CustomClassHolder {
   Statistics statistics = kOfSequence;
   bool rectify_first = false, rectify = false;
@@ -352,67 +396,117 @@ struct Plan : torch::CustomClassHolder {
   at::Tensor running_mean, running_variance;
 };
 
-float slope_of(double squares, double count) {
-  return static_cast<float>(1.0 / std::sqrt(squares / count + kEpsilon));
+struct Shape {
+  int64_t batch, channels, frames;
+  explicit Shape(const at::Tensor& x) : batch(x.size(0)), channels(x.size(1)), frames(x.size(2)) {}
+  int64_t stride() const { return padded(channels); }
+  int64_t rows() const { return batch * stride(); }
+};
+
+using Optional = std::optional<at::Tensor>;
+
+// [batch, channels, frames] with the channels of a frame adjacent.
+at::Tensor adjacent(const at::Tensor& x) {
+  return x.transpose(1, 2).contiguous().transpose(1, 2);
 }
 
-// The same numbers for all rows of each channel, from `of(channel)`.
+at::Tensor like(const at::Tensor& x) {
+  return at::empty({x.size(0), x.size(2), x.size(1)}, x.options()).transpose(1, 2);
+}
+
+float* floats(const at::Tensor& tensor) {
+  return static_cast<float*>(tensor.data_ptr());
+}
+
+// One value a channel, or one a channel of each sequence, as [batch, padded channels].
+std::vector<float> by_row(const at::Tensor& values, float otherwise, const Shape& shape) {
+  std::vector<float> rows(shape.rows(), otherwise);
+  if (values.defined()) {
+    const bool are_shared = values.numel() == shape.channels;
+    for (int64_t sequence = 0; sequence < shape.batch; ++sequence) {
+      const float* own = floats(values) + (are_shared ? 0 : sequence * shape.channels);
+      std::copy(own, own + shape.channels, rows.begin() + sequence * shape.stride());
+    }
+  }
+  return rows;
+}
+
+// The same numbers for each sequence, from `of(channel)`.
 template <typename Of>
-void for_channels(int64_t batch, int64_t channels, float* first, float* second, const Of& of) {
-  for (int64_t channel = 0; channel < channels; ++channel) {
+void for_channels(const Shape& shape, float* first, float* second, const Of& of) {
+  std::fill(first, first + shape.rows(), 0.0f);
+  std::fill(second, second + shape.rows(), 0.0f);
+  for (int64_t channel = 0; channel < shape.channels; ++channel) {
     const auto [a, b] = of(channel);
-    for (int64_t row = channel; row < batch * channels; row += channels) {
+    for (int64_t row = channel; row < shape.rows(); row += shape.stride()) {
       first[row] = a;
       second[row] = b;
     }
   }
 }
 
-struct Shape {
-  int64_t batch, channels, frames, rows;
-  explicit Shape(const at::Tensor& x)
-      : batch(x.size(0)), channels(x.size(1)), frames(x.size(2)), rows(batch * channels) {}
-};
-
-Rows rows_of(const Plan& plan, const Shape& shape, const at::Tensor& x, const at::Tensor& gain, const at::Tensor& shift) {
-  Rows rows{};
-  rows.channels = shape.channels;
-  rows.frames = shape.frames;
-  rows.lengths = plan.lengths.empty() ? nullptr : plan.lengths.data();
-  rows.is_half = x.scalar_type() == at::kBFloat16;
-  rows.rectify_first = plan.rectify_first;
-  rows.rectify = plan.rectify;
-  rows.dropped = static_cast<uint32_t>(plan.dropout * 0x1p32);
-  rows.seed = plan.seed;
-  rows.x = x.data_ptr();
-  if (gain.defined()) {
-    rows.gain = static_cast<const float*>(gain.data_ptr());
-    rows.shift = static_cast<const float*>(shift.data_ptr());
-    rows.gains = gain.numel();
-  }
-  return rows;
+Blocks blocks_of(const Plan& plan, const Shape& shape, const at::Tensor& x) {
+  Blocks blocks{};
+  blocks.channels = shape.channels;
+  blocks.frames = shape.frames;
+  blocks.lengths = plan.lengths.empty() ? nullptr : plan.lengths.data();
+  blocks.statistics = plan.statistics;
+  blocks.is_half = x.scalar_type() == at::kBFloat16;
+  blocks.rectify_first = plan.rectify_first;
+  blocks.rectify = plan.rectify;
+  blocks.dropped = static_cast<uint32_t>(plan.dropout * 0x1p32);
+  blocks.seed = plan.seed;
+  blocks.x = x.data_ptr();
+  return blocks;
 }
 
-// Mean and deviations of the batch from those of its rows (Chan et al. 1979), which move the running ones.
-void join(const Rows& rows, const Shape& shape, float* means, float* variances) {
-  for_channels(shape.batch, shape.channels, rows.mean, rows.slope, [&](int64_t channel) {
+float slope_of(double variance) {
+  return static_cast<float>(1.0 / std::sqrt(variance + kEpsilon));
+}
+
+// Mean and deviations of the batch from those of its sequences (Chan et al. 1979), which move the running ones.
+void join(const Blocks& blocks, const Shape& shape, const Plan& plan) {
+  float *means = floats(plan.running_mean), *variances = floats(plan.running_variance);
+  for_channels(shape, blocks.mean, blocks.slope, [&, own = std::vector<float>(blocks.mean, blocks.mean + shape.rows())](
+                                                     int64_t channel) {
     double count = 0, mean = 0, squares = 0;
-    for (int64_t row = channel; row < shape.rows; row += shape.channels) {
-      const double own = static_cast<double>(rows.length(row));
-      if (own > 0) {
-        const double gap = rows.mean[row] - mean;
-        squares += rows.squares[row] + gap * gap * count * own / (count + own);
-        mean += gap * own / (count + own);
-        count += own;
+    for (int64_t sequence = 0; sequence < shape.batch; ++sequence) {
+      const double length = static_cast<double>(blocks.length(sequence));
+      if (length > 0) {
+        const int64_t row = sequence * shape.stride() + channel;
+        const double gap = own[row] - mean;
+        squares += blocks.squares[row] + gap * gap * count * length / (count + length);
+        mean += gap * length / (count + length);
+        count += length;
       }
     }
     means[channel] += kMomentum * (mean - means[channel]);
     variances[channel] += kMomentum * (squares / (count - 1) - variances[channel]);
-    return std::make_pair(static_cast<float>(mean), slope_of(squares, count));
+    return std::make_pair(static_cast<float>(mean), slope_of(squares / count));
   });
 }
 
-using Optional = std::optional<at::Tensor>;
+// What the statistics of a batch take from the gradient of each of its values.
+void share(const Blocks& blocks, const Shape& shape) {
+  double count = 0;
+  for (int64_t sequence = 0; sequence < shape.batch; ++sequence) {
+    count += static_cast<double>(blocks.length(sequence));
+  }
+  for_channels(shape, blocks.of_sum, blocks.of_correlation, [&](int64_t channel) {
+    double sum = 0, correlation = 0;
+    for (int64_t row = channel; row < shape.rows(); row += shape.stride()) {
+      sum += static_cast<double>(blocks.gain[row]) * blocks.sum[row];
+      correlation += static_cast<double>(blocks.gain[row]) * blocks.correlation[row];
+    }
+    return std::make_pair(static_cast<float>(sum / count), static_cast<float>(correlation / count));
+  });
+}
+
+// The gradient of one gain a channel of each sequence, or of one a channel.
+at::Tensor of_gains(const at::Tensor& of_rows, const at::Tensor& gain, const Shape& shape) {
+  const auto each = of_rows.view({shape.batch, shape.stride()}).slice(1, 0, shape.channels);
+  return (gain.numel() == shape.batch * shape.channels ? each : each.sum(0)).reshape(gain.sizes());
+}
 
 at::Tensor contiguous(const Optional& tensor) {
   return tensor ? tensor->contiguous() : at::Tensor();
@@ -422,55 +516,35 @@ struct NormAct : torch::autograd::Function<NormAct> {
   static at::Tensor forward(
       torch::autograd::AutogradContext* context, const at::Tensor& given_x, const Optional& given_gain,
       const Optional& given_shift, const Optional& given_residual, const c10::intrusive_ptr<Plan>& plan) {
-    const auto x = given_x.contiguous();
-    const auto gain = contiguous(given_gain), shift = contiguous(given_shift), residual = contiguous(given_residual);
-    const Shape shape(x);
-    const auto y = at::empty_like(x);
-    const auto moments = at::empty({2, shape.rows}, x.options().dtype(at::kFloat));
-    const std::unique_ptr<float[]> squares(new float[shape.rows]);
-    Rows rows = rows_of(*plan, shape, x, gain, shift);
-    rows.residual = residual.defined() ? residual.data_ptr() : nullptr;
-    rows.y = y.data_ptr();
-    rows.mean = static_cast<float*>(moments.data_ptr());
-    rows.slope = rows.mean + shape.rows;
-    rows.squares = squares.get();
-    if (plan->statistics == kOfSequence) {
-      in_parallel(shape.rows, shape.frames, [&](int64_t begin, int64_t end) {
-        const Buffer buffer = buffer_of(shape.frames);
-        for (; begin < end; begin += kBlock) {
-          const int64_t last = std::min(begin + kBlock, end);
-          measure(rows, buffer.get(), begin, last);
-          for (int64_t row = begin; row < last; ++row) {
-            rows.slope[row] = slope_of(rows.squares[row], std::max<int64_t>(rows.length(row), 1));
-          }
-          transform(rows, buffer.get(), begin, last);
-        }
-      });
-    } else {
-      normalise_batch(rows, shape, *plan);
-      in_parallel(shape.rows, shape.frames, [&](int64_t begin, int64_t end) {
-        transform(rows, buffer_of(shape.frames).get(), begin, end);
+    const Shape shape(given_x);
+    const auto x = adjacent(given_x), y = like(x);
+    const auto residual = given_residual ? adjacent(*given_residual) : at::Tensor();
+    const auto gain = contiguous(given_gain), shift = contiguous(given_shift);
+    const auto gains = by_row(gain, 1, shape), shifts = by_row(shift, 0, shape);
+    const auto moments = at::empty({2, shape.rows()}, x.options().dtype(at::kFloat));
+    std::vector<float> squares(shape.rows());
+    Blocks blocks = blocks_of(*plan, shape, x);
+    blocks.residual = residual.defined() ? residual.data_ptr() : nullptr;
+    blocks.y = y.data_ptr();
+    blocks.gain = gains.data();
+    blocks.shift = shifts.data();
+    blocks.mean = floats(moments);
+    blocks.slope = blocks.mean + shape.rows();
+    blocks.squares = squares.data();
+    if (plan->statistics == kOfBatch) {
+      for_blocks(blocks, shape.batch, measure);
+      join(blocks, shape, *plan);
+    } else if (plan->statistics == kGiven) {
+      const float *means = floats(plan->running_mean), *variances = floats(plan->running_variance);
+      for_channels(shape, blocks.mean, blocks.slope, [&](int64_t channel) {
+        return std::make_pair(means[channel], slope_of(variances[channel]));
       });
     }
+    for_blocks(blocks, shape.batch, transform);
     context->save_for_backward({x, gain, shift, moments});
     context->saved_data["plan"] = c10::IValue::make_capsule(plan);
     context->saved_data["residual"] = residual.defined();
     return y;
-  }
-
-  static void normalise_batch(const Rows& rows, const Shape& shape, const Plan& plan) {
-    float* means = static_cast<float*>(plan.running_mean.data_ptr());
-    float* variances = static_cast<float*>(plan.running_variance.data_ptr());
-    if (plan.statistics == kOfBatch) {
-      in_parallel(shape.rows, shape.frames, [&](int64_t begin, int64_t end) {
-        measure(rows, buffer_of(shape.frames).get(), begin, end);
-      });
-      join(rows, shape, means, variances);
-      return;
-    }
-    for_channels(shape.batch, shape.channels, rows.mean, rows.slope, [&](int64_t channel) {
-      return std::make_pair(means[channel], slope_of(variances[channel], 1));
-    });
   }
 
   static torch::autograd::variable_list backward(
@@ -478,79 +552,40 @@ struct NormAct : torch::autograd::Function<NormAct> {
     // What follows is no operation of autograd.
     TORCH_CHECK(!at::GradMode::is_enabled(), "norm_act: expected one differentiation, found a second");
     const auto saved = context->get_saved_variables();
-    const auto& x = saved[0];
-    const auto& gain = saved[1];
-    const auto& shift = saved[2];
+    const auto &x = saved[0], &gain = saved[1], &shift = saved[2], &moments = saved[3];
     const auto plan = c10::static_intrusive_pointer_cast<Plan>(context->saved_data["plan"].toCapsule());
-    const bool has_residual = context->saved_data["residual"].toBool();
     const Shape shape(x);
-    const auto dy = gradients[0].contiguous();
-    const auto dx = at::empty_like(x);
-    // Without padding and dropout, the residual's gradient is that of the output.
-    const bool passes = plan->lengths.empty() && plan->dropout == 0;
-    const auto dresidual = !has_residual ? at::Tensor() : passes ? dy : at::empty_like(x);
-    const auto sums = at::empty({4, shape.rows}, saved[3].options());
-    Rows rows = rows_of(*plan, shape, x, gain, shift);
-    rows.dy = dy.data_ptr();
-    rows.dx = dx.data_ptr();
-    rows.dresidual = has_residual && !passes ? dresidual.data_ptr() : nullptr;
-    rows.mean = static_cast<float*>(saved[3].data_ptr());
-    rows.slope = rows.mean + shape.rows;
-    rows.sum = static_cast<float*>(sums.data_ptr());
-    rows.correlation = rows.sum + shape.rows;
-    rows.of_sum = rows.correlation + shape.rows;
-    rows.of_correlation = rows.of_sum + shape.rows;
-    if (plan->statistics == kOfBatch) {
-      in_parallel(shape.rows, shape.frames, [&](int64_t begin, int64_t end) {
-        collect(rows, buffer_of(shape.frames).get(), begin, end);
-      });
-      share(rows, shape);
+    const auto gains = by_row(gain, 1, shape), shifts = by_row(shift, 0, shape);
+    const auto dy = adjacent(gradients[0]), dx = like(x);
+    const auto sums = at::empty({4, shape.rows()}, moments.options());
+    Blocks blocks = blocks_of(*plan, shape, x);
+    blocks.dy = dy.data_ptr();
+    blocks.dx = dx.data_ptr();
+    blocks.gain = gains.data();
+    blocks.shift = shifts.data();
+    blocks.mean = floats(moments);
+    blocks.slope = blocks.mean + shape.rows();
+    blocks.sum = floats(sums);
+    blocks.correlation = blocks.sum + shape.rows();
+    blocks.of_sum = blocks.correlation + shape.rows();
+    blocks.of_correlation = blocks.of_sum + shape.rows();
+    at::Tensor dresidual, dgain, dshift;
+    if (context->saved_data["residual"].toBool()) {
+      // Without padding and dropout it is that of the output.
+      const bool passes = plan->lengths.empty() && plan->dropout == 0;
+      dresidual = passes ? dy : like(x);
+      blocks.dresidual = passes ? nullptr : dresidual.data_ptr();
     }
-    in_parallel(shape.rows, shape.frames, [&](int64_t begin, int64_t end) {
-      const Buffer buffer = buffer_of(shape.frames);
-      for (; begin < end; begin += kBlock) {
-        const int64_t last = std::min(begin + kBlock, end);
-        if (plan->statistics != kOfBatch) {
-          collect(rows, buffer.get(), begin, last);
-          for (int64_t row = begin; row < last; ++row) {
-            const float part = plan->statistics == kGiven
-                ? 0
-                : rows.gain_of(row) / static_cast<float>(std::max<int64_t>(rows.length(row), 1));
-            rows.of_sum[row] = part * rows.sum[row];
-            rows.of_correlation[row] = part * rows.correlation[row];
-          }
-        }
-        spread(rows, buffer.get(), begin, last);
-      }
-    });
-    at::Tensor dgain, dshift;
+    if (plan->statistics == kOfBatch) {
+      for_blocks(blocks, shape.batch, collect);
+      share(blocks, shape);
+    }
+    for_blocks(blocks, shape.batch, spread);
     if (gain.defined()) {
       dgain = of_gains(sums[1], gain, shape);
       dshift = of_gains(sums[0], shift, shape);
     }
     return {dx, dgain, dshift, dresidual, at::Tensor()};
-  }
-
-  // What the statistics of a batch take from the gradient of each of its rows.
-  static void share(const Rows& rows, const Shape& shape) {
-    double count = 0;
-    for (int64_t row = 0; row < shape.rows; row += shape.channels) {
-      count += static_cast<double>(rows.length(row));
-    }
-    for_channels(shape.batch, shape.channels, rows.of_sum, rows.of_correlation, [&](int64_t channel) {
-      double sum = 0, correlation = 0;
-      for (int64_t row = channel; row < shape.rows; row += shape.channels) {
-        sum += static_cast<double>(rows.gain_of(row)) * rows.sum[row];
-        correlation += static_cast<double>(rows.gain_of(row)) * rows.correlation[row];
-      }
-      return std::make_pair(static_cast<float>(sum / count), static_cast<float>(correlation / count));
-    });
-  }
-
-  // The gradient of one gain a row, or of one a channel.
-  static at::Tensor of_gains(const at::Tensor& of_rows, const at::Tensor& gain, const Shape& shape) {
-    const auto each = of_rows.view({shape.batch, shape.channels});
-    return (gain.numel() == shape.rows ? each : each.sum(0)).view(gain.sizes());
   }
 };
 

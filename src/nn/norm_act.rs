@@ -1,7 +1,9 @@
 //! What follows a convolution over time: normalisation, scale and shift, rectifier, residual connection, dropout. On the CPU
-//! that is one operator with gradients (`norm_act.cpp`), which reads and writes a row of frames once while the cache holds
-//! it; elsewhere, and where a module is traced, the operations that it stands for.
+//! that is one operator with gradients (`norm_act.cpp`), which reads and writes a block of values once while the cache holds
+//! it, and leaves the channels of a frame next to each other in memory; elsewhere, and where a module is traced, the
+//! operations that it stands for.
 
+use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{null, null_mut};
 
@@ -70,6 +72,10 @@ impl NormAct<'_> {
         let x = if self.rectify_first { x.relu() } else { x };
         let mut y = match self.norm {
             Norm::None => mask.apply(x),
+            // As in the operator, the mean is subtracted first: a single frame has the slope 316, and rounding would count.
+            Norm::Instance if is_tracing() => {
+                mask.instance_norm(&(&x - x.mean_dim(&[2i64][..], true, Kind::Float)))
+            }
             Norm::Instance => mask.instance_norm(&x),
             Norm::Batch(norm, train) => norm.over_frames(&x, mask, train),
         };
@@ -236,9 +242,25 @@ fn draw_seed() -> u64 {
     Tensor::randint(i64::MAX, [1], (Kind::Int64, Device::Cpu)).int64_value(&[0]) as u64
 }
 
-/// Whether libtorch records operations for a module.
-fn is_tracing() -> bool {
-    unbraid_is_tracing()
+thread_local! {
+    static AS_TRACED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `run` with the operations that a traced module has, so that it gives the same numbers.
+pub(crate) fn as_traced<T>(run: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            AS_TRACED.set(self.0);
+        }
+    }
+    let _restore = Restore(AS_TRACED.replace(true));
+    run()
+}
+
+/// Whether libtorch records operations for a module, or they are to be those of one.
+pub(super) fn is_tracing() -> bool {
+    AS_TRACED.get() || unbraid_is_tracing()
 }
 
 #[cfg(test)]
@@ -249,8 +271,11 @@ mod tests {
     const SEQUENCES: i64 = 3;
     const CHANNELS: i64 = 5;
 
+    /// Numbers without order, the same at each call: other tests use libtorch's generator meanwhile.
     fn random(size: &[i64]) -> Tensor {
-        Tensor::randn(size, (Kind::Float, Device::Cpu)) * 1.5 + 0.3
+        let place = Tensor::arange(size.iter().product::<i64>(), (Kind::Double, Device::Cpu));
+        let noise = ((place + 1.0) * 12.9898).sin() * 43758.5453;
+        ((noise.frac() * 2.0 + 0.3).to_kind(Kind::Float)).reshape(size)
     }
 
     fn leaf(tensor: Tensor, kind: Kind) -> Tensor {
@@ -305,7 +330,6 @@ mod tests {
 
         /// Output, gradients and running statistics, by the operator or by plain operations.
         fn results(self, plainly: bool) -> Vec<Tensor> {
-            tch::manual_seed(7);
             let store = VarStore::new(Device::Cpu);
             let batch_norm = match self.norm {
                 1 | 2 => BatchNorm::new(store.root(), CHANNELS),
@@ -315,14 +339,15 @@ mod tests {
             variables.sort_by(|a, b| a.0.cmp(&b.0));
             tch::no_grad(|| {
                 for (_, variable) in &variables {
-                    let _ = variable.shallow_clone().uniform_(0.5, 1.5);
+                    variable.shallow_clone().copy_(&random(&[CHANNELS]).exp());
                 }
             });
             let size = [SEQUENCES, CHANNELS, self.frames];
             let mask = self.mask();
             let x = leaf(random(&size), self.kind);
-            let residual = leaf(mask.apply(random(&size)), self.kind);
-            let film = [0, 1].map(|_| leaf(random(&[SEQUENCES, CHANNELS]), Kind::Float));
+            let residual = leaf(mask.apply(random(&size).flip([0, 2])), self.kind);
+            let film =
+                [0, 1].map(|dim| leaf(random(&[SEQUENCES, CHANNELS]).flip([dim]), Kind::Float));
             let has_film = self.has(0) && self.norm != 1 && self.norm != 2;
             let norm_act = NormAct {
                 norm: match self.norm {
@@ -343,7 +368,7 @@ mod tests {
                     norm_act.forward(&x, &mask)
                 }
             };
-            let weights = mask.apply(random(&size));
+            let weights = mask.apply(random(&size).flip([1]));
             (output.to_kind(Kind::Float) * weights)
                 .sum(Kind::Float)
                 .backward();

@@ -65,22 +65,14 @@ fn draws(feats: &Tensor) -> Tensor {
 
 /// Linear interpolation along the bins at positions scaled by a factor in `1 +- most`.
 fn warp_bins(feats: &Tensor, most: f64) -> Tensor {
-    let (bins, frames) = (feats.size()[1], feats.size()[2]);
+    let bins = feats.size()[1];
     let factor = (draws(feats) * 2.0 - 1.0) * most + 1.0;
     let bin = Tensor::arange(bins, (Kind::Float, feats.device())).unsqueeze(0);
-    let position = (factor * bin).clamp(0.0, (bins - 1) as f64);
-    let low = position.floor();
-    let share = (&position - &low).unsqueeze(2);
-    let read = |index: &Tensor| {
-        let index = index.to_kind(Kind::Int64).clamp(0, bins - 1);
-        feats.gather(
-            1,
-            &index.unsqueeze(2).expand([-1, -1, frames], false),
-            false,
-        )
-    };
-    let (below, above) = (read(&low), read(&(&low + 1.0)));
-    &below + (above - &below) * share
+    let position = (factor * &bin).clamp(0.0, (bins - 1) as f64);
+    // The weight of each bin `[batch, bins read, bins]`: two of a row are not 0.
+    let weights: Tensor = 1.0 - (position.unsqueeze(1) - bin.unsqueeze(2)).abs();
+    let by_frame = feats.transpose(1, 2).bmm(&weights.clamp_min(0.0));
+    by_frame.transpose(1, 2)
 }
 
 /// Zeroes a band of width 0 to `widest` at a random place along `axis`. Features are standardised, so zero is their

@@ -21,9 +21,9 @@ use crate::error::{Error, Result};
 use crate::inference::extract::{Representation, rows};
 use crate::io::atomic::AtomicFile;
 use crate::method::DisentangledModel;
-use crate::nn::Mask;
 use crate::nn::front_end::TensorFrontEnd;
 use crate::nn::normalisation::TensorNormalisation;
+use crate::nn::{Mask, as_traced};
 use crate::signal::{FrontEnd, FrontEndOptions};
 
 /// The largest difference between module and model, relative to the model's largest value.
@@ -81,7 +81,7 @@ impl Export<'_> {
         };
         let length = |frames| least + frames * shift;
         let traced = self.input_of(length(TRACED))?;
-        let expected = chain.run(&traced)?;
+        let expected = as_traced(|| chain.run(&traced))?;
         let metadata = self.metadata(least, expected.size().last().copied().unwrap_or(0))?;
         // Checked before the work, and before libtorch writes, which ends the process on a full disk.
         let mut file = AtomicFile::create(target)?;
@@ -175,7 +175,7 @@ impl Export<'_> {
             let input = self.input_of(length)?;
             let found = no_grad(|| module.forward_ts(&[&input]))?;
             largest = largest
-                .max(gap(&found, &chain.run(&input)?))
+                .max(gap(&found, &as_traced(|| chain.run(&input))?))
                 .max(self.before(chain, &input)?);
         }
         Ok(largest)
