@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::nn::Path;
-use tch::{Tensor, nn::Path as VarPath};
+use tch::{Kind, Tensor, nn::Path as VarPath};
 
 use super::layer::{BatchNorm, Conv1d, Linear};
 use super::norm_act::{Norm, NormAct};
@@ -158,7 +158,7 @@ impl Classifier {
                 norm,
                 output,
             } => {
-                let mut pooled = hidden.forward(&statistics_and_max(&x, mask));
+                let mut pooled = hidden.forward(&statistics_and_max(&x.to_kind(Kind::Float), mask));
                 if let Some(norm) = norm {
                     pooled = norm.forward(&pooled, train);
                 }
@@ -193,7 +193,7 @@ impl Head {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::{Device, Kind, nn::VarStore};
+    use tch::{Device, nn::VarStore};
 
     #[test]
     fn outputs_have_their_shapes() {

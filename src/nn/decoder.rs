@@ -204,8 +204,11 @@ impl ConvDecoder {
             };
             x = norm_act.forward(&y, &own);
         }
-        // Codes round up, so there may be frames to spare at the end.
-        let x = mask.apply(x.narrow(2, 0, mask.frames()));
+        // Codes round up, so there may be frames to spare at the end. A narrowing to all frames would have a gradient to copy.
+        if own.frames() > mask.frames() {
+            x = x.narrow(2, 0, mask.frames());
+        }
+        let x = mask.apply(x);
         mask.apply(self.output.forward(&x))
     }
 }

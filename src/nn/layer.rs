@@ -42,6 +42,12 @@ fn uncast(x: Tensor) -> Tensor {
     }
 }
 
+/// The same `[batch, channels, frames]` with the channels of a frame next to each other in memory, which is fastest for
+/// convolutions on a CPU; results computed from it keep the order.
+pub(crate) fn channels_last(x: &Tensor) -> Tensor {
+    x.transpose(1, 2).contiguous().transpose(1, 2)
+}
+
 /// Convolution over time with an odd kernel, padded so that `frames` becomes `ceil(frames / stride)`.
 #[derive(Debug)]
 pub struct Conv1d {
@@ -142,9 +148,8 @@ impl Conv1d {
         if x.device() != Device::Cpu || self.groups > 1 || is_tracing() {
             return x.conv1d(&weight, bias, stride, padding, dilation, self.groups);
         }
-        // On a CPU it is fastest over the channels of a frame next to each other in memory, which oneDNN has for images.
-        let adjacent = x.transpose(1, 2).contiguous().transpose(1, 2);
-        (adjacent.unsqueeze(2))
+        // oneDNN knows this order for images.
+        (channels_last(&x).unsqueeze(2))
             .conv2d(
                 &weight.unsqueeze(2),
                 bias,

@@ -47,8 +47,8 @@ impl AttentiveStatsPooling {
         if let Some(real) = mask.real() {
             scores = scores.masked_fill(&real.logical_not(), -1e9);
         }
-        let weights = scores.softmax(2, Kind::Float);
-        let mean = (&weights * x).sum_dim_intlist(&[2i64][..], true, Kind::Float);
+        let (weights, x) = (scores.softmax(2, Kind::Float), x.to_kind(Kind::Float));
+        let mean = (&weights * &x).sum_dim_intlist(&[2i64][..], true, Kind::Float);
         let centred = x - &mean;
         let variance =
             (&weights * &centred * &centred).sum_dim_intlist(&[2i64][..], true, Kind::Float);

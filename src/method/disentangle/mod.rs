@@ -30,7 +30,7 @@ use tch::{Device, Tensor};
 use crate::dataset::batch::SpeechBatch;
 use crate::dataset::labels::Labels;
 use crate::error::{Error, Result};
-use crate::nn::layer::bf16_autocast;
+use crate::nn::layer::{bf16_autocast, channels_last};
 use crate::nn::{ClassifierOptions, PerturbOptions};
 use crate::objective::reconstruction::Reconstruction;
 use crate::objective::speaker::{SpeakerConstraint, SpeakerHead};
@@ -282,6 +282,15 @@ impl Disentangle {
         self.model
     }
 
+    /// A batch on the device, its features in the order that convolutions there read them in.
+    fn placed(&self, batch: &SpeechBatch) -> SpeechBatch {
+        let mut batch = batch.to(self.device);
+        if self.device == Device::Cpu {
+            batch.feats = channels_last(&batch.feats);
+        }
+        batch
+    }
+
     /// An inner step of all adversaries that have so many.
     fn inner_step(
         &mut self,
@@ -479,7 +488,7 @@ impl Method for Disentangle {
 
     fn step(&mut self, batch: &SpeechBatch, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
         bf16_autocast(self.bf16, || {
-            let batch = batch.to(self.device);
+            let batch = self.placed(batch);
             match clock.batch + 1 < self.batches_per_step() {
                 true => self.inner_step(&batch, clock, scalars),
                 false => self.joint_step(&batch, clock, scalars),
@@ -489,7 +498,7 @@ impl Method for Disentangle {
 
     fn validate(&self, batch: &SpeechBatch) -> Result<Scalars> {
         bf16_autocast(self.bf16, || {
-            let batch = batch.to(self.device);
+            let batch = self.placed(batch);
             let mut scalars = Scalars::default();
             let context = StepContext::new(
                 &self.model,
