@@ -12,8 +12,9 @@ thread_local! {
     static REDUCED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `run` with convolutions and linear maps in bfloat16 if `enabled`; everything else stays in f32. (libtorch's own
-/// autocast takes no type through tch, and would use float16.)
+/// Runs `run` with convolutions and linear maps in bfloat16 if `enabled`; everything else stays in f32, except that on the CPU
+/// what follows a convolution and precedes another is kept in bfloat16 between them. (libtorch's own autocast takes no type
+/// through tch, and would use float16.)
 pub fn bf16_autocast<T>(enabled: bool, run: impl FnOnce() -> T) -> T {
     struct Restore(bool);
     impl Drop for Restore {

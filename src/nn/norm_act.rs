@@ -88,9 +88,11 @@ impl NormAct<'_> {
         if self.film.is_some() {
             y = mask.apply(y);
         }
-        if let Some(residual) = self.residual {
-            y += residual;
-        }
+        // Not in place: the rectifier keeps its output for its gradient.
+        let y = match self.residual {
+            Some(residual) => y + residual,
+            None => y,
+        };
         match self.dropout > 0.0 {
             true => y.dropout(self.dropout, true),
             false => y,
