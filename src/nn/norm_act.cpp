@@ -57,8 +57,9 @@ INLINE void store(Vector vector, void* to) {
   __builtin_memcpy(to, &vector, sizeof(vector));
 }
 
+// NaN stays, so that it is found.
 INLINE Lanes rectified(Lanes x) {
-  return x > 0 ? x : Lanes{};
+  return x <= 0 ? Lanes{} : x;
 }
 
 INLINE Lanes widened(Halves x) {
@@ -294,7 +295,7 @@ INLINE void read_gradient(const Blocks& blocks, const Block& block, float* input
       write(blocks, block, g, blocks.dresidual, frame);
     }
     if (blocks.rectify) {
-      g = (x - mean) * gain + shift > 0 ? g : Lanes{};
+      g = (x - mean) * gain + shift <= 0 ? Lanes{} : g;
     }
     sum += g;
     correlation += g * ((x - mean) * slope);
@@ -336,7 +337,7 @@ FOR_EACH_PROCESSOR void spread(const Blocks& blocks, float* buffer, int64_t begi
       const Lanes normal = (x - mean) * slope;
       Lanes dx = (load<Lanes>(gradient + frame * kLanes) * before - of_sum - normal * of_correlation) * after;
       if (blocks.rectify_first) {
-        dx = x > 0 ? dx : Lanes{};
+        dx = x <= 0 ? Lanes{} : dx;
       }
       write(blocks, block, dx, blocks.dx, frame);
     }

@@ -477,6 +477,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_number_stays_so() {
+        for (kind, rectify_first) in [Kind::Float, Kind::BFloat16]
+            .into_iter()
+            .flat_map(|kind| [(kind, false), (kind, true)])
+        {
+            let x = random(&[1, 3, 9]);
+            let _ = x.get(0).get(1).get(4).fill_(f64::NAN);
+            let norm_act = NormAct {
+                norm: Norm::Instance,
+                rectify_first,
+                rectify: true,
+                ..NormAct::default()
+            };
+            let y = norm_act.forward(&x.to_kind(kind), &Mask::new(&[9], Device::Cpu));
+            let by_channel = y.isnan().all_dim(2, false);
+            let expected = Tensor::from_slice(&[false, true, false]).unsqueeze(0);
+            assert_eq!(by_channel, expected, "{kind:?} {rectify_first}");
+        }
+    }
+
+    #[test]
     fn a_call_repeats_bit_for_bit() {
         let call = call();
         let x = call.x.set_requires_grad(true);
