@@ -6,7 +6,7 @@ use tch::nn::{Init, Path, init};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::mask::Mask;
-use super::norm_act::is_tracing;
+use super::tracing::is_tracing;
 
 thread_local! {
     static REDUCED: Cell<bool> = const { Cell::new(false) };

@@ -28,19 +28,20 @@ pub mod speaker_encoder;
 pub mod ssl;
 pub mod stream;
 pub mod tdnn;
+mod tracing;
 
 pub use bottleneck::{Bottleneck, BottleneckOptions};
 pub use classifier::{Classifier, ClassifierOptions};
 pub use decoder::{Decoder, DecoderOptions};
 pub use enrolment_classifier::EnrolmentClassifier;
 pub use mask::Mask;
-pub(crate) use norm_act::as_traced;
 pub use pair_classifier::PairClassifier;
 pub use perturb::PerturbOptions;
 pub use phonetic_encoder::{PhoneticEncoder, PhoneticEncoderOptions};
 pub use recogniser::{RecogniserNetwork, RecogniserNetworkOptions};
 pub use speaker_encoder::{SpeakerEncoder, SpeakerEncoderOptions};
 pub use stream::PhoneticStream;
+pub(crate) use tracing::as_traced;
 
 use crate::error::check_within;
 use crate::io::panics::caught;

@@ -3,7 +3,6 @@
 //! it, and leaves the channels of a frame next to each other in memory; elsewhere, and where a module is traced, the
 //! operations that it stands for.
 
-use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{null, null_mut};
 
@@ -11,6 +10,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::layer::BatchNorm;
 use super::mask::Mask;
+use super::tracing::is_tracing;
 
 /// The normalisation.
 #[derive(Debug, Clone, Copy, Default)]
@@ -236,33 +236,11 @@ struct RawCall {
 // SAFETY: the signatures of `norm_act.cpp`, where pointers to tensors are to `at::Tensor`, as `Tensor::as_ptr` gives them.
 unsafe extern "C" {
     fn unbraid_norm_act(call: *const RawCall, error: *mut *mut c_char) -> *mut torch_sys::C_tensor;
-    safe fn unbraid_is_tracing() -> bool;
 }
 
 /// A random number of libtorch's generator.
 fn draw_seed() -> u64 {
     Tensor::randint(i64::MAX, [1], (Kind::Int64, Device::Cpu)).int64_value(&[0]) as u64
-}
-
-thread_local! {
-    static AS_TRACED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Runs `run` with the operations that a traced module has, so that it gives the same numbers.
-pub(crate) fn as_traced<T>(run: impl FnOnce() -> T) -> T {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            AS_TRACED.set(self.0);
-        }
-    }
-    let _restore = Restore(AS_TRACED.replace(true));
-    run()
-}
-
-/// Whether libtorch records operations for a module, or they are to be those of one.
-pub(super) fn is_tracing() -> bool {
-    AS_TRACED.get() || unbraid_is_tracing()
 }
 
 #[cfg(test)]
