@@ -42,6 +42,11 @@ def wav(samples):
     return head + data
 
 
+def asked_of(utterances):
+    """Utterances of the speakers that are attacked: at most 100 speakers, since an attack compares each with each."""
+    return min(utterances // 2, 100 * UTTERANCES)
+
+
 def corpus(folder, speakers):
     """data/{wav.scp,utt2spk,spk2utt,trials} and audio.bin, of 100 different waveforms."""
     draw = random.Random(0)
@@ -64,8 +69,8 @@ def corpus(folder, speakers):
         for speaker in range(speakers):
             own = names[speaker * UTTERANCES : (speaker + 1) * UTTERANCES]
             table.write(f"{own[0][:6]} {' '.join(own)}\n")
-    half = len(names) // 2
-    for table, part in (("learned", names[:half]), ("asked", names[half:])):
+    asked = asked_of(len(names))
+    for table, part in (("learned", names[:-asked]), ("asked", names[-asked:])):
         (data / table).write_text("".join(f"{name} {name[:6]}\n" for name in part))
     with open(data / "trials", "w") as trials:
         for _ in range(50 * len(names)):
@@ -129,8 +134,9 @@ def main():
         for name, arguments in commands():
             if arguments[:2] == ["eval", "attack"]:
                 lines = (place / "z.scp").read_text().splitlines(keepends=True)
-                (place / "z_learned.scp").write_text("".join(lines[: len(lines) // 2]))
-                (place / "z_asked.scp").write_text("".join(lines[len(lines) // 2 :]))
+                asked = asked_of(len(lines))
+                (place / "z_learned.scp").write_text("".join(lines[:-asked]))
+                (place / "z_asked.scp").write_text("".join(lines[-asked:]))
             seconds, megabytes = run(unbraid, place, arguments)
             rows.setdefault(name, []).append(f"{seconds:.1f} s, {megabytes:.0f} MB")
             print(f"{speakers * UTTERANCES} utterances: {name}: {rows[name][-1]}", file=sys.stderr)

@@ -135,7 +135,8 @@ fn models_that_do_not_fit_are_named() {
         }
     };
     let config = "config.json";
-    let cases: [(&str, &str, &dyn Fn(Vec<u8>) -> Vec<u8>, &str); 10] = [
+    type Change<'a> = &'a dyn Fn(Vec<u8>) -> Vec<u8>;
+    let cases: [(&str, &str, Change, &str); 10] = [
         (
             "hubert-tiny-base",
             config,

@@ -60,7 +60,7 @@ pub(super) struct AttackArgs {
     /// How often utterances are drawn
     #[arg(long, default_value_t = AttackOptions::default().draws)]
     draws: usize,
-    /// Share of the training speakers on which the strongest attacker is chosen
+    /// Share of the training speakers on which the strongest attacker is chosen; at most 200 of them
     #[arg(long, default_value_t = AttackOptions::default().dev_share)]
     dev_share: f64,
     /// Seed of draws, held-out speakers and noise

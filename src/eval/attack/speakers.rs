@@ -9,6 +9,9 @@ use rand_chacha::ChaCha8Rng;
 use crate::dataset::Table;
 use crate::error::{Error, Result};
 
+/// Speakers that decide between attackers, at most: the cost of an attack grows with their square.
+const MOST_HELD_OUT: usize = 200;
+
 /// The utterances of a table `utt2spk`, by speaker.
 #[derive(Debug)]
 pub struct SpeakerSet {
@@ -128,8 +131,8 @@ impl SpeakerSet {
             .map_or((0, ""), |(count, name)| (count, name.as_str()))
     }
 
-    /// Speakers held out by a share, at least two and such that two others remain, and the others: numbers, drawn by `seed`.
-    /// Held out are only speakers of at least two utterances.
+    /// Speakers held out by a share, at least two, at most 200 and such that two others remain, and the others: numbers, drawn
+    /// by `seed`. Held out are only speakers of at least two utterances.
     ///
     /// # Errors
     /// [`Error::Format`] for fewer than 4 speakers, or fewer than 2 of at least two utterances.
@@ -144,7 +147,7 @@ impl SpeakerSet {
             let found = format!("{}, {} of several", self.names.len(), several.len());
             return Err(Error::format(self.path(), expected, found));
         }
-        let most = several.len().min(self.names.len() - 2);
+        let most = several.len().min(self.names.len() - 2).min(MOST_HELD_OUT);
         let count = ((share * self.names.len() as f64).round() as usize).clamp(2, most);
         let mut held = several[..count].to_vec();
         let mut kept = [&several[count..], &single].concat();
