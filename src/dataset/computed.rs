@@ -103,15 +103,6 @@ impl ComputedFeats {
         self.seconds.iter().map(|s| frames(s).max(1)).collect()
     }
 
-    /// The features of an utterance as recorded.
-    ///
-    /// # Errors
-    /// As [`ComputedFeats::draw`].
-    pub fn recorded(&self, utterance: usize) -> Result<Computed> {
-        let speech = self.read(utterance)?;
-        self.compute(utterance, &speech, speech.samples.len())
-    }
-
     /// The features of an utterance at `speed` and augmented. The same number gives the same features.
     ///
     /// # Errors
