@@ -8,7 +8,7 @@
 #   --gpu N            GPUs of a job (0)
 #   --max-jobs-run N   jobs at the same time: of `here` and `parallel` as many as there are cores, of `slurm` all
 #
-# The word JOB in LOG and in the arguments becomes the number of the job. COMMAND runs without a shell.
+# With JOB=1:N, the letters JOB in LOG and in the arguments become the number of the job. COMMAND runs without a shell.
 #   here      on this machine; a single job writes to the terminal instead of LOG
 #   slurm     as a job array of sbatch, which also reads its own SBATCH_PARTITION, SBATCH_ACCOUNT and so on
 #   parallel  by GNU parallel, on the machines of the file $machines (lines for --sshloginfile), else on this one
@@ -37,6 +37,8 @@ as_log() {
   wait "$child" || code=$?
   # A signal has ended the first wait, not yet the command.
   if kill -0 "$child" 2> /dev/null; then wait "$child" || code=$?; fi
+  # On a line of its own, whatever the command printed last.
+  [ -z "$(tail -c 1 "$log")" ] || echo >> "$log"
   echo "# Ended (code $code) at $(date), elapsed time $SECONDS seconds" >> "$log"
   return $code
 }
@@ -68,10 +70,10 @@ while [[ ${1-} == --* ]]; do
     *) refuse "$1" "an option of jobs.sh (see --help)" "another" ;;
   esac
 done
-for name in num_threads gpu max_jobs_run; do
-  value=${!name}
-  [[ $value =~ ^[0-9]*$ ]] || refuse "--${name//_/-}" "a number" "'$value'"
-done
+[[ $gpu =~ ^(0|[1-9][0-9]*)$ ]] || refuse --gpu "a number" "'$gpu'"
+[[ $num_threads =~ ^[1-9][0-9]*$ ]] || refuse --num-threads "a number from 1" "'$num_threads'"
+[[ ${max_jobs_run:-1} =~ ^[1-9][0-9]*$ ]] || refuse --max-jobs-run "a number from 1" "'$max_jobs_run'"
+[[ ${mem:-1} =~ ^[1-9][0-9]*[KMGT]?$ ]] || refuse --mem "a size as 4G" "'$mem'"
 first=1 last=
 if [[ ${1-} == JOB=* ]]; then
   [[ $1 =~ ^JOB=([0-9]+):([0-9]+)$ ]] || refuse "$1" "JOB=FIRST:LAST" "'$1'"
@@ -85,8 +87,18 @@ shift
 [ -z "$last" ] || [[ $log == *JOB* ]] || refuse "$log" "JOB in the log's name of several jobs" none
 
 if [ "$form" = here ] && [ -z "$last" ]; then exec "$@"; fi
+# A single job has no number to put in.
+word=JOB
+[ -n "$last" ] || word=
 last=${last:-$first}
-log_of() { echo "${log//JOB/$1}"; }
+log_of() { if [ -n "$word" ]; then echo "${log//JOB/$1}"; else echo "$log"; fi; }
+# ended: whether all logs have their ends.
+ended() {
+  local job
+  for job in $(seq "$first" "$last"); do
+    tail -n 1 "$(log_of "$job")" 2> /dev/null | grep -q '^# Ended' || return 1
+  done
+}
 mkdir -p "$(dirname "$log")"
 for job in $(seq "$first" "$last"); do rm -f "$(log_of "$job")"; done
 
@@ -97,7 +109,8 @@ trap 'rm -f "$script"' EXIT
   echo '#!/usr/bin/env bash'
   printf 'job=$1; cd %q; set --' "$PWD"
   printf ' %q' "$log" "$@"
-  printf '\nexec %q %q --as-log "${@//JOB/$job}"\n' "$BASH" "$(realpath "$0")"
+  [ -z "$word" ] || printf '\nset -- "${@//JOB/$job}"'
+  printf '\nexec %q %q --as-log "$@"\n' "$BASH" "$(realpath "$0")"
 } > "$script"
 
 cores=$(($(nproc) / (num_threads > 0 ? num_threads : 1)))
@@ -127,7 +140,17 @@ case $form in
     number=$(sbatch --parsable "${options[@]}" --wrap "$wrap")
     number=${number%%;*}
     trap 'scancel "$number"; rm -f "$script"; exit 143' INT TERM
-    while squeue --noheader --jobs "$number" 2> /dev/null | grep -q .; do sleep 2; done
+    # An error of squeue is a controller that does not answer, or a job that it has forgotten: then the logs tell.
+    errors=0
+    while [ $errors -lt 300 ] && ! ended; do
+      if waiting=$(squeue --noheader --jobs "$number" 2> /dev/null); then
+        errors=0
+        [ -n "$waiting" ] || break
+      else
+        errors=$((errors + 1))
+      fi
+      sleep 2
+    done
     # Files of other machines may come late.
     for job in $(seq "$first" "$last"); do
       for _ in 1 2 3 4 5; do

@@ -65,9 +65,9 @@ With --resume, --steps may exceed the planned end, of a finished run too. A
 learning rate that decays over the run (decay other than \"constant\") is then
 that of the longer schedule, so it rises where the run goes on. These keys may
 change, too: train.log_every, checkpoint_every, checkpoint_minutes,
-keep_checkpoints, threads and accumulate. So may the number of processes.
-With the same number, and the same number of threads each, a resumed run is bit
-for bit what an uninterrupted one is.
+keep_checkpoints, threads, accumulate and data.workers. So may the number of
+processes. With the same number, and the same number of threads each, a resumed
+run is bit for bit what an uninterrupted one is.
 
 Processes on several machines, or on several GPUs, one of which each takes:
 

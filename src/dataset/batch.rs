@@ -601,7 +601,17 @@ impl Inventory {
                 .iter()
                 .map(move |name| speaker_at(speed, name))
         };
-        let speakers: BTreeSet<String> = speeds.iter().flat_map(at_speed).collect();
+        let mut speakers = BTreeSet::new();
+        for name in speeds.iter().flat_map(at_speed) {
+            if let Some(name) = speakers.replace(name) {
+                let expected = "names of speakers that no other speaker has at another speed";
+                return Err(Error::option(
+                    "data.speeds",
+                    expected,
+                    format!("'{name}' twice"),
+                ));
+            }
+        }
         let labels = labels.names(dir)?;
         Ok(Self {
             speakers: speakers.into_iter().collect(),

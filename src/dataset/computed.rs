@@ -176,29 +176,41 @@ impl ComputedFeats {
     fn lengths(&self, dir: &DataDir) -> Result<Vec<f64>> {
         let table = |name: &str| dir.file(name).map(Table::read).transpose();
         let (utterances, recordings) = (table("utt2dur")?, table("reco2dur")?);
-        let stated = |id: &str| {
-            let whole = || {
-                dir.segments()
-                    .is_none()
-                    .then(|| dir.recording_of(id))
-                    .flatten()
+        let length =
+            |(id, &place): (&String, &Place)| match stated(dir, id, [&utterances, &recordings])? {
+                Some(seconds) => self.recordings.check_at(place).map(|()| seconds),
+                None => self.recordings.seconds_at(place, &self.options),
             };
-            let of_recording = || recordings.as_ref()?.get(whole()?);
-            let value = utterances
-                .as_ref()
-                .and_then(|table| table.get(id))
-                .or_else(of_recording)?;
-            value
-                .parse::<f64>()
-                .ok()
-                .filter(|seconds| seconds.is_finite() && *seconds > 0.0)
-        };
-        let length = |(id, &place): (&String, &Place)| match stated(id) {
-            Some(seconds) => self.recordings.check_at(place).map(|()| seconds),
-            None => self.recordings.seconds_at(place, &self.options),
-        };
         let lengths: Vec<_> = self.ids.par_iter().zip(&self.places).map(length).collect();
         lengths.into_iter().collect()
+    }
+}
+
+/// The length of an utterance in seconds by `utt2dur`, or without `segments` by `reco2dur`.
+fn stated(dir: &DataDir, id: &str, tables: [&Option<Table>; 2]) -> Result<Option<f64>> {
+    let recording = match dir.segments() {
+        None => dir.recording_of(id),
+        Some(_) => None,
+    };
+    let keys = [Some(id), recording].into_iter().zip(tables);
+    let mut lines = keys.filter_map(|(key, table)| {
+        let table = table.as_ref()?;
+        Some((table, table.entry(key?)?))
+    });
+    let Some((table, entry)) = lines.next() else {
+        return Ok(None);
+    };
+    match entry.value.parse::<f64>() {
+        Ok(seconds) if seconds.is_finite() && seconds > 0.0 => Ok(Some(seconds)),
+        _ => {
+            let found = format!("'{}'", entry.value);
+            Err(Error::line(
+                table.path(),
+                entry.line,
+                "seconds above 0",
+                found,
+            ))
+        }
     }
 }
 

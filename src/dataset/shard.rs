@@ -47,6 +47,8 @@ pub struct Sharded {
     pub written: usize,
     /// Recordings of the source.
     pub recordings: usize,
+    /// Utterances above full scale, clipped as they became 16-bit WAV.
+    pub clipped: usize,
     /// Files of the source that do not apply to the target.
     pub left_out: Vec<String>,
 }
@@ -56,6 +58,7 @@ struct Packed {
     bytes: Vec<u8>,
     extension: &'static str,
     seconds: f64,
+    clipped: bool,
 }
 
 /// Makes the data directory, which appears complete or not at all. Recordings are decoded to check them, and copied as they
@@ -80,6 +83,7 @@ pub fn shard(job: &ShardJob, mut done: impl FnMut(&str, Option<Error>)) -> Resul
         made.recordings += 1;
         match packed {
             Ok(packed) => {
+                made.clipped += usize::from(packed.clipped);
                 shards.add(key, &packed)?;
                 done(key, None);
             }
@@ -91,6 +95,7 @@ pub fn shard(job: &ShardJob, mut done: impl FnMut(&str, Option<Error>)) -> Resul
         true => {
             let cut = |waveform: Waveform| {
                 Ok(Packed {
+                    clipped: waveform.samples.iter().any(|sample| sample.abs() > 1.0),
                     seconds: waveform.duration_s(),
                     bytes: wav_bytes(&waveform)?,
                     extension: "wav",
@@ -149,6 +154,7 @@ fn pack(source: &AudioSource, options: &RecordingOptions) -> Result<Packed> {
         samples += block.len();
     }
     Ok(Packed {
+        clipped: false,
         extension: extension_of(&bytes).unwrap_or("wav"),
         seconds: samples as f64 / f64::from(reader.sample_rate_hz()),
         bytes,

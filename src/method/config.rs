@@ -19,6 +19,8 @@ use crate::nn::device::DeviceChoice;
 use crate::train::TrainOptions;
 use crate::train::experiment::Configuration;
 
+/// The least difference between two speeds.
+const LEAST_OTHER_SPEED: f64 = 0.001;
 /// Most threads that read data.
 const MOST_WORKERS: usize = 1024;
 /// Largest number of frames in a window or an utterance.
@@ -245,9 +247,11 @@ impl DataOptions {
         }
         for (place, &speed) in self.speeds.iter().enumerate() {
             check_within("data.speeds", speed, 0.25..=4.0)?;
-            if self.speeds[..place].contains(&speed) {
-                let found = format!("{speed} twice");
-                return Err(Error::option("data.speeds", "different factors", found));
+            let close = |other: &&f64| (*other - speed).abs() < LEAST_OTHER_SPEED;
+            if let Some(other) = self.speeds[..place].iter().find(close) {
+                let expected = format!("factors that differ by {LEAST_OTHER_SPEED} or more");
+                let found = format!("{other} and {speed}");
+                return Err(Error::option("data.speeds", expected, found));
             }
         }
         let augment = self.augment.as_ref().map(AugmentOptions::check);

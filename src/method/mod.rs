@@ -16,6 +16,7 @@ mod range;
 pub mod recogniser;
 pub mod reference;
 mod remarks;
+mod resumed;
 pub mod run;
 pub mod schema;
 pub mod speech;

@@ -17,6 +17,7 @@ use super::model_info::INVENTORY;
 pub use super::model_info::ModelInfo;
 use super::recogniser::Recogniser;
 use super::remarks::{self, RunData};
+use super::resumed;
 use super::trained::DisentangledModel;
 use crate::dataset::DataDir;
 use crate::dataset::augment::AugmentChain;
@@ -31,7 +32,7 @@ use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::audio::Pipes;
 use crate::nn::built;
-use crate::signal::{FrontEnd, FrontEndOptions};
+use crate::signal::{FrontEnd, FrontEndKind, FrontEndOptions};
 use crate::train::experiment::Experiment;
 use crate::train::ranks::{Facts, Ranks};
 use crate::train::trainer::{Batches, Progress, step_seed, train};
@@ -61,10 +62,20 @@ pub fn train_speech(
         None => None,
         Some(path) => Some(FrontEnd::new(FrontEndOptions::read(path)?)?),
     };
+    if let (Some(front_end), Some(augment)) = (&front_end, &config.data.augment_feats)
+        && front_end.options().kind() == FrontEndKind::Mfcc
+        && augment.vtlp.is_some()
+    {
+        let expected = "log mel features, which it warps";
+        return Err(Error::option("data.augment_feats.vtlp", expected, "mfcc"));
+    }
     let beginning = Beginning::of(config, exp, start, front_end.as_ref())?;
     let data = SpeechData::open(config, front_end.as_ref(), &beginning, ranks)?;
     if let Some(front_end) = &front_end {
         check_bins(front_end, data.info.normalisation.bins())?;
+    }
+    if ranks.is_first() && start.resume {
+        resumed::check(exp, &config.data, &data.info, front_end.as_ref())?;
     }
     // No rank writes before all have read.
     ranks.compare(|| data.facts())?;
@@ -79,7 +90,7 @@ pub fn train_speech(
     if ranks.is_first() {
         experiment.write_json(INVENTORY, &data.info)?;
         if let Some(front_end) = &front_end {
-            experiment.write_toml("front_end.toml", front_end.options())?;
+            experiment.write_toml(resumed::FRONT_END, front_end.options())?;
         }
         beginning.save(&experiment, &mut method.trainables(), &filled)?;
     }

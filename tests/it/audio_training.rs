@@ -8,7 +8,7 @@ use unbraid::io::audio::{Waveform, write_wav};
 use unbraid::io::kaldi::TableWriter;
 
 use crate::support::training::{CONF, RESUME, Running, TRAIN, assert_same, newest_step, outcome};
-use crate::support::{fail, put, succeed};
+use crate::support::{fail, put, succeed, unbraid};
 
 const RATE: u32 = 8000;
 const FRONT_END: &str =
@@ -161,7 +161,7 @@ fn what_cannot_be_trained_on_is_named() {
     let noisy = "[data.augment]\nnoise_folder = \"noise\"\nnoise = {}\n";
     let nothing = |_: &Path| {};
     type Damage<'a> = &'a dyn Fn(&Path);
-    let cases: [(&str, &str, Damage, &str); 17] = [
+    let cases: [(&str, &str, Damage, &str); 22] = [
         (
             "input = \"audio\"\n",
             "",
@@ -184,7 +184,7 @@ fn what_cannot_be_trained_on_is_named() {
             &format!("{AUDIO}speeds = [1.1, 1.1]\n"),
             "",
             &nothing,
-            "data.speeds: expected different factors, found 1.1 twice",
+            "data.speeds: expected factors that differ by 0.001 or more, found 1.1 and 1.1",
         ),
         (
             &format!("{AUDIO}speeds = [9.0]\n"),
@@ -209,6 +209,51 @@ fn what_cannot_be_trained_on_is_named() {
             "[data.augment]\nnoise_folder = \"empty\"\nnoise = {}\n",
             &|dir| fs::create_dir(dir.join("empty")).unwrap(),
             "empty: expected audio files, or a wav.scp that lists some, found none",
+        ),
+        (
+            &format!("{whole}speeds = [1.0, 0.9]\n"),
+            "",
+            &|dir| {
+                let speakers = fs::read_to_string(dir.join("train/utt2spk")).unwrap();
+                put(
+                    &dir.join("train/utt2spk"),
+                    speakers.replace(" s3", " sp0.9-s0"),
+                );
+            },
+            "data.speeds: expected names of speakers that no other speaker has at another speed, found 'sp0.9-s0' twice",
+        ),
+        (
+            &whole,
+            noisy,
+            &|dir| {
+                let waveform = Waveform {
+                    samples: vec![0.0; 4000],
+                    sample_rate_hz: RATE,
+                };
+                write_wav(dir.join("noise/hum.wav"), &waveform).unwrap();
+            },
+            ": noise 'hum': expected samples that are not all zero, found silence",
+        ),
+        (
+            &whole,
+            noisy,
+            &|dir| put(&dir.join("noise/text.wav"), "no audio"),
+            "noise/text.wav: expected audio, as its name says, found none",
+        ),
+        (
+            &whole,
+            "",
+            &|dir| put(&dir.join("train/utt2dur"), "s0-0 0.4\ns0-1 x\n"),
+            "train/utt2dur:2: expected seconds above 0, found 'x'",
+        ),
+        (
+            &whole,
+            "[data.augment_feats]\nvtlp = {}\n",
+            &|dir| {
+                let options = FRONT_END.replace("fbank", "mfcc").replace("20", "23");
+                put(&dir.join("fbank.toml"), options);
+            },
+            "data.augment_feats.vtlp: expected log mel features, which it warps, found mfcc",
         ),
         (
             &whole,
@@ -287,4 +332,57 @@ fn what_cannot_be_trained_on_is_named() {
     configure(dir.path(), &format!("{whole}resample = true\n"), "");
     wav(&dir.path().join("audio/train-s2-1.wav"), 0.5, 100.0, 16000);
     succeed(dir.path(), &[&TRAIN[..], &["--steps", "2"]].concat());
+}
+
+#[test]
+fn a_run_goes_on_with_its_own_data_and_front_end_alone() {
+    let dir = workplace();
+    let exp = dir.path().join("exp");
+    configure(dir.path(), &format!("{AUDIO}crop_frames = 20\n"), "");
+    let few = ["--steps", "6"];
+    succeed(dir.path(), &[&TRAIN[..], &few].concat());
+    let files = ["conf.toml", "inventory.json", "front_end.toml"];
+    let before = files.map(|name| fs::read(exp.join(name)).unwrap());
+    let speakers = fs::read_to_string(dir.path().join("train/utt2spk")).unwrap();
+    let texts = fs::read_to_string(dir.path().join("train/text")).unwrap();
+    let without = |text: &str, start: &str| -> String {
+        let kept = text.lines().filter(|line| !line.starts_with(start));
+        kept.map(|line| format!("{line}\n")).collect()
+    };
+    type Change<'a> = &'a dyn Fn();
+    let at = |name: &str| dir.path().join(name);
+    let cases: [(Change, &str); 5] = [
+        (
+            &|| put(&at("fbank.toml"), format!("{FRONT_END}low_freq = 50\n")),
+            "fbank.toml: low_freq: expected 20.0, as the checkpoint was trained, found 50.0",
+        ),
+        (
+            &|| put(&at("train/utt2spk"), without(&speakers, "s2")),
+            "train: speakers: expected 's2', as the checkpoint was trained, found none",
+        ),
+        (
+            &|| put(&at("train/utt2spk"), speakers.replace(" s2", " s9")),
+            "train: speakers: expected 's2', as the checkpoint was trained, found none",
+        ),
+        (
+            &|| put(&at("train/utt2spk"), without(&speakers, "s2-1")),
+            "train: utterances: expected 16, as the checkpoint was trained, found 15",
+        ),
+        (
+            &|| wav(&at("audio/train-s2-1.wav"), 0.7, 333.0, RATE),
+            "train: features: expected those of the statistics, as the checkpoint was trained, found others",
+        ),
+    ];
+    for (change, expected) in cases {
+        put(&at("fbank.toml"), FRONT_END);
+        put(&at("train/utt2spk"), &speakers);
+        put(&at("train/text"), &texts);
+        change();
+        let output = unbraid(dir.path(), &RESUME);
+        assert_eq!(output.status.code(), Some(1), "{expected}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(expected), "{expected}\n{error}");
+        let after = files.map(|name| fs::read(exp.join(name)).unwrap());
+        assert!(before == after, "{expected}");
+    }
 }

@@ -55,6 +55,11 @@ fn arrays_of_jobs_run_here() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
     one_of_four_fails(at, &["here", "--mem", "2G", "--max-jobs-run", "3"]);
+    let quiet = jobs(
+        at,
+        &["here", "JOB=1:1", "log/q.JOB.log", "printf", "no newline"],
+    );
+    assert!(quiet.status.success());
     let alone = jobs(at, &["here", "log/c.log", "echo", "JOB"]);
     assert_eq!(alone.stdout, b"JOB\n");
     for (args, message) in [
@@ -69,6 +74,18 @@ fn arrays_of_jobs_run_here() {
         (
             &["here", "--gpu", "two", "log", "x"],
             "--gpu: expected a number, found 'two'",
+        ),
+        (
+            &["here", "--max-jobs-run", "0", "log", "x"],
+            "--max-jobs-run: expected a number from 1, found '0'",
+        ),
+        (
+            &["here", "--num-threads", "08", "log", "x"],
+            "--num-threads: expected a number from 1, found '08'",
+        ),
+        (
+            &["here", "--mem", "banana", "log", "x"],
+            "--mem: expected a size as 4G, found 'banana'",
         ),
         (
             &["here", "JOB=3:1", "log.JOB", "x"],

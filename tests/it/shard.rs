@@ -183,6 +183,9 @@ fn shards_of_other_programs_become_a_data_directory() {
         ("u2.spk", b"bo".to_vec()),
         ("u3.txt", b"no audio".to_vec()),
         ("u4.wav", second_of(300.0)),
+        ("u5.wav", second_of(310.0)),
+        ("u5.flac", flac()),
+        ("u5.spk", b" ".to_vec()),
     ] {
         put(&at.join("t").join(name), content);
     }
@@ -192,6 +195,8 @@ fn shards_of_other_programs_become_a_data_directory() {
         .current_dir(at)
         .status();
     assert!(packed.unwrap().success());
+    put(&at.join("tars/empty.tar"), [0; 1024]);
+    put(&at.join("tars/more.tar.gz"), "x");
     let make = ["data", "make", "--layout", "shards", "tars", "made"];
     let output = unbraid(at, &make);
     let told = String::from_utf8(output.stderr).unwrap();
@@ -200,10 +205,14 @@ fn shards_of_other_programs_become_a_data_directory() {
         told.contains("no audio of this key (1): tars/0.tar: u3"),
         "{told}"
     );
-    assert!(
-        told.contains("no .spk of this key (or --speakers unknown) (1): tars/0.tar: u4"),
-        "{told}"
-    );
+    for part in [
+        "no .spk of this key (or --speakers unknown) (2): tars/0.tar: u4, tars/0.tar: u5",
+        "another recording of its key before it (1): tars/0.tar: ./u5.",
+        "no recordings in it (1): tars/empty.tar",
+        "compressed: unpack it to a .tar first (1): more.tar.gz",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
     let read = |name: &str| fs::read_to_string(at.join("made").join(name)).unwrap();
     assert_eq!(read("utt2spk"), "anna-u1 anna\nbo-u2 bo\n");
     assert_eq!(read("text"), "anna-u1 hello there\nbo-u2\n");
@@ -224,11 +233,18 @@ fn cuts_become_segments() {
     let url = CUT.replace("\"file\"", "\"url\"").replace("c1", "c2");
     let mixed = CUT.replace("MonoCut", "MixedCut").replace("c1", "c3");
     let other = CUT.replace("a.wav", "b.wav").replace("c1", "c4");
+    let stereo = CUT
+        .replace("\"channels\":[0]", "\"channels\":[0,1]")
+        .replace("c1", "c5");
+    let beyond = CUT
+        .replace("\"start\":0.25", "\"start\":1.2")
+        .replace("s1", "s5")
+        .replace("s2", "s6");
     let silent = CUT
         .replace(",\"speaker\":\"bo\"", "")
         .replace("s1", "s3")
         .replace("s2", "s4");
-    let text = [CUT, &url, &mixed, &other, &silent].join("\n") + "\n\n";
+    let text = [CUT, &url, &mixed, &other, &stereo, &beyond, &silent].join("\n") + "\n\n";
     put(&at.join("cuts.jsonl"), &text);
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(text.as_bytes()).unwrap();
@@ -241,6 +257,8 @@ fn cuts_become_segments() {
             "a recording from a url (1): c2",
             "a MixedCut (1): c3",
             "another recording of the id r 1 (1): c4",
+            "a recording of several channels (1): c5",
+            "a supervision beyond the end of its recording (2): a.wav: s5, a.wav: s6",
             "no speaker (or --speakers unknown) (1): s4",
         ] {
             assert!(told.contains(part), "{part}: {told}");

@@ -33,13 +33,13 @@ is that of this list; keys that are left out have these defaults:
   [speed]                      # one of these factors
   factors = [0.9, 1.0, 1.1]
   [reverb]                     # one of --rirs
-  probability = 0.5
+  probability = 1.0
   [noise]                      # one of --noise, looped or cropped
-  probability = 0.8
+  probability = 1.0
   snrs_db = [0, 5, 10, 15]
   [codec]                      # 8 kHz, 300 to 3400 Hz
-  probability = 0.2
-  mu_law = true
+  probability = 1.0
+  mu_law = false
   [volume]                     # a factor in this range
   min = 0.125
   max = 2.0

@@ -82,6 +82,12 @@ pub(super) fn run(args: &ShardArgs) -> anyhow::Result<()> {
             "unbraid: {name} is left out: each utterance is a recording now"
         ));
     }
+    if made.clipped > 0 {
+        message(format_args!(
+            "unbraid: {} utterances are above full scale and were clipped to 16 bits",
+            made.clipped
+        ));
+    }
     let (target, shards) = (args.target.display(), made.shards);
     let written = made.written;
     output(format_args!(

@@ -154,7 +154,8 @@ impl AugmentChain {
             && happens(reverb.probability, &mut rng)
         {
             let (name, rir) = rirs.draw(rate, &mut rng)?;
-            samples = reverberate(&samples, &rir)?.into();
+            let sounded = reverberate(&samples, &rir);
+            samples = sounded.map_err(|error| named(error, name))?.into();
             taken.push(format!("rir={name}"));
         }
         if let (Some(noise), Some(noises)) = (&self.options.noise, &self.noises)
@@ -162,7 +163,8 @@ impl AugmentChain {
         {
             let snr_db = noise.draw(&mut rng);
             let (name, noise) = noises.draw(rate, &mut rng)?;
-            add_noise(samples.to_mut(), &noise, snr_db, &mut rng)?;
+            let added = add_noise(samples.to_mut(), &noise, snr_db, &mut rng);
+            added.map_err(|error| named(error, name))?;
             taken.push(format!("noise={name} snr={snr_db}"));
         }
         if let Some(codec) = &self.options.codec
@@ -188,6 +190,20 @@ impl AugmentChain {
             },
             description: taken.join(" "),
         })
+    }
+}
+
+/// The error of a noise or an impulse response with its name.
+fn named(error: Error, name: &str) -> Error {
+    match error {
+        Error::Option {
+            option,
+            expected,
+            found,
+        } if !option.starts_with("speech") => {
+            Error::option(format!("{option} '{name}'"), expected, found)
+        }
+        other => other,
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use crate::dataset::make::is_named_audio;
 use crate::dataset::table::Table;
 use crate::error::{Error, Result};
 use crate::io::audio::{AudioOptions, AudioSource, Pipes, is_audio};
@@ -111,8 +112,12 @@ fn listed(table: &Table) -> Result<Vec<(String, AudioSource)>> {
 fn found(folder: &Path) -> Result<Vec<(String, AudioSource)>> {
     let mut sources = Vec::new();
     for path in files_below(folder)?.0.iter().map(|name| folder.join(name)) {
-        if is_audio(&path)? {
-            sources.push((name_of(folder, &path), AudioSource::File(path)));
+        match is_audio(&path)? {
+            true => sources.push((name_of(folder, &path), AudioSource::File(path))),
+            false if is_named_audio(&path.to_string_lossy()) => {
+                return Err(Error::format(path, "audio, as its name says", "none"));
+            }
+            false => {}
         }
     }
     Ok(sources)

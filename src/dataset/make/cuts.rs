@@ -40,6 +40,8 @@ struct SourceOf {
     #[serde(rename = "type")]
     kind: String,
     source: String,
+    #[serde(default)]
+    channels: Vec<u32>,
 }
 
 #[derive(Deserialize)]
@@ -106,7 +108,8 @@ fn add(
         return found.leave_out(&cut.id, "no supervision");
     }
     for supervision in cut.supervisions {
-        if speakers && supervision.speaker.is_none() {
+        let named = |speaker: &String| !speaker.trim().is_empty();
+        if speakers && !supervision.speaker.as_ref().is_some_and(named) {
             found.leave_out(&supervision.id, "no speaker (or --speakers unknown)");
             continue;
         }
@@ -145,6 +148,7 @@ fn source_of(cut: &CutLine) -> Result<(AudioSource, String), String> {
         return Err("a recording with transforms".into());
     }
     match &recording.sources[..] {
+        [source] if source.channels.len() > 1 => Err("a recording of several channels".into()),
         [source] if source.kind == "file" => {
             let file = AudioSource::File(PathBuf::from(&source.source));
             Ok((file, recording.id.clone()))

@@ -168,6 +168,17 @@ struct Header {
     samples: Option<u64>,
 }
 
+impl Header {
+    /// Whether a part of the recording reaches more than half a second beyond its end.
+    fn ends_before(&self, candidate: &Candidate) -> bool {
+        let seconds = self
+            .samples
+            .map(|samples| samples as f64 / f64::from(self.rate));
+        let cut = seconds.zip(candidate.cut.as_ref());
+        cut.is_some_and(|(seconds, cut)| cut.start >= seconds || cut.end > seconds + 0.5)
+    }
+}
+
 fn header(source: &AudioSource) -> Result<Header> {
     let any = AudioOptions {
         channel: Some(Channel::Index(0)),
@@ -204,6 +215,11 @@ impl Made {
             let path = candidate.source.name().display().to_string();
             match header {
                 Err(error) => self.left_out.push((path, error.reason())),
+                Ok(header) if header.ends_before(&candidate) => {
+                    let name = format!("{path}: {}", candidate.name);
+                    let reason = "a supervision beyond the end of its recording";
+                    self.left_out.push((name, reason.into()));
+                }
                 Ok(header) => {
                     *self.rates.entry(header.rate).or_default() += 1;
                     let seconds = header.samples.map(|n| n as f64 / f64::from(header.rate));

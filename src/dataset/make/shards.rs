@@ -34,18 +34,30 @@ pub(super) fn read(place: &Path, speakers: bool) -> Result<Found> {
         false => vec![place.to_path_buf()],
         true => {
             let files = files_below(place)?.0.into_iter();
-            let tars = files.filter(|name| name.ends_with(".tar"));
-            tars.map(|name| place.join(name)).collect()
+            let (tars, others): (Vec<_>, Vec<_>) = files.partition(|name| name.ends_with(".tar"));
+            for name in others {
+                if [".tar.gz", ".tgz", ".tar.zst"]
+                    .iter()
+                    .any(|end| name.ends_with(end))
+                {
+                    found.leave_out(&name, "compressed: unpack it to a .tar first");
+                }
+            }
+            tars.into_iter().map(|name| place.join(name)).collect()
         }
     };
     for path in paths {
-        for (key, item) in items(&path)? {
+        let items = items(&path, &mut found)?;
+        if items.is_empty() {
+            found.leave_out(&path.display().to_string(), "no recordings in it");
+        }
+        for (key, item) in items {
             let name = format!("{}: {key}", path.display());
             let Some(source) = item.audio else {
                 found.leave_out(&name, "no audio of this key");
                 continue;
             };
-            if speakers && item.speaker.is_none() {
+            if speakers && item.speaker.as_ref().is_none_or(String::is_empty) {
                 found.leave_out(&name, "no .spk of this key (or --speakers unknown)");
                 continue;
             }
@@ -61,12 +73,13 @@ pub(super) fn read(place: &Path, speakers: bool) -> Result<Found> {
     Ok(found)
 }
 
-fn items(path: &Path) -> Result<BTreeMap<String, Item>> {
+fn items(path: &Path, found: &mut Found) -> Result<BTreeMap<String, Item>> {
     let broken = |error: std::io::Error| Error::format(path, "a whole tar file", error.to_string());
     let file = inputs::open(path).map_err(Error::io(path))?;
     let size = file.metadata().map_err(Error::io(path))?.len();
     let mut archive = Archive::new(std::io::BufReader::new(file));
     let mut items: BTreeMap<String, Item> = BTreeMap::new();
+    let mut end = 0;
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
         if !entry.header().entry_type().is_file() {
@@ -85,18 +98,31 @@ fn items(path: &Path) -> Result<BTreeMap<String, Item>> {
         match extension {
             "txt" | "lab" => item.text = Some(text(&mut entry).map_err(broken)?),
             "spk" => item.speaker = Some(text(&mut entry).map_err(broken)?),
-            _ if is_named_audio(&name) => {
-                item.audio = Some(AudioSource::Part(path.to_path_buf(), offset, length));
-            }
+            _ if is_named_audio(&name) => match item.audio {
+                None => item.audio = Some(AudioSource::Part(path.to_path_buf(), offset, length)),
+                Some(_) => {
+                    let name = format!("{}: {name}", path.display());
+                    found.leave_out(&name, "another recording of its key before it");
+                }
+            },
             _ => {}
         }
+        end = offset + length.next_multiple_of(512);
+    }
+    // Two empty blocks end a tar file.
+    if end > 0 && size < end + 512 {
+        return Err(Error::format(
+            path,
+            "a whole tar file, with its end",
+            "none",
+        ));
     }
     items.retain(|_, item| item.audio.is_some() || item.text.is_some() || item.speaker.is_some());
     Ok(items)
 }
 
 fn text(entry: &mut Entry<impl Read>) -> std::io::Result<String> {
-    let mut text = String::new();
-    entry.take(MOST_TEXT).read_to_string(&mut text)?;
-    Ok(text.trim().to_string())
+    let mut text = Vec::new();
+    entry.take(MOST_TEXT).read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).trim().to_string())
 }
