@@ -27,7 +27,12 @@ pub(super) fn check(
     front_end: Option<&FrontEnd>,
 ) -> Result<()> {
     let begun = exp.is_dir() && !checkpoint::steps(exp)?.is_empty();
-    if !begun || !exp.join(INVENTORY).exists() {
+    // What is missing of the experiment is told when it is opened.
+    if !begun
+        || ["conf.toml", INVENTORY]
+            .iter()
+            .any(|name| !exp.join(name).exists())
+    {
         return Ok(());
     }
     let as_trained = |what: &str| format!("{what}, as the checkpoint was trained");

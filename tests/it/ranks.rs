@@ -40,10 +40,10 @@ const AUTOENCODER_OF_SEGMENTS: &str = "
 [method]
 name = \"fhvae\"
 ";
-fn conf_of(method: &str, batch: usize) -> String {
+fn conf_of(method: &str, batch: usize, seed: u64) -> String {
     format!(
-        "seed = 3\ndevice = \"cpu\"\n\n[data]\ntrain = \"train\"\nlabels = \"utterance_class\"\ncrop_frames = 20\n\
-         sampler = {{ kind = \"utterances\", batch = {batch} }}\n\n[train]\nsteps = 12\nthreads = 1\n{method}"
+        "seed = {seed}\ndevice = \"cpu\"\n\n[data]\ntrain = \"train\"\nlabels = \"utterance_class\"\ncrop_frames = 20\n\
+         sampler = {{ kind = \"utterances\", batch = {batch} }}\n\n[train]\nsteps = 4\nthreads = 1\n{method}"
     )
 }
 
@@ -79,16 +79,20 @@ fn gap(folder: &Path, [a, b]: [&str; 2]) -> f32 {
 #[test]
 fn ranks_and_passes_are_one_larger_batch() {
     let reversal = CODES_AND_LABELS.replace("alternating", "gradient_reversal");
-    for (name, method, is_random) in [
-        ("in turns", CODES_AND_LABELS, false),
-        ("at once", &reversal, false),
-        ("fhvae", AUTOENCODER_OF_SEGMENTS, true),
+    // Few steps and several seeds: once a rectifier is within rounding of its kink, weights part for good.
+    for (name, method, is_random, seed) in [
+        ("in turns", CODES_AND_LABELS, false, 3),
+        ("in turns", CODES_AND_LABELS, false, 4),
+        ("in turns", CODES_AND_LABELS, false, 5),
+        ("at once", &reversal, false, 3),
+        ("at once", &reversal, false, 4),
+        ("fhvae", AUTOENCODER_OF_SEGMENTS, true, 3),
     ] {
         // 16 utterances: every second batch is a short one.
         let dir = workplace(&[]);
         let folder = dir.path();
         let run = |exp: &str, batch: usize, more: &[&str]| {
-            fs::write(folder.join("conf.toml"), conf_of(method, batch)).unwrap();
+            fs::write(folder.join("conf.toml"), conf_of(method, batch, seed)).unwrap();
             succeed(folder, &[&TRAIN[..4], &[exp], more].concat());
         };
         run("ranks", 6, &["--ranks", "2"]);

@@ -305,5 +305,5 @@ fn invalid_options_are_refused() {
         speed: Some(SpeedOptions::default()),
         ..AugmentOptions::default()
     };
-    assert!(refused(quick, Some("noise")).starts_with("--noise: expected a table [noise]"));
+    assert!(refused(quick, Some("noise")).starts_with("noise_folder: expected a table [noise]"));
 }
