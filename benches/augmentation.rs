@@ -12,7 +12,7 @@ use std::path::Path;
 use harness::{Baseline, Report, here};
 use unbraid::dataset::DataDir;
 use unbraid::dataset::augment::{AugmentChain, AugmentOptions};
-use unbraid::dataset::computed::{AudioOptions, ComputedFeats};
+use unbraid::dataset::computed::ComputedFeats;
 use unbraid::io::audio::{Pipes, Waveform, write_wav};
 use unbraid::signal::augment::{NoiseOptions, ReverbOptions, SpeedOptions};
 use unbraid::signal::{FbankOptions, FrontEnd};
@@ -74,10 +74,9 @@ fn main() {
         dither: 0.0,
         ..FbankOptions::default()
     });
-    let options = AudioOptions {
-        front_end: &front_end.expect("options that fit"),
-        resample: false,
-    };
+    let front_end = front_end.expect("options that fit");
+    let open =
+        |dir: &DataDir| ComputedFeats::open(dir, &front_end, false).expect("the bundled speech");
     let augment = AugmentOptions {
         noise_folder: Some(at("noise")),
         rir_folder: Some(at("rirs")),
@@ -89,9 +88,9 @@ fn main() {
     let dir = DataDir::open(at("data")).expect("a data directory");
     let count = dir.utterances().len();
     let chain = AugmentChain::new(augment, Pipes::Refused).expect("options that fit");
-    let feats = ComputedFeats::open(&dir, &options).expect("the bundled speech");
+    let feats = open(&dir);
     let frames: usize = feats.frames(1.0).iter().sum();
-    let plain = ComputedFeats::open(&dir, &options).expect("the bundled speech");
+    let plain = open(&dir);
     let feats = feats.augmented(chain);
     let ours = |feats: &ComputedFeats, round: u64| {
         for utterance in 0..count {

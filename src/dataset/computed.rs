@@ -1,6 +1,6 @@
 //! Features that are computed from recordings whenever a batch needs them, of audio that is augmented anew each time.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -12,15 +12,6 @@ use crate::error::{Error, Result};
 use crate::io::audio::Waveform;
 use crate::signal::FrontEnd;
 use crate::signal::augment::change_speed;
-
-/// How features are computed from the recordings of a data directory.
-#[derive(Debug, Clone)]
-pub struct AudioOptions<'a> {
-    /// The front-end.
-    pub front_end: &'a FrontEnd,
-    /// Whether recordings of another rate than the front-end's are resampled.
-    pub resample: bool,
-}
 
 /// The recordings of a data directory, the front-end that makes features of them, and what is done to them before.
 pub struct ComputedFeats {
@@ -45,13 +36,13 @@ pub struct Computed {
 
 impl ComputedFeats {
     /// Finds the recordings of all utterances and their lengths: by `segments`, `utt2dur` or `reco2dur`, or by the headers of
-    /// their files.
+    /// their files. With `resample`, recordings of another rate than the front-end's are resampled; else they are errors of
+    /// [`ComputedFeats::draw`].
     ///
     /// # Errors
     /// A data directory without `wav.scp`; an utterance without a recording; a recording that is missing; as
     /// [`Recordings::seconds_at`].
-    pub fn open(dir: &DataDir, options: &AudioOptions) -> Result<Self> {
-        let front_end = options.front_end.clone();
+    pub fn open(dir: &DataDir, front_end: &FrontEnd, resample: bool) -> Result<Self> {
         let recordings = Recordings::of_dir(dir.path())?;
         let ids = dir.utterances().to_vec();
         let places = {
@@ -64,7 +55,7 @@ impl ComputedFeats {
         };
         let mut computed = Self {
             options: RecordingOptions {
-                resample_hz: options.resample.then(|| front_end.sample_rate_hz() as u32),
+                resample_hz: resample.then(|| front_end.sample_rate_hz() as u32),
                 ..RecordingOptions::default()
             },
             seconds: Vec::new(),
@@ -72,7 +63,7 @@ impl ComputedFeats {
             recordings,
             places,
             ids,
-            front_end,
+            front_end: front_end.clone(),
         };
         computed.seconds = computed.lengths(dir)?;
         Ok(computed)
@@ -216,7 +207,9 @@ fn stated(dir: &DataDir, id: &str, tables: [&Option<Table>; 2]) -> Result<Option
 
 impl std::fmt::Debug for ComputedFeats {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let path: PathBuf = self.path().to_path_buf();
-        formatter.debug_tuple("ComputedFeats").field(&path).finish()
+        formatter
+            .debug_tuple("ComputedFeats")
+            .field(&self.path())
+            .finish()
     }
 }

@@ -7,7 +7,6 @@ use super::layout::{self, KeyedBy};
 use crate::error::{Error, Result};
 use crate::io::atomic::{self, AtomicFile};
 use crate::io::lines::{self, Entry};
-use crate::io::scratch::Scratch;
 
 /// The file that every data directory has.
 const HEAD: &str = "utt2spk";
@@ -128,12 +127,10 @@ impl DataFiles {
     /// # Errors
     /// [`Error::Io`] when it cannot be written.
     pub(super) fn write(&self, target: &Path) -> Result<()> {
-        let parent = atomic::folder_of(target);
-        atomic::create_dir_all(parent)?;
         if target.is_dir() {
             return self.replace(target);
         }
-        let made = Scratch::folder(parent).map_err(Error::io(target))?;
+        let made = atomic::folder_beside(target)?;
         for (name, entries) in &self.0 {
             atomic::write(made.path().join(name), render(entries))?;
         }

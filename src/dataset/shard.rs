@@ -18,7 +18,6 @@ use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::audio::{AudioReader, AudioSource, Waveform, extension_of, wav_bytes};
 use crate::io::lines::Entry;
-use crate::io::scratch::Scratch;
 
 /// Recordings that are read at once, for each thread.
 const AT_ONCE: usize = 4;
@@ -74,9 +73,7 @@ pub fn shard(job: &ShardJob, mut done: impl FnMut(&str, Option<Error>)) -> Resul
         return Err(Error::format(job.target, expected, "one"));
     }
     let files = DataFiles::read(job.source)?;
-    let parent = atomic::folder_of(job.target);
-    atomic::create_dir_all(parent)?;
-    let folder = Scratch::folder(parent).map_err(Error::io(job.target))?;
+    let folder = atomic::folder_beside(job.target)?;
     let mut shards = Shards::create(folder.path(), job);
     let mut made = Sharded::default();
     let mut take = |key: &str, packed: Result<Packed>| {

@@ -265,6 +265,16 @@ pub fn create_dir_all(path: impl AsRef<Path>) -> Result<()> {
     std::fs::create_dir_all(&path).map_err(Error::io(&path))
 }
 
+/// A temporary folder beside `target`, whose parents are made. It is removed unless it is renamed to the target.
+///
+/// # Errors
+/// [`Error::Io`] naming the target or the folder that it lies in.
+pub fn folder_beside(target: &Path) -> Result<Scratch> {
+    let parent = folder_of(target);
+    create_dir_all(parent)?;
+    Scratch::folder(parent).map_err(Error::io(target))
+}
+
 /// Syncs a folder, so that names given in it survive a power cut.
 ///
 /// # Errors

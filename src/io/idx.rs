@@ -2,11 +2,10 @@
 //! dimensions`, each dimension as a big-endian u32, then the elements, the last dimension fastest
 //! (<http://yann.lecun.com/exdb/mnist/>). Only unsigned bytes (type 8) of 1 to 4 dimensions; plain or under gzip.
 
-use std::io::{self, BufReader, ErrorKind, Read, Seek, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
 use flate2::Compression;
-use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
 use super::atomic::AtomicFile;
@@ -20,7 +19,6 @@ const MOST_DIMENSIONS: u8 = 4;
 const MOST_BYTES: usize = 1 << 30;
 /// Memory that is reserved before anything is read.
 const FIRST_BYTES: usize = 1 << 20;
-const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// An array of bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +36,7 @@ pub struct Idx {
 /// more than 4, a dimension of 0, more than 1 GiB, fewer or more bytes than the shape has, damaged compression.
 pub fn read_idx(path: impl AsRef<Path>) -> Result<Idx> {
     let path = path.as_ref();
-    let mut input = open(path)?;
+    let mut input = inputs::unpacked(path)?;
     let shape = read_shape(path, &mut input)?;
     let count = size(path, &shape)?;
     let mut bytes = Vec::with_capacity(count.min(FIRST_BYTES));
@@ -70,22 +68,6 @@ pub fn write_idx(path: impl AsRef<Path>, idx: &Idx) -> Result<()> {
         write_all(&mut file, &header, &idx.bytes).map_err(Error::io(path))?;
     }
     file.commit()
-}
-
-fn open(path: &Path) -> Result<Box<dyn Read>> {
-    let mut file = inputs::open(path).map_err(Error::io(path))?;
-    let mut first = Vec::with_capacity(GZIP.len());
-    (&mut file)
-        .take(GZIP.len() as u64)
-        .read_to_end(&mut first)
-        .and_then(|_| file.rewind())
-        .map_err(Error::io(path))?;
-    let file = BufReader::new(file);
-    Ok(if first == GZIP {
-        Box::new(MultiGzDecoder::new(file))
-    } else {
-        Box::new(file)
-    })
 }
 
 fn read_shape(path: &Path, input: &mut dyn Read) -> Result<Vec<usize>> {
@@ -216,7 +198,7 @@ mod tests {
                 let path = dir.path().join(name);
                 write_idx(&path, &sample(shape)).unwrap();
                 let first = std::fs::read(&path).unwrap()[0];
-                assert_eq!(first == GZIP[0], name == "a.gz");
+                assert_eq!(first == 0x1f, name == "a.gz");
                 // The bytes identify the format.
                 let moved = dir.path().join("b.png");
                 std::fs::rename(&path, &moved).unwrap();

@@ -2,12 +2,17 @@
 
 use std::collections::HashSet;
 use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use flate2::read::MultiGzDecoder;
+
 use crate::error::{Error, Result};
+
+/// The first bytes of a gzip file.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Device, inode and modification time of each file that was read; none without recording.
 static READ: Mutex<Option<HashSet<Identity>>> = Mutex::new(None);
@@ -43,6 +48,23 @@ pub fn bytes(path: impl AsRef<Path>) -> Result<Vec<u8>> {
         .and_then(|mut file| file.read_to_end(&mut bytes))
         .map_err(Error::io(&path))?;
     Ok(bytes)
+}
+
+/// Opens a file to read from; one that begins as gzip does is unpacked on the way.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub fn unpacked(path: impl AsRef<Path>) -> Result<BufReader<Box<dyn Read>>> {
+    let opened = open(&path).and_then(|file| {
+        let mut file = BufReader::new(file);
+        let is_gzip = file.fill_buf()?.starts_with(&GZIP);
+        Ok((file, is_gzip))
+    });
+    let (file, is_gzip) = opened.map_err(Error::io(&path))?;
+    Ok(BufReader::new(match is_gzip {
+        true => Box::new(MultiGzDecoder::new(file)),
+        false => Box::new(file),
+    }))
 }
 
 /// Whether the file at `path` was read.

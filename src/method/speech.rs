@@ -20,9 +20,9 @@ use super::remarks::{self, RunData};
 use super::resumed;
 use super::trained::DisentangledModel;
 use crate::dataset::DataDir;
-use crate::dataset::augment::AugmentChain;
+use crate::dataset::augment::{AugmentChain, FeatAugmentOptions};
 use crate::dataset::batch::{Inventory, SpeechBatch, SpeechCorpus};
-use crate::dataset::computed::{AudioOptions, ComputedFeats};
+use crate::dataset::computed::ComputedFeats;
 use crate::dataset::labels::Labels;
 use crate::dataset::loader::Loader;
 use crate::dataset::normalisation::Normalisation;
@@ -62,17 +62,10 @@ pub fn train_speech(
         None => None,
         Some(path) => Some(FrontEnd::new(FrontEndOptions::read(path)?)?),
     };
-    if let (Some(front_end), Some(augment)) = (&front_end, &config.data.augment_feats)
-        && front_end.options().kind() == FrontEndKind::Mfcc
-        && augment.vtlp.is_some()
-    {
-        let expected = "log mel features, which it warps";
-        return Err(Error::option("data.augment_feats.vtlp", expected, "mfcc"));
-    }
     let beginning = Beginning::of(config, exp, start, front_end.as_ref())?;
     let data = SpeechData::open(config, front_end.as_ref(), &beginning, ranks)?;
     if let Some(front_end) = &front_end {
-        check_bins(front_end, data.info.normalisation.bins())?;
+        check_front_end(front_end, &config.data, data.info.normalisation.bins())?;
     }
     if ranks.is_first() && start.resume {
         resumed::check(exp, &config.data, &data.info, front_end.as_ref())?;
@@ -108,17 +101,24 @@ pub fn train_speech(
     }
 }
 
-/// Refuses a front-end with another number of columns than the features have: extraction from audio would be wrong.
-fn check_bins(front_end: &FrontEnd, bins: usize) -> Result<()> {
+/// Refuses a front-end with another number of columns than the features have, with which extraction from audio would be wrong,
+/// and warps of frequencies where columns are none.
+fn check_front_end(front_end: &FrontEnd, data: &DataOptions, bins: usize) -> Result<()> {
+    let kind = front_end.options().kind();
+    let warps = |augment: &FeatAugmentOptions| augment.vtlp.is_some();
+    if kind == FrontEndKind::Mfcc && data.augment_feats.as_ref().is_some_and(warps) {
+        let expected = "log mel features, which it warps";
+        return Err(Error::option(
+            "data.augment_feats.vtlp",
+            expected,
+            kind.name(),
+        ));
+    }
     match front_end.dim() == bins {
         true => Ok(()),
         false => {
             let expected = format!("a front-end that gives the features' {bins} columns");
-            let found = format!(
-                "{} of {}",
-                front_end.dim(),
-                front_end.options().kind().name()
-            );
+            let found = format!("{} of {}", front_end.dim(), kind.name());
             Err(Error::option("data.front_end", expected, found))
         }
     }
@@ -292,11 +292,7 @@ fn open_corpus(
         return SpeechCorpus::open(path, feats.unwrap_or(&own), data.labels, inventory);
     };
     let dir = DataDir::open(path)?;
-    let options = AudioOptions {
-        front_end,
-        resample: data.resample,
-    };
-    let mut feats = ComputedFeats::open(&dir, &options)?;
+    let mut feats = ComputedFeats::open(&dir, front_end, data.resample)?;
     if role == Use::Validation {
         return SpeechCorpus::of_audio(&dir, feats, &[1.0], data.labels, inventory);
     }
@@ -314,7 +310,7 @@ fn speeds(data: &DataOptions) -> &[f64] {
     }
 }
 
-/// Threads that read training batches.
+/// Threads that read batches.
 fn readers(data: &DataOptions, ranks: &Ranks) -> Result<ThreadPool> {
     let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let threads = match (data.workers, data.input) {
@@ -481,11 +477,10 @@ impl Batches<SpeechBatch> for SpeechData {
             return Box::new(std::iter::empty());
         };
         let batches = pack_by_length(corpus.drawn(), corpus.frames(), VALID_FRAMES);
-        Box::new(
-            batches
-                .into_iter()
-                .map(|batch| corpus.batch(&batch, &self.info.normalisation, 0, 0)),
-        )
+        Box::new(batches.into_iter().map(|batch| {
+            let read = || corpus.batch(&batch, &self.info.normalisation, 0, 0);
+            self.readers.install(read)
+        }))
     }
 }
 

@@ -12,7 +12,6 @@ use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::audio::write_wav;
 use crate::io::lines::Entry;
-use crate::io::scratch::Scratch;
 
 /// An augmentation of a data directory.
 pub struct AugmentJob<'a> {
@@ -78,7 +77,7 @@ pub fn augment(job: &AugmentJob, mut done: impl FnMut(&str, Option<Error>)) -> R
         .iter()
         .map(|entry| entry.key.as_str())
         .collect();
-    let folder = temporary(job.target)?;
+    let folder = atomic::folder_beside(job.target)?;
     let wavs = folder.path().join("wav");
     atomic::create_dir_all(&wavs)?;
     let work = |blocks: UtteranceBlocks| match known.contains(blocks.utterance()) {
@@ -121,13 +120,6 @@ pub fn augment(job: &AugmentJob, mut done: impl FnMut(&str, Option<Error>)) -> R
         utterances,
         left_out,
     })
-}
-
-/// A temporary folder beside the target, removed unless it becomes the target.
-fn temporary(target: &Path) -> Result<Scratch> {
-    let parent = atomic::folder_of(target);
-    atomic::create_dir_all(parent)?;
-    Scratch::folder(parent).map_err(Error::io(target))
 }
 
 fn vary(job: &AugmentJob, blocks: UtteranceBlocks, wavs: &Path) -> Result<Vec<Written>> {

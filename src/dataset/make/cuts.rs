@@ -1,10 +1,9 @@
 //! Cuts of lhotse (`CutSet` in JSON lines, also compressed by gzip): each supervision is an utterance.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 
 use super::found::{Candidate, Cut, Found};
@@ -60,7 +59,7 @@ struct Supervision {
 pub(super) fn read(path: &Path, speakers: bool) -> Result<Found> {
     let mut found = Found::default();
     let mut sources = BTreeMap::new();
-    for (number, line) in lines(path)?.enumerate() {
+    for (number, line) in inputs::unpacked(path)?.lines().enumerate() {
         let line = line.map_err(Error::io(path))?;
         if line.trim().is_empty() {
             continue;
@@ -72,19 +71,6 @@ pub(super) fn read(path: &Path, speakers: bool) -> Result<Found> {
         add(cut, speakers, &mut sources, &mut found);
     }
     Ok(found)
-}
-
-fn lines(path: &Path) -> Result<impl Iterator<Item = std::io::Result<String>>> {
-    let mut reader = BufReader::new(inputs::open(path).map_err(Error::io(path))?);
-    let compressed = reader
-        .fill_buf()
-        .map_err(Error::io(path))?
-        .starts_with(&[0x1f, 0x8b]);
-    let text: Box<dyn Read> = match compressed {
-        true => Box::new(MultiGzDecoder::new(reader)),
-        false => Box::new(reader),
-    };
-    Ok(BufReader::new(text).lines())
 }
 
 /// Adds the supervisions of a cut, or says why it is left out.

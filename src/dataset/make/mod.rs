@@ -9,7 +9,7 @@ mod shards;
 mod source;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -23,7 +23,6 @@ use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::audio::{AudioOptions, AudioSource, Channel, Pipes};
 use crate::io::lines::Entry;
-use crate::io::scratch::Scratch;
 
 pub use found::is_named_audio;
 pub use ids::{prefixed, valid};
@@ -52,7 +51,7 @@ pub struct MakeOptions {
 pub struct Made {
     /// The folders, with their sizes.
     pub parts: Vec<Part>,
-    /// Length of all recordings in seconds; none where a file does not state it.
+    /// Length of all utterances in seconds; none where a file does not state it.
     pub seconds: Option<f64>,
     /// Recordings by sample rate in Hz.
     pub rates: BTreeMap<u32, usize>,
@@ -169,6 +168,12 @@ struct Header {
 }
 
 impl Header {
+    /// The length of the recording, where it is stated.
+    fn seconds(&self) -> Option<f64> {
+        self.samples
+            .map(|samples| samples as f64 / f64::from(self.rate))
+    }
+
     /// Whether a part of the recording reaches more than half a second beyond its end.
     fn ends_before(&self, candidate: &Candidate) -> bool {
         let seconds = self
@@ -196,40 +201,56 @@ fn header(source: &AudioSource) -> Result<Header> {
 }
 
 impl Made {
-    /// The candidates whose headers are valid.
+    /// The candidates whose recordings have valid headers, each of which is read once.
     fn readable(
         &mut self,
         candidates: Vec<Candidate>,
         progress: impl Fn() + Sync,
     ) -> Vec<Candidate> {
-        let headers: Vec<Result<Header>> = candidates
-            .par_iter()
-            .map(|candidate| {
-                let header = header(&candidate.source);
-                progress();
-                header
+        let mut places = HashMap::new();
+        let mut sources = Vec::new();
+        let place_of = |candidate: &Candidate| {
+            *places.entry(candidate.source.clone()).or_insert_with(|| {
+                sources.push(candidate.source.clone());
+                sources.len() - 1
             })
-            .collect();
-        let mut readable = Vec::with_capacity(candidates.len());
-        for (candidate, header) in candidates.into_iter().zip(headers) {
-            let path = candidate.source.name().display().to_string();
+        };
+        let of: Vec<usize> = candidates.iter().map(place_of).collect();
+        let read = |source: &AudioSource| {
+            let header = header(source);
+            progress();
+            header
+        };
+        let headers: Vec<Result<Header>> = sources.par_iter().map(read).collect();
+        for (source, header) in sources.iter().zip(&headers) {
+            let path = source.name().display().to_string();
             match header {
                 Err(error) => self.left_out.push((path, error.reason())),
-                Ok(header) if header.ends_before(&candidate) => {
-                    let name = format!("{path}: {}", candidate.name);
-                    let reason = "a supervision beyond the end of its recording";
-                    self.left_out.push((name, reason.into()));
-                }
                 Ok(header) => {
                     *self.rates.entry(header.rate).or_default() += 1;
-                    let seconds = header.samples.map(|n| n as f64 / f64::from(header.rate));
-                    self.seconds = self.seconds.zip(seconds).map(|(a, b)| a + b);
                     if header.channels > 1 {
                         self.several_channels.push(path);
                     }
-                    readable.push(candidate);
                 }
             }
+        }
+        let mut readable = Vec::with_capacity(candidates.len());
+        for (candidate, place) in candidates.into_iter().zip(of) {
+            let Ok(header) = &headers[place] else {
+                continue;
+            };
+            if header.ends_before(&candidate) {
+                let name = format!("{}: {}", candidate.source.name().display(), candidate.name);
+                let reason = "a supervision beyond the end of its recording";
+                self.left_out.push((name, reason.into()));
+                continue;
+            }
+            let seconds = match &candidate.cut {
+                Some(cut) => Some(cut.end - cut.start),
+                None => header.seconds(),
+            };
+            self.seconds = self.seconds.zip(seconds).map(|(a, b)| a + b);
+            readable.push(candidate);
         }
         readable
     }
@@ -308,9 +329,7 @@ impl Made {
             None => vec![(String::new(), files.clone())],
             Some(shares) => by_shares(files, shares, options.seed)?,
         };
-        let parent = atomic::folder_of(target);
-        atomic::create_dir_all(parent)?;
-        let scratch = Scratch::folder(parent).map_err(Error::io(target))?;
+        let scratch = atomic::folder_beside(target)?;
         for (name, part) in &parts {
             let within = |folder: &Path| match name.as_str() {
                 "" => folder.to_path_buf(),

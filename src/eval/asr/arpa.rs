@@ -1,10 +1,8 @@
 //! Back-off language models of words in ARPA's format, as SRILM, KenLM and Kaldi's tools write them.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
-
-use flate2::read::MultiGzDecoder;
 
 use crate::error::{Error, Result};
 use crate::io::inputs;
@@ -38,12 +36,7 @@ impl Arpa {
     /// # Errors
     /// [`Error::Io`]; [`Error::Line`] or [`Error::Format`] for what is no ARPA model.
     pub fn read(path: &Path) -> Result<Self> {
-        let file = inputs::open(path).map_err(Error::io(path))?;
-        let unpacked: Box<dyn Read> = match path.extension().is_some_and(|e| e == "gz") {
-            true => Box::new(MultiGzDecoder::new(file)),
-            false => Box::new(file),
-        };
-        Parser::new(path, BufReader::new(unpacked)).parse()
+        Parser::new(path, inputs::unpacked(path)?).parse()
     }
 
     /// The file.

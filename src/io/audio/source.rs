@@ -11,7 +11,7 @@ use crate::io::command::{self, CommandLimits};
 use crate::io::inputs;
 
 /// A file, a place in an archive, or a command that writes audio to its standard output.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum AudioSource {
     /// A file's path, relative to the working folder.
     File(PathBuf),
