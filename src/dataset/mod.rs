@@ -8,6 +8,8 @@ pub mod blocks;
 pub mod combine;
 pub mod computed;
 pub mod contents;
+#[cfg(feature = "torch")]
+pub mod corpus;
 pub mod datadir;
 pub mod feats;
 mod files;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::batch::Inventory;
+use crate::dataset::corpus::Inventory;
 use crate::dataset::normalisation::Normalisation;
 use crate::error::{Error, Result};
 use crate::train::experiment::Experiment;

@@ -4,7 +4,7 @@
 use super::config::{Config, MethodOptions};
 use super::disentangle::DisentangleOptions;
 use super::disentangle::speaker_adversary::{AdversaryInput, SpeakerAdversaryOptions};
-use crate::dataset::batch::SpeechCorpus;
+use crate::dataset::corpus::SpeechCorpus;
 use crate::dataset::labels::NO_LABEL;
 use crate::dataset::sampler::{Population, SamplerOptions};
 use crate::error::{Error, Result};

@@ -7,7 +7,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::Target;
-use crate::dataset::batch::SpeechCorpus;
+use crate::dataset::corpus::SpeechCorpus;
 use crate::error::{Error, Result};
 
 /// One training of a probe, in places of the corpora.
