@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ndarray::Array2;
 use tch::{Device, Kind, Tensor};
 
-use super::labels::NO_LABEL;
+use super::labels::{LabelTable, NO_LABEL};
 
 /// A batch of utterances.
 #[derive(Debug)]
@@ -28,6 +28,46 @@ pub struct SpeechBatch {
 }
 
 impl SpeechBatch {
+    /// Pads utterances, each with its number and its speaker's, to a batch. Rows are features, `[frames, bins]`, and the labels of
+    /// `table`.
+    pub(super) fn stack(
+        (utterances, speakers): (&[usize], &[i64]),
+        rows: Vec<(Array2<f32>, Vec<i64>)>,
+        table: &LabelTable,
+        bins: usize,
+    ) -> Self {
+        let longest = |length: fn(&(Array2<f32>, Vec<i64>)) -> usize| {
+            rows.iter().map(length).max().unwrap_or(0)
+        };
+        let (frames, most_labels) = (
+            longest(|(feats, _)| feats.nrows()),
+            longest(|(_, labels)| labels.len()),
+        );
+        let mut values = vec![0f32; rows.len() * frames * bins];
+        let mut all_labels = vec![NO_LABEL; rows.len() * most_labels];
+        for (index, (feats, labels)) in rows.iter().enumerate() {
+            let flat = feats.as_standard_layout();
+            let flat = flat.as_slice().unwrap_or_default();
+            values[index * frames * bins..][..flat.len()].copy_from_slice(flat);
+            all_labels[index * most_labels..][..labels.len()].copy_from_slice(labels);
+        }
+        let labels = Tensor::from_slice(&all_labels);
+        Self {
+            feats: Tensor::from_slice(&values)
+                .reshape([rows.len() as i64, frames as i64, bins as i64])
+                .transpose(1, 2)
+                .contiguous(),
+            lengths: rows.iter().map(|(feats, _)| feats.nrows() as i64).collect(),
+            utterances: utterances.iter().map(|&u| u as i64).collect(),
+            speakers: Tensor::from_slice(speakers),
+            labels: match table {
+                none if none.is_empty() => None,
+                words if words.words().is_some() => Some(labels),
+                _ => Some(labels.reshape([rows.len() as i64, most_labels as i64])),
+            },
+        }
+    }
+
     /// The batch on `device`.
     pub fn to(&self, device: Device) -> SpeechBatch {
         SpeechBatch {

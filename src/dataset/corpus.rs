@@ -9,7 +9,6 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
 
 use super::augment::FeatAugmentOptions;
 use super::batch::SpeechBatch;
@@ -429,7 +428,15 @@ impl SpeechCorpus {
         };
         let rows: Vec<_> = places.clone().into_par_iter().map(read).collect();
         let rows = rows.into_iter().collect::<Result<_>>()?;
-        Ok(self.stack(&utterances[places], rows, normalisation.bins()))
+        let utterances = &utterances[places];
+        let speakers: Vec<i64> = utterances.iter().map(|&u| self.speakers[u]).collect();
+        let numbers = (utterances, &speakers[..]);
+        Ok(SpeechBatch::stack(
+            numbers,
+            rows,
+            &self.labels,
+            normalisation.bins(),
+        ))
     }
 
     /// The features of an utterance, normalised, and its labels, by frame as many as its features have frames.
@@ -453,45 +460,6 @@ impl SpeechCorpus {
             false => labels,
         };
         Ok((feats, labels))
-    }
-
-    fn stack(
-        &self,
-        utterances: &[usize],
-        rows: Vec<(Array2<f32>, Vec<i64>)>,
-        bins: usize,
-    ) -> SpeechBatch {
-        let longest = |length: fn(&(Array2<f32>, Vec<i64>)) -> usize| {
-            rows.iter().map(length).max().unwrap_or(0)
-        };
-        let (frames, most_labels) = (
-            longest(|(feats, _)| feats.nrows()),
-            longest(|(_, labels)| labels.len()),
-        );
-        let mut values = vec![0f32; rows.len() * frames * bins];
-        let mut all_labels = vec![NO_LABEL; rows.len() * most_labels];
-        for (index, (feats, labels)) in rows.iter().enumerate() {
-            let flat = feats.as_standard_layout();
-            let flat = flat.as_slice().unwrap_or_default();
-            values[index * frames * bins..][..flat.len()].copy_from_slice(flat);
-            all_labels[index * most_labels..][..labels.len()].copy_from_slice(labels);
-        }
-        let speakers: Vec<i64> = utterances.iter().map(|&u| self.speakers[u]).collect();
-        let labels = Tensor::from_slice(&all_labels);
-        SpeechBatch {
-            feats: Tensor::from_slice(&values)
-                .reshape([rows.len() as i64, frames as i64, bins as i64])
-                .transpose(1, 2)
-                .contiguous(),
-            lengths: rows.iter().map(|(feats, _)| feats.nrows() as i64).collect(),
-            utterances: utterances.iter().map(|&u| u as i64).collect(),
-            speakers: Tensor::from_slice(&speakers),
-            labels: match &self.labels {
-                none if none.is_empty() => None,
-                words if words.words().is_some() => Some(labels),
-                _ => Some(labels.reshape([rows.len() as i64, most_labels as i64])),
-            },
-        }
     }
 }
 
