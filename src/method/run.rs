@@ -156,6 +156,7 @@ mod tests {
     use crate::method::image::infogan::InfoGanOptions;
     use crate::nn::phonetic_encoder::Backbone;
     use crate::nn::{BottleneckOptions, PhoneticEncoderOptions};
+    use crate::objective::aam_softmax::AamSoftmaxOptions;
     use crate::objective::invariance::Invariance;
     use crate::objective::speaker::SpeakerConstraint;
     use crate::train::OptimiserOptions;
@@ -240,10 +241,7 @@ mod tests {
         let constraints = [
             SpeakerConstraint::SupervisedContrastive { temperature: 0.1 },
             SpeakerConstraint::Triplet { margin: 0.1 },
-            SpeakerConstraint::AamSoftmax {
-                margin: 0.2,
-                scale: 30.0,
-            },
+            SpeakerConstraint::AamSoftmax(AamSoftmaxOptions::default()),
         ];
         for (bottleneck, speaker) in bottlenecks.into_iter().zip(constraints) {
             let options = DisentangleOptions {

@@ -1,5 +1,6 @@
 //! Losses. Each takes logits or plain vectors and returns a scalar tensor.
 
+pub mod aam_softmax;
 pub mod adversarial;
 pub mod classification;
 pub mod clustering;

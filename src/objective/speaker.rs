@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use tch::nn::{Path, init};
 use tch::{Kind, Tensor};
 
-use super::classification::{cross_entropy, mean_where};
-use crate::dataset::labels::NO_LABEL;
+use super::aam_softmax::{AamSoftmax, AamSoftmaxOptions};
+use super::classification::mean_where;
 use crate::error::{Error, Result};
 use crate::nn::speaker_encoder::normalise;
 
@@ -42,12 +42,7 @@ pub enum SpeakerConstraint {
     AngularPrototypical,
     /// Additive angular margin softmax (ArcFace, Deng et al. 2019, eq. 3): classification of the training speakers with
     /// a margin added to the angle of the right one. Works with any sampler.
-    AamSoftmax {
-        /// Margin added to the angle, in radians.
-        margin: f64,
-        /// Factor of the cosines before the softmax.
-        scale: f64,
-    },
+    AamSoftmax(AamSoftmaxOptions),
 }
 
 impl Default for SpeakerConstraint {
@@ -66,15 +61,7 @@ impl SpeakerConstraint {
             Self::SupervisedContrastive { temperature } => vec![("temperature", temperature)],
             Self::PairwiseMargin { margin } | Self::Triplet { margin } => vec![("margin", margin)],
             Self::Ge2e | Self::AngularPrototypical => Vec::new(),
-            Self::AamSoftmax { margin, scale } => {
-                // Beyond a right angle in total, the cosine would rise again.
-                if margin >= std::f64::consts::FRAC_PI_2 {
-                    let key = format!("{name}.margin");
-                    let expected = "less than pi / 2 radians";
-                    return Err(Error::option(key, expected, margin.to_string()));
-                }
-                vec![("margin", margin), ("scale", scale)]
-            }
+            Self::AamSoftmax(options) => return options.check(name),
         };
         for (key, value) in positive {
             if !value.is_finite() || value <= 0.0 {
@@ -89,7 +76,7 @@ impl SpeakerConstraint {
     pub fn learns(self) -> bool {
         matches!(
             self,
-            Self::Ge2e | Self::AngularPrototypical | Self::AamSoftmax { .. }
+            Self::Ge2e | Self::AngularPrototypical | Self::AamSoftmax(_)
         )
     }
 }
@@ -100,35 +87,33 @@ pub struct SpeakerHead {
     constraint: SpeakerConstraint,
     /// Scale and shift of cosines, each `[1]`.
     scale_shift: Option<(Tensor, Tensor)>,
-    /// One direction per training speaker, `[speakers, dim]`.
-    directions: Option<Tensor>,
+    aam_softmax: Option<AamSoftmax>,
 }
 
 impl SpeakerHead {
     /// For embeddings of `dim` values of `speakers` training speakers.
     pub fn new(path: Path, constraint: SpeakerConstraint, dim: i64, speakers: i64) -> Self {
-        use SpeakerConstraint::{AamSoftmax, AngularPrototypical, Ge2e};
+        use SpeakerConstraint::{AngularPrototypical, Ge2e};
         let scale_shift = matches!(constraint, Ge2e | AngularPrototypical).then(|| {
             let start = |name: &str, value| path.var(name, &[1], init::Init::Const(value));
             (start("scale", 10.0), start("shift", -5.0))
         });
-        let directions = matches!(constraint, AamSoftmax { .. }).then(|| {
-            path.var(
-                "directions",
-                &[speakers, dim],
-                init::DEFAULT_KAIMING_UNIFORM,
-            )
-        });
+        let aam_softmax = match constraint {
+            SpeakerConstraint::AamSoftmax(options) => {
+                Some(AamSoftmax::new(&path, options, dim, speakers))
+            }
+            _ => None,
+        };
         Self {
             constraint,
             scale_shift,
-            directions,
+            aam_softmax,
         }
     }
 
     /// The loss of embeddings `[batch, dim]` of length 1 with speakers `[batch]`. A batch in which no speaker occurs twice
-    /// has no positive pairs; then only negative pairs count, where the loss has any.
-    pub fn loss(&self, embeds: &Tensor, speakers: &Tensor) -> Tensor {
+    /// has no positive pairs; then only negative pairs count, where the loss has any. `step` counts from 1.
+    pub fn loss(&self, embeds: &Tensor, speakers: &Tensor, step: u64) -> Tensor {
         match self.constraint {
             SpeakerConstraint::SupervisedContrastive { temperature } => {
                 let pairs = Pairs::of(embeds, speakers);
@@ -153,8 +138,8 @@ impl SpeakerHead {
             }
             SpeakerConstraint::Ge2e => self.ge2e(embeds, speakers),
             SpeakerConstraint::AngularPrototypical => self.prototypical(embeds, speakers),
-            SpeakerConstraint::AamSoftmax { margin, scale } => match &self.directions {
-                Some(directions) => aam_softmax(embeds, speakers, directions, margin, scale),
+            SpeakerConstraint::AamSoftmax(_) => match &self.aam_softmax {
+                Some(head) => head.loss(embeds, speakers, step),
                 None => embeds.sum(Kind::Float) * 0.0,
             },
         }
@@ -240,46 +225,27 @@ impl Pairs {
     }
 }
 
-fn aam_softmax(
-    embeds: &Tensor,
-    speakers: &Tensor,
-    directions: &Tensor,
-    margin: f64,
-    scale: f64,
-) -> Tensor {
-    let cosines = embeds
-        .matmul(&normalise(directions).tr())
-        .clamp(-1.0 + 1e-7, 1.0 - 1e-7);
-    let sines = (cosines.square().neg() + 1.0).sqrt();
-    let wider = &cosines * margin.cos() - sines * margin.sin();
-    // Beyond pi - margin the cosine of the wider angle would rise again: it is continued by a straight line.
-    let beyond = &cosines - margin.sin() * margin;
-    let wider = wider.where_self(&cosines.gt(-margin.cos()), &beyond);
-    let known = speakers.ne(NO_LABEL);
-    let right = speakers
-        .clamp_min(0)
-        .one_hot(directions.size()[0])
-        .to_kind(Kind::Bool)
-        .logical_and(&known.unsqueeze(1));
-    let logits = wider.where_self(&right, &cosines) * scale;
-    cross_entropy(&logits, speakers, 0.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use tch::{Device, nn::VarStore};
 
+    const AAM_SOFTMAX: AamSoftmaxOptions = AamSoftmaxOptions {
+        margin: 0.2,
+        scale: 30.0,
+        sub_centres: 2,
+        hard_speakers: 1,
+        penalty: 0.06,
+        margin_start: 0,
+        margin_length: 0,
+    };
     const ALL: [SpeakerConstraint; 6] = [
         SpeakerConstraint::SupervisedContrastive { temperature: 0.1 },
         SpeakerConstraint::PairwiseMargin { margin: 1.0 },
         SpeakerConstraint::Triplet { margin: 0.3 },
         SpeakerConstraint::Ge2e,
         SpeakerConstraint::AngularPrototypical,
-        SpeakerConstraint::AamSoftmax {
-            margin: 0.2,
-            scale: 30.0,
-        },
+        SpeakerConstraint::AamSoftmax(AAM_SOFTMAX),
     ];
 
     fn head(constraint: SpeakerConstraint, dim: i64) -> (VarStore, SpeakerHead) {
@@ -295,7 +261,7 @@ mod tests {
 
     fn value(constraint: SpeakerConstraint, embeds: &Tensor, speakers: &[i64]) -> f64 {
         let (_store, head) = head(constraint, embeds.size()[1]);
-        head.loss(embeds, &Tensor::from_slice(speakers))
+        head.loss(embeds, &Tensor::from_slice(speakers), 1)
             .double_value(&[])
     }
 
@@ -337,21 +303,6 @@ mod tests {
     }
 
     #[test]
-    fn the_margin_widens_the_angle() {
-        let directions = Tensor::from_slice(&[1f32, 0.0, 0.0, 1.0]).reshape([2, 2]);
-        let angle = 0.5f64;
-        let embeds = Tensor::from_slice(&[angle.cos() as f32, angle.sin() as f32]).reshape([1, 2]);
-        let speakers = Tensor::from_slice(&[0i64]);
-        let found = aam_softmax(&embeds, &speakers, &directions, 0.2, 8.0).double_value(&[]);
-        let (right, other) = (8.0 * (angle + 0.2).cos(), 8.0 * angle.sin());
-        let expected = -(right.exp() / (right.exp() + other.exp())).ln();
-        assert!((found - expected).abs() < 1e-5, "{found} {expected}");
-        let unknown = Tensor::from_slice(&[NO_LABEL]);
-        let found = aam_softmax(&embeds, &unknown, &directions, 0.2, 8.0);
-        assert_eq!(found.double_value(&[]), 0.0);
-    }
-
-    #[test]
     fn the_right_grouping_has_a_lower_loss() {
         tch::manual_seed(0);
         let centres = Tensor::randn([2, 8], (Kind::Float, Device::Cpu));
@@ -360,7 +311,7 @@ mod tests {
         // The classes of AAM-softmax have to be learned first.
         for constraint in ALL
             .into_iter()
-            .filter(|c| !matches!(c, SpeakerConstraint::AamSoftmax { .. }))
+            .filter(|c| !matches!(c, SpeakerConstraint::AamSoftmax(_)))
         {
             let low = value(constraint, &embeds, &[0, 0, 0, 0, 1, 1, 1, 1]);
             let high = value(constraint, &embeds, &[0, 1, 0, 1, 0, 1, 0, 1]);
@@ -386,7 +337,7 @@ mod tests {
         let x = Tensor::randn([5, 4], (Kind::Float, Device::Cpu)).set_requires_grad(true);
         for constraint in ALL {
             let (_store, head) = head(constraint, 4);
-            let value = |x: &Tensor| head.loss(&normalise(x), &speakers);
+            let value = |x: &Tensor| head.loss(&normalise(x), &speakers, 1);
             let grad = Tensor::run_backward(&[value(&x)], &[&x], false, false).remove(0);
             let h = 5e-3;
             for index in [0i64, 7, 18] {

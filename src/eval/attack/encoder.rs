@@ -19,6 +19,7 @@ use crate::eval::wide_input::WideInput;
 use crate::nn::layer::BatchNorm;
 use crate::nn::speaker_encoder::{SpeakerBackbone, SpeakerEncoder, SpeakerEncoderOptions};
 use crate::nn::{Mask, PerturbOptions};
+use crate::objective::aam_softmax::AamSoftmaxOptions;
 use crate::objective::speaker::{SpeakerConstraint, SpeakerHead};
 use crate::train::schedule::{Decay, Schedule};
 use crate::train::trainer::step_seed;
@@ -178,10 +179,7 @@ impl Encoder {
         let classes = speakers.len() as i64;
         let (trainable, network) =
             Trainable::new("attacker", Device::Cpu, &options.optimiser(), |path| {
-                let constraint = SpeakerConstraint::AamSoftmax {
-                    margin: 0.2,
-                    scale: 30.0,
-                };
+                let constraint = SpeakerConstraint::AamSoftmax(AamSoftmaxOptions::default());
                 let (wide, dims) = WideInput::new(&path / "wide", learn.dims as i64);
                 Network {
                     wide,
@@ -241,7 +239,7 @@ impl Encoder {
         let loss = self
             .network
             .head
-            .loss(&embeds, &Tensor::from_slice(&batch.speakers));
+            .loss(&embeds, &Tensor::from_slice(&batch.speakers), step);
         let value = loss.double_value(&[]);
         if !value.is_finite() {
             return Err(Error::NonFinite {

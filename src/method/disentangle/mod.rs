@@ -318,7 +318,7 @@ impl Disentangle {
         let context =
             StepContext::new(&self.model, batch, &self.options.perturb, self.device, true);
         self.model.observe(&context.encoded, context.embeds());
-        let mut loss = self.loss(&context, scalars);
+        let mut loss = self.loss(&context, clock.step, scalars);
         if let Some(clustering) = &self.clustering
             && let Some(term) = clustering.loss(&context, clock.step, scalars)
         {
@@ -362,8 +362,8 @@ impl Disentangle {
             .and_then(Supervision::steps_since_found)
     }
 
-    /// The sum of the losses of encoders and decoder, without adversaries and clustering.
-    fn loss(&self, context: &StepContext, scalars: &mut Scalars) -> Tensor {
+    /// The sum of the losses of encoders and decoder at a step, without adversaries and clustering.
+    fn loss(&self, context: &StepContext, step: u64, scalars: &mut Scalars) -> Tensor {
         let (options, batch) = (&self.options, context.batch);
         let (codes, code_mask) = (context.codes(), context.code_mask());
         let embeds = match options.speaker_from_other_utterance {
@@ -376,7 +376,7 @@ impl Disentangle {
         scalars.add("decoder/reconstruction", &error);
         let mut loss = error * options.reconstruction_weight;
         if options.speaker_weight > 0.0 {
-            let constraint = self.speaker.1.loss(context.embeds(), &batch.speakers);
+            let constraint = (self.speaker.1).loss(context.embeds(), &batch.speakers, step);
             scalars.add("speaker_encoder/constraint", &constraint);
             loss = &loss + constraint * options.speaker_weight;
         }
@@ -507,7 +507,8 @@ impl Method for Disentangle {
                 self.device,
                 false,
             );
-            let _ = self.loss(&context, &mut scalars);
+            // Validation losses of all steps are those of the last.
+            let _ = self.loss(&context, u64::MAX, &mut scalars);
             for adversary in &self.adversaries {
                 adversary.validate(&context, &mut scalars);
             }
