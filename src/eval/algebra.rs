@@ -1,5 +1,6 @@
 //! Eigenvalues and diagonalisation of symmetric matrices in f64.
 
+use faer::linalg::solvers::Solve;
 use faer::{Mat, Par, Side, set_global_parallelism};
 use ndarray::{Array1, Array2};
 
@@ -57,6 +58,22 @@ pub(super) fn diagonalise(within: &Array2<f64>, between: &Array2<f64>) -> Result
         values: values.mapv(|value| value.max(0.0)),
         log_det,
     })
+}
+
+/// Solves `matrix x = right` for a symmetric positive definite matrix, `[n, n]` and `[n]`.
+///
+/// # Errors
+/// [`Error::Option`] for another matrix.
+pub(super) fn solve(symmetric: &Array2<f64>, right: &Array1<f64>) -> Result<Array1<f64>> {
+    let factor = matrix(symmetric).llt(Side::Lower).map_err(|error| {
+        Error::option(
+            "curvature",
+            "a positive definite matrix",
+            format!("{error:?}"),
+        )
+    })?;
+    let solved = factor.solve(Mat::from_fn(right.len(), 1, |row, _| right[row]));
+    Ok(Array1::from_shape_fn(right.len(), |row| solved[(row, 0)]))
 }
 
 /// A copy for decompositions on one thread: matrices of a few hundred rows gain nothing from more, which are slow on shared

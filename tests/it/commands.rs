@@ -64,7 +64,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "frontier",
         ],
     ),
-    ("verify", &["score", "backend", "calibrate"]),
+    ("verify", &["score", "backend", "calibrate", "quality"]),
     ("asr", &["train", "decode", "align", "score"]),
     ("image", &["evaluate", "encode", "sample", "results"]),
     ("config", &["show", "reference", "schema"]),

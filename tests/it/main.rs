@@ -45,6 +45,7 @@ mod pitch;
 mod plot;
 mod probe;
 mod python_module;
+mod quality;
 mod ranks;
 mod recipes;
 mod report;

@@ -7,8 +7,10 @@ use clap::{Args, Subcommand};
 
 use super::verification::print;
 use crate::error::Error;
-use crate::eval::backend::Calibration;
-use crate::eval::trials::{each_score, read_scored};
+use crate::eval::backend::{
+    Calibration, Quality, QualityCalibration, QualityTrials, TrialCalibration,
+};
+use crate::eval::trials::{Trial, each_score, each_scored, read_scored};
 use crate::io::atomic::{self, AtomicFile};
 use crate::io::message::output;
 
@@ -27,7 +29,8 @@ The calibration is a scale and an offset, found by logistic regression under a
 prior (Bruemmer and du Preez 2006). A calibrated score s is a natural
 log-likelihood ratio: accept if it is above ln((1 - p) / p), with p the prior of
 targets. EER and minDCF do not change. Cllr approaches minCllr if the trials for
-training are similar to the test trials.")]
+training are similar to the test trials. With --quality the offset depends on
+how long or how clear the two sides are, and EER and minDCF change too.")]
 pub(super) struct CalibrateArgs {
     #[command(subcommand)]
     command: Command,
@@ -58,6 +61,10 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
+    /// Quality measures of both sides, as of 'unbraid verify quality': the calibration knows them
+    #[arg(long, value_name = "RSPECIFIER")]
+    quality: Option<String>,
+
     /// Prior of targets to optimise for
     #[arg(long, value_name = "SHARE", default_value_t = 0.5)]
     prior: f64,
@@ -73,6 +80,10 @@ pub(super) struct ApplyArgs {
     /// Calibration of 'unbraid verify calibrate train'
     #[arg(long, value_name = "FILE")]
     calibration: PathBuf,
+
+    /// Quality measures of both sides, for a calibration that knows them
+    #[arg(long, value_name = "RSPECIFIER")]
+    quality: Option<String>,
 
     /// File to calibrate, one 'enrolment test score' per line
     #[arg(long, value_name = "FILE")]
@@ -100,26 +111,42 @@ pub(super) fn run(args: CalibrateArgs) -> anyhow::Result<()> {
 
 fn train(args: &TrainArgs) -> anyhow::Result<()> {
     atomic::try_place(&args.out)?;
-    let detection = read_scored(&args.trials, &args.scores)?.detection(&args.trials)?;
-    let calibration = Calibration::train(&detection, args.prior, &args.scores)?;
-    calibration.write(&args.out)?;
-    let Calibration { scale, offset, .. } = calibration;
+    let (scale, offset, ratios) = match &args.quality {
+        None => {
+            let detection = read_scored(&args.trials, &args.scores)?.detection(&args.trials)?;
+            let calibration = Calibration::train(&detection, args.prior, &args.scores)?;
+            calibration.write(&args.out)?;
+            let ratios = detection.map(|score| calibration.apply(score));
+            (calibration.scale, calibration.offset, ratios)
+        }
+        Some(quality) => {
+            let quality = Quality::read(quality)?;
+            let mut trials = QualityTrials::new(&quality);
+            each_scored(&args.trials, &args.scores, |trial, score, target| {
+                trials.push(trial, score, target)
+            })?;
+            let (calibration, ratios) =
+                QualityCalibration::train(&trials, args.prior, &args.scores)?;
+            calibration.write(&args.out)?;
+            (calibration.scale, calibration.offset, ratios)
+        }
+    };
     output(format_args!("scale {scale:.4}, offset {offset:.4}\n"))?;
-    print(
-        &detection
-            .map(|score| calibration.apply(score))
-            .verification(),
-        true,
-        None,
-    )
+    print(&ratios.verification(), true, None)
 }
 
 fn apply(args: &ApplyArgs) -> anyhow::Result<()> {
-    let calibration = Calibration::read(&args.calibration)?;
+    let quality = args.quality.as_deref().map(Quality::read).transpose()?;
+    let calibration = TrialCalibration::read(&args.calibration, quality)?;
     let mut out = AtomicFile::create(&args.out)?;
     each_score(&args.scores, |line| {
-        let score = calibration.apply(line.score);
-        writeln!(out, "{} {} {score:.6}", line.enrolment, line.test).map_err(Error::io(&args.out))
+        let trial = Trial {
+            enrolment: line.enrolment,
+            test: line.test,
+            target: None,
+        };
+        let ratio = calibration.apply(&trial, line.score)?;
+        writeln!(out, "{} {} {ratio:.6}", line.enrolment, line.test).map_err(Error::io(&args.out))
     })?;
     out.commit()?;
     let Some(trials) = &args.trials else {

@@ -2,6 +2,7 @@
 
 mod backend;
 mod calibrate;
+mod quality;
 mod score;
 mod verification;
 
@@ -19,6 +20,7 @@ enum Command {
     Score(score::ScoreArgs),
     Backend(backend::BackendArgs),
     Calibrate(calibrate::CalibrateArgs),
+    Quality(quality::QualityArgs),
 }
 
 /// Runs the command.
@@ -30,5 +32,6 @@ pub(super) fn run(args: VerifyArgs) -> anyhow::Result<()> {
         Command::Score(args) => score::run(args),
         Command::Backend(args) => backend::run(args),
         Command::Calibrate(args) => calibrate::run(args),
+        Command::Quality(args) => quality::run(args),
     }
 }

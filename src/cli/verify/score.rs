@@ -11,8 +11,8 @@ use crate::cli::progress::counter;
 use crate::cli::result_files::ResultFiles;
 use crate::error::{Error, Result};
 use crate::eval::backend::{
-    Backend, Calibration, Cohort, Embeddings, EnrolmentTable, Models, SNorm, Tests, TrialScorer,
-    score_trials,
+    Backend, Cohort, Embeddings, EnrolmentTable, Models, Quality, SNorm, Tests, TrialCalibration,
+    TrialScorer, score_trials,
 };
 use crate::eval::trials::{ScoredTrials, TrialForm, TrialReader};
 use crate::io::atomic::{self, AtomicFile};
@@ -71,6 +71,9 @@ pub(super) struct ScoreArgs {
     /// Calibration of 'unbraid verify calibrate train', applied last
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
+    /// Quality measures of both sides, for a calibration that knows them
+    #[arg(long, value_name = "RSPECIFIER", requires = "calibration")]
+    quality: Option<String>,
     /// Write scores, one 'enrolment test score' per line
     #[arg(long, value_name = "FILE")]
     scores: Option<PathBuf>,
@@ -106,15 +109,18 @@ pub(super) fn run(args: ScoreArgs) -> anyhow::Result<()> {
         .map(|path| PictureForm::of(path, "--det"))
         .transpose()?;
     let measured = args.measured()?;
-    let calibration = args.calibration.as_deref().map(Calibration::read);
-    let calibration = calibration.transpose()?;
+    let quality = args.quality.as_deref().map(Quality::read).transpose()?;
+    let calibration = args.calibration.as_deref();
+    let calibration = calibration
+        .map(|path| TrialCalibration::read(path, quality))
+        .transpose()?;
     let sides = Sides::read(&args)?;
     let norm = threads.install(|| sides.norm(&args))?;
     let scorer = TrialScorer {
         models: &sides.models,
         tests: &sides.tests,
         norm: norm.as_ref(),
-        calibration,
+        calibration: calibration.as_ref(),
     };
     let scored = threads.install(|| score(&args, scorer, measured))?;
     if !measured {

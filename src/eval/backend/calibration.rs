@@ -3,17 +3,15 @@
 
 use std::path::Path;
 
+use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-use super::file;
+use super::{file, logistic};
 use crate::error::{Error, Result};
-use crate::eval::trials::{Detection, softplus};
+use crate::eval::trials::Detection;
 
 /// The kind of model in a calibration's file.
 const KIND: &str = "calibration";
-
-/// Newton's steps; a handful is enough.
-const MAX_STEPS: usize = 100;
 
 /// `scale * score + offset` is a natural log-likelihood ratio.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -34,29 +32,22 @@ impl Calibration {
     /// [`Error::Option`] for a prior that is not between 0 and 1; [`Error::Format`] naming `source` for scores of the two
     /// kinds that do not overlap, for which the best slope is infinite.
     pub fn train(detection: &Detection, prior: f64, source: &Path) -> Result<Self> {
-        if !(prior > 0.0 && prior < 1.0) {
-            let found = prior.to_string();
-            return Err(Error::option("prior", "between 0 and 1", found));
-        }
         let (targets, others) = (detection.targets(), detection.nontargets());
         let apart = |low: &[f64], high: &[f64]| low[low.len() - 1] <= high[0];
         if apart(others, targets) || apart(targets, others) {
             let expected = "scores of target and nontarget trials that overlap, to calibrate by";
             return Err(Error::format(source, expected, "ones apart"));
         }
-        let scaled = Standard::of(targets, others);
-        let mut line = (0.0, 0.0);
-        let mut slope = Slope::at(detection, scaled, prior, line);
-        for _ in 0..MAX_STEPS {
-            let Some(next) = slope.step(line, |line| Slope::at(detection, scaled, prior, line))
-            else {
-                break;
-            };
-            (line, slope) = next;
-        }
+        let scores = Array2::from_shape_fn((targets.len() + others.len(), 1), |(at, _)| {
+            *targets
+                .get(at)
+                .unwrap_or_else(|| &others[at - targets.len()])
+        });
+        let are_targets: Vec<bool> = (0..scores.nrows()).map(|at| at < targets.len()).collect();
+        let fit = logistic::fit(&scores, &are_targets, prior)?;
         Ok(Self {
-            scale: line.0 / scaled.deviation,
-            offset: line.1 - line.0 * scaled.mean / scaled.deviation,
+            scale: fit.weights[0],
+            offset: fit.offset,
             prior,
         })
     }
@@ -95,90 +86,6 @@ impl Calibration {
         file::moderate(path, "scale", &[read.scale])?;
         file::moderate(path, "offset", &[read.offset])?;
         Ok(read)
-    }
-}
-
-/// Mean and deviation of all scores: Newton's method wants them of one size.
-#[derive(Debug, Clone, Copy)]
-struct Standard {
-    mean: f64,
-    deviation: f64,
-}
-
-impl Standard {
-    fn of(targets: &[f64], others: &[f64]) -> Self {
-        let scores = || targets.iter().chain(others);
-        let count = (targets.len() + others.len()) as f64;
-        let mean = scores().sum::<f64>() / count;
-        let squares: f64 = scores().map(|score| (score - mean).powi(2)).sum();
-        Self {
-            mean,
-            deviation: (squares / count).sqrt(),
-        }
-    }
-}
-
-/// Cross-entropy of a line, its gradient and its second derivatives.
-#[derive(Debug, Clone, Copy)]
-struct Slope {
-    cost: f64,
-    gradient: (f64, f64),
-    /// By scale twice, by scale and offset, by offset twice.
-    curvature: (f64, f64, f64),
-}
-
-impl Slope {
-    fn at(detection: &Detection, scaled: Standard, prior: f64, line: (f64, f64)) -> Self {
-        let log_odds = (prior / (1.0 - prior)).ln();
-        let mut slope = Self {
-            cost: 0.0,
-            gradient: (0.0, 0.0),
-            curvature: (0.0, 0.0, 0.0),
-        };
-        for (scores, weight, sign) in [
-            (detection.targets(), prior, 1.0),
-            (detection.nontargets(), 1.0 - prior, -1.0),
-        ] {
-            let weight = weight / scores.len() as f64;
-            for score in scores {
-                let x = (score - scaled.mean) / scaled.deviation;
-                let margin = sign * (line.0 * x + line.1 + log_odds);
-                slope.cost += weight * softplus(-margin);
-                let wrong = (-softplus(margin)).exp();
-                let first = -sign * weight * wrong;
-                let second = weight * wrong * (1.0 - wrong);
-                slope.gradient.0 += first * x;
-                slope.gradient.1 += first;
-                slope.curvature.0 += second * x * x;
-                slope.curvature.1 += second * x;
-                slope.curvature.2 += second;
-            }
-        }
-        slope
-    }
-
-    /// Newton's step, halved until it lowers the cost; none when none does.
-    fn step(
-        &self,
-        line: (f64, f64),
-        at: impl Fn((f64, f64)) -> Self,
-    ) -> Option<((f64, f64), Self)> {
-        let (a, b, c) = self.curvature;
-        let det = a * c - b * b;
-        let step = (
-            (c * self.gradient.0 - b * self.gradient.1) / det,
-            (a * self.gradient.1 - b * self.gradient.0) / det,
-        );
-        let mut share = 1.0;
-        while share > 1e-6 {
-            let next = (line.0 - share * step.0, line.1 - share * step.1);
-            let slope = at(next);
-            if slope.cost < self.cost {
-                return Some((next, slope));
-            }
-            share /= 2.0;
-        }
-        None
     }
 }
 

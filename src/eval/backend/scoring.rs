@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::calibration::Calibration;
+use super::quality::TrialCalibration;
 use super::sides::{Models, Tests};
 use super::snorm::SNorm;
 use crate::error::Result;
@@ -20,7 +20,7 @@ pub struct TrialScorer<'a> {
     /// Applied first.
     pub norm: Option<&'a SNorm>,
     /// Applied last.
-    pub calibration: Option<Calibration>,
+    pub calibration: Option<&'a TrialCalibration>,
 }
 
 impl TrialScorer<'_> {
@@ -39,7 +39,7 @@ impl TrialScorer<'_> {
             score = norm.apply(score, model, test);
         }
         if let Some(calibration) = self.calibration {
-            score = calibration.apply(score);
+            score = calibration.apply(&trial, score)?;
         }
         if score.is_finite() {
             return Ok((trial, score));

@@ -42,14 +42,8 @@ impl SNorm {
     /// # Errors
     /// [`Error::Option`] for a `top` below 2.
     pub fn new(models: &Models, tests: &Tests, cohort: Cohort) -> Result<Self> {
-        if cohort.top < 2 {
-            return Err(Error::option("top", "at least 2", cohort.top.to_string()));
-        }
+        let of_models = of_models(models, cohort.tests, cohort.top)?;
         let others = 0..cohort.tests.len();
-        let of_models = by_block(models.len(), |block| {
-            let scores = models.scores(block, cohort.tests, others.clone());
-            levels(scores.view(), cohort.top)
-        });
         let mirrored = models.is_mirrored_by(tests) && cohort.models.is_mirrored_by(cohort.tests);
         let of_tests = match mirrored {
             true => of_models.clone(),
@@ -69,6 +63,25 @@ impl SNorm {
         let by = |level: Level| (score - level.mean) / level.deviation;
         0.5 * (by(self.models[model]) + by(self.tests[test]))
     }
+}
+
+/// The mean of the `top` greatest scores of each model against a cohort.
+///
+/// # Errors
+/// As [`SNorm::new`].
+pub(super) fn means(models: &Models, cohort: &Tests, top: usize) -> Result<Vec<f64>> {
+    let levels = of_models(models, cohort, top)?.into_iter();
+    Ok(levels.map(|level| level.mean).collect())
+}
+
+fn of_models(models: &Models, cohort: &Tests, top: usize) -> Result<Vec<Level>> {
+    if top < 2 {
+        return Err(Error::option("top", "at least 2", top.to_string()));
+    }
+    Ok(by_block(models.len(), |block| {
+        let scores = models.scores(block, cohort, 0..cohort.len());
+        levels(scores.view(), top)
+    }))
 }
 
 /// The levels of `count` models or tests, computed in blocks on rayon's threads.

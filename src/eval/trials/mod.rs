@@ -13,7 +13,7 @@ pub(crate) use cllr::Pool;
 pub(crate) use cllr::softplus;
 pub use det::{DetPoint, probit};
 pub use detection::{Detection, ScoredTrials, Verification};
-pub use scores::{ScoreLine, are_of, each_score, read_scored};
+pub use scores::{ScoreLine, are_of, each_score, each_scored, read_scored};
 
 use crate::error::{Error, Result};
 use crate::io::lines::LineBlocks;

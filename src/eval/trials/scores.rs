@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::detection::ScoredTrials;
-use super::{BLOCK_LINES, TrialReader};
+use super::{BLOCK_LINES, Trial, TrialReader};
 use crate::error::{Error, Result};
 use crate::io::lines::LineBlocks;
 
@@ -72,6 +72,22 @@ pub fn are_of(trials: &Path, scores: &Path) -> Result<bool> {
 /// early, or a trial has no answer.
 pub fn read_scored(trials: &Path, scores: &Path) -> Result<ScoredTrials> {
     let mut scored = ScoredTrials::default();
+    each_scored(trials, scores, |_, score, target| {
+        scored.push(score, target);
+        Ok(())
+    })?;
+    Ok(scored)
+}
+
+/// Passes every trial with its score and its answer to `each`.
+///
+/// # Errors
+/// As [`read_scored`]; errors of `each`.
+pub fn each_scored(
+    trials: &Path,
+    scores: &Path,
+    mut each: impl FnMut(&Trial, f64, bool) -> Result<()>,
+) -> Result<()> {
     let mut reader = TrialReader::open(trials)?;
     let mut lines = LineBlocks::open(scores)?;
     let mut read = 0;
@@ -94,7 +110,7 @@ pub fn read_scored(trials: &Path, scores: &Path) -> Result<ScoredTrials> {
             let target = trial.target.ok_or_else(|| {
                 block.fault(index, "whether it is a target, or 1 or 0", "neither")
             })?;
-            scored.push(line.score, target);
+            each(&trial, line.score, target)?;
         }
         read += found.len();
         if found.len() < block.len() {
@@ -108,7 +124,7 @@ pub fn read_scored(trials: &Path, scores: &Path) -> Result<ScoredTrials> {
         }
     }
     match lines.next_block(1)? {
-        None => Ok(scored),
+        None => Ok(()),
         Some(_) => Err(Error::line(
             scores,
             read + 1,
