@@ -4,15 +4,18 @@
 #
 # recipes/speechocean762/run.sh [options]
 #   --corpus DIR       the corpus, unpacked; fetched to downloads/ (520 MB) without this option
+#   --parts LIST       further data directories of the corpus, whose speakers are all trained on, such as "extra" ()
 #
 set -euo pipefail
 called_from=$PWD
 cd "$(dirname "$0")"
 corpus=
+parts=
 confs=phones_aligned
 . ../start.sh
 
 . ../speechocean762/local/corpus.sh
-prepare_corpus() { prepare_speechocean762; }
+# shellcheck disable=SC2086 # A list of words.
+prepare_corpus() { prepare_speechocean762 $parts; }
 
 . ../sentences.sh

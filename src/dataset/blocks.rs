@@ -41,6 +41,12 @@ impl Track {
         }
     }
 
+    /// Begins at this time, in seconds, as far as that is quicker than to read on.
+    pub(super) fn skip_to(&mut self, start: f64) -> Result<()> {
+        self.held_at = self.reader.skip_to(self.sample_at(start))?;
+        Ok(())
+    }
+
     /// Keeps samples from this time on, in seconds.
     pub(super) fn keep_from(&mut self, start: f64) {
         self.keep_from = self.sample_at(start);

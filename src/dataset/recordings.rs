@@ -263,6 +263,9 @@ impl Recordings {
     pub fn read_at(&self, place: Place, options: &RecordingOptions) -> Result<Waveform> {
         let (source, utterance, segment) = self.at(place)?;
         let mut track = Track::new(source.open(&options.audio, options.pipes)?);
+        if let Some(segment) = segment {
+            track.skip_to(segment.start)?;
+        }
         let cut = segment.map(|segment| (segment, &*self.list));
         UtteranceBlocks::new(&mut track, utterance, cut, options.resample_hz)?.read_to_end()
     }
@@ -572,6 +575,58 @@ mod tests {
                 whole[1].1.len()
             );
             drop(dir);
+        }
+    }
+
+    /// WAV and FLAC are not read from their beginning for it; what is wrong is said in the same words.
+    #[test]
+    fn a_segment_read_alone_is_that_of_a_pass() {
+        let flac = concat!(env!("CARGO_MANIFEST_DIR"), "/data/mini/audio/f01-s01.flac");
+        let long = "s 0.51 0.7\nb s 1.2 1.6\nc s 0 0.2\nd s 1.0001 -1\ne s 0.5 99\nf s 98 99\ng s 0.3 0.30001\n";
+        let short = "h r 0.1 0.3\ni r 0.95 1.2\nj r 0.9 -1\nk r 0.5 1.6\nl r 1.2 1.3\nm r 0 1\n";
+        let (dir, _) = corpus("");
+        let wav = dir.path().join("r.wav");
+        std::fs::write(
+            dir.path().join("wav.scp"),
+            format!("r {}\ns {flac}\n", wav.display()),
+        )
+        .unwrap();
+        std::fs::write(dir.path().join("segments"), format!("a {long}{short}")).unwrap();
+        let table = Table::read(dir.path().join("wav.scp")).unwrap();
+        let segments = Segments::read(dir.path().join("segments")).unwrap();
+        let recordings = Recordings::with_segments(&table, &segments).unwrap();
+        let bytes = std::fs::read(&wav).unwrap();
+        for (kept, resample_hz) in [
+            (bytes.len(), None),
+            (bytes.len(), Some(700)),
+            (bytes.len() / 2, None),
+        ] {
+            std::fs::write(&wav, &bytes[..kept]).unwrap();
+            let options = RecordingOptions {
+                resample_hz,
+                ..RecordingOptions::default()
+            };
+            let mut passed = Vec::new();
+            let taken = recordings.for_each(&options, Ok, |key, result| {
+                passed.push((key.to_string(), result.map_err(|error| error.to_string())));
+                Ok::<(), Error>(())
+            });
+            taken.unwrap();
+            let places = recordings.places();
+            for (key, passed) in passed {
+                let alone = recordings.read_at(places[key.as_str()], &options);
+                let (alone, cut) = (alone.map_err(|error| error.to_string()), kept < bytes.len());
+                match short.contains(&format!("{key} r")) && cut {
+                    // A pass has nothing of it.
+                    true => assert!(passed.unwrap_err().contains("above") || key == "h"),
+                    false => assert_eq!(alone, passed, "{key}"),
+                }
+                if cut && ["i", "j", "k"].contains(&key.as_str()) {
+                    let error = alone.unwrap_err();
+                    let found = format!("found {}: the file is cut short", kept - 44);
+                    assert!(error.contains(&found), "{error}");
+                }
+            }
         }
     }
 

@@ -6,8 +6,9 @@ use std::path::Path;
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
+use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource};
+use symphonia::core::units::Timestamp;
 
 use super::input::Bytes;
 use super::mp4::{Edits, Presented};
@@ -128,6 +129,26 @@ impl CompressedStream {
         let left = self.track.frames?.saturating_sub(self.presented.skip);
         let known = !matches!(self.codec, Codec::OggVorbis | Codec::OggFlac);
         known.then_some(left.min(self.presented.samples))
+    }
+
+    /// Goes on at this frame of FLAC, where its length is stated and no MD5 is to be made; elsewhere the position stays. Returns
+    /// the position. At the end the file is then not known to be whole.
+    pub(super) fn skip_to(&mut self, frame: u64, name: &Path) -> Result<u64> {
+        let within = self.track.frames.is_some_and(|frames| frame < frames);
+        if self.codec != Codec::Flac || self.verify || !within || frame < self.decoded {
+            return Ok(0);
+        }
+        let to = SeekTo::Timestamp {
+            ts: Timestamp::from(frame as i64),
+            track_id: self.track.id,
+        };
+        let sought = guarded(|| self.reader.seek(SeekMode::Accurate, to));
+        let sought = sought.map_err(|e| Error::format(name, self.codec.name(), describe(&e)))?;
+        self.track.decoder.reset();
+        self.block.clear();
+        self.decoded = sought.actual_ts.get() as u64;
+        self.presented.skip = frame;
+        Ok(frame)
     }
 
     /// Appends the next block, interleaved; false at the end, after the file was compared with its stated length and MD5.

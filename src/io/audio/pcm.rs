@@ -1,7 +1,7 @@
 //! Uncompressed samples, in any of the encodings that containers give them: integers and
 //! floats of either byte order, A-law and mu-law.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::encoding::{Encoding, Order};
@@ -147,6 +147,17 @@ impl PcmStream {
 
     fn frame_bytes(&self) -> usize {
         self.encoding.bytes() * self.channels
+    }
+
+    /// Goes on at this frame, or at the end for a later one, before anything was read. Returns the position.
+    pub(super) fn skip_to(&mut self, frame: u64, name: &Path) -> Result<u64> {
+        let (size, begin) = (self.frame_bytes() as u64, self.bytes.position(name)?);
+        let most = self.stated_frames().unwrap_or(u64::MAX / size);
+        let sought = self.bytes.seek(SeekFrom::Start(
+            begin.saturating_add(frame.min(most) * size),
+        ));
+        self.read = sought.map_err(Error::io(name))? - begin;
+        Ok(self.read / size)
     }
 
     /// Appends the next block, interleaved; false at the end.

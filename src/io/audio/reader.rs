@@ -130,6 +130,19 @@ impl AudioReader {
         }
     }
 
+    /// Leaves out samples before this one, of a recording of which nothing was read: at once where samples have a size
+    /// of their own and in FLAC, elsewhere not at all. Returns the position.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Format`] for damaged FLAC.
+    pub fn skip_to(&mut self, sample: u64) -> Result<u64> {
+        self.read = match &mut self.stream {
+            Stream::Pcm(stream) => stream.skip_to(sample, &self.name)?,
+            Stream::Compressed(stream) => stream.skip_to(sample, &self.name)?,
+        };
+        Ok(self.read)
+    }
+
     /// The next samples, never none, with full scale at 1 as in [`Waveform`]; `None` behind the last, when the file
     /// has proved whole.
     ///
