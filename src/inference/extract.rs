@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array1, Array2, Axis, concatenate};
+use ndarray::{Array1, Array2, Array3, Axis, concatenate, s};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -555,38 +555,28 @@ pub fn check_finite(key: &str, made: &Array2<f32>) -> Result<()> {
     }
 }
 
-/// `[batch, bins, frames]`, padded with zeros at the end.
+/// `[batch, bins, frames]`, padded with zeros at the end; in memory the bins of a frame lie together, as convolutions on a CPU
+/// like it.
 pub(crate) fn pad(batch: &[&Array2<f32>], frames: i64) -> Tensor {
-    let rows: Vec<Tensor> = batch
-        .iter()
-        .map(|feats| {
-            let (length, bins) = feats.dim();
-            let flat: Vec<f32> = feats.iter().copied().collect();
-            Tensor::from_slice(&flat)
-                .reshape([length as i64, bins as i64])
-                .tr()
-                .constant_pad_nd([0, frames - length as i64])
-        })
-        .collect();
-    Tensor::stack(&rows, 0)
+    let bins = batch.first().map_or(0, |feats| feats.ncols());
+    let mut padded = Array3::<f32>::zeros((batch.len(), frames as usize, bins));
+    for (mut to, feats) in padded.outer_iter_mut().zip(batch) {
+        to.slice_mut(s![..feats.nrows(), ..]).assign(feats);
+    }
+    Tensor::from_slice(padded.as_slice().unwrap_or_default())
+        .view([batch.len() as i64, frames, bins as i64])
+        .transpose(1, 2)
 }
 
 /// The first `lengths` frames of each of `[batch, dim, frames]`, as `[frames, dim]`.
 pub(crate) fn rows(batch: &Tensor, lengths: &[i64]) -> Vec<Array2<f32>> {
     let dim = batch.size()[1];
-    lengths
-        .iter()
-        .enumerate()
-        .map(|(index, &length)| {
-            let one = batch
-                .get(index as i64)
-                .narrow(1, 0, length)
-                .tr()
-                .contiguous();
-            let mut values = vec![0f32; (length * dim) as usize];
-            let count = values.len();
-            one.to(Device::Cpu).copy_data(&mut values, count);
-            Array2::from_shape_vec((length as usize, dim as usize), values).unwrap_or_default()
-        })
-        .collect()
+    let batch = batch.to(Device::Cpu).transpose(1, 2).contiguous();
+    let one = |(index, &length): (i64, &i64)| {
+        let mut values = vec![0f32; (length * dim) as usize];
+        let count = values.len();
+        batch.get(index).copy_data(&mut values, count);
+        Array2::from_shape_vec((length as usize, dim as usize), values).unwrap_or_default()
+    };
+    (0..).zip(lengths).map(one).collect()
 }
