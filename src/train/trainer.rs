@@ -158,11 +158,11 @@ impl Job<'_> {
         )
     }
 
-    /// One step with the own parts of its batches: the terms of each part.
+    /// One step with the own parts of its `batches`, in order: the terms of each part.
     fn step<M: Method + ?Sized>(
         &self,
         method: &mut M,
-        stream: &mut dyn Iterator<Item = Result<Part<M::Batch>>>,
+        batches: Vec<Part<M::Batch>>,
         clock: &Clock,
     ) -> Result<Vec<Scalars>> {
         let parts = self.parts();
@@ -171,13 +171,13 @@ impl Job<'_> {
         tch::manual_seed(seed);
         method.before_step(clock);
         let mut scalars: Vec<Scalars> = parts.own().map(|_| Scalars::default()).collect();
+        let mut batches = batches.into_iter();
         for batch in 0..method.batches_per_step() {
             let clock = Clock { batch, ..*clock };
             for (part, scalars) in parts.own().zip(&mut scalars) {
-                let Some(next) = stream.next() else {
+                let Some(Part { batch, share }) = batches.next() else {
                     return Err(Error::option("batches", "one more", "none"));
                 };
-                let Part { batch, share } = next?;
                 let is_divided = parts.count() > 1;
                 if is_divided {
                     // And each part has: dropout is not the same in all of them.
@@ -229,7 +229,7 @@ impl Job<'_> {
 ///
 /// # Errors
 /// [`Error::NonFinite`] when a loss diverges, [`Error::Interrupted`] when a signal ended the run (after saving it),
-/// [`Error::Rank`] when another rank failed, and errors of reading batches and writing checkpoints.
+/// [`Error::Rank`] when another rank failed, errors of reading batches (after saving it) and of writing checkpoints.
 pub fn train<M: Method + ?Sized>(
     method: &mut M,
     batches: &impl Batches<M::Batch>,
@@ -249,13 +249,22 @@ pub fn train<M: Method + ?Sized>(
     progress.begin(run.state.step, options.steps);
     let per_step = method.batches_per_step();
     let mut stream = batches.train(run.state.step * per_step as u64, &job.parts());
+    let batches_per_step = per_step * job.parts().own().len();
     while run.state.step < options.steps {
         let clock = Clock {
             step: run.state.step,
             total: options.steps,
             batch: 0,
         };
-        let scalars = job.step(method, &mut stream, &clock)?;
+        // All are read before the step begins: where one cannot be, what there is can be saved.
+        let read: Result<Vec<_>> = stream.by_ref().take(batches_per_step).collect();
+        let scalars = match read {
+            Ok(read) => job.step(method, read, &clock)?,
+            Err(error) => {
+                run.save_before(&error, method);
+                return Err(error);
+            }
+        };
         run.state.step += 1;
         ranks.at_step(run.state.step);
         run.incomplete.clone_from(&scalars[0].incomplete);
@@ -504,6 +513,16 @@ impl<'a> Run<'a> {
         checkpoint::save(path, &mut method.trainables(), self.state.clone())?;
         let best = self.state.best.map(|(step, _)| step);
         checkpoint::prune(path, self.options.keep_checkpoints, best)
+    }
+
+    /// Saves the steps that are done before the run ends with an error of its data.
+    fn save_before<M: Method + ?Sized>(&mut self, error: &Error, method: &mut M) {
+        if self.state.step == 0 {
+            return;
+        }
+        if let Err(other) = self.save(method) {
+            log::warn!("{other}, after: {error}");
+        }
     }
 
     /// The last update may have made weights non-finite after a finite loss.

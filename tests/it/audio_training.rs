@@ -126,6 +126,39 @@ fn threads_kills_and_segments_change_nothing() {
     assert_same(&outcome(&exp), &expected);
 }
 
+/// Steps that are done when a recording turns out to be damaged are not lost.
+#[test]
+fn a_run_that_meets_a_damaged_recording_is_saved() {
+    let dir = workplace();
+    let exp = dir.path().join("exp");
+    configure(dir.path(), &format!("{AUDIO}crop_frames = 20\n"), "");
+    let conf = fs::read_to_string(dir.path().join("conf.toml")).unwrap();
+    let rarely = conf.replace("checkpoint_every = 7", "checkpoint_every = 60");
+    let rarely = rarely.replace("validate_every = 10", "validate_every = 60");
+    put(&dir.path().join("conf.toml"), rarely);
+    succeed(dir.path(), &TRAIN);
+    let expected = outcome(&exp);
+
+    fs::remove_dir_all(&exp).unwrap();
+    let recording = dir.path().join("audio/train-s3-3.wav");
+    let whole = fs::read(&recording).unwrap();
+    let log = exp.join("log.jsonl");
+    let reached = || fs::read_to_string(&log).is_ok_and(|log| log.contains(r#""step":8,"#));
+    let ended = Running::start(dir.path(), &TRAIN).end(|| {
+        let due = reached();
+        if due {
+            put(&recording, &whole[..whole.len() / 2]);
+        }
+        due
+    });
+    assert_eq!(ended.code(), Some(1));
+    let saved = newest_step(&exp).unwrap();
+    assert!(saved >= 8 && saved < 60, "{saved}");
+    put(&recording, &whole);
+    succeed(dir.path(), &RESUME);
+    assert_same(&outcome(&exp), &expected);
+}
+
 #[test]
 fn alignments_follow_the_speed() {
     let dir = workplace();

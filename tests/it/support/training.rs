@@ -121,17 +121,27 @@ impl Running {
         mut self,
         signal: i32,
         later: Duration,
-        mut reached: impl FnMut() -> bool,
+        reached: impl FnMut() -> bool,
     ) -> ExitStatus {
+        self.wait_until(reached);
+        std::thread::sleep(later);
+        // SAFETY: the child is not yet waited for (or has left its status behind), so the number is its own.
+        unsafe { libc::kill(self.0.id() as libc::pid_t, signal) };
+        self.0.wait().unwrap()
+    }
+
+    /// Waits until `reached` is true, and then for the end that this brings.
+    pub fn end(mut self, reached: impl FnMut() -> bool) -> ExitStatus {
+        self.wait_until(reached);
+        self.0.wait().unwrap()
+    }
+
+    fn wait_until(&mut self, mut reached: impl FnMut() -> bool) {
         let began = Instant::now();
         while self.0.try_wait().unwrap().is_none() && !reached() {
             assert!(began.elapsed() < Duration::from_secs(60), "no progress");
             std::thread::sleep(Duration::from_millis(1));
         }
-        std::thread::sleep(later);
-        // SAFETY: the child is not yet waited for (or has left its status behind), so the number is its own.
-        unsafe { libc::kill(self.0.id() as libc::pid_t, signal) };
-        self.0.wait().unwrap()
     }
 }
 
