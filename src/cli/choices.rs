@@ -20,6 +20,7 @@ use crate::eval::probe::{Family, Target};
 use crate::inference::extract::{Pool, Representation};
 #[cfg(feature = "torch")]
 use crate::nn::{device::DeviceChoice, speaker_encoder::SpeakerBackbone};
+use crate::signal::FeatureType;
 
 /// The name under which serde writes a value, and the doc that its schema has.
 fn possible<T: Serialize + JsonSchema>(value: &T) -> Option<PossibleValue> {
@@ -83,6 +84,7 @@ macro_rules! choices {
 
 choices! {
     Cmvn: None, Utterance, Global;
+    FeatureType: FilterBank, Spectrogram, Cepstrum, HiddenStates;
     MapMethod: Pca, Tsne;
     ScoringKind: Plda, Cosine;
 }

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, check_within};
+use crate::signal::FeatureType;
 use crate::signal::stretch::stretch;
 
 /// Largest number of frames to stretch to: about eleven minutes at 10 ms per frame.
@@ -19,10 +20,11 @@ const MOST_BINS: usize = 1 << 16;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct NormalisationOptions {
-    /// Subtract one number per utterance: the mean over all bins and frames. For log features this removes the
-    /// loudness.
+    /// Subtract one number per utterance: the mean over all bins and frames. For log spectra this removes the loudness.
+    /// By default true for those (`data.feature_type`), and false for all other features, where true is refused.
     #[serde(alias = "loudness")] // the name in `inventory.json` of earlier versions
-    pub subtract_utterance_mean: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subtract_utterance_mean: Option<bool>,
     /// Mean and variance normalisation of each bin.
     pub cmvn: Cmvn,
     /// Stretch each utterance to this many frames by linear interpolation; 0 keeps lengths. For single words, whose
@@ -34,7 +36,7 @@ pub struct NormalisationOptions {
 impl Default for NormalisationOptions {
     fn default() -> Self {
         Self {
-            subtract_utterance_mean: true,
+            subtract_utterance_mean: None,
             cmvn: Cmvn::Global,
             fixed_frames: 0,
         }
@@ -42,6 +44,26 @@ impl Default for NormalisationOptions {
 }
 
 impl NormalisationOptions {
+    /// Whether the utterance's mean is subtracted; of features of unknown type it is, as of log spectra.
+    pub fn subtracts_utterance_mean(&self) -> bool {
+        self.subtract_utterance_mean.unwrap_or(true)
+    }
+
+    /// The same with every default that depends on the features' type.
+    ///
+    /// # Errors
+    /// [`Error::Option`] where the level of features that have none is to be subtracted.
+    pub fn for_features(&self, features: FeatureType) -> Result<Self> {
+        if self.subtract_utterance_mean == Some(true) {
+            features.check_spectral("normalisation.subtract_utterance_mean", "false", "true")?;
+        }
+        let default = features.is_log_spectrum();
+        Ok(Self {
+            subtract_utterance_mean: Some(self.subtract_utterance_mean.unwrap_or(default)),
+            ..self.clone()
+        })
+    }
+
     /// Checks every value.
     ///
     /// # Errors
@@ -142,7 +164,7 @@ impl Normalisation {
     pub fn identity(bins: usize) -> Self {
         Self {
             options: NormalisationOptions {
-                subtract_utterance_mean: false,
+                subtract_utterance_mean: Some(false),
                 cmvn: Cmvn::None,
                 fixed_frames: 0,
             },
@@ -172,9 +194,7 @@ impl Normalisation {
     /// [`Error::Option`] naming the key.
     pub fn check_streams(&self) -> Result<()> {
         let NormalisationOptions {
-            subtract_utterance_mean,
-            cmvn,
-            fixed_frames,
+            cmvn, fixed_frames, ..
         } = self.options;
         let whole = "for a stream: it needs the whole utterance";
         let refuse = |key: &str, expected: &str, found: String| {
@@ -185,7 +205,7 @@ impl Normalisation {
                 found,
             ))
         };
-        if subtract_utterance_mean {
+        if self.options.subtracts_utterance_mean() {
             return refuse("subtract_utterance_mean", "false", "true".into());
         }
         if cmvn == Cmvn::Utterance {
@@ -227,7 +247,7 @@ impl Normalisation {
             0 => normalised,
             _ => stretch(normalised.view(), like.nrows()),
         };
-        let subtracted = match self.options.subtract_utterance_mean {
+        let subtracted = match self.options.subtracts_utterance_mean() {
             true => utterance_mean(like),
             false => 0.0,
         };
@@ -249,7 +269,7 @@ impl Normalisation {
     }
 
     fn level(&self, mut feats: Array2<f32>) -> Array2<f32> {
-        if self.options.subtract_utterance_mean {
+        if self.options.subtracts_utterance_mean() {
             let mean = utterance_mean(&feats);
             feats -= mean;
         }
@@ -322,7 +342,7 @@ mod tests {
         for cmvn in [Cmvn::None, Cmvn::Utterance, Cmvn::Global] {
             for (subtract_utterance_mean, fixed_frames) in [(true, 0), (false, 0), (true, 9)] {
                 let options = NormalisationOptions {
-                    subtract_utterance_mean,
+                    subtract_utterance_mean: Some(subtract_utterance_mean),
                     cmvn,
                     fixed_frames,
                 };
@@ -343,7 +363,7 @@ mod tests {
             array![[5.0, 50.0], [7.0, 70.0]],
         ];
         let options = NormalisationOptions {
-            subtract_utterance_mean: false,
+            subtract_utterance_mean: Some(false),
             ..Default::default()
         };
         let normalisation =
@@ -399,6 +419,27 @@ mod tests {
         ] {
             assert_eq!(of(mean, std).as_deref(), Some(expected));
         }
+    }
+
+    #[test]
+    fn the_type_of_features_decides_whether_they_have_a_level() {
+        let of = |subtract_utterance_mean, features: FeatureType| {
+            let options = NormalisationOptions {
+                subtract_utterance_mean,
+                ..Default::default()
+            };
+            let resolved = options.for_features(features);
+            resolved.map(|resolved| resolved.subtract_utterance_mean)
+        };
+        for features in FeatureType::ALL {
+            let level = features.is_log_spectrum();
+            assert_eq!(of(None, features).unwrap(), Some(level));
+            assert_eq!(of(Some(false), features).unwrap(), Some(false));
+            assert_eq!(of(Some(true), features).is_ok(), level);
+        }
+        let error = of(Some(true), FeatureType::HiddenStates).unwrap_err();
+        let expected = "normalisation.subtract_utterance_mean: expected false with features of type hidden_states";
+        assert!(error.to_string().starts_with(expected), "{error}");
     }
 
     #[test]

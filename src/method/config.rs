@@ -16,6 +16,7 @@ use crate::dataset::normalisation::NormalisationOptions;
 use crate::dataset::sampler::SamplerOptions;
 use crate::error::{Error, Result, check_within};
 use crate::nn::device::DeviceChoice;
+use crate::signal::FeatureType;
 use crate::train::TrainOptions;
 use crate::train::experiment::Configuration;
 
@@ -76,6 +77,17 @@ impl MethodOptions {
         }
     }
 
+    /// The same with every default that depends on the features' type.
+    ///
+    /// # Errors
+    /// As [`Config::for_features`].
+    pub fn for_features(&self, features: FeatureType) -> Result<Self> {
+        Ok(match self {
+            Self::Recogniser(options) => Self::Recogniser(options.for_features(features)?),
+            Self::Disentangle(_) | Self::Fhvae(_) | Self::Dann(_) => self.clone(),
+        })
+    }
+
     /// Frames per output of the part that learns label sequences, where there is one.
     pub fn subsampling(&self) -> Option<usize> {
         match self {
@@ -131,6 +143,11 @@ pub struct DataOptions {
     /// computes the same features.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub front_end: Option<PathBuf>,
+    /// What the columns of the features are. It decides which defaults and options make sense: a level can be subtracted
+    /// from log spectra alone, and only their columns can be warped and masked as frequencies. By default it follows from
+    /// `front_end`; without one, features of at most 256 columns are taken for filter banks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feature_type: Option<FeatureType>,
     /// Threads that read batches, and compute features from audio. 0 uses one for features; for audio all cores, divided
     /// among the processes of this machine. Any number gives the same batches.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -185,6 +202,7 @@ impl DataOptions {
             max_frames: 0,
             sampler: default_sampler(),
             front_end: None,
+            feature_type: None,
             workers: 0,
             resample: false,
             speeds: Vec::new(),
@@ -279,6 +297,46 @@ impl Configuration for Config {
 }
 
 impl Config {
+    /// The same with every default that depends on the features' type.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the first option that makes no sense for such features.
+    pub fn for_features(&self, features: FeatureType) -> Result<Self> {
+        Ok(Self {
+            normalisation: self.normalisation.for_features(features)?,
+            method: self.method.for_features(features)?,
+            ..self.clone()
+        })
+    }
+
+    /// The same with every default that depends on the features' type as it is in `other`.
+    pub fn with_defaults_of(&self, other: &Self) -> Self {
+        let mut config = self.clone();
+        let subtracted = &mut config.normalisation.subtract_utterance_mean;
+        *subtracted = subtracted.or(other.normalisation.subtract_utterance_mean);
+        if let (MethodOptions::Recogniser(own), MethodOptions::Recogniser(other)) =
+            (&mut config.method, &other.method)
+        {
+            own.mask_share = own.mask_share.or(other.mask_share);
+        }
+        config
+    }
+
+    /// Refuses what makes no sense for features of a type and a number of columns.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check_features(&self, features: FeatureType, bins: usize) -> Result<()> {
+        if let MethodOptions::Disentangle(options) = &self.method {
+            (options.perturb).check_features("method.perturb", features, bins)?;
+        }
+        match &self.data.augment_feats {
+            None => Ok(()),
+            Some(augment) => (augment.check_features(features, bins))
+                .map_err(|error| error.in_table("data.augment_feats")),
+        }
+    }
+
     /// Checks every value that can be checked without data.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ pub mod reference;
 mod remarks;
 mod resumed;
 pub mod run;
+mod run_features;
 pub mod schema;
 pub mod speech;
 pub mod trained;

@@ -11,8 +11,12 @@ use crate::error::{Error, Result};
 use crate::nn::layer::bf16_autocast;
 use crate::nn::{Mask, PerturbOptions, RecogniserNetwork, RecogniserNetworkOptions};
 use crate::objective::ctc::ctc;
+use crate::signal::FeatureType;
 use crate::train::schedule::{Decay, Schedule};
 use crate::train::{Clock, Method, OptimiserOptions, Scalars, Trainable, update};
+
+/// The share of a log spectrum's bins that a mask covers at most.
+const MASK_SHARE: f64 = 0.2;
 
 /// The network, masking of its input, and its optimiser.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,8 +25,10 @@ pub struct RecogniserOptions {
     /// The network.
     pub network: RecogniserNetworkOptions,
     /// Largest width of a mask over neighbouring bins in training, as a share of all bins (SpecAugment, Park et al.
-    /// 2019). 0 masks none.
-    pub mask_share: f64,
+    /// 2019). 0 masks none. By default 0.2 for log spectra (`data.feature_type`), and 0 for all other features, where more
+    /// is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask_share: Option<f64>,
     /// Largest width of a mask over neighbouring frames in training, in units of `network.subsampling` frames. 0 masks
     /// none.
     pub mask_outputs: i64,
@@ -39,7 +45,7 @@ impl Default for RecogniserOptions {
     fn default() -> Self {
         Self {
             network: RecogniserNetworkOptions::default(),
-            mask_share: 0.2,
+            mask_share: None,
             mask_outputs: 4,
             optimiser: OptimiserOptions {
                 lr: 2e-3,
@@ -65,8 +71,8 @@ impl RecogniserOptions {
             let expected = "phone_sequence, word_sequence or character_sequence for a recogniser";
             return Err(Error::option("data.labels", expected, labels.name()));
         }
-        if !(0.0..=1.0).contains(&self.mask_share) {
-            let found = self.mask_share.to_string();
+        if let Some(share) = self.mask_share.filter(|share| !(0.0..=1.0).contains(share)) {
+            let found = share.to_string();
             return Err(Error::option("method.mask_share", "0 <= x <= 1", found));
         }
         if !(0..=1000).contains(&self.mask_outputs) {
@@ -75,6 +81,25 @@ impl RecogniserOptions {
         }
         self.network.check()?;
         self.optimiser.check("method.optimiser")
+    }
+
+    /// The same with every default that depends on the features' type.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for masks over the frequencies of features that have none.
+    pub fn for_features(&self, features: FeatureType) -> Result<Self> {
+        let default = match features.is_log_spectrum() {
+            true => MASK_SHARE,
+            false => 0.0,
+        };
+        let mask_share = self.mask_share.unwrap_or(default);
+        if mask_share > 0.0 {
+            features.check_spectral("method.mask_share", "0", &mask_share.to_string())?;
+        }
+        Ok(Self {
+            mask_share: Some(mask_share),
+            ..self.clone()
+        })
     }
 }
 
@@ -103,7 +128,7 @@ impl Recogniser {
             });
         let masks = PerturbOptions {
             warp: 0.0,
-            mask_bins: (options.mask_share * bins as f64).round() as i64,
+            mask_bins: (options.mask_share.unwrap_or(MASK_SHARE) * bins as f64).round() as i64,
             mask_frames: options.mask_outputs * options.network.subsampling,
         };
         Self {

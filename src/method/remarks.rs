@@ -20,8 +20,6 @@ pub(super) struct RunData<'a> {
     pub population: &'a Population,
     /// Number of training speakers.
     pub speakers: usize,
-    /// Bins of the features.
-    pub bins: usize,
 }
 
 /// Checks options against data.
@@ -53,11 +51,6 @@ fn check_disentangle(
             expected,
             data.speakers.to_string(),
         ));
-    }
-    if options.perturb.mask_bins > data.bins as i64 {
-        let expected = format!("at most {}, the bins of the features", data.bins);
-        let found = options.perturb.mask_bins.to_string();
-        return Err(Error::option("method.perturb.mask_bins", expected, found));
     }
     match (sampler, compares_speakers(options)) {
         (SamplerOptions::Speakers { speakers: 1, .. }, _) if !options.adversaries.is_empty() => {

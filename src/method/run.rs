@@ -11,6 +11,7 @@ use super::fine_tuning::Start;
 use super::image::config::ImageConfig;
 use super::image::train::train_images;
 use super::old_keys::{self, OLD_KEYS};
+use super::run_features::RunFeatures;
 use super::speech::train_speech;
 use crate::error::{Error, Result};
 use crate::io::config::{Document, with_setting};
@@ -78,10 +79,11 @@ impl Run {
     /// All options in TOML, as in `conf.toml` of its experiment.
     ///
     /// # Errors
+    /// Errors of the front-end's file, whose features decide some defaults, and for options that make no sense for them;
     /// [`Error::Format`] for a value that TOML cannot hold.
     pub fn resolved(&self) -> Result<Table> {
         match self {
-            Self::Speech(config) => Table::try_from(config),
+            Self::Speech(config) => Table::try_from(RunFeatures::resolve_new(config)?),
             Self::Images(config) => Table::try_from(config),
         }
         .map_err(|error| {

@@ -18,9 +18,10 @@ pub use super::model_info::ModelInfo;
 use super::recogniser::Recogniser;
 use super::remarks::{self, RunData};
 use super::resumed;
+use super::run_features::RunFeatures;
 use super::trained::DisentangledModel;
 use crate::dataset::DataDir;
-use crate::dataset::augment::{AugmentChain, FeatAugmentOptions};
+use crate::dataset::augment::AugmentChain;
 use crate::dataset::batch::SpeechBatch;
 use crate::dataset::computed::ComputedFeats;
 use crate::dataset::corpus::{Inventory, SpeechCorpus};
@@ -33,7 +34,7 @@ use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::audio::Pipes;
 use crate::nn::built;
-use crate::signal::{FrontEnd, FrontEndKind, FrontEndOptions};
+use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
 use crate::train::ranks::{Facts, Ranks};
 use crate::train::trainer::{Batches, Progress, step_seed, train};
@@ -63,10 +64,14 @@ pub fn train_speech(
         None => None,
         Some(path) => Some(FrontEnd::new(FrontEndOptions::read(path)?)?),
     };
+    let own_type = front_end.as_ref().map(|own| own.options().feature_type());
+    let features = RunFeatures::of(&config.data, own_type)?;
+    let config = &features.resolve(config, exp, start)?;
     let beginning = Beginning::of(config, exp, start, front_end.as_ref())?;
-    let data = SpeechData::open(config, front_end.as_ref(), &beginning, ranks)?;
+    let check = |bins| features.check(config, bins, (exp, start));
+    let data = SpeechData::open(config, front_end.as_ref(), (&beginning, &check), ranks)?;
     if let Some(front_end) = &front_end {
-        check_front_end(front_end, &config.data, data.info.normalisation.bins())?;
+        check_front_end(front_end, data.info.normalisation.bins())?;
     }
     if ranks.is_first() && start.resume {
         resumed::check(exp, &config.data, &data.info, front_end.as_ref())?;
@@ -102,19 +107,10 @@ pub fn train_speech(
     }
 }
 
-/// Refuses a front-end with another number of columns than the features have, with which extraction from audio would be wrong,
-/// and warps of frequencies where columns are none.
-fn check_front_end(front_end: &FrontEnd, data: &DataOptions, bins: usize) -> Result<()> {
+/// Refuses a front-end with another number of columns than the features have, with which extraction from audio would be
+/// wrong.
+fn check_front_end(front_end: &FrontEnd, bins: usize) -> Result<()> {
     let kind = front_end.options().kind();
-    let warps = |augment: &FeatAugmentOptions| augment.vtlp.is_some();
-    if kind == FrontEndKind::Mfcc && data.augment_feats.as_ref().is_some_and(warps) {
-        let expected = "log mel features, which it warps";
-        return Err(Error::option(
-            "data.augment_feats.vtlp",
-            expected,
-            kind.name(),
-        ));
-    }
     match front_end.dim() == bins {
         true => Ok(()),
         false => {
@@ -333,11 +329,11 @@ struct SpeechData {
 }
 
 impl SpeechData {
-    /// Opens the corpora; a normalisation that the beginning does not know is fitted on the training set.
+    /// Opens the corpora and checks the number of their columns; a normalisation that the beginning does not know is fitted on the training set.
     fn open(
         config: &Config,
         front_end: Option<&FrontEnd>,
-        beginning: &Beginning,
+        (beginning, check): (&Beginning, &dyn Fn(usize) -> Result<()>),
         ranks: &Ranks,
     ) -> Result<Self> {
         let data = &config.data;
@@ -367,6 +363,7 @@ impl SpeechData {
             options.domains(&inventory.speakers)?;
         }
         let bins = train.bins()?;
+        check(bins)?;
         let readers = readers(data, ranks)?;
         let normalisation = match beginning.normalisation() {
             None => readers
@@ -386,7 +383,6 @@ impl SpeechData {
             valid: valid.as_ref(),
             population: &population,
             speakers: inventory.speakers.len(),
-            bins,
         };
         remarks::check(config, &data)?;
         Ok(Self {
@@ -493,7 +489,7 @@ mod tests {
     #[test]
     fn an_inventory_with_old_names_is_read() {
         let options = NormalisationOptions {
-            subtract_utterance_mean: false,
+            subtract_utterance_mean: Some(false),
             fixed_frames: 32,
             ..Default::default()
         };

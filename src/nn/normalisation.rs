@@ -27,7 +27,7 @@ impl TensorNormalisation {
     /// Features `[1, frames, bins]` to normalised ones, `[1, frames or fixed_frames, bins]`.
     pub fn forward(&self, feats: &Tensor) -> Tensor {
         let mut x = feats.shallow_clone();
-        if self.options.subtract_utterance_mean {
+        if self.options.subtracts_utterance_mean() {
             x = &x - mean(&x, &[1, 2]).to_kind(Kind::Float);
         }
         x = match self.options.cmvn {
@@ -73,7 +73,7 @@ mod tests {
                 [(true, 0), (false, 40), (true, 1), (false, 300)]
             {
                 let options = NormalisationOptions {
-                    subtract_utterance_mean,
+                    subtract_utterance_mean: Some(subtract_utterance_mean),
                     cmvn,
                     fixed_frames,
                 };

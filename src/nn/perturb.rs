@@ -7,6 +7,8 @@ use tch::{Kind, Tensor};
 
 use super::check_size;
 use crate::error::{Error, Result};
+use crate::signal::FeatureType;
+use crate::signal::augment::spec_augment::check_mask;
 
 /// Strength of the random perturbation of features; with all keys at 0 there is none.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +43,23 @@ impl PerturbOptions {
             check_size(format!("perturb.{key}"), value, 0)?;
         }
         Ok(())
+    }
+
+    /// Refuses what makes no sense for features of a type, `table` being the options' place, such as `method.perturb`, and a
+    /// mask that is wider than they are.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key.
+    pub fn check_features(&self, table: &str, features: FeatureType, bins: usize) -> Result<()> {
+        if self.warp > 0.0 {
+            let key = format!("{table}.warp");
+            features.check_spectral(&key, "0", &self.warp.to_string())?;
+        }
+        if self.mask_bins > 0 {
+            let key = format!("{table}.mask_bins");
+            features.check_spectral(&key, "0", &self.mask_bins.to_string())?;
+        }
+        check_mask(&format!("{table}.mask_bins"), self.mask_bins as usize, bins)
     }
 
     /// `[batch, bins, frames]`, each utterance perturbed at random by libtorch's generator.

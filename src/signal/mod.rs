@@ -4,6 +4,7 @@
 pub mod augment;
 pub mod cmvn;
 pub mod deltas;
+pub mod feature_type;
 pub mod front_end;
 pub mod pitch;
 pub mod resample;
@@ -16,6 +17,7 @@ pub mod subsample;
 pub mod vad;
 
 pub use cmvn::CmvnStats;
+pub use feature_type::FeatureType;
 pub use front_end::{
     FbankOptions, FrontEnd, FrontEndKind, FrontEndOptions, FrontEndStream, MelNorm, MelOptions,
     MelOutput, MelWindow, MfccOptions, PadMode, Preset, SpectrogramOptions, SpectrogramOutput,

@@ -286,7 +286,7 @@ fn what_cannot_be_trained_on_is_named() {
                 let options = FRONT_END.replace("fbank", "mfcc").replace("20", "23");
                 put(&dir.join("fbank.toml"), options);
             },
-            "data.augment_feats.vtlp: expected log mel features, which it warps, found mfcc",
+            "data.augment_feats.vtlp: expected no table unless data.feature_type = \"filter_bank\", whose mel axis it warps, found cepstrum",
         ),
         (
             &whole,

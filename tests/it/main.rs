@@ -24,6 +24,7 @@ mod export;
 mod extract;
 mod factors;
 mod feature_operations;
+mod feature_type;
 mod features;
 mod fine_tuning;
 mod foreign;

@@ -15,6 +15,7 @@ use crate::method::fine_tuning::Start;
 use crate::method::recogniser::RecogniserOptions;
 use crate::method::speech::train_speech;
 use crate::nn::RecogniserNetworkOptions;
+use crate::signal::FeatureType;
 use crate::train::TrainOptions;
 
 /// Train a recogniser: convolutions, bidirectional recurrent layers and CTC.
@@ -49,6 +50,10 @@ pub(super) struct TrainArgs {
     /// Input frames per output: 1, 2, 4 or 8
     #[arg(long, value_name = "N", default_value_t = 1)]
     subsampling: i64,
+
+    /// What the columns of the features are; by default filter banks, which training masks in bands
+    #[arg(long, value_name = "TYPE")]
+    feature_type: Option<FeatureType>,
 
     /// Mean and variance normalisation of the input
     #[arg(long, default_value = "global")]
@@ -111,6 +116,7 @@ fn config(args: TrainArgs) -> Config {
         bf16: false,
         data: DataOptions {
             train_feats: args.feats,
+            feature_type: args.feature_type,
             valid: args.valid,
             valid_feats: args.valid_feats,
             labels: args.labels.into(),
@@ -119,7 +125,7 @@ fn config(args: TrainArgs) -> Config {
         },
         normalisation: NormalisationOptions {
             // Features need not be logarithms.
-            subtract_utterance_mean: false,
+            subtract_utterance_mean: Some(false),
             cmvn: args.cmvn,
             fixed_frames: 0,
         },

@@ -10,8 +10,11 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::cli::progress::counter;
 use crate::dataset::augment::FeatAugmentOptions;
+use crate::error::check_within;
 use crate::io::config::read_toml;
 use crate::io::kaldi::{ReadOptions, TableReader, TableWriter, WriteOptions};
+use crate::signal::FeatureType;
+use crate::signal::feature_type::MOST_FILTERS;
 
 /// Augment log-mel features: vocal tract length perturbation, and masks over time and frequency.
 #[derive(Debug, Args)]
@@ -52,6 +55,14 @@ pub(super) struct AugmentArgs {
     allow_pipes: bool,
 }
 
+/// Refuses features that are narrower than a mask, or too wide to be of mel filters.
+fn check(options: &FeatAugmentOptions, bins: usize) -> crate::Result<()> {
+    if options.vtlp.is_some() {
+        check_within("vtlp: bins of the features", bins, 1..=MOST_FILTERS)?;
+    }
+    options.check_features(FeatureType::FilterBank, bins)
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -72,6 +83,8 @@ pub(super) fn run(args: &AugmentArgs) -> anyhow::Result<()> {
     let progress = counter("utterances");
     for entry in reader {
         let (key, mut feats) = entry?;
+        check(&options, feats.ncols())
+            .with_context(|| format!("{}: {key}", args.conf.display()))?;
         options.vary(&mut feats, &mut rng);
         writer.write(&key, &feats)?;
         progress.inc(1);

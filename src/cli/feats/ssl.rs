@@ -38,7 +38,7 @@ are resampled to 16 kHz with --resample 16000. Those of more than a minute are
 encoded in windows of a minute; each frame has at least five seconds of context.
 
 Train on them with data.train_feats (and data.valid_feats) in a configuration,
-and normalisation.subtract_utterance_mean = false: they are no spectra.")]
+and data.feature_type = \"hidden_states\": they are no spectra.")]
 pub(super) struct SslArgs {
     /// Folder with config.json and model.safetensors
     #[arg(long, value_name = "DIR")]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::generator;
 use crate::error::{Error, Result};
+use crate::signal::FeatureType;
 use crate::signal::augment::{
     SpecAugmentOptions, VtlpOptions, happens, spec_augment, warp_vocal_tract,
 };
@@ -42,6 +43,27 @@ impl FeatAugmentOptions {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Refuses what makes no sense for features of a type or a width.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming the key: a warp of the mel axis for other features than filter banks; masks over the
+    /// frequencies of features that have none; masks that are wider than the features.
+    pub fn check_features(&self, features: FeatureType, bins: usize) -> Result<()> {
+        if self.vtlp.is_some() && features != FeatureType::FilterBank {
+            let expected =
+                "no table unless data.feature_type = \"filter_bank\", whose mel axis it warps";
+            return Err(Error::option("vtlp", expected, features.name()));
+        }
+        let Some(masks) = &self.spec_augment else {
+            return Ok(());
+        };
+        if masks.freq_masks > 0 {
+            let found = masks.freq_masks.to_string();
+            features.check_spectral("spec_augment.freq_masks", "0", &found)?;
+        }
+        masks.check_bins(bins)
     }
 
     /// Augments features, `[frames, bins]`.

@@ -443,7 +443,7 @@ mod tests {
         for cmvn in [Cmvn::None, Cmvn::Utterance, Cmvn::Global] {
             for (subtract_utterance_mean, fixed_frames) in [(true, 0), (false, 40)] {
                 let options = NormalisationOptions {
-                    subtract_utterance_mean,
+                    subtract_utterance_mean: Some(subtract_utterance_mean),
                     cmvn,
                     fixed_frames,
                 };

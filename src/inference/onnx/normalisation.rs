@@ -13,7 +13,7 @@ pub(super) fn normalised<'g>(
 ) -> (Value<'g>, Mask<'g>) {
     let options = normalisation.options();
     let mut x = feats.clone();
-    if options.subtract_utterance_mean {
+    if options.subtracts_utterance_mean() {
         let bins = normalisation.bins() as f64;
         let mean = mask.mean(&x.cast(Double)).sum(&[1]).over(bins);
         x = x.sub(&mean.cast(Float));

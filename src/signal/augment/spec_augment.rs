@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::within;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How much is masked and warped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -70,6 +70,29 @@ impl SpecAugmentOptions {
         within("spec_augment.probability", self.probability, 0.0, 1.0)?;
         within("spec_augment.time_part", self.time_part, 0.0, 1.0)
     }
+
+    /// Refuses masks over frequency in features that are wider than these are, `[frames, bins]`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Option`].
+    pub fn check_bins(&self, bins: usize) -> Result<()> {
+        match self.freq_masks {
+            0 => Ok(()),
+            _ => check_mask("spec_augment.freq_width", self.freq_width, bins),
+        }
+    }
+}
+
+/// Refuses a mask that is wider than the features.
+///
+/// # Errors
+/// [`crate::Error::Option`] naming `option`.
+pub fn check_mask(option: &str, width: usize, bins: usize) -> Result<()> {
+    if width <= bins {
+        return Ok(());
+    }
+    let expected = format!("at most {bins}, the bins of the features");
+    Err(Error::option(option, expected, width.to_string()))
 }
 
 /// Warps and masks `[frames, bins]` in place. A width is drawn uniformly from 0 to its maximum, then a position.

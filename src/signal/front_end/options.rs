@@ -9,6 +9,7 @@ use super::plan::FrontEndPlan;
 use super::{FbankOptions, MelOptions, MelOutput, MfccOptions, SpectrogramOptions, WhisperOptions};
 use crate::error::{Error, Result};
 use crate::io::config::Document;
+use crate::signal::FeatureType;
 
 /// Options of any front-end.
 ///
@@ -132,6 +133,15 @@ impl FrontEndOptions {
             Self::Spectrogram(_) => FrontEndKind::Spectrogram,
             Self::Mel(_) => FrontEndKind::Mel,
             Self::Whisper(_) => FrontEndKind::Whisper,
+        }
+    }
+
+    /// What the columns of its features are.
+    pub fn feature_type(&self) -> FeatureType {
+        match self {
+            Self::Fbank(_) | Self::Mel(_) | Self::Whisper(_) => FeatureType::FilterBank,
+            Self::Spectrogram(_) => FeatureType::Spectrogram,
+            Self::Mfcc(_) => FeatureType::Cepstrum,
         }
     }
 
