@@ -8,6 +8,7 @@ mod speech;
 
 use std::f64::consts::TAU;
 use std::path::Path;
+use std::sync::Arc;
 
 use harness::{Baseline, Report, here};
 use unbraid::dataset::DataDir;
@@ -75,8 +76,9 @@ fn main() {
         ..FbankOptions::default()
     });
     let front_end = front_end.expect("options that fit");
-    let open =
-        |dir: &DataDir| ComputedFeats::open(dir, &front_end, false).expect("the bundled speech");
+    let open = |dir: &DataDir| {
+        ComputedFeats::open(dir, Arc::new(front_end.clone()), false).expect("the bundled speech")
+    };
     let augment = AugmentOptions {
         noise_folder: Some(at("noise")),
         rir_folder: Some(at("rirs")),

@@ -13,6 +13,7 @@ use crate::inference::Model;
 use crate::io::atomic;
 use crate::io::audio::{FORMATS, read_audio, write_wav};
 use crate::io::kaldi::TableWriter;
+use crate::signal::FrontEndOptions;
 
 /// Convert a recording to the voice of another speaker.
 ///
@@ -62,6 +63,9 @@ pub(super) fn run(args: ConvertArgs) -> anyhow::Result<()> {
     args.threads.set()?;
     let (device, experiment) = args.model.open()?;
     let model = Model::of(&experiment, &args.model.checkpoint.checkpoint, device)?;
+    if args.out.is_some() {
+        spectral(&model)?;
+    }
     let mut rates = Rates::default();
     let mut read = |path| -> anyhow::Result<_> {
         let recording = read_audio(path, &args.audio.options())?;
@@ -81,10 +85,16 @@ pub(super) fn run(args: ConvertArgs) -> anyhow::Result<()> {
         writer.finish()?;
     }
     if let Some(out) = &args.out {
-        let waveform = args.resynthesis.waveform(model.front_end(), feats.view())?;
+        let waveform = args.resynthesis.waveform(spectral(&model)?, feats.view())?;
         write_wav(out, &model.fitted(waveform, &source))?;
     }
     Ok(())
+}
+
+/// The front-end whose features become a waveform.
+fn spectral(model: &Model) -> crate::Result<&FrontEndOptions> {
+    (model.front_end())
+        .spectral("for --out, as Griffin-Lim inverts spectra alone (--feats writes the features)")
 }
 
 /// Refuses a name that asks for another format than the one that is written.

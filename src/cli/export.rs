@@ -12,7 +12,7 @@ use crate::inference::module::{Export, Input, Metadata};
 use crate::inference::onnx::{Form, OPSETS, OnnxExport};
 use crate::io::message::{message, output};
 use crate::method::speech::{load, load_weights};
-use crate::signal::FrontEndOptions;
+use crate::signal::{AnyFrontEndOptions, FrontEndOptions};
 use crate::train::experiment::Experiment;
 
 /// Write an encoder as an ONNX model or a TorchScript module.
@@ -147,7 +147,7 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
     let experiment = args.model.experiment()?;
     let known = experiment.path().join("front_end.toml");
     let front_end = match known.exists() {
-        true => Some(FrontEndOptions::read(known)?),
+        true => Some(AnyFrontEndOptions::read(known)?),
         false => None,
     };
     match args.format {
@@ -155,7 +155,9 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
         Format::Onnx | Format::SherpaOnnx => write_onnx(args, &experiment, front_end.as_ref())?,
     }
     let dithers = |options: &FrontEndOptions| options.without_dither() != *options;
-    if args.front_end && front_end.as_ref().is_some_and(dithers) {
+    if let (true, Some(AnyFrontEndOptions::Spectral(options))) = (args.front_end, &front_end)
+        && dithers(options)
+    {
         message(format_args!(
             "unbraid: the experiment's front-end dithers, the model's does not"
         ));
@@ -166,7 +168,7 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
 fn write_module(
     args: &ExportArgs,
     experiment: &Experiment,
-    front_end: Option<&FrontEndOptions>,
+    front_end: Option<&AnyFrontEndOptions>,
 ) -> anyhow::Result<()> {
     let (model, info) = load(experiment, &args.model.checkpoint, Device::Cpu)?;
     let export = Export {
@@ -191,7 +193,7 @@ fn write_module(
 fn write_onnx(
     args: &ExportArgs,
     experiment: &Experiment,
-    front_end: Option<&FrontEndOptions>,
+    front_end: Option<&AnyFrontEndOptions>,
 ) -> anyhow::Result<()> {
     let (config, info, weights) = load_weights(experiment, &args.model.checkpoint)?;
     let export = OnnxExport {

@@ -14,7 +14,7 @@ use crate::io::audio::{RawFormat, RawSamples};
 use crate::io::message::{STDOUT, message};
 use crate::method::speech::load;
 use crate::nn::device::DeviceChoice;
-use crate::signal::{FrontEnd, FrontEndOptions};
+use crate::signal::{AnyFrontEndOptions, FrontEnd};
 
 /// Encode raw PCM from standard input as a stream of phonetic codes.
 ///
@@ -83,9 +83,8 @@ pub(super) fn run(args: &StreamArgs) -> anyhow::Result<()> {
     let device = args.device.resolve()?;
     let experiment = args.model.experiment()?;
     let (model, info) = load(&experiment, &args.model.checkpoint, device)?;
-    let front_end = FrontEnd::new(FrontEndOptions::read(
-        experiment.path().join("front_end.toml"),
-    )?)?;
+    let options = AnyFrontEndOptions::read(experiment.path().join("front_end.toml"))?;
+    let front_end = FrontEnd::new(options.spectral("for a stream")?.clone())?;
     let rate_hz = front_end.sample_rate_hz();
     if f64::from(args.rate) != rate_hz {
         bail!(

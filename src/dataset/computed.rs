@@ -1,6 +1,7 @@
 //! Features that are computed from recordings whenever a batch needs them, of audio that is augmented anew each time.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -10,7 +11,7 @@ use super::recordings::{Place, RecordingOptions, Recordings};
 use super::{DataDir, Table};
 use crate::error::{Error, Result};
 use crate::io::audio::Waveform;
-use crate::signal::FrontEnd;
+use crate::signal::FeatureExtractor;
 use crate::signal::augment::change_speed;
 
 /// The recordings of a data directory, the front-end that makes features of them, and what is done to them before.
@@ -20,7 +21,7 @@ pub struct ComputedFeats {
     ids: Vec<String>,
     /// Of each utterance as recorded.
     seconds: Vec<f64>,
-    front_end: FrontEnd,
+    front_end: Arc<dyn FeatureExtractor>,
     options: RecordingOptions,
     augmentation: Option<AugmentChain>,
 }
@@ -42,7 +43,11 @@ impl ComputedFeats {
     /// # Errors
     /// A data directory without `wav.scp`; an utterance without a recording; a recording that is missing; as
     /// [`Recordings::seconds_at`].
-    pub fn open(dir: &DataDir, front_end: &FrontEnd, resample: bool) -> Result<Self> {
+    pub fn open(
+        dir: &DataDir,
+        front_end: Arc<dyn FeatureExtractor>,
+        resample: bool,
+    ) -> Result<Self> {
         let recordings = Recordings::of_dir(dir.path())?;
         let ids = dir.utterances().to_vec();
         let places = {
@@ -63,7 +68,7 @@ impl ComputedFeats {
             recordings,
             places,
             ids,
-            front_end: front_end.clone(),
+            front_end,
         };
         computed.seconds = computed.lengths(dir)?;
         Ok(computed)

@@ -12,8 +12,9 @@ use crate::error::Result;
 use crate::io::audio::Waveform;
 use crate::method::DisentangledModel;
 use crate::method::speech::load;
+use crate::nn::AnyFrontEnd;
+use crate::signal::AnyFrontEndOptions;
 use crate::signal::resample::resample;
-use crate::signal::{FrontEnd, FrontEndOptions};
 use crate::train::experiment::Experiment;
 
 /// The largest 16-bit sample, relative to full scale.
@@ -39,7 +40,7 @@ pub struct Model {
     model: Box<dyn DisentangledModel>,
     normalisation: Normalisation,
     device: Device,
-    front_end: FrontEnd,
+    front_end: AnyFrontEnd,
 }
 
 /// What a model makes of a recording, as far as it was wanted.
@@ -55,7 +56,8 @@ impl Model {
     /// Opens the last checkpoint of an experiment, on the CPU.
     ///
     /// # Errors
-    /// For a missing or damaged experiment, checkpoint or `front_end.toml`.
+    /// For a missing or damaged experiment, checkpoint or `front_end.toml`; for a front-end that is a network and not there, or
+    /// another one.
     pub fn open(experiment: impl AsRef<Path>) -> Result<Self> {
         Self::of(&Experiment::open(experiment.as_ref())?, "last", Device::Cpu)
     }
@@ -66,12 +68,12 @@ impl Model {
     /// As [`Model::open`].
     pub fn of(experiment: &Experiment, checkpoint: &str, device: Device) -> Result<Self> {
         let (model, info) = load(experiment, checkpoint, device)?;
-        let options = FrontEndOptions::read(experiment.path().join("front_end.toml"))?;
+        let options = AnyFrontEndOptions::read(experiment.path().join("front_end.toml"))?;
         Ok(Self {
             model,
             normalisation: info.normalisation,
             device,
-            front_end: FrontEnd::new(options)?,
+            front_end: AnyFrontEnd::open(&options, device)?,
         })
     }
 
@@ -137,7 +139,7 @@ impl Model {
     }
 
     /// The options of the front-end that recordings go through.
-    pub fn front_end(&self) -> &FrontEndOptions {
+    pub fn front_end(&self) -> &AnyFrontEndOptions {
         self.front_end.options()
     }
 
@@ -162,9 +164,8 @@ impl Model {
     /// Features `[frames, bins]` of audio at the front-end's sample rate.
     ///
     /// # Errors
-    /// As [`FrontEnd::compute`]; [`crate::Error::Option`] for audio of less than a frame.
+    /// As [`AnyFrontEnd::compute`].
     pub fn feats(&self, waveform: &Waveform) -> Result<Array2<f32>> {
-        self.front_end.check_length(waveform.samples.len())?;
         self.front_end.compute(&waveform.samples)
     }
 

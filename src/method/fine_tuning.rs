@@ -15,7 +15,8 @@ use crate::dataset::normalisation::Normalisation;
 use crate::error::{Error, Result};
 use crate::io::config::first_difference;
 use crate::io::json;
-use crate::signal::{FrontEnd, FrontEndOptions};
+use crate::nn::AnyFrontEnd;
+use crate::signal::AnyFrontEndOptions;
 use crate::train::experiment::{Experiment, ORIGIN};
 use crate::train::ranks::Ranks;
 use crate::train::{Trainable, checkpoint};
@@ -124,7 +125,7 @@ impl<'a> Beginning<'a> {
         config: &Config,
         exp: &Path,
         start: &'a Start,
-        front_end: Option<&FrontEnd>,
+        front_end: Option<&AnyFrontEnd>,
     ) -> Result<Self> {
         let path = exp.join(ORIGIN);
         let origin: Option<Origin> = match path.exists() {
@@ -226,7 +227,7 @@ impl<'a> Initial<'a> {
     fn read(
         model: &'a InitialModel,
         config: &Config,
-        front_end: Option<&FrontEnd>,
+        front_end: Option<&AnyFrontEnd>,
     ) -> Result<Self> {
         let experiment = &model.experiment;
         let weights = checkpoint::Weights::read(&experiment.checkpoint(&model.checkpoint)?)?;
@@ -424,17 +425,17 @@ impl Role {
 }
 
 /// Refuses a front-end with other features than the initial model has learned.
-fn check_front_end(experiment: &Experiment, front_end: Option<&FrontEnd>) -> Result<()> {
+fn check_front_end(experiment: &Experiment, front_end: Option<&AnyFrontEnd>) -> Result<()> {
     let path = experiment.path().join("front_end.toml");
     let Some(front_end) = front_end.filter(|_| path.exists()) else {
         return Ok(());
     };
-    let table = |options: &FrontEndOptions| {
-        let mut table = Table::try_from(options).unwrap_or_default();
+    let table = |options: &AnyFrontEndOptions| {
+        let mut table = options.identity();
         table.retain(|key, _| !FREE_OF_FRONT_END.contains(&key));
         table
     };
-    let own = FrontEndOptions::read(&path)?;
+    let own = AnyFrontEndOptions::read(&path)?;
     check_same(&path, "", table(&own), table(front_end.options()))
 }
 

@@ -9,7 +9,8 @@ use super::config::DataOptions;
 use super::model_info::{INVENTORY, ModelInfo};
 use crate::error::{Error, Result};
 use crate::io::config::first_difference;
-use crate::signal::{FrontEnd, FrontEndOptions};
+use crate::nn::AnyFrontEnd;
+use crate::signal::AnyFrontEndOptions;
 use crate::train::checkpoint;
 use crate::train::experiment::Experiment;
 
@@ -24,7 +25,7 @@ pub(super) fn check(
     exp: &Path,
     data: &DataOptions,
     info: &ModelInfo,
-    front_end: Option<&FrontEnd>,
+    front_end: Option<&AnyFrontEnd>,
 ) -> Result<()> {
     let begun = exp.is_dir() && !checkpoint::steps(exp)?.is_empty();
     // What is missing of the experiment is told when it is opened.
@@ -41,10 +42,10 @@ pub(super) fn check(
     };
     let path = exp.join(FRONT_END);
     if let (Some(front_end), true) = (front_end, path.exists()) {
-        let before = FrontEndOptions::read(&path)?;
+        let before = AnyFrontEndOptions::read(&path)?;
         let [old, new] =
-            [&before, front_end.options()].map(|options| Value::try_from(options).ok());
-        if let Some((key, expected, found)) = first_difference("", old.as_ref(), new.as_ref()) {
+            [&before, front_end.options()].map(|options| Value::Table(options.identity()));
+        if let Some((key, expected, found)) = first_difference("", Some(&old), Some(&new)) {
             let own = data.front_end.as_deref().unwrap_or(&path);
             return differs(own, &key, &expected, found);
         }

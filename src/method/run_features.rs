@@ -6,7 +6,7 @@ use super::config::{Config, DataOptions};
 use super::fine_tuning::Start;
 use crate::error::{Error, Result};
 use crate::signal::feature_type::MOST_FILTERS;
-use crate::signal::{FeatureType, FrontEndOptions};
+use crate::signal::{AnyFrontEndOptions, FeatureType};
 use crate::train::checkpoint;
 use crate::train::experiment::Experiment;
 
@@ -48,7 +48,7 @@ impl RunFeatures {
         if path.is_some_and(|path| !path.exists()) {
             return Ok(config.clone());
         }
-        let front_end = path.map(FrontEndOptions::read).transpose()?;
+        let front_end = path.map(AnyFrontEndOptions::read).transpose()?;
         let features = Self::of(&config.data, front_end.map(|own| own.feature_type()))?;
         config.for_features(features.kind)
     }

@@ -33,8 +33,8 @@ use crate::dataset::sampler::{Sampler, pack_by_length};
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::audio::Pipes;
-use crate::nn::built;
-use crate::signal::{FrontEnd, FrontEndOptions};
+use crate::nn::{AnyFrontEnd, built};
+use crate::signal::AnyFrontEndOptions;
 use crate::train::experiment::Experiment;
 use crate::train::ranks::{Facts, Ranks};
 use crate::train::trainer::{Batches, Progress, step_seed, train};
@@ -62,7 +62,7 @@ pub fn train_speech(
     config.train.set_threads(ranks.local());
     let front_end = match &config.data.front_end {
         None => None,
-        Some(path) => Some(FrontEnd::new(FrontEndOptions::read(path)?)?),
+        Some(path) => Some(AnyFrontEnd::open(&AnyFrontEndOptions::read(path)?, device)?),
     };
     let own_type = front_end.as_ref().map(|own| own.options().feature_type());
     let features = RunFeatures::of(&config.data, own_type)?;
@@ -109,13 +109,12 @@ pub fn train_speech(
 
 /// Refuses a front-end with another number of columns than the features have, with which extraction from audio would be
 /// wrong.
-fn check_front_end(front_end: &FrontEnd, bins: usize) -> Result<()> {
-    let kind = front_end.options().kind();
+fn check_front_end(front_end: &AnyFrontEnd, bins: usize) -> Result<()> {
     match front_end.dim() == bins {
         true => Ok(()),
         false => {
             let expected = format!("a front-end that gives the features' {bins} columns");
-            let found = format!("{} of {}", front_end.dim(), kind.name());
+            let found = format!("{} of {}", front_end.dim(), front_end.options().name());
             Err(Error::option("data.front_end", expected, found))
         }
     }
@@ -280,7 +279,7 @@ enum Use {
 fn open_corpus(
     (path, feats): (&Path, Option<&PathBuf>),
     data: &DataOptions,
-    front_end: Option<&FrontEnd>,
+    front_end: Option<&AnyFrontEnd>,
     inventory: &Inventory,
     role: Use,
 ) -> Result<SpeechCorpus> {
@@ -289,7 +288,7 @@ fn open_corpus(
         return SpeechCorpus::open(path, feats.unwrap_or(&own), data.labels, inventory);
     };
     let dir = DataDir::open(path)?;
-    let mut feats = ComputedFeats::open(&dir, front_end, data.resample)?;
+    let mut feats = ComputedFeats::open(&dir, Arc::new(front_end.clone()), data.resample)?;
     if role == Use::Validation {
         return SpeechCorpus::of_audio(&dir, feats, &[1.0], data.labels, inventory);
     }
@@ -332,7 +331,7 @@ impl SpeechData {
     /// Opens the corpora and checks the number of their columns; a normalisation that the beginning does not know is fitted on the training set.
     fn open(
         config: &Config,
-        front_end: Option<&FrontEnd>,
+        front_end: Option<&AnyFrontEnd>,
         (beginning, check): (&Beginning, &dyn Fn(usize) -> Result<()>),
         ranks: &Ranks,
     ) -> Result<Self> {

@@ -2,6 +2,7 @@
 //!
 //! Constructors and `forward` may use tch's panicking operators, because shapes have been checked where data is read.
 
+pub mod any_front_end;
 pub mod baseline;
 pub mod bottleneck;
 pub mod classifier;
@@ -15,6 +16,8 @@ pub mod front_end;
 pub mod image;
 pub mod layer;
 pub mod mask;
+mod module_front_end;
+mod network_front_end;
 mod norm_act;
 pub mod normalisation;
 pub mod pair_classifier;
@@ -30,6 +33,7 @@ pub mod stream;
 pub mod tdnn;
 mod tracing;
 
+pub use any_front_end::AnyFrontEnd;
 pub use bottleneck::{Bottleneck, BottleneckOptions};
 pub use classifier::{Classifier, ClassifierOptions};
 pub use decoder::{Decoder, DecoderOptions};

@@ -19,8 +19,9 @@ pub mod vad;
 pub use cmvn::CmvnStats;
 pub use feature_type::FeatureType;
 pub use front_end::{
-    FbankOptions, FrontEnd, FrontEndKind, FrontEndOptions, FrontEndStream, MelNorm, MelOptions,
-    MelOutput, MelWindow, MfccOptions, PadMode, Preset, SpectrogramOptions, SpectrogramOutput,
+    AnyFrontEndOptions, FbankOptions, FeatureExtractor, FrontEnd, FrontEndKind, FrontEndOptions,
+    FrontEndStream, MelNorm, MelOptions, MelOutput, MelWindow, MfccOptions, ModuleOptions,
+    NetworkOptions, PadMode, Preset, SpectrogramOptions, SpectrogramOutput, SslOptions,
     WhisperOptions, WindowType,
 };
 pub use resynthesis::{Resynthesis, ResynthesisOptions};

@@ -210,10 +210,13 @@ fn models_that_do_not_fit_are_named() {
     }
     changed(at, "hubert-tiny-base", "", |bytes| bytes);
     for (more, expected) in [
-        (&["--layer=3"][..], "layer: expected 0 to 2, found 3"),
+        (
+            &["--layer=3"][..],
+            "front_end.layer: expected 0 to 2, found 3",
+        ),
         (
             &["--layer-weights=1,2"],
-            "layer weights: expected 3 numbers, of layers 0 to 2",
+            "layer_weights: expected 3 numbers, of layers 0 to 2",
         ),
         (&["--layer-weights=0,0,0"], "one of them not 0"),
     ] {
@@ -261,7 +264,7 @@ fn recordings_that_do_not_fit_are_named_and_long_ones_have_windows() {
     for (list, expected) in [
         (
             "a slow.wav\n",
-            "audio: expected 16000 Hz (or --resample 16000), found 8000 Hz",
+            "audio: expected the 16000 Hz of hubert (or --resample 16000), found 8000 Hz",
         ),
         (
             "a short.wav\n",

@@ -27,8 +27,9 @@ use crate::io::audio::Waveform;
 use crate::io::kaldi::{ReadFrom, ReadSpecifier, TableReader};
 use crate::method::DisentangledModel;
 use crate::method::speech::load;
+use crate::nn::AnyFrontEnd;
 use crate::signal::augment::{SpeedOptions, change_speed};
-use crate::signal::{FrontEnd, FrontEndOptions};
+use crate::signal::{AnyFrontEndOptions, FeatureExtractor};
 use crate::train::experiment::Experiment;
 
 /// Write phonetic codes or speaker embeddings as Kaldi archives.
@@ -277,9 +278,9 @@ struct Encoder {
 /// How audio becomes what a model reads.
 enum Audio {
     /// Features.
-    FrontEnd(FrontEnd),
+    FrontEnd(AnyFrontEnd),
     /// Its samples as one column, checked as this front-end, which is inside the model, would.
-    Samples(FrontEnd),
+    Samples(AnyFrontEnd),
 }
 
 impl Encoder {
@@ -293,7 +294,7 @@ impl Encoder {
                 let (model, info) = load(&experiment, &args.checkpoint, device)?;
                 let audio = match args.wav {
                     false => None,
-                    true => Some(FrontEndOptions::read(
+                    true => Some(AnyFrontEndOptions::read(
                         experiment.path().join("front_end.toml"),
                     )?),
                 };
@@ -304,7 +305,9 @@ impl Encoder {
                     files: experiment.model_files(&args.checkpoint, args.wav)?,
                     audio: match audio {
                         None => None,
-                        Some(options) => Some(Audio::FrontEnd(FrontEnd::new(options)?)),
+                        Some(options) => {
+                            Some(Audio::FrontEnd(AnyFrontEnd::open(&options, device)?))
+                        }
                     },
                 })
             }
@@ -314,13 +317,17 @@ impl Encoder {
 
     fn of_module(path: PathBuf, wav: bool, device: Device) -> anyhow::Result<Self> {
         let module = EncoderModule::load(&path, device)?;
-        let audio = match (wav, module.metadata().input, module.front_end()) {
+        let front_end = match wav {
+            true => module.front_end(device)?,
+            false => None,
+        };
+        let audio = match (wav, module.metadata().input, front_end) {
             (false, Input::Features, _) => None,
             (false, Input::Waveform, _) => {
                 bail!("--module: expected --wav beside a module that takes waveforms, found none")
             }
-            (true, Input::Features, Some(front_end)) => Some(Audio::FrontEnd(front_end.clone())),
-            (true, Input::Waveform, Some(front_end)) => Some(Audio::Samples(front_end.clone())),
+            (true, Input::Features, Some(front_end)) => Some(Audio::FrontEnd(front_end)),
+            (true, Input::Waveform, Some(front_end)) => Some(Audio::Samples(front_end)),
             (true, _, None) => {
                 bail!("--wav: expected a module with a front-end, found none")
             }
@@ -336,7 +343,7 @@ impl Encoder {
 }
 
 impl Audio {
-    fn front_end(&self) -> &FrontEnd {
+    fn front_end(&self) -> &AnyFrontEnd {
         match self {
             Self::FrontEnd(front_end) | Self::Samples(front_end) => front_end,
         }

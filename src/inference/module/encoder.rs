@@ -10,8 +10,8 @@ use crate::dataset::normalisation::Normalisation;
 use crate::error::{Error, Result};
 use crate::inference::extract::Representation;
 use crate::method::DisentangledModel;
-use crate::nn::Mask;
-use crate::signal::{FrontEnd, FrontEndOptions};
+use crate::nn::{AnyFrontEnd, Mask};
+use crate::signal::AnyFrontEndOptions;
 
 /// A loaded module. A module is a program: load only modules from sources that you trust.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct EncoderModule {
     path: PathBuf,
     module: CModule,
     metadata: Metadata,
-    front_end: Option<FrontEnd>,
+    front_end: Option<AnyFrontEndOptions>,
 }
 
 impl EncoderModule {
@@ -35,9 +35,9 @@ impl EncoderModule {
         let front_end = match &metadata.front_end {
             None => None,
             Some(text) => {
-                let options: FrontEndOptions = toml::from_str(text)
+                let options: AnyFrontEndOptions = toml::from_str(text)
                     .map_err(|error| odd("front_end", error.message().to_string()))?;
-                Some(FrontEnd::new(options)?)
+                Some(options)
             }
         };
         if !matches!(
@@ -66,9 +66,15 @@ impl EncoderModule {
         &self.metadata
     }
 
-    /// The front-end that it includes or that its features come from, where the metadata names one.
-    pub fn front_end(&self) -> Option<&FrontEnd> {
-        self.front_end.as_ref()
+    /// The front-end that it includes or that its features come from, where the metadata names one, on a device.
+    ///
+    /// # Errors
+    /// As [`AnyFrontEnd::open`].
+    pub fn front_end(&self, device: Device) -> Result<Option<AnyFrontEnd>> {
+        let options = self.front_end.as_ref();
+        options
+            .map(|options| AnyFrontEnd::open(options, device))
+            .transpose()
     }
 
     /// The normalisation of the module's input, which is none: features as they are, or a waveform as one column.

@@ -24,7 +24,7 @@ use crate::method::DisentangledModel;
 use crate::nn::front_end::TensorFrontEnd;
 use crate::nn::normalisation::TensorNormalisation;
 use crate::nn::{Mask, as_traced};
-use crate::signal::{FrontEnd, FrontEndOptions};
+use crate::signal::{AnyFrontEndOptions, FrontEnd};
 
 /// The largest difference between module and model, relative to the model's largest value.
 const TOLERANCE: f64 = 1e-5;
@@ -42,7 +42,7 @@ pub struct Export<'a> {
     /// [`Representation::Phonetic`] or [`Representation::Speaker`].
     pub representation: Representation,
     /// The front-end of the features, where it is known.
-    pub front_end: Option<&'a FrontEndOptions>,
+    pub front_end: Option<&'a AnyFrontEndOptions>,
     /// The module's input; a waveform requires a front-end.
     pub input: Input,
 }
@@ -120,7 +120,10 @@ impl Export<'_> {
         }
         let front_end = match (self.input, self.front_end) {
             (Input::Features, _) => None,
-            (Input::Waveform, Some(options)) => Some(TensorFrontEnd::new(options)?),
+            (Input::Waveform, Some(options)) => {
+                let spectral = options.spectral("to put into a module")?;
+                Some(TensorFrontEnd::new(spectral)?)
+            }
             (Input::Waveform, None) => {
                 let expected = "an experiment whose data.front_end names one";
                 return Err(Error::option("--front-end", expected, "none"));
@@ -187,7 +190,8 @@ impl Export<'_> {
         let (mut feats, mut apart) = (input.shallow_clone(), 0.0);
         if let (Some(front_end), Some(options)) = (&chain.front_end, self.front_end) {
             let samples: Vec<f32> = Vec::try_from(&input.squeeze_dim(0))?;
-            let ours = FrontEnd::new(options.without_dither())?.compute(&samples)?;
+            let options = options.spectral("to put into a module")?.without_dither();
+            let ours = FrontEnd::new(options)?.compute(&samples)?;
             feats = front_end.forward(input);
             apart = gap(&feats, &tensor(&ours));
         }

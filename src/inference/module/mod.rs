@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::extract::Representation;
 use crate::error::{Error, Result, check_within};
-use crate::signal::{FrontEnd, FrontEndOptions};
+use crate::nn::any_front_end::front_end_times;
+use crate::signal::AnyFrontEndOptions;
 
 pub use encoder::EncoderModule;
 pub use export::{Export, Exported};
@@ -77,22 +78,24 @@ impl Metadata {
     ///
     /// # Errors
     /// [`crate::Error::Option`] naming an option that is out of its range.
-    pub(super) fn of_front_end(self, known: Option<&FrontEndOptions>) -> Result<Self> {
+    pub(super) fn of_front_end(self, known: Option<&AnyFrontEndOptions>) -> Result<Self> {
         let Some(options) = known else {
             return Ok(self);
         };
-        let computer = FrontEnd::new(options.without_dither())?;
+        let (sample_rate_hz, frame_shift_s) = front_end_times(options)?;
         // Features are taken as they are computed for the experiment, with dither.
-        let kept = match self.input {
-            Input::Features => options,
-            Input::Waveform => computer.options(),
+        let kept = match (self.input, options) {
+            (Input::Waveform, AnyFrontEndOptions::Spectral(options)) => {
+                options.without_dither().into()
+            }
+            _ => options.clone(),
         };
-        let text = toml::to_string(kept).map_err(|error| {
+        let text = toml::to_string(&kept).map_err(|error| {
             Error::option("front_end", "options TOML can hold", error.to_string())
         })?;
         Ok(Self {
-            sample_rate_hz: Some(computer.sample_rate_hz()),
-            frame_shift_s: Some(computer.frame_shift_s()),
+            sample_rate_hz: Some(sample_rate_hz),
+            frame_shift_s: Some(frame_shift_s),
             front_end: Some(text),
             ..self
         })

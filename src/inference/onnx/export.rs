@@ -21,7 +21,7 @@ use crate::method::disentangle::model::ModelOptions;
 use crate::method::disentangle::regression::solution;
 use crate::method::speech::ModelInfo;
 use crate::nn::baseline::{BaselineOptions, principal};
-use crate::signal::FrontEndOptions;
+use crate::signal::AnyFrontEndOptions;
 
 /// An export.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub struct OnnxExport<'a> {
     /// [`Representation::Phonetic`] or [`Representation::Speaker`].
     pub representation: Representation,
     /// The front-end of the features, where it is known.
-    pub front_end: Option<&'a FrontEndOptions>,
+    pub front_end: Option<&'a AnyFrontEndOptions>,
     /// The model's input; a waveform requires a front-end.
     pub input: Input,
     /// Version of ONNX's operators, one of [`OPSETS`].
@@ -43,6 +43,9 @@ pub struct OnnxExport<'a> {
     /// The kind of the model.
     pub form: Form,
 }
+
+/// What a front-end inside a graph is for.
+const INSIDE: &str = "to put into an ONNX model";
 
 /// What a model takes and gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +158,7 @@ impl OnnxExport<'_> {
         match (self.input, self.front_end) {
             (Input::Waveform, Some(options)) => {
                 let waveforms = graph.input("waveforms", Float, &[batch, named("samples")]);
-                front_end::features(options, &waveforms, &lengths())
+                front_end::features(options.spectral(INSIDE)?, &waveforms, &lengths())
             }
             (Input::Waveform, None) => {
                 let expected = "an experiment whose data.front_end names one";
@@ -252,7 +255,9 @@ impl OnnxExport<'_> {
 
     fn metadata(&self) -> Result<Metadata> {
         let least = match (self.input, self.front_end) {
-            (Input::Waveform, Some(options)) => front_end::least_samples(options)?,
+            (Input::Waveform, Some(options)) => {
+                front_end::least_samples(options.spectral(INSIDE)?)?
+            }
             _ => 1,
         };
         let subsampling = match &self.config.method {

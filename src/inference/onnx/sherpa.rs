@@ -1,7 +1,7 @@
 //! What sherpa-onnx asks of a speaker model: the features that it computes itself, and entries in the metadata.
 
 use crate::error::{Error, Result};
-use crate::signal::FrontEndOptions;
+use crate::signal::{AnyFrontEndOptions, FrontEndOptions};
 
 /// The front-end of sherpa-onnx's speaker models, but for sample rate and full scale, which the metadata give.
 const FRONT_END: &str = "kind = 'fbank'\nsnip_edges = false\nnum_mel_bins = 80\nhigh_freq = -400.0";
@@ -11,13 +11,14 @@ const FRONT_END: &str = "kind = 'fbank'\nsnip_edges = false\nnum_mel_bins = 80\n
 /// # Errors
 /// [`Error::Option`] naming the option of the front-end that is not that of sherpa-onnx.
 pub(super) fn entries(
-    front_end: Option<&FrontEndOptions>,
+    front_end: Option<&AnyFrontEndOptions>,
     dim: usize,
 ) -> Result<Vec<(&'static str, String)>> {
     let Some(front_end) = front_end else {
         let expected = "an experiment whose data.front_end names one";
         return Err(Error::option("--format sherpa-onnx", expected, "none"));
     };
+    let front_end = front_end.spectral("that sherpa-onnx computes")?;
     let table = |options: &FrontEndOptions| {
         toml::Table::try_from(options)
             .map_err(|error| Error::option("front_end", "options TOML can hold", error.to_string()))

@@ -3,9 +3,11 @@
 
 mod attention;
 mod config;
+mod front_end;
 mod weights;
 
 pub use config::{SslConfig, SslKind};
+pub(in crate::nn) use front_end::SslFrontEnd;
 
 use std::path::Path;
 
@@ -67,6 +69,7 @@ struct Layer {
 /// An encoder with its weights.
 pub struct SslEncoder {
     config: SslConfig,
+    checksum: String,
     device: Device,
     convolutions: Vec<ConvLayer>,
     projection_norm: Option<Affine>,
@@ -97,8 +100,9 @@ impl SslEncoder {
         }
         let bytes = inputs::bytes(&path)?;
         let mut weights = Weights::of(&path, &bytes, device)?;
-        let encoder = no_grad(|| Self::build(config, &mut weights, device))?;
+        let mut encoder = no_grad(|| Self::build(config, &mut weights, device))?;
         weights.finish()?;
+        encoder.checksum = checksum(folder, &bytes)?;
         Ok(encoder)
     }
 
@@ -161,12 +165,18 @@ impl SslEncoder {
             layers,
             device,
             config,
+            checksum: String::new(),
         })
     }
 
     /// Its configuration.
     pub fn config(&self) -> &SslConfig {
         &self.config
+    }
+
+    /// CRC-32C of the files that decide what it computes, in hexadecimal digits.
+    pub fn checksum(&self) -> &str {
+        &self.checksum
     }
 
     /// The weights of one layer alone, for [`SslEncoder::encode`].
@@ -196,7 +206,7 @@ impl SslEncoder {
                 self.layers.len()
             );
             return Err(Error::option(
-                "layer weights",
+                "layer_weights",
                 expected,
                 format!("{weights:?}"),
             ));
@@ -341,6 +351,18 @@ impl Layer {
             }
         }
     }
+}
+
+/// CRC-32C of `config.json`, `preprocessor_config.json` and the weights of a folder.
+fn checksum(folder: &Path, weights: &[u8]) -> Result<String> {
+    let mut checksum = crc32c::crc32c(weights);
+    for name in ["config.json", "preprocessor_config.json"] {
+        let path = folder.join(name);
+        if path.exists() {
+            checksum = crc32c::crc32c_append(checksum, &inputs::bytes(path)?);
+        }
+    }
+    Ok(format!("{checksum:08x}"))
 }
 
 /// A waveform with a mean of 0 and a deviation of 1.

@@ -61,7 +61,9 @@ pub(super) fn section(
         iterations: options.iterations,
         ..ResynthesisOptions::default()
     };
-    let back = match Resynthesis::new(model.front_end(), resynthesis) {
+    let back = match (model.front_end().spectral("for Griffin-Lim"))
+        .and_then(|front_end| Resynthesis::new(front_end, resynthesis))
+    {
         Ok(back) => back,
         Err(error) => return Part::left_out(format!("needs another front_end.toml: {error}")),
     };

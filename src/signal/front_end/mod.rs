@@ -1,8 +1,9 @@
-//! Spectral front-ends: waveforms to features, whole or streamed.
+//! Spectral front-ends: waveforms to features, whole or streamed; and the options of front-ends that are networks.
 //!
 //! A front-end is an options struct ([`FbankOptions`], [`MfccOptions`], [`SpectrogramOptions`], [`MelOptions`],
 //! [`WhisperOptions`], or any of them as [`FrontEndOptions`]) and one computer for all of them, [`FrontEnd`].
 
+mod any;
 mod computer;
 mod dither;
 mod fbank;
@@ -12,6 +13,7 @@ mod lanes;
 mod librosa;
 pub mod mel;
 mod mfcc;
+mod network;
 mod options;
 pub(crate) mod plan;
 mod spectrogram;
@@ -19,10 +21,12 @@ mod spectrum;
 mod whisper;
 mod window;
 
+pub use any::{AnyFrontEndOptions, FeatureExtractor};
 pub use computer::{FrontEnd, FrontEndStream};
 pub use fbank::FbankOptions;
 pub use librosa::{MelNorm, MelOptions, MelOutput, MelWindow, PadMode};
 pub use mfcc::MfccOptions;
+pub use network::{ModuleOptions, NetworkOptions, SslOptions};
 pub use options::{FrontEndKind, FrontEndOptions, Preset};
 pub use spectrogram::{SpectrogramOptions, SpectrogramOutput};
 pub use whisper::WhisperOptions;

@@ -152,10 +152,14 @@ impl FrontEndOptions {
     /// [`Error::Io`] when it cannot be read; [`Error::Key`] for a kind that is missing or unknown; [`Error::Line`]
     /// for what is not TOML, an unknown key or a value of another type.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
-        let document = Document::read(path)?;
+        Self::of(&Document::read(path)?, &[])
+    }
+
+    /// The same of a file that is read; `others` are kinds that the error names beside these.
+    pub(super) fn of(document: &Document, others: &[&str]) -> Result<Self> {
         match document.tag("kind")? {
-            Some(name) => document_of(&document, kind_named(&document, name)?, None),
-            None => Err(no_kind(&document, "none")),
+            Some(name) => document_of(document, kind_named(document, name, others)?, None),
+            None => Err(no_kind(document, "none", others)),
         }
     }
 
@@ -171,7 +175,7 @@ impl FrontEndOptions {
     ) -> Result<Self> {
         let document = Document::read(path)?;
         match document.tag("kind")? {
-            Some(name) if kind_named(&document, name)? != kind => {
+            Some(name) if kind_named(&document, name, &[])? != kind => {
                 let expected = format!("\"{}\"", kind.name());
                 Err(Error::key(
                     document.path(),
@@ -238,16 +242,18 @@ impl FrontEndOptions {
     }
 }
 
-fn no_kind(document: &Document, found: &str) -> Error {
-    let names = FrontEndKind::ALL.map(|kind| format!("\"{}\"", kind.name()));
+fn no_kind(document: &Document, found: &str, others: &[&str]) -> Error {
+    let own = FrontEndKind::ALL.iter().map(|kind| kind.name());
+    let names = own.chain(others.iter().copied());
+    let names: Vec<String> = names.map(|name| format!("\"{name}\"")).collect();
     let expected = format!("a front-end, one of {}", names.join(", "));
     Error::key(document.path(), "kind", expected, found)
 }
 
-fn kind_named(document: &Document, name: &str) -> Result<FrontEndKind> {
+fn kind_named(document: &Document, name: &str, others: &[&str]) -> Result<FrontEndKind> {
     (FrontEndKind::ALL.into_iter())
         .find(|kind| kind.name() == name)
-        .ok_or_else(|| no_kind(document, &format!("\"{name}\"")))
+        .ok_or_else(|| no_kind(document, &format!("\"{name}\""), others))
 }
 
 fn document_of(
