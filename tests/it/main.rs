@@ -41,6 +41,7 @@ mod map;
 mod memory;
 mod methods;
 mod mini_data;
+mod network_front_end;
 mod onnx;
 mod pitch;
 mod plot;

@@ -24,6 +24,20 @@ threads = 1
 
 /// Two speakers with two recordings each in `data`, their features, and an experiment `exp` by `conf`.
 pub fn workplace(fbank: &str, conf: &str) -> tempfile::TempDir {
+    let dir = data();
+    put(&dir.path().join("fbank.toml"), fbank);
+    put(&dir.path().join("conf.toml"), conf);
+    let to = "ark,scp:data/feats.ark,data/feats.scp";
+    succeed(
+        dir.path(),
+        &["fbank", "--conf=fbank.toml", "scp:data/wav.scp", to],
+    );
+    succeed(dir.path(), &["train", "--conf=conf.toml", "--exp=exp"]);
+    dir
+}
+
+/// A folder with two speakers with two recordings each in `data`.
+pub fn data() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let audio = root().join("data/mini/audio");
     let all = names(&audio);
@@ -41,14 +55,6 @@ pub fn workplace(fbank: &str, conf: &str) -> tempfile::TempDir {
     }
     put(&dir.path().join("data/wav.scp"), wav_scp);
     put(&dir.path().join("data/utt2spk"), utt2spk);
-    put(&dir.path().join("fbank.toml"), fbank);
-    put(&dir.path().join("conf.toml"), conf);
-    let to = "ark,scp:data/feats.ark,data/feats.scp";
-    succeed(
-        dir.path(),
-        &["fbank", "--conf=fbank.toml", "scp:data/wav.scp", to],
-    );
-    succeed(dir.path(), &["train", "--conf=conf.toml", "--exp=exp"]);
     dir
 }
 
