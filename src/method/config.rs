@@ -139,8 +139,9 @@ pub struct DataOptions {
     #[serde(default = "default_sampler")]
     pub sampler: SamplerOptions,
     /// Front-end that computed the features, or computes them if `input = "audio"`: a TOML file with `kind`, as `unbraid
-    /// feats fbank` and the other front-end commands read it. The experiment keeps a copy, so that `unbraid extract --wav`
-    /// computes the same features.
+    /// feats fbank` and the other front-end commands read it, or one of a network (`hubert`, `wav2vec2`, `wavlm`, `module`),
+    /// as `unbraid feats ssl --conf` does. The experiment keeps a copy, so that `unbraid extract --wav` computes the same
+    /// features; of a network, its absolute place and its checksum.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub front_end: Option<PathBuf>,
     /// What the columns of the features are. It decides which defaults and options make sense: a level can be subtracted

@@ -27,7 +27,7 @@ struct Inner {
 
 enum Engine {
     Spectral(FrontEnd),
-    Ssl(Mutex<SslFrontEnd>),
+    Ssl(Box<Mutex<SslFrontEnd>>),
     Module(ModuleFrontEnd),
 }
 
@@ -66,7 +66,7 @@ impl AnyFrontEnd {
                 Inner {
                     options: AnyFrontEndOptions::Network(options),
                     shape: front_end.shape(),
-                    engine: Engine::Ssl(Mutex::new(front_end)),
+                    engine: Engine::Ssl(Box::new(Mutex::new(front_end))),
                 }
             }
         };

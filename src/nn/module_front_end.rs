@@ -111,13 +111,13 @@ impl ModuleFrontEnd {
 fn check(options: &ModuleOptions) -> Result<()> {
     let key = |name: &str| format!("front_end.{name}");
     check_within(
-        &key("sample_rate_hz"),
+        key("sample_rate_hz"),
         options.sample_rate_hz,
         100..=1_000_000,
     )?;
-    check_within(&key("frame_shift"), options.frame_shift, 1..=1 << 20)?;
-    check_within(&key("frame_length"), options.frame_length, 0..=1 << 20)?;
-    check_within(&key("dim"), options.dim, 1..=1 << 16)
+    check_within(key("frame_shift"), options.frame_shift, 1..=1 << 20)?;
+    check_within(key("frame_length"), options.frame_length, 0..=1 << 20)?;
+    check_within(key("dim"), options.dim, 1..=1 << 16)
 }
 
 /// Noise of a fifth of full scale, the same always.

@@ -41,8 +41,8 @@ are resampled to 16 kHz with --resample 16000. Those of more than a minute are
 encoded in windows of a minute; each frame has at least five seconds of context.
 
 Train on them with data.train_feats (and data.valid_feats) in a configuration.
-data.front_end names a file that says where they come from, so that the model
-reads recordings, too (extract a.wav, same). With --conf this command reads it:
+data.front_end names the front-end's file, so that the model reads recordings,
+too (extract a.wav, same). With --conf this command computes what it describes:
 
   kind = \"hubert\"               # or wav2vec2, wavlm
   model = \"hubert-base-ls960\"
