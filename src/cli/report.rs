@@ -13,7 +13,6 @@ use crate::inference::Model;
 use crate::io::atomic;
 use crate::io::message::{message, output};
 use crate::report::experiment::{ExpFolder, Field, ListenOptions, MapsOptions, Report, TestSet};
-use crate::signal::ResynthesisOptions;
 
 /// Write all results of an experiment as one HTML page.
 ///
@@ -59,9 +58,9 @@ pub(super) struct ReportArgs {
     /// Seed of the choice of points and of t-SNE
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Iterations of the Griffin-Lim algorithm
-    #[arg(long, value_name = "N", default_value_t = ResynthesisOptions::default().iterations)]
-    iterations: usize,
+    /// Make sound by so many iterations of the Griffin-Lim algorithm, without pitch
+    #[arg(long, value_name = "N")]
+    iterations: Option<usize>,
     #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
@@ -91,7 +90,7 @@ pub(super) fn run(args: ReportArgs) -> anyhow::Result<()> {
         models: &models,
         listen: ListenOptions {
             utterances: args.utterances.into(),
-            iterations: args.iterations,
+            griffin_lim: args.iterations,
             pipes: args.pipes.pipes(),
         },
         maps: MapsOptions {
@@ -127,7 +126,7 @@ pub(super) fn run(args: ReportArgs) -> anyhow::Result<()> {
 
 impl ReportArgs {
     fn check(&self) -> Result<()> {
-        if self.iterations == 0 {
+        if self.iterations == Some(0) {
             return Err(Error::option("--iterations", "at least 1", "0"));
         }
         if !(LEAST_ITEMS..=MOST_ITEMS).contains(&self.points) {

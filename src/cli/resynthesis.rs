@@ -1,22 +1,18 @@
 //! Features to waveforms: the options that `unbraid convert` and `unbraid feats waveform` share.
 
 use clap::Args;
-use ndarray::ArrayView2;
 
 use crate::error::Result;
-use crate::io::audio::Waveform;
 use crate::signal::{FrontEndOptions, Resynthesis, ResynthesisOptions};
 
 /// How features become a waveform.
 #[derive(Debug, Args)]
 pub(super) struct ResynthesisArgs {
-    /// Iterations of the Griffin-Lim algorithm
-    #[arg(long, value_name = "N", default_value_t = ResynthesisOptions::default().iterations)]
-    iterations: usize,
-    /// Momentum of fast Griffin-Lim; 0 for the original algorithm
-    #[arg(long, value_name = "X", default_value_t = ResynthesisOptions::default().momentum)]
-    momentum: f64,
-    /// Seed of the initial phases
+    #[arg(long, value_name = "N", help = format!("Iterations of the Griffin-Lim algorithm [default: {}]", ResynthesisOptions::default().iterations))]
+    iterations: Option<usize>,
+    #[arg(long, value_name = "X", help = format!("Momentum of fast Griffin-Lim, 0 for the original algorithm [default: {}]", ResynthesisOptions::default().momentum))]
+    momentum: Option<f64>,
+    /// Seed of the noise in a voice, or of Griffin-Lim's initial phases
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
@@ -27,28 +23,18 @@ impl ResynthesisArgs {
     /// # Errors
     /// As [`Resynthesis::new`].
     pub(super) fn of(&self, front_end: &FrontEndOptions) -> Result<Resynthesis> {
+        let default = ResynthesisOptions::default();
         let options = ResynthesisOptions {
-            iterations: self.iterations,
-            momentum: self.momentum,
+            iterations: self.iterations.unwrap_or(default.iterations),
+            momentum: self.momentum.unwrap_or(default.momentum),
             seed: self.seed,
-            ..ResynthesisOptions::default()
+            ..default
         };
         Resynthesis::new(front_end, options)
     }
 
-    /// A waveform whose features under `front_end` come near `feats`.
-    ///
-    /// # Errors
-    /// As [`Resynthesis::new`] and [`Resynthesis::waveform`].
-    pub(super) fn waveform(
-        &self,
-        front_end: &FrontEndOptions,
-        feats: ArrayView2<f32>,
-    ) -> Result<Waveform> {
-        let resynthesis = self.of(front_end)?;
-        Ok(Waveform {
-            samples: resynthesis.waveform(feats)?,
-            sample_rate_hz: resynthesis.sample_rate_hz() as u32,
-        })
+    /// Whether an option of the Griffin-Lim algorithm was given.
+    pub(super) fn is_for_griffin_lim(&self) -> bool {
+        self.iterations.is_some() || self.momentum.is_some()
     }
 }

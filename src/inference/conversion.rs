@@ -16,9 +16,12 @@ use crate::dataset::DataDir;
 use crate::dataset::normalisation::Normalisation;
 use crate::error::{Error, Result};
 use crate::io::atomic;
+use crate::io::audio::Waveform;
 use crate::io::kaldi::TableWriter;
 use crate::method::DisentangledModel;
 use crate::nn::Mask;
+use crate::signal::Resynthesis;
+use crate::signal::pitch::F0Contour;
 
 /// The target speakers of a conversion.
 #[derive(Debug, Clone, Copy)]
@@ -125,6 +128,26 @@ pub fn convert_features(
         let decoded = model.decode(&codes, &embeds, &mask)?;
         Ok(rows(&decoded, mask.lengths()).remove(0))
     })
+}
+
+/// The pitch contour of `source`, both recordings at the front-end's rate, with the mean and deviation of log F0 of `target`.
+/// Where one of them has no voiced frame, the contour of `source` stays as it is, with a warning.
+///
+/// # Errors
+/// As [`Resynthesis::contour`].
+pub fn convert_contour(
+    resynthesis: &Resynthesis,
+    source: &Waveform,
+    target: &Waveform,
+) -> Result<F0Contour> {
+    let contour = resynthesis.contour(&source.samples)?;
+    let wanted = resynthesis.contour(&target.samples)?;
+    match (contour.statistics(), wanted.statistics()) {
+        (Some(from), Some(to)) => return Ok(contour.moved(from, to)),
+        (None, _) => log::warn!("SOURCE has no voiced frame: the result is a whisper"),
+        (_, None) => log::warn!("TARGET has no voiced frame: the result has the pitch of SOURCE"),
+    }
+    Ok(contour)
 }
 
 /// Draws the target speakers of every utterance; in the order of the keys.

@@ -1,4 +1,4 @@
-//! Inference with trained models: extraction, streams of codes, exported modules, voice conversion.
+//! Inference with trained models: extraction, streams of codes, exported modules, voice conversion, vocoders.
 
 pub mod conversion;
 pub mod extract;
@@ -8,5 +8,7 @@ pub mod onnx;
 mod origin;
 pub mod shipped;
 pub mod stream;
+pub mod vocoder;
 
 pub use model::Model;
+pub use vocoder::Vocoder;

@@ -7,6 +7,7 @@ use tch::Device;
 
 use super::conversion::convert_features;
 use super::extract::{Extraction, Pool, Representation, check_finite};
+use super::vocoder::Vocoder;
 use crate::dataset::normalisation::Normalisation;
 use crate::error::Result;
 use crate::io::audio::Waveform;
@@ -14,11 +15,9 @@ use crate::method::DisentangledModel;
 use crate::method::speech::load;
 use crate::nn::AnyFrontEnd;
 use crate::signal::AnyFrontEndOptions;
+use crate::signal::loudness::{mean_power, set_power};
 use crate::signal::resample::resample;
 use crate::train::experiment::Experiment;
-
-/// The largest 16-bit sample, relative to full scale.
-const FULL_SCALE: f64 = 32767.0 / 32768.0;
 
 /// A trained experiment and the front-end that it was trained with.
 ///
@@ -169,19 +168,21 @@ impl Model {
         self.front_end.compute(&waveform.samples)
     }
 
-    /// Adjusts `made` to the exact length and the power of `source`, as far as full scale allows. Both are at the front-end's
-    /// rate. Features keep neither exactly: frames need not cover all samples, and normalisation changes the level.
+    /// Adjusts `made` to the exact length and the mean power of `source`, both at the front-end's rate. Features keep neither
+    /// exactly: frames need not cover all samples, and normalisation changes the level. Peaks are bent where the power would
+    /// leave full scale ([`set_power`]).
     pub fn fitted(&self, mut made: Waveform, source: &Waveform) -> Waveform {
         made.samples.resize(source.samples.len(), 0.0);
-        let power = |samples: &[f32]| samples.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>();
-        let (own, wanted) = (power(&made.samples), power(&source.samples));
-        let peak = made.samples.iter().fold(0f32, |most, x| most.max(x.abs()));
-        if own > 0.0 {
-            let gain = (wanted / own).sqrt().min(FULL_SCALE / f64::from(peak));
-            (made.samples.iter_mut())
-                .for_each(|sample| *sample = (f64::from(*sample) * gain) as f32);
-        }
+        set_power(&mut made.samples, mean_power(&source.samples));
         made
+    }
+
+    /// The sound that a vocoder makes of features `[frames, bins]`, at the front-end's rate.
+    ///
+    /// # Errors
+    /// As [`Vocoder::waveform`].
+    pub fn vocode(&self, vocoder: &Vocoder, feats: &Array2<f32>) -> Result<Vec<f32>> {
+        vocoder.waveform(feats, &self.front_end)
     }
 
     /// Converts `source` to the speaker of `target`, both features `[frames, bins]`. The result has the length of `source`

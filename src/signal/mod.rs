@@ -6,6 +6,7 @@ pub mod cmvn;
 pub mod deltas;
 pub mod feature_type;
 pub mod front_end;
+pub mod loudness;
 pub mod pitch;
 pub mod resample;
 pub mod resynthesis;

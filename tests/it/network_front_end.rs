@@ -270,7 +270,7 @@ fn what_a_network_cannot_do_is_refused() {
         (&["export", "--exp=exp", "--output=phonetic", "--front-end", "--format=onnx", "x.onnx"], format!("{spectral} to put into an ONNX model, {network}")),
         (&["export", "--exp=exp", "--output=speaker", "--format=sherpa-onnx", "x.onnx"], format!("{spectral} that sherpa-onnx computes, {network}")),
         (&["stream", "--exp=exp", "--rate=16000", "--format=s16le"], format!("{spectral} for a stream, {network}")),
-        (&["convert", "--device=cpu", "--exp=exp", &audio[0], &audio[3], "--out=x.wav"], format!("{spectral} for --out, as Griffin-Lim inverts spectra alone (--feats writes the features), {network}")),
+        (&["convert", "--device=cpu", "--exp=exp", &audio[0], &audio[3], "--out=x.wav"], format!("{spectral} for --out without --vocoder (--feats writes the features), {network}")),
         (&["feats", "waveform", "--conf=exp/front_end.toml", "ark:none.ark", "out"], "front_end.toml: kind: expected a front-end, one of \"fbank\", \"mfcc\", \"spectrogram\", \"mel\", \"whisper\", found \"hubert\"".into()),
         (&["feats", "fbank", "--conf=exp/front_end.toml", "scp:data/wav.scp", "ark:x.ark"], "front_end.toml: kind: expected a front-end, one of".into()),
     ];

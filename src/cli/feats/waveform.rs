@@ -1,5 +1,6 @@
 //! `unbraid feats waveform`: features to waveforms.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,19 +11,25 @@ use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::audio::{Waveform, write_wav};
 use crate::io::kaldi::TableReader;
-use crate::signal::FrontEndOptions;
+use crate::signal::pitch::F0Contour;
+use crate::signal::{FrontEndOptions, Resynthesis};
 
 /// Make waveforms from features of fbank, spectrogram or mel, or of a decoder.
 ///
-/// A spectrum is found that the filters turn into the given energies. The fast Griffin-Lim algorithm (Griffin and Lim 1984,
-/// Perraudin et al. 2013) finds a signal with that spectrum. The command writes DIR/UTTERANCE.wav and DIR/wav.scp.
+/// A spectrum is found that the filters turn into the given energies. With --pitch it is the envelope of a voice: harmonics
+/// of F0 and noise go through it, with as many frames of pitch as of features. Without --pitch the fast Griffin-Lim
+/// algorithm (Griffin and Lim 1984, Perraudin et al. 2013) finds a signal with that spectrum; it whispers where the filters
+/// are wider than F0. The command writes DIR/UTTERANCE.wav and DIR/wav.scp.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
+  unbraid feats pitch scp:data/test/wav.scp ark,scp:pitch.ark,pitch.scp
+  unbraid feats waveform --conf conf/fbank.toml --pitch scp:pitch.scp \\
+    scp:data/test/feats.scp wavs
   unbraid feats waveform --conf conf/fbank.toml scp:data/test/feats.scp wavs
 
-Cepstra, energy columns and features without their mean lack information, and
-are refused.")]
+Pitch needs the frame_shift and snip_edges of the features. Cepstra, energy
+columns and features without their mean lack information, and are refused.")]
 pub(super) struct WaveformArgs {
     /// Features to read, as scp:feats.scp
     #[arg(value_name = "RSPECIFIER")]
@@ -33,6 +40,9 @@ pub(super) struct WaveformArgs {
     /// Options of the front-end in TOML, as the command that computed the features reads them
     #[arg(long, value_name = "FILE")]
     conf: PathBuf,
+    /// Pitch of the utterances, as 'unbraid feats pitch' writes it: make voices, without Griffin-Lim
+    #[arg(long, value_name = "RSPECIFIER", conflicts_with_all = ["iterations", "momentum"])]
+    pitch: Option<String>,
     #[command(flatten)]
     resynthesis: ResynthesisArgs,
 }
@@ -40,30 +50,74 @@ pub(super) struct WaveformArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// Errors of the library, and an utterance whose id is no file's name.
+/// Errors of the library, an utterance whose id is no file's name, and one without fitting pitch.
 pub(super) fn run(args: WaveformArgs) -> anyhow::Result<()> {
     let resynthesis = args.resynthesis.of(&FrontEndOptions::read(&args.conf)?)?;
+    let pitch = args.pitch.as_deref().map(Pitch::read).transpose()?;
     atomic::create_dir_all(&args.out)?;
     let mut list = String::new();
     for entry in TableReader::<Array2<f32>>::open(&args.from)? {
         let (key, feats) = entry?;
         let path = args.out.join(file_name(&args.from, &key)?);
-        let samples = resynthesis
-            .waveform(feats.view())
-            .map_err(|error| match error {
-                Error::Option {
-                    expected, found, ..
-                } => Error::key(&args.from, &key, expected, found),
-                other => other,
-            })?;
+        let samples = samples(&resynthesis, &key, &feats, pitch.as_ref());
         let waveform = Waveform {
-            samples,
+            samples: samples.map_err(at(&args.from, &key))?,
             sample_rate_hz: resynthesis.sample_rate_hz() as u32,
         };
         write_wav(&path, &waveform)?;
         list += &format!("{key} {}\n", path.display());
     }
     Ok(atomic::write(args.out.join("wav.scp"), list)?)
+}
+
+/// A voice where there is pitch, else what Griffin-Lim finds.
+fn samples(
+    resynthesis: &Resynthesis,
+    key: &str,
+    feats: &Array2<f32>,
+    pitch: Option<&Pitch>,
+) -> Result<Vec<f32>> {
+    match pitch {
+        Some(pitch) => resynthesis.voice(feats.view(), &pitch.contour(key, feats.nrows())?),
+        None => resynthesis.griffin_lim(feats.view()),
+    }
+}
+
+/// The pitch of all utterances.
+struct Pitch<'a> {
+    from: &'a str,
+    utterances: HashMap<String, Array2<f32>>,
+}
+
+impl<'a> Pitch<'a> {
+    fn read(from: &'a str) -> Result<Self> {
+        let utterances = TableReader::open(from)?.collect::<Result<_>>()?;
+        Ok(Self { from, utterances })
+    }
+
+    /// The contour of an utterance of so many frames.
+    fn contour(&self, key: &str, frames: usize) -> Result<F0Contour> {
+        let odd = |expected: String, found: String| Error::key(self.from, key, expected, found);
+        let pitch = (self.utterances.get(key))
+            .ok_or_else(|| odd("pitch of this utterance".into(), "none".into()))?;
+        if pitch.nrows() != frames {
+            let expected = format!(
+                "{frames} frames, as the features have (by their frame_shift and snip_edges)"
+            );
+            return Err(odd(expected, pitch.nrows().to_string()));
+        }
+        F0Contour::new(pitch.view()).map_err(at(self.from, key))
+    }
+}
+
+/// Names the archive and the utterance that an option's error is about.
+fn at(from: &str, key: &str) -> impl Fn(Error) -> Error {
+    move |error| match error {
+        Error::Option {
+            expected, found, ..
+        } => Error::key(from, key, expected, found),
+        other => other,
+    }
 }
 
 fn file_name(from: &str, key: &str) -> Result<String> {

@@ -7,6 +7,7 @@ use super::folder::{ExpFolder, TestSet};
 use crate::dataset::{RecordingOptions, Recordings, UtteranceBlocks};
 use crate::error::{Error, Result};
 use crate::inference::Model;
+use crate::inference::conversion::convert_contour;
 use crate::io::audio::{AudioSource, Pipes, Waveform, wav_bytes};
 use crate::report::page::{Clip, Grid, Html, command_line};
 use crate::report::utterance::SpectrogramPlot;
@@ -20,8 +21,8 @@ const MOST_SECONDS: f64 = 4.0;
 pub struct ListenOptions {
     /// Number of utterances.
     pub utterances: usize,
-    /// Steps of the Griffin-Lim algorithm.
-    pub iterations: usize,
+    /// Steps of the Griffin-Lim algorithm, which takes the place of the source-filter generator.
+    pub griffin_lim: Option<usize>,
     /// Whether commands of `wav.scp` may run.
     pub pipes: Pipes,
 }
@@ -57,11 +58,11 @@ pub(super) fn section(
         Ok(model) => model,
         Err(need) => return Part::left_out(need),
     };
-    let resynthesis = ResynthesisOptions {
-        iterations: options.iterations,
-        ..ResynthesisOptions::default()
-    };
-    let back = match (model.front_end().spectral("for Griffin-Lim"))
+    let mut resynthesis = ResynthesisOptions::default();
+    if let Some(iterations) = options.griffin_lim {
+        resynthesis.iterations = iterations;
+    }
+    let back = match (model.front_end().spectral("to listen to it"))
         .and_then(|front_end| Resynthesis::new(front_end, resynthesis))
     {
         Ok(back) => back,
@@ -151,11 +152,17 @@ impl Studio<'_> {
         }
         let mut html = Html::default();
         let rate = self.back.sample_rate_hz();
+        let generator = match self.options.griffin_lim {
+            None => "Harmonics of F0 and noise are filtered by the features. F0 is that of the source; for a conversion its mean and \
+                     deviation are those of the target."
+                .to_string(),
+            Some(steps) => format!(
+                "Features have no phases, which the Griffin-Lim algorithm ({steps} steps) estimates."
+            ),
+        };
         html.paragraph(&format!(
-            "Features have no phases, which the Griffin-Lim algorithm ({} steps) estimates. The second clip of each row is the \
-             recording resynthesised from its features: it shows the loss of quality that is not due to the networks. The \
-             sample rate is {rate} Hz.",
-            self.options.iterations
+            "{generator} The second clip of each row is the recording resynthesised from its features: it shows the loss of \
+             quality that is not due to the networks. The sample rate is {rate} Hz."
         ));
         if all.iter().any(|clips| clips.cut) {
             html.note(&format!("Recordings are cut after {MOST_SECONDS} s."));
@@ -170,15 +177,23 @@ impl Studio<'_> {
         let (source, cut) = self.record(pair.source)?;
         let (target, target_cut) = self.record(pair.target)?;
         let (own, other) = (self.model.feats(&source)?, self.model.feats(&target)?);
-        let sound = |feats: &Array2<f32>| -> Result<Waveform> {
-            Ok(Waveform {
-                samples: self.back.waveform(feats.view())?,
+        let sound = |feats: &Array2<f32>, voice: &Waveform| -> Result<Waveform> {
+            let samples = match self.options.griffin_lim {
+                Some(_) => self.back.griffin_lim(feats.view())?,
+                None => {
+                    let contour = convert_contour(&self.back, &source, voice)?;
+                    self.back.voice(feats.view(), &contour)?
+                }
+            };
+            let made = Waveform {
+                samples,
                 sample_rate_hz: self.back.sample_rate_hz() as u32,
-            })
+            };
+            Ok(self.model.fitted(made, &source))
         };
-        let through = sound(&own)?;
-        let again = sound(&self.model.convert_feats(&own, &own)?)?;
-        let converted = sound(&self.model.convert_feats(&own, &other)?)?;
+        let through = sound(&own, &source)?;
+        let again = sound(&self.model.convert_feats(&own, &own)?, &source)?;
+        let converted = sound(&self.model.convert_feats(&own, &other)?, &target)?;
         let speaker = self.data.dir.speaker_of(pair.target).unwrap_or("?");
         Ok(Clips {
             clips: vec![
@@ -259,7 +274,7 @@ impl Studio<'_> {
             }
         };
         let exp = self.exp.path().display().to_string();
-        let iterations = self.options.iterations.to_string();
+        let iterations = self.options.griffin_lim.map(|steps| steps.to_string());
         let (Some(source), Some(target)) = (file(pair.source), file(pair.target)) else {
             let list = format!("scp:{}", self.data.dir.path().join("wav.scp").display());
             let mut words = vec![
@@ -279,18 +294,12 @@ impl Studio<'_> {
             return command_line(words);
         };
         let convert = |target: &str, out: &str| {
-            command_line([
-                "unbraid",
-                "convert",
-                "--exp",
-                &exp,
-                &source,
-                target,
-                "--iterations",
-                &iterations,
-                "--out",
-                out,
-            ])
+            let mut words = vec!["unbraid", "convert", "--exp", &exp, &source, target];
+            if let Some(iterations) = &iterations {
+                words.extend(["--iterations", iterations]);
+            }
+            words.extend(["--out", out]);
+            command_line(words)
         };
         format!(
             "{}\n{}",

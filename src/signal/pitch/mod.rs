@@ -7,6 +7,7 @@
 //! frame and brought to lags in geometric progression (`correlation`), and the best path through the lags of all
 //! frames is the pitch (`track`). An utterance is taken in blocks, but nothing comes before its end. What speech recognition makes of it, [`post`] gives: warped voicing, normalised log pitch and its slope.
 
+mod contour;
 mod correlation;
 mod lowpass;
 pub mod post;
@@ -22,6 +23,7 @@ use self::shelved::Shelf;
 use self::track::Tracker;
 use crate::error::{Error, Result};
 
+pub use contour::{F0Contour, LogF0Statistics};
 pub use post::PitchPostOptions;
 
 /// Frames after which the path is looked at for what is settled.

@@ -2,7 +2,7 @@
 //! Seung 2001, eq. 4, with the filters held fast).
 
 use mel_spec::mel::SparseMelFilterbank;
-use ndarray::{Array1, Array2, ArrayView1, Axis};
+use ndarray::{Array1, Array2, ArrayView1, Axis, Zip};
 use rayon::prelude::*;
 
 /// Filters, to be undone.
@@ -15,6 +15,8 @@ pub(super) struct FilterInverse {
 
 /// Keeps quotients finite.
 const TINY: f64 = 1e-20;
+/// A ratio of energies beyond this (17 dB) is taken as this: what is missing in a band cannot be made louder at will.
+const MOST_LOG_RATIO: f64 = 4.0;
 
 impl FilterInverse {
     /// Undoes `filters` in so many steps a frame.
@@ -31,6 +33,11 @@ impl FilterInverse {
         }
     }
 
+    /// Bins of a spectrum.
+    pub(super) fn bins(&self) -> usize {
+        self.filters.ncols()
+    }
+
     /// Energies `[frames, filters]` to spectra `[frames, bins]`; bins that no filter reads are 0.
     pub(super) fn spectrum(&self, energies: &Array2<f64>) -> Array2<f64> {
         let mut spectra = Array2::zeros((energies.nrows(), self.filters.ncols()));
@@ -40,6 +47,18 @@ impl FilterInverse {
             .zip(energies.axis_iter(Axis(0)))
             .for_each(|(mut spectrum, energies)| spectrum.assign(&self.frame(energies)));
         spectra
+    }
+
+    /// What spectra `[frames, bins]` have to be multiplied by so that their energies come nearer to those wanted,
+    /// `[frames, filters]`: of the filters that read a bin, the geometric mean of the ratios of energies, by their weights.
+    pub(super) fn ratios(&self, spectra: &Array2<f64>, wanted: &Array2<f64>) -> Array2<f64> {
+        let found = spectra.dot(&self.filters.t());
+        let logs = Zip::from(&found).and(wanted).map_collect(|found, wanted| {
+            let ratio = (wanted + TINY) / (found + TINY);
+            ratio.ln().clamp(-MOST_LOG_RATIO, MOST_LOG_RATIO)
+        });
+        let weights = self.filters.sum_axis(Axis(0)) + TINY;
+        (logs.dot(&self.filters) / &weights).mapv(f64::exp)
     }
 
     fn frame(&self, energies: ArrayView1<f64>) -> Array1<f64> {
@@ -69,6 +88,20 @@ mod tests {
         assert!(gap.iter().all(|&gap| gap < 1e-2), "{gap}");
         assert!(spectra.iter().all(|&x| x >= 0.0));
         assert_eq!(spectra[[0, 3]], 0.0);
+    }
+
+    #[test]
+    fn ratios_lead_to_the_energies() {
+        let dense = ndarray::array![[1.0, 0.5, 0.0, 0.0], [0.0, 0.5, 1.0, 0.0]];
+        let inverse = FilterInverse::new(&SparseMelFilterbank::from_dense(&dense), 1);
+        let wanted = ndarray::array![[2.0, 3.0]];
+        let mut spectra = ndarray::array![[1.0, 1.0, 1.0, 1.0]];
+        for _ in 0..20 {
+            spectra = &spectra * &inverse.ratios(&spectra, &wanted);
+        }
+        let gap = (spectra.dot(&dense.t()) - &wanted).mapv(f64::abs);
+        assert!(gap.iter().all(|&gap| gap < 1e-2), "{gap}");
+        assert_eq!(spectra[[0, 3]], 1.0);
     }
 
     #[test]

@@ -1,18 +1,25 @@
-//! Features back to a waveform: the front-end undone as far as it can be. The logarithm is taken back, a spectrum found
-//! that its filters would turn into these energies (`filters.rs`), and a signal with that spectrum (`griffin_lim.rs`), whose
-//! pre-emphasis is then undone. Phases are lost: the result is intelligible, but not of studio quality.
+//! Features back to a waveform: the front-end undone as far as it can be. The logarithm is taken back, and a spectrum found
+//! that its filters would turn into these energies (`filters.rs`). It is an envelope without phases. A voice of a given
+//! pitch is filtered by it (`source_filter.rs`), or a signal with that spectrum is sought (`griffin_lim.rs`), which takes no
+//! pitch but whispers where the filters have taken the harmonics away. Pre-emphasis is then undone.
 
+mod excitation;
 mod filters;
 mod griffin_lim;
+mod source_filter;
+mod stft;
 
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use super::front_end::FrontEndOptions;
 use super::front_end::plan::{FrontEndPlan, Scale, Whole};
+use super::pitch::{F0Contour, PitchComputer, PitchOptions};
 use crate::error::{Error, Result};
 use filters::FilterInverse;
-use griffin_lim::GriffinLim;
+use griffin_lim::griffin_lim;
+use source_filter::SourceFilter;
+use stft::Stft;
 
 /// How phases are found.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -47,7 +54,7 @@ pub struct Resynthesis {
     scale: Scale,
     exponent: f64,
     filters: Option<FilterInverse>,
-    griffin_lim: GriffinLim,
+    stft: Stft,
     gain: f64,
     preemphasis: f64,
     rate_hz: f64,
@@ -72,7 +79,7 @@ impl Resynthesis {
                 .filters
                 .as_ref()
                 .map(|filters| FilterInverse::new(filters, options.filter_iterations)),
-            griffin_lim: GriffinLim::new(plan.grid, plan.fft_length, &plan.cut.window),
+            stft: Stft::new(plan.grid, plan.fft_length, &plan.cut.window),
             gain: plan.cut.gain,
             preemphasis: plan.cut.preemphasis,
             rate_hz: plan.rate_hz,
@@ -84,11 +91,81 @@ impl Resynthesis {
         self.rate_hz
     }
 
-    /// Features `[frames, columns]` to samples of full scale 1, as many as the front-end would have made these frames of.
+    /// F0 and voicing of a recording at the front-end's rate, one value for each frame that the front-end makes of it. Audio too
+    /// short for pitch has no voice.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for a rate that pitch is not found at, and as [`PitchComputer::compute`].
+    pub fn contour(&self, samples: &[f32]) -> Result<F0Contour> {
+        let options = PitchOptions {
+            sample_frequency: self.rate_hz,
+            snip_edges: false,
+            ..PitchOptions::default()
+        };
+        let pitch = PitchComputer::new(&options)?.compute(samples)?;
+        let grid = self.stft.grid();
+        let step = 0.001 * options.frame_shift * self.rate_hz;
+        let middle = grid.first as f64 + grid.length as f64 / 2.0;
+        // Pitch has the middle of frame 0 half a shift from the beginning.
+        let place = |frame: usize| (middle + (frame * grid.shift) as f64) / step - 0.5;
+        Ok(F0Contour::new(pitch.view())?.at((0..grid.frames(samples.len())).map(place)))
+    }
+
+    /// A voice: features `[frames, columns]` and their pitch to samples of full scale 1 (peaks may leave it), as many as the
+    /// front-end would have made these frames of.
+    ///
+    /// # Errors
+    /// As [`Resynthesis::griffin_lim`], and for a contour of another number of frames.
+    pub fn voice(&self, feats: ArrayView2<f32>, contour: &F0Contour) -> Result<Vec<f32>> {
+        let energies = self.energies(feats)?;
+        if contour.frames() != feats.nrows() {
+            let expected = format!("{} frames, as the features", feats.nrows());
+            let found = contour.frames().to_string();
+            return Err(Error::option("pitch", expected, found));
+        }
+        let generator = SourceFilter::new(&self.stft, self.rate_hz);
+        let magnitudes = self.magnitudes(&energies);
+        let samples = generator.signal(&magnitudes, contour, self.options.seed);
+        Ok(self.finished(match &self.filters {
+            Some(filters) => self.corrected(&samples, filters, &energies),
+            None => samples,
+        }))
+    }
+
+    /// Scales the spectra of a signal, harmonics and phases kept, so that the front-end's energies of it come nearer to
+    /// `energies`: one step of alternating projections, of which harmonics under the filters and the overlap of frames leave
+    /// an error.
+    fn corrected(
+        &self,
+        samples: &[f64],
+        filters: &FilterInverse,
+        energies: &Array2<f64>,
+    ) -> Vec<f64> {
+        let mut found = self.stft.spectrogram(samples, energies.nrows());
+        let spectra = Array2::from_shape_fn((energies.nrows(), filters.bins()), |(frame, bin)| {
+            found[frame][bin].norm().powf(self.exponent)
+        });
+        let ratios = filters.ratios(&spectra, energies);
+        for (spectrum, ratios) in found.iter_mut().zip(ratios.rows()) {
+            for (value, ratio) in spectrum.iter_mut().zip(ratios) {
+                *value *= ratio.powf(1.0 / self.exponent);
+            }
+        }
+        self.stft.overlap(&found)
+    }
+
+    /// Features `[frames, columns]` to samples of full scale 1 (peaks may leave it), as many as the front-end would have made
+    /// these frames of.
     ///
     /// # Errors
     /// [`Error::Option`] for other columns, no frame, or a value that is not finite.
-    pub fn waveform(&self, feats: ArrayView2<f32>) -> Result<Vec<f32>> {
+    pub fn griffin_lim(&self, feats: ArrayView2<f32>) -> Result<Vec<f32>> {
+        let magnitudes = self.magnitudes(&self.energies(feats)?);
+        Ok(self.finished(griffin_lim(&self.stft, &magnitudes, &self.options)))
+    }
+
+    /// Features without their logarithm.
+    fn energies(&self, feats: ArrayView2<f32>) -> Result<Array2<f64>> {
         if feats.ncols() != self.columns || feats.nrows() == 0 {
             let expected = format!("at least one frame of {} columns", self.columns);
             let found = format!("{} of {}", feats.nrows(), feats.ncols());
@@ -101,20 +178,26 @@ impl Resynthesis {
                 value.to_string(),
             ));
         }
-        let energies = feats.mapv(|value| self.unscale(f64::from(value)));
-        let spectrum = match &self.filters {
-            Some(filters) => filters.spectrum(&energies),
-            None => energies,
-        };
-        let magnitudes: Array2<f64> = spectrum.mapv(|x| x.max(0.0).powf(1.0 / self.exponent));
-        let mut samples = self.griffin_lim.signal(&magnitudes, &self.options);
+        Ok(feats.mapv(|value| self.unscale(f64::from(value))))
+    }
+
+    /// Magnitudes `[frames, bins]` of the spectra behind energies.
+    fn magnitudes(&self, energies: &Array2<f64>) -> Array2<f64> {
+        let magnitude = |x: &f64| x.max(0.0).powf(1.0 / self.exponent);
+        match &self.filters {
+            Some(filters) => filters.spectrum(energies).map(magnitude),
+            None => energies.map(magnitude),
+        }
+    }
+
+    /// Pre-emphasis and gain undone.
+    fn finished(&self, mut samples: Vec<f64>) -> Vec<f32> {
         let mut last = 0.0;
         for sample in &mut samples {
             last = *sample + self.preemphasis * last;
             *sample = last;
         }
-        let scaled = samples.iter().map(|sample| sample / self.gain);
-        Ok(scaled.map(|x| x.clamp(-1.0, 1.0) as f32).collect())
+        samples.iter().map(|x| (x / self.gain) as f32).collect()
     }
 
     fn unscale(&self, value: f64) -> f64 {
@@ -196,7 +279,7 @@ mod tests {
         let front_end = FrontEnd::new(options.clone()).unwrap();
         let feats = front_end.compute(&buzz(16000.0)).unwrap();
         let back = Resynthesis::new(&options, resynthesis).unwrap();
-        let samples = back.waveform(feats.view()).unwrap();
+        let samples = back.griffin_lim(feats.view()).unwrap();
         let again = front_end.compute(&samples).unwrap();
         assert_eq!(again.dim(), feats.dim());
         let [again, feats] = [again, feats].map(|log| log.mapv(|x| (0.5 * f64::from(x)).exp()));
@@ -222,10 +305,46 @@ mod tests {
         let feats = front_end.compute(&buzz(16000.0)).unwrap();
         let back = Resynthesis::new(&linear.into(), quick).unwrap();
         let again = front_end
-            .compute(&back.waveform(feats.view()).unwrap())
+            .compute(&back.griffin_lim(feats.view()).unwrap())
             .unwrap();
         let (gap, whole) = ((&again - &feats).mapv(f32::abs).sum(), feats.sum());
         assert!(gap / whole < 0.3, "{gap} of {whole}");
+    }
+
+    /// A buzz comes back as a voice of its pitch, with its features.
+    #[test]
+    fn voices_come_back() {
+        let options = FrontEndOptions::from(FbankOptions {
+            snip_edges: false,
+            ..fbank()
+        });
+        let back = Resynthesis::new(&options, ResynthesisOptions::default()).unwrap();
+        let front_end = FrontEnd::new(options).unwrap();
+        let feats = front_end.compute(&buzz(16000.0)).unwrap();
+        let contour = back.contour(&buzz(16000.0)).unwrap();
+        assert!(contour.voiced().iter().all(|&voiced| voiced));
+        let made = back.voice(feats.view(), &contour).unwrap();
+        assert_eq!(made.len(), 16000);
+        let again = back.contour(&made).unwrap();
+        let voiced = again.voiced().iter().filter(|&&voiced| voiced).count();
+        assert!(voiced >= 95, "{voiced}");
+        for frame in 3..97 {
+            let apart = again.hz(frame) / contour.hz(frame) - 1.0;
+            assert!(apart.abs() < 0.02, "{frame}: {apart}");
+        }
+        let found = front_end.compute(&made).unwrap();
+        let [found, feats_of] =
+            [&found, &feats].map(|log| log.mapv(|x| (0.5 * f64::from(x)).exp()));
+        let gap = (&found - &feats_of).mapv(f64::abs).sum() / feats_of.sum();
+        assert!(gap < 0.3, "{gap}");
+        let none = F0Contour::unvoiced(99);
+        let error = back.voice(feats.view(), &none).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "pitch: expected 100 frames, as the features, found 99"
+        );
+        let short = back.contour(&[0.1; 100]).unwrap();
+        assert_eq!(short, F0Contour::unvoiced(1));
     }
 
     #[test]
@@ -271,7 +390,7 @@ mod tests {
             (Array2::zeros((5, 79)), "found 5 of 79"),
             (Array2::from_elem((5, 80), f32::NAN), "found NaN"),
         ] {
-            let error = back.waveform(feats.view()).unwrap_err().to_string();
+            let error = back.griffin_lim(feats.view()).unwrap_err().to_string();
             assert!(error.contains(found), "{error}");
         }
         let none = ResynthesisOptions {

@@ -1,0 +1,80 @@
+//! A vocoder of the user's own, as a TorchScript module.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use ndarray::Array2;
+use tch::{CModule, Device, Kind, no_grad};
+
+use super::extract::pad;
+use crate::error::{Error, Result};
+use crate::io::inputs;
+use crate::nn::AnyFrontEnd;
+
+/// A module that takes features `[1, bins, frames]` in f32, as the front-end computes them, and returns samples of full scale 1 at
+/// the front-end's rate, of any shape that holds nothing else (`[1, 1, samples]` of HiFi-GAN). One frame shift of samples
+/// belongs to each frame. A module is a program: load only modules from sources that you trust.
+#[derive(Debug)]
+pub struct Vocoder {
+    path: PathBuf,
+    module: CModule,
+    device: Device,
+}
+
+impl Vocoder {
+    /// Loads a module onto a device.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file; [`Error::Format`] for a file that is no TorchScript module.
+    pub fn load(path: &Path, device: Device) -> Result<Self> {
+        let mut bytes = Vec::new();
+        let read = inputs::open(path).and_then(|mut file| file.read_to_end(&mut bytes));
+        read.map_err(Error::io(path))?;
+        let module = CModule::load_data_on_device(&mut &bytes[..], device).map_err(|error| {
+            let found = Error::from(error).to_string();
+            Error::format(path, "a TorchScript module (torch.jit.save)", found)
+        })?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            module,
+            device,
+        })
+    }
+
+    /// Features `[frames, bins]` of `front_end` to samples at its rate.
+    ///
+    /// # Errors
+    /// [`Error::Format`] naming the file for features that the module refuses, for an output that is not one signal of finite
+    /// f32 numbers, and for one whose length is off by a frame shift or more: a module for another rate or hop gives it.
+    pub fn waveform(&self, feats: &Array2<f32>, front_end: &AnyFrontEnd) -> Result<Vec<f32>> {
+        let odd = |expected: String, found: String| Error::format(&self.path, expected, found);
+        let input = pad(&[feats], feats.nrows() as i64).to(self.device);
+        let made = no_grad(|| self.module.forward_ts(&[input])).map_err(|error| {
+            let expected = format!(
+                "a module that takes [1, bins, frames] of {:?} features",
+                feats.dim()
+            );
+            odd(expected, Error::from(error).to_string())
+        })?;
+        let samples = made.numel();
+        if made.kind() != Kind::Float || made.size().iter().max() != Some(&(samples as i64)) {
+            let found = format!("{:?} of {:?}", made.kind(), made.size());
+            return Err(odd("one signal of f32 samples".into(), found));
+        }
+        let rate_hz = front_end.sample_rate_hz();
+        let shift = front_end.frame_shift_s() * rate_hz;
+        let wanted = shift * feats.nrows() as f64;
+        if (samples as f64 - wanted).abs() >= shift {
+            let expected = format!(
+                "{wanted} samples for {} frames ({shift} per frame at {rate_hz} Hz)",
+                feats.nrows()
+            );
+            return Err(odd(expected, samples.to_string()));
+        }
+        let samples = Vec::<f32>::try_from(made.flatten(0, -1).to(Device::Cpu))?;
+        match samples.iter().find(|sample| !sample.is_finite()) {
+            Some(sample) => Err(odd("finite samples".into(), sample.to_string())),
+            None => Ok(samples),
+        }
+    }
+}
