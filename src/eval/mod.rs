@@ -19,6 +19,7 @@ pub mod map;
 #[cfg(feature = "torch")]
 pub mod probe;
 pub mod speaker_clusters;
+pub mod speaker_regression;
 pub mod trials;
 pub mod units;
 #[cfg(feature = "torch")]

@@ -55,6 +55,7 @@ mod score;
 mod setup;
 mod shard;
 mod shell;
+mod speaker_regression;
 mod ssl;
 mod stream;
 mod support;

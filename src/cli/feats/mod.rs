@@ -12,12 +12,14 @@ mod mel;
 mod mfcc;
 mod pitch;
 mod select_voiced;
+mod speaker_regression;
 mod spectrogram;
 mod splice;
 #[cfg(feature = "torch")]
 mod ssl;
 mod stretch;
 mod subsample;
+mod subtract_speaker;
 mod vad;
 mod waveform;
 mod whisper;
@@ -26,6 +28,7 @@ mod whisper;
 mod audio_map;
 mod feature_map;
 mod features;
+mod speaker_embeddings;
 mod vtln;
 
 use clap::{Args, Subcommand};
@@ -58,6 +61,8 @@ enum Command {
     Vad(vad::VadArgs),
     SelectVoiced(select_voiced::SelectVoicedArgs),
     Augment(augment::AugmentArgs),
+    SpeakerRegression(speaker_regression::SpeakerRegressionArgs),
+    SubtractSpeaker(subtract_speaker::SubtractSpeakerArgs),
     Waveform(waveform::WaveformArgs),
 }
 
@@ -86,6 +91,8 @@ pub(super) fn run(args: FeatsArgs) -> anyhow::Result<()> {
         Command::Vad(args) => vad::run(args),
         Command::SelectVoiced(args) => select_voiced::run(args),
         Command::Augment(args) => augment::run(&args),
+        Command::SpeakerRegression(args) => speaker_regression::run(&args),
+        Command::SubtractSpeaker(args) => subtract_speaker::run(&args),
         Command::Waveform(args) => waveform::run(args),
     }
 }

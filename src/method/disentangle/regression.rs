@@ -1,4 +1,6 @@
-//! Regression of the codes on the speaker embedding, to subtract from the codes what the embedding predicts linearly.
+//! Regression of the codes on the speaker embedding, to subtract from the codes what the embedding predicts linearly: Eta-WavLM
+//! (Ruggiero et al. 2025) on codes that are being trained, with running sums in place of one solution over a corpus, for which
+//! see `eval/speaker_regression.rs`.
 
 use tch::nn::Path;
 use tch::{Kind, Tensor, no_grad};
