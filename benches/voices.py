@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Are resynthesised and converted recordings voices? Measured by programs that are not unbraid's.
 
-Usage: voices.py UNBRAID OUT [--corpora DIR] [--seed N] [--speechocean N] [--mini N] [--fsdd N] [--exp DIR]
+Usage: voices.py UNBRAID OUT [--corpora DIR] [--seed N] [--speechocean N] [--mini N] [--fsdd N] [--exp DIR] [--jobs N]
 Needs librosa, resemblyzer, speechmos, onnxruntime and soundfile from PyPI. It runs in the repository's root.
 
-Pairs of recordings of two speakers are drawn. Each source is resynthesised from its own features (copy) and converted to the
+What is in OUT already is not made again. Pairs of recordings of two speakers are drawn. Each source is resynthesised from its own features (copy) and converted to the
 target's voice (--model en-16k, or --exp DIR), by Griffin-Lim and by source-filter. Of each result, against the source:
 
-voiced  share of frames that pYIN calls voiced (50 to 500 Hz, frames of 64 ms every 10 ms)
+voiced  share of frames that pYIN calls voiced (50 to 500 Hz in steps of 20 cents, frames of 64 ms every 10 ms)
 agree   share of frames that are voiced, or not, as in the source
 f0      correlation of log F0 over frames that are voiced in both; none below 10 frames
 rms     level in dB relative to the source
@@ -19,6 +19,7 @@ DNSMOS  overall, signal, background (P.835) and P.808
 
 import argparse
 import json
+import multiprocessing
 import pathlib
 import random
 import subprocess
@@ -81,15 +82,18 @@ def make(args, drawn):
     run(args.unbraid, "feats", "fbank", "--conf", out / "fbank.toml", *lists, f"ark,scp:{feats}.ark,{feats}.scp")
     run(args.unbraid, "feats", "pitch", "--conf", out / "pitch.toml", *lists, f"ark,scp:{pitch}.ark,{pitch}.scp")
     back = [args.unbraid, "feats", "waveform", "--conf", out / "fbank.toml"]
-    run(*back, f"scp:{feats}.scp", out / "copy griffin-lim")
-    run(*back, "--pitch", f"scp:{pitch}.scp", f"scp:{feats}.scp", out / "copy source-filter")
+    for folder, more in [("copy griffin-lim", []), ("copy source-filter", ["--pitch", f"scp:{pitch}.scp"])]:
+        if not (out / folder / "wav.scp").exists():
+            run(*back, *more, f"scp:{feats}.scp", out / folder)
     model = ["--exp", args.exp] if args.exp else ["--model", "en-16k"]
     for generator in ["griffin-lim", "source-filter"]:
         folder = out / f"converted {generator}"
         folder.mkdir(exist_ok=True)
         for _, source, path, target in drawn:
             wav = folder / f"{source}.wav"
-            run(args.unbraid, "convert", *model, "--device", "cpu", path, target, "--generator", generator, "--out", wav)
+            if not wav.exists():
+                words = ["--device", "cpu", path, target, "--generator", generator, "--out", wav]
+                run(args.unbraid, "convert", *model, *words)
 
 
 def audio(path):
@@ -98,7 +102,7 @@ def audio(path):
 
 
 def pitch(samples):
-    hz, voiced, _ = librosa.pyin(samples, fmin=50, fmax=500, sr=RATE, frame_length=1024, hop_length=160)
+    hz, voiced, _ = librosa.pyin(samples, fmin=50, fmax=500, sr=RATE, frame_length=1024, hop_length=160, resolution=0.2)
     return numpy.where(voiced, numpy.log(hz), 0.0), voiced
 
 
@@ -154,6 +158,17 @@ def table(rows):
             print(f"| {corpus} | {kind} | {len(those)} | {cells} |")
 
 
+def rows_of(out, corpus, source, path, target_path):
+    """Corpus, kind and measures of a source and of all that was made of it."""
+    own, target = audio(path), measured(audio(target_path))
+    own_measures = measured(own)
+    rows = [(corpus, "source", compared(own, own_measures, own, own_measures, target))]
+    for folder in ["copy griffin-lim", "copy source-filter", "converted griffin-lim", "converted source-filter"]:
+        samples = audio(out / folder / f"{source}.wav")
+        rows.append((corpus, folder, compared(samples, measured(samples), own, own_measures, target)))
+    return rows
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("unbraid")
@@ -161,22 +176,14 @@ def main():
     parser.add_argument("--corpora", type=pathlib.Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--exp")
+    parser.add_argument("--jobs", type=int, default=2)
     for corpus, count in [("speechocean", 20), ("mini", 12), ("fsdd", 8)]:
         parser.add_argument(f"--{corpus}", type=int, default=count)
     args = parser.parse_args()
     drawn = list(pairs(args))
     make(args, drawn)
-    rows, known = [], {}
-    for corpus, source, path, target_path in drawn:
-        for recording in (path, target_path):
-            if recording not in known:
-                samples = audio(recording)
-                known[recording] = samples, measured(samples)
-        (own, own_measures), (_, target) = known[path], known[target_path]
-        rows.append((corpus, "source", compared(own, own_measures, own, own_measures, target)))
-        for folder in ["copy griffin-lim", "copy source-filter", "converted griffin-lim", "converted source-filter"]:
-            samples = audio(args.out / folder / f"{source}.wav")
-            rows.append((corpus, folder, compared(samples, measured(samples), own, own_measures, target)))
+    with multiprocessing.Pool(args.jobs) as pool:
+        rows = sum(pool.starmap(rows_of, [(args.out, *pair) for pair in drawn], chunksize=1), [])
     (args.out / "voices.json").write_text(json.dumps(rows, default=float, indent=1))
     table(rows)
 

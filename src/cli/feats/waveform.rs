@@ -17,7 +17,7 @@ use crate::signal::{FrontEndOptions, Resynthesis};
 /// Make waveforms from features of fbank, spectrogram or mel, or of a decoder.
 ///
 /// A spectrum is found that the filters turn into the given energies. With --pitch it is the envelope of a voice: harmonics
-/// of F0 and noise go through it, with as many frames of pitch as of features. Without --pitch the fast Griffin-Lim
+/// of F0 and noise go through it, with as many frames of pitch as of features (give or take one). Without --pitch the fast Griffin-Lim
 /// algorithm (Griffin and Lim 1984, Perraudin et al. 2013) finds a signal with that spectrum; it whispers where the filters
 /// are wider than F0. The command writes DIR/UTTERANCE.wav and DIR/wav.scp.
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ pub(super) struct WaveformArgs {
     /// Options of the front-end in TOML, as the command that computed the features reads them
     #[arg(long, value_name = "FILE")]
     conf: PathBuf,
-    /// Pitch of the utterances, as 'unbraid feats pitch' writes it: make voices, without Griffin-Lim
+    /// Pitch of the utterances, as 'unbraid feats pitch' writes it: harmonics and noise in place of Griffin-Lim
     #[arg(long, value_name = "RSPECIFIER", conflicts_with_all = ["iterations", "momentum"])]
     pitch: Option<String>,
     #[command(flatten)]
@@ -83,6 +83,9 @@ fn samples(
     }
 }
 
+/// Pitch is found at another rate than features, and may have a frame more or less.
+const TOLERATED_FRAMES: usize = 1;
+
 /// The pitch of all utterances.
 struct Pitch<'a> {
     from: &'a str,
@@ -100,13 +103,14 @@ impl<'a> Pitch<'a> {
         let odd = |expected: String, found: String| Error::key(self.from, key, expected, found);
         let pitch = (self.utterances.get(key))
             .ok_or_else(|| odd("pitch of this utterance".into(), "none".into()))?;
-        if pitch.nrows() != frames {
+        if pitch.nrows().abs_diff(frames) > TOLERATED_FRAMES {
             let expected = format!(
                 "{frames} frames, as the features have (by their frame_shift and snip_edges)"
             );
             return Err(odd(expected, pitch.nrows().to_string()));
         }
-        F0Contour::new(pitch.view()).map_err(at(self.from, key))
+        let contour = F0Contour::new(pitch.view()).map_err(at(self.from, key))?;
+        Ok(contour.at((0..frames).map(|frame| frame as f64)))
     }
 }
 

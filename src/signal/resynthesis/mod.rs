@@ -21,7 +21,7 @@ use griffin_lim::griffin_lim;
 use source_filter::SourceFilter;
 use stft::Stft;
 
-/// How phases are found.
+/// How the spectrum behind the filters and the phases are found.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResynthesisOptions {
@@ -31,7 +31,7 @@ pub struct ResynthesisOptions {
     pub momentum: f64,
     /// Steps in which the spectrum behind the filters is found.
     pub filter_iterations: usize,
-    /// Draws the first phases.
+    /// Draws the noise of a voice, or Griffin-Lim's first phases.
     pub seed: u64,
 }
 
@@ -133,8 +133,8 @@ impl Resynthesis {
     }
 
     /// Scales the spectra of a signal, harmonics and phases kept, so that the front-end's energies of it come nearer to
-    /// `energies`: one step of alternating projections, of which harmonics under the filters and the overlap of frames leave
-    /// an error.
+    /// `energies`. It is one step of Griffin and Lim's alternation, with magnitudes that have the harmonics in them; further
+    /// steps come nearer still, but sound worse (docs/experiments/voices.md).
     fn corrected(
         &self,
         samples: &[f64],
