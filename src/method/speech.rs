@@ -62,7 +62,14 @@ pub fn train_speech(
     config.train.set_threads(ranks.local());
     let front_end = match &config.data.front_end {
         None => None,
-        Some(path) => Some(AnyFrontEnd::open(&AnyFrontEndOptions::read(path)?, device)?),
+        Some(path) => {
+            // A network computes nothing where features are stored: it is loaded to be known.
+            let device = match config.data.input {
+                Input::Audio => device,
+                Input::Features => Device::Cpu,
+            };
+            Some(AnyFrontEnd::open(&AnyFrontEndOptions::read(path)?, device)?)
+        }
     };
     let own_type = front_end.as_ref().map(|own| own.options().feature_type());
     let features = RunFeatures::of(&config.data, own_type)?;
@@ -93,6 +100,7 @@ pub fn train_speech(
         }
         beginning.save(&experiment, &mut method.trainables(), &filled)?;
     }
+    drop(front_end);
     let job = Job {
         experiment: &experiment,
         options: &config.train,

@@ -1,34 +1,27 @@
 //! Any front-end at work: a spectral one, or a network.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use ndarray::Array2;
 use tch::Device;
 
-use super::module_front_end::ModuleFrontEnd;
-use super::network_front_end::Shape;
-use super::ssl::{SAMPLE_RATE_HZ, SslConfig, SslFrontEnd};
-use crate::error::{Error, Result};
+use super::network_front_end::NetworkFrontEnd;
+use super::ssl::{SAMPLE_RATE_HZ, SslConfig};
+use crate::error::Result;
 use crate::io::audio::Waveform;
 use crate::signal::{AnyFrontEndOptions, FeatureExtractor, FrontEnd, NetworkOptions};
 
-/// A front-end; cheap to clone, shared by threads. Threads that share a network wait for each other.
+/// A front-end; cheap to clone, shared by threads.
 #[derive(Clone)]
 pub struct AnyFrontEnd {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    /// With everything that identifies a network.
     options: AnyFrontEndOptions,
-    shape: Shape,
     engine: Engine,
 }
 
+#[derive(Clone)]
 enum Engine {
     Spectral(FrontEnd),
-    Ssl(Box<Mutex<SslFrontEnd>>),
-    Module(ModuleFrontEnd),
+    Network(Arc<NetworkFrontEnd>),
 }
 
 impl AnyFrontEnd {
@@ -38,139 +31,82 @@ impl AnyFrontEnd {
     /// As [`FrontEnd::new`]; a network that cannot be loaded, is of another kind or has another checksum than its options say;
     /// a layer that is not there; a module that gives other features than its options say.
     pub fn open(options: &AnyFrontEndOptions, device: Device) -> Result<Self> {
-        let inner = match options {
-            AnyFrontEndOptions::Spectral(spectral) => {
-                let front_end = FrontEnd::new(spectral.clone())?;
-                Inner {
-                    options: options.clone(),
-                    shape: Shape {
-                        rate_hz: front_end.sample_rate_hz(),
-                        frame_shift: (front_end.frame_shift_s() * front_end.sample_rate_hz())
-                            .round() as usize,
-                        frame_length: front_end.least_samples(),
-                        dim: front_end.dim(),
-                    },
-                    engine: Engine::Spectral(front_end),
-                }
-            }
-            AnyFrontEndOptions::Network(NetworkOptions::Module(module)) => {
-                let (front_end, options) = ModuleFrontEnd::open(module, device)?;
-                Inner {
-                    options: AnyFrontEndOptions::Network(NetworkOptions::Module(options)),
-                    shape: front_end.shape(),
-                    engine: Engine::Module(front_end),
-                }
-            }
+        Ok(match options {
+            AnyFrontEndOptions::Spectral(spectral) => Self {
+                options: options.clone(),
+                engine: Engine::Spectral(FrontEnd::new(spectral.clone())?),
+            },
             AnyFrontEndOptions::Network(network) => {
-                let (front_end, options) = SslFrontEnd::open(network, device)?;
-                Inner {
-                    options: AnyFrontEndOptions::Network(options),
-                    shape: front_end.shape(),
-                    engine: Engine::Ssl(Box::new(Mutex::new(front_end))),
+                let (front_end, recorded) = NetworkFrontEnd::open(network, device)?;
+                Self {
+                    options: AnyFrontEndOptions::Network(recorded),
+                    engine: Engine::Network(Arc::new(front_end)),
                 }
             }
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
         })
     }
 
     /// Its options; those of a network name its place by an absolute path, its layer and its checksum.
     pub fn options(&self) -> &AnyFrontEndOptions {
-        &self.inner.options
+        &self.options
     }
 
     /// Columns of the features.
     pub fn dim(&self) -> usize {
-        self.inner.shape.dim
+        match &self.engine {
+            Engine::Spectral(front_end) => front_end.dim(),
+            Engine::Network(front_end) => front_end.shape().dim,
+        }
     }
 
     /// The sample rate it takes, in Hz.
     pub fn sample_rate_hz(&self) -> f64 {
-        self.inner.shape.rate_hz
-    }
-
-    /// Frame shift in seconds.
-    pub fn frame_shift_s(&self) -> f64 {
-        match &self.inner.engine {
-            Engine::Spectral(front_end) => front_end.frame_shift_s(),
-            _ => self.inner.shape.frame_shift as f64 / self.inner.shape.rate_hz,
+        match &self.engine {
+            Engine::Spectral(front_end) => front_end.sample_rate_hz(),
+            Engine::Network(front_end) => front_end.shape().rate_hz,
         }
     }
 
     /// The number of frames of `samples` samples.
     pub fn frames(&self, samples: usize) -> usize {
-        match &self.inner.engine {
+        match &self.engine {
             Engine::Spectral(front_end) => front_end.frames(samples),
-            _ => self.inner.shape.frames(samples),
+            Engine::Network(front_end) => front_end.shape().frames(samples),
         }
     }
 
     /// Features `[frames, dim]` of samples with full scale 1.
     ///
     /// # Errors
-    /// As [`AnyFrontEnd::check_length`]; [`Error::Option`] for samples or features that are not finite; [`Error::Torch`].
+    /// As [`AnyFrontEnd::check_length`]; [`crate::Error::Option`] for samples or features that are not finite;
+    /// [`crate::Error::Torch`].
     pub fn compute(&self, samples: &[f32]) -> Result<Array2<f32>> {
         self.check_length(samples.len())?;
-        match &self.inner.engine {
+        match &self.engine {
             Engine::Spectral(front_end) => front_end.compute(samples),
-            Engine::Ssl(network) => self.finite(samples, || {
-                let network = network.lock().unwrap_or_else(PoisonError::into_inner);
-                network.compute(samples)
-            }),
-            Engine::Module(network) => self.finite(samples, || network.compute(samples)),
-        }
-    }
-
-    /// What a network makes of samples, both finite.
-    fn finite(
-        &self,
-        samples: &[f32],
-        compute: impl FnOnce() -> Result<Array2<f32>>,
-    ) -> Result<Array2<f32>> {
-        if let Some(odd) = samples.iter().find(|sample| !sample.is_finite()) {
-            return Err(Error::option("samples", "finite numbers", odd.to_string()));
-        }
-        let feats = compute()?;
-        match feats.iter().find(|value| !value.is_finite()) {
-            None => Ok(feats),
-            Some(odd) => {
-                let expected = format!("finite features of {}", self.options().name());
-                Err(Error::option("front_end", expected, odd.to_string()))
-            }
+            Engine::Network(front_end) => front_end.compute(samples),
         }
     }
 
     /// Refuses audio of another sample rate, in Hz.
     ///
     /// # Errors
-    /// [`Error::Option`] `audio`.
+    /// [`crate::Error::Option`] `audio`.
     pub fn check_rate(&self, audio_hz: u32) -> Result<()> {
-        match &self.inner.engine {
+        match &self.engine {
             Engine::Spectral(front_end) => front_end.check_rate(audio_hz),
-            _ if f64::from(audio_hz) == self.sample_rate_hz() => Ok(()),
-            _ => {
-                let (rate, name) = (self.sample_rate_hz(), self.options().name());
-                let expected = format!("the {rate} Hz of {name} (or --resample {rate})");
-                Err(Error::option("audio", expected, format!("{audio_hz} Hz")))
-            }
+            Engine::Network(front_end) => front_end.check_rate(audio_hz),
         }
     }
 
     /// Refuses audio of too few samples for one frame.
     ///
     /// # Errors
-    /// [`Error::Option`] `audio`.
+    /// [`crate::Error::Option`] `audio`.
     pub fn check_length(&self, samples: usize) -> Result<()> {
-        match &self.inner.engine {
+        match &self.engine {
             Engine::Spectral(front_end) => front_end.check_length(samples),
-            _ if self.frames(samples) > 0 => Ok(()),
-            _ => {
-                let least = self.inner.shape.frame_length.max(1);
-                let expected = format!("audio of one frame, {least} samples or more");
-                let found = format!("{samples} samples");
-                Err(Error::option("audio", expected, found))
-            }
+            Engine::Network(front_end) => front_end.check_length(samples),
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod layer;
 pub mod mask;
 mod module_front_end;
 mod network_front_end;
+mod network_shape;
 mod norm_act;
 pub mod normalisation;
 pub mod pair_classifier;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ndarray::Array2;
 use tch::{CModule, Device, Kind, Tensor, no_grad};
 
-use super::network_front_end::{Shape, check_checksum};
+use super::network_shape::{Shape, check_checksum};
 use crate::error::{Error, Result, check_within};
 use crate::io::inputs;
 use crate::signal::ModuleOptions;

@@ -1,44 +1,110 @@
-//! What front-ends that are networks share: their sizes and their checksum.
+//! A front-end that is a network: a self-supervised encoder's layers, or a module.
 
-use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
+use ndarray::Array2;
+use tch::Device;
+
+use super::module_front_end::ModuleFrontEnd;
+use super::network_shape::Shape;
+use super::ssl::SslFrontEnd;
 use crate::error::{Error, Result};
+use crate::signal::NetworkOptions;
 
-/// The sizes of a front-end.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Shape {
-    /// Of the audio, in Hz.
-    pub rate_hz: f64,
-    /// Samples from one frame to the next.
-    pub frame_shift: usize,
-    /// The fewest samples that give a frame.
-    pub frame_length: usize,
-    /// Values per frame.
-    pub dim: usize,
+/// A network that is loaded. Threads that share an encoder wait for each other.
+pub(super) struct NetworkFrontEnd {
+    name: &'static str,
+    shape: Shape,
+    network: Network,
 }
 
-impl Shape {
-    /// Frames of so many samples.
-    pub(super) fn frames(&self, samples: usize) -> usize {
-        match samples.checked_sub(self.frame_length) {
-            Some(rest) if samples > 0 => rest / self.frame_shift + 1,
-            _ => 0,
+enum Network {
+    Ssl(Box<Mutex<SslFrontEnd>>),
+    Module(ModuleFrontEnd),
+}
+
+impl NetworkFrontEnd {
+    /// Loads a network onto `device`; its options come back with its absolute place, its layer and its checksum.
+    ///
+    /// # Errors
+    /// A network that cannot be loaded, is of another kind or has another checksum than its options say; a layer that is not
+    /// there; a module that gives other features than its options say.
+    pub(super) fn open(options: &NetworkOptions, device: Device) -> Result<(Self, NetworkOptions)> {
+        let (network, shape, recorded) = match options {
+            NetworkOptions::Module(module) => {
+                let (network, recorded) = ModuleFrontEnd::open(module, device)?;
+                let shape = network.shape();
+                (
+                    Network::Module(network),
+                    shape,
+                    NetworkOptions::Module(recorded),
+                )
+            }
+            ssl => {
+                let (network, recorded) = SslFrontEnd::open(ssl, device)?;
+                let shape = network.shape();
+                (Network::Ssl(Box::new(Mutex::new(network))), shape, recorded)
+            }
+        };
+        let name = options.name();
+        let front_end = Self {
+            name,
+            shape,
+            network,
+        };
+        Ok((front_end, recorded))
+    }
+
+    pub(super) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Features `[frames, dim]` of samples with full scale 1.
+    ///
+    /// # Errors
+    /// [`Error::Option`] for samples or features that are not finite; [`Error::Torch`].
+    pub(super) fn compute(&self, samples: &[f32]) -> Result<Array2<f32>> {
+        if let Some(odd) = samples.iter().find(|sample| !sample.is_finite()) {
+            return Err(Error::option("samples", "finite numbers", odd.to_string()));
+        }
+        let feats = match &self.network {
+            Network::Module(module) => module.compute(samples)?,
+            Network::Ssl(encoder) => {
+                let encoder = encoder.lock().unwrap_or_else(PoisonError::into_inner);
+                encoder.compute(samples)?
+            }
+        };
+        match feats.iter().find(|value| !value.is_finite()) {
+            None => Ok(feats),
+            Some(odd) => {
+                let expected = format!("finite features of {}", self.name);
+                Err(Error::option("front_end", expected, odd.to_string()))
+            }
         }
     }
-}
 
-/// Refuses a network of another checksum than was recorded for it.
-pub(super) fn check_checksum(recorded: Option<&String>, own: &str, place: &Path) -> Result<()> {
-    match recorded {
-        Some(recorded) if recorded != own => {
-            let expected = format!("\"{recorded}\", the checksum of the network that was recorded");
-            Err(Error::key(
-                place,
-                "checksum",
-                expected,
-                format!("\"{own}\""),
-            ))
+    /// Refuses audio of another sample rate, in Hz.
+    pub(super) fn check_rate(&self, audio_hz: u32) -> Result<()> {
+        let (rate, name) = (self.shape.rate_hz, self.name);
+        match f64::from(audio_hz) == rate {
+            true => Ok(()),
+            false => {
+                let expected = format!("the {rate} Hz of {name} (or --resample {rate})");
+                Err(Error::option("audio", expected, format!("{audio_hz} Hz")))
+            }
         }
-        _ => Ok(()),
+    }
+
+    /// Refuses audio of too few samples for one frame.
+    pub(super) fn check_length(&self, samples: usize) -> Result<()> {
+        match self.shape.frames(samples) {
+            0 => {
+                let least = self.shape.frame_length.max(1);
+                let expected = format!("audio of one frame, {least} samples or more");
+                let found = format!("{samples} samples");
+                Err(Error::option("audio", expected, found))
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -7,7 +7,7 @@ use tch::Device;
 
 use super::{SAMPLE_RATE_HZ, SslConfig, SslEncoder, SslKind};
 use crate::error::{Error, Result};
-use crate::nn::network_front_end::{Shape, check_checksum};
+use crate::nn::network_shape::{Shape, check_checksum};
 use crate::signal::{NetworkOptions, SslOptions};
 
 /// An encoder, and the weights of its layers.
