@@ -34,6 +34,7 @@ impl ResynthesisArgs {
     }
 
     /// Whether an option of the Griffin-Lim algorithm was given.
+    #[cfg(feature = "torch")]
     pub(super) fn is_for_griffin_lim(&self) -> bool {
         self.iterations.is_some() || self.momentum.is_some()
     }
