@@ -182,7 +182,7 @@ impl Model {
     /// # Errors
     /// As [`Vocoder::waveform`].
     pub fn vocode(&self, vocoder: &Vocoder, feats: &Array2<f32>) -> Result<Vec<f32>> {
-        vocoder.waveform(feats, &self.front_end)
+        vocoder.waveform(feats, self.front_end())
     }
 
     /// Converts `source` to the speaker of `target`, both features `[frames, bins]`. The result has the length of `source`

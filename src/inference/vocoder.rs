@@ -9,7 +9,8 @@ use tch::{CModule, Device, Kind, no_grad};
 use super::extract::pad;
 use crate::error::{Error, Result};
 use crate::io::inputs;
-use crate::nn::AnyFrontEnd;
+use crate::nn::any_front_end::front_end_times;
+use crate::signal::AnyFrontEndOptions;
 
 /// A module that takes features `[1, bins, frames]` in f32, as the front-end computes them, and returns samples of full scale 1 at
 /// the front-end's rate, of any shape that holds nothing else (`[1, 1, samples]` of HiFi-GAN). One frame shift of samples
@@ -46,7 +47,11 @@ impl Vocoder {
     /// # Errors
     /// [`Error::Format`] naming the file for features that the module refuses, for an output that is not one signal of finite
     /// f32 numbers, and for one whose length is off by a frame shift or more: a module for another rate or hop gives it.
-    pub fn waveform(&self, feats: &Array2<f32>, front_end: &AnyFrontEnd) -> Result<Vec<f32>> {
+    pub fn waveform(
+        &self,
+        feats: &Array2<f32>,
+        front_end: &AnyFrontEndOptions,
+    ) -> Result<Vec<f32>> {
         let odd = |expected: String, found: String| Error::format(&self.path, expected, found);
         let input = pad(&[feats], feats.nrows() as i64).to(self.device);
         let made = no_grad(|| self.module.forward_ts(&[input])).map_err(|error| {
@@ -61,8 +66,8 @@ impl Vocoder {
             let found = format!("{:?} of {:?}", made.kind(), made.size());
             return Err(odd("one signal of f32 samples".into(), found));
         }
-        let rate_hz = front_end.sample_rate_hz();
-        let shift = front_end.frame_shift_s() * rate_hz;
+        let (rate_hz, shift_s) = front_end_times(front_end)?;
+        let shift = shift_s * rate_hz;
         let wanted = shift * feats.nrows() as f64;
         if (samples as f64 - wanted).abs() >= shift {
             let expected = format!(
