@@ -26,7 +26,6 @@ unbraid() {
     eval\ probe) short=(--epochs 1 --min-steps 5 --seeds 1) ;;
     eval\ audit) short=(--folds 2 --epochs 1 --min-steps 5 --encoder-steps 2 --draws 2 --clusters 10) ;;
     report\ *) short=(--utterances 0) ;;
-    convert\ *) case "$*" in *--out*) short=(--iterations 2) ;; esac ;;
   esac
   while [ $# -gt 0 ]; do
     case " ${short[*]-} $1" in

@@ -15,8 +15,8 @@ use crate::io::message::{message, output};
 /// Put the recordings of a data directory into a few tar files.
 ///
 /// Many small files are slow to copy and to read over a network. Recordings are decoded to check them and copied as they
-/// are. With segments, each utterance becomes a 16-bit WAV of its own, so that training on long recordings in MP3, Ogg
-/// or MPEG-4 reads no more than it needs. A recording that fails is reported and left out, and the exit code is 1.
+/// are. With segments, each utterance becomes a 16-bit WAV of its own, so that training on compressed
+/// recordings reads no more than it needs. A recording that fails is reported and left out, and the exit code is 1.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:

@@ -61,7 +61,7 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
-    /// Quality measures of both sides, as of 'unbraid verify quality': the calibration knows them
+    /// Quality measures of both sides, as of 'unbraid verify quality': ratios depend on them too
     #[arg(long, value_name = "RSPECIFIER")]
     quality: Option<String>,
 
@@ -81,7 +81,7 @@ pub(super) struct ApplyArgs {
     #[arg(long, value_name = "FILE")]
     calibration: PathBuf,
 
-    /// Quality measures of both sides, for a calibration that knows them
+    /// Quality measures of both sides, for a calibration that depends on them
     #[arg(long, value_name = "RSPECIFIER")]
     quality: Option<String>,
 

@@ -10,7 +10,7 @@ use crate::eval::backend::{Embeddings, EnrolmentTable, QualityMeasures};
 use crate::io::kaldi::TableWriter;
 use crate::io::message::output;
 
-/// Measure the quality of the two sides of trials, for a calibration that knows it.
+/// Measure the quality of the two sides of trials, for their calibration.
 #[derive(Debug, Args)]
 #[command(
     group = ArgGroup::new("measures").args(["utt2dur", "norm", "cohort"]).required(true).multiple(true),

@@ -71,7 +71,7 @@ pub(super) struct ScoreArgs {
     /// Calibration of 'unbraid verify calibrate train', applied last
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
-    /// Quality measures of both sides, for a calibration that knows them
+    /// Quality measures of both sides, for a calibration that depends on them
     #[arg(long, value_name = "RSPECIFIER", requires = "calibration")]
     quality: Option<String>,
     /// Write scores, one 'enrolment test score' per line
