@@ -62,7 +62,7 @@ pub(super) struct ConvertArgs {
     #[command(flatten)]
     model: ModelArgs,
     /// How features become sound: source-filter, or griffin-lim where one of its options is given
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, requires = "out")]
     generator: Option<Generator>,
     /// Make sound with a vocoder of your own, a TorchScript module
     #[arg(long, value_name = "FILE", requires = "out", conflicts_with_all = ["generator", "iterations", "momentum", "seed"])]

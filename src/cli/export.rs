@@ -1,5 +1,6 @@
 //! `unbraid export`: an encoder as an ONNX model or a TorchScript module.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -65,9 +66,9 @@ pub(super) struct ExportArgs {
     /// Encoder to export
     #[arg(long, alias = "strand")]
     output: Encoder,
-    /// Kind of file to write
-    #[arg(long, value_enum, default_value_t = Format::Torchscript)]
-    format: Format,
+    /// Kind of file to write; by default ONNX for a name that ends in .onnx, else TorchScript
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// Take waveforms: put the experiment's front-end (data.front_end) into the model
     #[arg(long)]
     front_end: bool,
@@ -103,6 +104,16 @@ enum Format {
 }
 
 impl ExportArgs {
+    /// The kind that was asked for, by name or by the file's.
+    fn format(&self) -> Format {
+        let is_onnx = |extension: &OsStr| extension.eq_ignore_ascii_case("onnx");
+        let by_name = match self.target.extension().is_some_and(is_onnx) {
+            true => Format::Onnx,
+            false => Format::Torchscript,
+        };
+        self.format.unwrap_or(by_name)
+    }
+
     fn representation(&self) -> Representation {
         match self.output {
             Encoder::Phonetic => Representation::Phonetic,
@@ -113,11 +124,11 @@ impl ExportArgs {
     /// Refuses options that do not go together.
     fn check(&self) -> crate::Result<()> {
         let beside = |option: &str| {
-            let format = self.format.to_possible_value();
+            let format = self.format().to_possible_value();
             let found = format.map_or(String::new(), |value| value.get_name().to_string());
             Err(Error::option(option, "--format onnx beside it", found))
         };
-        match (self.format, self.output) {
+        match (self.format(), self.output) {
             (Format::Onnx, _) => Ok(()),
             _ if self.stream => beside("--stream"),
             (Format::Torchscript, _) if self.opset.is_some() => beside("--opset"),
@@ -150,7 +161,7 @@ pub(super) fn run(args: &ExportArgs) -> anyhow::Result<()> {
         true => Some(AnyFrontEndOptions::read(known)?),
         false => None,
     };
-    match args.format {
+    match args.format() {
         Format::Torchscript => write_module(args, &experiment, front_end.as_ref())?,
         Format::Onnx | Format::SherpaOnnx => write_onnx(args, &experiment, front_end.as_ref())?,
     }
@@ -204,7 +215,7 @@ fn write_onnx(
         front_end,
         input: args.input(),
         opset: args.opset.unwrap_or(*OPSETS.start()),
-        form: match args.format {
+        form: match args.format() {
             Format::SherpaOnnx => Form::Sherpa,
             _ if args.stream => Form::Stream,
             _ => Form::Whole,

@@ -41,10 +41,12 @@ impl Track {
         }
     }
 
-    /// Begins at this time, in seconds, as far as that is quicker than to read on.
-    pub(super) fn skip_to(&mut self, start: f64) -> Result<()> {
-        self.held_at = self.reader.skip_to(self.sample_at(start))?;
-        Ok(())
+    /// Begins at this time, in seconds, as far as that is quicker than to read on; false where the recording has to be opened
+    /// anew for that.
+    pub(super) fn skip_to(&mut self, start: f64) -> Result<bool> {
+        let position = self.reader.skip_to(self.sample_at(start))?;
+        self.held_at = position.unwrap_or(0);
+        Ok(position.is_some())
     }
 
     /// Keeps samples from this time on, in seconds.

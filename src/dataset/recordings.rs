@@ -262,9 +262,12 @@ impl Recordings {
     /// [`UtteranceBlocks::read_to_end`]; [`Error::Line`] for an invalid segment.
     pub fn read_at(&self, place: Place, options: &RecordingOptions) -> Result<Waveform> {
         let (source, utterance, segment) = self.at(place)?;
-        let mut track = Track::new(source.open(&options.audio, options.pipes)?);
-        if let Some(segment) = segment {
-            track.skip_to(segment.start)?;
+        let open = || source.open(&options.audio, options.pipes).map(Track::new);
+        let mut track = open()?;
+        if let Some(segment) = segment
+            && !track.skip_to(segment.start)?
+        {
+            track = open()?;
         }
         let cut = segment.map(|segment| (segment, &*self.list));
         UtteranceBlocks::new(&mut track, utterance, cut, options.resample_hz)?.read_to_end()
@@ -628,6 +631,48 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Neither a seek table that leads astray nor a tag before the first byte changes what is read.
+    #[test]
+    fn seek_tables_and_tags_do_not_lead_astray() {
+        let flac = concat!(env!("CARGO_MANIFEST_DIR"), "/data/mini/audio/f01-s01.flac");
+        let bytes = std::fs::read(flac).unwrap();
+        // Every point of the seek table, of 18 bytes, leads to the last third.
+        let mut astray = bytes.clone();
+        let mut at = 4;
+        while astray[at] & 0x7f != 3 {
+            at += 4 + u32::from_be_bytes([0, astray[at + 1], astray[at + 2], astray[at + 3]])
+                as usize;
+        }
+        let points = usize::from(astray[at + 3]) / 18;
+        for point in 0..points {
+            let offset = (bytes.len() as u64 * 2 / 3).to_be_bytes();
+            astray[at + 4 + 18 * point + 8..][..8].copy_from_slice(&offset);
+        }
+        let tagged = [b"ID3\x03\x00\x00\x00\x00\x00\x05hello", &bytes[..]].concat();
+        let dir = tempfile::tempdir().unwrap();
+        let mut samples = Vec::new();
+        for (name, bytes) in [("whole", &bytes), ("astray", &astray), ("tagged", &tagged)] {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            std::fs::write(
+                dir.path().join("wav.scp"),
+                format!("r {}\n", path.display()),
+            )
+            .unwrap();
+            std::fs::write(dir.path().join("segments"), "a r 0.6 0.9\nb r 1.3 -1\n").unwrap();
+            let table = Table::read(dir.path().join("wav.scp")).unwrap();
+            let segments = Segments::read(dir.path().join("segments")).unwrap();
+            let recordings = Recordings::with_segments(&table, &segments).unwrap();
+            let read = |key: &str| {
+                let found = recordings.read_at(recordings.places()[key], &Default::default());
+                found.unwrap().samples
+            };
+            samples.push(["a", "b"].map(read));
+        }
+        assert!(samples[0] == samples[1] && samples[0] == samples[2]);
+        assert_eq!(samples[0][0].len() as f64, 0.3 * 16000.0);
     }
 
     #[test]

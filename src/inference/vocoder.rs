@@ -46,7 +46,7 @@ impl Vocoder {
     ///
     /// # Errors
     /// [`Error::Format`] naming the file for features that the module refuses, for an output that is not one signal of finite
-    /// f32 numbers, and for one whose length is off by a frame shift or more: a module for another rate or hop gives it.
+    /// f32 numbers, or silence, and for one whose length is off by a frame shift or more: a module for another rate or hop gives it.
     pub fn waveform(
         &self,
         feats: &Array2<f32>,
@@ -77,9 +77,12 @@ impl Vocoder {
             return Err(odd(expected, samples.to_string()));
         }
         let samples = Vec::<f32>::try_from(made.flatten(0, -1).to(Device::Cpu))?;
-        match samples.iter().find(|sample| !sample.is_finite()) {
-            Some(sample) => Err(odd("finite samples".into(), sample.to_string())),
-            None => Ok(samples),
+        if let Some(sample) = samples.iter().find(|sample| !sample.is_finite()) {
+            return Err(odd("finite samples".into(), sample.to_string()));
+        }
+        match samples.iter().all(|&sample| sample == 0.0) {
+            true => Err(odd("sound".into(), "zeros".into())),
+            false => Ok(samples),
         }
     }
 }

@@ -63,7 +63,7 @@ impl ModuleFrontEnd {
         self.shape
     }
 
-    /// Runs the module on noise that gives so many frames, and nearly one more.
+    /// Runs the module on noise that gives so many frames, and nearly one more, and twice on the same.
     fn test(&self) -> Result<()> {
         let Shape {
             frame_shift,
@@ -76,7 +76,19 @@ impl ModuleFrontEnd {
                 self.compute(&noise(samples))?;
             }
         }
-        Ok(())
+        let samples = noise(frame_length + frame_shift);
+        match self.compute(&samples)? == self.compute(&samples)? {
+            true => Ok(()),
+            false => {
+                let found = "others the second time (is dropout on?)";
+                Err(Error::key(
+                    &self.file,
+                    "output",
+                    "the same features of the same samples",
+                    found,
+                ))
+            }
+        }
     }
 
     /// Features `[frames, dim]`.

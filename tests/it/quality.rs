@@ -167,6 +167,15 @@ fn invalid_input_is_refused_in_one_line() {
         .map(|line| format!("{}  [ 1 ]\n", line.split(' ').next().unwrap()))
         .collect();
     put("same.q", &same);
+    let rounded = |line: &str, other: &str| match line.contains("-3") {
+        true => format!("{}  [ 1.0000001 ]\n", line.split(' ').next().unwrap()),
+        false => other.to_string(),
+    };
+    let near: String = same
+        .lines()
+        .map(|line| rounded(line, &format!("{line}\n")))
+        .collect();
+    put("near.q", &near);
     put("one.q", "dev00-0  [ 1 2 3 ]\n");
     put(
         "zero.utt2dur",
@@ -189,6 +198,10 @@ fn invalid_input_is_refused_in_one_line() {
             "ark:same.q: expected quality measures that differ between trials, found measure 1, the same in all trials",
         ),
         (
+            format!("{TRAIN} --quality ark:near.q --out x"),
+            "ark:near.q: expected quality measures that differ between trials, found measure 1, the same in all trials",
+        ),
+        (
             format!("{TRAIN} --quality ark:one.q --out x"),
             "ark:one.q: dev00-1: expected quality measures, found none",
         ),
@@ -202,7 +215,7 @@ fn invalid_input_is_refused_in_one_line() {
         ),
         (
             format!("{score} quality.json"),
-            "quality.json: expected the calibration that unbraid wrote, found a calibration with quality measures",
+            "--quality: expected those that quality.json depends on, found none",
         ),
         (
             format!("{score} plain.json --quality ark:test.q"),

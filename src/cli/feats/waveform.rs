@@ -23,13 +23,15 @@ use crate::signal::{FrontEndOptions, Resynthesis};
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
-  unbraid feats pitch scp:data/test/wav.scp ark,scp:pitch.ark,pitch.scp
+  unbraid feats pitch --conf conf/pitch.toml scp:data/test/wav.scp \\
+    ark,scp:pitch.ark,pitch.scp
   unbraid feats waveform --conf conf/fbank.toml --pitch scp:pitch.scp \\
     scp:data/test/feats.scp wavs
   unbraid feats waveform --conf conf/fbank.toml scp:data/test/feats.scp wavs
 
 Pitch needs the frame_shift and snip_edges of the features. Cepstra, energy
-columns and features without their mean lack information, and are refused.")]
+columns (a spectrogram has one unless its output is power or magnitude) and
+features without their mean lack information, and are refused.")]
 pub(super) struct WaveformArgs {
     /// Features to read, as scp:feats.scp
     #[arg(value_name = "RSPECIFIER")]

@@ -30,6 +30,12 @@ pub(super) fn write(path: &Path, kind: &str, model: &impl Serialize) -> Result<(
     atomic::write(path, json + "\n")
 }
 
+/// Whether a file holds a model of this kind.
+pub(super) fn is_of_kind(path: &Path, kind: &str) -> bool {
+    let head: Result<Envelope<IgnoredAny>> = json::read(path, "a model");
+    head.is_ok_and(|head| head.kind == kind)
+}
+
 /// Reads a model of this kind.
 pub(super) fn read<T: DeserializeOwned>(path: &Path, kind: &str) -> Result<T> {
     let expected = format!("the {kind} that unbraid wrote");

@@ -16,6 +16,9 @@ use crate::eval::trials::{Detection, ScoredTrials, Trial};
 /// The kind of model in the file of a calibration with quality measures.
 const KIND: &str = "calibration with quality measures";
 
+/// Deviation, as a share of the greatest value, up to which a measure is one number and the rounding of f32.
+const ROUNDING: f64 = 1e-5;
+
 /// Which quality measures to take of embeddings, in this order.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct QualityMeasures<'a> {
@@ -227,8 +230,13 @@ impl QualityCalibration {
         let raw = trials.scored(|row| row[0], source)?;
         Calibration::train(&raw, prior, source)?;
         let deviations = trials.rows.std_axis(Axis(0), 0.0);
-        for (measure, pair) in (1..).zip(deviations.slice(s![1..]).exact_chunks(2)) {
-            if pair.iter().all(|&deviation| deviation == 0.0) {
+        let sizes = trials
+            .rows
+            .fold_axis(Axis(0), 0.0, |size: &f64, x| size.max(x.abs()));
+        let is_constant =
+            (&deviations / &sizes).mapv(|share: f64| share.is_nan() || share <= ROUNDING);
+        for (measure, pair) in (1..).zip(is_constant.slice(s![1..]).exact_chunks(2)) {
+            if pair.iter().all(|&constant| constant) {
                 let found = format!("measure {measure}, the same in all trials");
                 let expected = "quality measures that differ between trials";
                 return Err(Error::format(
@@ -240,7 +248,11 @@ impl QualityCalibration {
         }
         let fit = logistic::fit(&trials.rows, &trials.targets, prior)?;
         let ratios = trials.scored(|row| fit.weights.dot(&row) + fit.offset, source)?;
-        Calibration::train(&ratios, prior, source)?;
+        Calibration::train(&ratios, prior, trials.quality.measures.source()).map_err(|_| {
+            let expected = "quality measures that leave target and nontarget trials overlapping, or more trials";
+            let found = "measures that separate them".to_string();
+            Error::format(trials.quality.measures.source(), expected, found)
+        })?;
         let weights = fit.weights.slice(s![1..]);
         let pairs = weights.exact_chunks(2).into_iter();
         let calibration = Self {
@@ -299,7 +311,13 @@ impl TrialCalibration {
     /// As [`Calibration::read`] and [`QualityCalibration::read`]; [`Error::Key`] for another number of measures.
     pub fn read(path: &Path, quality: Option<Quality>) -> Result<Self> {
         let Some(quality) = quality else {
-            return Calibration::read(path).map(Self::Score);
+            return match Calibration::read(path) {
+                Err(_) if file::is_of_kind(path, KIND) => {
+                    let expected = format!("those that {} depends on", path.display());
+                    Err(Error::option("--quality", expected, "none"))
+                }
+                read => read.map(Self::Score),
+            };
         };
         let calibration = QualityCalibration::read(path)?;
         let (expected, found) = (calibration.measures.len(), quality.len());

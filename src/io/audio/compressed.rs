@@ -132,23 +132,23 @@ impl CompressedStream {
     }
 
     /// Goes on at this frame of FLAC, where its length is stated and no MD5 is to be made; elsewhere the position stays. Returns
-    /// the position. At the end the file is then not known to be whole.
-    pub(super) fn skip_to(&mut self, frame: u64, name: &Path) -> Result<u64> {
+    /// the position, none where the frame is not found. At the end the file is then not known to be whole.
+    pub(super) fn skip_to(&mut self, frame: u64) -> Option<u64> {
         let within = self.track.frames.is_some_and(|frames| frame < frames);
         if self.codec != Codec::Flac || self.verify || !within || frame < self.decoded {
-            return Ok(0);
+            return Some(0);
         }
         let to = SeekTo::Timestamp {
             ts: Timestamp::from(frame as i64),
             track_id: self.track.id,
         };
-        let sought = guarded(|| self.reader.seek(SeekMode::Accurate, to));
-        let sought = sought.map_err(|e| Error::format(name, self.codec.name(), describe(&e)))?;
+        // Where it came out is by the header of a frame there, whatever a seek table says.
+        let found = guarded(|| self.reader.seek(SeekMode::Accurate, to)).ok()?;
+        self.decoded = u64::try_from(found.actual_ts.get()).ok()?;
         self.track.decoder.reset();
         self.block.clear();
-        self.decoded = sought.actual_ts.get() as u64;
         self.presented.skip = frame;
-        Ok(frame)
+        (self.decoded <= frame).then_some(frame)
     }
 
     /// Appends the next block, interleaved; false at the end, after the file was compared with its stated length and MD5.

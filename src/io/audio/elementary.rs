@@ -140,7 +140,7 @@ fn is_followed(frame: Frame, at: u64, bytes: &mut Bytes, name: &Path) -> Result<
 }
 
 /// The size of the ID3v2 tag that begins so: 7 bits in each of 4 bytes, after a header of 10.
-fn tag_bytes(start: &[u8]) -> Option<u64> {
+pub(super) fn tag_bytes(start: &[u8]) -> Option<u64> {
     let [b'I', b'D', b'3', _, _, flags, a, b, c, d, ..] = *start else {
         return None;
     };

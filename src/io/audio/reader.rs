@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::compressed::CompressedStream;
+use super::compressed::{Codec, CompressedStream};
 use super::input::Bytes;
 use super::kind::Kind;
 use super::opened::{Opened, Stream};
 use super::riff::{self, Surroundings};
-use super::{AudioOptions, Channel, Waveform, aiff, caf, sphere};
+use super::{AudioOptions, Channel, Waveform, aiff, caf, elementary, sphere};
 use crate::error::{Error, Result};
 
 /// The highest plausible sample rate: the fastest converters run at 768 kHz.
@@ -76,8 +76,17 @@ impl AudioReader {
     /// Reads bytes whose name, for messages, is `name`.
     pub(super) fn of_bytes(mut bytes: Bytes, name: &Path, options: &AudioOptions) -> Result<Self> {
         let start = bytes.start(Kind::LOOK).map_err(Error::io(name))?;
-        let kind =
+        let mut kind =
             Kind::of(&start).map_err(|found| Error::format(name, super::KINDS_READ, found))?;
+        // A tag begins MP3, and some FLAC too.
+        if let Some(tag) = elementary::tag_bytes(&start) {
+            bytes.go_to(tag, name)?;
+            let behind = bytes.here(Kind::LOOK).map_err(Error::io(name))?;
+            if let Ok(Kind::Compressed(Codec::Flac)) = Kind::of(&behind) {
+                kind = Kind::Compressed(Codec::Flac);
+            }
+            bytes.go_to(0, name)?;
+        }
         let opened = match kind {
             Kind::Riff => riff::open(bytes, Surroundings::File, name),
             Kind::Aiff => aiff::open(bytes, name),
@@ -131,16 +140,18 @@ impl AudioReader {
     }
 
     /// Leaves out samples before this one, of a recording of which nothing was read: at once where samples have a size
-    /// of their own and in FLAC, elsewhere not at all. Returns the position.
+    /// of their own and in FLAC, elsewhere not at all. Returns the position; none where a FLAC's seek table or damage leads
+    /// astray: it has to be opened anew and read on.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Format`] for damaged FLAC.
-    pub fn skip_to(&mut self, sample: u64) -> Result<u64> {
-        self.read = match &mut self.stream {
-            Stream::Pcm(stream) => stream.skip_to(sample, &self.name)?,
-            Stream::Compressed(stream) => stream.skip_to(sample, &self.name)?,
+    /// [`Error::Io`].
+    pub fn skip_to(&mut self, sample: u64) -> Result<Option<u64>> {
+        let position = match &mut self.stream {
+            Stream::Pcm(stream) => Some(stream.skip_to(sample, &self.name)?),
+            Stream::Compressed(stream) => stream.skip_to(sample),
         };
-        Ok(self.read)
+        self.read = position.unwrap_or(0);
+        Ok(position)
     }
 
     /// The next samples, never none, with full scale at 1 as in [`Waveform`]; `None` behind the last, when the file

@@ -30,6 +30,9 @@ pub struct LogF0Statistics {
 const VOICED_CORRELATION: f32 = 0.5;
 /// Interpolation between lags overshoots 1 a little.
 const MOST_CORRELATION: f32 = 1.5;
+/// Pitch beyond these is no voice's, in Hz.
+const LEAST_HZ: f32 = 10.0;
+const MOST_HZ: f32 = 5000.0;
 /// F0 of a frame before which and behind which there is none: it is not voiced, so that the value does not matter.
 const ANY_HZ: f64 = 100.0;
 /// Deviations of ln F0 below this (a sixth of a semitone) are those of a voice that is held: ratios of them mean nothing.
@@ -39,17 +42,17 @@ impl F0Contour {
     /// Of correlation and pitch in Hz `[frames, 2]`, as [`super::PitchComputer`] and `unbraid feats pitch` give them.
     ///
     /// # Errors
-    /// [`Error::Option`] `pitch` for other columns, a correlation that is no number and a pitch that is not above 0 Hz.
+    /// [`Error::Option`] `pitch` for other columns, a correlation that is no number and a pitch that no voice has.
     pub fn new(pitch: ArrayView2<f32>) -> Result<Self> {
         let refuse = |found: String| {
-            let expected = "two columns: correlation, and pitch above 0 Hz ('unbraid feats pitch' without --post)";
+            let expected = "two columns: correlation, and pitch from 10 to 5000 Hz ('unbraid feats pitch' without --post)";
             Err(Error::option("pitch", expected, found))
         };
         if pitch.ncols() != 2 {
             return refuse(format!("{} columns", pitch.ncols()));
         }
         let bad = |row: &ndarray::ArrayView1<f32>| {
-            !(row[0].abs() <= MOST_CORRELATION && row[1] > 0.0 && row[1].is_finite())
+            !(row[0].abs() <= MOST_CORRELATION && (LEAST_HZ..=MOST_HZ).contains(&row[1]))
         };
         if let Some((frame, row)) = pitch
             .rows()
