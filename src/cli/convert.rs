@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use ndarray::Array2;
 
@@ -109,14 +109,19 @@ pub(super) fn run(args: ConvertArgs) -> anyhow::Result<()> {
         (_, None, Generator::GriffinLim) => Some(Synthesiser::GriffinLim(way_back()?)),
     };
     let mut rates = Rates::default();
-    let mut read = |path| -> anyhow::Result<_> {
+    let mut read = |path: &Path| -> anyhow::Result<_> {
         let recording = read_audio(path, &args.audio.options())?;
         rates.add(recording.sample_rate_hz);
-        Ok(model.at_rate(&recording)?)
+        let recording = model.at_rate(&recording)?;
+        let feats = model
+            .feats(&recording)
+            .with_context(|| path.display().to_string())?;
+        Ok((recording, feats))
     };
-    let (source, target) = (read(&args.source)?, read(&args.target)?);
+    let (source, source_feats) = read(&args.source)?;
+    let (target, target_feats) = read(&args.target)?;
     rates.report(source.sample_rate_hz);
-    let feats = model.convert_feats(&model.feats(&source)?, &model.feats(&target)?)?;
+    let feats = model.convert_feats(&source_feats, &target_feats)?;
     let made = (synthesiser.as_ref())
         .map(|synthesiser| synthesiser.waveform(&model, &feats, &source, &target))
         .transpose()?;

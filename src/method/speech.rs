@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ndarray::Array2;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use tch::{Device, Tensor};
 
@@ -29,12 +30,13 @@ use crate::dataset::labels::Labels;
 use crate::dataset::loader::Loader;
 use crate::dataset::normalisation::Normalisation;
 use crate::dataset::parts::{Part, Parts};
+use crate::dataset::recordings::{RecordingOptions, Recordings};
 use crate::dataset::sampler::{Sampler, pack_by_length};
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::audio::Pipes;
 use crate::nn::{AnyFrontEnd, built};
-use crate::signal::AnyFrontEndOptions;
+use crate::signal::{AnyFrontEndOptions, FeatureExtractor};
 use crate::train::experiment::Experiment;
 use crate::train::ranks::{Facts, Ranks};
 use crate::train::trainer::{Batches, Progress, step_seed, train};
@@ -79,6 +81,9 @@ pub fn train_speech(
     let data = SpeechData::open(config, front_end.as_ref(), (&beginning, &check), ranks)?;
     if let Some(front_end) = &front_end {
         check_front_end(front_end, data.info.normalisation.bins())?;
+        if ranks.is_first() && config.data.input == Input::Features {
+            data.compare_with(front_end)?;
+        }
     }
     if ranks.is_first() && start.resume {
         resumed::check(exp, &config.data, &data.info, front_end.as_ref())?;
@@ -406,7 +411,50 @@ impl SpeechData {
     }
 }
 
+/// Difference of stored features from those of a network front-end, relative to their size, up to which rounding explains it.
+/// Those of another layer differ by about 1.
+const MOST_ROUNDING: f32 = 0.05;
+
 impl SpeechData {
+    /// Warns where stored features of the first utterance are not what a network front-end computes of its recording, where
+    /// there is one: those of another layer, other weights or other audio.
+    fn compare_with(&self, front_end: &AnyFrontEnd) -> Result<()> {
+        let AnyFrontEndOptions::Network(network) = front_end.options() else {
+            return Ok(());
+        };
+        let id = &self.train.ids()[0];
+        let options = RecordingOptions {
+            resample_hz: Some(front_end.sample_rate_hz() as u32),
+            ..RecordingOptions::default()
+        };
+        // Audio need not be there.
+        let recording = Recordings::of_dir(&self.config.data.train)
+            .ok()
+            .and_then(|recordings| {
+                let place = recordings.places().get(id.as_str()).copied()?;
+                recordings.read_at(place, &options).ok()
+            });
+        let (Some(recording), Some(stored)) = (recording, self.train.feats(front_end.dim()).next())
+        else {
+            return Ok(());
+        };
+        let (computed, stored) = (front_end.compute_waveform(&recording)?, stored?);
+        let size = |feats: &Array2<f32>| feats.mapv(|x| x * x).sum().sqrt();
+        let difference = match computed.dim() == stored.dim() {
+            true => size(&(&computed - &stored)) / size(&stored),
+            false => f32::INFINITY,
+        };
+        if difference > MOST_ROUNDING {
+            log::warn!(
+                "{}: {id}: the stored features are not those that data.front_end ({}) computes of the recording: another layer, \
+                 other weights or other audio? Extraction from recordings (--wav) will give other codes",
+                self.train.path().display(),
+                network.name()
+            );
+        }
+        Ok(())
+    }
+
     /// What has to be the same on all ranks.
     fn facts(&self) -> Result<Facts> {
         let info = serde_json::to_string(&self.info).unwrap_or_default();

@@ -11,7 +11,7 @@ use unbraid::io::kaldi::{KaldiObject, TableReader};
 
 use crate::support::speech::{self, CONF, recordings};
 use crate::support::training::edit;
-use crate::support::{fail, put, root, succeed};
+use crate::support::{fail, put, root, succeed, unbraid};
 
 const LAYER: &str = "kind = 'hubert'\nmodel = 'model'\nlayer = 1\n";
 const MODULE: &str = "kind = 'module'\nfile = 'm.pt'\nsample_rate_hz = 16000\nframe_shift = 320\nframe_length = 400\ndim = 6\n";
@@ -64,6 +64,27 @@ fn weights(dir: &Path, exp: &str) -> Vec<u8> {
 fn recorded(dir: &Path) -> toml::Table {
     let text = fs::read_to_string(dir.join("exp/front_end.toml")).unwrap();
     toml::from_str(&text).unwrap()
+}
+
+#[test]
+fn stored_features_of_another_layer_are_noticed() {
+    let dir = workplace(LAYER);
+    let at = dir.path();
+    succeed(at, &STATES);
+    let is_warned = || {
+        let output = unbraid(at, &TRAIN);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{error}");
+        fs::remove_dir_all(at.join("exp")).unwrap();
+        error.contains(": the stored features are not those that data.front_end (hubert) computes")
+    };
+    assert!(!is_warned());
+    fs::write(
+        at.join("front.toml"),
+        LAYER.replace("layer = 1", "layer = 2"),
+    )
+    .unwrap();
+    assert!(is_warned());
 }
 
 #[test]

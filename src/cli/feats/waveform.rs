@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 use ndarray::Array2;
 
+use crate::cli::failures::Failures;
+use crate::cli::progress::counter;
 use crate::cli::resynthesis::ResynthesisArgs;
 use crate::error::{Error, Result};
 use crate::io::atomic;
@@ -19,7 +21,8 @@ use crate::signal::{FrontEndOptions, Resynthesis};
 /// A spectrum is found that the filters turn into the given energies. With --pitch it is the envelope of a voice: harmonics
 /// of F0 and noise go through it, with as many frames of pitch as of features (give or take one). Without --pitch the fast Griffin-Lim
 /// algorithm (Griffin and Lim 1984, Perraudin et al. 2013) finds a signal with that spectrum; it whispers where the filters
-/// are wider than F0. The command writes DIR/UTTERANCE.wav and DIR/wav.scp.
+/// are wider than F0. The command writes DIR/UTTERANCE.wav and DIR/wav.scp. An utterance that fails is reported and left
+/// out, and the exit code is 1.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -52,24 +55,42 @@ pub(super) struct WaveformArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// Errors of the library, an utterance whose id is no file's name, and one without fitting pitch.
+/// Errors of the library; utterances that failed, as one whose id is no file's name, or one without fitting pitch.
 pub(super) fn run(args: WaveformArgs) -> anyhow::Result<()> {
     let resynthesis = args.resynthesis.of(&FrontEndOptions::read(&args.conf)?)?;
     let pitch = args.pitch.as_deref().map(Pitch::read).transpose()?;
     atomic::create_dir_all(&args.out)?;
-    let mut list = String::new();
+    let (mut list, mut total) = (String::new(), 0);
+    let (progress, mut failures) = (counter("utterances"), Failures::default());
     for entry in TableReader::<Array2<f32>>::open(&args.from)? {
         let (key, feats) = entry?;
-        let path = args.out.join(file_name(&args.from, &key)?);
-        let samples = samples(&resynthesis, &key, &feats, pitch.as_ref());
-        let waveform = Waveform {
-            samples: samples.map_err(at(&args.from, &key))?,
-            sample_rate_hz: resynthesis.sample_rate_hz() as u32,
-        };
-        write_wav(&path, &waveform)?;
-        list += &format!("{key} {}\n", path.display());
+        let made = file_name(&args.from, &key).and_then(|name| {
+            let samples = samples(&resynthesis, &key, &feats, pitch.as_ref());
+            Ok((name, samples.map_err(at(&args.from, &key))?))
+        });
+        match made {
+            Err(error) => failures.add(&key, &error, &progress),
+            Ok((name, samples)) => {
+                let path = args.out.join(name);
+                let sample_rate_hz = resynthesis.sample_rate_hz() as u32;
+                write_wav(
+                    &path,
+                    &Waveform {
+                        samples,
+                        sample_rate_hz,
+                    },
+                )?;
+                list += &format!("{key} {}\n", path.display());
+            }
+        }
+        total += 1;
+        progress.inc(1);
     }
-    Ok(atomic::write(args.out.join("wav.scp"), list)?)
+    progress.finish_and_clear();
+    if !list.is_empty() {
+        atomic::write(args.out.join("wav.scp"), list)?;
+    }
+    failures.into_result(total, "utterances")
 }
 
 /// A voice where there is pitch, else what Griffin-Lim finds.
