@@ -182,7 +182,8 @@ def main():
     args = parser.parse_args()
     drawn = list(pairs(args))
     make(args, drawn)
-    with multiprocessing.Pool(args.jobs) as pool:
+    # A fork of loaded libraries may hang.
+    with multiprocessing.get_context("spawn").Pool(args.jobs) as pool:
         rows = sum(pool.starmap(rows_of, [(args.out, *pair) for pair in drawn], chunksize=1), [])
     (args.out / "voices.json").write_text(json.dumps(rows, default=float, indent=1))
     table(rows)

@@ -433,7 +433,7 @@ fn what_cannot_be_exported_is_refused_in_one_line() {
             "--opset: expected 17 to 21, found 22",
         ),
         (
-            &["--exp=exp", "--opset=17", onnx[1]],
+            &["--exp=exp", "--opset=17", "--format=torchscript", onnx[1]],
             "--opset: expected --format onnx beside it, found torchscript",
         ),
         (
@@ -457,7 +457,7 @@ fn what_cannot_be_exported_is_refused_in_one_line() {
             "normalisation.subtract_utterance_mean: expected false for a stream",
         ),
         (
-            &["--exp=exp", "--stream", onnx[1]],
+            &["--exp=exp", "--stream", "--format=torchscript", onnx[1]],
             "--stream: expected --format onnx beside it, found torchscript",
         ),
         (
