@@ -670,8 +670,15 @@ mod tests {
                 found.unwrap().samples
             };
             samples.push(["a", "b"].map(read));
+            let mut passed = Vec::new();
+            let taken = recordings.for_each(&RecordingOptions::default(), Ok, |_, result| {
+                passed.push(result?.samples);
+                Ok::<(), Error>(())
+            });
+            taken.unwrap();
+            assert!(passed == samples[samples.len() - 1], "{name}");
         }
-        assert!(samples[0] == samples[1] && samples[0] == samples[2]);
+        assert!(samples.iter().all(|found| *found == samples[0]));
         assert_eq!(samples[0][0].len() as f64, 0.3 * 16000.0);
     }
 
