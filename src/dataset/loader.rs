@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use crate::error::Result;
 
-/// Number of batches prepared in advance.
+/// The least number of batches prepared in advance.
 const AHEAD: usize = 4;
 
 /// An endless iterator over `make(first)`, `make(first + 1)`, ..., computed in a background thread. It ends after the
@@ -20,9 +20,13 @@ pub struct Loader<B> {
 }
 
 impl<B: Send + 'static> Loader<B> {
-    /// Starts with batch number `first`.
-    pub fn spawn(first: u64, mut make: impl FnMut(u64) -> Result<B> + Send + 'static) -> Self {
-        let (sender, ready) = sync_channel(AHEAD);
+    /// Starts with batch number `first`, for a reader that takes `at_once` batches without a pause.
+    pub fn spawn(
+        first: u64,
+        at_once: usize,
+        mut make: impl FnMut(u64) -> Result<B> + Send + 'static,
+    ) -> Self {
+        let (sender, ready) = sync_channel(at_once.max(AHEAD));
         let thread = thread::spawn(move || {
             for number in first.. {
                 let batch = make(number);
@@ -72,7 +76,7 @@ mod tests {
     fn the_thread_ends_with_the_loader() {
         let over = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&over);
-        let mut loader = Loader::spawn(0, move |n| {
+        let mut loader = Loader::spawn(0, 1, move |n| {
             if n > 0 {
                 // A slow disk.
                 thread::sleep(Duration::from_millis(200));
@@ -88,13 +92,13 @@ mod tests {
     #[test]
     #[should_panic = "no such batch"]
     fn a_panic_of_the_thread_is_passed_on() {
-        let mut loader = Loader::<u64>::spawn(0, |_| panic!("no such batch"));
+        let mut loader = Loader::<u64>::spawn(0, 1, |_| panic!("no such batch"));
         loader.next();
     }
 
     #[test]
     fn batches_come_in_order_and_errors_end_them() {
-        let made: Vec<_> = Loader::spawn(5, |n| match n {
+        let made: Vec<_> = Loader::spawn(5, 1, |n| match n {
             9 => Err(Error::option("n", "less than 9", "9")),
             n => Ok(n),
         })

@@ -14,9 +14,9 @@ use crate::io::audio::Waveform;
 use crate::method::DisentangledModel;
 use crate::method::speech::load;
 use crate::nn::AnyFrontEnd;
-use crate::signal::AnyFrontEndOptions;
 use crate::signal::loudness::{mean_power, set_power};
 use crate::signal::resample::resample;
+use crate::signal::{AnyFrontEndOptions, FeatureExtractor};
 use crate::train::experiment::Experiment;
 
 /// A trained experiment and the front-end that it was trained with.

@@ -495,6 +495,7 @@ impl Batches<SpeechBatch> for SpeechData {
         &self,
         first: u64,
         parts: &Parts,
+        at_once: usize,
     ) -> Box<dyn Iterator<Item = Result<Part<SpeechBatch>>> + '_> {
         let corpus = Arc::clone(&self.train);
         let normalisation = self.info.normalisation.clone();
@@ -513,7 +514,7 @@ impl Batches<SpeechBatch> for SpeechData {
         let parts = parts.clone();
         let first = first * parts.own().len() as u64;
         let readers = Arc::clone(&self.readers);
-        Box::new(Loader::spawn(first, move |number| {
+        Box::new(Loader::spawn(first, at_once, move |number| {
             let (number, part) = parts.nth(number);
             let crop_seed = step_seed(seed, number) as u64;
             let drawn = sampler.batch(number);

@@ -51,30 +51,6 @@ impl AnyFrontEnd {
         &self.options
     }
 
-    /// Columns of the features.
-    pub fn dim(&self) -> usize {
-        match &self.engine {
-            Engine::Spectral(front_end) => front_end.dim(),
-            Engine::Network(front_end) => front_end.shape().dim,
-        }
-    }
-
-    /// The sample rate it takes, in Hz.
-    pub fn sample_rate_hz(&self) -> f64 {
-        match &self.engine {
-            Engine::Spectral(front_end) => front_end.sample_rate_hz(),
-            Engine::Network(front_end) => front_end.shape().rate_hz,
-        }
-    }
-
-    /// The number of frames of `samples` samples.
-    pub fn frames(&self, samples: usize) -> usize {
-        match &self.engine {
-            Engine::Spectral(front_end) => front_end.frames(samples),
-            Engine::Network(front_end) => front_end.shape().frames(samples),
-        }
-    }
-
     /// Features `[frames, dim]` of samples with full scale 1.
     ///
     /// # Errors
@@ -136,15 +112,24 @@ pub fn front_end_times(options: &AnyFrontEndOptions) -> Result<(f64, f64)> {
 
 impl FeatureExtractor for AnyFrontEnd {
     fn dim(&self) -> usize {
-        Self::dim(self)
+        match &self.engine {
+            Engine::Spectral(front_end) => front_end.dim(),
+            Engine::Network(front_end) => front_end.shape().dim,
+        }
     }
 
     fn sample_rate_hz(&self) -> f64 {
-        Self::sample_rate_hz(self)
+        match &self.engine {
+            Engine::Spectral(front_end) => front_end.sample_rate_hz(),
+            Engine::Network(front_end) => front_end.shape().rate_hz,
+        }
     }
 
     fn frames(&self, samples: usize) -> usize {
-        Self::frames(self, samples)
+        match &self.engine {
+            Engine::Spectral(front_end) => front_end.frames(samples),
+            Engine::Network(front_end) => front_end.shape().frames(samples),
+        }
     }
 
     fn compute_waveform(&self, waveform: &Waveform) -> Result<Array2<f32>> {

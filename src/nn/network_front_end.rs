@@ -7,7 +7,7 @@ use tch::Device;
 
 use super::module_front_end::ModuleFrontEnd;
 use super::network_shape::Shape;
-use super::ssl::SslFrontEnd;
+use super::ssl::{SslFrontEnd, SslKind};
 use crate::error::{Error, Result};
 use crate::signal::NetworkOptions;
 
@@ -30,20 +30,23 @@ impl NetworkFrontEnd {
     /// A network that cannot be loaded, is of another kind or has another checksum than its options say; a layer that is not
     /// there; a module that gives other features than its options say.
     pub(super) fn open(options: &NetworkOptions, device: Device) -> Result<(Self, NetworkOptions)> {
+        let ssl = |kind, options| {
+            let (network, recorded) = SslFrontEnd::open(kind, options, device)?;
+            let shape = network.shape();
+            Ok::<_, Error>((Network::Ssl(Box::new(Mutex::new(network))), shape, recorded))
+        };
         let (network, shape, recorded) = match options {
-            NetworkOptions::Module(module) => {
-                let (network, recorded) = ModuleFrontEnd::open(module, device)?;
+            NetworkOptions::Hubert(options) => ssl(SslKind::Hubert, options)?,
+            NetworkOptions::Wav2Vec2(options) => ssl(SslKind::Wav2Vec2, options)?,
+            NetworkOptions::WavLm(options) => ssl(SslKind::WavLm, options)?,
+            NetworkOptions::Module(options) => {
+                let (network, recorded) = ModuleFrontEnd::open(options, device)?;
                 let shape = network.shape();
                 (
                     Network::Module(network),
                     shape,
                     NetworkOptions::Module(recorded),
                 )
-            }
-            ssl => {
-                let (network, recorded) = SslFrontEnd::open(ssl, device)?;
-                let shape = network.shape();
-                (Network::Ssl(Box::new(Mutex::new(network))), shape, recorded)
             }
         };
         let name = options.name();

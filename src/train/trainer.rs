@@ -129,8 +129,14 @@ impl Progress for () {}
 
 /// The data of a run: training and validation batches.
 pub trait Batches<B> {
-    /// An endless stream of the own `parts` of training batches, from batch number `first`; equal numbers give equal batches.
-    fn train(&self, first: u64, parts: &Parts) -> Box<dyn Iterator<Item = Result<Part<B>>> + '_>;
+    /// An endless stream of the own `parts` of training batches, from batch number `first`, of which a step takes `at_once`
+    /// parts; equal numbers give equal batches.
+    fn train(
+        &self,
+        first: u64,
+        parts: &Parts,
+        at_once: usize,
+    ) -> Box<dyn Iterator<Item = Result<Part<B>>> + '_>;
     /// One pass over the validation set; empty without one.
     fn valid(&self) -> Box<dyn Iterator<Item = Result<B>> + '_>;
 }
@@ -248,8 +254,9 @@ pub fn train<M: Method + ?Sized>(
     let stop = StopSignal::watch()?;
     progress.begin(run.state.step, options.steps);
     let per_step = method.batches_per_step();
-    let mut stream = batches.train(run.state.step * per_step as u64, &job.parts());
-    let batches_per_step = per_step * job.parts().own().len();
+    let (first, parts) = (run.state.step * per_step as u64, job.parts());
+    let parts_per_step = per_step * parts.own().len();
+    let mut stream = batches.train(first, &parts, parts_per_step);
     while run.state.step < options.steps {
         let clock = Clock {
             step: run.state.step,
@@ -257,7 +264,7 @@ pub fn train<M: Method + ?Sized>(
             batch: 0,
         };
         // All are read before the step begins: where one cannot be, what there is can be saved.
-        let read: Result<Vec<_>> = stream.by_ref().take(batches_per_step).collect();
+        let read: Result<Vec<_>> = stream.by_ref().take(parts_per_step).collect();
         let scalars = match read {
             Ok(read) => job.step(method, read, &clock)?,
             Err(error) => {

@@ -176,6 +176,10 @@ fn invalid_input_is_refused_in_one_line() {
         .map(|line| rounded(line, &format!("{line}\n")))
         .collect();
     put("near.q", &near);
+    // Equal measures of both sides are a speaker's.
+    let speaker = |line: &str| format!("{}  [ {} ]\n", &line[..7], &line[3..5]);
+    let speakers: String = same.lines().map(speaker).collect();
+    put("speakers.q", &speakers);
     put("one.q", "dev00-0  [ 1 2 3 ]\n");
     put(
         "zero.utt2dur",
@@ -200,6 +204,10 @@ fn invalid_input_is_refused_in_one_line() {
         (
             format!("{TRAIN} --quality ark:near.q --out x"),
             "ark:near.q: expected quality measures that differ between trials, found measure 1, the same in all trials",
+        ),
+        (
+            format!("{TRAIN} --quality ark:speakers.q --out x"),
+            "dev.scores: expected scores with quality measures of target and nontarget trials that overlap, to calibrate by, found ones apart",
         ),
         (
             format!("{TRAIN} --quality ark:one.q --out x"),

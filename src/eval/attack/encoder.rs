@@ -350,7 +350,7 @@ fn batches(
         .collect();
     let (list, dims) = (Arc::clone(&learn.list), learn.dims);
     let (batch, crop) = (options.batch, options.crop_frames);
-    Loader::spawn(0, move |number| {
+    Loader::spawn(0, 1, move |number| {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(number + 1);
         let mut rows = Vec::with_capacity(batch);

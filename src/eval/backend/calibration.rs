@@ -32,12 +32,8 @@ impl Calibration {
     /// [`Error::Option`] for a prior that is not between 0 and 1; [`Error::Format`] naming `source` for scores of the two
     /// kinds that do not overlap, for which the best slope is infinite.
     pub fn train(detection: &Detection, prior: f64, source: &Path) -> Result<Self> {
+        refuse_apart(detection, "scores", source)?;
         let (targets, others) = (detection.targets(), detection.nontargets());
-        let apart = |low: &[f64], high: &[f64]| low[low.len() - 1] <= high[0];
-        if apart(others, targets) || apart(targets, others) {
-            let expected = "scores of target and nontarget trials that overlap, to calibrate by";
-            return Err(Error::format(source, expected, "ones apart"));
-        }
         let scores = Array2::from_shape_fn((targets.len() + others.len(), 1), |(at, _)| {
             *targets
                 .get(at)
@@ -86,6 +82,20 @@ impl Calibration {
         file::moderate(path, "scale", &[read.scale])?;
         file::moderate(path, "offset", &[read.offset])?;
         Ok(read)
+    }
+}
+
+/// Refuses `what` if a threshold parts targets from the others: the best slope is infinite.
+pub(super) fn refuse_apart(detection: &Detection, what: &str, source: &Path) -> Result<()> {
+    let (targets, others) = (detection.targets(), detection.nontargets());
+    let apart = |low: &[f64], high: &[f64]| low[low.len() - 1] <= high[0];
+    match apart(others, targets) || apart(targets, others) {
+        true => {
+            let expected =
+                format!("{what} of target and nontarget trials that overlap, to calibrate by");
+            Err(Error::format(source, expected, "ones apart"))
+        }
+        false => Ok(()),
     }
 }
 

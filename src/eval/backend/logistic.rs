@@ -1,6 +1,6 @@
 //! Logistic regression of target trials under a prior, by Newton's method.
 
-use ndarray::{Array1, Array2, ArrayView1, Axis};
+use ndarray::{Array1, Array2, Axis, s};
 
 use crate::error::{Error, Result};
 use crate::eval::algebra;
@@ -44,7 +44,7 @@ pub(super) fn fit(rows: &Array2<f64>, targets: &[bool], prior: f64) -> Result<Fi
             None => break,
         }
     }
-    let weights = &slope.at.slice(ndarray::s![..-1]) / &deviations;
+    let weights = &slope.at.slice(s![..-1]) / &deviations;
     Ok(Fit {
         offset: slope.at[rows.ncols()] - weights.dot(&means),
         weights,
@@ -55,7 +55,8 @@ struct Regression {
     /// Standardised columns and a column of ones, `[trials, columns + 1]`.
     rows: Array2<f64>,
     /// 1 for targets, else -1, and the weight of each trial.
-    trials: Vec<(f64, f64)>,
+    signs: Array1<f64>,
+    shares: Array1<f64>,
     log_odds: f64,
 }
 
@@ -70,37 +71,35 @@ struct Slope {
 impl Regression {
     fn new(rows: Array2<f64>, targets: &[bool], prior: f64) -> Self {
         let count = targets.iter().filter(|&&target| target).count();
-        let others = targets.len() - count;
-        let trial = |&target: &bool| match target {
-            true => (1.0, prior / count as f64),
-            false => (-1.0, (1.0 - prior) / others as f64),
+        let share = |&target: &bool| match target {
+            true => prior / count as f64,
+            false => (1.0 - prior) / (targets.len() - count) as f64,
         };
+        let sign = |&target: &bool| if target { 1.0 } else { -1.0 };
         Self {
             rows,
-            trials: targets.iter().map(trial).collect(),
+            signs: targets.iter().map(sign).collect(),
+            shares: targets.iter().map(share).collect(),
             log_odds: (prior / (1.0 - prior)).ln(),
         }
     }
 
     fn slope(&self, at: Array1<f64>) -> Slope {
-        let columns = at.len();
-        let penalised = ndarray::s![..columns - 1];
-        let weights = at.slice(penalised).to_owned();
-        let mut slope = Slope {
-            cost: 0.5 * RIDGE * weights.dot(&weights),
-            gradient: Array1::zeros(columns),
-            curvature: Array2::zeros((columns, columns)),
+        let margins = (self.rows.dot(&at) + self.log_odds) * &self.signs;
+        let wrong = margins.mapv(|margin| (-softplus(margin)).exp());
+        let weighted = &wrong * &self.shares;
+        let second = (&weighted * &wrong.mapv(|wrong| 1.0 - wrong)).insert_axis(Axis(1));
+        let penalised = s![..at.len() - 1];
+        let mut penalties = Array1::from_elem(at.len(), RIDGE);
+        penalties[at.len() - 1] = 0.0;
+        let weights = at.slice(penalised);
+        Slope {
+            cost: margins.mapv(|margin| softplus(-margin)).dot(&self.shares)
+                + 0.5 * RIDGE * weights.dot(&weights),
+            gradient: &penalties * &at - self.rows.t().dot(&(weighted * &self.signs)),
+            curvature: self.rows.t().dot(&(&self.rows * &second)) + Array2::from_diag(&penalties),
             at,
-        };
-        slope
-            .gradient
-            .slice_mut(penalised)
-            .assign(&(weights * RIDGE));
-        slope.curvature.diag_mut().slice_mut(penalised).fill(RIDGE);
-        for (row, &(sign, weight)) in self.rows.rows().into_iter().zip(&self.trials) {
-            slope.add(row, sign, weight, self.log_odds);
         }
-        slope
     }
 
     /// Newton's step, halved until it lowers the cost; none when none does.
@@ -115,18 +114,5 @@ impl Regression {
             share /= 2.0;
         }
         Ok(None)
-    }
-}
-
-impl Slope {
-    fn add(&mut self, row: ArrayView1<f64>, sign: f64, weight: f64, log_odds: f64) {
-        let margin = sign * (row.dot(&self.at) + log_odds);
-        self.cost += weight * softplus(-margin);
-        let wrong = (-softplus(margin)).exp();
-        self.gradient.scaled_add(-sign * weight * wrong, &row);
-        let second = weight * wrong * (1.0 - wrong);
-        for (mut to, &x) in self.curvature.rows_mut().into_iter().zip(row) {
-            to.scaled_add(second * x, &row);
-        }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 use serde::{Deserialize, Serialize};
 
-use super::calibration::Calibration;
+use super::calibration::{Calibration, refuse_apart};
 use super::embeddings::{Embeddings, EnrolmentTable};
 use super::{Backend, file, logistic, snorm};
 use crate::dataset::Table;
@@ -82,9 +82,8 @@ impl QualityMeasures<'_> {
         if let Some((cohort, top)) = self.cohort {
             let cosine = Backend::cosine(embeddings.dims());
             let models = cosine.models(embeddings, table)?;
-            let means = snorm::means(&models, &cosine.tests(cohort)?, top)?;
-            let place = |(key, _): &(&str, Vec<usize>)| means[models.position(key).unwrap_or(0)];
-            columns.push(sides.iter().map(place).collect());
+            // In the order of the sides.
+            columns.push(snorm::means(&models, &cosine.tests(cohort)?, top)?);
         }
         let row = |at: usize| columns.iter().map(|column| column[at] as f32).collect();
         Ok(sides
@@ -227,8 +226,7 @@ impl QualityCalibration {
     /// As [`Calibration::train`]; [`Error::Format`] naming `source` for a measure that is the same everywhere, and for ratios
     /// of the two kinds that do not overlap.
     pub fn train(trials: &QualityTrials, prior: f64, source: &Path) -> Result<(Self, Detection)> {
-        let raw = trials.scored(|row| row[0], source)?;
-        Calibration::train(&raw, prior, source)?;
+        refuse_apart(&trials.scored(|row| row[0], source)?, "scores", source)?;
         let deviations = trials.rows.std_axis(Axis(0), 0.0);
         let sizes = trials
             .rows
@@ -248,11 +246,7 @@ impl QualityCalibration {
         }
         let fit = logistic::fit(&trials.rows, &trials.targets, prior)?;
         let ratios = trials.scored(|row| fit.weights.dot(&row) + fit.offset, source)?;
-        Calibration::train(&ratios, prior, trials.quality.measures.source()).map_err(|_| {
-            let expected = "quality measures that leave target and nontarget trials overlapping, or more trials";
-            let found = "measures that separate them".to_string();
-            Error::format(trials.quality.measures.source(), expected, found)
-        })?;
+        refuse_apart(&ratios, "scores with quality measures", source)?;
         let weights = fit.weights.slice(s![1..]);
         let pairs = weights.exact_chunks(2).into_iter();
         let calibration = Self {

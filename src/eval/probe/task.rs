@@ -309,7 +309,7 @@ impl Task {
                 _ => options.crop_frames,
             },
         );
-        Ok(Loader::spawn(0, move |number| {
+        Ok(Loader::spawn(0, 1, move |number| {
             let batch: Vec<usize> = sampler
                 .batch(number)
                 .into_iter()

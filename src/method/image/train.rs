@@ -310,6 +310,7 @@ impl Batches<ImageBatch> for ImageData {
         &self,
         first: u64,
         parts: &Parts,
+        at_once: usize,
     ) -> Box<dyn Iterator<Item = Result<Part<ImageBatch>>> + '_> {
         let seed = self.config.seed;
         let augment = self.config.data.augment;
@@ -324,7 +325,7 @@ impl Batches<ImageBatch> for ImageData {
         }
         let draws = self.draws.clone();
         let (own, first) = (parts.clone(), first * parts.own().len() as u64);
-        Box::new(Loader::spawn(first, move |number| {
+        Box::new(Loader::spawn(first, at_once, move |number| {
             let (number, part) = own.nth(number);
             let parts: Vec<ImageBatch> = draws
                 .iter()

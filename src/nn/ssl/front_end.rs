@@ -17,21 +17,16 @@ pub(in crate::nn) struct SslFrontEnd {
 }
 
 impl SslFrontEnd {
-    /// Loads the model of `network`, whose options come back with its absolute place, its layer and its checksum.
+    /// Loads the model of this kind that `options` name; they come back with its absolute place, its layer and its checksum.
     ///
     /// # Errors
     /// As [`SslEncoder::load`]; [`Error::Key`] for another architecture or another checksum; [`Error::Option`] for layers that
     /// are not there.
     pub(in crate::nn) fn open(
-        network: &NetworkOptions,
+        kind: SslKind,
+        options: &SslOptions,
         device: Device,
     ) -> Result<(Self, NetworkOptions)> {
-        let (kind, options) = match network {
-            NetworkOptions::Hubert(options) => (SslKind::Hubert, options),
-            NetworkOptions::Wav2Vec2(options) => (SslKind::Wav2Vec2, options),
-            NetworkOptions::WavLm(options) => (SslKind::WavLm, options),
-            NetworkOptions::Module(_) => unreachable!("modules are opened elsewhere"),
-        };
         let found = SslConfig::read(&options.model)?.model_type;
         if found != kind {
             let (expected, found) = (
