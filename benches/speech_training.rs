@@ -78,6 +78,7 @@ impl Task {
                 size,
                 (Kind::Int64, Device::Cpu),
             )),
+            second: None,
         }
     }
 
@@ -89,6 +90,7 @@ impl Task {
             bins: self.bins,
             speakers: self.speakers,
             labels: (config.data.labels, self.labels),
+            ssl: None,
         };
         Disentangle::new(options, shape, Device::Cpu, bf16)
     }

@@ -6,6 +6,7 @@
 #   --nj N             threads of the front-end (2)
 #   --confs LIST       configurations of conf/ (default, unless the recipe names another)
 #   --seeds LIST       seeds per configuration (0)
+#   --init CONF        begin from the weights of that configuration's run of the same seed
 #   --set LIST         "KEY=VALUE ...": overrides keys of the configuration; the run's name includes them
 #   --probe-seeds N    seeds per probe
 #   --quick BOOL       a few steps only, to check that everything works (false)
@@ -15,6 +16,7 @@ stop_stage=5
 nj=2
 confs=${confs:-default}
 seeds=0
+init=
 set=
 probe_seeds=${probe_seeds:-1}
 quick=false

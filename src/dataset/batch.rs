@@ -25,39 +25,43 @@ pub struct SpeechBatch {
     /// [`Labels::Alignment`]: super::labels::Labels::Alignment
     /// [`Labels::are_strings`]: super::labels::Labels::are_strings
     pub labels: Option<Tensor>,
+    /// A second view of each utterance, of the size of `feats`, where the corpus gives one.
+    pub second: Option<Tensor>,
+}
+
+/// An utterance of a batch.
+pub(super) struct Row {
+    /// `[frames, bins]`.
+    pub(super) feats: Array2<f32>,
+    /// A second view of the same size.
+    pub(super) second: Option<Array2<f32>>,
+    /// Its class, classes of its frames, or a sequence.
+    pub(super) labels: Vec<i64>,
 }
 
 impl SpeechBatch {
-    /// Pads utterances, each with its number and its speaker's, to a batch. Rows are features, `[frames, bins]`, and the labels of
-    /// `table`.
+    /// Pads utterances, each with its number and its speaker's, to a batch. Labels are those of `table`.
     pub(super) fn stack(
         (utterances, speakers): (&[usize], &[i64]),
-        rows: Vec<(Array2<f32>, Vec<i64>)>,
+        rows: Vec<Row>,
         table: &LabelTable,
         bins: usize,
     ) -> Self {
-        let longest = |length: fn(&(Array2<f32>, Vec<i64>)) -> usize| {
-            rows.iter().map(length).max().unwrap_or(0)
-        };
+        let longest = |length: fn(&Row) -> usize| rows.iter().map(length).max().unwrap_or(0);
         let (frames, most_labels) = (
-            longest(|(feats, _)| feats.nrows()),
-            longest(|(_, labels)| labels.len()),
+            longest(|row| row.feats.nrows()),
+            longest(|row| row.labels.len()),
         );
-        let mut values = vec![0f32; rows.len() * frames * bins];
         let mut all_labels = vec![NO_LABEL; rows.len() * most_labels];
-        for (index, (feats, labels)) in rows.iter().enumerate() {
-            let flat = feats.as_standard_layout();
-            let flat = flat.as_slice().unwrap_or_default();
-            values[index * frames * bins..][..flat.len()].copy_from_slice(flat);
+        for (index, Row { labels, .. }) in rows.iter().enumerate() {
             all_labels[index * most_labels..][..labels.len()].copy_from_slice(labels);
         }
         let labels = Tensor::from_slice(&all_labels);
+        let second: Option<Vec<_>> = rows.iter().map(|row| row.second.as_ref()).collect();
         Self {
-            feats: Tensor::from_slice(&values)
-                .reshape([rows.len() as i64, frames as i64, bins as i64])
-                .transpose(1, 2)
-                .contiguous(),
-            lengths: rows.iter().map(|(feats, _)| feats.nrows() as i64).collect(),
+            feats: padded(rows.iter().map(|row| &row.feats), (frames, bins)),
+            second: second.map(|second| padded(second.into_iter(), (frames, bins))),
+            lengths: rows.iter().map(|row| row.feats.nrows() as i64).collect(),
             utterances: utterances.iter().map(|&u| u as i64).collect(),
             speakers: Tensor::from_slice(speakers),
             labels: match table {
@@ -76,6 +80,7 @@ impl SpeechBatch {
             utterances: self.utterances.clone(),
             speakers: self.speakers.to(device),
             labels: self.labels.as_ref().map(|labels| labels.to(device)),
+            second: self.second.as_ref().map(|second| second.to(device)),
         }
     }
 
@@ -139,6 +144,27 @@ impl SpeechBatch {
     }
 }
 
+/// Utterances `[frames, bins]` side by side, `[batch, bins, frames]`, with zeros behind the shorter ones.
+fn padded<'a>(
+    utterances: impl ExactSizeIterator<Item = &'a Array2<f32>>,
+    (frames, bins): (usize, usize),
+) -> Tensor {
+    let size = [utterances.len() as i64, frames as i64, bins as i64];
+    let mut values = vec![0f32; utterances.len() * frames * bins];
+    for (place, feats) in values
+        .chunks_exact_mut((frames * bins).max(1))
+        .zip(utterances)
+    {
+        let flat = feats.as_standard_layout();
+        let flat = flat.as_slice().unwrap_or_default();
+        place[..flat.len()].copy_from_slice(flat);
+    }
+    Tensor::from_slice(&values)
+        .reshape(size)
+        .transpose(1, 2)
+        .contiguous()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +177,7 @@ mod tests {
             utterances: (0..6).collect(),
             speakers: Tensor::from_slice(&[4i64, 2, 4, NO_LABEL, 4, 7]),
             labels: None,
+            second: None,
         };
         let (first, second) = batch.halves_of_speakers();
         let expected = Tensor::from_slice(&[0.5f32, 0.0, 0.0, 0.0, 0.5, 0.0]).reshape([1, 6]);

@@ -24,6 +24,7 @@ pub struct ComputedFeats {
     front_end: Arc<dyn FeatureExtractor>,
     options: RecordingOptions,
     augmentation: Option<AugmentChain>,
+    second_view: Option<AugmentChain>,
 }
 
 /// Features of an utterance, computed.
@@ -31,6 +32,8 @@ pub struct ComputedFeats {
 pub struct Computed {
     /// `[frames, bins]`, finite.
     pub feats: Array2<f32>,
+    /// A second view of the utterance: its features as augmented in another way, of the same size.
+    pub second: Option<Array2<f32>>,
     /// The frames that the utterance has as recorded, at its own speed.
     pub recorded_frames: usize,
 }
@@ -65,6 +68,7 @@ impl ComputedFeats {
             },
             seconds: Vec::new(),
             augmentation: None,
+            second_view: None,
             recordings,
             places,
             ids,
@@ -78,6 +82,14 @@ impl ComputedFeats {
     pub fn augmented(self, augmentation: AugmentChain) -> Self {
         Self {
             augmentation: Some(augmentation),
+            ..self
+        }
+    }
+
+    /// Gives [`ComputedFeats::draw`] a second view, of the recording as augmented by `second_view` alone.
+    pub fn with_second_view(self, second_view: AugmentChain) -> Self {
+        Self {
+            second_view: Some(second_view),
             ..self
         }
     }
@@ -110,14 +122,22 @@ impl ComputedFeats {
         if speed != 1.0 {
             speech.samples = change_speed(&speech.samples, speech.sample_rate_hz, speed)?;
         }
-        if let Some(augmentation) = &self.augmentation {
-            let id = &self.ids[utterance];
-            let augmented = augmentation.vary(id, number, &speech);
-            speech = augmented
-                .map_err(|error| self.named(utterance, error))?
-                .waveform;
+        let varied = |chain: &AugmentChain, number| {
+            let varied = chain.vary(&self.ids[utterance], number, &speech);
+            varied.map_err(|error| self.named(utterance, error))
+        };
+        // Equal tables do not give equal views.
+        let second = (self.second_view.as_ref()).map(|chain| varied(chain, !number));
+        let second = second.transpose()?;
+        let first = (self.augmentation.as_ref()).map(|chain| varied(chain, number));
+        if let Some(first) = first.transpose()? {
+            speech = first.waveform;
         }
-        self.compute(utterance, &speech, recorded)
+        Ok(Computed {
+            feats: self.compute(utterance, &speech)?,
+            second: (second.map(|second| self.compute(utterance, &second.waveform))).transpose()?,
+            recorded_frames: self.front_end.frames(recorded),
+        })
     }
 
     fn read(&self, utterance: usize) -> Result<Waveform> {
@@ -138,7 +158,7 @@ impl ComputedFeats {
         ))
     }
 
-    fn compute(&self, utterance: usize, speech: &Waveform, recorded: usize) -> Result<Computed> {
+    fn compute(&self, utterance: usize, speech: &Waveform) -> Result<Array2<f32>> {
         let feats = self.front_end.compute_waveform(speech);
         let feats = feats.map_err(|error| self.named(utterance, error))?;
         match feats.iter().find(|value| !value.is_finite()) {
@@ -146,10 +166,7 @@ impl ComputedFeats {
                 let (id, found) = (&self.ids[utterance], value.to_string());
                 Err(Error::key(self.path(), id, "finite features", found))
             }
-            None => Ok(Computed {
-                feats,
-                recorded_frames: self.front_end.frames(recorded),
-            }),
+            None => Ok(feats),
         }
     }
 

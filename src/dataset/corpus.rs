@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::augment::FeatAugmentOptions;
-use super::batch::SpeechBatch;
+use super::batch::{Row, SpeechBatch};
 use super::computed::{Computed, ComputedFeats};
 use super::datadir::DataDir;
 use super::feats::Feats;
@@ -341,6 +341,7 @@ impl SpeechCorpus {
                 let recorded_frames = feats.nrows();
                 Ok(Computed {
                     feats,
+                    second: None,
                     recorded_frames,
                 })
             }
@@ -411,20 +412,25 @@ impl SpeechCorpus {
             .collect();
         let read = |place: usize| {
             let number = crop_seed.wrapping_add(place as u64);
-            let (feats, labels) = self.row(utterances[place], normalisation, number)?;
+            let row = self.row(utterances[place], normalisation, number)?;
             let (start, length) = match &self.source {
                 Source::Stored(_) => windows[place],
                 // Its frames are known only now.
-                Source::Computed(_) => {
-                    window(feats.nrows(), crop, &mut ChaCha8Rng::seed_from_u64(number))
-                }
+                Source::Computed(_) => window(
+                    row.feats.nrows(),
+                    crop,
+                    &mut ChaCha8Rng::seed_from_u64(number),
+                ),
             };
-            let labels = match self.labels.by_frame() {
-                true => labels[start..start + length].to_vec(),
-                false => labels,
-            };
-            let feats = feats.slice(s![start..start + length, ..]).to_owned();
-            Ok((feats, labels))
+            let cut = |feats: &Array2<f32>| feats.slice(s![start..start + length, ..]).to_owned();
+            Ok(Row {
+                feats: cut(&row.feats),
+                second: row.second.as_ref().map(cut),
+                labels: match self.labels.by_frame() {
+                    true => row.labels[start..start + length].to_vec(),
+                    false => row.labels,
+                },
+            })
         };
         let rows: Vec<_> = places.clone().into_par_iter().map(read).collect();
         let rows = rows.into_iter().collect::<Result<_>>()?;
@@ -439,17 +445,15 @@ impl SpeechCorpus {
         ))
     }
 
-    /// The features of an utterance, normalised, and its labels, by frame as many as its features have frames.
-    fn row(
-        &self,
-        utterance: usize,
-        normalisation: &Normalisation,
-        number: u64,
-    ) -> Result<(Array2<f32>, Vec<i64>)> {
+    /// An utterance with its features normalised and, of labels by frame, as many as its features have frames.
+    fn row(&self, utterance: usize, normalisation: &Normalisation, number: u64) -> Result<Row> {
         let (place, _) = self.at(utterance);
         let mut drawn = self.draw(utterance, normalisation.bins(), number)?;
         if let Some(augment) = &self.augment_feats {
             augment.vary_draw(&mut drawn.feats, &self.ids[place], number);
+            if let Some(second) = &mut drawn.second {
+                augment.vary_draw(second, &self.ids[place], !number);
+            }
         }
         let labels = self
             .labels
@@ -459,7 +463,11 @@ impl SpeechCorpus {
             true => stretch_labels(labels, feats.nrows()),
             false => labels,
         };
-        Ok((feats, labels))
+        Ok(Row {
+            feats,
+            second: drawn.second.map(|second| normalisation.apply(second)),
+            labels,
+        })
     }
 }
 

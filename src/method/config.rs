@@ -12,10 +12,11 @@ use super::old_keys::document;
 use super::recogniser::RecogniserOptions;
 use crate::dataset::augment::{AugmentOptions, FeatAugmentOptions};
 use crate::dataset::labels::Labels;
-use crate::dataset::normalisation::NormalisationOptions;
+use crate::dataset::normalisation::{Cmvn, NormalisationOptions};
 use crate::dataset::sampler::SamplerOptions;
 use crate::error::{Error, Result, check_within};
 use crate::nn::device::DeviceChoice;
+use crate::nn::ssl::SslLayersOptions;
 use crate::signal::FeatureType;
 use crate::train::TrainOptions;
 use crate::train::experiment::Configuration;
@@ -86,6 +87,14 @@ impl MethodOptions {
             Self::Recogniser(options) => Self::Recogniser(options.for_features(features)?),
             Self::Disentangle(_) | Self::Fhvae(_) | Self::Dann(_) => self.clone(),
         })
+    }
+
+    /// The layers of a self-supervised encoder that are trained further.
+    pub fn ssl_layers(&self) -> Option<&SslLayersOptions> {
+        match self {
+            Self::Disentangle(options) => options.model.ssl_layers.as_ref(),
+            Self::Fhvae(_) | Self::Dann(_) | Self::Recogniser(_) => None,
+        }
     }
 
     /// Frames per output of the part that learns label sequences, where there is one.
@@ -164,6 +173,12 @@ pub struct DataOptions {
     /// is that of `unbraid data augment --conf`. A speed that is drawn here does not change the speaker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augment: Option<AugmentOptions>,
+    /// A second view of each training utterance, if `input = "audio"`: the recording as augmented by this table alone, which
+    /// is that of `augment` and may not change its length. `method.clustering.second_view = "perturbed"` and
+    /// `method.consistency.invariance` compare its codes with those of the first view. For example `voice` and `equaliser`
+    /// for another speaker (ContentVec, Spin), and `noise` too (R-Spin).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_view: Option<AugmentOptions>,
     /// Augmentation of the training features, drawn anew each time that an utterance is read. The table is that of
     /// `unbraid feats augment --conf`. All networks read the augmented features, and the decoder's targets are augmented
     /// too; `method.perturb` perturbs the input of the phonetic encoder alone.
@@ -208,6 +223,7 @@ impl DataOptions {
             resample: false,
             speeds: Vec::new(),
             augment: None,
+            second_view: None,
             augment_feats: None,
         }
     }
@@ -255,6 +271,7 @@ impl DataOptions {
         };
         if !audio {
             given("augment", self.augment.is_some(), &audio_only)?;
+            given("second_view", self.second_view.is_some(), &audio_only)?;
             given("speeds", !self.speeds.is_empty(), &audio_only)?;
             return given("resample", self.resample, &audio_only);
         }
@@ -273,10 +290,25 @@ impl DataOptions {
                 return Err(Error::option("data.speeds", expected, found));
             }
         }
-        let augment = self.augment.as_ref().map(AugmentOptions::check);
-        augment
-            .unwrap_or(Ok(()))
-            .map_err(|error| error.in_table("data.augment"))
+        for (table, options) in [
+            ("data.augment", &self.augment),
+            ("data.second_view", &self.second_view),
+        ] {
+            let checked = options.as_ref().map_or(Ok(()), AugmentOptions::check);
+            checked.map_err(|error| error.in_table(table))?;
+        }
+        match self
+            .second_view
+            .as_ref()
+            .and_then(|view| view.speed.as_ref())
+        {
+            None => Ok(()),
+            Some(speed) => {
+                let expected = "no table, so that both views have the same length";
+                let found = format!("factors {:?}", speed.factors);
+                Err(Error::option("data.second_view.speed", expected, found))
+            }
+        }
     }
 }
 
@@ -347,11 +379,21 @@ impl Config {
         self.data.check()?;
         self.normalisation.check()?;
         match &self.method {
-            MethodOptions::Disentangle(options) => options.check(self.data.labels),
+            MethodOptions::Disentangle(options) => {
+                options.check(self.data.labels, self.data.second_view.is_some())
+            }
             MethodOptions::Fhvae(options) => options.check(),
             MethodOptions::Dann(options) => options.check(self.data.labels),
             MethodOptions::Recogniser(options) => options.check(self.data.labels),
         }
-        .map_err(|error| error.in_table("method"))
+        .map_err(|error| error.in_table("method"))?;
+        match self.method.ssl_layers() {
+            Some(_) if self.normalisation.cmvn != Cmvn::None => {
+                let expected = "\"none\" with method.model.ssl_layers, whose weights are those of hidden states as they are";
+                let found = format!("\"{:?}\"", self.normalisation.cmvn).to_lowercase();
+                Err(Error::option("normalisation.cmvn", expected, found))
+            }
+            _ => Ok(()),
+        }
     }
 }

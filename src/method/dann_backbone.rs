@@ -103,6 +103,7 @@ impl SpeechDannOptions {
             ));
         }
         self.phonetic_encoder.check()?;
+        (self.phonetic_encoder).check_decay(self.adversary.optimiser.weight_decay)?;
         if self.phonetic_encoder.bottleneck.costs() {
             let expected = "\"none\" or \"fsq\", which add no loss";
             return Err(Error::option(

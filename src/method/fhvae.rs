@@ -405,6 +405,7 @@ mod tests {
             utterances: (0..size).collect(),
             speakers: Tensor::arange(size, (Kind::Int64, Device::Cpu)),
             labels: None,
+            second: None,
         }
     }
 

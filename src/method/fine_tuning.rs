@@ -96,7 +96,9 @@ impl Origin {
 /// The first weights of a run.
 #[derive(Debug)]
 pub(super) enum Beginning<'a> {
-    /// New ones, or its own checkpoint.
+    /// New ones.
+    New,
+    /// Its own checkpoint.
     Own,
     /// Those of another experiment.
     Initial(Box<Initial<'a>>),
@@ -158,7 +160,8 @@ impl<'a> Beginning<'a> {
             )),
             (Some(initial), _) => Initial::read(initial, config, front_end)
                 .map(|initial| Self::Initial(Box::new(initial))),
-            (None, _) => Ok(Self::Own),
+            (None, _) if begun && start.resume => Ok(Self::Own),
+            (None, _) => Ok(Self::New),
         }
     }
 
@@ -170,10 +173,15 @@ impl<'a> Beginning<'a> {
     /// The normalisation that the weights know; none if it is to be fitted on the training set.
     pub(super) fn normalisation(&self) -> Option<&Normalisation> {
         match self {
-            Self::Own => None,
+            Self::New | Self::Own => None,
             Self::Initial(initial) => Some(&initial.info.normalisation),
             Self::Resumed(normalisation) => Some(normalisation),
         }
+    }
+
+    /// Whether no checkpoint of the run's own holds its weights yet.
+    pub(super) fn is_new(&self) -> bool {
+        matches!(self, Self::New | Self::Initial(_))
     }
 
     /// Puts the initial weights into `parts`, which were built for `info`.
@@ -189,7 +197,7 @@ impl<'a> Beginning<'a> {
     ) -> Result<Filled> {
         match self {
             Self::Initial(initial) => initial.fill(info, config, parts),
-            Self::Own | Self::Resumed(_) => Ok(Filled::default()),
+            Self::New | Self::Own | Self::Resumed(_) => Ok(Filled::default()),
         }
     }
 
@@ -211,7 +219,7 @@ impl<'a> Beginning<'a> {
                 checkpoint::save(experiment.path(), parts, state).map(|_| ())
             }
             Self::Resumed(_) => Ok(()),
-            Self::Own => {
+            Self::New | Self::Own => {
                 // Of a run that was stopped before its first checkpoint, and is not resumed.
                 let path = experiment.path().join(ORIGIN);
                 match path.exists() {

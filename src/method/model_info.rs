@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::corpus::Inventory;
 use crate::dataset::normalisation::Normalisation;
 use crate::error::{Error, Result};
+use crate::nn::ssl::SslConfig;
 use crate::train::experiment::Experiment;
 
 /// File of the [`ModelInfo`] in an experiment.
@@ -23,6 +24,9 @@ pub struct ModelInfo {
     pub normalisation: Normalisation,
     /// Number of training utterances.
     pub utterances: usize,
+    /// The configuration of the model that `method.model.ssl_layers` belong to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssl: Option<SslConfig>,
 }
 
 impl ModelInfo {

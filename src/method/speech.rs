@@ -35,6 +35,7 @@ use crate::dataset::sampler::{Sampler, pack_by_length};
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::audio::Pipes;
+use crate::nn::ssl::SslConfig;
 use crate::nn::{AnyFrontEnd, built};
 use crate::signal::{AnyFrontEndOptions, FeatureExtractor};
 use crate::train::experiment::Experiment;
@@ -92,6 +93,11 @@ pub fn train_speech(
     ranks.compare(|| data.facts())?;
     tch::manual_seed(step_seed(config.seed, u64::MAX));
     let mut method = built(|| build(config, &data.info, device))??;
+    if let (Built::Disentangle(method), Some(layers), true) =
+        (&method, config.method.ssl_layers(), beginning.is_new())
+    {
+        method.model().load_ssl_layers(&layers.model)?;
+    }
     let filled = beginning.fill(&data.info, config, &mut method.trainables())?;
     fine_tuning::freeze(config.method.frozen(), &filled, method.trainables())?;
     let experiment = match ranks.is_first() {
@@ -247,6 +253,7 @@ fn build(config: &Config, info: &ModelInfo, device: Device) -> Result<Built> {
                 bins,
                 speakers: info.inventory.speakers.len() as i64,
                 labels: (config.data.labels, info.inventory.labels.len() as i64),
+                ssl: info.ssl.as_ref(),
             };
             Built::Disentangle(Box::new(Disentangle::new(
                 options,
@@ -307,6 +314,9 @@ fn open_corpus(
     }
     if let Some(augment) = &data.augment {
         feats = feats.augmented(AugmentChain::new(augment.clone(), Pipes::Refused)?);
+    }
+    if let Some(second) = &data.second_view {
+        feats = feats.with_second_view(AugmentChain::new(second.clone(), Pipes::Refused)?);
     }
     SpeechCorpus::of_audio(&dir, feats, speeds(data), data.labels, inventory)
 }
@@ -403,12 +413,28 @@ impl SpeechData {
                 inventory,
                 normalisation,
                 utterances: train.len(),
+                ssl: ssl_config(config, front_end, bins)?,
             },
             train: Arc::new(train),
             valid,
             readers: Arc::new(readers),
         })
     }
+}
+
+/// The configuration of the model that `method.model.ssl_layers` belong to, where there are some; `front_end` tells what layer of
+/// it the features are.
+fn ssl_config(
+    config: &Config,
+    front_end: Option<&AnyFrontEnd>,
+    bins: usize,
+) -> Result<Option<SslConfig>> {
+    let Some(layers) = config.method.ssl_layers() else {
+        return Ok(None);
+    };
+    let layer = front_end.and_then(|front_end| front_end.options().ssl_layer());
+    let found = layers.config("method.model.ssl_layers", bins, layer);
+    found.map(Some)
 }
 
 /// Difference of stored features from those of a network front-end, relative to their size, up to which rounding explains it.
@@ -557,6 +583,7 @@ mod tests {
             },
             normalisation: Normalisation::fit(&options, 2, feats).unwrap(),
             utterances: 1,
+            ssl: None,
         };
         let today = serde_json::to_string(&info).unwrap();
         let old = [

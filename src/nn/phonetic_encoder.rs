@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::nn::Path;
-use tch::{Kind, Tensor};
+use tch::{Kind, Tensor, no_grad};
 
 use super::bottleneck::{Bottleneck, BottleneckOptions};
 use super::conformer::ConformerBlock;
@@ -12,7 +12,7 @@ use super::mask::Mask;
 use super::norm_act::{Norm, NormAct};
 use super::recurrent::Recurrent;
 use super::{check_size, check_small};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_within};
 
 /// The phonetic encoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +26,10 @@ pub struct PhoneticEncoderOptions {
     pub subsampling: i64,
     /// Layers after subsampling.
     pub backbone: Backbone,
+    /// Train only so many of the last conformer blocks and what follows them; all that comes before stays as it begins.
+    /// For `--init`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trained_layers: Option<i64>,
     /// Dimensions of a code.
     pub code_dim: i64,
     /// Instance normalisation (without scale and shift) after each convolution. It removes what is constant over an
@@ -72,6 +76,7 @@ impl Default for PhoneticEncoderOptions {
             kernel: 5,
             subsampling: 4,
             backbone: Backbone::Conv { layers: 2 },
+            trained_layers: None,
             code_dim: 32,
             instance_norm: true,
             code_norm: false,
@@ -117,6 +122,26 @@ impl PhoneticEncoderOptions {
         self.bottleneck.check("phonetic_encoder.bottleneck")
     }
 
+    /// Refuses weight decay where some layers are not trained: it would shrink their weights.
+    ///
+    /// # Errors
+    /// [`Error::Option`] naming `trained_layers`.
+    pub fn check_decay(&self, weight_decay: f64) -> Result<()> {
+        match self.trained_layers {
+            Some(layers) if weight_decay > 0.0 => {
+                let expected =
+                    "no value with the optimiser's weight_decay, which reaches all layers";
+                let found = layers.to_string();
+                Err(Error::option(
+                    "phonetic_encoder.trained_layers",
+                    expected,
+                    found,
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn check_backbone(&self) -> Result<()> {
         let (layers, parts) = match self.backbone {
             Backbone::Conv { layers } => (layers, 1),
@@ -124,6 +149,20 @@ impl PhoneticEncoderOptions {
             Backbone::Conformer { layers, heads } => (layers, heads),
         };
         check_small("phonetic_encoder.backbone.layers", layers, 0)?;
+        match (self.backbone, self.trained_layers) {
+            (Backbone::Conformer { .. }, Some(trained)) => {
+                check_within("phonetic_encoder.trained_layers", trained, 0..=layers)?;
+            }
+            (_, Some(trained)) => {
+                let (expected, found) = ("no value without conformer blocks", trained.to_string());
+                return Err(Error::option(
+                    "phonetic_encoder.trained_layers",
+                    expected,
+                    found,
+                ));
+            }
+            (_, None) => {}
+        }
         check_size("phonetic_encoder.backbone.heads", parts, 1)?;
         if self.channels % parts != 0 {
             let expected = format!("a multiple of {parts}, for phonetic_encoder.backbone");
@@ -231,7 +270,7 @@ impl PhoneticEncoder {
     /// Input channels of the bottleneck.
     fn read(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask) {
         let (mut x, mut mask) = self.convolve(feats, mask);
-        x = self.layers.forward(x, &mask);
+        x = self.layers.forward(x, &mask, self.options.trained_layers);
         if self.options.pool {
             x = mask.mean_std(&x).0;
             mask = Mask::new(&vec![1; mask.lengths().len()], x.device());
@@ -307,13 +346,23 @@ impl Layers {
         }
     }
 
-    fn forward(&self, x: Tensor, mask: &Mask) -> Tensor {
+    /// Only the last `trained` blocks get a gradient, if that is given.
+    fn forward(&self, x: Tensor, mask: &Mask, trained: Option<i64>) -> Tensor {
         match self {
             Self::Conv => x,
             Self::Recurrent(recurrent) => recurrent.forward(&x.to_kind(Kind::Float), mask),
             Self::Conformer(blocks) => {
+                let fixed = trained.map_or(0, |trained| blocks.len() - trained as usize);
+                let (before, after) = blocks.split_at(fixed);
+                let run = |x: Tensor, blocks: &[ConformerBlock]| {
+                    blocks.iter().fold(x, |x, block| block.forward(&x, mask))
+                };
                 let x = x.to_kind(Kind::Float);
-                blocks.iter().fold(x, |x, block| block.forward(&x, mask))
+                let x = match trained {
+                    None => x,
+                    Some(_) => no_grad(|| run(x, before)),
+                };
+                run(x, after)
             }
         }
     }

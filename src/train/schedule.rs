@@ -115,8 +115,12 @@ impl Default for Ramp {
 impl Ramp {
     /// The weight at `step`.
     pub fn at(&self, step: u64) -> f64 {
-        let risen = step.saturating_sub(self.start) as f64 / self.length.max(1) as f64;
-        self.weight * risen.min(1.0)
+        let steps = step.saturating_sub(self.start) as f64;
+        let risen = match self.length {
+            0 => f64::from(u8::from(step >= self.start)),
+            length => (steps / length as f64).min(1.0),
+        };
+        self.weight * risen
     }
 
     /// Checks every value; `name` is the table that holds them.

@@ -235,7 +235,8 @@ pub fn update_each(
     Ok(())
 }
 
-/// The gradient of `loss` with respect to all variables of `trainables` that are not frozen, in order.
+/// The gradient of `loss` with respect to all variables of `trainables` that are not frozen, in order; undefined for those
+/// that are not in it.
 fn gradients_of(
     trainables: &mut [&mut Trainable],
     loss: &Tensor,
@@ -246,6 +247,10 @@ fn gradients_of(
         .filter(|trainable| !trainable.frozen)
         .flat_map(|trainable| trainable.variables.iter().map(|(_, v)| v))
         .collect();
+    // A loss all of whose terms have yet to start.
+    if !loss.requires_grad() {
+        return Ok(variables.iter().map(|_| Tensor::new()).collect());
+    }
     Tensor::f_run_backward(&[loss], &variables, keep_graph, false).map_err(Error::from)
 }
 

@@ -107,7 +107,7 @@ fn bad_input_is_one_line_and_leaves_nothing() {
         (
             "",
             &[][..],
-            "unbraid: aug.toml: augmentation: expected a table: speed, reverb, noise, codec or volume, found none",
+            "unbraid: aug.toml: augmentation: expected a table: speed, voice, reverb, noise, equaliser, codec or volume, found none",
         ),
         (
             "[sped]\n",

@@ -52,6 +52,7 @@ mod ranks;
 mod recipes;
 mod report;
 mod score;
+mod self_supervised;
 mod setup;
 mod shard;
 mod shell;

@@ -14,7 +14,7 @@ use crate::dataset::augment::{AugmentChain, AugmentJob, AugmentOptions, augment}
 use crate::io::config::read_toml;
 use crate::io::message::message;
 
-/// Augment the audio of a data directory: speed, reverberation, noise, codec, volume.
+/// Augment the audio of a data directory: speed, voice, room, noise, equaliser, codec, volume.
 ///
 /// Makes a valid data directory with a 16-bit WAV file for each copy of each utterance. New ids are aug1-UTTERANCE and
 /// aug1-SPEAKER, or UTTERANCE-aug1 with --keep-speakers. An utterance that fails is reported and left out; the other
@@ -32,11 +32,24 @@ is that of this list; keys that are left out have these defaults:
   seed = 0
   [speed]                      # one of these factors
   factors = [0.9, 1.0, 1.1]
+  [voice]                      # up or down by up to these factors, time stays
+  probability = 1.0
+  formants = 1.4
+  pitch = 2.0
+  range = 1.5                  # of the pitch around its mean
   [reverb]                     # one of --rirs
   probability = 1.0
   [noise]                      # one of --noise, looped or cropped
   probability = 1.0
   snrs_db = [0, 5, 10, 15]
+  [equaliser]                  # shelves and peaks of random gain
+  probability = 1.0
+  bands = 10
+  low_hz = 60.0
+  high_hz = 7600.0
+  gain_db = 12.0
+  min_q = 2.0
+  max_q = 5.0
   [codec]                      # 8 kHz, 300 to 3400 Hz
   probability = 1.0
   mu_law = false

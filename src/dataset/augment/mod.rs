@@ -21,9 +21,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::io::audio::{Pipes, Waveform};
+use crate::signal::augment::voice::VoiceFactors;
 use crate::signal::augment::{
-    CodecOptions, NoiseOptions, ReverbOptions, SpeedOptions, VolumeOptions, add_noise,
-    change_speed, change_volume, happens, reverberate, telephone,
+    CodecOptions, EqualiserOptions, NoiseOptions, ReverbOptions, SpeedOptions, VoiceOptions,
+    VolumeOptions, add_noise, change_speed, change_voice, change_volume, happens, reverberate,
+    telephone,
 };
 
 /// Augmentations of waveforms, in this order; those without a table are left out.
@@ -40,10 +42,14 @@ pub struct AugmentOptions {
     pub rir_folder: Option<PathBuf>,
     /// Change of speed.
     pub speed: Option<SpeedOptions>,
+    /// Another voice: formants and pitch.
+    pub voice: Option<VoiceOptions>,
     /// Reverberation.
     pub reverb: Option<ReverbOptions>,
     /// Additive noise.
     pub noise: Option<NoiseOptions>,
+    /// A random equaliser.
+    pub equaliser: Option<EqualiserOptions>,
     /// Telephone codec.
     pub codec: Option<CodecOptions>,
     /// Change of volume.
@@ -61,20 +67,24 @@ impl AugmentOptions {
             noise_folder,
             rir_folder,
             speed,
+            voice,
             reverb,
             noise,
+            equaliser,
             codec,
             volume,
         } = self;
         let checks = [
             speed.as_ref().map(SpeedOptions::check),
+            voice.as_ref().map(VoiceOptions::check),
             reverb.as_ref().map(ReverbOptions::check),
             noise.as_ref().map(NoiseOptions::check),
+            equaliser.as_ref().map(EqualiserOptions::check),
             codec.as_ref().map(CodecOptions::check),
             volume.as_ref().map(VolumeOptions::check),
         ];
         if checks.iter().all(Option::is_none) {
-            let expected = "a table: speed, reverb, noise, codec or volume";
+            let expected = "a table: speed, voice, reverb, noise, equaliser, codec or volume";
             return Err(Error::option("augmentation", expected, "none"));
         }
         check_folder("noise_folder", "noise", noise.is_some(), noise_folder)?;
@@ -150,6 +160,20 @@ impl AugmentChain {
             samples = change_speed(&samples, rate, factor)?.into();
             taken.push(format!("speed={factor}"));
         }
+        if let Some(voice) = &self.options.voice
+            && happens(voice.probability, &mut rng)
+        {
+            let factors = voice.draw(&mut rng);
+            samples = change_voice(&samples, rate, factors)?.into();
+            let VoiceFactors {
+                formants,
+                pitch,
+                range,
+            } = factors;
+            taken.push(format!(
+                "formants={formants:.4} pitch={pitch:.4} range={range:.4}"
+            ));
+        }
         if let (Some(reverb), Some(rirs)) = (&self.options.reverb, &self.rirs)
             && happens(reverb.probability, &mut rng)
         {
@@ -166,6 +190,13 @@ impl AugmentChain {
             let added = add_noise(samples.to_mut(), &noise, snr_db, &mut rng);
             added.map_err(|error| named(error, name))?;
             taken.push(format!("noise={name} snr={snr_db}"));
+        }
+        if let Some(equaliser) = &self.options.equaliser
+            && happens(equaliser.probability, &mut rng)
+        {
+            let bands = equaliser.draw(&mut rng);
+            equaliser.apply(samples.to_mut(), rate, &bands);
+            taken.push("equaliser=random".to_string());
         }
         if let Some(codec) = &self.options.codec
             && happens(codec.probability, &mut rng)

@@ -66,8 +66,10 @@ fn everything() -> AugmentOptions {
     AugmentOptions {
         seed: 4,
         speed: Some(SpeedOptions::default()),
+        voice: Some(VoiceOptions::default()),
         reverb: Some(ReverbOptions { probability: 0.5 }),
         noise: Some(NoiseOptions::default()),
+        equaliser: Some(EqualiserOptions::default()),
         codec: Some(CodecOptions {
             probability: 0.5,
             mu_law: true,

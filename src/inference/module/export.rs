@@ -345,6 +345,7 @@ mod tests {
         let shape = ModelShape {
             bins: BINS,
             speakers: 3,
+            ssl: None,
         };
         let mut model = Model::new(options, shape, &OptimiserOptions::default(), Device::Cpu);
         model

@@ -238,6 +238,10 @@ impl OnnxExport<'_> {
             return Ok(fhvae::codes(options, weights, feats, mask));
         }
         let model = self.model()?;
+        if model.ssl_layers.is_some() {
+            let expected = "none in an ONNX model (a TorchScript module has them: --out FILE.pt)";
+            return Err(Error::option("method.model.ssl_layers", expected, "some"));
+        }
         let own = weights.at("phonetic_encoder");
         let (codes, own) = match model.baseline {
             None => phonetic_encoder::codes(&model.phonetic_encoder, &own, feats, mask),

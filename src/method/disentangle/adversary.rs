@@ -5,6 +5,8 @@ use std::fmt::Debug;
 
 use tch::{Device, Tensor, no_grad};
 
+use super::DisentangleOptions;
+use super::masked_prediction::Masked;
 use super::model::Model;
 use crate::dataset::batch::SpeechBatch;
 use crate::error::Result;
@@ -63,6 +65,8 @@ pub struct StepContext<'a> {
     pub mask: Mask,
     /// Perturbation of the phonetic encoder's input in training.
     pub perturb: &'a PerturbOptions,
+    /// Codes whose input is masked, where some is.
+    pub masked: Option<Masked>,
     /// Whether networks are in training mode.
     pub train: bool,
     /// Codes.
@@ -71,21 +75,28 @@ pub struct StepContext<'a> {
 }
 
 impl<'a> StepContext<'a> {
-    /// The codes of a batch; `perturb` is applied only in training.
+    /// The codes of a batch; its features are perturbed and masked only in training.
     pub fn new(
         model: &'a Model,
         batch: &'a SpeechBatch,
-        perturb: &'a PerturbOptions,
+        options: &'a DisentangleOptions,
         device: Device,
         train: bool,
     ) -> Self {
         let mask = Mask::new(&batch.lengths, device);
-        let feats = match train {
-            true => &perturb.apply(&batch.feats),
-            false => &batch.feats,
-        };
+        let perturb = &options.perturb;
+        let mut feats = batch.feats.shallow_clone();
+        let mut masked = None;
+        if train {
+            feats = perturb.apply(&feats);
+            masked = (options.masked_prediction.as_ref()).map(|spans| spans.draw(&mask, device));
+        }
+        if let Some(masked) = &masked {
+            feats = masked.apply(&feats);
+        }
         Self {
-            encoded: model.encode(feats, &mask, train),
+            encoded: model.encode(&feats, &mask, train),
+            masked,
             embeds: OnceCell::new(),
             model,
             batch,
@@ -100,14 +111,21 @@ impl<'a> StepContext<'a> {
     pub fn detached(
         model: &'a Model,
         batch: &'a SpeechBatch,
-        perturb: &'a PerturbOptions,
+        options: &'a DisentangleOptions,
         device: Device,
     ) -> Self {
-        let context = no_grad(|| Self::new(model, batch, perturb, device, true));
+        let context = no_grad(|| Self::new(model, batch, options, device, true));
         Self {
             train: false,
             ..context
         }
+    }
+
+    /// A second view of the batch, `[batch, bins, frames]`: that of the data where there is one, perturbed anew.
+    pub fn second_view(&self) -> Tensor {
+        let batch = self.batch;
+        self.perturb
+            .apply(batch.second.as_ref().unwrap_or(&batch.feats))
     }
 
     /// Codes `[batch, code_dim, codes]`.

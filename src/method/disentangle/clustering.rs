@@ -1,6 +1,14 @@
-//! Clusters in place of labels. Of two views of an utterance, the second converted to another speaker, each predicts the
-//! cluster of the other (Spin, Chang et al. 2023, where signal processing alters the speaker; here the decoder does).
-//! Within each speaker all clusters are used equally, so that clusters hold no speaker information.
+//! Clusters in place of labels: of two views of an utterance, each predicts the cluster of the other. With z and z' the items
+//! of both views of length 1, c the clusters' directions of length 1, and q the assignments that use clusters equally:
+//!
+//! ```text
+//! p(k | z) = exp(z c_k / temperature) / sum_j exp(z c_j / temperature)
+//! loss = -1/2 mean_z sum_k (q(k | z') log p(k | z) + q(k | z) log p(k | z'))
+//! ```
+//!
+//! Spin (Chang, Liu and Glass 2023, eq. 2 to 5) has the second view from signal processing, and clusters are used equally in a
+//! batch: `second_view = "perturbed"`, `balance = "batch"`, `epsilon = 0.02`, `rounds = 3`. By default the decoder makes the second
+//! view by voice conversion, and each speaker uses all clusters equally, so that clusters hold no speaker information.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,7 +16,7 @@ use tch::nn::{Path, init};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::adversary::StepContext;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, check_within};
 use crate::nn::classifier::Answer;
 use crate::nn::speaker_encoder::normalise;
 use crate::nn::{Classifier, ClassifierOptions, Mask, check_size};
@@ -26,14 +34,40 @@ pub enum Unit {
     Code,
 }
 
+/// What the second view of an utterance is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecondView {
+    /// Decoded with the embedding of another speaker. It needs a trained decoder, so start the weight late.
+    Converted,
+    /// That of `data.second_view`, or the first, perturbed anew by `method.perturb`.
+    Perturbed,
+}
+
+/// Among what all clusters are used equally.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Balance {
+    /// The items of each speaker.
+    Speaker,
+    /// All items.
+    Batch,
+}
+
 /// Clusters, their network and the weight of the loss.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClusteringOptions {
     /// What is assigned to a cluster.
     pub unit: Unit,
-    /// Weight of the loss. Start it late: the second view is a voice conversion and needs a trained decoder.
+    /// Weight of the loss.
     pub weight: Ramp,
+    /// The view that the codes are compared with.
+    pub second_view: SecondView,
+    /// Among what all clusters are used equally.
+    pub balance: Balance,
+    /// Rounds of Sinkhorn and Knopp's algorithm, by which clusters are used equally.
+    pub rounds: usize,
     /// Number of clusters.
     pub clusters: i64,
     /// Divides the cosines of the predictions; lower values make predictions sharper.
@@ -53,6 +87,9 @@ impl Default for ClusteringOptions {
         Self {
             unit: Unit::Utterance,
             weight: Ramp::default(),
+            second_view: SecondView::Converted,
+            balance: Balance::Speaker,
+            rounds: 10,
             clusters: 32,
             temperature: 0.1,
             epsilon: 0.05,
@@ -64,11 +101,19 @@ impl Default for ClusteringOptions {
 }
 
 impl ClusteringOptions {
-    /// Checks every value; `name` is the table that holds them.
+    /// Checks every value; `name` is the table that holds them. `has_views` tells whether two views of an utterance differ.
     ///
     /// # Errors
     /// [`Error::Option`] naming the key.
-    pub fn check(&self, name: &str) -> Result<()> {
+    pub fn check(&self, name: &str, has_views: bool) -> Result<()> {
+        if self.second_view == SecondView::Perturbed && !has_views {
+            return Err(Error::option(
+                format!("{name}.second_view"),
+                "\"converted\" without method.perturb or data.second_view",
+                "\"perturbed\"",
+            ));
+        }
+        check_within(format!("{name}.rounds"), self.rounds, 1..=1000)?;
         self.weight.check(&format!("{name}.weight"))?;
         self.network.check(&format!("{name}.network"))?;
         for (key, value) in [("temperature", self.temperature), ("epsilon", self.epsilon)] {
@@ -146,9 +191,14 @@ impl Clustering {
         if weight == 0.0 {
             return None;
         }
-        let converted = no_grad(|| context.converted(context.codes(), context.embeds()));
-        let perturbed = context.perturb.apply(&converted);
-        let other = (context.model).encode(&perturbed, &context.mask, true);
+        let second = match self.options.second_view {
+            SecondView::Perturbed => context.second_view(),
+            SecondView::Converted => {
+                let converted = no_grad(|| context.converted(context.codes(), context.embeds()));
+                context.perturb.apply(&converted)
+            }
+        };
+        let other = (context.model).encode(&second, &context.mask, true);
         let speakers = self.speakers(context);
         let views = [
             self.items(context.codes(), context.code_mask()),
@@ -219,11 +269,14 @@ impl Clustering {
                 0,
             );
             let scores = all.matmul(&centres.tr());
-            balanced_assignments(&scores, &groups, self.options.epsilon).narrow(
-                0,
-                0,
-                items.size()[0],
-            )
+            let groups = match self.options.balance {
+                Balance::Speaker => groups,
+                Balance::Batch => groups.zeros_like(),
+            };
+            let ClusteringOptions {
+                epsilon, rounds, ..
+            } = self.options;
+            balanced_assignments(&scores, &groups, epsilon, rounds).narrow(0, 0, items.size()[0])
         })
     }
 

@@ -6,7 +6,6 @@ use tch::Tensor;
 
 use super::adversary::StepContext;
 use crate::error::{Error, Result};
-use crate::nn::PerturbOptions;
 use crate::objective::independence::speaker_variance;
 use crate::objective::invariance::Invariance;
 use crate::objective::reconstruction::Reconstruction;
@@ -22,7 +21,7 @@ pub struct ConsistencyOptions {
     /// As `cross_speaker`, with the speaker embedding of the reconstruction (AutoVC's content loss, Qian et al. 2019,
     /// eq. 6).
     pub content: f64,
-    /// Codes of two perturbed views of an utterance are similar. Needs `perturb`.
+    /// Codes of two views of an utterance are similar. Needs `perturb` or `data.second_view`.
     pub invariance: f64,
     /// Means and covariances of an utterance's codes are no more alike within a speaker than across speakers: weight of
     /// the share of their variance that lies between the speakers of a batch. This is what an attacker finds who averages
@@ -33,11 +32,11 @@ pub struct ConsistencyOptions {
 }
 
 impl ConsistencyOptions {
-    /// Checks every value; `name` is the table that holds them.
+    /// Checks every value; `name` is the table that holds them. `has_views` tells whether two views of an utterance differ.
     ///
     /// # Errors
     /// [`Error::Option`] naming the key.
-    pub fn check(&self, name: &str, perturb: &PerturbOptions) -> Result<()> {
+    pub fn check(&self, name: &str, has_views: bool) -> Result<()> {
         for (key, value) in [
             ("cross_speaker", self.cross_speaker),
             ("content", self.content),
@@ -49,21 +48,21 @@ impl ConsistencyOptions {
                 return Err(Error::option(format!("{name}.{key}"), "0 or more", found));
             }
         }
-        if self.invariance > 0.0 && *perturb == PerturbOptions::default() {
+        if self.invariance > 0.0 && !has_views {
             return Err(Error::option(
                 format!("{name}.invariance"),
-                "0 where nothing is perturbed",
+                "0 without method.perturb or data.second_view",
                 self.invariance.to_string(),
             ));
         }
         self.similarity.check(&format!("{name}.similarity"))
     }
 
-    /// The weighted losses of a batch; `decoded` are its reconstructed features `[batch, bins, frames]`.
-    pub fn terms(
+    /// The weighted losses of a batch; `decoded` gives its reconstructed features `[batch, bins, frames]`.
+    pub fn terms<'a>(
         &self,
         context: &StepContext,
-        decoded: &Tensor,
+        decoded: impl FnOnce() -> &'a Tensor,
         scalars: &mut Scalars,
     ) -> Vec<Tensor> {
         let model = context.model;
@@ -89,7 +88,7 @@ impl ConsistencyOptions {
             add(
                 "decoder/content_consistency",
                 self.content,
-                distance(decoded),
+                distance(decoded()),
             );
         }
         if self.speaker_variance > 0.0 && context.train {
@@ -102,8 +101,7 @@ impl ConsistencyOptions {
             );
         }
         if self.invariance > 0.0 && context.train {
-            let view = context.perturb.apply(&context.batch.feats);
-            let other = model.encode(&view, &context.mask, true);
+            let other = model.encode(&context.second_view(), &context.mask, true);
             let term = self
                 .similarity
                 .loss(&other.codes, context.codes(), &other.mask);

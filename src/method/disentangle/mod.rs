@@ -16,12 +16,15 @@ pub mod clustering;
 pub mod consistency;
 pub mod conversion_discriminator;
 pub mod cpc;
+pub mod masked_prediction;
 pub mod model;
 pub mod mutual_information;
 pub mod regression;
 pub mod speaker_adversary;
 pub mod speaker_lda;
 pub mod supervision;
+
+use std::cell::LazyCell;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,6 +34,7 @@ use crate::dataset::batch::SpeechBatch;
 use crate::dataset::labels::Labels;
 use crate::error::{Error, Result};
 use crate::nn::layer::{bf16_autocast, channels_last};
+use crate::nn::ssl::SslConfig;
 use crate::nn::{ClassifierOptions, PerturbOptions};
 use crate::objective::reconstruction::Reconstruction;
 use crate::objective::speaker::{SpeakerConstraint, SpeakerHead};
@@ -40,6 +44,7 @@ use clustering::{Clustering, ClusteringOptions};
 use consistency::ConsistencyOptions;
 use conversion_discriminator::{ConversionDiscriminator, ConversionDiscriminatorOptions};
 use cpc::{Cpc, CpcOptions};
+use masked_prediction::MaskedPredictionOptions;
 use model::{Model, ModelOptions, ModelShape};
 use mutual_information::{MutualInformation, MutualInformationOptions};
 use speaker_adversary::{SpeakerAdversary, SpeakerAdversaryOptions};
@@ -67,6 +72,9 @@ pub struct DisentangleOptions {
     pub speaker_from_other_utterance: bool,
     /// Weight of the supervised loss on the codes; 0 leaves it out. Needs `data.labels`.
     pub label_weight: f64,
+    /// Predict labels of frames where the phonetic encoder's input is masked, and only there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masked_prediction: Option<MaskedPredictionOptions>,
     /// Network that predicts labels from codes.
     pub label_head: ClassifierOptions,
     /// Start consistency losses and adversaries only once the label loss, in nats per label, has stayed below this
@@ -113,6 +121,7 @@ impl Default for DisentangleOptions {
             speaker_weight: 0.1,
             speaker_from_other_utterance: true,
             label_weight: 0.0,
+            masked_prediction: None,
             label_head: ClassifierOptions::default(),
             adversary_start_below_label_loss: 0.0,
             consistency: ConsistencyOptions::default(),
@@ -129,11 +138,11 @@ impl Default for DisentangleOptions {
 }
 
 impl DisentangleOptions {
-    /// Checks every value; `labels` is the kind of labels of the data.
+    /// Checks every value; `labels` is the kind of labels of the data, which may give a second view of each utterance.
     ///
     /// # Errors
     /// [`Error::Option`] naming the key.
-    pub fn check(&self, labels: Labels) -> Result<()> {
+    pub fn check(&self, labels: Labels, has_second_view: bool) -> Result<()> {
         self.model.check()?;
         self.perturb.check()?;
         self.speaker.check("speaker")?;
@@ -151,12 +160,23 @@ impl DisentangleOptions {
             }
         }
         self.label_head.check("label_head")?;
-        self.consistency.check("consistency", &self.perturb)?;
+        if let Some(masked) = &self.masked_prediction {
+            masked.check("masked_prediction")?;
+            if labels != Labels::Alignment || self.label_weight == 0.0 {
+                return Err(Error::option(
+                    "masked_prediction",
+                    "no table without labels of frames (data.labels = \"alignment\") and a label_weight",
+                    "one",
+                ));
+            }
+        }
+        let has_views = has_second_view || self.perturb != PerturbOptions::default();
+        self.consistency.check("consistency", has_views)?;
         for (index, adversary) in self.adversaries.iter().enumerate() {
             adversary.check(&format!("adversaries.{index}"))?;
         }
         if let Some(clustering) = &self.clustering {
-            clustering.check("clustering")?;
+            clustering.check("clustering", has_views)?;
         }
         if let Some(cpc) = &self.cpc {
             cpc.check("cpc")?;
@@ -171,6 +191,9 @@ impl DisentangleOptions {
             discriminator.check("conversion_discriminator")?;
         }
         self.optimiser.check("optimiser")?;
+        let encoder = &self.model.phonetic_encoder;
+        (encoder.check_decay(self.optimiser.weight_decay))
+            .map_err(|error| error.in_table("model"))?;
         self.check_labels(labels)
     }
 
@@ -216,13 +239,15 @@ pub struct Disentangle {
 
 /// The data that the method is built for.
 #[derive(Debug, Clone, Copy)]
-pub struct DisentangleShape {
+pub struct DisentangleShape<'a> {
     /// Bins of the features.
     pub bins: i64,
     /// Number of training speakers.
     pub speakers: i64,
     /// The kind of labels, and their number.
     pub labels: (Labels, i64),
+    /// The configuration of the model that `model.ssl_layers` belong to.
+    pub ssl: Option<&'a SslConfig>,
 }
 
 impl Disentangle {
@@ -263,6 +288,7 @@ impl Disentangle {
         let model_shape = ModelShape {
             bins: shape.bins,
             speakers: shape.speakers,
+            ssl: shape.ssl,
         };
         Self {
             model: Model::new(&options.model, model_shape, &options.optimiser, device),
@@ -277,6 +303,11 @@ impl Disentangle {
         }
     }
 
+    /// Encoders and decoder.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
     /// The encoders and the decoder: what is used after training.
     pub fn into_model(self) -> Model {
         self.model
@@ -287,6 +318,7 @@ impl Disentangle {
         let mut batch = batch.to(self.device);
         if self.device == Device::Cpu {
             batch.feats = channels_last(&batch.feats);
+            batch.second = batch.second.as_ref().map(channels_last);
         }
         batch
     }
@@ -298,7 +330,7 @@ impl Disentangle {
         clock: &Clock,
         scalars: &mut Scalars,
     ) -> Result<()> {
-        let context = StepContext::detached(&self.model, batch, &self.options.perturb, self.device);
+        let context = StepContext::detached(&self.model, batch, &self.options, self.device);
         for adversary in &mut self.adversaries {
             if clock.batch < adversary.inner_steps() {
                 adversary.inner_step(&context, clock, scalars)?;
@@ -315,8 +347,7 @@ impl Disentangle {
         scalars: &mut Scalars,
     ) -> Result<()> {
         self.model.observe_feats(batch, self.device);
-        let context =
-            StepContext::new(&self.model, batch, &self.options.perturb, self.device, true);
+        let context = StepContext::new(&self.model, batch, &self.options, self.device, true);
         self.model.observe(&context.encoded, context.embeds());
         let mut loss = self.loss(&context, clock.step, scalars);
         if let Some(clustering) = &self.clustering
@@ -366,22 +397,26 @@ impl Disentangle {
     fn loss(&self, context: &StepContext, step: u64, scalars: &mut Scalars) -> Tensor {
         let (options, batch) = (&self.options, context.batch);
         let (codes, code_mask) = (context.codes(), context.code_mask());
-        let embeds = match options.speaker_from_other_utterance {
-            true => &(context.embeds()).index_select(0, &batch.other_of_same_speaker()),
-            false => context.embeds(),
-        };
-        let decoded = self.model.decoder.forward(codes, embeds, &context.mask);
-
-        let error = (options.reconstruction).loss(&decoded, &batch.feats, &context.mask);
-        scalars.add("decoder/reconstruction", &error);
-        let mut loss = error * options.reconstruction_weight;
+        let decoded = LazyCell::new(|| {
+            let embeds = match options.speaker_from_other_utterance {
+                true => &(context.embeds()).index_select(0, &batch.other_of_same_speaker()),
+                false => context.embeds(),
+            };
+            (self.model.decoder).forward(codes, embeds, &context.mask)
+        });
+        let mut loss = Tensor::from(0f32).to_device(self.device);
+        if options.reconstruction_weight > 0.0 {
+            let error = (options.reconstruction).loss(&decoded, &batch.feats, &context.mask);
+            scalars.add("decoder/reconstruction", &error);
+            loss = error * options.reconstruction_weight;
+        }
         if options.speaker_weight > 0.0 {
             let constraint = (self.speaker.1).loss(context.embeds(), &batch.speakers, step);
             scalars.add("speaker_encoder/constraint", &constraint);
             loss = &loss + constraint * options.speaker_weight;
         }
         if let Some(supervision) = &self.supervision
-            && let Some(term) = supervision.loss(codes, code_mask, batch, context.train, scalars)
+            && let Some(term) = supervision.loss(context, scalars)
         {
             loss = &loss + term * options.label_weight;
         }
@@ -402,7 +437,7 @@ impl Disentangle {
             loss = &loss + term;
         }
         if self.steps_since_found() != Some(0) {
-            for term in options.consistency.terms(context, &decoded, scalars) {
+            for term in options.consistency.terms(context, || &*decoded, scalars) {
                 loss = &loss + term;
             }
         }
@@ -500,13 +535,7 @@ impl Method for Disentangle {
         bf16_autocast(self.bf16, || {
             let batch = self.placed(batch);
             let mut scalars = Scalars::default();
-            let context = StepContext::new(
-                &self.model,
-                &batch,
-                &self.options.perturb,
-                self.device,
-                false,
-            );
+            let context = StepContext::new(&self.model, &batch, &self.options, self.device, false);
             // Validation losses of all steps are those of the last.
             let _ = self.loss(&context, u64::MAX, &mut scalars);
             for adversary in &self.adversaries {

@@ -1,5 +1,7 @@
 //! The networks that are used after training: from features to codes, from features to an embedding, and back.
 
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
@@ -11,6 +13,7 @@ use crate::method::trained::DisentangledModel;
 use crate::nn::baseline::{Baseline, BaselineOptions};
 use crate::nn::decoder::DecoderShape;
 use crate::nn::phonetic_encoder::Encoded;
+use crate::nn::ssl::{SslConfig, SslLayers, SslLayersOptions};
 use crate::nn::{
     Decoder, DecoderOptions, Mask, PhoneticEncoder, PhoneticEncoderOptions, PhoneticStream,
     SpeakerEncoder, SpeakerEncoderOptions,
@@ -26,6 +29,10 @@ pub struct ModelOptions {
     /// A fixed transformation in place of the phonetic encoder, as a baseline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<BaselineOptions>,
+    /// The last layers of a self-supervised encoder in place of the phonetic encoder, trained further from its weights. Codes
+    /// are its hidden states.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssl_layers: Option<SslLayersOptions>,
     /// From features to one speaker embedding.
     pub speaker_encoder: SpeakerEncoderOptions,
     /// From codes and speaker embedding to features.
@@ -45,13 +52,21 @@ impl ModelOptions {
         self.phonetic_encoder.check().map_err(within)?;
         if let Some(baseline) = self.baseline {
             baseline.check("model.baseline")?;
-            if self.phonetic_encoder != PhoneticEncoderOptions::default() {
-                return Err(Error::option(
-                    "model.baseline",
-                    "either a baseline or a phonetic_encoder",
-                    "both",
-                ));
-            }
+        }
+        if let Some(layers) = &self.ssl_layers {
+            layers.check("model.ssl_layers")?;
+        }
+        let sources = [
+            self.baseline.is_some(),
+            self.ssl_layers.is_some(),
+            self.phonetic_encoder != PhoneticEncoderOptions::default(),
+        ];
+        if sources.iter().filter(|given| **given).count() > 1 {
+            return Err(Error::option(
+                "model",
+                "one of phonetic_encoder, baseline and ssl_layers",
+                "two",
+            ));
         }
         self.speaker_encoder.check().map_err(within)?;
         self.decoder.check().map_err(within)?;
@@ -71,28 +86,35 @@ impl ModelOptions {
 
     /// Values per code, for features of `bins`.
     pub fn code_dim(&self, bins: i64) -> i64 {
-        match self.baseline {
-            Some(_) => bins,
-            None => self.phonetic_encoder.code_dim,
+        match self.has_encoder() {
+            true => self.phonetic_encoder.code_dim,
+            false => bins,
         }
     }
 
     /// Frames per code.
     pub fn subsampling(&self) -> i64 {
-        match self.baseline {
-            Some(_) => 1,
-            None => self.phonetic_encoder.subsampling,
+        match self.has_encoder() {
+            true => self.phonetic_encoder.subsampling,
+            false => 1,
         }
+    }
+
+    /// Whether codes are those of the phonetic encoder.
+    fn has_encoder(&self) -> bool {
+        self.baseline.is_none() && self.ssl_layers.is_none()
     }
 }
 
 /// The data that the networks are built for.
 #[derive(Debug, Clone, Copy)]
-pub struct ModelShape {
+pub struct ModelShape<'a> {
     /// Bins of the features.
     pub bins: i64,
     /// Number of training speakers.
     pub speakers: i64,
+    /// The configuration of the model that `ssl_layers` belong to.
+    pub ssl: Option<&'a SslConfig>,
 }
 
 /// The source of codes.
@@ -100,6 +122,8 @@ pub struct ModelShape {
 pub enum Phonetic {
     /// A trained encoder.
     Network(Box<PhoneticEncoder>),
+    /// Layers of a self-supervised encoder.
+    SslLayers(SslLayers),
     /// A baseline.
     Baseline(Baseline),
 }
@@ -109,7 +133,7 @@ impl Phonetic {
     pub fn forward(&self, feats: &Tensor, mask: &Mask, train: bool) -> Encoded {
         match self {
             Self::Network(encoder) => encoder.forward(feats, mask, train),
-            Self::Baseline(_) => {
+            Self::SslLayers(_) | Self::Baseline(_) => {
                 let (codes, mask) = self.codes(feats, mask);
                 Encoded {
                     codes,
@@ -125,6 +149,7 @@ impl Phonetic {
     pub fn codes(&self, feats: &Tensor, mask: &Mask) -> (Tensor, Mask) {
         match self {
             Self::Network(encoder) => encoder.codes(feats, mask),
+            Self::SslLayers(layers) => (layers.forward(feats, mask), mask.subsample(1)),
             Self::Baseline(baseline) => (baseline.forward(feats, mask), mask.subsample(1)),
         }
     }
@@ -171,20 +196,24 @@ impl Model {
         optimiser: &OptimiserOptions,
         device: Device,
     ) -> Self {
-        let (phonetic_module, phonetic) = Trainable::new(
-            "phonetic_encoder",
-            device,
-            optimiser,
-            |path| match options.baseline {
-                Some(baseline) => {
-                    Phonetic::Baseline(Baseline::new(path, shape.bins, shape.speakers, baseline))
+        let (phonetic_module, phonetic) =
+            Trainable::new("phonetic_encoder", device, optimiser, |path| {
+                match (options.baseline, &options.ssl_layers, shape.ssl) {
+                    (Some(baseline), ..) => Phonetic::Baseline(Baseline::new(
+                        path,
+                        shape.bins,
+                        shape.speakers,
+                        baseline,
+                    )),
+                    (None, Some(own), Some(config)) => {
+                        Phonetic::SslLayers(SslLayers::new(path, config, own.layers))
+                    }
+                    _ => {
+                        let encoder = &options.phonetic_encoder;
+                        Phonetic::Network(Box::new(PhoneticEncoder::new(path, shape.bins, encoder)))
+                    }
                 }
-                None => {
-                    let encoder = &options.phonetic_encoder;
-                    Phonetic::Network(Box::new(PhoneticEncoder::new(path, shape.bins, encoder)))
-                }
-            },
-        );
+            });
         let (speaker_module, speaker) =
             Trainable::new("speaker_encoder", device, optimiser, |path| {
                 SpeakerEncoder::new(path, shape.bins, &options.speaker_encoder)
@@ -213,6 +242,17 @@ impl Model {
             speaker,
             decoder,
             regression,
+        }
+    }
+
+    /// Takes the weights of the model in `folder` for the layers that are trained further.
+    ///
+    /// # Errors
+    /// As [`SslLayers::load`].
+    pub fn load_ssl_layers(&self, folder: &Path) -> Result<()> {
+        match &self.phonetic {
+            Phonetic::SslLayers(layers) => layers.load(folder),
+            Phonetic::Network(_) | Phonetic::Baseline(_) => Ok(()),
         }
     }
 
@@ -270,7 +310,7 @@ impl DisentangledModel for Model {
     fn subsampling(&self) -> i64 {
         match &self.phonetic {
             Phonetic::Network(encoder) => encoder.subsampling(),
-            Phonetic::Baseline(_) => 1,
+            Phonetic::SslLayers(_) | Phonetic::Baseline(_) => 1,
         }
     }
 
@@ -284,6 +324,7 @@ impl DisentangledModel for Model {
             ))
         };
         match (&self.phonetic, &self.regression) {
+            (Phonetic::SslLayers(_), _) => refuse("ssl_layers", "some"),
             (Phonetic::Baseline(_), _) => refuse("baseline", "one"),
             (_, Some(_)) => refuse("regress_speaker_out", "true"),
             (Phonetic::Network(encoder), None) => encoder.stream(),

@@ -486,10 +486,10 @@ fn score_gap(scores: &Tensor, targets: &Tensor) -> Tensor {
 
 #[cfg(test)]
 mod tests {
+    use super::super::DisentangleOptions;
     use super::super::model::{Model, ModelOptions, ModelShape};
     use super::*;
     use crate::dataset::batch::SpeechBatch;
-    use crate::nn::PerturbOptions;
     use crate::nn::baseline::BaselineOptions;
     use crate::nn::phonetic_encoder::Encoded;
 
@@ -508,6 +508,7 @@ mod tests {
             utterances: (0..12).collect(),
             speakers,
             labels: None,
+            second: None,
         };
         let encoded = Encoded {
             codes,
@@ -527,11 +528,12 @@ mod tests {
         let shape = ModelShape {
             bins: 8,
             speakers: 3,
+            ssl: None,
         };
         let model = Model::new(&options, shape, &Default::default(), Device::Cpu);
-        let perturb = PerturbOptions::default();
+        let options = DisentangleOptions::default();
         let (batch, encoded) = batch(leak);
-        let mut context = StepContext::new(&model, &batch, &perturb, Device::Cpu, true);
+        let mut context = StepContext::new(&model, &batch, &options, Device::Cpu, true);
         context.encoded = encoded;
         run(&context)
     }

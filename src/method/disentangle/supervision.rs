@@ -3,10 +3,10 @@
 
 use tch::{Device, Tensor, no_grad};
 
-use crate::dataset::batch::SpeechBatch;
+use super::adversary::StepContext;
 use crate::dataset::labels::{Labels, NO_LABEL};
 use crate::nn::classifier::Answer;
-use crate::nn::{Classifier, ClassifierOptions, Mask};
+use crate::nn::{Classifier, ClassifierOptions};
 use crate::objective::classification::{accuracy, cross_entropy};
 use crate::objective::ctc::ctc;
 use crate::train::{OptimiserOptions, Scalars, Trainable};
@@ -81,31 +81,33 @@ impl Supervision {
         &mut self.trainable
     }
 
-    /// The loss of head and encoder, a scalar; none for a batch without labels.
-    pub fn loss(
-        &self,
-        codes: &Tensor,
-        mask: &Mask,
-        batch: &SpeechBatch,
-        train: bool,
-        scalars: &mut Scalars,
-    ) -> Option<Tensor> {
-        let labels = batch.labels.as_ref()?;
-        let logits = (self.head).forward(codes, mask, self.trainable.trains(train));
+    /// The loss of head and encoder, a scalar; none for a batch without labels. Where input is masked, only labels there count.
+    pub fn loss(&self, context: &StepContext, scalars: &mut Scalars) -> Option<Tensor> {
+        let labels = context.batch.labels.as_ref()?;
+        let (mask, train) = (context.code_mask(), context.train);
+        let logits = (self.head).forward(context.codes(), mask, self.trainable.trains(train));
         let loss = if self.kind.are_strings() {
             let loss = ctc(&logits, mask, labels);
             scalars.add("label_head/ctc", &loss);
             loss
         } else {
-            let labels = match self.kind {
+            let masked = context.masked.as_ref();
+            let of_codes = |labels: &Tensor| match self.kind {
                 // The label of the first frame of each code.
                 Labels::Alignment => labels.slice(1, 0, None, self.subsampling),
                 _ => labels.shallow_clone(),
             };
-            let loss = cross_entropy(&logits, &labels, 0.0);
+            let counted = masked.map(|masked| masked.only(labels));
+            let counted = of_codes(counted.as_ref().unwrap_or(labels));
+            let loss = cross_entropy(&logits, &counted, 0.0);
             scalars.add("label_head/cross_entropy", &loss);
-            scalars.add("label_head/accuracy", &accuracy(&logits, &labels));
-            loss
+            scalars.add("label_head/accuracy", &accuracy(&logits, &counted));
+            match masked.and_then(|masked| masked.others(labels)) {
+                None => loss,
+                Some((others, weight)) => {
+                    loss + cross_entropy(&logits, &of_codes(&others), 0.0) * weight
+                }
+            }
         };
         if let (Some(patience), true) = (&self.patience, train) {
             let labelled = labels.ne(NO_LABEL).any().int64_value(&[]) != 0;

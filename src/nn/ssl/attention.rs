@@ -2,9 +2,9 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::weights::Weights;
-use super::{Affine, SslConfig, SslKind};
-use crate::error::Result;
+use super::layers::Attended;
+use super::weights::{Affine, Source};
+use super::{SslConfig, SslKind};
 
 /// Heads of attention.
 pub(super) struct Attention {
@@ -23,7 +23,11 @@ struct Gate {
 }
 
 impl Attention {
-    pub(super) fn take(weights: &mut Weights, name: &str, config: &SslConfig) -> Result<Self> {
+    pub(super) fn take<S: Source>(
+        weights: &mut S,
+        name: &str,
+        config: &SslConfig,
+    ) -> Result<Self, S::Error> {
         let (hidden, heads) = (config.hidden_size, config.num_attention_heads);
         let mut projection = |part: &str| weights.linear(&format!("{name}.{part}"), hidden, hidden);
         Ok(Self {
@@ -47,29 +51,30 @@ impl Attention {
         })
     }
 
-    /// `[1, frames, hidden]` to the same; `bias` is `[heads, frames, frames]`.
-    pub(super) fn forward(&self, x: &Tensor, bias: Option<&Tensor>) -> Tensor {
-        let (frames, hidden) = (x.size()[1], x.size()[2]);
-        let by_head = |x: Tensor| {
-            x.view([1, frames, self.heads, hidden / self.heads])
-                .transpose(1, 2)
-        };
-        let bias = match (&self.gate, bias) {
+    /// `[batch, frames, hidden]` to the same.
+    pub(super) fn forward(&self, x: &Tensor, attended: &Attended) -> Tensor {
+        let by_head = |x: Tensor| x.unflatten(2, [self.heads, -1]).transpose(1, 2);
+        let bias = match (&self.gate, &attended.bias) {
             (Some(gate), Some(bias)) => Some(gate.of(&by_head(x.shallow_clone())) * bias),
             _ => None,
+        };
+        let limits = match (bias, &attended.real) {
+            (Some(bias), Some(real)) => {
+                Some(bias.masked_fill(&real.logical_not(), f64::NEG_INFINITY))
+            }
+            (bias, real) => bias.or_else(|| real.as_ref().map(Tensor::shallow_clone)),
         };
         let found = Tensor::scaled_dot_product_attention(
             &by_head(self.query.linear(x)),
             &by_head(self.key.linear(x)),
             &by_head(self.value.linear(x)),
-            bias,
+            limits,
             0.0,
             false,
             None,
             false,
         );
-        let found = found.transpose(1, 2).reshape([1, frames, hidden]);
-        self.output.linear(&found)
+        self.output.linear(&found.transpose(1, 2).flatten(2, 3))
     }
 }
 
@@ -98,7 +103,7 @@ pub(super) struct PositionBias {
 }
 
 impl PositionBias {
-    pub(super) fn take(weights: &mut Weights, config: &SslConfig) -> Result<Self> {
+    pub(super) fn take<S: Source>(weights: &mut S, config: &SslConfig) -> Result<Self, S::Error> {
         let (buckets, heads) = (config.num_buckets, config.num_attention_heads);
         let name = "encoder.layers.0.attention.rel_attn_embed.weight";
         Ok(Self {

@@ -4,18 +4,20 @@
 mod attention;
 mod config;
 mod front_end;
+mod layers;
 mod weights;
 
 pub use config::{SslConfig, SslKind};
 pub(in crate::nn) use front_end::SslFrontEnd;
+pub use layers::{SslLayers, SslLayersOptions};
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 use tch::{Device, Tensor, no_grad};
 
-use self::attention::{Attention, PositionBias};
-use self::weights::Weights;
+use self::layers::{Layer, Shared};
+use self::weights::{Affine, Source, Weights};
 use crate::error::{Error, Result};
 use crate::io::inputs;
 
@@ -26,44 +28,12 @@ const WINDOW_S: usize = 60;
 /// Seconds at either end of a window whose frames are another window's, unless the recording ends there.
 const CONTEXT_S: usize = 5;
 
-/// A linear or normalisation layer's weight and bias.
-struct Affine {
-    weight: Tensor,
-    bias: Tensor,
-}
-
-impl Affine {
-    fn linear(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.weight, Some(&self.bias))
-    }
-
-    /// Normalises the last dimension.
-    fn layer_norm(&self, x: &Tensor, eps: f64) -> Tensor {
-        x.layer_norm(
-            self.weight.size(),
-            Some(&self.weight),
-            Some(&self.bias),
-            eps,
-            false,
-        )
-    }
-}
-
 /// A convolution of the waveform, with its normalisation.
 struct ConvLayer {
     weight: Tensor,
     bias: Option<Tensor>,
     stride: i64,
     norm: Option<Affine>,
-}
-
-/// A layer of the transformer.
-struct Layer {
-    attention: Attention,
-    norm: Affine,
-    intermediate: Affine,
-    output: Affine,
-    final_norm: Affine,
 }
 
 /// An encoder with its weights.
@@ -76,7 +46,7 @@ pub struct SslEncoder {
     projection: Affine,
     position: Tensor,
     position_bias: Tensor,
-    relative: Option<PositionBias>,
+    shared: Shared,
     norm: Affine,
     layers: Vec<Layer>,
 }
@@ -89,16 +59,7 @@ impl SslEncoder {
     /// another shape.
     pub fn load(folder: &Path, device: Device) -> Result<Self> {
         let config = SslConfig::read(folder)?;
-        let path = folder.join("model.safetensors");
-        if !path.exists() && folder.join("pytorch_model.bin").exists() {
-            let expected = "this file (AutoModel.from_pretrained(FOLDER).save_pretrained(FOLDER) of transformers writes it)";
-            return Err(Error::format(
-                path,
-                expected,
-                "pytorch_model.bin, which is pickled",
-            ));
-        }
-        let bytes = inputs::bytes(&path)?;
+        let (path, bytes) = weights_file(folder)?;
         let mut weights = Weights::of(&path, &bytes, device)?;
         let mut encoder = no_grad(|| Self::build(config, &mut weights, device))?;
         weights.finish()?;
@@ -128,25 +89,8 @@ impl SslEncoder {
             });
             channels = out;
         }
-        let layers = (0..config.num_hidden_layers).map(|index| {
-            let name = format!("encoder.layers.{index}");
-            let wide = config.intermediate_size;
-            Ok(Layer {
-                attention: Attention::take(weights, &format!("{name}.attention"), &config)?,
-                norm: weights.norm(&format!("{name}.layer_norm"), hidden)?,
-                intermediate: weights.linear(
-                    &format!("{name}.feed_forward.intermediate_dense"),
-                    hidden,
-                    wide,
-                )?,
-                output: weights.linear(
-                    &format!("{name}.feed_forward.output_dense"),
-                    wide,
-                    hidden,
-                )?,
-                final_norm: weights.norm(&format!("{name}.final_layer_norm"), hidden)?,
-            })
-        });
+        let layers =
+            (0..config.num_hidden_layers).map(|index| Layer::take(weights, index, &config));
         let layers = layers.collect::<Result<_>>()?;
         Ok(Self {
             projection_norm: match config.feat_proj_layer_norm {
@@ -156,10 +100,7 @@ impl SslEncoder {
             projection: weights.linear("feature_projection.projection", channels, hidden)?,
             position: weights.position(&config)?,
             position_bias: weights.take("encoder.pos_conv_embed.conv.bias", &[hidden])?,
-            relative: match config.model_type {
-                SslKind::WavLm => Some(PositionBias::take(weights, &config)?),
-                SslKind::Hubert | SslKind::Wav2Vec2 => None,
-            },
+            shared: Shared::take(weights, &config)?,
             norm: weights.norm("encoder.layer_norm", hidden)?,
             convolutions,
             layers,
@@ -266,17 +207,14 @@ impl SslEncoder {
         if !before {
             x = self.norm.layer_norm(&x, eps);
         }
-        let bias = self
-            .relative
-            .as_ref()
-            .map(|relative| relative.of(x.size()[1]));
+        let attended = self.shared.attended(x.size()[1], None);
         let mut sum = &x * f64::from(weights[0]);
         let last = weights
             .iter()
             .rposition(|&weight| weight != 0.0)
             .unwrap_or(0);
         for (place, layer) in (1..=last).zip(&self.layers) {
-            x = layer.forward(x, bias.as_ref(), (eps, before));
+            x = layer.forward(&x, &attended, &self.shared);
             if before && place == self.layers.len() {
                 x = self.norm.layer_norm(&x, eps);
             }
@@ -299,10 +237,7 @@ impl SslEncoder {
             );
             if let Some(norm) = &layer.norm {
                 x = match by_group {
-                    true => {
-                        let groups = norm.weight.size()[0];
-                        x.group_norm(groups, Some(&norm.weight), Some(&norm.bias), 1e-5, false)
-                    }
+                    true => norm.instance_norm(&x, 1e-5),
                     false => norm.layer_norm(&x.transpose(1, 2), 1e-5).transpose(1, 2),
                 };
             }
@@ -330,27 +265,19 @@ impl SslEncoder {
     }
 }
 
-impl Layer {
-    /// The layer's output; `before` tells whether normalisation comes before attention and the feed-forward part.
-    fn forward(&self, x: Tensor, bias: Option<&Tensor>, (eps, before): (f64, bool)) -> Tensor {
-        let feed_forward = |x: &Tensor| {
-            self.output
-                .linear(&self.intermediate.linear(x).gelu("none"))
-        };
-        match before {
-            true => {
-                let attended = self.attention.forward(&self.norm.layer_norm(&x, eps), bias);
-                let x = x + attended;
-                &x + feed_forward(&self.final_norm.layer_norm(&x, eps))
-            }
-            false => {
-                let attended = self.attention.forward(&x, bias);
-                let x = self.norm.layer_norm(&(x + attended), eps);
-                let sum = &x + feed_forward(&x);
-                self.final_norm.layer_norm(&sum, eps)
-            }
-        }
+/// The weights' file of a folder, and its bytes.
+fn weights_file(folder: &Path) -> Result<(PathBuf, Vec<u8>)> {
+    let path = folder.join("model.safetensors");
+    if !path.exists() && folder.join("pytorch_model.bin").exists() {
+        let expected = "this file (AutoModel.from_pretrained(FOLDER).save_pretrained(FOLDER) of transformers writes it)";
+        return Err(Error::format(
+            path,
+            expected,
+            "pytorch_model.bin, which is pickled",
+        ));
     }
+    let bytes = inputs::bytes(&path)?;
+    Ok((path, bytes))
 }
 
 /// CRC-32C of `config.json`, `preprocessor_config.json` and the weights of a folder.

@@ -1,6 +1,7 @@
 //! Tensors of a safetensors file by transformers' names, each taken once.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::path::Path;
 
 use half::{bf16, f16};
@@ -8,7 +9,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
-use super::{Affine, SslConfig};
+use super::SslConfig;
 use crate::error::{Error, Result};
 
 /// A tensor that every model has.
@@ -23,6 +24,96 @@ const UNUSED: [&str; 7] = [
     "project_",
     "final_proj",
 ];
+
+/// A linear or normalisation layer's weight and bias.
+pub(super) struct Affine {
+    pub(super) weight: Tensor,
+    bias: Tensor,
+}
+
+impl Affine {
+    pub(super) fn linear(&self, x: &Tensor) -> Tensor {
+        x.linear(&self.weight, Some(&self.bias))
+    }
+
+    /// Normalises the last dimension.
+    pub(super) fn layer_norm(&self, x: &Tensor, eps: f64) -> Tensor {
+        let size = self.weight.size();
+        x.layer_norm(size, Some(&self.weight), Some(&self.bias), eps, false)
+    }
+
+    /// Normalises each channel of `[batch, channels, frames]` over time.
+    pub(super) fn instance_norm(&self, x: &Tensor, eps: f64) -> Tensor {
+        let groups = self.weight.size()[0];
+        x.group_norm(groups, Some(&self.weight), Some(&self.bias), eps, false)
+    }
+}
+
+/// Where layers take their tensors from, by transformers' names.
+pub(super) trait Source {
+    /// Why there may be none.
+    type Error;
+
+    /// A tensor of a shape, in single precision.
+    fn take(&mut self, name: &str, shape: &[i64]) -> Result<Tensor, Self::Error>;
+
+    /// `name.weight` and `name.bias` of a linear layer.
+    fn linear(&mut self, name: &str, from: i64, to: i64) -> Result<Affine, Self::Error> {
+        Ok(Affine {
+            weight: self.take(&format!("{name}.weight"), &[to, from])?,
+            bias: self.take(&format!("{name}.bias"), &[to])?,
+        })
+    }
+
+    /// The same of a normalisation.
+    fn norm(&mut self, name: &str, size: i64) -> Result<Affine, Self::Error> {
+        Ok(Affine {
+            weight: self.take(&format!("{name}.weight"), &[size])?,
+            bias: self.take(&format!("{name}.bias"), &[size])?,
+        })
+    }
+}
+
+/// New variables of a module that is trained, zero, and their names.
+pub(super) struct Variables<'a> {
+    path: tch::nn::Path<'a>,
+    taken: Vec<(String, Tensor)>,
+}
+
+impl<'a> Variables<'a> {
+    pub(super) fn new(path: tch::nn::Path<'a>) -> Self {
+        let taken = Vec::new();
+        Self { path, taken }
+    }
+
+    /// All that were taken.
+    pub(super) fn taken(self) -> Vec<(String, Tensor)> {
+        self.taken
+    }
+}
+
+impl Source for Variables<'_> {
+    type Error = Infallible;
+
+    fn take(&mut self, name: &str, shape: &[i64]) -> Result<Tensor, Infallible> {
+        let (module, own) = name.rsplit_once('.').unwrap_or(("", name));
+        let module = module
+            .split('.')
+            .fold(self.path.clone(), |path, part| path / part);
+        let variable = module.zeros(own, shape);
+        self.taken
+            .push((name.to_string(), variable.shallow_clone()));
+        Ok(variable)
+    }
+}
+
+impl Source for Weights<'_> {
+    type Error = Error;
+
+    fn take(&mut self, name: &str, shape: &[i64]) -> Result<Tensor> {
+        self.read(name, shape)
+    }
+}
 
 /// The tensors of a file that were not taken yet.
 pub(super) struct Weights<'a> {
@@ -52,8 +143,7 @@ impl<'a> Weights<'a> {
         })
     }
 
-    /// Takes a tensor of a shape, in single precision.
-    pub(super) fn take(&mut self, name: &str, shape: &[i64]) -> Result<Tensor> {
+    fn read(&mut self, name: &str, shape: &[i64]) -> Result<Tensor> {
         let full = format!("{}{name}", self.prefix);
         let Some(view) = self.tensors.remove(&full) else {
             let expected = format!("a tensor {shape:?}");
@@ -100,22 +190,6 @@ impl<'a> Weights<'a> {
         Ok(Tensor::from_slice(&values)
             .view(shape)
             .to_device(self.device))
-    }
-
-    /// Takes `name.weight` and `name.bias` of a linear layer.
-    pub(super) fn linear(&mut self, name: &str, from: i64, to: i64) -> Result<Affine> {
-        Ok(Affine {
-            weight: self.take(&format!("{name}.weight"), &[to, from])?,
-            bias: self.take(&format!("{name}.bias"), &[to])?,
-        })
-    }
-
-    /// The same of a normalisation.
-    pub(super) fn norm(&mut self, name: &str, size: i64) -> Result<Affine> {
-        Ok(Affine {
-            weight: self.take(&format!("{name}.weight"), &[size])?,
-            bias: self.take(&format!("{name}.bias"), &[size])?,
-        })
     }
 
     /// Takes the weight of the positional convolution, which is saved as length and direction for each place in the kernel,

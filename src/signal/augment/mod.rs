@@ -1,4 +1,4 @@
-//! Data augmentation: speed, level, room, noise and telephone perturbation of speech, and masks on features. One file per
+//! Data augmentation: speed, voice, room, noise, equaliser, telephone and level perturbation of speech, and masks on features. One file per
 //! perturbation, with its options. Each draws from a given random generator, so that the same seed gives the same samples.
 //!
 //! Waveforms are samples with full scale at 1; nothing is clipped here. The caller draws whether a perturbation is applied
@@ -6,19 +6,24 @@
 
 pub mod codec;
 mod convolution;
+pub mod equaliser;
 pub mod noise;
+mod psola;
 pub mod reverb;
 pub mod spec_augment;
 pub mod speed;
+pub mod voice;
 pub mod volume;
 pub mod vtlp;
 
 pub use codec::{CodecOptions, telephone};
 pub use convolution::convolve;
+pub use equaliser::EqualiserOptions;
 pub use noise::{NoiseOptions, add_noise};
 pub use reverb::{ReverbOptions, reverberate};
 pub use spec_augment::{SpecAugmentOptions, spec_augment};
 pub use speed::{SpeedOptions, change_speed};
+pub use voice::{VoiceOptions, change_voice};
 pub use volume::{VolumeOptions, change_volume};
 pub use vtlp::{VtlpOptions, warp_vocal_tract};
 

@@ -82,6 +82,14 @@ impl AnyFrontEndOptions {
         }
     }
 
+    /// The layer of a self-supervised encoder that its features are; none for other front-ends and for sums of layers.
+    pub fn ssl_layer(&self) -> Option<usize> {
+        match self {
+            Self::Spectral(_) => None,
+            Self::Network(options) => options.ssl_layer(),
+        }
+    }
+
     /// What the columns of its features are.
     pub fn feature_type(&self) -> FeatureType {
         match self {

@@ -87,4 +87,12 @@ impl NetworkOptions {
             Self::Module(options) => options.feature_type,
         }
     }
+
+    /// The layer that the features are, of an encoder and if they are of one.
+    pub fn ssl_layer(&self) -> Option<usize> {
+        match self {
+            Self::Hubert(options) | Self::Wav2Vec2(options) | Self::WavLm(options) => options.layer,
+            Self::Module(_) => None,
+        }
+    }
 }
