@@ -239,7 +239,7 @@ impl OnnxExport<'_> {
         }
         let model = self.model()?;
         if model.ssl_layers.is_some() {
-            let expected = "none in an ONNX model (a TorchScript module has them: --out FILE.pt)";
+            let expected = "none in an ONNX model (a TorchScript module has them: name it FILE.pt)";
             return Err(Error::option("method.model.ssl_layers", expected, "some"));
         }
         let own = weights.at("phonetic_encoder");

@@ -2,9 +2,16 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::layers::Attended;
 use super::weights::{Affine, Source};
 use super::{SslConfig, SslKind};
+
+/// What may attend to what in a batch.
+pub(super) struct Attended {
+    /// WavLM's bias of positions, `[heads, frames, frames]`.
+    pub(super) bias: Option<Tensor>,
+    /// Frames without padding, `[batch, 1, 1, frames]`, where there is some.
+    pub(super) real: Option<Tensor>,
+}
 
 /// Heads of attention.
 pub(super) struct Attention {

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor, no_grad};
 
-use super::attention::{Attention, PositionBias};
+use super::attention::{Attended, Attention, PositionBias};
 use super::weights::{Affine, Source, Variables, Weights};
 use super::{SslConfig, SslKind};
 use crate::error::{Error, Result, check_within};
@@ -28,14 +28,6 @@ pub(super) struct Shared {
     /// Whether normalisation comes before attention and the feed-forward part.
     before: bool,
     relative: Option<PositionBias>,
-}
-
-/// What may attend to what in a batch.
-pub(super) struct Attended {
-    /// WavLM's bias of positions, `[heads, frames, frames]`.
-    pub(super) bias: Option<Tensor>,
-    /// Frames without padding, `[batch, 1, 1, frames]`, where there is some.
-    pub(super) real: Option<Tensor>,
 }
 
 impl Shared {
