@@ -69,6 +69,7 @@ impl Task {
         let size = [batch as i64, frames];
         SpeechBatch {
             feats: Tensor::randn([size[0], self.bins, frames], CPU),
+            pitch: None,
             lengths: vec![frames; batch],
             utterances: (0..size[0]).collect(),
             speakers: Tensor::arange(size[0], (Kind::Int64, Device::Cpu))

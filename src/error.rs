@@ -81,6 +81,10 @@ const MAKERS: &[(&str, &str)] = &[
         "unbraid feats fbank scp:DIR/wav.scp ark,scp:DIR/feats.ark,DIR/feats.scp",
     ),
     (
+        "pitch.scp",
+        "unbraid feats pitch scp:DIR/wav.scp ark,scp:DIR/pitch.ark,DIR/pitch.scp",
+    ),
+    (
         "vad.scp",
         "unbraid feats vad scp:DIR/feats.scp ark,scp:DIR/vad.ark,DIR/vad.scp",
     ),
@@ -164,6 +168,16 @@ impl Error {
             {
                 Error::option(format!("{table}.{option}"), expected, found)
             }
+            other => other,
+        }
+    }
+
+    /// An [`Error::Option`] as one of the entry `key` of a file; any other as it is.
+    pub fn at_key(self, path: impl AsRef<Path>, key: &str) -> Error {
+        match self {
+            Error::Option {
+                expected, found, ..
+            } => Error::key(path, key, expected, found),
             other => other,
         }
     }

@@ -121,7 +121,8 @@ pub(super) fn run(args: ConvertArgs) -> anyhow::Result<()> {
     let (source, source_feats) = read(&args.source)?;
     let (target, target_feats) = read(&args.target)?;
     rates.report(source.sample_rate_hz);
-    let feats = model.convert_feats(&source_feats, &target_feats)?;
+    let pitch = model.pitch(&source)?;
+    let feats = model.convert_feats((&source_feats, pitch.as_ref()), &target_feats)?;
     let made = (synthesiser.as_ref())
         .map(|synthesiser| synthesiser.waveform(&model, &feats, &source, &target))
         .transpose()?;

@@ -12,6 +12,9 @@ use super::labels::{LabelTable, NO_LABEL};
 pub struct SpeechBatch {
     /// `[batch, bins, frames]`, zero beyond an utterance's end.
     pub feats: Tensor,
+    /// What a decoder reads of the pitch, `[batch, 2, frames]`, zero beyond an utterance's end
+    /// ([`Normalisation::pitch`](super::normalisation::Normalisation::pitch)); none unless the corpus reads it.
+    pub pitch: Option<Tensor>,
     /// Frames of each utterance.
     pub lengths: Vec<i64>,
     /// Index of each utterance in its corpus.
@@ -30,37 +33,54 @@ pub struct SpeechBatch {
 }
 
 /// An utterance of a batch.
+#[derive(Debug)]
 pub(super) struct Row {
-    /// `[frames, bins]`.
-    pub(super) feats: Array2<f32>,
+    /// Normalised features `[frames, bins]`.
+    pub feats: Array2<f32>,
     /// A second view of the same size.
-    pub(super) second: Option<Array2<f32>>,
-    /// Its class, classes of its frames, or a sequence.
-    pub(super) labels: Vec<i64>,
+    pub second: Option<Array2<f32>>,
+    /// What a decoder reads of the pitch, `[frames, 2]`.
+    pub pitch: Option<Array2<f32>>,
+    /// Its labels.
+    pub labels: Vec<i64>,
+}
+
+/// Matrices `[rows, columns]`, padded with zeros: `[batch, columns, longest]`.
+fn padded<'a>(matrices: impl ExactSizeIterator<Item = &'a Array2<f32>> + Clone) -> Tensor {
+    let longest = matrices.clone().map(Array2::nrows).max().unwrap_or(0);
+    let columns = matrices.clone().map(Array2::ncols).max().unwrap_or(0);
+    let count = matrices.len();
+    let mut values = vec![0f32; count * longest * columns];
+    for (index, matrix) in matrices.enumerate() {
+        let flat = matrix.as_standard_layout();
+        let flat = flat.as_slice().unwrap_or_default();
+        values[index * longest * columns..][..flat.len()].copy_from_slice(flat);
+    }
+    Tensor::from_slice(&values)
+        .reshape([count as i64, longest as i64, columns as i64])
+        .transpose(1, 2)
+        .contiguous()
 }
 
 impl SpeechBatch {
-    /// Pads utterances, each with its number and its speaker's, to a batch. Labels are those of `table`.
+    /// Pads utterances, each with its number and its speaker's, to a batch; their labels are those of `table`.
     pub(super) fn stack(
         (utterances, speakers): (&[usize], &[i64]),
-        rows: Vec<Row>,
+        rows: &[Row],
         table: &LabelTable,
-        bins: usize,
     ) -> Self {
-        let longest = |length: fn(&Row) -> usize| rows.iter().map(length).max().unwrap_or(0);
-        let (frames, most_labels) = (
-            longest(|row| row.feats.nrows()),
-            longest(|row| row.labels.len()),
-        );
+        let most_labels = rows.iter().map(|row| row.labels.len()).max().unwrap_or(0);
         let mut all_labels = vec![NO_LABEL; rows.len() * most_labels];
         for (index, Row { labels, .. }) in rows.iter().enumerate() {
             all_labels[index * most_labels..][..labels.len()].copy_from_slice(labels);
         }
+        let pitch: Vec<_> = rows.iter().filter_map(|row| row.pitch.as_ref()).collect();
         let labels = Tensor::from_slice(&all_labels);
         let second: Option<Vec<_>> = rows.iter().map(|row| row.second.as_ref()).collect();
         Self {
-            feats: padded(rows.iter().map(|row| &row.feats), (frames, bins)),
-            second: second.map(|second| padded(second.into_iter(), (frames, bins))),
+            feats: padded(rows.iter().map(|row| &row.feats)),
+            second: second.map(|second| padded(second.into_iter())),
+            pitch: (!pitch.is_empty()).then(|| padded(pitch.into_iter())),
             lengths: rows.iter().map(|row| row.feats.nrows() as i64).collect(),
             utterances: utterances.iter().map(|&u| u as i64).collect(),
             speakers: Tensor::from_slice(speakers),
@@ -76,6 +96,7 @@ impl SpeechBatch {
     pub fn to(&self, device: Device) -> SpeechBatch {
         SpeechBatch {
             feats: self.feats.to(device),
+            pitch: self.pitch.as_ref().map(|pitch| pitch.to(device)),
             lengths: self.lengths.clone(),
             utterances: self.utterances.clone(),
             speakers: self.speakers.to(device),
@@ -144,27 +165,6 @@ impl SpeechBatch {
     }
 }
 
-/// Utterances `[frames, bins]` side by side, `[batch, bins, frames]`, with zeros behind the shorter ones.
-fn padded<'a>(
-    utterances: impl ExactSizeIterator<Item = &'a Array2<f32>>,
-    (frames, bins): (usize, usize),
-) -> Tensor {
-    let size = [utterances.len() as i64, frames as i64, bins as i64];
-    let mut values = vec![0f32; utterances.len() * frames * bins];
-    for (place, feats) in values
-        .chunks_exact_mut((frames * bins).max(1))
-        .zip(utterances)
-    {
-        let flat = feats.as_standard_layout();
-        let flat = flat.as_slice().unwrap_or_default();
-        place[..flat.len()].copy_from_slice(flat);
-    }
-    Tensor::from_slice(&values)
-        .reshape(size)
-        .transpose(1, 2)
-        .contiguous()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +173,7 @@ mod tests {
     fn halves_take_turns_and_leave_out_single_utterances() {
         let batch = SpeechBatch {
             feats: Tensor::zeros([6, 1, 1], (Kind::Float, Device::Cpu)),
+            pitch: None,
             lengths: vec![1; 6],
             utterances: (0..6).collect(),
             speakers: Tensor::from_slice(&[4i64, 2, 4, NO_LABEL, 4, 7]),

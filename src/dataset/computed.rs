@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::io::audio::Waveform;
 use crate::signal::FeatureExtractor;
 use crate::signal::augment::change_speed;
+use crate::signal::pitch::{F0Contour, FramePitch};
 
 /// The recordings of a data directory, the front-end that makes features of them, and what is done to them before.
 pub struct ComputedFeats {
@@ -22,6 +23,7 @@ pub struct ComputedFeats {
     /// Of each utterance as recorded.
     seconds: Vec<f64>,
     front_end: Arc<dyn FeatureExtractor>,
+    pitch: Option<FramePitch>,
     options: RecordingOptions,
     augmentation: Option<AugmentChain>,
     second_view: Option<AugmentChain>,
@@ -34,6 +36,8 @@ pub struct Computed {
     pub feats: Array2<f32>,
     /// A second view of the utterance: its features as augmented in another way, of the same size.
     pub second: Option<Array2<f32>>,
+    /// Their pitch, if it is wanted.
+    pub contour: Option<F0Contour>,
     /// The frames that the utterance has as recorded, at its own speed.
     pub recorded_frames: usize,
 }
@@ -69,6 +73,7 @@ impl ComputedFeats {
             seconds: Vec::new(),
             augmentation: None,
             second_view: None,
+            pitch: None,
             recordings,
             places,
             ids,
@@ -90,6 +95,14 @@ impl ComputedFeats {
     pub fn with_second_view(self, second_view: AugmentChain) -> Self {
         Self {
             second_view: Some(second_view),
+            ..self
+        }
+    }
+
+    /// Finds the pitch of the audio of [`ComputedFeats::draw`] too, augmented as it is.
+    pub fn with_pitch(self, pitch: FramePitch) -> Self {
+        Self {
+            pitch: Some(pitch),
             ..self
         }
     }
@@ -136,6 +149,9 @@ impl ComputedFeats {
         Ok(Computed {
             feats: self.compute(utterance, &speech)?,
             second: (second.map(|second| self.compute(utterance, &second.waveform))).transpose()?,
+            contour: (self.pitch.as_ref())
+                .map(|pitch| pitch.contour(&speech.samples))
+                .transpose()?,
             recorded_frames: self.front_end.frames(recorded),
         })
     }

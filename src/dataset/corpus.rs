@@ -17,6 +17,7 @@ use super::datadir::DataDir;
 use super::feats::Feats;
 use super::labels::{LabelTable, Labels, NO_LABEL, numbers, stretch_labels};
 use super::normalisation::Normalisation;
+use super::pitch::Pitch;
 use super::sampler::Population;
 use crate::error::{Error, Result};
 
@@ -52,6 +53,8 @@ pub struct SpeechCorpus {
     labels: LabelTable,
     speaker_names: Vec<String>,
     source: Source,
+    /// That of stored features, if it is wanted.
+    pitch: Option<Pitch>,
     augment_feats: Option<FeatAugmentOptions>,
     frames: Vec<usize>,
     /// For each utterance of the directory, whether it is left out; empty if none is.
@@ -104,6 +107,20 @@ impl SpeechCorpus {
         )
     }
 
+    /// Reads the pitch of stored features too, of the `pitch.scp` of the data directory. Features that are computed bring their
+    /// own ([`ComputedFeats::with_pitch`]).
+    ///
+    /// # Errors
+    /// As [`Pitch::open`], and as [`Pitch::check`] for the first utterance that has no pitch of its length.
+    pub fn read_pitch(&mut self) -> Result<()> {
+        let pitch = Pitch::open(&self.path)?;
+        for (id, &frames) in self.ids.iter().zip(&self.frames) {
+            pitch.check(id, frames)?;
+        }
+        self.pitch = Some(pitch);
+        Ok(())
+    }
+
     /// Opens a data directory whose features are computed from its recordings, at each of `speeds`.
     ///
     /// # Errors
@@ -144,6 +161,7 @@ impl SpeechCorpus {
             speeds: speeds.to_vec(),
             ids,
             source,
+            pitch: None,
             augment_feats: None,
             frames,
             left_out: Vec::new(),
@@ -337,11 +355,14 @@ impl SpeechCorpus {
         let (place, speed) = self.at(utterance);
         match &self.source {
             Source::Stored(feats) => {
-                let feats = feats.checked(&self.ids[place], bins)?;
+                let id = &self.ids[place];
+                let feats = feats.checked(id, bins)?;
                 let recorded_frames = feats.nrows();
+                let contour = |pitch: &Pitch| pitch.contour(id, recorded_frames);
                 Ok(Computed {
                     feats,
                     second: None,
+                    contour: self.pitch.as_ref().map(contour).transpose()?,
                     recorded_frames,
                 })
             }
@@ -422,10 +443,11 @@ impl SpeechCorpus {
                     &mut ChaCha8Rng::seed_from_u64(number),
                 ),
             };
-            let cut = |feats: &Array2<f32>| feats.slice(s![start..start + length, ..]).to_owned();
+            let cut = |matrix: Array2<f32>| matrix.slice(s![start..start + length, ..]).to_owned();
             Ok(Row {
-                feats: cut(&row.feats),
-                second: row.second.as_ref().map(cut),
+                feats: cut(row.feats),
+                second: row.second.map(cut),
+                pitch: row.pitch.map(cut),
                 labels: match self.labels.by_frame() {
                     true => row.labels[start..start + length].to_vec(),
                     false => row.labels,
@@ -433,19 +455,15 @@ impl SpeechCorpus {
             })
         };
         let rows: Vec<_> = places.clone().into_par_iter().map(read).collect();
-        let rows = rows.into_iter().collect::<Result<_>>()?;
+        let rows = rows.into_iter().collect::<Result<Vec<_>>>()?;
         let utterances = &utterances[places];
         let speakers: Vec<i64> = utterances.iter().map(|&u| self.speakers[u]).collect();
         let numbers = (utterances, &speakers[..]);
-        Ok(SpeechBatch::stack(
-            numbers,
-            rows,
-            &self.labels,
-            normalisation.bins(),
-        ))
+        Ok(SpeechBatch::stack(numbers, &rows, &self.labels))
     }
 
-    /// An utterance with its features normalised and, of labels by frame, as many as its features have frames.
+    /// The features of an utterance, normalised, its pitch, if it is wanted, and its labels, by frame as many as its features
+    /// have frames.
     fn row(&self, utterance: usize, normalisation: &Normalisation, number: u64) -> Result<Row> {
         let (place, _) = self.at(utterance);
         let mut drawn = self.draw(utterance, normalisation.bins(), number)?;
@@ -458,6 +476,7 @@ impl SpeechCorpus {
         let labels = self
             .labels
             .of(place, &self.ids[place], drawn.recorded_frames)?;
+        let pitch = drawn.contour.map(|contour| normalisation.pitch(&contour));
         let feats = normalisation.apply(drawn.feats);
         let labels = match self.labels.by_frame() {
             true => stretch_labels(labels, feats.nrows()),
@@ -466,6 +485,7 @@ impl SpeechCorpus {
         Ok(Row {
             feats,
             second: drawn.second.map(|second| normalisation.apply(second)),
+            pitch,
             labels,
         })
     }

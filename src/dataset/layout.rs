@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 /// What the first column of a file names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyedBy {
-    /// Utterances: `utt2spk`, `text`, `segments`, `feats.scp`, `vad.scp`, `ali.scp` and all other `utt2*`.
+    /// Utterances: `utt2spk`, `text`, `segments`, `feats.scp`, `pitch.scp`, `vad.scp`, `ali.scp` and all other `utt2*`.
     Utterance,
     /// Recordings: `wav.scp` and all `reco2*`; without `segments`, recordings are utterances.
     Recording,
@@ -18,7 +18,7 @@ pub enum KeyedBy {
 /// The keys of a file of this name; none for a file that does not belong to a data directory.
 pub fn keyed_by(name: &str) -> Option<KeyedBy> {
     match name {
-        "text" | "segments" | "feats.scp" | "vad.scp" | "ali.scp" => {
+        "text" | "segments" | "feats.scp" | "pitch.scp" | "vad.scp" | "ali.scp" => {
             return Some(KeyedBy::Utterance);
         }
         "wav.scp" => return Some(KeyedBy::Recording),

@@ -25,6 +25,7 @@ pub mod loader;
 pub mod make;
 pub mod normalisation;
 pub mod parts;
+pub mod pitch;
 pub mod recordings;
 pub mod relabel;
 mod rows;

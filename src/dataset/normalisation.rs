@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, check_within};
 use crate::signal::FeatureType;
+use crate::signal::pitch::F0Contour;
 use crate::signal::stretch::stretch;
 
 /// Largest number of frames to stretch to: about eleven minutes at 10 ms per frame.
@@ -237,6 +238,16 @@ impl Normalisation {
         match self.options.fixed_frames {
             0 => feats,
             frames => stretch(feats.view(), frames),
+        }
+    }
+
+    /// What a decoder reads of the pitch of features that [`Normalisation::apply`] gives, as many frames:
+    /// [`F0Contour::standardised`], stretched as they are.
+    pub fn pitch(&self, contour: &F0Contour) -> Array2<f32> {
+        let pitch = contour.standardised();
+        match self.options.fixed_frames {
+            0 => pitch,
+            frames => stretch(pitch.view(), frames),
         }
     }
 

@@ -14,6 +14,7 @@ use tch::{Device, Tensor, no_grad};
 use super::extract::{Extracted, check_finite, pad, rows};
 use crate::dataset::DataDir;
 use crate::dataset::normalisation::Normalisation;
+use crate::dataset::pitch::Pitch;
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::io::audio::Waveform;
@@ -45,7 +46,7 @@ struct Pair {
 /// Utterances with a result that is not finite are left out and reported in [`Extracted::failed`].
 ///
 /// # Errors
-/// Errors of reading the data and of writing; [`Error::Format`] for a directory with a single speaker.
+/// Errors of reading the data, `pitch.scp` too where the decoder reads pitch, and of writing; [`Error::Format`] for a directory with a single speaker.
 pub fn convert_corpus(
     model: &dyn DisentangledModel,
     normalisation: &Normalisation,
@@ -78,6 +79,15 @@ pub fn convert_corpus(
         }
         Ok(normalisation.apply(matrix))
     };
+    let table = (model.reads_pitch())
+        .then(|| Pitch::open(dir.path()))
+        .transpose()?;
+    let pitch = |utterance: usize| -> Result<Option<Array2<f32>>> {
+        let id = &dir.utterances()[utterance];
+        let of = |table: &Pitch| table.contour(id, feats.read_shape(id)?.0);
+        let contour = table.as_ref().map(of).transpose()?;
+        Ok(contour.map(|contour| normalisation.pitch(&contour)))
+    };
     let pairs = draw(&dir, options);
     atomic::create_dir_all(out)?;
     let name = |file: &str| out.join(file).display().to_string();
@@ -88,7 +98,9 @@ pub fn convert_corpus(
     ))?;
     let (mut written, mut failed) = (Vec::new(), Vec::new());
     for pair in pairs {
-        let decoded = convert_features(model, device, &read(pair.source)?, &read(pair.target)?)?;
+        let (source, pitch) = (read(pair.source)?, pitch(pair.source)?);
+        let source = (&source, pitch.as_ref());
+        let decoded = convert_features(model, device, source, &read(pair.target)?)?;
         match check_finite(&key(&dir, &pair), &decoded) {
             Err(error) => failed.push(error),
             Ok(()) => {
@@ -104,16 +116,21 @@ pub fn convert_corpus(
     })
 }
 
-/// Decodes the codes of `source` with the speaker embedding of `target`; all are normalised features `[frames, bins]`.
+/// Decodes the codes of `source`, and its pitch `[frames, 2]` ([`Normalisation::pitch`]) where the decoder reads it, with the
+/// speaker embedding of `target`; all features are normalised, `[frames, bins]`.
 ///
 /// # Errors
-/// [`Error::Option`] for a method without a speaker embedding or a decoder.
+/// As [`DisentangledModel::embeds`] and [`DisentangledModel::decode`]; [`Error::Option`] for pitch of another length.
 pub fn convert_features(
     model: &dyn DisentangledModel,
     device: Device,
-    source: &Array2<f32>,
+    (source, pitch): (&Array2<f32>, Option<&Array2<f32>>),
     target: &Array2<f32>,
 ) -> Result<Array2<f32>> {
+    if let Some(found) = pitch.map(Array2::nrows).filter(|&f| f != source.nrows()) {
+        let expected = format!("{} frames, as the features", source.nrows());
+        return Err(Error::option("pitch", expected, found.to_string()));
+    }
     let tensor = |feats: &Array2<f32>| -> (Tensor, Mask) {
         let frames = feats.nrows() as i64;
         (
@@ -125,7 +142,8 @@ pub fn convert_features(
         let ((source, mask), (target, target_mask)) = (tensor(source), tensor(target));
         let (codes, _) = model.codes(&source, &mask)?;
         let embeds = model.embeds(&target, &target_mask)?;
-        let decoded = model.decode(&codes, &embeds, &mask)?;
+        let pitch = pitch.map(|pitch| tensor(pitch).0);
+        let decoded = model.decode(&codes, &embeds, pitch.as_ref(), &mask)?;
         Ok(rows(&decoded, mask.lengths()).remove(0))
     })
 }

@@ -318,7 +318,7 @@ impl<'a> Extraction<'a> {
                 Representation::Reconstruction => {
                     let (codes, _) = model.codes(&feats, &mask)?;
                     let embeds = model.embeds(&feats, &mask)?;
-                    rows(&model.decode(&codes, &embeds, &mask)?, &lengths)
+                    rows(&model.decode(&codes, &embeds, None, &mask)?, &lengths)
                 }
             })
         })

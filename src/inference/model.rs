@@ -15,6 +15,7 @@ use crate::method::DisentangledModel;
 use crate::method::speech::load;
 use crate::nn::AnyFrontEnd;
 use crate::signal::loudness::{mean_power, set_power};
+use crate::signal::pitch::{F0Contour, FramePitch};
 use crate::signal::resample::resample;
 use crate::signal::{AnyFrontEndOptions, FeatureExtractor};
 use crate::train::experiment::Experiment;
@@ -98,8 +99,9 @@ impl Model {
     /// # Errors
     /// As [`Model::speaker`]; [`crate::Error::Option`] for a method without a decoder.
     pub fn convert(&self, source: &Waveform, target: &Waveform) -> Result<Array2<f32>> {
-        let feats = |recording| self.feats(&self.at_rate(recording)?);
-        self.convert_feats(&feats(source)?, &feats(target)?)
+        let [source, target] = [self.at_rate(source)?, self.at_rate(target)?];
+        let (feats, pitch) = (self.feats(&source)?, self.pitch(&source)?);
+        self.convert_feats((&feats, pitch.as_ref()), &self.feats(&target)?)
     }
 
     /// The phonetic codes and the speaker embedding of a recording of any sample rate, whichever is wanted; the front-end runs
@@ -168,6 +170,16 @@ impl Model {
         self.front_end.compute(&waveform.samples)
     }
 
+    /// The pitch of audio at the front-end's sample rate that the decoder reads, one value per frame of the features; none where
+    /// it reads none.
+    ///
+    /// # Errors
+    /// As [`FramePitch::of`] and [`FramePitch::contour`].
+    pub fn pitch(&self, waveform: &Waveform) -> Result<Option<F0Contour>> {
+        let contour = || FramePitch::of(self.front_end())?.contour(&waveform.samples);
+        self.model.reads_pitch().then(contour).transpose()
+    }
+
     /// Adjusts `made` to the exact length and the mean power of `source`, both at the front-end's rate. Features keep neither
     /// exactly: frames need not cover all samples, and normalisation changes the level. Peaks are bent where the power would
     /// leave full scale ([`set_power`]).
@@ -185,14 +197,20 @@ impl Model {
         vocoder.waveform(feats, self.front_end())
     }
 
-    /// Converts `source` to the speaker of `target`, both features `[frames, bins]`. The result has the length of `source`
+    /// Converts `source`, with its [`Model::pitch`], to the speaker of `target`, both features `[frames, bins]`. The result has the length of `source`
     /// and, where normalisation subtracts the utterance's mean, the mean of `source`.
     ///
     /// # Errors
     /// As [`convert_features`]; [`crate::Error::Key`] for features that are not finite.
-    pub fn convert_feats(&self, source: &Array2<f32>, target: &Array2<f32>) -> Result<Array2<f32>> {
+    pub fn convert_feats(
+        &self,
+        (source, pitch): (&Array2<f32>, Option<&F0Contour>),
+        target: &Array2<f32>,
+    ) -> Result<Array2<f32>> {
         let [own, other] = [source, target].map(|feats| self.normalisation.apply(feats.clone()));
-        let converted = convert_features(self.model.as_ref(), self.device, &own, &other)?;
+        let pitch = pitch.map(|contour| self.normalisation.pitch(contour));
+        let own = (&own, pitch.as_ref());
+        let converted = convert_features(self.model.as_ref(), self.device, own, &other)?;
         let feats = self.normalisation.restore(converted, source);
         check_finite("SOURCE", &feats)?;
         Ok(feats)

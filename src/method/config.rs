@@ -97,6 +97,14 @@ impl MethodOptions {
         }
     }
 
+    /// Whether the decoder reads pitch.
+    pub fn reads_pitch(&self) -> bool {
+        match self {
+            Self::Disentangle(options) => options.model.pitch,
+            Self::Fhvae(_) | Self::Dann(_) | Self::Recogniser(_) => false,
+        }
+    }
+
     /// Frames per output of the part that learns label sequences, where there is one.
     pub fn subsampling(&self) -> Option<usize> {
         match self {

@@ -374,7 +374,13 @@ impl DisentangledModel for Fhvae {
     }
 
     /// Each code gives its own frames, from the middle of its segment.
-    fn decode(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Result<Tensor> {
+    fn decode(
+        &self,
+        codes: &Tensor,
+        embeds: &Tensor,
+        _: Option<&Tensor>,
+        mask: &Mask,
+    ) -> Result<Tensor> {
         let (length, hop) = (self.options.segment_frames, self.options.hop_frames);
         let (size, dim, count) = codes.size3().unwrap_or_default();
         let z1 = codes.transpose(1, 2).reshape([size * count, dim]);
@@ -401,6 +407,7 @@ mod tests {
         let feats = Tensor::randn([size, 5, longest], (Kind::Float, Device::Cpu));
         SpeechBatch {
             feats: Mask::new(lengths, Device::Cpu).apply(feats),
+            pitch: None,
             lengths: lengths.to_vec(),
             utterances: (0..size).collect(),
             speakers: Tensor::arange(size, (Kind::Int64, Device::Cpu)),
@@ -429,7 +436,7 @@ mod tests {
         assert_eq!(codes.size(), [3, 4, 13]);
         assert_eq!(code_mask.lengths(), [9, 13, 2]);
         let embeds = method.embeds(&batch.feats, &mask).unwrap();
-        let decoded = method.decode(&codes, &embeds, &mask).unwrap();
+        let decoded = method.decode(&codes, &embeds, None, &mask).unwrap();
         assert_eq!(decoded.size(), [3, 5, 50]);
         let alone = batch.feats.narrow(0, 2, 1).narrow(2, 0, 7);
         let one = Mask::new(&[7], Device::Cpu);

@@ -37,6 +37,7 @@ use crate::io::atomic;
 use crate::io::audio::Pipes;
 use crate::nn::ssl::SslConfig;
 use crate::nn::{AnyFrontEnd, built};
+use crate::signal::pitch::FramePitch;
 use crate::signal::{AnyFrontEndOptions, FeatureExtractor};
 use crate::train::experiment::Experiment;
 use crate::train::ranks::{Facts, Ranks};
@@ -295,20 +296,29 @@ enum Use {
     Validation,
 }
 
-/// Opens a corpus of a run; training data are augmented.
+/// Opens a corpus of a run, with pitch if its decoder reads it; training data are augmented.
 fn open_corpus(
     (path, feats): (&Path, Option<&PathBuf>),
-    data: &DataOptions,
+    config: &Config,
     front_end: Option<&AnyFrontEnd>,
     inventory: &Inventory,
     role: Use,
 ) -> Result<SpeechCorpus> {
+    let (data, pitch) = (&config.data, config.method.reads_pitch());
     let (Input::Audio, Some(front_end)) = (data.input, front_end) else {
         let own = path.join("feats.scp");
-        return SpeechCorpus::open(path, feats.unwrap_or(&own), data.labels, inventory);
+        let feats = feats.unwrap_or(&own);
+        let mut corpus = SpeechCorpus::open(path, feats, data.labels, inventory)?;
+        if pitch {
+            corpus.read_pitch()?;
+        }
+        return Ok(corpus);
     };
     let dir = DataDir::open(path)?;
     let mut feats = ComputedFeats::open(&dir, Arc::new(front_end.clone()), data.resample)?;
+    if pitch {
+        feats = feats.with_pitch(FramePitch::of(front_end.options())?);
+    }
     if role == Use::Validation {
         return SpeechCorpus::of_audio(&dir, feats, &[1.0], data.labels, inventory);
     }
@@ -362,7 +372,7 @@ impl SpeechData {
         let inventory =
             Inventory::of_speeds(&DataDir::open(&data.train)?, data.labels, speeds(data))?;
         let open = |path, feats: &Option<PathBuf>, role| {
-            open_corpus((path, feats.as_ref()), data, front_end, &inventory, role)
+            open_corpus((path, feats.as_ref()), config, front_end, &inventory, role)
         };
         let mut train = open(&data.train, &data.train_feats, Use::Training)?;
         train.augment_feats(data.augment_feats.clone());

@@ -38,11 +38,24 @@ pub trait DisentangledModel: Debug {
         Err(phonetic_alone("a speaker representation"))
     }
 
-    /// From both representations to features `[batch, bins, frames]`; `mask` is that of the features.
+    /// Whether the decoder reads pitch.
+    fn reads_pitch(&self) -> bool {
+        false
+    }
+
+    /// From both representations, and pitch `[batch, 2, frames]` where the decoder reads it
+    /// ([`Normalisation::pitch`](crate::dataset::normalisation::Normalisation::pitch)), to features `[batch, bins, frames]`;
+    /// `mask` is that of the features.
     ///
     /// # Errors
-    /// [`Error::Option`] for a method without a decoder.
-    fn decode(&self, _codes: &Tensor, _embeds: &Tensor, _mask: &Mask) -> Result<Tensor> {
+    /// [`Error::Option`] for a method without a decoder, and for a decoder that reads pitch and is given none.
+    fn decode(
+        &self,
+        _codes: &Tensor,
+        _embeds: &Tensor,
+        _pitch: Option<&Tensor>,
+        _mask: &Mask,
+    ) -> Result<Tensor> {
         Err(phonetic_alone("a decoder"))
     }
 }

@@ -1,4 +1,4 @@
-//! The decoder: codes and a speaker embedding back to mel features.
+//! The decoder: codes and a speaker embedding, and pitch where it reads it, back to mel features.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -119,7 +119,7 @@ impl Decoder {
         match options {
             DecoderOptions::Conv(options) => Self::Conv(ConvDecoder::new(path, shape, options)),
             DecoderOptions::Recurrent(o) => {
-                let inputs = shape.code_dim + shape.embedding_dim;
+                let inputs = (shape.code_dim + shape.embedding_dim, shape.pitch_dim());
                 let (channels, bins) = (o.channels, shape.output_dim);
                 Self::Recurrent(Unroll::new(path, inputs, channels, o.layers, bins))
             }
@@ -127,20 +127,27 @@ impl Decoder {
     }
 
     /// Codes `[batch, code_dim, codes]` and embeddings `[batch, embedding_dim]` to features
-    /// `[batch, bins, frames]`; `mask` is that of the features.
-    pub fn forward(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Tensor {
+    /// `[batch, bins, frames]`; `mask` is that of the features. A decoder that reads pitch is given it, `[batch, 2, frames]`
+    /// ([`F0Contour::standardised`](crate::signal::pitch::F0Contour::standardised)).
+    pub fn forward(
+        &self,
+        codes: &Tensor,
+        embeds: &Tensor,
+        pitch: Option<&Tensor>,
+        mask: &Mask,
+    ) -> Tensor {
         match self {
-            Self::Conv(decoder) => decoder.forward(codes, embeds, mask),
+            Self::Conv(decoder) => decoder.forward(codes, embeds, pitch, mask),
             Self::Recurrent(unroll) => {
                 let code = codes.select(2, 0);
-                unroll.forward(&Tensor::cat(&[&code, embeds], 1), mask)
+                unroll.forward(&Tensor::cat(&[&code, embeds], 1), pitch, mask)
             }
         }
     }
 }
 
 /// Convolutions whose channels are scaled and shifted by the speaker embedding (FiLM, Perez et al. 2018), with
-/// frames doubled until the features' rate is reached.
+/// frames doubled until the features' rate is reached. The first layer at that rate reads pitch too.
 #[derive(Debug)]
 pub struct ConvDecoder {
     convs: Vec<(Conv1d, Linear, bool)>,
@@ -149,13 +156,11 @@ pub struct ConvDecoder {
 }
 
 impl ConvDecoder {
-    /// From codes of `code_dim` at `1 / subsampling` of the frame rate to `output_dim` bins.
+    /// From codes of `code_dim` (and pitch) at `1 / subsampling` of the frame rate to `output_dim` bins.
     fn new(path: Path, shape: DecoderShape, options: &ConvDecoderOptions) -> Self {
+        let at_frame_rate = shape.subsampling.ilog2() as usize;
         let mut doublings = vec![false];
-        doublings.extend(std::iter::repeat_n(
-            true,
-            shape.subsampling.ilog2() as usize,
-        ));
+        doublings.extend(std::iter::repeat_n(true, at_frame_rate));
         doublings.extend(std::iter::repeat_n(false, options.layers as usize));
         let convs = doublings
             .iter()
@@ -167,7 +172,13 @@ impl ConvDecoder {
                 } else {
                     options.channels
                 };
+                let pitch = if index == at_frame_rate {
+                    shape.pitch_dim()
+                } else {
+                    0
+                };
                 let film = Linear::zeros(&path / "film", shape.embedding_dim, 2 * options.channels);
+                let inputs = inputs + pitch;
                 let conv = Conv1d::new(&path / "conv", inputs, options.channels, options.kernel);
                 (conv, film, double)
             })
@@ -184,7 +195,13 @@ impl ConvDecoder {
         }
     }
 
-    fn forward(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Tensor {
+    fn forward(
+        &self,
+        codes: &Tensor,
+        embeds: &Tensor,
+        pitch: Option<&Tensor>,
+        mask: &Mask,
+    ) -> Tensor {
         let mut x = codes.shallow_clone();
         let doublings = self.convs.iter().filter(|(_, _, double)| *double).count();
         let mut own = mask.subsample(1 << doublings);
@@ -194,7 +211,14 @@ impl ConvDecoder {
                 x = by_frame.transpose(1, 2);
                 own = own.double();
             }
-            let y = conv.activations(&x);
+            let y = match pitch {
+                // Codes round up, so there may be frames to spare at the end.
+                Some(pitch) if index == doublings => {
+                    let spare = own.frames() - mask.frames();
+                    conv.activations(&Tensor::cat(&[&x, &pitch.constant_pad_nd([0, spare])], 1))
+                }
+                _ => conv.activations(&x),
+            };
             let norm_act = NormAct {
                 norm: Norm::instance(self.instance_norm),
                 film: <[Tensor; 2]>::try_from(film.forward(embeds).chunk(2, 1)).ok(),
@@ -204,7 +228,7 @@ impl ConvDecoder {
             };
             x = norm_act.forward(&y, &own);
         }
-        // Codes round up, so there may be frames to spare at the end. A narrowing to all frames would have a gradient to copy.
+        // A narrowing to all frames would have a gradient to copy.
         if own.frames() > mask.frames() {
             x = x.narrow(2, 0, mask.frames());
         }
@@ -224,6 +248,15 @@ pub struct DecoderShape {
     pub embedding_dim: i64,
     /// Bins of the features.
     pub output_dim: i64,
+    /// Whether it reads pitch.
+    pub pitch: bool,
+}
+
+impl DecoderShape {
+    /// Values per frame of the pitch: log F0 and voicing, or none.
+    fn pitch_dim(self) -> i64 {
+        if self.pitch { 2 } else { 0 }
+    }
 }
 
 #[cfg(test)]
@@ -233,52 +266,84 @@ mod tests {
 
     #[test]
     fn padding_does_not_reach_real_frames() {
-        tch::manual_seed(0);
-        let store = VarStore::new(Device::Cpu);
-        let shape = DecoderShape {
-            code_dim: 8,
-            subsampling: 4,
-            embedding_dim: 6,
-            output_dim: 5,
-        };
-        let decoder = Decoder::new(store.root(), shape, &Default::default());
-        tch::no_grad(|| {
-            for (_, tensor) in store.variables() {
-                let _ = tensor.shallow_clone().uniform_(-0.3, 0.3);
-            }
-        });
-        let cpu = (Kind::Float, Device::Cpu);
-        // Statistics over two or three codes would enlarge rounding without bound.
-        let (codes, embeds) = (Tensor::randn([2, 8, 16], cpu), Tensor::randn([2, 6], cpu));
-        let mask = Mask::new(&[39, 62], Device::Cpu);
-        let codes = mask.subsample(4).apply(codes);
-        let many = decoder.forward(&codes, &embeds, &mask);
-        let (codes, embeds) = (codes.narrow(0, 0, 1), embeds.narrow(0, 0, 1));
-        let alone = Mask::new(&[39], Device::Cpu);
-        let one = decoder.forward(&codes.narrow(2, 0, 10), &embeds, &alone);
-        let size = one.abs().max().double_value(&[]);
-        let gap = (one - many.narrow(0, 0, 1).narrow(2, 0, 39)).abs().max();
-        let gap = gap.double_value(&[]) / size;
-        assert!(gap < 1e-5, "{gap} of {size}");
-    }
-
-    #[test]
-    fn the_number_of_frames_is_that_of_the_features() {
-        for subsampling in [1, 2, 4] {
+        for pitch in [false, true] {
+            tch::manual_seed(0);
             let store = VarStore::new(Device::Cpu);
             let shape = DecoderShape {
                 code_dim: 8,
-                subsampling,
+                subsampling: 4,
                 embedding_dim: 6,
-                output_dim: 40,
+                output_dim: 5,
+                pitch,
             };
             let decoder = Decoder::new(store.root(), shape, &Default::default());
-            for frames in [1, 7, 32] {
-                let cpu = (Kind::Float, Device::Cpu);
-                let codes = Tensor::randn([3, 8, (frames + subsampling - 1) / subsampling], cpu);
-                let mask = Mask::new(&[frames; 3], Device::Cpu);
-                let feats = decoder.forward(&codes, &Tensor::randn([3, 6], cpu), &mask);
-                assert_eq!(feats.size(), [3, 40, frames]);
+            tch::no_grad(|| {
+                for (_, tensor) in store.variables() {
+                    let _ = tensor.shallow_clone().uniform_(-0.3, 0.3);
+                }
+            });
+            let cpu = (Kind::Float, Device::Cpu);
+            // Statistics over two or three codes would enlarge rounding without bound.
+            let (codes, embeds) = (Tensor::randn([2, 8, 16], cpu), Tensor::randn([2, 6], cpu));
+            let mask = Mask::new(&[39, 62], Device::Cpu);
+            let codes = mask.subsample(4).apply(codes);
+            let contour = mask.apply(Tensor::randn([2, 2, 62], cpu));
+            let many = decoder.forward(&codes, &embeds, pitch.then_some(&contour), &mask);
+            let (codes, embeds) = (codes.narrow(0, 0, 1), embeds.narrow(0, 0, 1));
+            let alone = Mask::new(&[39], Device::Cpu);
+            let contour = contour.narrow(0, 0, 1).narrow(2, 0, 39);
+            let codes = codes.narrow(2, 0, 10);
+            let one = decoder.forward(&codes, &embeds, pitch.then_some(&contour), &alone);
+            let size = one.abs().max().double_value(&[]);
+            let gap = (one - many.narrow(0, 0, 1).narrow(2, 0, 39)).abs().max();
+            let gap = gap.double_value(&[]) / size;
+            assert!(gap < 1e-5, "{gap} of {size}");
+        }
+    }
+
+    /// Any subsampling and number of layers; and what is decoded follows the pitch, frame by frame.
+    #[test]
+    fn the_number_of_frames_is_that_of_the_features() {
+        let conv = |layers| {
+            let options = ConvDecoderOptions {
+                layers,
+                instance_norm: false,
+                ..Default::default()
+            };
+            (DecoderOptions::Conv(options), true)
+        };
+        let recurrent = DecoderOptions::Recurrent(RecurrentDecoderOptions::default());
+        for (options, local) in [conv(2), conv(0), (recurrent, false)] {
+            for (subsampling, pitch) in [1, 2, 4].into_iter().flat_map(|s| [(s, false), (s, true)])
+            {
+                let store = VarStore::new(Device::Cpu);
+                let shape = DecoderShape {
+                    code_dim: 8,
+                    subsampling,
+                    embedding_dim: 6,
+                    output_dim: 40,
+                    pitch,
+                };
+                let decoder = Decoder::new(store.root(), shape, &options);
+                for frames in [1, 7, 32] {
+                    let cpu = (Kind::Float, Device::Cpu);
+                    let codes =
+                        Tensor::randn([3, 8, (frames + subsampling - 1) / subsampling], cpu);
+                    let mask = Mask::new(&[frames; 3], Device::Cpu);
+                    let embeds = Tensor::randn([3, 6], cpu);
+                    let contour = Tensor::randn([3, 2, frames], cpu);
+                    let decode = |contour: &Tensor| {
+                        decoder.forward(&codes, &embeds, pitch.then_some(contour), &mask)
+                    };
+                    let feats = decode(&contour);
+                    assert_eq!(feats.size(), [3, 40, frames]);
+                    let other = contour.copy();
+                    let _ = other.narrow(2, 0, 1).zero_();
+                    let moved = (decode(&other) - feats).abs().amax([0i64, 1], false);
+                    assert_eq!(moved.double_value(&[0]) > 0.0, pitch);
+                    let still = !pitch || local && frames == 32;
+                    assert!(!still || moved.double_value(&[frames - 1]) == 0.0);
+                }
             }
         }
     }

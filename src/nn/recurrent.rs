@@ -84,7 +84,7 @@ fn run(unit: &nn::GRU, x: &Tensor, state: Tensor) -> (Tensor, Tensor) {
 }
 
 /// A decoder from one vector to a sequence. A recurrent layer reads at each frame the vector, and the relative position
-/// of the frame between the first and the last.
+/// of the frame between the first and the last, and pitch where it is given.
 #[derive(Debug)]
 pub struct Unroll {
     recurrent: Recurrent,
@@ -92,16 +92,24 @@ pub struct Unroll {
 }
 
 impl Unroll {
-    /// From vectors of `inputs` to sequences of `outputs` values per frame, through `channels` units per layer.
-    pub fn new(path: Path, inputs: i64, channels: i64, layers: i64, outputs: i64) -> Self {
+    /// From vectors of so many values, and so many values of pitch per frame, to sequences of `outputs` values per frame,
+    /// through `channels` units per layer.
+    pub fn new(
+        path: Path,
+        (inputs, pitch): (i64, i64),
+        channels: i64,
+        layers: i64,
+        outputs: i64,
+    ) -> Self {
+        let inputs = inputs + 1 + pitch;
         Self {
-            recurrent: Recurrent::new(&path / "gru", inputs + 1, channels, layers, false),
+            recurrent: Recurrent::new(&path / "gru", inputs, channels, layers, false),
             output: Linear::new(&path / "output", channels, outputs),
         }
     }
 
-    /// `[batch, inputs]` to `[batch, outputs, frames]`.
-    pub fn forward(&self, vector: &Tensor, mask: &Mask) -> Tensor {
+    /// `[batch, inputs]`, and pitch `[batch, values, frames]`, to `[batch, outputs, frames]`.
+    pub fn forward(&self, vector: &Tensor, pitch: Option<&Tensor>, mask: &Mask) -> Tensor {
         let frames = mask.frames();
         let every = vector.unsqueeze(2).expand([-1, -1, frames], false);
         let lengths = Tensor::from_slice(mask.lengths())
@@ -110,7 +118,8 @@ impl Unroll {
             .reshape([-1, 1, 1]);
         let place = Tensor::arange(frames, (Kind::Float, vector.device())).reshape([1, 1, -1]);
         let way = place / (lengths - 1.0).clamp_min(1.0);
-        let x = mask.apply(Tensor::cat(&[every, way], 1));
+        let parts: Vec<_> = [&every, &way].into_iter().chain(pitch).collect();
+        let x = mask.apply(Tensor::cat(&parts, 1));
         let x = self.recurrent.forward(&x, mask).transpose(1, 2);
         mask.apply(self.output.forward(&x).transpose(1, 2))
     }
@@ -144,11 +153,15 @@ mod tests {
     #[test]
     fn a_vector_is_decoded_to_any_length() {
         let store = VarStore::new(Device::Cpu);
-        let unroll = Unroll::new(store.root(), 6, 8, 1, 5);
+        let unroll = Unroll::new(store.root(), (6, 0), 8, 1, 5);
         let mask = Mask::new(&[4, 1, 9], Device::Cpu);
-        let out = unroll.forward(&Tensor::randn([3, 6], CPU), &mask);
+        let out = unroll.forward(&Tensor::randn([3, 6], CPU), None, &mask);
         assert_eq!(out.size(), [3, 5, 9]);
-        let alone = unroll.forward(&Tensor::zeros([1, 6], CPU), &Mask::new(&[1], Device::Cpu));
+        let alone = unroll.forward(
+            &Tensor::zeros([1, 6], CPU),
+            None,
+            &Mask::new(&[1], Device::Cpu),
+        );
         assert_eq!(alone.size(), [1, 5, 1]);
     }
 }

@@ -16,6 +16,7 @@ mod config;
 mod convert;
 mod copy_feats;
 mod data;
+mod decoder_pitch;
 mod discovery;
 mod documents;
 mod durability;

@@ -7,11 +7,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use safetensors::SafeTensors;
-
 use crate::support::corpus::Corpus;
 use crate::support::training::{
-    RESUME, Running, TRAIN, assert_same, newest_step, outcome, workplace,
+    RESUME, Running, TRAIN, assert_same, gap_of_weights as gap, newest_step, outcome, workplace,
 };
 use crate::support::{fail, names, succeed, unbraid};
 
@@ -45,35 +43,6 @@ fn conf_of(method: &str, batch: usize, (steps, seed): (u64, u64)) -> String {
         "seed = {seed}\ndevice = \"cpu\"\n\n[data]\ntrain = \"train\"\nlabels = \"utterance_class\"\ncrop_frames = 20\n\
          sampler = {{ kind = \"utterances\", batch = {batch} }}\n\n[train]\nsteps = {steps}\nthreads = 1\n{method}"
     )
-}
-
-/// The largest difference of two weights.
-fn gap(folder: &Path, [a, b]: [&str; 2]) -> f32 {
-    let read = |exp: &str| {
-        let path = folder.join(exp).join("last/weights.safetensors");
-        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-    };
-    let (a, b) = (read(a), read(b));
-    let (a, b) = (
-        SafeTensors::deserialize(&a).unwrap(),
-        SafeTensors::deserialize(&b).unwrap(),
-    );
-    let mut worst = 0f32;
-    // Running statistics are those of rank 0's parts.
-    let trained = a.tensors().into_iter();
-    for (name, tensor) in trained.filter(|(name, _)| !name.contains("running_")) {
-        let values = |data: &[u8]| -> Vec<f32> {
-            let words = data.chunks_exact(4);
-            words
-                .map(|word| f32::from_le_bytes(word.try_into().unwrap()))
-                .collect()
-        };
-        let other = values(b.tensor(&name).unwrap().data());
-        for (x, y) in values(tensor.data()).into_iter().zip(other) {
-            worst = worst.max((x - y).abs());
-        }
-    }
-    worst
 }
 
 #[test]

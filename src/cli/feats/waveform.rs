@@ -19,7 +19,7 @@ use crate::signal::{FrontEndOptions, Resynthesis};
 /// Make waveforms from features of fbank, spectrogram or mel, or of a decoder.
 ///
 /// A spectrum is found that the filters turn into the given energies. With --pitch it is the envelope of a voice: harmonics
-/// of F0 and noise go through it, with as many frames of pitch as of features (give or take one). Without --pitch the fast Griffin-Lim
+/// of F0 and noise go through it, with as many frames of pitch as of features (two more or less, as in Kaldi's recipes). Without --pitch the fast Griffin-Lim
 /// algorithm (Griffin and Lim 1984, Perraudin et al. 2013) finds a signal with that spectrum; it whispers where the filters
 /// are wider than F0. The command writes DIR/UTTERANCE.wav and DIR/wav.scp. An utterance that fails is reported and left
 /// out, and the exit code is 1.
@@ -66,7 +66,10 @@ pub(super) fn run(args: WaveformArgs) -> anyhow::Result<()> {
         let (key, feats) = entry?;
         let made = file_name(&args.from, &key).and_then(|name| {
             let samples = samples(&resynthesis, &key, &feats, pitch.as_ref());
-            Ok((name, samples.map_err(at(&args.from, &key))?))
+            Ok((
+                name,
+                samples.map_err(|error| error.at_key(&args.from, &key))?,
+            ))
         });
         match made {
             Err(error) => failures.add(&key, &error, &progress),
@@ -106,9 +109,6 @@ fn samples(
     }
 }
 
-/// Pitch is found at another rate than features, and may have a frame more or less.
-const TOLERATED_FRAMES: usize = 1;
-
 /// The pitch of all utterances.
 struct Pitch<'a> {
     from: &'a str,
@@ -126,24 +126,7 @@ impl<'a> Pitch<'a> {
         let odd = |expected: String, found: String| Error::key(self.from, key, expected, found);
         let pitch = (self.utterances.get(key))
             .ok_or_else(|| odd("pitch of this utterance".into(), "none".into()))?;
-        if pitch.nrows().abs_diff(frames) > TOLERATED_FRAMES {
-            let expected = format!(
-                "{frames} frames, as the features have (by their frame_shift and snip_edges)"
-            );
-            return Err(odd(expected, pitch.nrows().to_string()));
-        }
-        let contour = F0Contour::new(pitch.view()).map_err(at(self.from, key))?;
-        Ok(contour.at((0..frames).map(|frame| frame as f64)))
-    }
-}
-
-/// Names the archive and the utterance that an option's error is about.
-fn at(from: &str, key: &str) -> impl Fn(Error) -> Error {
-    move |error| match error {
-        Error::Option {
-            expected, found, ..
-        } => Error::key(from, key, expected, found),
-        other => other,
+        F0Contour::of_frames(pitch.view(), frames).map_err(|error| error.at_key(self.from, key))
     }
 }
 

@@ -190,7 +190,7 @@ fn tables(
         };
         let holds = match name.as_str() {
             "wav.scp" | "spk2utt" => continue,
-            "segments" | "feats.scp" | "cmvn.scp" => false,
+            "segments" | "feats.scp" | "pitch.scp" | "cmvn.scp" => false,
             "utt2num_frames" | "vad.scp" | "ali.scp" => job.chain.keeps_time(),
             _ => keyed != Some(KeyedBy::Recording),
         };

@@ -149,10 +149,16 @@ impl<'a> StepContext<'a> {
         })
     }
 
+    /// Features `[batch, bins, frames]` decoded from `codes` and `embeds`, with the batch's pitch where the decoder reads it.
+    pub fn decode(&self, codes: &Tensor, embeds: &Tensor) -> Tensor {
+        let pitch = self.batch.pitch.as_ref();
+        (self.model.decoder).forward(codes, embeds, pitch, &self.mask)
+    }
+
     /// Voice conversion: features `[batch, bins, frames]` decoded from `codes` and, for each, the embedding of another
     /// speaker of the batch.
     pub fn converted(&self, codes: &Tensor, embeds: &Tensor) -> Tensor {
         let targets = embeds.index_select(0, &self.batch.one_of_another_speaker());
-        self.model.decoder.forward(codes, &targets, &self.mask)
+        self.decode(codes, &targets)
     }
 }

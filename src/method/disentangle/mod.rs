@@ -402,7 +402,7 @@ impl Disentangle {
                 true => &(context.embeds()).index_select(0, &batch.other_of_same_speaker()),
                 false => context.embeds(),
             };
-            (self.model.decoder).forward(codes, embeds, &context.mask)
+            context.decode(codes, embeds)
         });
         let mut loss = Tensor::from(0f32).to_device(self.device);
         if options.reconstruction_weight > 0.0 {

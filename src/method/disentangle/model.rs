@@ -37,6 +37,10 @@ pub struct ModelOptions {
     pub speaker_encoder: SpeakerEncoderOptions,
     /// From codes and speaker embedding to features.
     pub decoder: DecoderOptions,
+    /// Give the decoder the pitch of the utterance: log F0, without the utterance's mean and divided by its deviation, and
+    /// voicing. Codes then need not carry it. It is read from `pitch.scp` of the data directories (`unbraid feats pitch`), or
+    /// computed if `data.input = "audio"`; in voice conversion it is that of the source.
+    pub pitch: bool,
     /// Remove from extracted codes what a linear regression on the speaker embedding predicts of them. For decoding,
     /// the prediction from the target speaker's embedding is added again.
     pub regress_speaker_out: bool,
@@ -185,6 +189,7 @@ pub struct Model {
     pub speaker: SpeakerEncoder,
     /// Codes and embedding to features.
     pub decoder: Decoder,
+    pitch: bool,
     regression: Option<Regression>,
 }
 
@@ -223,6 +228,7 @@ impl Model {
             subsampling: options.subsampling(),
             embedding_dim: options.speaker_encoder.outputs(shape.bins),
             output_dim: shape.bins,
+            pitch: options.pitch,
         };
         let (decoder_module, decoder) = Trainable::new("decoder", device, optimiser, |path| {
             Decoder::new(path, decoder_shape, &options.decoder)
@@ -241,6 +247,7 @@ impl Model {
             phonetic,
             speaker,
             decoder,
+            pitch: options.pitch,
             regression,
         }
     }
@@ -335,12 +342,27 @@ impl DisentangledModel for Model {
         Ok(self.speaker.forward(feats, mask, false))
     }
 
-    fn decode(&self, codes: &Tensor, embeds: &Tensor, mask: &Mask) -> Result<Tensor> {
+    fn reads_pitch(&self) -> bool {
+        self.pitch
+    }
+
+    fn decode(
+        &self,
+        codes: &Tensor,
+        embeds: &Tensor,
+        pitch: Option<&Tensor>,
+        mask: &Mask,
+    ) -> Result<Tensor> {
+        let pitch = pitch.filter(|_| self.pitch);
+        if self.pitch && pitch.is_none() {
+            let expected = "false where features are decoded without their pitch";
+            return Err(Error::option("method.model.pitch", expected, "true"));
+        }
         Ok(match &self.regression {
-            None => self.decoder.forward(codes, embeds, mask),
+            None => self.decoder.forward(codes, embeds, pitch, mask),
             Some(regression) => {
-                let predicted = regression.predict(embeds);
-                self.decoder.forward(&(codes + predicted), embeds, mask)
+                let codes = codes + regression.predict(embeds);
+                self.decoder.forward(&codes, embeds, pitch, mask)
             }
         })
     }

@@ -504,6 +504,7 @@ mod tests {
         let codes = mask.apply(codes + offset.reshape([12, 1, 1]));
         let batch = SpeechBatch {
             feats: codes.zeros_like(),
+            pitch: None,
             lengths,
             utterances: (0..12).collect(),
             speakers,

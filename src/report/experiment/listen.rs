@@ -192,8 +192,10 @@ impl Studio<'_> {
             Ok(self.model.fitted(made, &source))
         };
         let through = sound(&own, &source)?;
-        let again = sound(&self.model.convert_feats(&own, &own)?, &source)?;
-        let converted = sound(&self.model.convert_feats(&own, &other)?, &target)?;
+        let pitch = self.model.pitch(&source)?;
+        let convert = |to: &Array2<f32>| self.model.convert_feats((&own, pitch.as_ref()), to);
+        let again = sound(&convert(&own)?, &source)?;
+        let converted = sound(&convert(&other)?, &target)?;
         let speaker = self.data.dir.speaker_of(pair.target).unwrap_or("?");
         Ok(Clips {
             clips: vec![

@@ -5,7 +5,7 @@
 //! voice has a constant strength, the voicing threshold). pYIN agrees on 88 % of the frames of three corpora. A half of
 //! [`super::probability_of_voicing`], a correlation of 0.81, would call much less voiced.
 
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 
 use crate::error::{Error, Result};
 
@@ -26,6 +26,9 @@ pub struct LogF0Statistics {
     pub deviation: f64,
 }
 
+/// What a matrix of pitch holds.
+const COLUMNS: &str =
+    "two columns: correlation, and pitch from 10 to 5000 Hz ('unbraid feats pitch' without --post)";
 /// Correlation above which a frame is voiced.
 const VOICED_CORRELATION: f32 = 0.5;
 /// Interpolation between lags overshoots 1 a little.
@@ -37,6 +40,9 @@ const MOST_HZ: f32 = 5000.0;
 const ANY_HZ: f64 = 100.0;
 /// Deviations of ln F0 below this (a sixth of a semitone) are those of a voice that is held: ratios of them mean nothing.
 const LEAST_DEVIATION: f64 = 0.01;
+/// Pitch and features may differ by so many frames, as in Kaldi's recipes (`steps/make_fbank_pitch.sh`,
+/// `paste_length_tolerance`).
+const TOLERATED_FRAMES: usize = 2;
 
 impl F0Contour {
     /// Of correlation and pitch in Hz `[frames, 2]`, as [`super::PitchComputer`] and `unbraid feats pitch` give them.
@@ -44,13 +50,7 @@ impl F0Contour {
     /// # Errors
     /// [`Error::Option`] `pitch` for other columns, a correlation that is no number and a pitch that no voice has.
     pub fn new(pitch: ArrayView2<f32>) -> Result<Self> {
-        let refuse = |found: String| {
-            let expected = "two columns: correlation, and pitch from 10 to 5000 Hz ('unbraid feats pitch' without --post)";
-            Err(Error::option("pitch", expected, found))
-        };
-        if pitch.ncols() != 2 {
-            return refuse(format!("{} columns", pitch.ncols()));
-        }
+        Self::check_columns(pitch.ncols())?;
         let bad = |row: &ndarray::ArrayView1<f32>| {
             !(row[0].abs() <= MOST_CORRELATION && (LEAST_HZ..=MOST_HZ).contains(&row[1]))
         };
@@ -60,7 +60,8 @@ impl F0Contour {
             .enumerate()
             .find(|(_, row)| bad(row))
         {
-            return refuse(format!("{} and {} in frame {frame}", row[0], row[1]));
+            let found = format!("{} and {} in frame {frame}", row[0], row[1]);
+            return Err(Error::option("pitch", COLUMNS, found));
         }
         let voiced = |&correlation: &f32| correlation > VOICED_CORRELATION;
         Ok(Self {
@@ -71,6 +72,43 @@ impl F0Contour {
                 .collect(),
             voiced: pitch.column(0).iter().map(voiced).collect(),
         })
+    }
+
+    /// [`F0Contour::new`] for features of so many frames. Pitch may have two frames more or less, as in Kaldi's recipes.
+    ///
+    /// # Errors
+    /// As [`F0Contour::new`]; [`Error::Option`] `pitch` for another length.
+    pub fn of_frames(pitch: ArrayView2<f32>, frames: usize) -> Result<Self> {
+        Self::check_shape(pitch.dim(), frames)?;
+        Ok(Self::new(pitch)?.at((0..frames).map(|frame| frame as f64)))
+    }
+
+    /// Refuses a shape that no pitch for features of so many frames has.
+    ///
+    /// # Errors
+    /// As [`F0Contour::of_frames`].
+    pub fn check_shape((rows, columns): (usize, usize), frames: usize) -> Result<()> {
+        Self::check_columns(columns)?;
+        match rows.abs_diff(frames) <= TOLERATED_FRAMES {
+            true => Ok(()),
+            false => {
+                let expected = format!(
+                    "{frames} frames, as the features have (by their frame_shift and snip_edges)"
+                );
+                Err(Error::option("pitch", expected, rows.to_string()))
+            }
+        }
+    }
+
+    fn check_columns(columns: usize) -> Result<()> {
+        match columns {
+            2 => Ok(()),
+            _ => Err(Error::option(
+                "pitch",
+                COLUMNS,
+                format!("{columns} columns"),
+            )),
+        }
     }
 
     /// A contour without a voiced frame.
@@ -141,6 +179,32 @@ impl F0Contour {
         })
     }
 
+    /// What a network reads, `[frames, 2]`. First ln F0, on a line through frames without voice, minus its mean over the
+    /// voiced frames and divided by their deviation, so that nothing is left of how high or lively the voice is. Then voicing, 0
+    /// or 1. Zeros where no frame is voiced.
+    pub fn standardised(&self) -> Array2<f32> {
+        let mut columns = Array2::zeros((self.frames(), 2));
+        let Some(LogF0Statistics { mean, deviation }) = self.statistics() else {
+            return columns;
+        };
+        let voiced: Vec<usize> = (0..self.frames()).filter(|&f| self.voiced[f]).collect();
+        for (frame, mut row) in columns.rows_mut().into_iter().enumerate() {
+            let next = voiced.partition_point(|&other| other < frame);
+            let [before, after] =
+                [next.saturating_sub(1), next.min(voiced.len() - 1)].map(|place| voiced[place]);
+            let log_hz = match after - before {
+                0 => self.log_hz[after],
+                gap => {
+                    let way = (frame - before) as f64 / gap as f64;
+                    self.log_hz[before] * (1.0 - way) + self.log_hz[after] * way
+                }
+            };
+            row[0] = ((log_hz - mean) / deviation.max(LEAST_DEVIATION)) as f32;
+            row[1] = f32::from(u8::from(self.voiced[frame]));
+        }
+        columns
+    }
+
     /// The contour with ln F0 moved from the mean and deviation of `from` to those of `to`:
     /// `(x - mean_from) deviation_to / deviation_from + mean_to` (Toda, Black and Tokuda 2007, section II). Where one of the two
     /// is a voice that is held (or one frame), only the mean moves.
@@ -209,6 +273,43 @@ mod tests {
         assert!((contour.voicing_at(0.25) - 0.75).abs() < 1e-12);
         let none = F0Contour::new(Array2::zeros((0, 2)).view()).unwrap();
         assert_eq!(none.at([0.0, 1.0].into_iter()), F0Contour::unvoiced(2));
+    }
+
+    #[test]
+    fn networks_read_a_contour_without_its_height() {
+        let hz = [300.0f32, 100.0, 300.0, 300.0, 400.0, 50.0];
+        let correlation = [0.1f32, 0.9, 0.2, 0.2, 0.9, 0.0];
+        let of = |factor: f32| {
+            let pitch = Array2::from_shape_fn((6, 2), |(frame, column)| match column {
+                0 => correlation[frame],
+                _ => hz[frame] * factor,
+            });
+            F0Contour::new(pitch.view()).unwrap().standardised()
+        };
+        let expected = [-1.0, -1.0, -1.0 / 3.0, 1.0 / 3.0, 1.0, 1.0];
+        for columns in [of(1.0), of(1.7)] {
+            assert_eq!(columns.column(1).to_vec(), [0.0, 1.0, 0.0, 0.0, 1.0, 0.0]);
+            for (found, expected) in columns.column(0).iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-5, "{columns}");
+            }
+        }
+        let held = array![[0.9f32, 100.0], [0.9, 100.0]];
+        let held = F0Contour::new(held.view()).unwrap().standardised();
+        assert_eq!(held, array![[0.0, 1.0], [0.0, 1.0]]);
+        let none = F0Contour::unvoiced(3).standardised();
+        assert_eq!(none, Array2::<f32>::zeros((3, 2)));
+    }
+
+    #[test]
+    fn pitch_of_nearly_as_many_frames_is_taken() {
+        let pitch = array![[0.9f32, 100.0], [0.1, 120.0], [0.9, 140.0]];
+        let of = |frames| F0Contour::of_frames(pitch.view(), frames);
+        assert_eq!(of(1).unwrap().voiced(), [true]);
+        assert_eq!(of(5).unwrap().voiced(), [true, false, true, true, true]);
+        assert_eq!(
+            of(6).unwrap_err().to_string(),
+            "pitch: expected 6 frames, as the features have (by their frame_shift and snip_edges), found 3"
+        );
     }
 
     #[test]

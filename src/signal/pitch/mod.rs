@@ -9,6 +9,7 @@
 
 mod contour;
 mod correlation;
+mod frame_pitch;
 mod lowpass;
 pub mod post;
 mod shelved;
@@ -24,6 +25,7 @@ use self::track::Tracker;
 use crate::error::{Error, Result};
 
 pub use contour::{F0Contour, LogF0Statistics};
+pub use frame_pitch::FramePitch;
 pub use post::PitchPostOptions;
 
 /// Frames after which the path is looked at for what is settled.

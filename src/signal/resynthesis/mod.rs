@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::front_end::FrontEndOptions;
 use super::front_end::plan::{FrontEndPlan, Scale, Whole};
-use super::pitch::{F0Contour, PitchComputer, PitchOptions};
+use super::pitch::{F0Contour, FramePitch};
 use crate::error::{Error, Result};
 use filters::FilterInverse;
 use griffin_lim::griffin_lim;
@@ -91,24 +91,12 @@ impl Resynthesis {
         self.rate_hz
     }
 
-    /// F0 and voicing of a recording at the front-end's rate, one value for each frame that the front-end makes of it. Audio too
-    /// short for pitch has no voice.
+    /// F0 and voicing of a recording at the front-end's rate, one value for each frame that the front-end makes of it.
     ///
     /// # Errors
-    /// [`Error::Option`] for a rate that pitch is not found at, and as [`PitchComputer::compute`].
+    /// As [`FramePitch::new`] and [`FramePitch::contour`].
     pub fn contour(&self, samples: &[f32]) -> Result<F0Contour> {
-        let options = PitchOptions {
-            sample_frequency: self.rate_hz,
-            snip_edges: false,
-            ..PitchOptions::default()
-        };
-        let pitch = PitchComputer::new(&options)?.compute(samples)?;
-        let grid = self.stft.grid();
-        let step = 0.001 * options.frame_shift * self.rate_hz;
-        let middle = grid.first as f64 + grid.length as f64 / 2.0;
-        // Pitch has the middle of frame 0 half a shift from the beginning.
-        let place = |frame: usize| (middle + (frame * grid.shift) as f64) / step - 0.5;
-        Ok(F0Contour::new(pitch.view())?.at((0..grid.frames(samples.len())).map(place)))
+        FramePitch::of_grid(self.rate_hz, self.stft.grid(), 0)?.contour(samples)
     }
 
     /// A voice: features `[frames, columns]` and their pitch to samples of full scale 1 (peaks may leave it), as many as the

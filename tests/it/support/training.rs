@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use safetensors::SafeTensors;
 use unbraid::io::config::Document;
 
 use super::corpus::Corpus;
@@ -187,4 +188,33 @@ pub fn assert_same(found: &[(PathBuf, Vec<u8>)], expected: &[(PathBuf, Vec<u8>)]
         }
         assert!(found == expected, "{} differs", name.display());
     }
+}
+
+/// The largest difference of the last weights of two experiments in a folder.
+pub fn gap_of_weights(folder: &Path, [a, b]: [&str; 2]) -> f32 {
+    let read = |exp: &str| {
+        let path = folder.join(exp).join("last/weights.safetensors");
+        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    let (a, b) = (read(a), read(b));
+    let (a, b) = (
+        SafeTensors::deserialize(&a).unwrap(),
+        SafeTensors::deserialize(&b).unwrap(),
+    );
+    let mut worst = 0f32;
+    // Running statistics are those of rank 0's parts.
+    let trained = a.tensors().into_iter();
+    for (name, tensor) in trained.filter(|(name, _)| !name.contains("running_")) {
+        let values = |data: &[u8]| -> Vec<f32> {
+            let words = data.chunks_exact(4);
+            words
+                .map(|word| f32::from_le_bytes(word.try_into().unwrap()))
+                .collect()
+        };
+        let other = values(b.tensor(&name).unwrap().data());
+        for (x, y) in values(tensor.data()).into_iter().zip(other) {
+            worst = worst.max((x - y).abs());
+        }
+    }
+    worst
 }
