@@ -61,7 +61,7 @@ f -c:a pcm_alaw a_law.aiff
 for kind in a_law mu_law pcm8; do sox -D $kind.wav -e signed-integer -b 16 $kind.expected.wav; done
 for kind in a_law mu_law; do $ffmpeg -i $kind.aiff -c:a pcm_s16le $kind.aiff.expected.wav; done
 
-# AAC, and what is not read but named.
+# AAC and Opus, and what is not read but named.
 quarter=$temp/quarter.wav
 sox -D "$wav" "$quarter" trim 6000s 4000s vol 4
 q() { $ffmpeg -i "$quarter" -map_metadata -1 "$@"; }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use unbraid::io::audio::{AudioOptions, AudioSource, Pipes, decode_audio};
+use unbraid::io::audio::{AudioOptions, AudioSource, Channel, Pipes, decode_audio};
 
 use crate::support::{put, references, run_reference, unbraid};
 
@@ -93,7 +93,7 @@ fn lossy_files_sound_like_what_they_were_made_of() {
 
 #[test]
 fn cut_lossy_files_are_errors_and_damaged_ones_no_panic() {
-    for name in ["speech.ogg", "speech.mp3"] {
+    for name in ["speech.ogg", "opus.ogg", "speech.mp3"] {
         let whole = lossy(name);
         for length in (0..whole.len()).step_by(97) {
             let error = decode(whole[..length].to_vec()).expect_err("cut short");
@@ -130,6 +130,39 @@ fn with_python_archives_of_waveforms_are_those_of_kaldiio() {
             (waveform.sample_rate_hz, waveform.samples),
             (8000, expected)
         );
+    }
+}
+
+/// Libopus has several versions, whose samples differ where a stream changes its mode.
+#[test]
+#[ignore = "needs UNBRAID_PYTHON"]
+fn with_python_opus_is_decoded_as_by_libopus() {
+    let python = references::python();
+    let dir = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let speech = ["f01-s01", "f54-s37", "m52-s05"]
+        .map(|name| format!("{}/data/mini/audio/{name}.flac", root.display()));
+    let speech: Vec<&str> = speech.iter().map(String::as_str).collect();
+    run_reference(&python, dir.path(), "opus.py", &speech);
+    for channels in [1, 2] {
+        for level in ["0.3", "0.8", "0.9", "0.95", "1.0"] {
+            let name = format!("{channels}-{level}");
+            let file = |kind| std::fs::read(dir.path().join(format!("{name}.{kind}"))).unwrap();
+            let expected: Vec<f32> = (file("f32").chunks_exact(4))
+                .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+                .collect();
+            for channel in 0..channels {
+                let options = AudioOptions::with_choice(Some(Channel::Index(channel)));
+                let found = decode_audio(file("opus"), &name, &options).unwrap().samples;
+                let expected = expected.iter().skip(channel).step_by(channels);
+                assert_eq!(found.len(), expected.len(), "{name}");
+                let pairs = found.iter().zip(expected);
+                let energies = pairs.map(|(a, b)| (f64::from(b * b), f64::from((a - b) * (a - b))));
+                let (signal, error) = energies.fold((0.0, 0.0), |(s, e), (x, y)| (s + x, e + y));
+                let decibels = 10.0 * (signal / error).log10();
+                assert!(decibels > 60.0, "{name}: {decibels:.1} dB");
+            }
+        }
     }
 }
 

@@ -285,8 +285,8 @@ fn the_others_go_on_when_utterances_fail() {
     let dir = bad_corpus();
     let error = failing(dir.path(), &["fbank", "scp:wav.scp", OUT]);
     for (line, message) in error.iter().zip([
-        "unbraid: text-wav: text.wav: expected WAV, AIFF, SPHERE, .au, FLAC, Ogg Vorbis, MP3, MPEG-4 or CAF audio, found a file",
-        "unbraid: empty-wav: empty.wav: expected WAV, AIFF, SPHERE, .au, FLAC, Ogg Vorbis, MP3, MPEG-4 or CAF audio, found an empty file",
+        "unbraid: text-wav: text.wav: expected WAV, AIFF, SPHERE, .au, FLAC, Ogg Vorbis or Opus, MP3, MPEG-4 or CAF audio, found a file",
+        "unbraid: empty-wav: empty.wav: expected WAV, AIFF, SPHERE, .au, FLAC, Ogg Vorbis or Opus, MP3, MPEG-4 or CAF audio, found an empty file",
         "unbraid: cut-flac: cut.flac: expected FLAC audio, found an early end: the file is cut short",
         "unbraid: short-wav: audio: expected audio of one frame, 400 samples or more, found 100 samples",
         "unbraid: rate-wav: audio: expected the 16000 Hz of sample_frequency (or --resample), found 8000",

@@ -1,9 +1,11 @@
-//! FLAC, Ogg, MP3 and MPEG-4 through symphonia. A stream that ends early or has a gap, or whose content is not what its
+//! FLAC, Ogg, MP3 and MPEG-4 through symphonia, with a decoder of Opus added to its own. A stream that ends early or has a gap, or whose content is not what its
 //! own length or checksum states, is an error and not a shorter recording.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
+use symphonia::core::codecs::registry::CodecRegistry;
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::{FormatOptions, FormatReader, SeekMode, SeekTo, TrackType};
@@ -12,9 +14,18 @@ use symphonia::core::units::Timestamp;
 
 use super::input::Bytes;
 use super::mp4::{Edits, Presented};
+use super::opus::OpusDecoder;
 use super::{elementary, ogg};
 use crate::error::{Error, Result};
 use crate::io::panics::caught;
+
+/// Those of symphonia, and Opus.
+static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
+    let mut codecs = CodecRegistry::new();
+    symphonia::default::register_enabled_codecs(&mut codecs);
+    codecs.register_audio_decoder::<OpusDecoder>();
+    codecs
+});
 
 /// What the file begins as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +33,7 @@ pub(super) enum Codec {
     Flac,
     OggFlac,
     OggVorbis,
+    OggOpus,
     Mp3,
     /// AAC-LC or ALAC.
     Mp4,
@@ -35,6 +47,7 @@ impl Codec {
             Self::Flac => "FLAC audio",
             Self::OggFlac => "FLAC audio in Ogg",
             Self::OggVorbis => "Ogg Vorbis audio",
+            Self::OggOpus => "Ogg Opus audio",
             Self::Mp3 => "MP3 audio",
             Self::Mp4 => "MPEG-4 audio (AAC-LC or ALAC)",
             Self::Adts => "AAC-LC audio in ADTS",
@@ -45,10 +58,16 @@ impl Codec {
         match self {
             Self::Flac => "flac",
             Self::OggFlac | Self::OggVorbis => "ogg",
+            Self::OggOpus => "opus",
             Self::Mp3 => "mp3",
             Self::Mp4 => "m4a",
             Self::Adts => "aac",
         }
+    }
+
+    /// Whether pages hold it, one stream after the other.
+    fn is_ogg(self) -> bool {
+        matches!(self, Self::OggFlac | Self::OggVorbis | Self::OggOpus)
     }
 
     fn source(self, bytes: Bytes) -> Box<dyn MediaSource> {
@@ -81,9 +100,9 @@ impl CompressedStream {
     /// Opens a file from its beginning. With `verify`, its samples are compared with its MD5 at the end.
     pub(super) fn open(mut bytes: Bytes, codec: Codec, verify: bool, name: &Path) -> Result<Self> {
         match codec {
-            Codec::OggFlac | Codec::OggVorbis => ogg::check_pages(&mut bytes, name)?,
+            _ if codec.is_ogg() => ogg::check_pages(&mut bytes, name)?,
             Codec::Mp3 | Codec::Adts => elementary::check_frames(&mut bytes, name)?,
-            Codec::Flac | Codec::Mp4 => {}
+            _ => {}
         }
         let edits = match codec {
             Codec::Mp4 => Edits::read(&mut bytes, name)?,
@@ -127,8 +146,7 @@ impl CompressedStream {
     /// Frames that the file states; of Ogg, where another stream may follow the first, none.
     pub(super) fn stated_frames(&self) -> Option<u64> {
         let left = self.track.frames?.saturating_sub(self.presented.skip);
-        let known = !matches!(self.codec, Codec::OggVorbis | Codec::OggFlac);
-        known.then_some(left.min(self.presented.samples))
+        (!self.codec.is_ogg()).then_some(left.min(self.presented.samples))
     }
 
     /// Goes on at this frame of FLAC, where its length is stated and no MD5 is to be made; elsewhere the position stays. Returns
@@ -214,9 +232,11 @@ impl CompressedStream {
 
     /// Compares what came out with the length and the MD5 that the file states, where it does.
     fn check_whole(&mut self, name: &Path) -> Result<()> {
+        let positions = matches!(self.codec, Codec::OggVorbis | Codec::OggOpus);
         match self.track.frames {
-            // An MP3 encoder's padding is not always stated, so that there may be more samples than stated.
-            Some(stated) if self.codec != Codec::OggVorbis && self.decoded < stated => {
+            // An MP3 encoder's padding is not always stated, so that there may be more samples than stated. What symphonia
+            // infers from positions of Ogg pages, a delay included, is no statement.
+            Some(stated) if !positions && self.decoded < stated => {
                 let found = format!("{}: the file is cut short", self.decoded);
                 return Err(Error::format(name, format!("{stated} samples"), found));
             }
@@ -253,7 +273,7 @@ impl Track {
             id: track.id,
             frames: track.num_frames,
             stated_rate_hz: parameters.sample_rate.unwrap_or(0),
-            decoder: symphonia::default::get_codecs().make_audio_decoder(parameters, &options)?,
+            decoder: CODECS.make_audio_decoder(parameters, &options)?,
         })
     }
 }

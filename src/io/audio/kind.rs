@@ -96,7 +96,9 @@ fn ogg(start: &[u8]) -> Result<Kind, String> {
             return Ok(Kind::Compressed(Codec::OggVorbis));
         }
         [0x7f, b'F', b'L', b'A', b'C', ..] => return Ok(Kind::Compressed(Codec::OggFlac)),
-        [b'O', b'p', b'u', b's', ..] => "Opus",
+        [b'O', b'p', b'u', b's', b'H', b'e', b'a', b'd', ..] => {
+            return Ok(Kind::Compressed(Codec::OggOpus));
+        }
         [b'S', b'p', b'e', b'e', b'x', ..] => "Speex",
         [0x80, b't', b'h', b'e', b'o', ..] => "Theora video",
         _ => "another codec",
@@ -179,8 +181,8 @@ mod tests {
             (b"\x1f\x8b\x08", "a gzip file: unpack it first"),
             (b"<!DOCTYPE html>", "a web page or XML"),
             (
-                b"OggS\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x13OpusHead",
-                "Opus in Ogg, which is not read: ffmpeg makes a WAV of it, in wav.scp as 'ffmpeg -i FILE -f wav - |'",
+                b"OggS\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x50Speex   ",
+                "Speex in Ogg, which is not read: ffmpeg makes a WAV of it, in wav.scp as 'ffmpeg -i FILE -f wav - |'",
             ),
             (b"OggS", &format!("another codec in Ogg, {THE_WAY}")),
             (
@@ -199,6 +201,7 @@ mod tests {
             Codec::Flac,
             Codec::OggFlac,
             Codec::OggVorbis,
+            Codec::OggOpus,
             Codec::Mp3,
             Codec::Mp4,
             Codec::Adts,

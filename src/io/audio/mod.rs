@@ -9,13 +9,13 @@
 //! | NIST SPHERE | pcm of either byte order, ulaw, alaw; not compressed |
 //! | `.au` | integers, floats, A-law, mu-law |
 //! | FLAC, alone or in Ogg | all that symphonia reads |
-//! | Ogg, also several streams one after the other | Vorbis |
+//! | Ogg, also several streams one after the other | Vorbis; Opus of one or two channels, always at 48 kHz, in frames of 5 ms or more |
 //! | MP3 | layer III; cut to what was encoded where LAME's tag states it |
 //! | MPEG-4 (`.m4a`) | AAC-LC and ALAC, cut to what the edit list or `iTunSMPB` presents; no HE-AAC |
 //! | ADTS | AAC-LC with its encoder's delay (of 1024 samples, mostly), which it does not state; no HE-AAC |
 //! | CAF | integers, floats, A-law, mu-law; no ALAC, no AAC |
 //!
-//! What is not read, as Opus, WMA, ADPCM or SPHERE under shorten, is named in the error.
+//! What is not read, as Speex, WMA, ADPCM or SPHERE under shorten, is named in the error.
 
 mod aiff;
 mod caf;
@@ -29,6 +29,7 @@ mod kind;
 mod mp4;
 mod ogg;
 mod opened;
+mod opus;
 mod pcm;
 mod raw;
 mod reader;
@@ -48,7 +49,7 @@ pub use source::{AudioSource, Pipes};
 pub use wav::{wav_bytes, write_wav};
 
 /// The formats that are read, as help names them.
-pub const FORMATS: &str = "WAV (RF64, BW64), AIFF, SPHERE, AU, CAF, FLAC, Ogg (FLAC, Vorbis), MP3, MPEG-4 (AAC, ALAC), ADTS (AAC)";
+pub const FORMATS: &str = "WAV (RF64, BW64), AIFF, SPHERE, AU, CAF, FLAC, Ogg (FLAC, Vorbis, Opus), MP3, MPEG-4 (AAC, ALAC), ADTS (AAC)";
 
 /// One channel of audio in memory.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,7 +127,8 @@ impl AudioOptions {
 }
 
 /// What is expected where a file is of no kind that is read.
-const KINDS_READ: &str = "WAV, AIFF, SPHERE, .au, FLAC, Ogg Vorbis, MP3, MPEG-4 or CAF audio";
+const KINDS_READ: &str =
+    "WAV, AIFF, SPHERE, .au, FLAC, Ogg Vorbis or Opus, MP3, MPEG-4 or CAF audio";
 
 /// Reads an audio file whole.
 ///

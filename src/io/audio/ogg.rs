@@ -92,7 +92,7 @@ fn read_page(bytes: &mut Bytes, name: &Path) -> Result<Option<Page>> {
 }
 
 /// CRC-32 of polynomial 0x04c11db7, high bit first, from 0.
-fn checksum(parts: &[&[u8]]) -> u32 {
+pub(super) fn checksum(parts: &[&[u8]]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];
         let mut byte = 0;

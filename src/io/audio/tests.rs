@@ -134,10 +134,13 @@ fn a_channel_is_taken_only_by_choice() {
 
 #[test]
 fn blocks_are_the_whole() {
-    for file in EXACT
-        .iter()
-        .chain(&["speech.ogg", "speech.mp3", "aac.m4a", "aac.adts"])
-    {
+    for file in EXACT.iter().chain(&[
+        "speech.ogg",
+        "opus.ogg",
+        "speech.mp3",
+        "aac.m4a",
+        "aac.adts",
+    ]) {
         let bytes = input::Bytes::memory(bytes_of(file));
         let mut reader =
             AudioReader::of_bytes(bytes, Path::new(file), &AudioOptions::default()).unwrap();
@@ -195,7 +198,6 @@ fn what_is_not_read_is_named() {
             &format!("found Windows Media Audio (ASF), {way}"),
         ),
         ("opus.webm", &format!("found Matroska or WebM, {way}")),
-        ("opus.ogg", &format!("found Opus in Ogg, {way}")),
         ("speex.ogg", &format!("found Speex in Ogg, {way}")),
         ("alac.caf", "found the codec 'alac', which is not read"),
     ] {
@@ -229,10 +231,13 @@ fn a_file_truncated_at_any_byte_is_refused() {
         "stream.flac",
         "aac.adts",
     ];
-    for file in EXACT
-        .iter()
-        .chain(&["aac.m4a", "aac.adts", "a_law.aiff", "stereo.sph"])
-    {
+    for file in EXACT.iter().chain(&[
+        "aac.m4a",
+        "aac.adts",
+        "a_law.aiff",
+        "stereo.sph",
+        "opus.ogg",
+    ]) {
         let whole = bytes_of(file);
         let channel = file.starts_with("stereo").then_some(0);
         let all = decode_channel(&whole, channel).unwrap().samples;
@@ -325,6 +330,120 @@ fn lossy_files_are_not_late() {
     }
 }
 
+/// `opus.ogg` with bytes of its identification header set, from the eighth on, and the checksum of that page made anew.
+fn opus_with(changes: &[(usize, &[u8])]) -> Vec<u8> {
+    const HEAD: usize = 28;
+    let mut bytes = bytes_of("opus.ogg");
+    for (at, new) in changes {
+        bytes[HEAD + at..HEAD + at + new.len()].copy_from_slice(new);
+    }
+    sealed(bytes, 0)
+}
+
+/// The Ogg page that begins at a byte gets the checksum that it should have.
+fn sealed(mut bytes: Vec<u8>, page: usize) -> Vec<u8> {
+    let lengths = usize::from(bytes[page + 26]);
+    let body: usize = (bytes[page + 27..page + 27 + lengths].iter())
+        .map(|&length| usize::from(length))
+        .sum();
+    bytes[page + 22..page + 26].fill(0);
+    let sum = ogg::checksum(&[&bytes[page..page + 27 + lengths + body]]);
+    bytes[page + 22..page + 26].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+fn last_page(bytes: &[u8]) -> usize {
+    let mut pages = bytes.windows(4);
+    pages.rposition(|window| window == b"OggS").unwrap()
+}
+
+#[test]
+fn opus_is_cut_to_what_was_encoded() {
+    let whole = decode(&bytes_of("opus.ogg")).unwrap();
+    // A quarter of a second at 16 kHz was encoded.
+    assert_eq!((whole.sample_rate_hz, whole.samples.len()), (48000, 12000));
+    let original = samples("quarter.wav");
+    let third: Vec<f32> = whole.samples.iter().step_by(3).copied().collect();
+    let dot =
+        |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum() };
+    let likeness =
+        dot(&original, &third) / (dot(&original, &original) * dot(&third, &third)).sqrt();
+    assert!(likeness > 0.8, "{likeness}");
+
+    // What the header leaves out is less than a packet, or several.
+    let encoded = opus_with(&[(10, &[0, 0])]);
+    let all = decode(&encoded).unwrap().samples;
+    let skip = all.len() - 12000;
+    assert!((100..1000).contains(&skip));
+    assert_eq!(all[skip..], whole.samples);
+    let longer = decode(&opus_with(&[(10, &3000u16.to_le_bytes())])).unwrap();
+    assert_eq!(longer.samples, all[3000..]);
+    // The last page's position ends the recording, wherever it lies.
+    for end in [10u64, 2000, 9000] {
+        let page = last_page(&encoded);
+        let mut shorter = encoded.clone();
+        shorter[page + 6..page + 14].copy_from_slice(&end.to_le_bytes());
+        let found = decode(&sealed(shorter, page)).unwrap().samples;
+        assert_eq!(found, all[..end as usize]);
+    }
+}
+
+#[test]
+fn opus_has_the_gain_of_its_header() {
+    let plain = samples("opus.ogg");
+    // 256ths of a decibel, negative too.
+    for (gain, factor) in [(1541i16, 2.0), (-1541, 0.5), (0, 1.0)] {
+        let found = decode(&opus_with(&[(16, &gain.to_le_bytes())])).unwrap();
+        for (found, plain) in found.samples.iter().zip(&plain) {
+            assert!((found - factor * plain).abs() < 5e-4, "{gain}");
+        }
+    }
+}
+
+#[test]
+fn chained_opus_is_one_recording() {
+    let once = samples("opus.ogg");
+    let twice = decode(&bytes_of("opus.ogg").repeat(2)).unwrap().samples;
+    assert_eq!(twice, once.repeat(2));
+    let stereo = [bytes_of("opus.ogg"), opus_with(&[(9, &[2])])].concat();
+    assert_eq!(
+        message_of(&stereo),
+        "x: expected Ogg Opus audio, found something else (sample rate or channels change on the way)"
+    );
+    // A mono stream in two channels is the same in both.
+    let stereo = opus_with(&[(9, &[2])]);
+    let channel = |index| decode_channel(&stereo, Some(index)).unwrap().samples;
+    assert_eq!(channel(0), channel(1));
+    assert_eq!(channel(0).len(), once.len());
+}
+
+#[test]
+fn opus_that_is_not_read_is_named() {
+    // Six channels in four streams, two of them of two channels.
+    let mut surround = opus_with(&[(9, &[6]), (18, &[1])]);
+    surround.splice(28 + 19..28 + 19, [4, 2, 0, 4, 1, 2, 3, 5]);
+    surround[27] += 8;
+    assert_eq!(
+        message_of(&sealed(surround, 0)),
+        "x: expected Ogg Opus audio, found something else (Opus with a map of its channels)"
+    );
+    let mut short = bytes_of("opus.ogg");
+    let page = last_page(&short);
+    let first = page + 27 + usize::from(short[page + 26]);
+    short[first] = 0xe0;
+    assert_eq!(
+        message_of(&sealed(short, page)),
+        "x: expected Ogg Opus audio, found something else (Opus in frames of 2.5 ms)"
+    );
+    let mut damaged = bytes_of("opus.ogg");
+    damaged[first] = 0xff;
+    damaged[first + 1] = 0xff;
+    assert_eq!(
+        message_of(&sealed(damaged, page)),
+        "x: expected Ogg Opus audio, found damaged data (no packet of Opus)"
+    );
+}
+
 /// A box of MPEG-4.
 fn atom(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
     let size = (content.len() as u32 + 8).to_be_bytes();
@@ -399,6 +518,7 @@ fn a_gap_is_an_error_and_no_shorter_recording() {
         "burst.adts",
         "aac.m4a",
         "speech.ogg",
+        "opus.ogg",
         "flac.ogg",
         "plain.flac",
         "stream.flac",
