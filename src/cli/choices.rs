@@ -14,7 +14,6 @@ use serde_json::Value;
 use crate::dataset::normalisation::Cmvn;
 use crate::eval::backend::ScoringKind;
 use crate::eval::map::MapMethod;
-#[cfg(feature = "torch")]
 use crate::eval::probe::{Family, Target};
 #[cfg(feature = "torch")]
 use crate::inference::extract::{Pool, Representation};
@@ -84,17 +83,17 @@ macro_rules! choices {
 
 choices! {
     Cmvn: None, Utterance, Global;
+    Family: Linear, Mlp, Cnn;
     FeatureType: FilterBank, Spectrogram, Cepstrum, HiddenStates;
     MapMethod: Pca, Tsne;
     ScoringKind: Plda, Cosine;
+    Target: Speaker, Text, Frames, Phones;
 }
 
 #[cfg(feature = "torch")]
 choices! {
     DeviceChoice: Auto, Cpu, Cuda;
-    Family: Linear, Mlp, Cnn;
     Pool: None, Utterance, Speaker;
     Representation: Phonetic, Speaker, Features, Reconstruction;
-    Target: Speaker, Text, Frames, Phones;
     SpeakerBackbone: Tdnn, Ecapa, Resnet;
 }

@@ -37,7 +37,6 @@ mod failures;
 mod messages;
 #[cfg(feature = "torch")]
 mod models;
-#[cfg_attr(not(feature = "torch"), allow(dead_code))]
 mod named_files;
 #[cfg(any(not(feature = "torch"), test))]
 #[cfg_attr(feature = "torch", allow(dead_code))]

@@ -16,8 +16,8 @@ pub mod grouping;
 pub mod images;
 pub mod interval;
 pub mod map;
-#[cfg(feature = "torch")]
 pub mod probe;
+pub mod score;
 pub mod speaker_clusters;
 pub mod speaker_regression;
 pub mod trials;

@@ -4,7 +4,6 @@
 #[cfg(feature = "torch")]
 pub mod attack;
 #[cfg(feature = "torch")]
-#[cfg(feature = "torch")]
 pub mod audit;
 pub mod chart;
 pub mod curves;
@@ -12,7 +11,7 @@ pub mod curves;
 pub mod det;
 #[cfg(feature = "torch")]
 pub mod experiment;
-#[cfg(feature = "torch")]
+#[cfg(feature = "eval")]
 pub mod frontier;
 pub mod grid;
 pub mod labels;
@@ -20,9 +19,9 @@ pub mod markup;
 pub mod page;
 pub mod picture;
 pub mod scatter;
-#[cfg(feature = "torch")]
+#[cfg(feature = "eval")]
 pub mod scores;
-#[cfg(feature = "torch")]
+#[cfg(feature = "eval")]
 pub mod summary;
 pub mod table;
 pub mod utterance;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::table::Table;
 use crate::error::Result;
-use crate::eval::images::score::Score;
+use crate::eval::score::Score;
 use crate::io::json;
 
 /// The output of `unbraid image evaluate --out` for one training.

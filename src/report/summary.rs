@@ -11,7 +11,6 @@ use super::table::Table;
 use crate::error::{Error, Result};
 use crate::eval::abx::AbxResult;
 use crate::eval::asr::ErrorRate;
-use crate::eval::attack::AttackReport;
 use crate::eval::probe::ProbeResult;
 use crate::eval::trials::Verification;
 use crate::io::json;
@@ -110,6 +109,26 @@ struct AbxReport {
     on: String,
     #[serde(flatten)]
     result: AbxResult,
+}
+
+/// What is put side by side of what `unbraid eval attack` writes.
+#[derive(Deserialize)]
+struct AttackReport {
+    chance: Identified,
+    rows: Vec<AttackRow>,
+}
+
+#[derive(Deserialize)]
+struct AttackRow {
+    representation: String,
+    utterances: String,
+    headline: bool,
+    identified: Option<Identified>,
+}
+
+#[derive(Deserialize)]
+struct Identified {
+    identification: f64,
 }
 
 /// What `unbraid asr score` writes.

@@ -8,11 +8,9 @@ mod audit;
 #[cfg(feature = "torch")]
 mod conversion;
 mod factors;
-#[cfg(feature = "torch")]
 mod frontier;
 #[cfg(feature = "torch")]
 mod probe;
-#[cfg(feature = "torch")]
 mod results;
 
 use clap::{Args, Subcommand};
@@ -36,9 +34,7 @@ enum Command {
     Factors(factors::FactorsArgs),
     #[cfg(feature = "torch")]
     Conversion(conversion::ConversionArgs),
-    #[cfg(feature = "torch")]
     Results(results::ResultsArgs),
-    #[cfg(feature = "torch")]
     Frontier(frontier::FrontierArgs),
 }
 
@@ -58,9 +54,7 @@ pub(super) fn run(args: EvalArgs) -> anyhow::Result<()> {
         Command::Factors(args) => factors::run(args),
         #[cfg(feature = "torch")]
         Command::Conversion(args) => conversion::run(args),
-        #[cfg(feature = "torch")]
         Command::Results(args) => results::run(args),
-        #[cfg(feature = "torch")]
         Command::Frontier(args) => frontier::run(args),
     }
 }

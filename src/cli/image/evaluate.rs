@@ -10,7 +10,7 @@ use crate::cli::result_files::ResultFiles;
 use crate::dataset::images::{ImageSource, Images};
 use crate::error::{Error, Result};
 use crate::eval::images::evaluate::Evaluation;
-use crate::eval::images::score::Score;
+use crate::eval::score::Score;
 use crate::io::message::output;
 use crate::method::image::train::load_images;
 use crate::report::scores::ScoreReport;

@@ -7,10 +7,10 @@ use tch::{Kind, Tensor};
 use super::Labelled;
 use super::linear::{LinearOptions, linear_accuracy};
 use super::neighbours::neighbour_accuracy;
-use super::score::Score;
 use crate::dataset::images::Images;
 use crate::error::Result;
 use crate::eval::factors::{Factor, FactorOptions, factors};
+use crate::eval::score::Score;
 
 /// Vectors of the training and test images, with the name of their encoder.
 #[derive(Debug)]

@@ -7,10 +7,10 @@ use super::assignment::{classes_used, confusion, hungarian_accuracy, majority_ac
 use super::codes::{Codes, chance, class_scores, factor_scores, reconstruction_score};
 use super::forward::{classes_of, numbers, of_draws, of_images, settle, tensor_of};
 use super::samples::{SAMPLES, SampleEvaluator};
-use super::score::Score;
 use super::{Labelled, linear};
 use crate::dataset::images::Images;
 use crate::error::{Error, Result};
+use crate::eval::score::Score;
 use crate::method::dann::Dann;
 use crate::method::dann_backbone::ImageBackbone;
 use crate::method::image::bigan::Coders;

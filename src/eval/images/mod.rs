@@ -12,7 +12,6 @@ pub mod kid;
 pub mod linear;
 pub mod neighbours;
 pub mod samples;
-pub mod score;
 
 use ndarray::Array2;
 use tch::Tensor;

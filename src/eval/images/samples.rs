@@ -6,9 +6,9 @@ use tch::{Device, Tensor};
 use super::forward::{classes_of, numbers, of_images};
 use super::frechet::{Moments, frechet_distance};
 use super::kid::{KidOptions, kid};
-use super::score::Score;
 use crate::dataset::images::Images;
 use crate::error::{Error, Result};
+use crate::eval::score::Score;
 use crate::method::image::classifier::ImageClassifier;
 
 /// Images per set.
