@@ -49,6 +49,11 @@ impl Track {
         Ok(position.is_some())
     }
 
+    /// Whether nothing before this time, in seconds, is to be read.
+    pub(super) fn begins_at(&self, start: f64) -> bool {
+        self.held_at == self.sample_at(start)
+    }
+
     /// Keeps samples from this time on, in seconds.
     pub(super) fn keep_from(&mut self, start: f64) {
         self.keep_from = self.sample_at(start);

@@ -187,8 +187,9 @@ impl Recordings {
     /// Of a recording, only samples between the current utterance and the earliest following one are kept: none, if
     /// segments are in the order of time and do not overlap.
     ///
-    /// A damaged or truncated recording may be detected only after its last utterance. Then all its utterances fail,
-    /// whatever the results of `work`.
+    /// Where a recording is damaged, the segments that need the damaged part fail; so do all after it, in formats that cannot
+    /// be entered behind it. What no segment needs harms none, unless a checksum of the whole is compared
+    /// ([`AudioOptions::verify`]): then all fail, whatever the results of `work`.
     ///
     /// # Errors
     /// The first error of `take`; [`Error::Io`] when the disk is full.
@@ -352,27 +353,56 @@ impl Recordings {
         let mut results: Vec<Result<T>> = Vec::with_capacity(recording.utterances.len());
         let earliest_later = recording.earliest_later();
         for ((utterance, segment), earliest) in recording.utterances.iter().zip(earliest_later) {
-            track.keep_from(earliest);
             let cut = segment.as_ref().map(|segment| (segment, &*self.list));
-            let blocks = UtteranceBlocks::new(&mut track, utterance, cut, options.resample_hz);
-            let result = blocks.and_then(&work);
+            let of = |track: &mut Track| {
+                UtteranceBlocks::new(track, utterance, cut, options.resample_hz).and_then(&work)
+            };
+            let result = match (track.broken, segment) {
+                (false, _) => {
+                    track.keep_from(earliest);
+                    of(&mut track)
+                }
+                (true, Some(segment)) => {
+                    behind_damage(source, segment, options).and_then(|mut track| of(&mut track))
+                }
+                (true, None) => Err(failed_before(source)),
+            };
             match result {
-                Err(error) if track.broken => return all_failed(recording, source, error),
+                Err(error) if track.broken && options.audio.verify => {
+                    return all_failed(recording, source, error);
+                }
                 result => results.push(result),
             }
         }
         match track.read_to_end() {
-            Ok(()) => results,
-            Err(error) => all_failed(recording, source, error),
+            Err(error) if options.audio.verify => all_failed(recording, source, error),
+            _ => results,
         }
     }
 }
 
-/// The error cannot be copied: the first utterance gets it, the others refer to it.
+/// A recording that begins at a segment, without what was found damaged before it.
+fn behind_damage(
+    source: &AudioSource,
+    segment: &Segment,
+    options: &RecordingOptions,
+) -> Result<Track> {
+    let mut track = Track::new(source.open(&options.audio, options.pipes)?);
+    match track.skip_to(segment.start)? && track.begins_at(segment.start) {
+        true => Ok(track),
+        false => Err(failed_before(source)),
+    }
+}
+
+/// The error cannot be copied: the utterance that met it has it, others refer to it.
+fn failed_before(source: &AudioSource) -> Error {
+    Error::format(source.name(), "audio", "the error above")
+}
+
+/// The first utterance gets the error.
 fn all_failed<T>(recording: &Recording, source: &AudioSource, error: Error) -> Vec<Result<T>> {
-    let name = source.name();
     let others = recording.utterances.iter().skip(1);
-    let again = others.map(|_| Err(Error::format(&name, "audio", "the error above")));
+    let again = others.map(|_| Err(failed_before(source)));
     [Err(error)].into_iter().chain(again).collect()
 }
 
