@@ -102,6 +102,7 @@ impl CompressedStream {
         match codec {
             _ if codec.is_ogg() => ogg::check_pages(&mut bytes, name)?,
             Codec::Mp3 | Codec::Adts => elementary::check_frames(&mut bytes, name)?,
+            Codec::Flac => elementary::leave_out_tail_tag(&mut bytes, name)?,
             _ => {}
         }
         let edits = match codec {

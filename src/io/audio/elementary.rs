@@ -6,6 +6,8 @@
 
 use std::path::Path;
 
+use symphonia::core::io::MediaSource;
+
 use super::input::Bytes;
 use crate::error::{Error, Result};
 
@@ -149,6 +151,19 @@ pub(super) fn tag_bytes(start: &[u8]) -> Option<u64> {
         .fold(0, |size, byte| size << 7 | u64::from(byte & 0x7f));
     let footer = if flags & 0x10 == 0 { 0 } else { 10 };
     Some(10 + size + footer)
+}
+
+/// Leaves out an ID3v1 tag at the end of a file whose decoder would take it for samples; afterwards the position is at the
+/// beginning.
+pub(super) fn leave_out_tail_tag(bytes: &mut Bytes, name: &Path) -> Result<()> {
+    const SIZE: u64 = 128;
+    let at = bytes.byte_len().unwrap_or(0).saturating_sub(SIZE);
+    bytes.go_to(at, name)?;
+    let is_tag = bytes.array::<3>(name)? == Some(*b"TAG");
+    if is_tag {
+        bytes.leave_out_last(SIZE);
+    }
+    bytes.go_to(0, name)
 }
 
 /// Whether the file may end here: with a tag, with zeros, or within a header.

@@ -81,18 +81,23 @@ impl Bytes {
     /// The next bytes, at most `count`.
     pub(super) fn next(&mut self, count: usize) -> io::Result<Vec<u8>> {
         let mut next = Vec::new();
-        (self.inner.by_ref().take(count as u64)).read_to_end(&mut next)?;
+        self.take(count as u64).read_to_end(&mut next)?;
         Ok(next)
     }
 
     /// Exactly `N` bytes, or none when there are fewer.
     pub(super) fn array<const N: usize>(&mut self, name: &Path) -> Result<Option<[u8; N]>> {
         let mut array = [0; N];
-        match self.inner.read_exact(&mut array) {
+        match self.read_exact(&mut array) {
             Ok(()) => Ok(Some(array)),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
             Err(error) => Err(Error::io(name)(error)),
         }
+    }
+
+    /// Ends so many bytes earlier.
+    pub(super) fn leave_out_last(&mut self, count: u64) {
+        self.length = self.length.saturating_sub(count);
     }
 
     /// The position.
@@ -108,14 +113,20 @@ impl Bytes {
 
 impl Read for Bytes {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(buffer)
+        let left = self.length.saturating_sub(self.inner.stream_position()?);
+        let most = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        self.inner.read(&mut buffer[..most])
     }
 }
 
 impl Seek for Bytes {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let SeekFrom::Start(position) = to else {
-            return self.inner.seek(to);
+        let position = match to {
+            SeekFrom::Start(position) => position,
+            SeekFrom::End(offset) => self.length.saturating_add_signed(offset),
+            SeekFrom::Current(_) => return self.inner.seek(to),
         };
         // Beyond 2^63 a seek is an error of the operating system, without the file's own sizes; a
         // relative one keeps what is buffered.

@@ -832,6 +832,20 @@ fn a_changed_byte_of_a_flac_frame_is_found_without_the_md5() {
 }
 
 #[test]
+fn a_flac_may_end_with_a_tag() {
+    let mut tag = [0; 128];
+    tag[..8].copy_from_slice(b"TAGtitle");
+    for file in ["plain.flac", "stream.flac"] {
+        let tagged = [bytes_of(file), tag.to_vec()].concat();
+        assert_eq!(decode(&tagged).unwrap().samples, samples(file), "{file}");
+        let path = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(path.path(), &tagged).unwrap();
+        let read = read_audio(path.path(), &AudioOptions::default()).unwrap();
+        assert_eq!(read.samples, samples(file), "{file}");
+    }
+}
+
+#[test]
 fn other_kinds_of_files_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let read = |name: &str| read_audio(dir.path().join(name), &AudioOptions::default());
