@@ -136,6 +136,35 @@ fn models_are_measured_by_all_their_utterances() {
 }
 
 #[test]
+fn an_embedding_is_no_neighbour_of_its_own() {
+    let dir = folder();
+    let at = dir.path();
+    let measure = |cohort: &str, set: &str| -> Vec<f32> {
+        let args = format!("verify quality --cohort ark:{cohort} --top 3 ark:{set} ark,t:own.q");
+        run(at, &args);
+        let text = fs::read_to_string(at.join("own.q")).unwrap();
+        let lines = text.lines();
+        lines
+            .map(|line| line.split_whitespace().nth(2).unwrap().parse().unwrap())
+            .collect()
+    };
+    let text = fs::read_to_string(at.join("dev.txt")).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    fs::write(at.join("first.txt"), format!("{}\n", lines[0])).unwrap();
+    fs::write(at.join("others.txt"), lines[1..].join("\n") + "\n").unwrap();
+    assert_eq!(
+        measure("dev.txt", "dev.txt")[0],
+        measure("others.txt", "first.txt")[0]
+    );
+    let alone = "verify quality --cohort ark:first.txt ark:first.txt ark:x";
+    let error = fail(at, &alone.split(' ').collect::<Vec<_>>(), b"");
+    assert_eq!(
+        error,
+        "unbraid: --cohort: expected embeddings besides those of dev00-0, found none"
+    );
+}
+
+#[test]
 #[ignore = "needs UNBRAID_PYTHON"]
 fn with_python_quality_measures_and_their_calibration_are_those_of_numpy() {
     let python = python();

@@ -26,7 +26,8 @@ pub struct QualityMeasures<'a> {
     pub durations: Option<&'a Table>,
     /// The Euclidean norm of the embedding.
     pub norm: bool,
-    /// The mean cosine to so many nearest embeddings of other speakers: how easily the voice is taken for another.
+    /// The mean cosine to so many nearest embeddings of other speakers: how easily the voice is taken for another. Embeddings
+    /// with a key of the side's own do not count.
     pub cohort: Option<(&'a Embeddings, usize)>,
 }
 
@@ -48,7 +49,7 @@ impl QualityMeasures<'_> {
     ///
     /// # Errors
     /// [`Error::Key`] naming the durations' file for an utterance without a duration above 0; [`Error::Option`] for a cohort
-    /// of none; as [`Backend::models`].
+    /// of none but the side's own; as [`Backend::models`].
     pub fn of(
         &self,
         embeddings: &Embeddings,
@@ -83,7 +84,18 @@ impl QualityMeasures<'_> {
             let cosine = Backend::cosine(embeddings.dims());
             let models = cosine.models(embeddings, table)?;
             // In the order of the sides.
-            columns.push(snorm::means(&models, &cosine.tests(cohort)?, top)?);
+            let own: Vec<Vec<usize>> = (sides.iter())
+                .map(|(_, places)| {
+                    let keys = places.iter().map(|&place| &embeddings.keys()[place]);
+                    keys.filter_map(|key| cohort.position(key)).collect()
+                })
+                .collect();
+            let means = snorm::means(&models, &cosine.tests(cohort)?, &own, top)?;
+            if let Some(at) = means.iter().position(|mean| mean.is_nan()) {
+                let expected = format!("embeddings besides those of {}", sides[at].0);
+                return Err(Error::option("--cohort", expected, "none"));
+            }
+            columns.push(means);
         }
         let row = |at: usize| columns.iter().map(|column| column[at] as f32).collect();
         Ok(sides

@@ -65,19 +65,42 @@ impl SNorm {
     }
 }
 
-/// The mean of the `top` greatest scores of each model against a cohort.
+/// The mean of the `top` greatest scores of each model against a cohort, without those of the cohort that are its `own`; NaN
+/// where there are no others.
 ///
 /// # Errors
 /// As [`SNorm::new`].
-pub(super) fn means(models: &Models, cohort: &Tests, top: usize) -> Result<Vec<f64>> {
-    let levels = of_models(models, cohort, top)?.into_iter();
-    Ok(levels.map(|level| level.mean).collect())
+pub(super) fn means(
+    models: &Models,
+    cohort: &Tests,
+    own: &[Vec<usize>],
+    top: usize,
+) -> Result<Vec<f64>> {
+    check(top)?;
+    let levels = by_block(models.len(), |block| {
+        let scores = models.scores(block.clone(), cohort, 0..cohort.len());
+        let rows = scores.rows().into_iter().zip(&own[block]);
+        let of_others = rows.map(|(row, own)| {
+            let others = row
+                .iter()
+                .enumerate()
+                .filter(|(place, _)| !own.contains(place));
+            level(others.map(|(_, score)| *score).collect(), top)
+        });
+        of_others.collect()
+    });
+    Ok(levels.into_iter().map(|level| level.mean).collect())
+}
+
+fn check(top: usize) -> Result<()> {
+    match top {
+        0 | 1 => Err(Error::option("top", "at least 2", top.to_string())),
+        _ => Ok(()),
+    }
 }
 
 fn of_models(models: &Models, cohort: &Tests, top: usize) -> Result<Vec<Level>> {
-    if top < 2 {
-        return Err(Error::option("top", "at least 2", top.to_string()));
-    }
+    check(top)?;
     Ok(by_block(models.len(), |block| {
         let scores = models.scores(block, cohort, 0..cohort.len());
         levels(scores.view(), top)
