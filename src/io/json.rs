@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::lines::read_text;
+use super::serde_words::{kind_of_value, value};
 use crate::error::{Error, Result};
 
 /// The longest piece of a file that is quoted, in bytes.
@@ -53,8 +54,11 @@ fn in_words(text: &str, what: &str, error: &serde_json::Error) -> (String, Strin
                 .strip_prefix("invalid ")
                 .and_then(|rest| rest.split_once(": "));
             match wrong.and_then(|(_, rest)| rest.rsplit_once(", expected ")) {
-                Some((found, _)) if key.is_empty() => (what.into(), found.into()),
-                Some((found, expected)) => (format!("{expected} as {key}"), found.into()),
+                Some((found, _)) if key.is_empty() => (what.into(), value(found)),
+                Some((found, expected)) => (
+                    format!("{} as {key}", kind_of_value(expected)),
+                    value(found),
+                ),
                 None if key.is_empty() => (what.into(), message.into()),
                 None => (what.into(), format!("{key}: {message}")),
             }
@@ -171,11 +175,11 @@ mod tests {
             ),
             (
                 r#"{"name": "a\"}", "inner": [{"mean": [1, null]}]}"#,
-                "f:1: expected f64 as inner.mean, found null",
+                "f:1: expected a number as inner.mean, found null",
             ),
             (
                 r#"{"name": "a", "inner": 3}"#,
-                "f:1: expected a sequence as inner, found integer `3`",
+                "f:1: expected a list as inner, found whole number 3",
             ),
             (
                 r#"{"name": "a"}"#,
@@ -194,7 +198,7 @@ mod tests {
                 "f:2: expected a model, found a file that breaks off",
             ),
             ("", "f:1: expected a model, found a file that breaks off"),
-            ("3", "f:1: expected a model, found integer `3`"),
+            ("3", "f:1: expected a model, found whole number 3"),
             (
                 "\u{e4}",
                 "f:1: expected a model as JSON, found '\u{e4}' in column 1: expected value",

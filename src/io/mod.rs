@@ -19,4 +19,5 @@ pub mod panics;
 #[cfg(feature = "pictures")]
 pub mod png;
 pub mod scratch;
+mod serde_words;
 pub mod walk;

@@ -64,7 +64,7 @@ fn a_frontier_without_its_probes_is_refused() {
         (&["a=none.json"][..], "none.json: No such file"),
         (
             &["a=eer.json"],
-            "eer.json:1: expected results of unbraid eval probe, found map",
+            "eer.json:1: expected results of unbraid eval probe, found a table",
         ),
         (
             &["a=speaker.json"],
@@ -115,7 +115,7 @@ fn a_setting_of_the_command_line_is_kept_with_the_run() {
     );
     for (setting, message) in [
         ("method.lamda=1", "unknown field `lamda`"),
-        ("train.steps=\"many\"", "invalid type: string \"many\""),
+        ("train.steps=\"many\"", "invalid type: text \"many\""),
         ("data.labels=frames", "a string in quotes"),
         (
             "method.speaker_weight=-1",

@@ -413,7 +413,7 @@ fn a_damaged_file_is_named() {
         (
             "exp/a_0/attack.json",
             b"{\"rows\": 1}",
-            "expected a sequence as rows",
+            "expected a list as rows",
         ),
         (
             "exp/a_0/eer_speaker.json",

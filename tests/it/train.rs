@@ -123,12 +123,12 @@ fn a_wrong_configuration_is_refused_in_one_line() {
         (
             "steps = 60",
             "steps = \"many\"",
-            "invalid type: string \"many\", expected u64",
+            "invalid type: text \"many\", expected a whole number from 0",
         ),
         (
             "steps = 60",
             "steps = -1",
-            "invalid value: integer `-1`, expected u64",
+            "invalid value: whole number -1, expected a whole number from 0",
         ),
         (
             "steps = 60",

@@ -446,7 +446,7 @@ mod tests {
                 2,
                 "null",
                 plda("[1,null]", "[1,1]"),
-                "b.json:2: expected f64 as model.plda.mean, found null",
+                "b.json:2: expected a number as model.plda.mean, found null",
             ),
         ] {
             let json = format!(

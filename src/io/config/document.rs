@@ -11,6 +11,7 @@ use super::place::{culprit, place_of};
 use super::renamed::{Renamed, present_table};
 use crate::error::{Error, Result};
 use crate::io::lines::{line_of, read_text};
+use crate::io::serde_words::in_words;
 
 /// The key under which a file names the file that it changes.
 const BASE: &str = "base";
@@ -139,7 +140,7 @@ impl Document {
     /// An error for the key that cannot be read, at its line in the file that sets it last.
     fn wrong<T: DeserializeOwned>(&self, table: &Table, error: &toml::de::Error) -> Error {
         let keys = culprit::<T>(table, error.message());
-        let message = error.message().trim().replace('\n', "; ");
+        let message = in_words(error.message().trim()).replace('\n', "; ");
         let found = match keys.is_empty() {
             true => message,
             false => format!("{}: {message}", keys.join(".")),

@@ -6,6 +6,7 @@ use toml::{Table, Value};
 
 use super::renamed::{Renamed, present_setting};
 use crate::error::{Error, Result};
+use crate::io::serde_words::in_words;
 
 /// `options` with one value replaced: `KEY.PATH=VALUE`, the value in TOML's syntax. A table is replaced as a whole. A key may
 /// have an earlier name, listed in `renamed`.
@@ -49,7 +50,10 @@ pub fn with_setting<T: Serialize + DeserializeOwned>(
         )
     })?;
     table.try_into().map_err(|error: toml::de::Error| {
-        wrong("a known key with a value of its type", error.message())
+        wrong(
+            "a known key with a value of its type",
+            &in_words(error.message()),
+        )
     })
 }
 
@@ -125,7 +129,7 @@ mod tests {
                 "expected a key of a table or a place in a list, found name.x, which is none",
             ),
             ("inner.steps=-1", "found"),
-            ("inner.steps=\"a\"", "invalid type: string"),
+            ("inner.steps=\"a\"", "invalid type: text"),
             ("name=a", "a string in quotes, as key=\"value\"), found 'a'"),
             ("rate=1\nname = \"b\"", "expected a TOML value"),
             ("rate=", "expected a TOML value"),
