@@ -11,7 +11,7 @@ use super::layout;
 use super::segments::{Segment, Segments};
 use super::table::Table;
 use crate::error::{Error, Result};
-use crate::io::audio::{AudioOptions, AudioSource, Channel, Pipes};
+use crate::io::audio::{AudioOptions, AudioReader, AudioSource, Channel, Pipes};
 use crate::io::kaldi::{KaldiObject, ScpTable};
 use crate::io::lines::Entry;
 
@@ -79,24 +79,26 @@ fn objects<T: KaldiObject>(
     .collect()
 }
 
+/// Compares `segments` with the lengths that the headers of recordings state. What is not there or cannot be opened has
+/// none: that is for [`check_contents`].
+pub fn check_segments(folder: &Path) -> Vec<Error> {
+    let path = folder.join("segments");
+    match (Table::read(folder.join("wav.scp")), Segments::read(&path)) {
+        (Ok(table), Ok(segments)) => {
+            let (durations, _) = durations(&table, stated);
+            outside(&path, &segments, &durations)
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// The errors of the recordings of `wav.scp`, and of segments of them that lie behind their ends.
 fn recordings(list: &Path) -> Vec<Error> {
     let table = match Table::read(list) {
         Ok(table) => table,
         Err(error) => return vec![error],
     };
-    let entries = table.entries().par_iter();
-    let decoded: Vec<_> = entries
-        .map(|entry| (entry.key.as_str(), duration(&entry.value)))
-        .collect();
-    let mut durations = HashMap::new();
-    let mut problems = Vec::new();
-    for (recording, duration) in decoded {
-        match duration {
-            Ok(seconds) => durations.extend(seconds.map(|seconds| (recording, seconds))),
-            Err(error) => problems.push(error),
-        }
-    }
+    let (durations, mut problems) = durations(&table, decoded);
     let path = list.with_file_name("segments");
     if path.is_file() {
         match Segments::read(&path) {
@@ -107,18 +109,41 @@ fn recordings(list: &Path) -> Vec<Error> {
     problems
 }
 
-/// Decodes a recording to its end: its length in seconds; none of the output of a command.
-fn duration(value: &str) -> Result<Option<f64>> {
+/// Seconds of each recording that has some; and the errors of the others. Commands do not run.
+fn durations(
+    table: &Table,
+    seconds: fn(AudioReader) -> Result<Option<f64>>,
+) -> (HashMap<&str, f64>, Vec<Error>) {
     let any_channel = AudioOptions {
         channel: Some(Channel::Index(0)),
         verify: true,
         ..AudioOptions::default()
     };
-    let source = AudioSource::parse(value);
-    if matches!(source, AudioSource::Pipe(_)) {
-        return Ok(None);
+    let of = |entry: &Entry| match AudioSource::parse(&entry.value) {
+        AudioSource::Pipe(_) => Ok(None),
+        source => seconds(source.open(&any_channel, Pipes::Refused)?),
+    };
+    let found: Vec<Result<Option<f64>>> = table.entries().par_iter().map(of).collect();
+    let (mut durations, mut problems) = (HashMap::new(), Vec::new());
+    for (entry, found) in table.entries().iter().zip(found) {
+        match found {
+            Ok(seconds) => {
+                durations.extend(seconds.map(|seconds| (entry.key.as_str(), seconds)));
+            }
+            Err(error) => problems.push(error),
+        }
     }
-    let mut reader = source.open(&any_channel, Pipes::Refused)?;
+    (durations, problems)
+}
+
+/// By the header alone, where it says so.
+fn stated(reader: AudioReader) -> Result<Option<f64>> {
+    let rate = f64::from(reader.sample_rate_hz());
+    Ok((reader.stated_samples()).map(|samples| samples as f64 / rate))
+}
+
+/// By decoding to the end.
+fn decoded(mut reader: AudioReader) -> Result<Option<f64>> {
     let mut samples = 0;
     while let Some(block) = reader.next_block()? {
         samples += block.len();

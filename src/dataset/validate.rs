@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::contents::check_contents;
+use super::contents::{check_contents, check_segments};
 use super::layout::{self, KeyedBy};
 use super::rows::Rows;
 use super::segments::Segment;
@@ -20,13 +20,14 @@ pub struct ValidateOptions {
     pub no_wav: bool,
     /// `text` may be missing.
     pub no_text: bool,
-    /// Listed objects and recordings are checked too, as by [`check_contents`], if the files themselves are valid.
+    /// Listed objects and recordings are checked too, as by [`check_contents`], as far as the lists can be read.
     pub deep: bool,
 }
 
 /// Checks a data directory. Required files exist. Each line has its columns, and a unique key in byte order (`utt2spk`
 /// is also sorted by speaker). The files agree in their utterances, speakers and recordings, and `spk2utt` is the
-/// inverse of `utt2spk`. Returns all errors, by file; none for a valid directory.
+/// inverse of `utt2spk`. Segments lie within the lengths that headers of recordings state, where these can be
+/// opened. Returns all errors, by file; none for a valid directory.
 ///
 /// # Errors
 /// [`Error::Io`] when the folder or a file in it cannot be read.
@@ -47,8 +48,9 @@ pub fn validate(folder: impl AsRef<Path>, options: ValidateOptions) -> Result<Ve
     check.columns();
     check.keys();
     check.inverse();
-    if options.deep && check.problems.is_empty() {
-        check.problems = check_contents(folder)?;
+    match options.deep {
+        true => check.problems.extend(check_contents(folder)?),
+        false => check.problems.extend(check_segments(folder)),
     }
     Ok(check.problems)
 }

@@ -337,7 +337,22 @@ fn a_deep_look_finds_cut_archives_and_missing_recordings() {
     let expected = "d/segments:3: expected times within the 0.100 s of a-1, found 'a-1 0.2 0.3'\n";
     assert!(found.contains(expected), "{found}");
     assert!(!found.contains("segments:2"), "{found}");
+    // A header says so without decoding.
+    let output = unbraid(at, &["data", "validate", "d"]);
+    let found = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(found, format!("{expected}unbraid: d: 1 problem\n"));
     fs::remove_file(at.join("d/segments")).unwrap();
+    fs::write(at.join("d/wav.scp"), "a-1 a1.wav\na-2 a1.wav\nb-1 a1.wav\n").unwrap();
+    // A list that is missing is no reason not to look at the others.
+    fs::rename(at.join("d/text"), at.join("text")).unwrap();
+    fs::write(at.join("b1.wav"), "no audio").unwrap();
+    fs::write(at.join("d/wav.scp"), "a-1 a1.wav\na-2 a1.wav\nb-1 b1.wav\n").unwrap();
+    let found = message();
+    let lines: Vec<&str> = found.lines().collect();
+    assert_eq!(lines[0], "d/text: expected a file, found none");
+    assert!(lines[1].starts_with("d/feats.scp: b-1: "), "{found}");
+    assert!(lines[2].starts_with("b1.wav: expected "), "{found}");
+    fs::rename(at.join("text"), at.join("d/text")).unwrap();
     fs::write(at.join("d/wav.scp"), "a-1 a1.wav\na-2 a1.wav\nb-1 a1.wav\n").unwrap();
     // One line a file, not one an utterance.
     fs::remove_file(at.join("d/feats.ark")).unwrap();

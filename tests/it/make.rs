@@ -153,14 +153,28 @@ fn tables_name_files_speakers_and_words() {
         "{told}"
     );
     fs::remove_dir_all(at.join("data")).unwrap();
-    let header = "client_id\tpath\tsentence\tage";
-    let rows = "f00\tb.wav\tSay \"yes\t\nf01\tc.wav\tno\t20";
+    let header = "client_id\tpath\tsentence\tgender";
+    let rows = "f00\tb.wav\tSay \"yes\tfemale_feminine\nf01\tc.wav\tno\tmale";
     put(
         &at.join("corpus/validated.tsv"),
         format!("{header}\n{rows}\n"),
     );
     made(at, &["--layout", "commonvoice"]);
     assert_eq!(read(at, "text"), "f00-b Say \"yes\nf01-c no\n");
+    assert_eq!(read(at, "spk2gender"), "f00 f\nf01 m\n");
+    fs::remove_dir_all(at.join("data")).unwrap();
+    // spk2gender has all speakers, or is not there.
+    let unknown = rows.replace("\tmale", "\t");
+    put(
+        &at.join("corpus/validated.tsv"),
+        format!("{header}\n{unknown}\n"),
+    );
+    let told = made(at, &["--layout", "commonvoice"]);
+    assert!(!at.join("data/spk2gender").exists());
+    assert!(
+        told.contains("speakers without a gender, so that there is no spk2gender (1): f01\n"),
+        "{told}"
+    );
     fs::remove_dir_all(at.join("data")).unwrap();
     made(at, &["--layout", "commonvoice", "--speakers", "unknown"]);
     assert_eq!(read(at, "utt2spk"), "b b\nc c\n");
@@ -216,6 +230,7 @@ fn layouts_of_corpora_are_known() {
     let ids = column(&at.join("data/utt2spk"), 0);
     assert_eq!((ids.len(), &ids[0][..]), (48, "10-77-0000"));
     assert!(read(at, "text").starts_with("10-77-0000 IT'S SAID 0\n"));
+    assert_eq!(column(&at.join("data/spk2gender"), 1), ["f"; 6]);
 
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path();
@@ -223,6 +238,10 @@ fn layouts_of_corpora_are_known() {
     let told = made(at, &["--layout", "vctk"]);
     assert!(read(at, "text").starts_with("p225_001 Please call Stella.\n"));
     assert_eq!(column(&at.join("data/utt2spk"), 0).len(), 48);
+    assert_eq!(
+        read(at, "spk2gender"),
+        "p225 f\np226 f\np227 m\np280 m\np315 m\ns5 m\n"
+    );
     // The second microphones, and p315 without text.
     assert!(
         told.contains("audio files with other paths: 32\n"),

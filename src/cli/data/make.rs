@@ -41,6 +41,9 @@ A table is CSV (commas or semicolons) or TSV, with names of columns in its first
 line. Usual names are found: path, file or audio; speaker, speaker_id or
 client_id; text, sentence or transcript. Files are relative to FOLDER.
 
+spk2gender is written where the gender of all speakers is known: by the column
+gender or sex of a table, LibriSpeech's SPEAKERS.TXT or VCTK's speaker-info.txt.
+
 Layouts: librispeech (SPEAKER/CHAPTER/*.flac and *.trans.txt), vctk (0.80 and
 0.92, first microphone), voxceleb (SPEAKER/VIDEO/*), commonvoice (clips/ and
 validated.tsv, or another --table), shards (tar files of WeNet and WeSpeaker:
@@ -241,6 +244,10 @@ fn report(made: &Made) {
         (
             "utterances without a transcript, which is empty in text",
             &made.without_text,
+        ),
+        (
+            "speakers without a gender, so that there is no spk2gender",
+            &made.without_gender,
         ),
         (
             "recordings of several channels (commands have --channel)",

@@ -12,7 +12,8 @@ use crate::io::message::{message, output};
 ///
 /// The rules are those of Kaldi's utils/validate_data_dir.sh. Files exist, without byte order mark and with LF line ends.
 /// Every line has its columns. Keys are unique and in byte order (LC_ALL=C); utt2spk is also sorted by speaker. All files
-/// have the same utterances, speakers and recordings. spk2utt is the inverse of utt2spk. Segments end after they start.
+/// have the same utterances, speakers and recordings. spk2utt is the inverse of utt2spk. Segments end after they start,
+/// and within the length that the header of their recording states.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:

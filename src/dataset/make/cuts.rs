@@ -115,6 +115,7 @@ fn add(
             speaker: supervision.speaker.filter(|_| speakers),
             name: supervision.id,
             text: supervision.text,
+            gender: None,
         });
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Candidate {
     /// The utterance in the corpus's words.
     pub name: String,
     pub text: Option<String>,
+    /// `m` or `f`, of the speaker.
+    pub gender: Option<&'static str>,
 }
 
 /// A part of a recording.

@@ -1,15 +1,16 @@
 //! Data directories of folders of recordings. Input: a folder, and what tells the speaker of a file: its folder, a pattern
-//! over its path, a table, or nothing. Output: `wav.scp`, `utt2spk`, `spk2utt` and `text`, and what was changed or left out.
+//! over its path, a table, or nothing. Output: `wav.scp`, `utt2spk`, `spk2utt`, `text` and `spk2gender`, and what was changed or left out.
 
 mod cuts;
 mod found;
+mod genders;
 mod ids;
 mod pattern;
 mod shards;
 mod source;
 mod table;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -63,6 +64,8 @@ pub struct Made {
     pub others: usize,
     /// Utterances without a transcript where others have one: their line in `text` is empty.
     pub without_text: Vec<String>,
+    /// Speakers whose gender is not known where that of others is: there is no `spk2gender` then.
+    pub without_gender: Vec<String>,
     /// Recordings whose transcripts cannot be read, and why.
     pub unread_texts: Vec<(String, String)>,
     /// Speakers with another id than their name.
@@ -321,7 +324,32 @@ impl Made {
             self.without_text = without.map(|(ids, _)| ids.utterance.clone()).collect();
         }
         files.invert();
+        if let Some(genders) = self.genders(&rows) {
+            files.0.insert("spk2gender".into(), genders);
+        }
         files
+    }
+
+    /// The lines of `spk2gender`, which has all speakers; none where that of one is not known, or said in two ways.
+    fn genders(&mut self, rows: &[(&Ids, &Candidate)]) -> Option<Vec<Entry>> {
+        let mut found: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for (ids, candidate) in rows {
+            let own = found.entry(&ids.speaker).or_default();
+            own.extend(candidate.gender);
+        }
+        if found.values().all(BTreeSet::is_empty) {
+            return None;
+        }
+        let unknown = found.iter().filter(|(_, genders)| genders.len() != 1);
+        self.without_gender = unknown.map(|(speaker, _)| speaker.to_string()).collect();
+        let entry = |(line, (speaker, genders)): (usize, (&str, BTreeSet<&str>))| Entry {
+            key: speaker.to_string(),
+            value: genders.into_iter().collect(),
+            line,
+        };
+        self.without_gender
+            .is_empty()
+            .then(|| (1..).zip(found).map(entry).collect())
     }
 
     fn write(&mut self, target: &Path, files: &DataFiles, options: &MakeOptions) -> Result<()> {

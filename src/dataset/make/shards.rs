@@ -67,6 +67,7 @@ pub(super) fn read(place: &Path, speakers: bool) -> Result<Found> {
                 speaker: item.speaker.filter(|_| speakers),
                 name: key,
                 text: item.text,
+                gender: None,
             });
         }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::found::{Candidate, Found, extension, is_named_audio};
 use super::pattern::{Fields, Pattern, without_extension};
 use super::table::{self, TableOptions};
-use super::{cuts, shards};
+use super::{cuts, genders, shards};
 use crate::dataset::Table;
 use crate::error::{Error, Result};
 use crate::io::audio::AudioSource;
@@ -101,6 +101,11 @@ pub(super) fn find(folder: &Path, source: &Source, speakers: bool) -> Result<Fou
         Source::Patterns(patterns, transcripts) => (&patterns[..], *transcripts),
     };
     let mut found = Found::default();
+    let genders = match transcripts {
+        Transcripts::Beside => HashMap::new(),
+        Transcripts::LibriSpeech => genders::LIBRISPEECH.read(folder)?,
+        Transcripts::Vctk => genders::VCTK.read(folder)?,
+    };
     let mut texts = Texts {
         folder,
         transcripts,
@@ -141,6 +146,7 @@ pub(super) fn find(folder: &Path, source: &Source, speakers: bool) -> Result<Fou
         found.add(Candidate {
             source: AudioSource::File(folder.join(&file)),
             cut: None,
+            gender: speaker.as_ref().and_then(|name| genders.get(name)).copied(),
             speaker,
             name,
             text,

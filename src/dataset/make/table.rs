@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use csv::{ReaderBuilder, StringRecord};
 
 use super::found::{Candidate, Found};
+use super::genders;
 use super::pattern::without_extension;
 use crate::error::{Error, Result};
 use crate::io::audio::AudioSource;
@@ -35,6 +36,7 @@ const AUDIO: &[&str] = &[
 ];
 const SPEAKER: &[&str] = &["speaker", "speaker_id", "client_id", "spk", "spk_id"];
 const TEXT: &[&str] = &["text", "sentence", "transcript", "transcription"];
+const GENDER: &[&str] = &["gender", "sex"];
 
 /// The recordings of a table. Rows without a file or without a speaker are left out.
 ///
@@ -69,6 +71,7 @@ pub(super) fn read(folder: &Path, table: &TableOptions, speakers: bool) -> Resul
         Some(name) => Some(need(table, &header, "text", Some(name), TEXT)?),
         None => position(&header, TEXT),
     };
+    let gender = speaker.and(position(&header, GENDER));
     let mut found = Found::default();
     for row in reader.records() {
         let row = row.map_err(|error| malformed(table, &error))?;
@@ -93,6 +96,7 @@ pub(super) fn read(folder: &Path, table: &TableOptions, speakers: bool) -> Resul
                 None => without_extension(file).to_string(),
             },
             text: text.map(|column| cell(column).to_string()),
+            gender: gender.and_then(|column| genders::gender(cell(column))),
         });
     }
     Ok(found)
