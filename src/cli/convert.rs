@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::inference::conversion::convert_contour;
 use crate::inference::{Model, Vocoder};
 use crate::io::atomic;
-use crate::io::audio::{FORMATS, Waveform, read_audio, write_wav};
+use crate::io::audio::{AudioOptions, Channel, FORMATS, Waveform, read_audio, write_wav};
 use crate::io::kaldi::TableWriter;
 use crate::signal::{FrontEndOptions, Resynthesis};
 
@@ -57,6 +57,9 @@ pub(super) struct ConvertArgs {
     feats: Option<String>,
     #[command(flatten)]
     audio: AudioFileArgs,
+    /// Channel of TARGET, where it is another than that of SOURCE
+    #[arg(long, value_name = "N|mean")]
+    target_channel: Option<Channel>,
     #[command(flatten)]
     threads: ThreadArgs,
     #[command(flatten)]
@@ -109,8 +112,8 @@ pub(super) fn run(args: ConvertArgs) -> anyhow::Result<()> {
         (_, None, Generator::GriffinLim) => Some(Synthesiser::GriffinLim(way_back()?)),
     };
     let mut rates = Rates::default();
-    let mut read = |path: &Path| -> anyhow::Result<_> {
-        let recording = read_audio(path, &args.audio.options())?;
+    let mut read = |path: &Path, audio: &AudioOptions| -> anyhow::Result<_> {
+        let recording = read_audio(path, audio)?;
         rates.add(recording.sample_rate_hz);
         let recording = model.at_rate(&recording)?;
         let feats = model
@@ -118,8 +121,14 @@ pub(super) fn run(args: ConvertArgs) -> anyhow::Result<()> {
             .with_context(|| path.display().to_string())?;
         Ok((recording, feats))
     };
-    let (source, source_feats) = read(&args.source)?;
-    let (target, target_feats) = read(&args.target)?;
+    let audio = args.audio.options();
+    let (source, source_feats) = read(&args.source, &audio)?;
+    let of_target = AudioOptions {
+        channel: args.target_channel.or(audio.channel),
+        chosen_by: Some("--target-channel, from 0, or --target-channel mean"),
+        ..audio
+    };
+    let (target, target_feats) = read(&args.target, &of_target)?;
     rates.report(source.sample_rate_hz);
     let pitch = model.pitch(&source)?;
     let feats = model.convert_feats((&source_feats, pitch.as_ref()), &target_feats)?;

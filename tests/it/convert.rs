@@ -23,6 +23,54 @@ fn audio_of(dir: &Path) -> Vec<String> {
         .collect()
 }
 
+/// Two channels of 16 bits: the recording, and silence.
+fn write_stereo(path: &Path, recording: &Waveform) {
+    let interleaved = Waveform {
+        samples: recording.samples.iter().flat_map(|&x| [x, 0.0]).collect(),
+        ..*recording
+    };
+    write_wav(path, &interleaved).unwrap();
+    let mut bytes = std::fs::read(path).unwrap();
+    let rate = recording.sample_rate_hz;
+    for (at, field) in [(22, 2), (28, 4 * rate), (32, 4)] {
+        let size = if at == 28 { 4 } else { 2 };
+        bytes[at..at + size].copy_from_slice(&field.to_le_bytes()[..size]);
+    }
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn source_and_target_may_be_in_different_channels() {
+    let dir = workplace();
+    let audio = audio_of(dir.path());
+    let target = read_audio(&audio[3], &AudioOptions::default()).unwrap();
+    let stereo = dir.path().join("stereo.wav");
+    write_stereo(&stereo, &target.rounded());
+    let convert = |out: &str, more: &[&str]| {
+        let args = [
+            &["convert", "--exp=exp", "--iterations=2", "--out", out],
+            more,
+        ]
+        .concat();
+        succeed(dir.path(), &args);
+        std::fs::read(dir.path().join(out)).unwrap()
+    };
+    let stereo = stereo.to_str().unwrap();
+    let mono = convert("mono.wav", &[&audio[0], &audio[3]]);
+    assert_eq!(
+        convert("first.wav", &["--target-channel=0", &audio[0], stereo]),
+        mono
+    );
+    let both = ["--channel=1", "--target-channel=0", stereo, stereo];
+    assert_ne!(convert("silence.wav", &both), mono);
+    let args = ["convert", "--exp=exp", "--out=x.wav", &audio[0], stereo];
+    let error = fail(dir.path(), &args, b"");
+    assert!(
+        error.ends_with("stereo.wav: expected one channel, or the choice of one (--target-channel, from 0, or --target-channel mean), found 2 channels"),
+        "{error}"
+    );
+}
+
 #[test]
 fn converted_speech_has_the_length_of_the_source() {
     let dir = workplace();
