@@ -54,10 +54,13 @@ mod resynthesis;
 mod training_bar;
 
 use std::env::args_os;
+use std::io::Write;
 
 pub use process::{keep_freed_memory, main};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::io::message::STDOUT;
 
 /// Disentangle speech into phonetic codes and speaker embeddings.
 #[derive(Debug, Parser)]
@@ -151,8 +154,13 @@ pub fn run() -> anyhow::Result<()> {
     if networks::asks_for_one(&words, &command) {
         match networks::become_it()? {}
     }
-    let parsed = Cli::from_arg_matches(&command.get_matches_from(words));
-    match parsed.unwrap_or_else(|error| error.exit()).command {
+    let matches = command.try_get_matches_from(words);
+    let parsed = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(parsed) => parsed,
+        Err(wrong) if wrong.use_stderr() => wrong.exit(),
+        Err(help) => return Ok(print_help(&help)?),
+    };
+    match parsed.command {
         Command::Data(args) => data::run(args),
         Command::Feats(args) => feats::run(args),
         Command::Units(args) => units::run(args),
@@ -185,6 +193,12 @@ pub fn run() -> anyhow::Result<()> {
         #[cfg(feature = "torch")]
         Command::Man(args) => shell::man(&args, self::command()),
     }
+}
+
+/// Prints help or the version, which clap hands over as errors.
+fn print_help(help: &clap::Error) -> crate::Result<()> {
+    let printed = help.print().and_then(|()| std::io::stdout().flush());
+    printed.map_err(crate::Error::io(STDOUT))
 }
 
 /// All commands, with their options and their help.

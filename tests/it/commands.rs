@@ -362,3 +362,26 @@ fn help_has_one_style() {
     faults(&unbraid::cli::command(), "unbraid", &mut found);
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
+
+#[test]
+fn help_that_cannot_be_written_is_an_error() {
+    for args in [
+        &["--help"][..],
+        &["--version"],
+        &["help", "data"],
+        &["data", "make", "--help"],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_unbraid"))
+            .args(args)
+            .stdout(full.unwrap())
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {error}");
+        assert_eq!(
+            error, "unbraid: standard output: No space left on device (os error 28)\n",
+            "{args:?}"
+        );
+    }
+}
