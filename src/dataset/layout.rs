@@ -65,6 +65,7 @@ mod tests {
     fn names_decide_the_keys() {
         assert_eq!(keyed_by("utt2lang"), Some(KeyedBy::Utterance));
         assert_eq!(keyed_by("utt2num_frames"), Some(KeyedBy::Utterance));
+        assert_eq!(keyed_by("pitch.scp"), Some(KeyedBy::Utterance));
         assert_eq!(keyed_by("reco2dur"), Some(KeyedBy::Recording));
         assert_eq!(keyed_by("cmvn.scp"), Some(KeyedBy::Speaker));
         for other in ["utt2spk.bak", "utt2", "frame_shift", "trials", "a2b"] {

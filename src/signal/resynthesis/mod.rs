@@ -94,7 +94,7 @@ impl Resynthesis {
     /// F0 and voicing of a recording at the front-end's rate, one value for each frame that the front-end makes of it.
     ///
     /// # Errors
-    /// As [`FramePitch::new`] and [`FramePitch::contour`].
+    /// [`Error::Option`] for a rate that pitch is not found at, and as [`FramePitch::contour`].
     pub fn contour(&self, samples: &[f32]) -> Result<F0Contour> {
         FramePitch::of_grid(self.rate_hz, self.stft.grid(), 0)?.contour(samples)
     }
