@@ -38,8 +38,8 @@ pub struct ModelOptions {
     /// From codes and speaker embedding to features.
     pub decoder: DecoderOptions,
     /// Give the decoder the pitch of the utterance: log F0, without the utterance's mean and divided by its deviation, and
-    /// voicing. Codes then need not carry it. It is read from `pitch.scp` of the data directories (`unbraid feats pitch`), or
-    /// computed if `data.input = "audio"`; in voice conversion it is that of the source.
+    /// voicing. It is read from `pitch.scp` of the data directories (`unbraid feats pitch`), or computed if `data.input =
+    /// "audio"`; in voice conversion it is that of the source.
     pub pitch: bool,
     /// Remove from extracted codes what a linear regression on the speaker embedding predicts of them. For decoding,
     /// the prediction from the target speaker's embedding is added again.
