@@ -58,6 +58,7 @@ fn with_python_mig_and_sap_are_those_of_scikit_learn() {
             .collect();
         let options = FactorOptions {
             seed,
+            draws: 0,
             ..FactorOptions::default()
         };
         let found = factors(&vectors, &named, options).unwrap();
@@ -130,6 +131,8 @@ fn each_factor_has_its_own_representation() {
         "z=z.scp",
         "--representation",
         "s=s.scp",
+        "--draws",
+        "20",
         "--out",
         "f",
     ];
@@ -152,6 +155,11 @@ fn each_factor_has_its_own_representation() {
         let factor = &found["factors"][factor];
         assert_eq!(factor["classes"], classes);
         assert!(factor["accuracy"].as_f64().unwrap() > 0.95, "{text}");
+        let spread = &factor["spreads"]["accuracy"];
+        let ends = [0, 1].map(|end| spread["interval"][end].as_f64().unwrap());
+        let chance = spread["chance"].as_f64().unwrap();
+        assert!(ends[0] <= ends[1] && chance < ends[0], "{spread}");
+        assert!(ends[1] > 0.95 && chance < 0.7, "{spread}");
     }
     assert_eq!(
         names(dir.path())

@@ -11,10 +11,12 @@ use crate::cli::named_files::NamedFiles;
 use crate::cli::result_files::ResultFiles;
 use crate::dataset::DataDir;
 use crate::error::Result;
-use crate::eval::factors::{Disentanglement, Factor, FactorOptions, factors, pooled};
+use crate::eval::factors::{
+    Disentanglement, Factor, FactorOptions, Spread, Spreads, factors, pooled,
+};
 use crate::eval::grouping::Grouping;
 use crate::io::message::output;
-use crate::report::table::Table;
+use crate::report::table::{Table, interval};
 
 /// Measure whether factors such as speaker and text have their own dimensions: MIG, SAP, DCI.
 ///
@@ -35,9 +37,16 @@ width. SAP: the difference in test accuracy between the two best single
 dimensions, by a linear support vector machine (C = 0.01, balanced classes) on
 standardised dimensions. DCI: importances are the absolute weights of logistic
 regression with an L1 penalty, chosen on a fifth of the training items. Half of
-the utterances are for training, half for testing, split by --seed. Numbers in a
-table are grouped: whole numbers below 130 by decades, other numbers with more
-than ten values by quartiles of the utterances.")]
+the utterances are for training, half for testing, split by --seed.
+
+Intervals (95%) are over utterances drawn with replacement: what is drawn twice
+counts twice, in training too. The two dimensions of a gap, the classifiers of
+single dimensions and the strength of the penalty stay those of the estimate.
+Chance is the mean where the classes of utterances are permuted; that of
+accuracy is the share of the most frequent class.
+
+Numbers in a table are grouped: whole numbers below 130 by decades, other
+numbers with more than ten values by quartiles of the utterances.")]
 pub(super) struct FactorsArgs {
     /// Data directory
     data: PathBuf,
@@ -50,9 +59,12 @@ pub(super) struct FactorsArgs {
     /// Bins per dimension for mutual information
     #[arg(long, value_name = "N", default_value_t = FactorOptions::default().bins)]
     bins: usize,
-    /// Seed of the split of the utterances
+    /// Seed of the split of the utterances, of draws and permutations
     #[arg(long, default_value_t = FactorOptions::default().seed)]
     seed: u64,
+    /// Number of draws of utterances for intervals, 0 for none and no chance by permutation
+    #[arg(long, value_name = "N", default_value_t = FactorOptions::default().draws)]
+    draws: u16,
     #[command(flatten)]
     threads: ThreadArgs,
     /// Write PREFIX.json (with the importance of every dimension) and PREFIX.tsv
@@ -104,6 +116,7 @@ pub(super) fn run(args: FactorsArgs) -> anyhow::Result<()> {
     let options = FactorOptions {
         bins: args.bins,
         seed: args.seed,
+        draws: args.draws,
     };
     let scores = threads.install(|| factors(&vectors, &known, options))?;
     let report = Report {
@@ -150,10 +163,17 @@ fn table(report: &Report) -> Table {
         "classes",
         "bits",
         "MIG",
+        "MIG 95%",
+        "MIG chance",
         "SAP",
+        "SAP 95%",
+        "SAP chance",
         "accuracy",
+        "accuracy 95%",
         "chance",
         "completeness",
+        "completeness 95%",
+        "completeness chance",
     ]
     .map(String::from)
     .to_vec();
@@ -168,40 +188,50 @@ fn table(report: &Report) -> Table {
             factor.classes.to_string(),
             format!("{:.2}", factor.entropy),
         ];
-        let scores = [
-            factor.mig,
-            factor.sap,
-            factor.accuracy,
-            factor.chance,
-            factor.completeness,
-        ];
-        let shares = report
-            .representations
-            .iter()
-            .map(|share| share.shares[number]);
-        row.extend(
-            scores
-                .into_iter()
-                .chain(shares)
-                .map(|value| format!("{value:.3}")),
-        );
+        let of = |spread: fn(&Spreads) -> Spread| factor.spreads.as_ref().map(spread);
+        let by_permutation = |spread: Option<Spread>| spread.map(|spread| spread.chance);
+        let (mig, sap, completeness) = (of(|s| s.mig), of(|s| s.sap), of(|s| s.completeness));
+        for (value, spread, chance) in [
+            (factor.mig, mig, by_permutation(mig)),
+            (factor.sap, sap, by_permutation(sap)),
+            (factor.accuracy, of(|s| s.accuracy), Some(factor.chance)),
+            (
+                factor.completeness,
+                completeness,
+                by_permutation(completeness),
+            ),
+        ] {
+            row.push(format!("{value:.3}"));
+            row.push(interval(spread.map(|spread| spread.interval), 3));
+            row.push(chance.map_or("-".into(), |chance| format!("{chance:.3}")));
+        }
+        let representations = report.representations.iter();
+        row.extend(representations.map(|share| format!("{:.3}", share.shares[number])));
         table.row(row);
     }
     table
 }
 
 fn summary(scores: &Disentanglement) -> String {
+    let shown = |value: f64, spread: Option<Spread>| match spread {
+        Some(spread) => {
+            let (ends, chance) = (interval(spread.interval, 3), spread.chance);
+            format!("{value:.3} ({ends}, chance {chance:.3})")
+        }
+        None => format!("{value:.3}"),
+    };
     let disentanglement = match scores.disentanglement {
-        Some(value) => format!("{value:.3}"),
+        Some(value) => shown(value, scores.disentanglement_spread),
         None => "- (a single factor)".to_string(),
     };
+    let of = |spread: fn(&Spreads) -> Spread| scores.spreads.as_ref().map(spread);
     format!(
-        "disentanglement {disentanglement}; means: MIG {:.3}, SAP {:.3}, completeness {:.3}, accuracy {:.3}; \
+        "disentanglement {disentanglement}; means: MIG {}, SAP {}, completeness {}, accuracy {}; \
          {} dimensions, {} utterances, {} of them for training\n",
-        scores.mig,
-        scores.sap,
-        scores.completeness,
-        scores.informativeness,
+        shown(scores.mig, of(|s| s.mig)),
+        shown(scores.sap, of(|s| s.sap)),
+        shown(scores.completeness, of(|s| s.completeness)),
+        shown(scores.informativeness, of(|s| s.accuracy)),
         scores.dims,
         scores.items.0,
         scores.items.1,

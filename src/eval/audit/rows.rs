@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::eval::abx::AbxResult;
 use crate::eval::attack::{AttackReport, AttackRow};
-use crate::eval::factors::Disentanglement;
+use crate::eval::factors::{Disentanglement, Spread, Spreads};
 use crate::eval::probe::{ProbeResult, Target};
 use crate::eval::units::UnitScores;
 
@@ -155,9 +155,15 @@ pub(super) fn of_factors(representation: &str, scores: &Disentanglement) -> Vec<
     let mut rows = Vec::new();
     for factor in &scores.factors {
         let by = format!("{} classes", factor.classes);
-        for (name, value) in [("MIG", factor.mig), ("SAP", factor.sap)] {
+        let of = |spread: fn(&Spreads) -> Spread| factor.spreads.as_ref().map(spread);
+        for (name, value, spread) in [
+            ("MIG", factor.mig, of(|s| s.mig)),
+            ("SAP", factor.sap, of(|s| s.sap)),
+        ] {
             rows.push(AuditRow {
                 by: by.clone(),
+                interval: spread.map(|spread| spread.interval),
+                chance: spread.map(|spread| spread.chance),
                 ..row(
                     Subject::Factors,
                     format!("{name} of {}", factor.factor),
@@ -168,12 +174,17 @@ pub(super) fn of_factors(representation: &str, scores: &Disentanglement) -> Vec<
         }
     }
     if let Some(value) = scores.disentanglement {
-        rows.push(row(
-            Subject::Factors,
-            "DCI disentanglement",
-            representation,
-            value,
-        ));
+        let spread = scores.disentanglement_spread;
+        rows.push(AuditRow {
+            interval: spread.map(|spread| spread.interval),
+            chance: spread.map(|spread| spread.chance),
+            ..row(
+                Subject::Factors,
+                "DCI disentanglement",
+                representation,
+                value,
+            )
+        });
     }
     rows
 }

@@ -2,8 +2,6 @@
 
 use ndarray::{Array2, Axis};
 
-use super::FactorScores;
-
 /// The share of each dimension in the absolute weights `[dims, classes]`; all 0 when all weights are 0.
 pub(super) fn shares(weights: &Array2<f64>) -> Vec<f64> {
     let sums = weights.mapv(f64::abs).sum_axis(Axis(1));
@@ -21,14 +19,11 @@ pub(super) fn completeness(importance: &[f64]) -> f64 {
 
 /// Mean over dimensions, weighted by their importance, of 1 minus the normalised entropy of their shares over factors; none
 /// for a single factor.
-pub(super) fn disentanglement(factors: &[FactorScores]) -> Option<f64> {
-    let dims = factors.first()?.importance.len();
+pub(super) fn disentanglement(factors: &[&[f64]]) -> Option<f64> {
+    let dims = factors.first()?.len();
     let (mut sum, mut total) = (0.0, 0.0);
     for dim in 0..dims {
-        let shares: Vec<f64> = factors
-            .iter()
-            .map(|factor| factor.importance[dim])
-            .collect();
+        let shares: Vec<f64> = factors.iter().map(|importance| importance[dim]).collect();
         let weight: f64 = shares.iter().sum();
         sum += weight * concentration(&shares);
         total += weight;

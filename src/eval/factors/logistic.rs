@@ -1,7 +1,7 @@
 //! Multinomial logistic regression with an L1 penalty, by accelerated proximal gradient (FISTA, Beck and Teboulle
 //! 2009). The strength of the penalty is chosen on a fifth of the training items.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 
 /// Strengths that are tried, as shares of the smallest one at which all weights are 0; strongest first.
@@ -16,6 +16,8 @@ pub(super) struct Fit {
     /// `[dims, classes]`.
     pub(super) weights: Array2<f64>,
     offsets: Array1<f64>,
+    /// Strength of the penalty, as one of [`STRENGTHS`].
+    pub(super) share: f64,
 }
 
 /// Fits `[items, dims]`, standardised, to their labels.
@@ -28,57 +30,86 @@ pub(super) fn fit(x: &Array2<f64>, labels: &[usize], classes: usize) -> Fit {
     let (held, rest) = (pick(&held), pick(&rest));
     let scores: Vec<f64> = STRENGTHS
         .par_iter()
-        .map(|&share| fit_at(&rest.0, &rest.1, classes, share).accuracy(&held.0, &held.1))
+        .map(|&share| {
+            let counts = vec![1.0; rest.1.len()];
+            let fit = fit_at(&rest.0, (&rest.1, &counts), share, None, classes);
+            fit.accuracy(&held.0, &held.1)
+        })
         .collect();
     // Of equally good ones the first, which is the sparsest.
     let best = (0..scores.len()).fold(0, |best, next| match scores[next] > scores[best] {
         true => next,
         false => best,
     });
-    fit_at(x, labels, classes, STRENGTHS[best])
+    let counts = vec![1.0; labels.len()];
+    fit_at(x, (labels, &counts), STRENGTHS[best], None, classes)
 }
 
 impl Fit {
+    /// Whether the class of each item gets the greatest logit.
+    pub(super) fn right(&self, x: &Array2<f64>, labels: &[usize]) -> Vec<bool> {
+        let logits = x.dot(&self.weights) + &self.offsets;
+        let rows = logits.rows().into_iter().zip(labels);
+        rows.map(|(row, label)| {
+            let best = (0..row.len()).fold(0, |a, b| if row[b] > row[a] { b } else { a });
+            best == *label
+        })
+        .collect()
+    }
+
     /// The share of items whose class gets the greatest logit.
     pub(super) fn accuracy(&self, x: &Array2<f64>, labels: &[usize]) -> f64 {
-        let logits = x.dot(&self.weights) + &self.offsets;
-        let right = logits
-            .rows()
-            .into_iter()
-            .zip(labels)
-            .filter(|(row, label)| {
-                let best = (0..row.len()).fold(0, |a, b| if row[b] > row[a] { b } else { a });
-                best == **label
-            })
-            .count();
-        right as f64 / labels.len().max(1) as f64
+        let right = self.right(x, labels);
+        right.iter().filter(|&&right| right).count() as f64 / labels.len().max(1) as f64
+    }
+
+    /// The fit to other labels, or to items that count otherwise, with the same strength; the search begins here.
+    pub(super) fn again(&self, x: &Array2<f64>, labels: &[usize], counts: &[f64]) -> Self {
+        let classes = self.offsets.len();
+        fit_at(
+            x,
+            (labels, counts),
+            self.share,
+            Some(&self.weights),
+            classes,
+        )
     }
 }
 
-/// The fit at a share of the smallest strength at which all weights are 0.
-fn fit_at(x: &Array2<f64>, labels: &[usize], classes: usize, share: f64) -> Fit {
-    let items = x.nrows() as f64;
+/// The fit at a share of the smallest strength at which all weights are 0, to items that count so often.
+fn fit_at(
+    x: &Array2<f64>,
+    (labels, counts): (&[usize], &[f64]),
+    share: f64,
+    start: Option<&Array2<f64>>,
+    classes: usize,
+) -> Fit {
+    let items: f64 = counts.iter().sum();
+    let counts = ArrayView1::from(counts).insert_axis(Axis(1));
     let mut truth = Array2::zeros((x.nrows(), classes));
     for (item, &label) in labels.iter().enumerate() {
         truth[[item, label]] = 1.0;
     }
-    let prior = truth.mean_axis(Axis(0)).unwrap_or_default();
-    let slope = x.t().dot(&(&truth - &prior)) / items;
+    let prior = (&truth * &counts).sum_axis(Axis(0)) / items;
+    let slope = x.t().dot(&((&truth - &prior) * counts)) / items;
     let strength = share * slope.fold(0.0, |most: f64, value| most.max(value.abs()));
     // The gradient's Lipschitz constant is at most half the greatest eigenvalue of the inputs' second moments.
-    let step = 1.0 / (0.5 * (greatest_eigenvalue(x) / items).max(1.0));
+    let moments = greatest_eigenvalue(&(x * counts.mapv(f64::sqrt))) / items;
+    let step = 1.0 / (0.5 * moments.max(1.0));
     let mut fit = Fit {
-        weights: Array2::zeros((x.ncols(), classes)),
+        weights: start.map_or_else(|| Array2::zeros((x.ncols(), classes)), Array2::clone),
         // Rare classes keep a finite offset.
-        offsets: prior.mapv(|p| (p + 1e-6).ln()),
+        offsets: prior.mapv(|p: f64| (p + 1e-6).ln()),
+        share,
     };
     let (mut ahead, mut momentum) = (fit.clone(), 1.0f64);
     for _ in 0..MAX_STEPS {
-        let gap = softmax(x.dot(&ahead.weights) + &ahead.offsets) - &truth;
+        let gap = (softmax(x.dot(&ahead.weights) + &ahead.offsets) - &truth) * counts;
         let weights = &ahead.weights - &(x.t().dot(&gap) * (step / items));
         let next = Fit {
             weights: weights.mapv(|w| w.signum() * (w.abs() - step * strength).max(0.0)),
             offsets: &ahead.offsets - &(gap.sum_axis(Axis(0)) * (step / items)),
+            share,
         };
         let next_momentum = (1.0 + (1.0 + 4.0 * momentum * momentum).sqrt()) / 2.0;
         let push = (momentum - 1.0) / next_momentum;
@@ -86,6 +117,7 @@ fn fit_at(x: &Array2<f64>, labels: &[usize], classes: usize, share: f64) -> Fit 
         ahead = Fit {
             weights: &next.weights + &(&change * push),
             offsets: &next.offsets + &((&next.offsets - &fit.offsets) * push),
+            share,
         };
         (fit, momentum) = (next, next_momentum);
         if change.iter().all(|change| change.abs() < TOLERANCE) {
@@ -129,7 +161,7 @@ mod tests {
             let noise = ((i * 7919 + dim * 613) % 97) as f64 / 97.0 - 0.5;
             noise + if dim == labels[i] { 1.0 } else { 0.0 }
         });
-        let fit = fit_at(&x, &labels, 3, 0.1);
+        let fit = fit_at(&x, (&labels, &[1.0; 90]), 0.1, None, 3);
         let mut truth = Array2::zeros((90, 3));
         labels
             .iter()

@@ -4,27 +4,28 @@
 use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
 
-/// Mutual information in nats of each dimension of `[items, dims]`, divided into `bins`, and the classes of the items.
-pub(super) fn information(vectors: &Array2<f64>, classes: &[usize], bins: usize) -> Vec<f64> {
-    (0..vectors.ncols())
-        .into_par_iter()
-        .map(|dim| {
-            let cut = cut(vectors.column(dim), bins);
-            let pairs: Vec<usize> = cut
-                .iter()
-                .zip(classes)
-                .map(|(&bin, &class)| class * bins + bin)
-                .collect();
-            (entropy(&cut) + entropy(classes) - entropy(&pairs)).max(0.0)
-        })
-        .collect()
+/// The bin of each item in each dimension of `[items, dims]`, `bins` of equal width.
+pub(super) fn bins_of(vectors: &Array2<f64>, bins: usize) -> Vec<Vec<usize>> {
+    let dims = (0..vectors.ncols()).into_par_iter();
+    dims.map(|dim| cut(vectors.column(dim), bins)).collect()
 }
 
-/// Entropy in nats of the empirical distribution of the classes.
-pub(super) fn entropy(classes: &[usize]) -> f64 {
+/// Mutual information in nats of the bins of a dimension and the classes of the items, each of which counts so often.
+pub(super) fn information(bins: &[usize], classes: &[usize], counts: &[f64]) -> f64 {
+    let width = bins.iter().max().map_or(0, |&most| most + 1);
+    let pairs: Vec<usize> = (bins.iter().zip(classes))
+        .map(|(&bin, &class)| class * width + bin)
+        .collect();
+    let of = |values: &[usize]| entropy(values, counts);
+    (of(bins) + of(classes) - of(&pairs)).max(0.0)
+}
+
+/// Entropy in nats of the empirical distribution of the classes of items, each of which counts so often.
+pub(super) fn entropy(classes: &[usize], of_items: &[f64]) -> f64 {
     let mut counts = vec![0f64; classes.iter().max().map_or(0, |&most| most + 1)];
-    classes.iter().for_each(|&class| counts[class] += 1.0);
-    let total = classes.len() as f64;
+    let each = classes.iter().zip(of_items);
+    each.for_each(|(&class, count)| counts[class] += count);
+    let total: f64 = of_items.iter().sum();
     counts
         .into_iter()
         .filter(|&count| count > 0.0)
@@ -57,11 +58,17 @@ mod tests {
             [1.0, 2.0, 5.0],
             [0.9, 3.0, 5.0]
         ];
-        let found = information(&vectors, &[0, 1, 2, 3], 4);
+        let bins = bins_of(&vectors, 4);
+        let found = bins
+            .iter()
+            .map(|bins| information(bins, &[0, 1, 2, 3], &[1.0; 4]));
         let ln2 = std::f64::consts::LN_2;
-        for (found, expected) in found.iter().zip([ln2, 2.0 * ln2, 0.0]) {
+        for (found, expected) in found.zip([ln2, 2.0 * ln2, 0.0]) {
             assert!((found - expected).abs() < 1e-12, "{found} {expected}");
         }
+        // As if the first item were there twice and the last not at all.
+        let twice = information(&bins[1], &[0, 1, 2, 3], &[2.0, 1.0, 1.0, 0.0]);
+        assert!((twice - 1.5 * ln2).abs() < 1e-12, "{twice}");
     }
 
     #[test]

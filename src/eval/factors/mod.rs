@@ -6,6 +6,7 @@ mod dci;
 mod logistic;
 mod mig;
 mod sap;
+mod spread;
 
 use std::path::Path;
 
@@ -13,11 +14,16 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+
+use spread::{Drawn, Draws};
+pub use spread::{Spread, Spreads};
 
 use crate::dataset::DataDir;
 use crate::dataset::feats::Feats;
 use crate::error::{Error, Result};
+use crate::eval::interval::weighted_mean;
 
 /// A known factor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,13 +46,19 @@ impl Factor {
 pub struct FactorOptions {
     /// Bins of equal width per dimension, for mutual information.
     pub bins: usize,
-    /// Seed of the split into training and test items.
+    /// Seed of the split into training and test items, of draws and permutations.
     pub seed: u64,
+    /// Draws of items with replacement, for intervals; a fifth as many permutations of classes, for chance. 0 for neither.
+    pub draws: u16,
 }
 
 impl Default for FactorOptions {
     fn default() -> Self {
-        Self { bins: 20, seed: 0 }
+        Self {
+            bins: 20,
+            seed: 0,
+            draws: 100,
+        }
     }
 }
 
@@ -71,6 +83,10 @@ pub struct FactorScores {
     pub completeness: f64,
     /// The share of each dimension in the classifier's weight.
     pub importance: Vec<f64>,
+    /// Intervals and chance of the scores; none without draws. The dimensions and classifiers of the gaps stay those of the
+    /// estimate, and so does the strength of the penalty; importances are fitted anew.
+    #[serde(default)]
+    pub spreads: Option<Spreads>,
 }
 
 /// Scores of a representation.
@@ -92,6 +108,12 @@ pub struct Disentanglement {
     pub informativeness: f64,
     /// The scores of each factor.
     pub factors: Vec<FactorScores>,
+    /// Of the means; none without draws.
+    #[serde(default)]
+    pub spreads: Option<Spreads>,
+    /// Of `disentanglement`.
+    #[serde(default)]
+    pub disentanglement_spread: Option<Spread>,
 }
 
 /// The mean over frames of every utterance of a data directory, `[utterances, dims]`.
@@ -141,25 +163,41 @@ pub fn factors(
         learn: standard.select(Axis(0), &learn),
         test: standard.select(Axis(0), &test),
     };
-    let scores = factors
-        .iter()
-        .map(|factor| {
-            let pick = |items: &[usize]| items.iter().map(|&i| factor.classes[i]).collect();
-            let labels = (pick(&learn), pick(&test));
-            score(vectors, factor, &sets, &labels, options)
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let bins = mig::bins_of(vectors, options.bins);
+    let halves = (&learn[..], &test[..]);
+    let found = factors.iter().map(|factor| {
+        score(
+            factor,
+            &Inputs {
+                sets: &sets,
+                bins: &bins,
+                halves,
+                options,
+            },
+        )
+    });
+    let (scores, draws): (Vec<FactorScores>, Vec<Draws>) = found.unzip();
     let mean = |value: fn(&FactorScores) -> f64| {
         scores.iter().map(value).sum::<f64>() / scores.len() as f64
     };
+    let importances: Vec<&[f64]> = scores.iter().map(|s| &s.importance[..]).collect();
+    let disentanglement = dci::disentanglement(&importances);
+    let of_drawn = |drawn: &[&Drawn]| {
+        let importances: Vec<&[f64]> = drawn.iter().map(|one| &one.importance[..]).collect();
+        dci::disentanglement(&importances).unwrap_or(0.0)
+    };
+    let spreads = Spreads::of(&draws);
     Ok(Disentanglement {
         items: (vectors.nrows(), learn.len()),
         dims: vectors.ncols(),
         mig: mean(|s| s.mig),
         sap: mean(|s| s.sap),
-        disentanglement: dci::disentanglement(&scores),
+        disentanglement,
         completeness: mean(|s| s.completeness),
         informativeness: mean(|s| s.accuracy),
+        disentanglement_spread: (disentanglement.and(spreads))
+            .map(|_| Spread::of(&draws, of_drawn)),
+        spreads,
         factors: scores,
     })
 }
@@ -170,30 +208,120 @@ struct Sets {
     test: Array2<f64>,
 }
 
-fn score(
-    vectors: &Array2<f64>,
-    factor: &Factor,
-    sets: &Sets,
-    labels: &(Vec<usize>, Vec<usize>),
+/// What all factors are scored by.
+struct Inputs<'a> {
+    sets: &'a Sets,
+    /// By dimension, the bin of each item.
+    bins: &'a [Vec<usize>],
+    /// Training and test items.
+    halves: (&'a [usize], &'a [usize]),
     options: FactorOptions,
-) -> Result<FactorScores> {
-    let count = factor.count();
-    let entropy = mig::entropy(&factor.classes);
-    let fit = logistic::fit(&sets.learn, &labels.0, count);
+}
+
+impl Inputs<'_> {
+    /// Labels of training and test items.
+    fn labels(&self, classes: &[usize]) -> (Vec<usize>, Vec<usize>) {
+        let pick = |items: &[usize]| items.iter().map(|&item| classes[item]).collect();
+        (pick(self.halves.0), pick(self.halves.1))
+    }
+
+    /// Mutual information of each dimension and the classes.
+    fn information(&self, classes: &[usize]) -> Vec<f64> {
+        let once = vec![1.0; classes.len()];
+        let dims = self.bins.par_iter();
+        dims.map(|bins| mig::information(bins, classes, &once))
+            .collect()
+    }
+}
+
+fn score(factor: &Factor, inputs: &Inputs) -> (FactorScores, Draws) {
+    let (count, classes) = (factor.count(), &factor.classes);
+    let (learn, test) = inputs.labels(classes);
+    let entropy = mig::entropy(classes, &vec![1.0; classes.len()]);
+    let information = inputs.information(classes);
+    let fit = logistic::fit(&inputs.sets.learn, &learn, count);
     let importance = dci::shares(&fit.weights);
+    let labels = (learn, test);
+    let right = sap::right(inputs.sets, &labels, count);
+    let accuracies: Vec<f64> = right.iter().map(|right| share(right)).collect();
+    let of_fit = fit.right(&inputs.sets.test, &labels.1);
     let mut counts = vec![0usize; count];
     labels.1.iter().for_each(|&label| counts[label] += 1);
-    Ok(FactorScores {
+
+    let options = inputs.options;
+    let resampled = (0..usize::from(options.draws)).into_par_iter().map(|draw| {
+        let counts = spread::counts(classes.len(), options.seed, draw);
+        let pick =
+            |items: &[usize]| -> Vec<f64> { items.iter().map(|&item| counts[item]).collect() };
+        let (of_learn, of_test) = (pick(inputs.halves.0), pick(inputs.halves.1));
+        let weighted = |right: &[bool]| {
+            let values = right.iter().zip(&of_test);
+            weighted_mean(values.map(|(&right, count)| (f64::from(right) * count, *count)))
+        };
+        let of_dim = |&dim: &usize| mig::information(&inputs.bins[dim], classes, &counts);
+        let importance = dci::shares(&fit.again(&inputs.sets.learn, &labels.0, &of_learn).weights);
+        Drawn {
+            mig: gap_of(top_two(&information).iter().map(of_dim)) / mig::entropy(classes, &counts),
+            sap: gap_of(
+                top_two(&accuracies)
+                    .iter()
+                    .map(|&dim| weighted(&right[dim])),
+            ),
+            accuracy: weighted(&of_fit),
+            completeness: dci::completeness(&importance),
+            importance,
+        }
+    });
+    let permutations = spread::permutations(options.draws.into());
+    let permuted = (0..permutations).into_par_iter().map(|draw| {
+        let classes = spread::permuted(classes, options.seed, draw);
+        let labels = inputs.labels(&classes);
+        let fit = fit.again(&inputs.sets.learn, &labels.0, &vec![1.0; labels.0.len()]);
+        let importance = dci::shares(&fit.weights);
+        let accuracies = sap::right(inputs.sets, &labels, count);
+        let accuracies = accuracies.iter().map(|right| share(right)).collect();
+        Drawn {
+            mig: top_gap(inputs.information(&classes)) / entropy,
+            sap: top_gap(accuracies),
+            accuracy: fit.accuracy(&inputs.sets.test, &labels.1),
+            completeness: dci::completeness(&importance),
+            importance,
+        }
+    });
+    let draws = Draws {
+        resampled: resampled.collect(),
+        permuted: permuted.collect(),
+    };
+    let scores = FactorScores {
         factor: factor.name.clone(),
         classes: count,
         entropy: entropy / std::f64::consts::LN_2,
-        mig: top_gap(mig::information(vectors, &factor.classes, options.bins)) / entropy,
-        sap: top_gap(sap::accuracies(sets, labels, count)),
-        accuracy: fit.accuracy(&sets.test, &labels.1),
+        mig: top_gap(information.clone()) / entropy,
+        sap: top_gap(accuracies.clone()),
+        accuracy: share(&of_fit),
         chance: counts.iter().max().map_or(0.0, |&most| most as f64) / labels.1.len() as f64,
         completeness: dci::completeness(&importance),
         importance,
-    })
+        spreads: Spreads::of(std::slice::from_ref(&draws)),
+    };
+    (scores, draws)
+}
+
+fn share(right: &[bool]) -> f64 {
+    right.iter().filter(|&&right| right).count() as f64 / right.len() as f64
+}
+
+/// Where the greatest value is, and the second.
+fn top_two(values: &[f64]) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..values.len()).collect();
+    places.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
+    places.truncate(2);
+    places
+}
+
+/// The first of one or two values minus the second.
+fn gap_of(mut values: impl Iterator<Item = f64>) -> f64 {
+    values.next().unwrap_or(0.0) - values.next().unwrap_or(0.0)
 }
 
 /// The greatest value minus the second; minus 0 when there is only one.
@@ -288,10 +416,14 @@ mod tests {
 
     #[test]
     fn one_dimension_per_factor_is_disentangled_and_a_mixture_is_not() {
+        let options = FactorOptions {
+            draws: 0,
+            ..FactorOptions::default()
+        };
         let (vectors, known) = made(0.0);
-        let clean = factors(&vectors, &known, FactorOptions::default()).unwrap();
+        let clean = factors(&vectors, &known, options).unwrap();
         let (vectors, known) = made(0.9);
-        let mixed = factors(&vectors, &known, FactorOptions::default()).unwrap();
+        let mixed = factors(&vectors, &known, options).unwrap();
         assert!(
             clean.mig > 0.7 && mixed.mig < 0.3,
             "{} {}",
@@ -311,6 +443,51 @@ mod tests {
         let sum: f64 = clean.factors[1].importance.iter().sum();
         assert!((sum - 1.0).abs() < 1e-9);
         assert_eq!((clean.items, clean.dims), ((120, 60), 3));
+    }
+
+    #[test]
+    fn intervals_hold_scores_and_chance_is_far_from_them() {
+        let (vectors, known) = made(0.3);
+        let found = factors(&vectors, &known, FactorOptions::default()).unwrap();
+        let check = |name: &str, value: f64, spread: Spread| {
+            let (low, high) = spread.interval;
+            assert!(
+                low <= value + 0.02 && value <= high + 0.02,
+                "{name} {value} {spread:?}"
+            );
+            assert!(low < high || value == 1.0, "{name} {value} {spread:?}");
+            assert!(spread.chance < value, "{name} {value} {spread:?}");
+        };
+        for factor in &found.factors {
+            let spreads = factor.spreads.unwrap();
+            check("MIG", factor.mig, spreads.mig);
+            check("SAP", factor.sap, spreads.sap);
+            check("accuracy", factor.accuracy, spreads.accuracy);
+            check("completeness", factor.completeness, spreads.completeness);
+            assert!((spreads.accuracy.chance - factor.chance).abs() < 0.15);
+        }
+        let spreads = found.spreads.unwrap();
+        check("mean MIG", found.mig, spreads.mig);
+        let spread = found.disentanglement_spread.unwrap();
+        check("disentanglement", found.disentanglement.unwrap(), spread);
+        let without = FactorOptions {
+            draws: 0,
+            ..FactorOptions::default()
+        };
+        let plain = factors(&vectors, &known, without).unwrap();
+        assert!(plain.spreads.is_none() && plain.factors[0].spreads.is_none());
+        assert_eq!(plain.factors[0].mig, found.factors[0].mig);
+        // Vectors that tell nothing are at chance.
+        let noise = Array2::from_shape_fn((120, 3), |(i, dim)| {
+            ((i * i * 7919 + dim * 104_729 + i * 31) % 1009) as f64 / 1009.0
+        });
+        let nothing = factors(&noise, &known, FactorOptions::default()).unwrap();
+        let mig = nothing.spreads.unwrap().mig;
+        assert!(
+            (nothing.mig - mig.chance).abs() < 0.05,
+            "{} {mig:?}",
+            nothing.mig
+        );
     }
 
     #[test]

@@ -10,24 +10,19 @@ use super::Sets;
 /// Cost of an error.
 const COST: f64 = 0.01;
 
-/// Per dimension, the share of test items whose class is predicted correctly.
-pub(super) fn accuracies(
+/// Per dimension, whether the class of each test item is predicted correctly.
+pub(super) fn right(
     sets: &Sets,
     (learn, test): &(Vec<usize>, Vec<usize>),
     classes: usize,
-) -> Vec<f64> {
+) -> Vec<Vec<bool>> {
     (0..sets.learn.ncols())
         .into_par_iter()
         .map(|dim| {
             let lines = lines(sets.learn.column(dim), learn, classes);
-            let right = sets
-                .test
-                .column(dim)
-                .iter()
-                .zip(test)
-                .filter(|&(&x, &class)| name(&lines, x) == class)
-                .count();
-            right as f64 / test.len() as f64
+            let values = sets.test.column(dim);
+            let items = values.iter().zip(test);
+            items.map(|(&x, &class)| name(&lines, x) == class).collect()
         })
         .collect()
 }

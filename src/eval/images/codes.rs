@@ -85,7 +85,10 @@ pub fn factor_scores(set: &str, vectors: &Array2<f32>, images: &Images) -> Resul
     let found = factors(
         &vectors.mapv(f64::from),
         &known_factors,
-        FactorOptions::default(),
+        FactorOptions {
+            draws: 0,
+            ..FactorOptions::default()
+        },
     )?;
     let mut scores = vec![
         Score::new(set, "MIG", found.mig),
