@@ -136,6 +136,66 @@ fn models_are_measured_by_all_their_utterances() {
 }
 
 #[test]
+fn measures_are_found_by_their_names() {
+    let dir = folder();
+    let at = dir.path();
+    let table = |set: &str, measures: &str| {
+        run(
+            at,
+            &format!("verify quality {measures} ark:{set}.txt {set}.tsv"),
+        );
+    };
+    let [both, other] = [
+        "--utt2dur dev.utt2dur --norm",
+        "--utt2dur test.utt2dur --norm",
+    ];
+    table("dev", both);
+    table("test", &format!("{other} --cohort ark:cohort.txt --top 20"));
+    let header = |set: &str| {
+        let text = fs::read_to_string(at.join(format!("{set}.tsv"))).unwrap();
+        text.lines().next().unwrap().to_string()
+    };
+    assert_eq!(header("dev"), "key\tlog duration\tnorm");
+    assert_eq!(header("test"), "key\tlog duration\tnorm\tcohort");
+    run(at, &format!("{TRAIN} --quality dev.tsv --out quality.json"));
+    let with = "--calibration quality.json --quality test.tsv";
+    let found = measures(at, with);
+    // In another order too; more columns than are needed do no harm.
+    let text = fs::read_to_string(at.join("test.tsv")).unwrap();
+    let turned: String = (text.lines())
+        .map(|line| {
+            let cells: Vec<&str> = line.split('\t').collect();
+            format!("{}\t{}\t{}\t{}\n", cells[0], cells[3], cells[2], cells[1])
+        })
+        .collect();
+    fs::write(at.join("test.tsv"), turned).unwrap();
+    assert_eq!(measures(at, with), found);
+    let score = ["verify", "score", "--trials", "test.trials", "ark:test.txt"];
+    let args = [&score[..], &with.split(' ').collect::<Vec<_>>()].concat();
+    for (content, expected) in [
+        (
+            text.replace("norm", "loudness"),
+            "test.tsv: expected the measure 'norm', as quality.json has, found log duration, loudness, cohort",
+        ),
+        (
+            "key\tnorm\na\t1\t2\n".to_string(),
+            "test.tsv:2: expected a key and 1 numbers, found 'a\\t1\\t2'",
+        ),
+        (
+            "key\tnorm\na\tx\n".to_string(),
+            "test.tsv:2: expected a number, found 'x'",
+        ),
+        (
+            "key\tnorm\n".to_string(),
+            "test.tsv: expected embeddings, found none",
+        ),
+    ] {
+        fs::write(at.join("test.tsv"), content).unwrap();
+        assert_eq!(fail(at, &args, b""), format!("unbraid: {expected}"));
+    }
+}
+
+#[test]
 fn an_embedding_is_no_neighbour_of_its_own() {
     let dir = folder();
     let at = dir.path();

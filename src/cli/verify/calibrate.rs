@@ -62,7 +62,7 @@ pub(super) struct TrainArgs {
     out: PathBuf,
 
     /// Quality measures of both sides, as of 'unbraid verify quality': ratios depend on them too
-    #[arg(long, value_name = "RSPECIFIER")]
+    #[arg(long, value_name = "FILE.tsv|RSPECIFIER")]
     quality: Option<String>,
 
     /// Prior of targets to optimise for
@@ -82,7 +82,7 @@ pub(super) struct ApplyArgs {
     calibration: PathBuf,
 
     /// Quality measures of both sides, for a calibration that depends on them
-    #[arg(long, value_name = "RSPECIFIER")]
+    #[arg(long, value_name = "FILE.tsv|RSPECIFIER")]
     quality: Option<String>,
 
     /// File to calibrate, one 'enrolment test score' per line

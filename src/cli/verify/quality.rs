@@ -1,12 +1,12 @@
 //! `unbraid verify quality`: quality measures of utterances and models.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args};
 use ndarray::Array1;
 
 use crate::dataset::Table;
-use crate::eval::backend::{Embeddings, EnrolmentTable, QualityMeasures};
+use crate::eval::backend::{Embeddings, EnrolmentTable, QualityMeasures, TABLE, write_table};
 use crate::io::kaldi::TableWriter;
 use crate::io::message::output;
 
@@ -17,11 +17,11 @@ use crate::io::message::output;
     after_long_help = "\
 Examples:
   unbraid verify quality --utt2dur data/dev/utt2dur \\
-    --cohort scp:exp/a/s_train.scp scp:exp/a/s_dev.scp ark:exp/a/q_dev.ark
+    --cohort scp:exp/a/s_train.scp scp:exp/a/s_dev.scp exp/a/q_dev.tsv
   unbraid verify calibrate train --trials data/dev/trials \\
-    --scores exp/a/dev.scores --quality ark:exp/a/q_dev.ark \\
+    --scores exp/a/dev.scores --quality exp/a/q_dev.tsv \\
     --out exp/a/calibration.json
-  unbraid verify score --trials data/test/trials --quality ark:exp/a/q.ark \\
+  unbraid verify score --trials data/test/trials --quality exp/a/q.tsv \\
     --calibration exp/a/calibration.json scp:exp/a/s.scp
 
 An utterance gets a vector of the measures that are asked for: the logarithm of
@@ -29,8 +29,10 @@ its duration in seconds (--utt2dur), the Euclidean norm of its embedding
 (--norm; always 1 for embeddings of 'unbraid extract'), and its mean cosine to
 the --top nearest embeddings of other speakers (--cohort). The calibration
 weighs the smaller and the greater value of the two sides of a trial
-(Thienpondt et al. 2021). Measures of your own are vectors too:
-'calibrate --quality' takes any archive of them."
+(Thienpondt et al. 2021), and finds them by their names. Measures of your own
+are a table too: 'calibrate --quality' takes any, with a key and numbers in each
+line and names in the first, or an archive of vectors, which are matched by
+their order."
 )]
 pub(super) struct QualityArgs {
     /// Duration of each utterance in seconds, as a Kaldi data directory has it: its logarithm
@@ -57,8 +59,8 @@ pub(super) struct QualityArgs {
     #[arg(value_name = "RSPECIFIER")]
     embeddings: String,
 
-    /// Vectors to write, as ark:FILE or ark,scp:FILE,FILE
-    #[arg(value_name = "WSPECIFIER")]
+    /// Table to write, with names of the measures, or vectors without, as ark:FILE
+    #[arg(value_name = "FILE.tsv|WSPECIFIER")]
     output: String,
 }
 
@@ -80,11 +82,16 @@ pub(super) fn run(args: QualityArgs) -> anyhow::Result<()> {
         cohort: cohort.as_ref().map(|cohort| (cohort, args.top)),
     };
     let found = measures.of(&Embeddings::read(&args.embeddings)?, table.as_ref())?;
-    let mut writer = TableWriter::<Array1<f32>>::create(&args.output)?;
-    for (key, measures) in &found {
-        writer.write(key, measures)?;
+    match args.output.ends_with(TABLE) {
+        true => write_table(Path::new(&args.output), &measures.names(), &found)?,
+        false => {
+            let mut writer = TableWriter::<Array1<f32>>::create(&args.output)?;
+            for (key, measures) in &found {
+                writer.write(key, measures)?;
+            }
+            writer.finish()?;
+        }
     }
-    writer.finish()?;
     let (names, what) = (
         measures.names().join(", "),
         if table.is_some() {

@@ -72,7 +72,7 @@ pub(super) struct ScoreArgs {
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
     /// Quality measures of both sides, for a calibration that depends on them
-    #[arg(long, value_name = "RSPECIFIER", requires = "calibration")]
+    #[arg(long, value_name = "FILE.tsv|RSPECIFIER", requires = "calibration")]
     quality: Option<String>,
     /// Write scores, one 'enrolment test score' per line
     #[arg(long, value_name = "FILE")]

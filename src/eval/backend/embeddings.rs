@@ -25,14 +25,25 @@ impl Embeddings {
     /// As [`TableReader`]; [`Error::Key`] for a key that occurs twice, another dimension than the first's or numbers
     /// that are not finite; [`Error::Format`] for none.
     pub fn read(specifier: &str) -> Result<Self> {
-        let source = PathBuf::from(specifier);
+        let entries = TableReader::<Array1<f32>>::open(specifier)?;
+        Self::of_entries(Path::new(specifier), entries)
+    }
+
+    /// Of the entries of a place.
+    ///
+    /// # Errors
+    /// As [`Embeddings::read`].
+    pub(super) fn of_entries(
+        source: &Path,
+        entries: impl Iterator<Item = Result<(String, Array1<f32>)>>,
+    ) -> Result<Self> {
         let mut keys = Vec::new();
         let mut index = HashMap::new();
         let mut vectors = Array2::zeros((0, 0));
-        for entry in TableReader::<Array1<f32>>::open(specifier)? {
+        for entry in entries {
             let (key, vector) = entry?;
             let fault =
-                |expected: String, found: String| Err(Error::key(&source, &key, expected, found));
+                |expected: String, found: String| Err(Error::key(source, &key, expected, found));
             if keys.is_empty() {
                 vectors = Array2::zeros((0, vector.len()));
             }
@@ -55,7 +66,7 @@ impl Embeddings {
             return Err(Error::format(source, "embeddings", "none"));
         }
         Ok(Self {
-            source,
+            source: source.to_path_buf(),
             keys,
             index,
             vectors,

@@ -26,7 +26,10 @@ pub use calibration::Calibration;
 pub use embeddings::{Embeddings, EnrolmentTable};
 pub use lda::LdaOptions;
 pub use plda::{Plda, PldaOptions};
-pub use quality::{Quality, QualityCalibration, QualityMeasures, QualityTrials, TrialCalibration};
+pub use quality::{
+    Quality, QualityCalibration, QualityMeasures, QualityTrials, TABLE, TrialCalibration,
+    write_table,
+};
 pub use scoring::{TrialScorer, score_trials};
 pub use sides::{Models, Tests};
 pub use snorm::{Cohort, SNorm};

@@ -12,6 +12,8 @@ use super::{Backend, file, logistic, snorm};
 use crate::dataset::Table;
 use crate::error::{Error, Result};
 use crate::eval::trials::{Detection, ScoredTrials, Trial};
+use crate::io::atomic;
+use crate::io::lines::read_text;
 
 /// The kind of model in the file of a calibration with quality measures.
 const KIND: &str = "calibration with quality measures";
@@ -123,25 +125,64 @@ fn duration(durations: &Table, key: &str) -> Result<f64> {
     }
 }
 
+/// The end of the name of a table of measures, whose first line names them.
+pub const TABLE: &str = ".tsv";
+
 /// Quality measures of models and utterances, by key.
 #[derive(Debug)]
 pub struct Quality {
     measures: Embeddings,
+    /// Of a table; an archive has none.
+    names: Vec<String>,
+    /// The measures that count, in order.
+    columns: Vec<usize>,
 }
 
 impl Quality {
-    /// Reads vectors of measures: those of [`QualityMeasures`], or others.
+    /// Reads measures: those of [`QualityMeasures`], or others. A file whose name ends with [`TABLE`] has a key and numbers in
+    /// each line, and the names of the measures in its first; an archive has vectors without names.
     ///
     /// # Errors
-    /// As [`Embeddings::read`].
-    pub fn read(specifier: &str) -> Result<Self> {
-        let measures = Embeddings::read(specifier)?;
-        Ok(Self { measures })
+    /// As [`Embeddings::read`]; [`Error::Line`] for a line of a table with other columns than its first, or what is no number.
+    pub fn read(place: &str) -> Result<Self> {
+        let (measures, names) = match place.ends_with(TABLE) {
+            true => read_table(Path::new(place))?,
+            false => (Embeddings::read(place)?, Vec::new()),
+        };
+        Ok(Self {
+            columns: (0..measures.dims()).collect(),
+            measures,
+            names,
+        })
+    }
+
+    /// The measures of these names, or as they are where one side has no names.
+    ///
+    /// # Errors
+    /// [`Error::Format`] for a measure that is not there; without names, for another number of them.
+    fn ordered(mut self, path: &Path, names: &[String], count: usize) -> Result<Self> {
+        let source = self.measures.source();
+        if names.is_empty() || self.names.is_empty() {
+            if self.len() != count {
+                let expected = format!("{count} quality measures, as {} has", path.display());
+                return Err(Error::format(source, expected, self.len().to_string()));
+            }
+            return Ok(self);
+        }
+        let place = |name: &String| {
+            let place = self.names.iter().position(|own| own == name);
+            place.ok_or_else(|| {
+                let expected = format!("the measure '{name}', as {} has", path.display());
+                Error::format(source, expected, self.names.join(", "))
+            })
+        };
+        self.columns = names.iter().map(place).collect::<Result<_>>()?;
+        Ok(self)
     }
 
     /// Number of measures.
     pub fn len(&self) -> usize {
-        self.measures.dims()
+        self.columns.len()
     }
 
     /// Always false: there is at least one.
@@ -160,13 +201,46 @@ impl Quality {
     /// What a ratio is made of, `[1 + 2 measures]`: the score, and of each measure the smaller and the greater of both sides.
     fn row(&self, trial: &Trial, score: f64) -> Result<Array1<f64>> {
         let (enrolment, test) = (self.of(trial.enrolment)?, self.of(trial.test)?);
-        let pairs = enrolment
-            .iter()
-            .zip(test)
-            .map(|(&a, &b)| (f64::from(a), f64::from(b)));
+        let pairs = (self.columns.iter())
+            .map(|&column| (f64::from(enrolment[column]), f64::from(test[column])));
         let ordered = pairs.flat_map(|(a, b)| [a.min(b), a.max(b)]);
         Ok(std::iter::once(score).chain(ordered).collect())
     }
+}
+
+/// Measures and their names.
+fn read_table(path: &Path) -> Result<(Embeddings, Vec<String>)> {
+    let text = read_text(path)?;
+    let mut lines = (1..).zip(text.lines());
+    let header = lines.next().map_or("", |(_, line)| line);
+    let names: Vec<String> = header.split('\t').skip(1).map(str::to_string).collect();
+    let entry = |(number, line): (usize, &str)| -> Result<(String, Array1<f32>)> {
+        let wrong = |expected: String, found: &str| {
+            Error::line(path, number, expected, format!("'{found}'"))
+        };
+        let (key, values) = line.split_once('\t').unwrap_or((line, ""));
+        let value = |text: &str| text.parse().map_err(|_| wrong("a number".into(), text));
+        let values: Vec<f32> = values.split('\t').map(value).collect::<Result<_>>()?;
+        match values.len() == names.len() {
+            true => Ok((key.to_string(), values.into())),
+            false => Err(wrong(format!("a key and {} numbers", names.len()), line)),
+        }
+    };
+    let measures = Embeddings::of_entries(path, lines.map(entry))?;
+    Ok((measures, names))
+}
+
+/// Writes measures of [`QualityMeasures::of`] as a table that [`Quality::read`] reads.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn write_table(path: &Path, names: &[&str], measures: &[(String, Array1<f32>)]) -> Result<()> {
+    let mut text = format!("key\t{}\n", names.join("\t"));
+    for (key, values) in measures {
+        let values: Vec<String> = values.iter().map(f32::to_string).collect();
+        text += &format!("{key}\t{}\n", values.join("\t"));
+    }
+    atomic::write(path, text)
 }
 
 /// Trials with answers, to train a calibration with quality measures by.
@@ -226,6 +300,9 @@ pub struct QualityCalibration {
     pub offset: f64,
     /// Weights of the smaller and the greater value, by measure.
     pub measures: Vec<[f64; 2]>,
+    /// Names of the measures; none where they had none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
     /// The prior of training.
     pub prior: f64,
 }
@@ -265,6 +342,7 @@ impl QualityCalibration {
             scale: fit.weights[0],
             offset: fit.offset,
             measures: pairs.map(|pair| [pair[0], pair[1]]).collect(),
+            names: trials.quality.names.clone(),
             prior,
         };
         Ok((calibration, ratios))
@@ -297,6 +375,10 @@ impl QualityCalibration {
         file::moderate(path, "scale", &[read.scale])?;
         file::moderate(path, "offset", &[read.offset])?;
         file::moderate(path, "measures", read.measures.as_flattened())?;
+        if !read.names.is_empty() && read.names.len() != read.measures.len() {
+            let expected = format!("{} names of measures", read.measures.len());
+            return Err(Error::format(path, expected, read.names.len().to_string()));
+        }
         Ok(read)
     }
 }
@@ -307,14 +389,15 @@ pub enum TrialCalibration {
     /// By the score alone.
     Score(Calibration),
     /// By score and quality.
-    Quality(QualityCalibration, Quality),
+    Quality(QualityCalibration, Box<Quality>),
 }
 
 impl TrialCalibration {
     /// Reads the calibration of a file, which knows quality measures if some are given.
     ///
     /// # Errors
-    /// As [`Calibration::read`] and [`QualityCalibration::read`]; [`Error::Key`] for another number of measures.
+    /// As [`Calibration::read`] and [`QualityCalibration::read`]; [`Error::Format`] for a measure that is missing, or without
+    /// names for another number of measures.
     pub fn read(path: &Path, quality: Option<Quality>) -> Result<Self> {
         let Some(quality) = quality else {
             return match Calibration::read(path) {
@@ -326,15 +409,9 @@ impl TrialCalibration {
             };
         };
         let calibration = QualityCalibration::read(path)?;
-        let (expected, found) = (calibration.measures.len(), quality.len());
-        match expected == found {
-            true => Ok(Self::Quality(calibration, quality)),
-            false => {
-                let source = quality.measures.source();
-                let expected = format!("{expected} quality measures, as {} has", path.display());
-                Err(Error::format(source, expected, found.to_string()))
-            }
-        }
+        let (names, count) = (&calibration.names, calibration.measures.len());
+        let quality = quality.ordered(path, names, count)?;
+        Ok(Self::Quality(calibration, Box::new(quality)))
     }
 
     /// The log-likelihood ratio of a trial.
