@@ -62,7 +62,7 @@ impl ProbeOptions {
     /// Checks every value.
     ///
     /// # Errors
-    /// [`Error::Option`] naming the key.
+    /// [`crate::Error::Option`] naming the key.
     pub fn check(&self) -> Result<()> {
         check_within("seeds", self.seeds, 1..=1000)?;
         check_within("epochs", self.epochs, 1..=1_000_000)?;

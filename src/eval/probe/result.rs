@@ -72,7 +72,7 @@ pub struct ProbeRun {
     /// Temperature of that calibration: above 1 for an overconfident probe.
     #[serde(default)]
     pub temperature: f64,
-    /// Accuracies during training, with [`ProbeOptions::curve`].
+    /// Accuracies during training, where they are asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub curve: Vec<CurvePoint>,
 }
