@@ -100,7 +100,8 @@ fn whole_recordings(source: &Path, files: &DataFiles, pipes: Pipes) -> Result<Ve
             ..entry.clone()
         })
     };
-    files.lines("utt2spk").par_iter().map(whole).collect()
+    let found: Vec<_> = files.lines("utt2spk").par_iter().map(whole).collect();
+    found.into_iter().collect()
 }
 
 /// Duration in seconds of the audio of a line of `wav.scp`, from its header if possible.

@@ -36,7 +36,9 @@ pub(super) fn read_folder(folder: &Path, tier: &str) -> Result<PhonesByUtterance
         let phones = parse(&path, &read_text(&path)?, tier)?;
         Ok((ids(file), phones))
     };
-    let read: Vec<_> = files.par_iter().map(read).collect::<Result<_>>()?;
+    // The first error is that of the first file.
+    let read: Vec<_> = files.par_iter().map(read).collect();
+    let read: Vec<_> = read.into_iter().collect::<Result<_>>()?;
     let mut owners: HashMap<&str, usize> = HashMap::new();
     for id in read.iter().flat_map(|(ids, _)| ids) {
         *owners.entry(id).or_default() += 1;
