@@ -19,21 +19,24 @@ fn configurations(recipe: &str) -> Vec<(String, String)> {
         .join("conf");
     let mut paths: Vec<PathBuf> = (fs::read_dir(folder).unwrap())
         .map(|entry| entry.unwrap().path())
-        .filter(|path| !path.ends_with("fbank.toml") && !path.ends_with("base.toml"))
         .filter(|path| path.extension().is_some_and(|ext| ext == "toml"))
         .collect();
     paths.sort();
-    let short = |path: PathBuf| {
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        (name, cut_down(of_recipes(path)))
-    };
-    paths.into_iter().map(short).collect()
+    let name = |path: &PathBuf| path.file_stem().unwrap().to_string_lossy().into_owned();
+    let all = paths.into_iter().map(|path| (name(&path), path));
+    all.filter(|(name, _)| name != "fbank" && !name.starts_with("base"))
+        .map(|(name, path)| (name, cut_down(of_recipes(path))))
+        .collect()
 }
 
 fn cut_down(mut conf: toml::Table) -> String {
     conf.insert("device".into(), "cpu".into());
     let data = conf["data"].as_table_mut().unwrap();
     data.remove("front_end");
+    for key in ["input", "resample", "augment"] {
+        data.remove(key);
+    }
+    let second_view = data.remove("second_view");
     data.insert("train".into(), "train".into());
     data.insert("valid".into(), "valid".into());
     let sampler: toml::Table =
@@ -42,6 +45,11 @@ fn cut_down(mut conf: toml::Table) -> String {
     // Nothing is found in four steps, and what waits would not play.
     let method = conf["method"].as_table_mut().unwrap();
     method.remove("adversary_start_below_label_loss");
+    // There are features alone, which are perturbed in place of their audio.
+    if second_view.is_some() {
+        let masks = toml::from_str("mask_frames = 4").unwrap();
+        method.insert("perturb".into(), Value::Table(masks));
+    }
     let train: toml::Table = toml::from_str(
         "steps = 4\ncheckpoint_every = 2\nkeep = 4\nlog_every = 1\nvalidate_every = 2\nthreads = 1",
     )
