@@ -381,12 +381,16 @@ impl Recordings {
     }
 }
 
-/// A recording that begins at a segment, without what was found damaged before it.
+/// A recording that begins at a segment, without what was found damaged before it; not that of a pipe, whose command would run
+/// again.
 fn behind_damage(
     source: &AudioSource,
     segment: &Segment,
     options: &RecordingOptions,
 ) -> Result<Track> {
+    if let AudioSource::Pipe(_) = source {
+        return Err(failed_before(source));
+    }
     let mut track = Track::new(source.open(&options.audio, options.pipes)?);
     match track.skip_to(segment.start)? && track.begins_at(segment.start) {
         true => Ok(track),

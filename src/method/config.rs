@@ -89,6 +89,14 @@ impl MethodOptions {
         })
     }
 
+    /// Whether a part compares two views of an utterance.
+    pub fn reads_second_view(&self) -> bool {
+        match self {
+            Self::Disentangle(options) => options.reads_second_view(),
+            Self::Fhvae(_) | Self::Dann(_) | Self::Recogniser(_) => false,
+        }
+    }
+
     /// The layers of a self-supervised encoder that are trained further.
     pub fn ssl_layers(&self) -> Option<&SslLayersOptions> {
         match self {
@@ -305,18 +313,19 @@ impl DataOptions {
             let checked = options.as_ref().map_or(Ok(()), AugmentOptions::check);
             checked.map_err(|error| error.in_table(table))?;
         }
-        match self
-            .second_view
-            .as_ref()
-            .and_then(|view| view.speed.as_ref())
-        {
-            None => Ok(()),
-            Some(speed) => {
-                let expected = "no table, so that both views have the same length";
-                let found = format!("factors {:?}", speed.factors);
-                Err(Error::option("data.second_view.speed", expected, found))
+        if self.second_view.is_some() {
+            for (table, options) in [
+                ("data.augment", &self.augment),
+                ("data.second_view", &self.second_view),
+            ] {
+                if let Some(speed) = options.as_ref().and_then(|options| options.speed.as_ref()) {
+                    let expected = "no table, so that both views have the same length (data.speeds changes both)";
+                    let found = format!("factors {:?}", speed.factors);
+                    return Err(Error::option(format!("{table}.speed"), expected, found));
+                }
             }
         }
+        Ok(())
     }
 }
 
@@ -395,6 +404,10 @@ impl Config {
             MethodOptions::Recogniser(options) => options.check(self.data.labels),
         }
         .map_err(|error| error.in_table("method"))?;
+        if self.data.second_view.is_some() && !self.method.reads_second_view() {
+            let expected = "no table unless method.consistency.invariance or method.clustering.second_view = \"perturbed\" reads it";
+            return Err(Error::option("data.second_view", expected, "one"));
+        }
         match self.method.ssl_layers() {
             Some(_) if self.normalisation.cmvn != Cmvn::None => {
                 let expected = "\"none\" with method.model.ssl_layers, whose weights are those of hidden states as they are";

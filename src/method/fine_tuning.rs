@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::io::config::first_difference;
 use crate::io::json;
 use crate::nn::AnyFrontEnd;
+use crate::nn::ssl::SslConfig;
 use crate::signal::AnyFrontEndOptions;
 use crate::train::experiment::{Experiment, ORIGIN};
 use crate::train::ranks::Ranks;
@@ -38,6 +39,11 @@ pub struct InitialModel {
 }
 
 impl InitialModel {
+    /// Whether a part is wanted of it.
+    fn takes(&self, part: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == part)
+    }
+
     /// Its configuration, for a run that has none of its own, and the setting with which it finds the front-end's file.
     pub fn configuration(&self) -> (PathBuf, Option<String>) {
         let folder = self.experiment.path();
@@ -176,6 +182,20 @@ impl<'a> Beginning<'a> {
             Self::New | Self::Own => None,
             Self::Initial(initial) => Some(&initial.info.normalisation),
             Self::Resumed(normalisation) => Some(normalisation),
+        }
+    }
+
+    /// The configuration of the self-supervised model that the weights know, of a run in the folder `exp`.
+    ///
+    /// # Errors
+    /// Errors of reading the experiment.
+    pub(super) fn ssl(&self, exp: &Path) -> Result<Option<SslConfig>> {
+        match self {
+            Self::Initial(initial) if initial.model.takes("phonetic_encoder") => {
+                Ok(initial.info.ssl.clone())
+            }
+            Self::New | Self::Initial(_) => Ok(None),
+            Self::Own | Self::Resumed(_) => Ok(ModelInfo::read(&Experiment::open(exp)?)?.ssl),
         }
     }
 
@@ -363,6 +383,13 @@ pub(super) struct Filled {
     taken: Vec<String>,
     /// Those with new weights, and why.
     new: Vec<(String, String)>,
+}
+
+impl Filled {
+    /// Whether a part has all of the initial model's weights.
+    pub(super) fn took(&self, part: &str) -> bool {
+        self.taken.iter().any(|taken| taken == part)
+    }
 }
 
 /// What became of a part.

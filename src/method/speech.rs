@@ -80,7 +80,13 @@ pub fn train_speech(
     let config = &features.resolve(config, exp, start)?;
     let beginning = Beginning::of(config, exp, start, front_end.as_ref())?;
     let check = |bins| features.check(config, bins, (exp, start));
-    let data = SpeechData::open(config, front_end.as_ref(), (&beginning, &check), ranks)?;
+    let ssl = |bins| ssl_config(config, front_end.as_ref(), bins, beginning.ssl(exp)?);
+    let data = SpeechData::open(
+        config,
+        front_end.as_ref(),
+        (&beginning, &check, &ssl),
+        ranks,
+    )?;
     if let Some(front_end) = &front_end {
         check_front_end(front_end, data.info.normalisation.bins())?;
         if ranks.is_first() && config.data.input == Input::Features {
@@ -94,12 +100,13 @@ pub fn train_speech(
     ranks.compare(|| data.facts())?;
     tch::manual_seed(step_seed(config.seed, u64::MAX));
     let mut method = built(|| build(config, &data.info, device))??;
-    if let (Built::Disentangle(method), Some(layers), true) =
-        (&method, config.method.ssl_layers(), beginning.is_new())
+    let filled = beginning.fill(&data.info, config, &mut method.trainables())?;
+    if let (Built::Disentangle(method), Some(layers)) = (&method, config.method.ssl_layers())
+        && beginning.is_new()
+        && !filled.took("phonetic_encoder")
     {
         method.model().load_ssl_layers(&layers.model)?;
     }
-    let filled = beginning.fill(&data.info, config, &mut method.trainables())?;
     fine_tuning::freeze(config.method.frozen(), &filled, method.trainables())?;
     let experiment = match ranks.is_first() {
         true => Experiment::create(exp, config, start.resume)?,
@@ -365,7 +372,11 @@ impl SpeechData {
     fn open(
         config: &Config,
         front_end: Option<&AnyFrontEnd>,
-        (beginning, check): (&Beginning, &dyn Fn(usize) -> Result<()>),
+        (beginning, check, ssl): (
+            &Beginning,
+            &dyn Fn(usize) -> Result<()>,
+            &dyn Fn(usize) -> Result<Option<SslConfig>>,
+        ),
         ranks: &Ranks,
     ) -> Result<Self> {
         let data = &config.data;
@@ -423,7 +434,7 @@ impl SpeechData {
                 inventory,
                 normalisation,
                 utterances: train.len(),
-                ssl: ssl_config(config, front_end, bins)?,
+                ssl: ssl(bins)?,
             },
             train: Arc::new(train),
             valid,
@@ -432,19 +443,23 @@ impl SpeechData {
     }
 }
 
-/// The configuration of the model that `method.model.ssl_layers` belong to, where there are some; `front_end` tells what layer of
-/// it the features are.
+/// The configuration of the model that `method.model.ssl_layers` belong to, where there are some: the one that is `known` from
+/// earlier weights, or that of the model's folder, of which `front_end` computes the features.
 fn ssl_config(
     config: &Config,
     front_end: Option<&AnyFrontEnd>,
     bins: usize,
+    known: Option<SslConfig>,
 ) -> Result<Option<SslConfig>> {
-    let Some(layers) = config.method.ssl_layers() else {
-        return Ok(None);
-    };
-    let layer = front_end.and_then(|front_end| front_end.options().ssl_layer());
-    let found = layers.config("method.model.ssl_layers", bins, layer);
-    found.map(Some)
+    match (config.method.ssl_layers(), known) {
+        (None, _) => Ok(None),
+        (Some(_), Some(known)) => Ok(Some(known)),
+        (Some(layers), None) => {
+            let input = front_end.and_then(|front_end| front_end.options().ssl());
+            let found = layers.config("method.model.ssl_layers", bins, input);
+            found.map(Some)
+        }
+    }
 }
 
 /// Difference of stored features from those of a network front-end, relative to their size, up to which rounding explains it.

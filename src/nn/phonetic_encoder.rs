@@ -360,7 +360,7 @@ impl Layers {
                 let x = x.to_kind(Kind::Float);
                 let x = match trained {
                     None => x,
-                    Some(_) => no_grad(|| run(x, before)),
+                    Some(_) => no_grad(|| run(x, before)).detach(),
                 };
                 run(x, after)
             }

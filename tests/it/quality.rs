@@ -179,7 +179,7 @@ fn measures_are_found_by_their_names() {
         ),
         (
             "key\tnorm\na\t1\t2\n".to_string(),
-            "test.tsv:2: expected a key and 1 numbers, found 'a\\t1\\t2'",
+            "test.tsv:2: expected a key and 1 numbers, between tabs, found 'a\\t1\\t2'",
         ),
         (
             "key\tnorm\na\tx\n".to_string(),

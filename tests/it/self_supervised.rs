@@ -1,5 +1,6 @@
 //! Self-supervised encoders that are trained: the last layers of a model, two views of an utterance, masked prediction.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -179,6 +180,50 @@ fn a_killed_run_goes_on_and_needs_no_model() {
     );
 }
 
+/// The weights and the model's configuration of a run that goes on are its own.
+#[test]
+fn a_run_that_goes_on_reads_no_model() {
+    let dir = workplace("hubert-tiny-base");
+    let at = dir.path();
+    let states = "ark,scp:data/feats.ark,data/feats.scp";
+    succeed(
+        at,
+        &[
+            "feats",
+            "ssl",
+            "--device=cpu",
+            "--conf=front.toml",
+            "scp:data/wav.scp",
+            states,
+        ],
+    );
+    edit(
+        &at.join("spin.toml"),
+        "input = 'audio'\nsecond_view = { voice = {}, equaliser = {} }\n",
+        "",
+    );
+    edit(
+        &at.join("spin.toml"),
+        "[method.clustering]",
+        "[method.perturb]\nmask_frames = 4\n[method.clustering]",
+    );
+    edit(&at.join("common.toml"), "front_end = 'front.toml'\n", "");
+    succeed(at, &TRAIN);
+    fs::remove_dir_all(at.join("model")).unwrap();
+    succeed(at, &[&RESUME[..], &["--steps=15"]].concat());
+    succeed(
+        at,
+        &["train", "--conf=conf.toml", "--exp=other", "--init=exp"],
+    );
+    let named = ["--exp=new", "--init=exp", "--init-only=decoder"];
+    let error = fail(
+        at,
+        &[&["train", "--conf=conf.toml"], &named[..]].concat(),
+        b"",
+    );
+    assert!(error.contains("model/config.json"), "{error}");
+}
+
 /// Another voice is another view, and the first stays what it is.
 #[test]
 fn the_second_view_is_another_voice() {
@@ -242,11 +287,21 @@ fn a_small_hubert_is_trained_and_then_in_part() {
         own.map(|(name, view)| (name, view.data().to_vec()))
             .collect()
     };
-    let after: std::collections::BTreeMap<_, _> = tensors(&after).into_iter().collect();
-    for (name, values) in tensors(&before) {
-        let trained = name.contains("block1") || name.contains("/code.");
-        assert_eq!(after[&name] != values, trained, "{name}");
-    }
+    let is_trained = |after: &[u8], parts: &[&str]| {
+        let after: BTreeMap<_, _> = tensors(after).into_iter().collect();
+        for (name, values) in tensors(&before) {
+            let trained = parts.iter().any(|part| name.contains(part));
+            assert_eq!(after[&name] != values, trained, "{name}");
+        }
+    };
+    is_trained(&after, &["block1", "/code."]);
+    let both = [
+        "--exp=both",
+        "--init=hubert",
+        "--set=method.model.phonetic_encoder.trained_layers=2",
+    ];
+    succeed(at, &[&["train", "--conf=conf.toml"], &both[..]].concat());
+    is_trained(&read("both"), &["block0", "block1", "/code."]);
 }
 
 #[test]
@@ -293,11 +348,35 @@ fn what_does_not_fit_is_named() {
     );
     refuse(
         "method.masked_prediction={}",
-        "method.masked_prediction: expected no table without labels of frames",
+        "method.masked_prediction: expected data.labels = \"alignment\"",
     );
     refuse(
         "method.model.phonetic_encoder={ channels = 8 }",
         "method.model: expected one of",
+    );
+    refuse(
+        "data.augment.speed={}",
+        "data.augment.speed: expected no table, so that both views have the same length",
+    );
+    refuse(
+        "method.clustering.second_view=\"converted\"",
+        "data.second_view: expected no table unless",
+    );
+    refuse(
+        "method.clustering.epsilon=0.001",
+        "method.clustering.epsilon: expected 0.003 to 1000000, found 0.001",
+    );
+    // Of the same sizes, with other files.
+    for file in names(&at.join("model")) {
+        let mut bytes = fs::read(at.join("model").join(&file)).unwrap();
+        if file == "config.json" {
+            bytes.push(b'\n');
+        }
+        put(&at.join("other").join(file), bytes);
+    }
+    refuse(
+        "method.model.ssl_layers.model=\"other\"",
+        "the model of data.front_end, found other, another one",
     );
     edit(
         &at.join("spin.toml"),

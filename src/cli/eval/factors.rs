@@ -62,7 +62,8 @@ pub(super) struct FactorsArgs {
     /// Seed of the split of the utterances, of draws and permutations
     #[arg(long, default_value_t = FactorOptions::default().seed)]
     seed: u64,
-    /// Number of draws of utterances for intervals, 0 for none and no chance by permutation
+    /// Number of draws of utterances for intervals, each a fit of its own; 0 for none and no chance by
+    /// permutation
     #[arg(long, value_name = "N", default_value_t = FactorOptions::default().draws)]
     draws: u16,
     #[command(flatten)]

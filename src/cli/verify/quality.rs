@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args};
 use ndarray::Array1;
 
 use crate::dataset::Table;
-use crate::eval::backend::{Embeddings, EnrolmentTable, QualityMeasures, TABLE, write_table};
+use crate::eval::backend::{Embeddings, EnrolmentTable, QualityMeasures, is_table, write_table};
 use crate::io::kaldi::TableWriter;
 use crate::io::message::output;
 
@@ -82,7 +82,7 @@ pub(super) fn run(args: QualityArgs) -> anyhow::Result<()> {
         cohort: cohort.as_ref().map(|cohort| (cohort, args.top)),
     };
     let found = measures.of(&Embeddings::read(&args.embeddings)?, table.as_ref())?;
-    match args.output.ends_with(TABLE) {
+    match is_table(&args.output) {
         true => write_table(Path::new(&args.output), &measures.names(), &found)?,
         false => {
             let mut writer = TableWriter::<Array1<f32>>::create(&args.output)?;

@@ -27,7 +27,7 @@ pub use embeddings::{Embeddings, EnrolmentTable};
 pub use lda::LdaOptions;
 pub use plda::{Plda, PldaOptions};
 pub use quality::{
-    Quality, QualityCalibration, QualityMeasures, QualityTrials, TABLE, TrialCalibration,
+    Quality, QualityCalibration, QualityMeasures, QualityTrials, TrialCalibration, is_table,
     write_table,
 };
 pub use scoring::{TrialScorer, score_trials};

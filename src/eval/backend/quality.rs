@@ -125,8 +125,11 @@ fn duration(durations: &Table, key: &str) -> Result<f64> {
     }
 }
 
-/// The end of the name of a table of measures, whose first line names them.
-pub const TABLE: &str = ".tsv";
+/// Whether measures at a place are a table, whose first line names them: a file whose name ends with `.tsv`, and no specifier of
+/// an archive.
+pub fn is_table(place: &str) -> bool {
+    place.ends_with(".tsv") && !place.contains(':')
+}
 
 /// Quality measures of models and utterances, by key.
 #[derive(Debug)]
@@ -139,13 +142,13 @@ pub struct Quality {
 }
 
 impl Quality {
-    /// Reads measures: those of [`QualityMeasures`], or others. A file whose name ends with [`TABLE`] has a key and numbers in
+    /// Reads measures: those of [`QualityMeasures`], or others. A table ([`is_table`]) has a key and numbers in
     /// each line, and the names of the measures in its first; an archive has vectors without names.
     ///
     /// # Errors
     /// As [`Embeddings::read`]; [`Error::Line`] for a line of a table with other columns than its first, or what is no number.
     pub fn read(place: &str) -> Result<Self> {
-        let (measures, names) = match place.ends_with(TABLE) {
+        let (measures, names) = match is_table(place) {
             true => read_table(Path::new(place))?,
             false => (Embeddings::read(place)?, Vec::new()),
         };
@@ -214,6 +217,13 @@ fn read_table(path: &Path) -> Result<(Embeddings, Vec<String>)> {
     let mut lines = (1..).zip(text.lines());
     let header = lines.next().map_or("", |(_, line)| line);
     let names: Vec<String> = header.split('\t').skip(1).map(str::to_string).collect();
+    let is_wrong = |(place, name): (usize, &String)| {
+        name.is_empty() || names[..place].contains(name) || name.parse::<f32>().is_ok()
+    };
+    if let Some((_, name)) = names.iter().enumerate().find(|&named| is_wrong(named)) {
+        let expected = "a header: 'key' and the names of the measures, each once, between tabs";
+        return Err(Error::line(path, 1, expected, format!("'{name}'")));
+    }
     let entry = |(number, line): (usize, &str)| -> Result<(String, Array1<f32>)> {
         let wrong = |expected: String, found: &str| {
             Error::line(path, number, expected, format!("'{found}'"))
@@ -223,7 +233,10 @@ fn read_table(path: &Path) -> Result<(Embeddings, Vec<String>)> {
         let values: Vec<f32> = values.split('\t').map(value).collect::<Result<_>>()?;
         match values.len() == names.len() {
             true => Ok((key.to_string(), values.into())),
-            false => Err(wrong(format!("a key and {} numbers", names.len()), line)),
+            false => Err(wrong(
+                format!("a key and {} numbers, between tabs", names.len()),
+                line,
+            )),
         }
     };
     let measures = Embeddings::of_entries(path, lines.map(entry))?;

@@ -116,12 +116,9 @@ impl ClusteringOptions {
         check_within(format!("{name}.rounds"), self.rounds, 1..=1000)?;
         self.weight.check(&format!("{name}.weight"))?;
         self.network.check(&format!("{name}.network"))?;
-        for (key, value) in [("temperature", self.temperature), ("epsilon", self.epsilon)] {
-            if !value.is_finite() || value <= 0.0 {
-                let found = value.to_string();
-                return Err(Error::option(format!("{name}.{key}"), "more than 0", found));
-            }
-        }
+        check_within(format!("{name}.temperature"), self.temperature, 1e-6..=1e6)?;
+        // Exponentials of cosines over less leave double precision.
+        check_within(format!("{name}.epsilon"), self.epsilon, 0.003..=1e6)?;
         check_size(format!("{name}.clusters"), self.clusters, 2)?;
         check_size(format!("{name}.dim"), self.dim, 1)?;
         check_size(format!("{name}.queue"), self.queue, 0)

@@ -40,7 +40,7 @@ use crate::objective::reconstruction::Reconstruction;
 use crate::objective::speaker::{SpeakerConstraint, SpeakerHead};
 use crate::train::{Clock, Division, Method, OptimiserOptions, Scalars, Trainable, update};
 use adversary::{Adversary, StepContext};
-use clustering::{Clustering, ClusteringOptions};
+use clustering::{Clustering, ClusteringOptions, SecondView};
 use consistency::ConsistencyOptions;
 use conversion_discriminator::{ConversionDiscriminator, ConversionDiscriminatorOptions};
 use cpc::{Cpc, CpcOptions};
@@ -165,8 +165,8 @@ impl DisentangleOptions {
             if labels != Labels::Alignment || self.label_weight == 0.0 {
                 return Err(Error::option(
                     "masked_prediction",
-                    "no table without labels of frames (data.labels = \"alignment\") and a label_weight",
-                    "one",
+                    "data.labels = \"alignment\" and label_weight above 0 beside it",
+                    "others",
                 ));
             }
         }
@@ -195,6 +195,14 @@ impl DisentangleOptions {
         (encoder.check_decay(self.optimiser.weight_decay))
             .map_err(|error| error.in_table("model"))?;
         self.check_labels(labels)
+    }
+
+    /// Whether a part compares two views of an utterance.
+    pub fn reads_second_view(&self) -> bool {
+        let clusters = |clustering: &ClusteringOptions| {
+            clustering.second_view == SecondView::Perturbed && clustering.weight.weight > 0.0
+        };
+        self.consistency.invariance > 0.0 || self.clustering.as_ref().is_some_and(clusters)
     }
 
     fn check_labels(&self, labels: Labels) -> Result<()> {
@@ -350,11 +358,6 @@ impl Disentangle {
         let context = StepContext::new(&self.model, batch, &self.options, self.device, true);
         self.model.observe(&context.encoded, context.embeds());
         let mut loss = self.loss(&context, clock.step, scalars);
-        if let Some(clustering) = &self.clustering
-            && let Some(term) = clustering.loss(&context, clock.step, scalars)
-        {
-            loss = &loss + term;
-        }
         let steps_since_found = self.steps_since_found();
         if let Some(steps) = steps_since_found {
             scalars.add("label_head/steps_since_found", &Tensor::from(steps as f64));
@@ -393,7 +396,8 @@ impl Disentangle {
             .and_then(Supervision::steps_since_found)
     }
 
-    /// The sum of the losses of encoders and decoder at a step, without adversaries and clustering.
+    /// The sum of the losses of encoders and decoder at a step, without adversaries. Clustering is no part of validation, which has
+    /// one view.
     fn loss(&self, context: &StepContext, step: u64, scalars: &mut Scalars) -> Tensor {
         let (options, batch) = (&self.options, context.batch);
         let (codes, code_mask) = (context.codes(), context.code_mask());
@@ -434,6 +438,11 @@ impl Disentangle {
         if let Some(cpc) = &self.cpc {
             let term = cpc.loss(codes, code_mask);
             scalars.add("phonetic_encoder/cpc", &term);
+            loss = &loss + term;
+        }
+        if let (Some(clustering), true) = (&self.clustering, context.train)
+            && let Some(term) = clustering.loss(context, step, scalars)
+        {
             loss = &loss + term;
         }
         if self.steps_since_found() != Some(0) {

@@ -9,9 +9,10 @@ use tch::{Device, Tensor, no_grad};
 
 use super::attention::{Attended, Attention, PositionBias};
 use super::weights::{Affine, Source, Variables, Weights};
-use super::{SslConfig, SslKind};
+use super::{SslConfig, SslKind, checksum, weights_file};
 use crate::error::{Error, Result, check_within};
 use crate::nn::Mask;
+use crate::signal::SslOptions;
 
 /// A layer of the transformer.
 pub(super) struct Layer {
@@ -120,12 +121,13 @@ impl SslLayersOptions {
         check_within(format!("{name}.layers"), self.layers, 1..=256)
     }
 
-    /// The configuration of the model, for features of `bins` of layer `input` of it, where that is told; `name` is the
-    /// table of these options.
+    /// The configuration of the model, for features of `bins` that a front-end with the options `input` computes, where there is
+    /// one; `name` is the table of these options.
     ///
     /// # Errors
-    /// As [`SslConfig::read`]; [`Error::Option`] for more layers than there are, and features of another width or layer.
-    pub fn config(&self, name: &str, bins: usize, input: Option<usize>) -> Result<SslConfig> {
+    /// As [`SslConfig::read`]; [`Error::Option`] for more layers than there are, features of another width or layer, and a
+    /// front-end of another model.
+    pub fn config(&self, name: &str, bins: usize, input: Option<&SslOptions>) -> Result<SslConfig> {
         let config = SslConfig::read(&self.model)?;
         let all = config.num_hidden_layers;
         check_within(format!("{name}.layers"), self.layers, 1..=all)?;
@@ -135,12 +137,20 @@ impl SslLayersOptions {
             let found = format!("{} in {}", config.hidden_size, self.model.display());
             return Err(Error::option(format!("{name}.model"), expected, found));
         }
-        let before = all - self.layers;
-        match input {
-            Some(input) if input != before => {
+        let Some(input) = input else {
+            return Ok(config);
+        };
+        let own = checksum(&self.model, &weights_file(&self.model)?.1)?;
+        if input.checksum.as_ref().is_some_and(|other| *other != own) {
+            let expected = format!("{}, the model of data.front_end", input.model.display());
+            let found = format!("{}, another one", self.model.display());
+            return Err(Error::option(format!("{name}.model"), expected, found));
+        }
+        match input.layer {
+            Some(layer) if layer + self.layers != all => {
                 let expected = format!(
-                    "{}, so that the layers follow layer {input}, which data.front_end gives",
-                    all - input.min(all)
+                    "{}, so that the layers follow layer {layer}, which data.front_end gives",
+                    all - layer.min(all)
                 );
                 let found = self.layers.to_string();
                 Err(Error::option(format!("{name}.layers"), expected, found))
@@ -190,7 +200,7 @@ impl SslLayers {
     /// # Errors
     /// A missing or broken file; the first tensor that is missing or of another shape.
     pub fn load(&self, folder: &Path) -> Result<()> {
-        let (path, bytes) = super::weights_file(folder)?;
+        let (path, bytes) = weights_file(folder)?;
         let mut weights = Weights::of(&path, &bytes, Device::Cpu)?;
         for (name, variable) in &self.variables {
             let read = weights.take(name, &variable.size())?;

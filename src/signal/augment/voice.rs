@@ -84,7 +84,7 @@ impl VoiceOptions {
 /// The speech by another voice, as long as before. What is too short to have a pitch is not voiced.
 ///
 /// # Errors
-/// As [`change_speed`]; errors of the pitch tracker for a sample rate below 8 kHz.
+/// As [`change_speed`]; errors of the pitch tracker for a sample rate below 2 kHz.
 pub fn change_voice(
     speech: &[f32],
     sample_rate_hz: u32,

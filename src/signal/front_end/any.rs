@@ -10,7 +10,7 @@ use super::{FrontEnd, FrontEndOptions, NetworkOptions};
 use crate::error::{Error, Result};
 use crate::io::audio::Waveform;
 use crate::io::config::Document;
-use crate::signal::FeatureType;
+use crate::signal::{FeatureType, SslOptions};
 
 /// Options of any front-end. A file of them names its `kind`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,11 +82,11 @@ impl AnyFrontEndOptions {
         }
     }
 
-    /// The layer of a self-supervised encoder that its features are; none for other front-ends and for sums of layers.
-    pub fn ssl_layer(&self) -> Option<usize> {
+    /// Those of a self-supervised encoder, if they are.
+    pub fn ssl(&self) -> Option<&SslOptions> {
         match self {
             Self::Spectral(_) => None,
-            Self::Network(options) => options.ssl_layer(),
+            Self::Network(options) => options.ssl(),
         }
     }
 

@@ -88,10 +88,10 @@ impl NetworkOptions {
         }
     }
 
-    /// The layer that the features are, of an encoder and if they are of one.
-    pub fn ssl_layer(&self) -> Option<usize> {
+    /// Those of a self-supervised encoder, if they are.
+    pub fn ssl(&self) -> Option<&SslOptions> {
         match self {
-            Self::Hubert(options) | Self::Wav2Vec2(options) | Self::WavLm(options) => options.layer,
+            Self::Hubert(options) | Self::Wav2Vec2(options) | Self::WavLm(options) => Some(options),
             Self::Module(_) => None,
         }
     }
