@@ -80,13 +80,7 @@ pub fn train_speech(
     let config = &features.resolve(config, exp, start)?;
     let beginning = Beginning::of(config, exp, start, front_end.as_ref())?;
     let check = |bins| features.check(config, bins, (exp, start));
-    let ssl = |bins| ssl_config(config, front_end.as_ref(), bins, beginning.ssl(exp)?);
-    let data = SpeechData::open(
-        config,
-        front_end.as_ref(),
-        (&beginning, &check, &ssl),
-        ranks,
-    )?;
+    let data = SpeechData::open(config, front_end.as_ref(), (&beginning, exp, &check), ranks)?;
     if let Some(front_end) = &front_end {
         check_front_end(front_end, data.info.normalisation.bins())?;
         if ranks.is_first() && config.data.input == Input::Features {
@@ -368,15 +362,12 @@ struct SpeechData {
 }
 
 impl SpeechData {
-    /// Opens the corpora and checks the number of their columns; a normalisation that the beginning does not know is fitted on the training set.
+    /// Opens the corpora of a run in the folder `exp` and checks the number of their columns; a normalisation that the beginning does
+    /// not know is fitted on the training set.
     fn open(
         config: &Config,
         front_end: Option<&AnyFrontEnd>,
-        (beginning, check, ssl): (
-            &Beginning,
-            &dyn Fn(usize) -> Result<()>,
-            &dyn Fn(usize) -> Result<Option<SslConfig>>,
-        ),
+        (beginning, exp, check): (&Beginning, &Path, &dyn Fn(usize) -> Result<()>),
         ranks: &Ranks,
     ) -> Result<Self> {
         let data = &config.data;
@@ -434,7 +425,7 @@ impl SpeechData {
                 inventory,
                 normalisation,
                 utterances: train.len(),
-                ssl: ssl(bins)?,
+                ssl: ssl_config(config, front_end, bins, beginning.ssl(exp)?)?,
             },
             train: Arc::new(train),
             valid,
