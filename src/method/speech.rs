@@ -425,7 +425,7 @@ impl SpeechData {
                 inventory,
                 normalisation,
                 utterances: train.len(),
-                ssl: ssl_config(config, front_end, bins, beginning.ssl(exp)?)?,
+                ssl: ssl_config(config, front_end, bins, (beginning, exp))?,
             },
             train: Arc::new(train),
             valid,
@@ -434,18 +434,20 @@ impl SpeechData {
     }
 }
 
-/// The configuration of the model that `method.model.ssl_layers` belong to, where there are some: the one that is `known` from
-/// earlier weights, or that of the model's folder, of which `front_end` computes the features.
+/// The configuration of the model that `method.model.ssl_layers` belong to, where there are some: the one that the weights of a run
+/// in the folder `exp` begin with, or that of the model's folder, of which `front_end` computes the features.
 fn ssl_config(
     config: &Config,
     front_end: Option<&AnyFrontEnd>,
     bins: usize,
-    known: Option<SslConfig>,
+    (beginning, exp): (&Beginning, &Path),
 ) -> Result<Option<SslConfig>> {
-    match (config.method.ssl_layers(), known) {
-        (None, _) => Ok(None),
-        (Some(_), Some(known)) => Ok(Some(known)),
-        (Some(layers), None) => {
+    let Some(layers) = config.method.ssl_layers() else {
+        return Ok(None);
+    };
+    match beginning.ssl(exp)? {
+        Some(known) => Ok(Some(known)),
+        None => {
             let input = front_end.and_then(|front_end| front_end.options().ssl());
             let found = layers.config("method.model.ssl_layers", bins, input);
             found.map(Some)
