@@ -44,9 +44,6 @@ exp_of() { echo "$out/$(named "$1" "$set")_$2"; }
 
 each_exp() { for conf in $confs; do for seed in $seeds; do exp_of "$conf" "$seed"; done; done; }
 
-# initial SEED: the option of `unbraid train` for the run that another begins from.
-initial() { [ -z "$init" ] || echo "--init=$(exp_of "$init" "$1")"; }
-
 # train_all: taken up where it stopped; a run that is done is left as it is, and one of another configuration is
 # refused.
 train_all() {
@@ -56,7 +53,7 @@ train_all() {
     for seed in $seeds; do
       say "stage 2: train $(exp_of "$conf" "$seed")"
       $cmd "$(exp_of "$conf" "$seed").log" \
-        unbraid train --conf "conf/$conf.toml" --exp "$(exp_of "$conf" "$seed")" --seed "$seed" --resume $(initial "$seed") \
+        unbraid train --conf "conf/$conf.toml" --exp "$(exp_of "$conf" "$seed")" --seed "$seed" --resume ${init:+--init="$(exp_of "$init" "$seed")"} \
         "${settings[@]}" "${train_options[@]}"
     done
   done
