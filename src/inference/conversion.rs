@@ -46,7 +46,8 @@ struct Pair {
 /// Utterances with a result that is not finite are left out and reported in [`Extracted::failed`].
 ///
 /// # Errors
-/// Errors of reading the data, `pitch.scp` too where the decoder reads pitch, and of writing; [`Error::Format`] for a directory with a single speaker.
+/// Errors of reading the data, `pitch.scp` too where the decoder reads pitch, and of writing; [`Error::Format`] for a
+/// directory with a single speaker.
 pub fn convert_corpus(
     model: &dyn DisentangledModel,
     normalisation: &Normalisation,

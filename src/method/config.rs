@@ -310,19 +310,13 @@ impl DataOptions {
             ("data.augment", &self.augment),
             ("data.second_view", &self.second_view),
         ] {
-            let checked = options.as_ref().map_or(Ok(()), AugmentOptions::check);
-            checked.map_err(|error| error.in_table(table))?;
-        }
-        if self.second_view.is_some() {
-            for (table, options) in [
-                ("data.augment", &self.augment),
-                ("data.second_view", &self.second_view),
-            ] {
-                if let Some(speed) = options.as_ref().and_then(|options| options.speed.as_ref()) {
-                    let expected = "no table, so that both views have the same length (data.speeds changes both)";
-                    let found = format!("factors {:?}", speed.factors);
-                    return Err(Error::option(format!("{table}.speed"), expected, found));
-                }
+            let Some(options) = options else { continue };
+            options.check().map_err(|error| error.in_table(table))?;
+            if let (Some(speed), Some(_)) = (&options.speed, &self.second_view) {
+                let expected =
+                    "no table, so that both views have the same length (data.speeds changes both)";
+                let found = format!("factors {:?}", speed.factors);
+                return Err(Error::option(format!("{table}.speed"), expected, found));
             }
         }
         Ok(())

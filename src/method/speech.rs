@@ -249,6 +249,10 @@ impl Built {
 
 fn build(config: &Config, info: &ModelInfo, device: Device) -> Result<Built> {
     let bins = info.normalisation.bins() as i64;
+    if config.method.ssl_layers().is_some() && info.ssl.is_none() {
+        let expected = "the configuration of the model of method.model.ssl_layers";
+        return Err(Error::key(INVENTORY, "ssl", expected, "none"));
+    }
     Ok(match &config.method {
         MethodOptions::Disentangle(options) => {
             let shape = DisentangleShape {

@@ -4,8 +4,9 @@
 use tch::{Kind, Tensor, no_grad};
 
 /// Assigns items to clusters from scores `[items, clusters]`: returns `[items, clusters]` with rows that sum to 1. The
-/// items of each group use all clusters equally: entropic optimal transport with regularisation `epsilon`, by `rounds` of Sinkhorn and
-/// Knopp's algorithm. Both papers use 3, after which a group may still prefer a cluster. `groups` `[items]` are integers from 0. With speakers as groups, clusters hold no speaker
+/// items of each group use all clusters equally: entropic optimal transport with regularisation `epsilon`, by `rounds` of
+/// Sinkhorn and Knopp's algorithm. Both papers use 3, after which a group may still prefer a cluster. `groups` `[items]` are
+/// integers from 0. With speakers as groups, clusters hold no speaker
 /// information. There is no gradient.
 pub fn balanced_assignments(
     scores: &Tensor,

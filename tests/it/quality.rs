@@ -182,6 +182,10 @@ fn measures_are_found_by_their_names() {
             "test.tsv:2: expected a key and 1 numbers, between tabs, found 'a\\t1\\t2'",
         ),
         (
+            "key\tnorm\tnorm\na\t1\t2\n".to_string(),
+            "test.tsv:1: expected a header: 'key' and the names of the measures, each once, between tabs, found 'norm'",
+        ),
+        (
             "key\tnorm\na\tx\n".to_string(),
             "test.tsv:2: expected a number, found 'x'",
         ),

@@ -107,14 +107,6 @@ impl Source for Variables<'_> {
     }
 }
 
-impl Source for Weights<'_> {
-    type Error = Error;
-
-    fn take(&mut self, name: &str, shape: &[i64]) -> Result<Tensor> {
-        self.read(name, shape)
-    }
-}
-
 /// The tensors of a file that were not taken yet.
 pub(super) struct Weights<'a> {
     path: &'a Path,
@@ -143,7 +135,55 @@ impl<'a> Weights<'a> {
         })
     }
 
-    fn read(&mut self, name: &str, shape: &[i64]) -> Result<Tensor> {
+    /// Takes the weight of the positional convolution, which is saved as length and direction for each place in the kernel,
+    /// under the names of either form of PyTorch's weight_norm.
+    pub(super) fn position(&mut self, config: &SslConfig) -> Result<Tensor> {
+        let (hidden, kernel) = (config.hidden_size, config.num_conv_pos_embeddings);
+        let name = "encoder.pos_conv_embed.conv";
+        let new = format!("{name}.parametrizations.weight.original");
+        let names = match self.tensors.contains_key(&format!("{}{new}0", self.prefix)) {
+            true => [format!("{new}0"), format!("{new}1")],
+            false => [format!("{name}.weight_g"), format!("{name}.weight_v")],
+        };
+        let length = self.take(&names[0], &[1, 1, kernel])?;
+        let shape = [
+            hidden,
+            hidden / config.num_conv_pos_embedding_groups,
+            kernel,
+        ];
+        let direction = self.take(&names[1], &shape)?;
+        let norm = direction
+            .square()
+            .sum_dim_intlist([0i64, 1].as_slice(), true, Kind::Float)
+            .sqrt();
+        Ok(direction * (length / norm))
+    }
+
+    /// Refuses tensors that were not taken: the configuration is of a smaller model.
+    pub(super) fn finish(self) -> Result<()> {
+        let unused = |name: &str| {
+            let own = name.strip_prefix(&self.prefix);
+            own.is_none_or(|own| UNUSED.iter().any(|start| own.starts_with(start)))
+        };
+        match self.tensors.iter().find(|(name, _)| !unused(name)) {
+            None => Ok(()),
+            Some((name, view)) => {
+                let found = format!("one {:?}", view.shape());
+                Err(Error::key(
+                    self.path,
+                    name,
+                    "no such tensor in config.json's model",
+                    found,
+                ))
+            }
+        }
+    }
+}
+
+impl Source for Weights<'_> {
+    type Error = Error;
+
+    fn take(&mut self, name: &str, shape: &[i64]) -> Result<Tensor> {
         let full = format!("{}{name}", self.prefix);
         let Some(view) = self.tensors.remove(&full) else {
             let expected = format!("a tensor {shape:?}");
@@ -190,49 +230,5 @@ impl<'a> Weights<'a> {
         Ok(Tensor::from_slice(&values)
             .view(shape)
             .to_device(self.device))
-    }
-
-    /// Takes the weight of the positional convolution, which is saved as length and direction for each place in the kernel,
-    /// under the names of either form of PyTorch's weight_norm.
-    pub(super) fn position(&mut self, config: &SslConfig) -> Result<Tensor> {
-        let (hidden, kernel) = (config.hidden_size, config.num_conv_pos_embeddings);
-        let name = "encoder.pos_conv_embed.conv";
-        let new = format!("{name}.parametrizations.weight.original");
-        let names = match self.tensors.contains_key(&format!("{}{new}0", self.prefix)) {
-            true => [format!("{new}0"), format!("{new}1")],
-            false => [format!("{name}.weight_g"), format!("{name}.weight_v")],
-        };
-        let length = self.take(&names[0], &[1, 1, kernel])?;
-        let shape = [
-            hidden,
-            hidden / config.num_conv_pos_embedding_groups,
-            kernel,
-        ];
-        let direction = self.take(&names[1], &shape)?;
-        let norm = direction
-            .square()
-            .sum_dim_intlist([0i64, 1].as_slice(), true, Kind::Float)
-            .sqrt();
-        Ok(direction * (length / norm))
-    }
-
-    /// Refuses tensors that were not taken: the configuration is of a smaller model.
-    pub(super) fn finish(self) -> Result<()> {
-        let unused = |name: &str| {
-            let own = name.strip_prefix(&self.prefix);
-            own.is_none_or(|own| UNUSED.iter().any(|start| own.starts_with(start)))
-        };
-        match self.tensors.iter().find(|(name, _)| !unused(name)) {
-            None => Ok(()),
-            Some((name, view)) => {
-                let found = format!("one {:?}", view.shape());
-                Err(Error::key(
-                    self.path,
-                    name,
-                    "no such tensor in config.json's model",
-                    found,
-                ))
-            }
-        }
     }
 }

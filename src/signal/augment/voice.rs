@@ -93,14 +93,12 @@ pub fn change_voice(
     let rate = f64::from(sample_rate_hz);
     let tracker = PitchComputer::new(&PitchOptions {
         sample_frequency: rate,
+        snip_edges: false,
         ..PitchOptions::default()
     })?;
-    let contour = match tracker.check_length(speech.len()) {
-        Ok(()) => F0Contour::new(tracker.compute(speech)?.view())?,
-        Err(_) => F0Contour::unvoiced(0),
-    };
+    let contour = F0Contour::new(tracker.compute(speech)?.view())?;
+    let played = change_speed(speech, sample_rate_hz, factors.formants)?;
     let Some(heard) = contour.statistics() else {
-        let played = change_speed(speech, sample_rate_hz, factors.formants)?;
         let unvoiced = |_| None;
         return Ok(overlap_add(
             &played,
@@ -110,22 +108,16 @@ pub fn change_voice(
             |_, period| period,
         ));
     };
-    let target = LogF0Statistics {
-        mean: heard.mean + factors.pitch.ln(),
-        deviation: heard.deviation * factors.range,
-    };
-    let new = contour.moved(heard, target);
-    let played = change_speed(speech, sample_rate_hz, factors.formants)?;
-    // Where a place of what is played lies in the contour, in frames.
-    let PitchOptions {
-        frame_length,
-        frame_shift,
-        ..
-    } = tracker.options();
-    let frame = |place: f64| {
-        let ms = 1000.0 * place * factors.formants / rate;
-        (ms - frame_length / 2.0) / frame_shift
-    };
+    let new = contour.moved(
+        heard,
+        LogF0Statistics {
+            mean: heard.mean + factors.pitch.ln(),
+            deviation: heard.deviation * factors.range,
+        },
+    );
+    // Where a place of what is played lies in the contour, in frames, the first of which has its middle at half a shift.
+    let shift = tracker.options().frame_shift / 1000.0 * rate;
+    let frame = |place: f64| place * factors.formants / shift - 0.5;
     let period = |contour: &F0Contour, place: f64| rate / contour.log_hz_at(frame(place)).exp();
     Ok(overlap_add(
         &played,

@@ -18,7 +18,8 @@ impl FramePitch {
     /// For the frames of a front-end.
     ///
     /// # Errors
-    /// [`crate::Error::Option`] for a front-end that is a network, whose frames have no known place, and for a sample rate that pitch is not found at; what the front-end's options are refused for.
+    /// [`crate::Error::Option`] for a front-end that is a network, whose frames have no known place, and for a sample rate that
+    /// pitch is not found at; what the front-end's options are refused for.
     pub fn of(front_end: &AnyFrontEndOptions) -> Result<Self> {
         let plan = front_end
             .spectral("for method.model.pitch = true")?
