@@ -321,6 +321,37 @@ fn a_damaged_frame_fails_the_segments_that_contain_it() {
     );
 }
 
+/// Files are entered again behind damage; a command that made it would run again.
+#[test]
+fn a_damaged_pipe_runs_once() {
+    let audio = concat!(env!("CARGO_MANIFEST_DIR"), "/data/mini/audio/f01-s01.flac");
+    let dir = made::folder(&[(
+        "segments",
+        "a r 0.1 0.3\nb r 0.2 1.4\nc r 1.5 1.6\nd r 1.7 1.8\n",
+    )]);
+    let mut bytes = std::fs::read(audio).unwrap();
+    let half = bytes.len() / 2;
+    bytes[half] ^= 1;
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    std::fs::write(at("r.flac"), &bytes).unwrap();
+    let command = format!("echo run >> {}; cat {} |", at("runs"), at("r.flac"));
+    std::fs::write(at("wav.scp"), format!("r {command}\n")).unwrap();
+    let table = Table::read(at("wav.scp")).unwrap();
+    let segments = Segments::read(at("segments")).unwrap();
+    let recordings = Recordings::with_segments(&table, &segments).unwrap();
+    let options = RecordingOptions {
+        pipes: Pipes::Within(std::time::Duration::from_secs(60)),
+        ..RecordingOptions::default()
+    };
+    let found = all(&recordings, &options);
+    assert_eq!(std::fs::read_to_string(at("runs")).unwrap(), "run\n");
+    let failed: Vec<_> = found
+        .iter()
+        .map(|(_, text)| text.contains("expected"))
+        .collect();
+    assert_eq!(failed, [false, true, true, true], "{found:?}");
+}
+
 #[test]
 fn inconsistent_lists_are_refused() {
     let (_dir, recordings) = corpus("c r 0 1\na r 0.1 0.3\n");
