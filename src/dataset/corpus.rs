@@ -20,6 +20,7 @@ use super::normalisation::Normalisation;
 use super::pitch::Pitch;
 use super::sampler::Population;
 use crate::error::{Error, Result};
+use crate::signal::pitch::F0Contour;
 
 /// Utterances of a corpus of audio that statistics for normalisation are computed over, evenly spaced.
 const MOST_FITTED: usize = 300;
@@ -424,35 +425,20 @@ impl SpeechCorpus {
         (crop, crop_seed): (usize, u64),
     ) -> Result<SpeechBatch> {
         let mut rng = ChaCha8Rng::seed_from_u64(crop_seed);
-        let frames = |utterance: usize| match normalisation.options().fixed_frames {
-            0 => self.frames[utterance],
-            fixed => fixed,
-        };
         let windows: Vec<_> = (utterances.iter())
-            .map(|&utterance| window(frames(utterance), crop, &mut rng))
+            .map(|&utterance| {
+                let frames = normalisation.frames(self.frames[utterance]);
+                window(frames, crop, &mut rng)
+            })
             .collect();
         let read = |place: usize| {
             let number = crop_seed.wrapping_add(place as u64);
-            let row = self.row(utterances[place], normalisation, number)?;
-            let (start, length) = match &self.source {
-                Source::Stored(_) => windows[place],
+            let window = |frames| match &self.source {
+                Source::Stored(_) => windows[place].clone(),
                 // Its frames are known only now.
-                Source::Computed(_) => window(
-                    row.feats.nrows(),
-                    crop,
-                    &mut ChaCha8Rng::seed_from_u64(number),
-                ),
+                Source::Computed(_) => window(frames, crop, &mut ChaCha8Rng::seed_from_u64(number)),
             };
-            let cut = |matrix: Array2<f32>| matrix.slice(s![start..start + length, ..]).to_owned();
-            Ok(Row {
-                feats: cut(row.feats),
-                second: row.second.map(cut),
-                pitch: row.pitch.map(cut),
-                labels: match self.labels.by_frame() {
-                    true => row.labels[start..start + length].to_vec(),
-                    false => row.labels,
-                },
-            })
+            self.row(utterances[place], normalisation, number, window)
         };
         let rows: Vec<_> = places.clone().into_par_iter().map(read).collect();
         let rows = rows.into_iter().collect::<Result<Vec<_>>>()?;
@@ -462,9 +448,15 @@ impl SpeechCorpus {
         Ok(SpeechBatch::stack(numbers, &rows, &self.labels))
     }
 
-    /// The features of an utterance, normalised, its pitch, if it is wanted, and its labels, by frame as many as its features
-    /// have frames.
-    fn row(&self, utterance: usize, normalisation: &Normalisation, number: u64) -> Result<Row> {
+    /// A window of an utterance, which `window` gives for its normalised frames: features, normalised, pitch, if it is wanted, and
+    /// labels, by frame as many as features; else those of the utterance.
+    fn row(
+        &self,
+        utterance: usize,
+        normalisation: &Normalisation,
+        number: u64,
+        window: impl FnOnce(usize) -> Range<usize>,
+    ) -> Result<Row> {
         let (place, _) = self.at(utterance);
         let mut drawn = self.draw(utterance, normalisation.bins(), number)?;
         if let Some(augment) = &self.augment_feats {
@@ -476,17 +468,21 @@ impl SpeechCorpus {
         let labels = self
             .labels
             .of(place, &self.ids[place], drawn.recorded_frames)?;
-        let pitch = drawn.contour.map(|contour| normalisation.pitch(&contour));
-        let feats = normalisation.apply(drawn.feats);
-        let labels = match self.labels.by_frame() {
-            true => stretch_labels(labels, feats.nrows()),
-            false => labels,
+        let frames = normalisation.frames(drawn.feats.nrows());
+        let window = window(frames);
+        let normalise = |feats| normalisation.apply_within(feats, window.clone());
+        let pitch = |contour: F0Contour| {
+            let pitch = normalisation.pitch(&contour);
+            pitch.slice_move(s![window.clone(), ..])
         };
         Ok(Row {
-            feats,
-            second: drawn.second.map(|second| normalisation.apply(second)),
-            pitch,
-            labels,
+            feats: normalise(drawn.feats),
+            second: drawn.second.map(normalise),
+            pitch: drawn.contour.map(pitch),
+            labels: match self.labels.by_frame() {
+                true => stretch_labels(labels, frames)[window.clone()].to_vec(),
+                false => labels,
+            },
         })
     }
 }
@@ -533,9 +529,10 @@ fn speaker_of<'a>(dir: &'a DataDir, id: &str) -> &'a str {
     dir.speaker_of(id).unwrap_or_default()
 }
 
-fn window(frames: usize, crop: usize, rng: &mut ChaCha8Rng) -> (usize, usize) {
+fn window(frames: usize, crop: usize, rng: &mut ChaCha8Rng) -> Range<usize> {
     if crop == 0 || frames <= crop {
-        return (0, frames);
+        return 0..frames;
     }
-    (rng.random_range(0..=frames - crop), crop)
+    let start = rng.random_range(0..=frames - crop);
+    start..start + crop
 }

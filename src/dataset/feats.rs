@@ -79,9 +79,18 @@ impl Feats {
             let expected = format!("{bins} values per frame");
             return Err(wrong(expected, feats.ncols().to_string()));
         }
-        match feats.iter().find(|value| !value.is_finite()) {
+        match not_finite(&feats) {
             Some(value) => Err(wrong("finite features".into(), value.to_string())),
             None => Ok(feats),
         }
     }
+}
+
+/// A number that is NaN or infinite, if there is one.
+pub(crate) fn not_finite(values: &Array2<f32>) -> Option<f32> {
+    // Without an end before the last number, the compiler makes vectors of it.
+    if values.fold(true, |all, value| all & value.is_finite()) {
+        return None;
+    }
+    values.iter().copied().find(|value| !value.is_finite())
 }

@@ -1,9 +1,10 @@
 //! Normalisation of features before networks read them: the utterance's mean is subtracted by option, bins are
 //! standardised, utterances are stretched to a fixed length by option. Training and extraction use the same object.
 
+use std::ops::Range;
 use std::path::Path;
 
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, Axis, s};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -220,24 +221,40 @@ impl Normalisation {
 
     /// Normalises `[frames, bins]` to `[frames, bins]` or `[fixed_frames, bins]`.
     pub fn apply(&self, feats: Array2<f32>) -> Array2<f32> {
-        let mut feats = self.level(feats);
-        match self.options.cmvn {
-            Cmvn::None => {}
-            Cmvn::Global => {
-                let (mean, std) = (
-                    Array1::from(self.mean.clone()),
-                    Array1::from(self.std.clone()),
-                );
-                feats = (feats - &mean) / &std;
-            }
-            Cmvn::Utterance => {
-                let (mean, std) = own_statistics(&feats);
-                feats = (feats - &mean) / &std;
-            }
+        let all = 0..self.frames(feats.nrows());
+        self.apply_within(feats, all)
+    }
+
+    /// Frames of what [`Normalisation::apply`] makes of so many.
+    pub fn frames(&self, frames: usize) -> usize {
+        match self.options.fixed_frames {
+            0 => frames,
+            fixed => fixed,
+        }
+    }
+
+    /// The frames `window` of [`Normalisation::apply`], at the cost of these and of the statistics of the utterance.
+    pub fn apply_within(&self, mut feats: Array2<f32>, window: Range<usize>) -> Array2<f32> {
+        let level = match self.options.subtracts_utterance_mean() {
+            true => utterance_mean(&feats),
+            false => 0.0,
+        };
+        let own = (self.options.cmvn == Cmvn::Utterance).then(|| {
+            feats -= level;
+            own_statistics(&feats)
+        });
+        let is_whole = self.options.fixed_frames > 0 || window == (0..feats.nrows());
+        if !is_whole {
+            feats = feats.slice(s![window.clone(), ..]).to_owned();
+        }
+        match (self.options.cmvn, &own) {
+            (Cmvn::Global, _) => standardise(&mut feats, level, (&self.mean, &self.std)),
+            (_, Some((mean, std))) => standardise(&mut feats, 0.0, (&mean.to_vec(), &std.to_vec())),
+            (_, None) => feats -= level,
         }
         match self.options.fixed_frames {
             0 => feats,
-            frames => stretch(feats.view(), frames),
+            frames => stretch(feats.view(), frames).slice_move(s![window, ..]),
         }
     }
 
@@ -288,9 +305,27 @@ impl Normalisation {
     }
 }
 
-/// Mean over all bins and frames.
+/// Subtracts a level and a mean per bin, and divides by a deviation per bin.
+fn standardise(feats: &mut Array2<f32>, level: f32, (mean, std): (&[f32], &[f32])) {
+    for mut frame in feats.rows_mut() {
+        for ((value, mean), std) in frame.iter_mut().zip(mean).zip(std) {
+            *value = (*value - level - mean) / std;
+        }
+    }
+}
+
+/// Mean over all bins and frames, in double precision. Several sums at once do not wait for each other.
 fn utterance_mean(feats: &Array2<f32>) -> f32 {
-    (feats.iter().map(|&x| f64::from(x)).sum::<f64>() / feats.len().max(1) as f64) as f32
+    let values = feats.as_standard_layout();
+    let (chunks, rest) = values.as_slice().unwrap_or_default().as_chunks::<8>();
+    let mut sums = [0f64; 8];
+    for chunk in chunks {
+        for (sum, &value) in sums.iter_mut().zip(chunk) {
+            *sum += f64::from(value);
+        }
+    }
+    let rest = rest.iter().copied().map(f64::from);
+    ((sums.into_iter().chain(rest)).sum::<f64>() / feats.len().max(1) as f64) as f32
 }
 
 /// Mean and deviation per bin of an utterance, each `[bins]`.
@@ -360,7 +395,11 @@ mod tests {
                 let other = feats.mapv(|x| x * 2.0 + 1.0);
                 let normalisation =
                     Normalisation::fit(&options, 4, std::iter::once(Ok(other))).unwrap();
-                let back = normalisation.restore(normalisation.apply(feats.clone()), &feats);
+                let all = normalisation.apply(feats.clone());
+                let window = 1..3;
+                let some = normalisation.apply_within(feats.clone(), window.clone());
+                assert_eq!(some, all.slice(s![window, ..]), "{options:?}");
+                let back = normalisation.restore(all, &feats);
                 let gap = (&back - &feats).mapv(f32::abs);
                 assert!(gap.iter().all(|&gap| gap < 1e-4), "{options:?} {gap}");
             }
