@@ -1,15 +1,20 @@
 //! Extraction with a trained model: codes per frame, embeddings per utterance, means per utterance or per speaker.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use ndarray::{Array1, Array2, Array3, Axis, concatenate, s};
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tch::{Device, Tensor, no_grad};
 
 use super::origin::Origin;
+use crate::dataset::feats::not_finite;
 use crate::dataset::normalisation::Normalisation;
 use crate::dataset::sampler::pack_by_length;
 use crate::error::{Error, Result};
@@ -80,9 +85,13 @@ pub struct Session<'a> {
     route: ExtractPaths<'a>,
     parts: Parts,
     done: HashSet<String>,
+    /// Of the CPU, where there are several: each takes a batch at a time, which is faster than to share each batch.
+    threads: Option<ThreadPool>,
     window: Vec<Readings>,
     /// Values in the window.
     held: usize,
+    /// What the networks made of the window before, not yet written.
+    made: Vec<ExtractedRow>,
     failed: Vec<Error>,
 }
 
@@ -117,26 +126,29 @@ impl Session<'_> {
         }
     }
 
+    /// Runs the networks on the window, while what they made of the one before is written.
     fn flush(&mut self) -> Result<()> {
-        if self.window.is_empty() {
-            return Ok(());
-        }
         self.held = 0;
-        let mut representations = Vec::new();
-        for found in self.extraction.extract(std::mem::take(&mut self.window))? {
+        let window = std::mem::take(&mut self.window);
+        let (extraction, threads) = (&self.extraction, self.threads.as_ref());
+        let (parts, made) = (&mut self.parts, &self.made);
+        let (found, written) = thread::scope(|scope| {
+            let writer = scope.spawn(|| parts.add(made));
+            let found = extraction.extract(window, threads);
+            (
+                found,
+                writer.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            )
+        });
+        written?;
+        self.made.clear();
+        for found in found? {
             match found {
-                Ok(representation) => representations.push(representation),
+                Ok(representation) => self.made.push(representation),
                 Err(error) => self.failed.push(error),
             }
         }
-        if representations.is_empty() {
-            return Ok(());
-        }
-        let added = self.parts.add(&representations);
-        if added.is_err() && self.parts.count == 0 {
-            self.parts.remove();
-        }
-        added
+        Ok(())
     }
 
     /// Writes the target, unless every utterance failed.
@@ -145,6 +157,7 @@ impl Session<'_> {
     /// Errors of writing; the target is written completely or not at all.
     pub fn finish(mut self) -> Result<Extracted> {
         self.flush()?;
+        self.parts.add(&self.made)?;
         let written = match self.parts.count {
             0 => 0,
             _ => self.extraction.assemble(&self.parts, &self.route)?,
@@ -243,42 +256,57 @@ impl<'a> Extraction<'a> {
         let options = self.options(&route);
         let origin = Origin::of(route.model, route.source, options)?;
         let parts = Parts::open(&origin, &route)?;
+        let threads = match (self.device, tch::get_num_threads()) {
+            (Device::Cpu, several @ 2..) => Some(alone_in_libtorch(several as usize)?),
+            _ => None,
+        };
         Ok(Session {
             done: parts.keys()?,
             extraction: self,
             route,
             parts,
+            threads,
             window: Vec::new(),
             held: 0,
+            made: Vec::new(),
             failed: Vec::new(),
         })
     }
 
-    /// The representation of every utterance of a window, in order, or its error.
-    fn extract(&self, window: Vec<Readings>) -> Result<Vec<Result<ExtractedRow>>> {
+    /// The representation of every utterance of a window, in order, or its error. Batches are shared among `threads`.
+    fn extract(
+        &self,
+        window: Vec<Readings>,
+        threads: Option<&ThreadPool>,
+    ) -> Result<Vec<Result<ExtractedRow>>> {
         let (keys, counts): (Vec<String>, Vec<usize>) = window
             .iter()
             .map(|(key, readings)| (key.clone(), readings.len()))
             .unzip();
-        let readings = window.into_iter().flat_map(|(_, readings)| readings);
-        let seen: Vec<Array2<f32>> = readings
-            .map(|feats| self.normalisation.apply(feats))
+        let mut readings: Vec<Array2<f32>> =
+            window.into_iter().flat_map(|(_, feats)| feats).collect();
+        let frames: Vec<usize> = (readings.iter())
+            .map(|feats| self.normalisation.frames(feats.nrows()))
             .collect();
-        let frames: Vec<usize> = seen.iter().map(|feats| feats.nrows()).collect();
-        let mut representations = vec![Array2::zeros((0, 0)); seen.len()];
-        for places in pack_by_length((0..seen.len()).collect(), &frames, BATCH_FRAMES) {
-            let batch: Vec<&Array2<f32>> = places.iter().map(|&place| &seen[place]).collect();
-            for (place, representation) in places.iter().zip(self.forward(&batch)?) {
-                representations[*place] = match self.pool {
-                    Pool::None => representation,
-                    Pool::Utterance | Pool::Speaker => representation
-                        .mean_axis(Axis(0))
-                        .unwrap_or_default()
-                        .insert_axis(Axis(0)),
-                };
+        let places = pack_by_length((0..frames.len()).collect(), &frames, BATCH_FRAMES);
+        let mut taken = |&place: &usize| std::mem::take(&mut readings[place]);
+        let batches: Vec<Vec<Array2<f32>>> = (places.iter())
+            .map(|places| places.iter().map(&mut taken).collect())
+            .collect();
+        let shared = Shared(self);
+        let found: Vec<_> = match threads {
+            Some(threads) if batches.len() > 1 => threads.install(|| {
+                let batches = batches.into_par_iter();
+                batches.map(|batch| shared.pooled(batch)).collect()
+            }),
+            _ => (batches.into_iter().map(|batch| shared.pooled(batch))).collect(),
+        };
+        for (places, found) in places.iter().zip(found) {
+            for (&place, representation) in places.iter().zip(found?) {
+                readings[place] = representation;
             }
         }
-        let mut representations = representations.into_iter();
+        let mut representations = readings.into_iter();
         let joined = keys.into_iter().zip(counts).map(|(key, count)| {
             let own = representations.by_ref().take(count).collect();
             let joined = side_by_side(&key, own)?;
@@ -288,21 +316,38 @@ impl<'a> Extraction<'a> {
         Ok(joined.collect())
     }
 
+    /// The representations of features as they were read, each averaged as is wanted.
+    fn pooled(&self, batch: Vec<Array2<f32>>) -> Result<Vec<Array2<f32>>> {
+        let seen = batch
+            .into_iter()
+            .map(|feats| self.normalisation.apply(feats));
+        let seen: Vec<_> = seen.collect();
+        let pool = |representation: Array2<f32>| match self.pool {
+            Pool::None => representation,
+            Pool::Utterance | Pool::Speaker => representation
+                .mean_axis(Axis(0))
+                .unwrap_or_default()
+                .insert_axis(Axis(0)),
+        };
+        Ok(self.forward(&seen)?.into_iter().map(pool).collect())
+    }
+
     /// The representation of one utterance, from its features `[frames, bins]`; a vector is a matrix of one row.
     ///
     /// # Errors
     /// [`Error::Key`] for results that are not finite; as the model.
     pub(super) fn of_one(&self, feats: Array2<f32>) -> Result<Array2<f32>> {
         let (_, found) = self
-            .extract(vec![("recording".into(), vec![feats])])?
+            .extract(vec![("recording".into(), vec![feats])], None)?
             .remove(0)?;
         Ok(found)
     }
 
-    fn forward(&self, batch: &[&Array2<f32>]) -> Result<Vec<Array2<f32>>> {
+    fn forward(&self, batch: &[Array2<f32>]) -> Result<Vec<Array2<f32>>> {
         let lengths: Vec<i64> = batch.iter().map(|feats| feats.nrows() as i64).collect();
         let mask = Mask::new(&lengths, self.device);
-        let feats = pad(batch, mask.frames()).to(self.device);
+        let batch: Vec<&Array2<f32>> = batch.iter().collect();
+        let feats = pad(&batch, mask.frames()).to(self.device);
         let model = self.model;
         no_grad(|| {
             Ok(match self.representation {
@@ -342,6 +387,29 @@ impl<'a> Extraction<'a> {
             |matrix| matrix,
         )
     }
+}
+
+/// An extraction that several threads run.
+struct Shared<'a>(&'a Extraction<'a>);
+
+// SAFETY: forward passes without gradients only read the weights, which libtorch allows from several threads at once.
+unsafe impl Sync for Shared<'_> {}
+
+impl Shared<'_> {
+    fn pooled(&self, batch: Vec<Array2<f32>>) -> Result<Vec<Array2<f32>>> {
+        self.0.pooled(batch)
+    }
+}
+
+/// Threads whose operations of libtorch run in themselves alone.
+fn alone_in_libtorch(count: usize) -> Result<ThreadPool> {
+    let threads = ThreadPoolBuilder::new()
+        .num_threads(count)
+        .start_handler(|_| tch::set_num_threads(1));
+    let refused = |error: ThreadPoolBuildError| {
+        Error::option("--threads", "threads of the system", error.to_string())
+    };
+    threads.build().map_err(refused)
 }
 
 /// Concatenates the representations of an utterance at several speeds; rows of length 1 give rows of length 1.
@@ -487,7 +555,11 @@ impl Parts {
         self.folder.join(format!("{index:06}.ark"))
     }
 
+    /// Writes a part, unless there is nothing to write.
     fn add(&mut self, representations: &[ExtractedRow]) -> Result<()> {
+        if representations.is_empty() {
+            return Ok(());
+        }
         let mut writer = TableWriter::<Array2<f32>>::create(&format!(
             "ark:{}",
             self.name(self.count).display()
@@ -535,7 +607,7 @@ pub(crate) fn accept(key: &str, feats: &Array2<f32>, bins: usize) -> Result<()> 
     if feats.nrows() == 0 {
         return refuse("at least one frame".into(), "none".into());
     }
-    match feats.iter().find(|value| !value.is_finite()) {
+    match not_finite(feats) {
         Some(value) => refuse("finite features".into(), value.to_string()),
         None => Ok(()),
     }
@@ -546,7 +618,7 @@ pub(crate) fn accept(key: &str, feats: &Array2<f32>, bins: usize) -> Result<()> 
 /// # Errors
 /// [`Error::Key`] naming the utterance.
 pub fn check_finite(key: &str, made: &Array2<f32>) -> Result<()> {
-    match made.iter().find(|value| !value.is_finite()) {
+    match not_finite(made) {
         Some(value) => {
             let expected = "features for which the model's output is finite";
             Err(Error::key("features", key, expected, value.to_string()))

@@ -145,6 +145,9 @@ fn speed(text: &str) -> Result<f64, String> {
     Ok(factor)
 }
 
+/// Utterances that are read while the networks are busy.
+const READ_AHEAD: usize = 128;
+
 /// Runs the command.
 ///
 /// # Errors
@@ -196,7 +199,8 @@ pub(super) fn run(args: ExtractArgs) -> anyhow::Result<()> {
         Some(audio) => read_audio(&args, source, audio, &mut session, &mut failures)?,
         None => {
             let progress = counter("utterances");
-            TableReader::open(source)?.try_for_each(|entry| {
+            let mut entries = TableReader::open(source)?.ahead(READ_AHEAD)?;
+            entries.try_for_each(|entry| {
                 progress.inc(1);
                 session.take(entry.map(|(key, feats)| (key, vec![feats])))
             })?;

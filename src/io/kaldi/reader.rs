@@ -17,7 +17,7 @@ use crate::io::lines::{self, Entry};
 /// The longest key; with a longer one the file is not an archive.
 const KEY_BYTES: usize = 4096;
 
-/// The most objects that a background thread reads ahead.
+/// The most objects that a background thread reads ahead under `bg`.
 const READ_AHEAD: usize = 4;
 
 /// Options of reading.
@@ -84,9 +84,18 @@ impl<T: KaldiObject> TableReader<T> {
             false => entries,
         };
         let entries = match flags.background {
-            true => ahead(entries)?,
+            true => ahead(entries, READ_AHEAD)?,
             false => entries,
         };
+        Ok(Self { entries })
+    }
+
+    /// The same entries, read by another thread, up to `count` before they are asked for.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where there can be no other thread.
+    pub fn ahead(self, count: usize) -> Result<Self> {
+        let entries = ahead(self.entries, count)?;
         Ok(Self { entries })
     }
 }
@@ -289,8 +298,8 @@ fn in_order<T: 'static>(entries: Entries<T>, path: PathBuf) -> Entries<T> {
 }
 
 /// Reads ahead in a thread, which ends when its objects are no longer needed.
-fn ahead<T: Send + 'static>(entries: Entries<T>) -> Result<Entries<T>> {
-    let (sender, receiver) = mpsc::sync_channel(READ_AHEAD);
+fn ahead<T: Send + 'static>(entries: Entries<T>, count: usize) -> Result<Entries<T>> {
+    let (sender, receiver) = mpsc::sync_channel(count);
     std::thread::Builder::new()
         .name("table reader".into())
         .spawn(move || {
