@@ -89,7 +89,7 @@ impl FeedForward {
     }
 
     fn forward(&self, x: &Tensor) -> Tensor {
-        let hidden = self.hidden.forward(&self.norm.forward(x));
+        let hidden = self.hidden.activations(&self.norm.forward(x));
         self.output.forward(&hidden.silu())
     }
 }
@@ -141,7 +141,7 @@ impl SelfAttention {
 
     /// Queries, keys and values of `[batch, frames, channels]`, each `[batch, heads, frames, dim]`.
     fn parts(&self, x: &Tensor) -> [Tensor; 3] {
-        let every = self.input.forward(&self.norm.forward(x));
+        let every = self.input.activations(&self.norm.forward(x));
         let by_head = every.unflatten(2, [3, self.heads, -1]);
         [0, 1, 2].map(|part| by_head.select(2, part).transpose(1, 2))
     }
@@ -204,7 +204,7 @@ impl Convolution {
 
     /// The layers around the depth-wise one, which goes from `[batch, channels, frames]` to the same.
     fn run(&self, x: &Tensor, depthwise: impl FnOnce(Tensor) -> Tensor) -> Tensor {
-        let gated = self.input.forward(&self.norm.forward(x)).glu(-1);
+        let gated = self.input.activations(&self.norm.forward(x)).glu(-1);
         let near = depthwise(gated.transpose(1, 2)).transpose(1, 2);
         self.output.forward(&self.inner.forward(&near).silu())
     }

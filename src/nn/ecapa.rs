@@ -51,7 +51,7 @@ impl Ecapa {
             x = &x + &y;
             every.push(y);
         }
-        mask.apply(self.last.forward(&Tensor::cat(&every, 1)).relu())
+        mask.apply(self.last.activations(&Tensor::cat(&every, 1)).relu())
     }
 }
 
@@ -118,8 +118,8 @@ impl Block {
             every.push(part.forward(&read, mask, train));
         }
         let y = self.output.forward(&Tensor::cat(&every, 1), mask, train);
-        let mean = mask.mean_std(&y).0.squeeze_dim(2);
-        let gate = self.excite.forward(&self.squeeze.forward(&mean).relu());
-        y * gate.sigmoid().unsqueeze(2) + x
+        let mean = mask.mean(&y).squeeze_dim(2);
+        let gate = (self.excite.forward(&self.squeeze.forward(&mean).relu())).sigmoid();
+        y * gate.unsqueeze(2).to_kind(x.kind()) + x
     }
 }

@@ -12,8 +12,8 @@ thread_local! {
     static REDUCED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `run` with convolutions and linear maps in bfloat16 if `enabled`; everything else stays in f32, except that on the CPU
-/// what follows a convolution and precedes another is kept in bfloat16 between them. (libtorch's own autocast takes no type
+/// Runs `run` with convolutions and linear maps in bfloat16 if `enabled`; everything else stays in f32, except what is small
+/// between two of them: on the CPU what [`super::norm_act`] computes, and in a conformer activations and attention. (libtorch's own autocast takes no type
 /// through tch, and would use float16.)
 pub fn bf16_autocast<T>(enabled: bool, run: impl FnOnce() -> T) -> T {
     struct Restore(bool);
@@ -112,7 +112,7 @@ impl Conv1d {
         uncast(self.activations(x))
     }
 
-    /// [`Conv1d::forward`] in the current precision, for [`super::norm_act::NormAct`].
+    /// [`Conv1d::forward`] in the current precision, for another layer.
     pub(super) fn activations(&self, x: &Tensor) -> Tensor {
         let reach = self.reach();
         if self.causal {
@@ -302,8 +302,13 @@ impl Linear {
 
     /// `[.., inputs]` to `[.., outputs]`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
+        uncast(self.activations(x))
+    }
+
+    /// [`Linear::forward`] in the current precision, for another layer.
+    pub(super) fn activations(&self, x: &Tensor) -> Tensor {
         let weight = normed(&self.weight, self.spectral);
-        uncast(cast(x).linear(&cast(&weight), Some(&cast(&self.bias))))
+        cast(x).linear(&cast(&weight), Some(&cast(&self.bias)))
     }
 }
 

@@ -200,7 +200,8 @@ impl Optimiser {
                 let o = &self.options;
                 let updates = self.updates as i32;
                 let correction = (1.0 - b2.powi(updates)).sqrt();
-                let denominator = self.second.sqrt() / correction + o.eps;
+                let mut denominator = self.second.sqrt();
+                let _ = denominator.g_div_scalar_(correction).g_add_scalar_(o.eps);
                 let rate = -lr / (1.0 - b1.powi(updates));
                 let _ = flat.addcdiv_(&(&self.first * rate), &denominator);
             }
@@ -238,10 +239,10 @@ impl Optimiser {
 }
 
 /// Shortens a gradient to the norm `longest`, without synchronising with the device.
-fn clip(grad: Tensor, longest: f64) -> Tensor {
+fn clip(mut grad: Tensor, longest: f64) -> Tensor {
     if longest <= 0.0 {
         return grad;
     }
     let scale = (grad.norm().to_kind(Kind::Float) + 1e-6).reciprocal() * longest;
-    grad * scale.clamp_max(1.0)
+    grad.g_mul_(&scale.clamp_max(1.0))
 }
