@@ -1,6 +1,5 @@
-//! `unbraid extract` of phonetic codes, in batches on all cores, compared with the same network as a TorchScript module:
-//! from Python and by `unbraid extract --module`, one utterance at a time. The start of unbraid is timed, that of Python
-//! is not.
+//! `unbraid extract` of phonetic codes on one core and on all, compared with the same network as a TorchScript module that Python
+//! runs in batches of utterances of equal length. The start of unbraid is timed, that of Python is not.
 
 #[path = "harness/mod.rs"]
 mod harness;
@@ -8,53 +7,55 @@ mod harness;
 mod speech;
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use harness::{Baseline, Report, Side, here};
+use harness::{Baseline, Report, here};
 
 /// How often each bundled file is listed: one copy of all is 10 minutes of speech.
-const COPIES: usize = 6;
+const COPIES: usize = 40;
 
 fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let at = folder.path();
     let utterances = prepare(at);
     let feats = at.join("data/feats.scp");
-    let read = format!("scp:{}", feats.display());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (read, scp) = (
+        format!("scp:{}", feats.display()),
+        feats.display().to_string(),
+    );
     let module = at.join("z.pt").display().to_string();
-    let args = [
-        "module_to_ark",
-        &feats.display().to_string(),
-        &module,
-        &cores.to_string(),
-    ];
-    let baseline = Baseline::start(&args).map(Baseline::side);
+    let all = std::thread::available_parallelism().map_or(1, usize::from);
     let mut report = Report::default();
-    let batched = &["--exp", "exp", "--output", "phonetic"];
-    let task = format!("unbraid extract, {utterances} utterances, {cores} cores");
-    report.compare(
-        &task,
-        "TorchScript from Python, one by one",
-        "",
-        extract(at, &read, batched),
-        baseline,
-    );
-    let one_by_one = Some(extract(at, &read, &["--module", "z.pt"]));
-    report.compare(
-        &task,
-        "unbraid extract --module, one by one",
-        "",
-        extract(at, &read, batched),
-        one_by_one,
-    );
+    for (cores, target) in [(1, ">= 1.3"), (all, ">= 1.5")] {
+        let count = cores.to_string();
+        let args = ["module_to_ark", &scp, &module, &count];
+        let baseline = Baseline::start(&args).map(Baseline::side);
+        let ours = || {
+            unbraid(
+                at,
+                cores,
+                &[
+                    "extract",
+                    "--exp",
+                    "exp",
+                    "--output",
+                    "phonetic",
+                    &read,
+                    "ark:z.ark",
+                ],
+            )
+        };
+        report.compare(
+            &format!("unbraid extract, {utterances} utterances, cores: {cores}"),
+            "TorchScript from Python, batches of equal length",
+            target,
+            here(ours),
+            baseline,
+        );
+    }
     report.print();
-}
-
-/// Extracts the codes of all utterances with the options `how`.
-fn extract<'a>(at: &'a Path, read: &'a str, how: &'a [&'a str]) -> Side<'a> {
-    here(move || unbraid(at, &[&["extract"], how, &[read, "ark:z.ark"]].concat()))
 }
 
 /// Makes features of the bundled speech and an experiment with the networks of the mini recipe; returns the number of utterances.
@@ -78,6 +79,7 @@ fn prepare(at: &Path) -> usize {
     let (train, front_end) = (conf("default.toml"), conf("fbank.toml"));
     unbraid(
         at,
+        0,
         &[
             "feats",
             "fbank",
@@ -100,20 +102,31 @@ fn prepare(at: &Path) -> usize {
         "train", "--conf", &train, "--exp", "exp", "--steps", "2", "--device", "cpu", "--set",
         &front_end,
     ];
-    unbraid(at, &[&run[..], &settings].concat());
+    unbraid(at, 0, &[&run[..], &settings].concat());
     unbraid(
         at,
+        0,
         &["export", "--exp", "exp", "--output", "phonetic", "z.pt"],
     );
     count
 }
 
-fn unbraid(at: &Path, args: &[&str]) {
-    let output = Command::new(env!("CARGO_BIN_EXE_unbraid"))
-        .args(args)
-        .current_dir(at)
-        .output();
-    let output = output.expect("unbraid starts");
+/// Runs unbraid on the first so many cores; 0: on all.
+fn unbraid(at: &Path, cores: usize, args: &[&str]) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_unbraid"));
+    command.args(args).current_dir(at);
+    // SAFETY: between fork and exec there is one system call, on a set of this frame.
+    unsafe {
+        command.pre_exec(move || {
+            let mut set: libc::cpu_set_t = std::mem::zeroed();
+            (0..cores).for_each(|core| libc::CPU_SET(core, &mut set));
+            match cores > 0 && libc::sched_setaffinity(0, size_of_val(&set), &set) != 0 {
+                true => Err(std::io::Error::last_os_error()),
+                false => Ok(()),
+            }
+        })
+    };
+    let output = command.output().expect("unbraid starts");
     assert!(
         output.status.success(),
         "{args:?}: {}",

@@ -1,13 +1,13 @@
-//! A training step of the speech method in two configurations of the recipes, on one thread, in f32 and bf16, compared with
-//! the same networks, losses, batch and optimisers in PyTorch. Neither side counts the loading of batches. Seconds are those
-//! of the process.
+//! A training step of the speech method in configurations of the recipes, on one thread, in f32 and bf16, compared with the
+//! same networks, losses, batch and optimisers in PyTorch, eager and compiled by torch.compile (whose minutes of compiling are
+//! not timed). Neither side counts the loading of batches. Seconds are those of the process.
 
 #[path = "harness/mod.rs"]
 mod harness;
 
 use std::path::Path;
 
-use harness::{Baseline, Report, here_by_processor};
+use harness::{Baseline, Report, here_by_processor, is_asked_for};
 use tch::{Device, Kind, Tensor};
 use unbraid::dataset::batch::SpeechBatch;
 use unbraid::dataset::sampler::SamplerOptions;
@@ -22,6 +22,8 @@ const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
 struct Task {
     name: &'static str,
     configuration: &'static str,
+    /// What it has otherwise than the recipe.
+    set: &'static [&'static str],
     bins: i64,
     labels: i64,
     speakers: i64,
@@ -29,10 +31,11 @@ struct Task {
     steps: u64,
 }
 
-const TASKS: [Task; 2] = [
+const TASKS: [Task; 4] = [
     Task {
         name: "mini",
         configuration: "recipes/mini/conf/default.toml",
+        set: &[],
         bins: 40,
         labels: 48,
         speakers: 24,
@@ -41,31 +44,55 @@ const TASKS: [Task; 2] = [
     Task {
         name: "phones",
         configuration: "recipes/speechocean762/conf/phones_aligned.toml",
+        set: &[],
         bins: 80,
         labels: 40,
         speakers: 330,
         steps: 1,
+    },
+    Task {
+        name: "hubert",
+        configuration: "recipes/speechocean762/conf/hubert.toml",
+        set: &[],
+        bins: 80,
+        labels: 100,
+        speakers: 125,
+        steps: 2,
+    },
+    Task {
+        name: "ecapa",
+        configuration: "recipes/speechocean762/conf/xvector.toml",
+        set: &["method.model.speaker_encoder.backbone=\"ecapa\""],
+        bins: 80,
+        labels: 0,
+        speakers: 330,
+        steps: 2,
     },
 ];
 
 impl Task {
     fn config(&self) -> Config {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(self.configuration);
-        match Run::read(&path, &Overrides::default()).expect("a configuration") {
+        let overrides = Overrides {
+            settings: self.set.iter().map(|set| set.to_string()).collect(),
+            ..Overrides::default()
+        };
+        match Run::read(&path, &overrides).expect("a configuration") {
             Run::Speech(config) => *config,
             Run::Images(_) => panic!("{}: of images", self.configuration),
         }
     }
 
     fn batch(&self, config: &Config) -> SpeechBatch {
-        let SamplerOptions::Speakers {
-            speakers,
-            utterances,
-        } = config.data.sampler
-        else {
-            panic!("{}: no sampler of speakers", self.configuration)
+        let frames = config.data.crop_frames as i64;
+        let (batch, utterances) = match config.data.sampler {
+            SamplerOptions::Speakers {
+                speakers,
+                utterances,
+            } => (speakers * utterances, utterances),
+            SamplerOptions::Frames { frames: every } => (every / config.data.crop_frames, 1),
+            SamplerOptions::Utterances { batch } => (batch, 1),
         };
-        let (batch, frames) = (speakers * utterances, config.data.crop_frames as i64);
         let size = [batch as i64, frames];
         SpeechBatch {
             feats: Tensor::randn([size[0], self.bins, frames], CPU),
@@ -74,11 +101,8 @@ impl Task {
             utterances: (0..size[0]).collect(),
             speakers: Tensor::arange(size[0], (Kind::Int64, Device::Cpu))
                 .divide_scalar_mode(utterances as i64, "floor"),
-            labels: Some(Tensor::randint(
-                self.labels,
-                size,
-                (Kind::Int64, Device::Cpu),
-            )),
+            labels: (self.labels > 0)
+                .then(|| Tensor::randint(self.labels, size, (Kind::Int64, Device::Cpu))),
             second: None,
         }
     }
@@ -118,21 +142,26 @@ fn main() {
     tch::manual_seed(0);
     unbraid::cli::keep_freed_memory();
     let mut report = Report::default();
-    for task in &TASKS {
+    let names = TASKS.map(|task| task.name);
+    let wanted = TASKS.iter().filter(|task| is_asked_for(task.name, &names));
+    for task in wanted {
         let config = task.config();
         let batch = task.batch(&config);
         for (precision, bf16) in [("f32", false), ("bf16", true)] {
             let mut method = task.method(&config, bf16);
             task.round(&mut method, &batch);
             let steps = task.steps.to_string();
-            let baseline = Baseline::start(&["speech_steps", task.name, precision, &steps]);
-            report.compare(
-                &format!("{}, {precision}, {} steps", task.name, task.steps),
-                "PyTorch 2.11, 1 thread",
-                ">= 1.25",
-                here_by_processor(|| task.round(&mut method, &batch)),
-                baseline.map(Baseline::side),
-            );
+            for (how, target) in [("eager", ">= 1.25"), ("compiled", ">= 1")] {
+                let baseline =
+                    Baseline::start(&["speech_steps", task.name, precision, &steps, how]);
+                report.compare(
+                    &format!("{}, {precision}, steps: {steps}", task.name),
+                    &format!("PyTorch 2.11, {how}"),
+                    target,
+                    here_by_processor(|| task.round(&mut method, &batch)),
+                    baseline.map(Baseline::side),
+                );
+            }
         }
     }
     report.print();

@@ -3,13 +3,15 @@
 Usage: baseline.py NAME SAMPLES.f32 (16 kHz, full scale at 1)
        baseline.py augmented_of_flac FOLDER
        baseline.py files_to_ark WAV.SCP PROCESSES
+       baseline.py module_to_ark FEATS.SCP MODULE THREADS
        baseline.py k_means FRAMES.f32 DIMS CLUSTERS STEPS
        baseline.py s_norm SIDES.ark COHORT.ark TRIALS TOP
        baseline.py infogan_steps|dann_steps STEPS
-       baseline.py speech_steps mini|phones f32|bf16 STEPS
-It runs on one thread. Loading, imports and a warm-up round are not timed. Seconds of speech_steps are those of the processor.
+       baseline.py speech_steps mini|phones|hubert|ecapa f32|bf16 STEPS eager|compiled
+It runs on one thread, module_to_ark on those that are named. Loading, imports and a warm-up round are not timed. Seconds of speech_steps are those of the processor.
 """
 
+import itertools
 import multiprocessing
 import os
 import sys
@@ -176,15 +178,31 @@ def module_to_ark(scp, module, threads):
     import torch
 
     torch.set_num_threads(int(threads))
+    if threads == "1":
+        os.sched_setaffinity(0, {0})
     module = torch.jit.load(module)
+
+    def codes_of(window):
+        codes, of_length = [None] * len(window), {}
+        for place, feats in enumerate(window):
+            of_length.setdefault(len(feats), []).append(place)
+        for length, places in of_length.items():
+            at_once = max(1, 8192 // length)
+            for start in range(0, len(places), at_once):
+                some = places[start : start + at_once]
+                for place, found in zip(some, module(torch.from_numpy(np.stack([window[place] for place in some])))):
+                    codes[place] = found.numpy()
+        return codes
 
     def work():
         with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
             with kaldi_native_io.SequentialFloatMatrixReader(f"scp:{scp}") as reader:
                 with kaldi_native_io.FloatMatrixWriter(f"ark:{folder}/codes.ark") as writer:
-                    for key, feats in reader:
-                        codes = module(torch.from_numpy(feats.copy())[None])[0]
-                        writer.write(key, codes.numpy())
+                    entries = ((key, feats.copy()) for key, feats in reader)
+                    while window := list(itertools.islice(entries, 512)):
+                        keys, feats = zip(*window)
+                        for key, codes in zip(keys, codes_of(feats)):
+                            writer.write(key, codes)
 
     return work
 

@@ -1,7 +1,8 @@
-"""The networks and losses of benches/speech_training.rs in PyTorch: the speech method in two configurations of the recipes.
+"""The networks and losses of benches/speech_training.rs in PyTorch: the speech method in configurations of the recipes.
 
-The networks are those of PyTorch's own modules, in eager mode, with the faster of its two Adam optimisers (fused), one
-gradient clip per network, and a moving average of the weights. bf16 is torch.autocast.
+The networks are those of PyTorch's own modules, with the faster of its two Adam optimisers (fused), one gradient clip per
+network, and a moving average of the weights; eager, or what is differentiated compiled by torch.compile. bf16 is
+torch.autocast.
 """
 
 import math
@@ -26,7 +27,11 @@ PHONES = {
     "critic": {"channels": 96, "layers": 2, "dropout": 0.3, "steps": 2, "weight": 1.0},
     "speaker_weight": 2.0, "label_weight": 2.0, "cross_speaker": 0.5, "masks": (12, 12),
 }
-CONFIGURATIONS = {"mini": MINI, "phones": PHONES}
+HUBERT = {
+    "bins": 80, "frames": 400, "utterances": 10, "classes": 100, "channels": 144, "layers": 4, "heads": 4, "kernel": 9,
+    "start": 0.05, "span": 10,
+}
+ECAPA = {"bins": 80, "frames": 160, "speakers": 32, "utterances": 3, "channels": 128, "embedding_dim": 128}
 
 
 def quantise(x, levels):
@@ -52,6 +57,14 @@ class PhoneticEncoder(nn.Module):
         return quantise(self.code_norm(self.code(x)), 3)
 
 
+def attentive_statistics(x, scores):
+    """Okabe et al. 2018."""
+    weights = scores(x).softmax(2)
+    mean = (weights * x).sum(2, keepdim=True)
+    variance = (weights * (x - mean).square()).sum(2)
+    return torch.cat([mean.squeeze(2), (variance + 1e-5).sqrt()], 1)
+
+
 class SpeakerEncoder(nn.Module):
     def __init__(self, bins, channels, embedding_dim, levels):
         super().__init__()
@@ -68,11 +81,7 @@ class SpeakerEncoder(nn.Module):
         self.levels = levels
 
     def forward(self, x):
-        x = self.layers(x)
-        weights = self.scores(x).softmax(2)
-        mean = (weights * x).sum(2, keepdim=True)
-        variance = (weights * (x - mean).square()).sum(2)
-        embeds = self.embedding(self.norm(torch.cat([mean.squeeze(2), (variance + 1e-5).sqrt()], 1)))
+        embeds = self.embedding(self.norm(attentive_statistics(self.layers(x), self.scores)))
         return F.normalize(quantise(embeds, self.levels) if self.levels else embeds)
 
 
@@ -150,7 +159,145 @@ def contrastive(embeds, speakers):
     return -(likelihoods * positive).sum() / positive.sum()
 
 
-class Speech:
+class FeedForward(nn.Sequential):
+    def __init__(self, channels):
+        norm, hidden, output = nn.LayerNorm(channels), nn.Linear(channels, 4 * channels), nn.Linear(4 * channels, channels)
+        super().__init__(norm, hidden, nn.SiLU(), output)
+
+
+class ConformerBlock(nn.Module):
+    """Gulati et al. 2020, with layer normalisation after the depth-wise convolution and without positions."""
+
+    def __init__(self, channels, heads, kernel):
+        super().__init__()
+        self.heads = heads
+        self.first, self.second = FeedForward(channels), FeedForward(channels)
+        self.attention_norm, self.norm = nn.LayerNorm(channels), nn.LayerNorm(channels)
+        self.query_key_value, self.attended = nn.Linear(channels, 3 * channels), nn.Linear(channels, channels)
+        self.before = nn.Sequential(nn.LayerNorm(channels), nn.Linear(channels, 2 * channels), nn.GLU(-1))
+        self.depthwise = nn.Conv1d(channels, channels, kernel, 1, kernel // 2, groups=channels)
+        self.after = nn.Sequential(nn.LayerNorm(channels), nn.SiLU(), nn.Linear(channels, channels))
+
+    def attend(self, x):
+        parts = self.query_key_value(self.attention_norm(x)).unflatten(2, (3, self.heads, -1))
+        found = F.scaled_dot_product_attention(*(part.transpose(1, 2) for part in parts.unbind(2)))
+        return self.attended(found.transpose(1, 2).flatten(2))
+
+    def forward(self, x):
+        x = x + 0.5 * self.first(x)
+        x = x + self.attend(x)
+        x = x + self.after(self.depthwise(self.before(x).transpose(1, 2)).transpose(1, 2))
+        return self.norm(x + 0.5 * self.second(x))
+
+
+class Conformer(nn.Module):
+    def __init__(self, bins, channels, layers, heads, kernel, classes):
+        super().__init__()
+        first, second = (nn.Conv1d(n, channels, kernel, s, kernel // 2) for n, s in ((bins, 1), (channels, 2)))
+        self.convs = nn.Sequential(first, nn.ReLU(inplace=True), second, nn.ReLU(inplace=True))
+        self.blocks = nn.Sequential(*(ConformerBlock(channels, heads, kernel) for _ in range(layers)))
+        self.code = nn.Linear(channels, channels)
+        self.head = nn.Linear(channels, classes)
+
+    def forward(self, x):
+        return self.head(self.code(self.blocks(self.convs(x).transpose(1, 2))))
+
+
+class Tdnn(nn.Sequential):
+    def __init__(self, inputs, outputs, kernel, dilation=1):
+        conv = nn.Conv1d(inputs, outputs, kernel, 1, dilation * (kernel - 1) // 2, dilation)
+        super().__init__(conv, nn.ReLU(inplace=True), nn.BatchNorm1d(outputs))
+
+
+class Res2Block(nn.Module):
+    def __init__(self, channels, dilation):
+        super().__init__()
+        width = channels // 8
+        self.input, self.output = Tdnn(channels, channels, 1), Tdnn(channels, channels, 1)
+        self.parts = nn.ModuleList(Tdnn(width, width, 3, dilation) for _ in range(7))
+        self.squeeze, self.excite = nn.Linear(channels, channels // 4), nn.Linear(channels // 4, channels)
+
+    def forward(self, x):
+        every = []
+        for index, own in enumerate(self.input(x).chunk(8, 1)):
+            every.append(own if index == 0 else self.parts[index - 1](own if index == 1 else own + every[-1]))
+        y = self.output(torch.cat(every, 1))
+        return y * self.excite(F.relu(self.squeeze(y.mean(2)))).sigmoid().unsqueeze(2) + x
+
+
+class Ecapa(nn.Module):
+    """Desplanques et al. 2020, with attention that reads frames alone."""
+
+    def __init__(self, bins, channels, embedding_dim):
+        super().__init__()
+        wide = 3 * channels
+        self.first = Tdnn(bins, channels, 5)
+        self.blocks = nn.ModuleList(Res2Block(channels, dilation) for dilation in (2, 3, 4))
+        self.last = nn.Conv1d(wide, wide, 1)
+        self.scores = nn.Sequential(nn.Conv1d(wide, channels // 2, 1), nn.Tanh(), nn.Conv1d(channels // 2, wide, 1))
+        self.norm = nn.BatchNorm1d(2 * wide)
+        self.embedding = nn.Linear(2 * wide, embedding_dim)
+
+    def forward(self, x):
+        x = self.first(x)
+        every = []
+        for block in self.blocks:
+            every.append(block(x))
+            x = x + every[-1]
+        return F.normalize(self.embedding(self.norm(attentive_statistics(F.relu(self.last(torch.cat(every, 1))), self.scores))))
+
+
+class OneNetwork:
+    """A network with one loss, and its optimiser."""
+
+    def __init__(self, network, clip, bf16):
+        self.network, self.clip, self.bf16 = network, clip, bf16
+        self.parameters = list(network.parameters())
+        self.averages = [p.detach().clone() for p in self.parameters]
+        self.optimiser = torch.optim.Adam(self.parameters, lr=1e-3, fused=True)
+
+    def autocast(self):
+        return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bf16)
+
+    def step(self, feats, labels):
+        self.optimiser.zero_grad(set_to_none=True)
+        self.loss(feats, labels).backward()
+        nn.utils.clip_grad_norm_(self.parameters, self.clip)
+        self.optimiser.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(self.averages, self.parameters, 0.02)
+
+
+class Hubert(OneNetwork):
+    """Masked prediction (Hsu et al. 2021)."""
+
+    def __init__(self, given, bf16):
+        sizes = {name: given[name] for name in ("bins", "channels", "layers", "heads", "kernel", "classes")}
+        super().__init__(Conformer(**sizes), 1.0, bf16)
+        self.start, self.span = given["start"], given["span"]
+
+    def loss(self, feats, labels):
+        begins = (torch.rand(len(feats), 1, feats.shape[2]) < self.start).float()
+        masked = F.max_pool1d(F.pad(begins, (self.span - 1, 0)), self.span, 1) > 0.5
+        with self.autocast():
+            logits = self.network(feats.masked_fill(masked, 0)).float().transpose(1, 2)
+        masked = masked.squeeze(1)
+        parts = (labels.masked_fill(hidden, -1)[:, ::2] for hidden in (~masked, masked))
+        return sum(F.cross_entropy(logits, part, ignore_index=-1) for part in parts)
+
+
+class SpeakerVerification(OneNetwork):
+    def __init__(self, given, bf16):
+        super().__init__(Ecapa(given["bins"], given["channels"], given["embedding_dim"]), 5.0, bf16)
+        self.speakers = torch.arange(given["speakers"] * given["utterances"]) // given["utterances"]
+
+    def loss(self, feats, _):
+        with self.autocast():
+            embeds = self.network(feats)
+        return contrastive(embeds.float(), self.speakers)
+
+
+class Disentanglement:
     def __init__(self, given, bf16):
         self.given, self.bf16 = given, bf16
         phonetic, speaker, critic = given["phonetic"], given["speaker"], dict(given["critic"])
@@ -215,10 +362,22 @@ class Speech:
             torch._foreach_lerp_(self.averages, self.parameters, 0.02)
 
 
-def speech_steps(configuration, precision, count):
-    given = CONFIGURATIONS[configuration]
-    batch = given["speakers"] * given["utterances"]
+CONFIGURATIONS = {
+    "mini": (Disentanglement, MINI),
+    "phones": (Disentanglement, PHONES),
+    "hubert": (Hubert, HUBERT),
+    "ecapa": (SpeakerVerification, ECAPA),
+}
+
+
+def speech_steps(configuration, precision, count, how):
+    method, given = CONFIGURATIONS[configuration]
+    batch = given.get("speakers", 1) * given["utterances"]
     feats = torch.randn(batch, given["bins"], given["frames"])
-    labels = torch.randint(given["classes"], (batch, given["frames"]))
-    speech = Speech(given, precision == "bf16")
+    labels = torch.randint(given.get("classes", 1), (batch, given["frames"]))
+    speech = method(given, precision == "bf16")
+    if how == "compiled":
+        for loss in ("loss", "joint_loss", "critic_loss"):
+            if hasattr(speech, loss):
+                setattr(speech, loss, torch.compile(getattr(speech, loss)))
     return lambda: [speech.step(feats, labels) for _ in range(int(count))]

@@ -1,7 +1,7 @@
 //! Shared by the benches: interleaved rounds of two implementations, so that other load on the machine affects both, and
 //! a table of the ratios of their fastest rounds. `UNBRAID_BASELINES` names a Python with
 //! `benches/baselines/requirements.txt`; without it, baselines in Python are reported as skipped. A number on the command
-//! line is the number of rounds.
+//! line is the number of rounds; names there choose among the parts of a bench.
 
 #![allow(dead_code)] // Each bench uses a part.
 
@@ -143,6 +143,14 @@ impl Report {
             println!("| {} |", row.join(" | "));
         }
     }
+}
+
+/// Whether a part of a bench is to run: those that the command line names, or all.
+pub fn is_asked_for(name: &str, names: &[&str]) -> bool {
+    let given: Vec<String> = std::env::args()
+        .filter(|arg| names.contains(&arg.as_str()))
+        .collect();
+    given.is_empty() || given.iter().any(|given| given == name)
 }
 
 /// Rounds per side: the first number on the command line, or 20.
