@@ -206,14 +206,9 @@ fn score(
     for &(across, other) in &task.x_conditions {
         let xs = &conditions.conditions[other].groups[&task.label];
         // Per label and per x, the distances to its items.
-        let distances: Vec<(u32, Vec<Vec<f32>>)> = stacks
-            .iter()
-            .map(|(label, stack)| {
-                let rows = xs
-                    .iter()
-                    .map(|&x| stack.distances(&directions[x], distance));
-                (*label, rows.collect())
-            })
+        let directions_of_xs: Vec<_> = xs.iter().map(|&x| &directions[x]).collect();
+        let distances: Vec<(u32, Vec<Vec<f32>>)> = (stacks.iter())
+            .map(|(label, stack)| (*label, stack.distances(&directions_of_xs, distance)))
             .collect();
         let Some((_, to_a)) = distances.iter().find(|(label, _)| *label == task.label) else {
             continue;
