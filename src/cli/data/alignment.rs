@@ -21,7 +21,7 @@ use crate::io::kaldi::{ScpTable, TableWriter};
 ///
 /// The class of a frame is the phone at its centre, or --outside where there is none. Utterances without phones are named
 /// and left out. An utterance with a phone beyond its end is reported and left out too, and the exit code is 1. A frame
-/// shift by which features and phones differ by more than 2 % in length is an error, and nothing is written.
+/// shift by which features and phones differ by more than 5 % in length is an error, and nothing is written.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:

@@ -40,7 +40,7 @@ utt2spk. They are matrices, vectors or integer vectors (units).
 
 Attackers learn from half of the speakers and attack the others; 'eval attack'
 takes two sets. A frame shift by which features and alignments differ by more
-than 2 % in length is refused. Of wide features the trained encoder of the
+than 5 % in length is refused. Of wide features the trained encoder of the
 attack takes most of the time: --encoder-steps 0 leaves it out.
 
 --out PREFIX writes PREFIX.json (everything), PREFIX.tsv and PREFIX.md (the

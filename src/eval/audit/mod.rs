@@ -189,7 +189,7 @@ impl AuditReport {
 /// Measures everything. `progress` gets the name of each stage before it begins. Runs on the threads of rayon's current pool.
 ///
 /// # Errors
-/// [`Error::Option`] for options out of range and for a frame shift that alignments contradict by more than 2 %;
+/// [`Error::Option`] for options out of range and for a frame shift that alignments contradict by more than 5 %;
 /// [`Error::Format`] for fewer than 2 speakers or constant features; [`Error::Key`] for a speaker of one utterance, an utterance
 /// without features or text, features that are not finite, phones after an utterance's end; whatever reading the files says.
 pub fn audit(
