@@ -69,6 +69,9 @@ def corpus(folder, speakers):
         for speaker in range(speakers):
             own = names[speaker * UTTERANCES : (speaker + 1) * UTTERANCES]
             table.write(f"{own[0][:6]} {' '.join(own)}\n")
+    for place, part in enumerate(("learn", "test")):
+        (folder / part).mkdir()
+        (folder / part / "utt2spk").write_text("".join(f"{name} {name[:6]}\n" for name in names[place::2]))
     asked = asked_of(len(names))
     for table, part in (("learned", names[:-asked]), ("asked", names[-asked:])):
         (data / table).write_text("".join(f"{name} {name[:6]}\n" for name in part))
@@ -116,6 +119,10 @@ def commands():
         ("extract codes", ["extract", "--exp", "exp", "--output", "phonetic", feats, "ark,scp:z.ark,z.scp"]),
         ("extract embeddings", ["extract", "--exp", "exp", "--output", "speaker", feats, "ark,scp:e.ark,e.scp"]),
         ("verify score, 50 trials an utterance", ["verify", "score", "--trials", "data/trials", embeddings]),
+        (
+            "eval probe, of the speaker",
+            ["eval", "probe", "learn", "test", "--target", "speaker", "--representation", "codes=z.scp,z.scp", "--seeds", "1"],
+        ),
         (
             "eval attack, without encoders",
             ["eval", "attack", "data/learned", "data/asked", "--representation", "codes=z_learned.scp,z_asked.scp"]

@@ -34,16 +34,17 @@ Examples:
   unbraid convert --exp exp/default a.wav b.wav --out a_as_b.wav
   unbraid convert --exp exp/default a.wav a.wav --out a_again.wav
   unbraid convert --model en-16k a.wav b.wav --generator griffin-lim --out x.wav
-  unbraid convert --exp exp/default a.wav b.wav --vocoder my.pt --out x.wav
+  unbraid convert --exp exp/default a.wav b.wav --vocoder hifigan.onnx --out x.wav
   unbraid convert --exp exp/default a.wav b.wav --feats ark,scp:mel.ark,mel.scp
 
 The second example decodes a recording with its own speaker: it shows how much
 quality the decoder and the generator cost.
 
-A vocoder is a TorchScript module (torch.jit.save). It takes features [1, bins,
-frames], f32, as the experiment's front-end computes them, and returns samples
-of full scale 1 at the front-end's rate, one frame shift per frame. It is a
-program: run only those that you trust.")]
+A vocoder is a TorchScript module (torch.jit.save) or an ONNX model, which runs
+on the CPU. It takes features [1, bins, frames], f32, as the experiment's
+front-end computes them, and returns samples of full scale 1 at the rate of the
+front-end, one frame shift per frame. It is a program: run only those that you
+trust.")]
 pub(super) struct ConvertArgs {
     #[arg(help = format!("Recording with the content; formats: {FORMATS}"))]
     source: PathBuf,
@@ -67,7 +68,7 @@ pub(super) struct ConvertArgs {
     /// How features become sound: source-filter, or griffin-lim where one of its options is given
     #[arg(long, value_enum, requires = "out")]
     generator: Option<Generator>,
-    /// Make sound with a vocoder of your own, a TorchScript module
+    /// Make sound with a vocoder of your own, a TorchScript module or an ONNX model
     #[arg(long, value_name = "FILE", requires = "out", conflicts_with_all = ["generator", "iterations", "momentum", "seed"])]
     vocoder: Option<PathBuf>,
     #[command(flatten)]

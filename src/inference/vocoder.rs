@@ -1,15 +1,14 @@
-//! A vocoder of the user's own, as a TorchScript module.
+//! A vocoder of the user's own.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
-use tch::{CModule, Device, Kind, no_grad};
+use tch::Device;
 
 use super::extract::pad;
 use crate::error::{Error, Result};
-use crate::io::inputs;
 use crate::nn::any_front_end::front_end_times;
+use crate::nn::user_module::UserModule;
 use crate::signal::AnyFrontEndOptions;
 
 /// A module that takes features `[1, bins, frames]` in f32, as the front-end computes them, and returns samples of full scale 1 at
@@ -18,27 +17,18 @@ use crate::signal::AnyFrontEndOptions;
 #[derive(Debug)]
 pub struct Vocoder {
     path: PathBuf,
-    module: CModule,
-    device: Device,
+    module: UserModule,
 }
 
 impl Vocoder {
-    /// Loads a module onto a device.
+    /// Loads a TorchScript module onto a device, or an ONNX model, which runs on the CPU.
     ///
     /// # Errors
-    /// [`Error::Io`] naming the file; [`Error::Format`] for a file that is no TorchScript module.
+    /// [`Error::Io`] naming the file; [`Error::Format`] for a file that is neither, and for an ONNX model that cannot run.
     pub fn load(path: &Path, device: Device) -> Result<Self> {
-        let mut bytes = Vec::new();
-        let read = inputs::open(path).and_then(|mut file| file.read_to_end(&mut bytes));
-        read.map_err(Error::io(path))?;
-        let module = CModule::load_data_on_device(&mut &bytes[..], device).map_err(|error| {
-            let found = Error::from(error).to_string();
-            Error::format(path, "a TorchScript module (torch.jit.save)", found)
-        })?;
         Ok(Self {
             path: path.to_path_buf(),
-            module,
-            device,
+            module: UserModule::open(path, device)?,
         })
     }
 
@@ -53,17 +43,17 @@ impl Vocoder {
         front_end: &AnyFrontEndOptions,
     ) -> Result<Vec<f32>> {
         let odd = |expected: String, found: String| Error::format(&self.path, expected, found);
-        let input = pad(&[feats], feats.nrows() as i64).to(self.device);
-        let made = no_grad(|| self.module.forward_ts(&[input])).map_err(|error| {
+        let input = pad(&[feats], feats.nrows() as i64);
+        let made = self.module.run(&input).map_err(|found| {
             let expected = format!(
                 "a module that takes [1, bins, frames] of {:?} features",
                 feats.dim()
             );
-            odd(expected, Error::from(error).to_string())
+            odd(expected, found)
         })?;
         let samples = made.numel();
-        if made.kind() != Kind::Float || made.size().iter().max() != Some(&(samples as i64)) {
-            let found = format!("{:?} of {:?}", made.kind(), made.size());
+        if made.size().iter().max() != Some(&(samples as i64)) {
+            let found = format!("{:?}", made.size());
             return Err(odd("one signal of f32 samples".into(), found));
         }
         let (rate_hz, shift_s) = front_end_times(front_end)?;
@@ -76,7 +66,7 @@ impl Vocoder {
             );
             return Err(odd(expected, samples.to_string()));
         }
-        let samples = Vec::<f32>::try_from(made.flatten(0, -1).to(Device::Cpu))?;
+        let samples = Vec::<f32>::try_from(made.flatten(0, -1))?;
         if let Some(sample) = samples.iter().find(|sample| !sample.is_finite()) {
             return Err(odd("finite samples".into(), sample.to_string()));
         }

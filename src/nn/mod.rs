@@ -33,6 +33,7 @@ pub mod ssl;
 pub mod stream;
 pub mod tdnn;
 mod tracing;
+pub(crate) mod user_module;
 
 pub use any_front_end::AnyFrontEnd;
 pub use bottleneck::{Bottleneck, BottleneckOptions};

@@ -1,13 +1,13 @@
-//! A TorchScript module as a front-end, held against what its options say on signals of several lengths.
+//! A network of the user's own as a front-end, held against what its options say on signals of several lengths.
 
 use std::path::PathBuf;
 
 use ndarray::Array2;
-use tch::{CModule, Device, Kind, Tensor, no_grad};
+use tch::{Device, Tensor};
 
 use super::network_shape::{Shape, check_checksum};
+use super::user_module::UserModule;
 use crate::error::{Error, Result, check_within};
-use crate::io::inputs;
 use crate::signal::ModuleOptions;
 
 /// Frames of the shortest and of the longest test signal.
@@ -15,9 +15,8 @@ const TESTED: [usize; 2] = [20, 41];
 
 /// A module from waveforms to features.
 pub(super) struct ModuleFrontEnd {
-    module: CModule,
+    module: UserModule,
     shape: Shape,
-    device: Device,
     file: PathBuf,
 }
 
@@ -29,15 +28,9 @@ impl ModuleFrontEnd {
     /// a module that gives other frames or columns than the options say.
     pub(super) fn open(options: &ModuleOptions, device: Device) -> Result<(Self, ModuleOptions)> {
         check(options)?;
-        let bytes = inputs::bytes(&options.file)?;
-        let checksum = format!("{:08x}", crc32c::crc32c(&bytes));
+        let module = UserModule::open(&options.file, device)?;
+        let checksum = format!("{:08x}", module.checksum());
         check_checksum(options.checksum.as_ref(), &checksum, &options.file)?;
-        let module = CModule::load_data_on_device(&mut &bytes[..], device);
-        let mut module = module.map_err(|error| {
-            let found = Error::from(error).to_string();
-            Error::format(&options.file, "a TorchScript module", found)
-        })?;
-        module.f_set_eval()?;
         let front_end = Self {
             module,
             shape: Shape {
@@ -46,7 +39,6 @@ impl ModuleFrontEnd {
                 frame_length: options.frame_length,
                 dim: options.dim,
             },
-            device,
             file: options.file.clone(),
         };
         front_end.test()?;
@@ -96,9 +88,7 @@ impl ModuleFrontEnd {
     /// # Errors
     /// [`Error::Format`] for samples that the module refuses, and for an output that is not what the options say.
     pub(super) fn compute(&self, samples: &[f32]) -> Result<Array2<f32>> {
-        let input = Tensor::from_slice(samples)
-            .view([1, -1])
-            .to_device(self.device);
+        let input = Tensor::from_slice(samples).view([1, -1]);
         let odd = |found: String| {
             let expected = format!(
                 "[1, {}, {}] f32 for [1, {}] f32, as the front-end's frame_length, frame_shift and dim say",
@@ -108,13 +98,12 @@ impl ModuleFrontEnd {
             );
             Error::key(&self.file, "output", expected, found)
         };
-        let output = no_grad(|| self.module.forward_ts(&[input]));
-        let output = output.map_err(|error| odd(Error::from(error).to_string()))?;
+        let output = self.module.run(&input).map_err(odd)?;
         let (frames, dim) = (self.shape.frames(samples.len()), self.shape.dim);
-        if output.size() != [1, frames as i64, dim as i64] || output.kind() != Kind::Float {
-            return Err(odd(format!("{:?} {:?}", output.size(), output.kind())));
+        if output.size() != [1, frames as i64, dim as i64] {
+            return Err(odd(format!("{:?}", output.size())));
         }
-        let values: Vec<f32> = Vec::try_from(output.to_device(Device::Cpu).reshape([-1]))?;
+        let values: Vec<f32> = Vec::try_from(output.reshape([-1]))?;
         Array2::from_shape_vec((frames, dim), values).map_err(|error| odd(error.to_string()))
     }
 }

@@ -64,3 +64,4 @@ mod support;
 mod sweep;
 mod train;
 mod units;
+mod user_modules;

@@ -14,7 +14,7 @@ use crate::signal::{AnyFrontEndOptions, NetworkOptions, SslOptions};
 
 /// Compute hidden states of HuBERT, wav2vec 2.0 or WavLM.
 ///
-/// A front-end's file (--conf) may name a TorchScript module instead.
+/// A front-end's file (--conf) may name a TorchScript module or an ONNX model instead.
 ///
 /// The weights are a folder as Hugging Face's transformers saves it, with config.json and model.safetensors. ContentVec and
 /// Spin have HuBERT's form. A frame comes every 20 ms. An utterance that fails is reported and left out; the other

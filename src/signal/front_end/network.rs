@@ -16,7 +16,7 @@ pub enum NetworkOptions {
     Wav2Vec2(SslOptions),
     /// Hidden states of WavLM.
     WavLm(SslOptions),
-    /// Outputs of a TorchScript module.
+    /// Outputs of a TorchScript module or an ONNX model.
     Module(ModuleOptions),
 }
 
@@ -37,12 +37,12 @@ pub struct SslOptions {
     pub checksum: Option<String>,
 }
 
-/// A TorchScript module from waveforms `[1, samples]`, f32 with full scale 1, to features `[1, frames, dim]`, f32. A module is
-/// a program: run only modules that you trust.
+/// A TorchScript module or an ONNX model from waveforms `[1, samples]`, f32 with full scale 1, to features `[1, frames, dim]`, f32. It
+/// is a program: run only modules that you trust.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModuleOptions {
-    /// The file, as `torch.jit.save` writes it.
+    /// The file, as `torch.jit.save` or `torch.onnx.export` writes it.
     pub file: PathBuf,
     /// Sample rate of the audio in Hz.
     pub sample_rate_hz: u32,
