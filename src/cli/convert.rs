@@ -34,7 +34,7 @@ Examples:
   unbraid convert --exp exp/default a.wav b.wav --out a_as_b.wav
   unbraid convert --exp exp/default a.wav a.wav --out a_again.wav
   unbraid convert --model en-16k a.wav b.wav --generator griffin-lim --out x.wav
-  unbraid convert --exp exp/default a.wav b.wav --vocoder hifigan.onnx --out x.wav
+  unbraid convert --exp exp/default a.wav b.wav --vocoder gan.onnx --out x.wav
   unbraid convert --exp exp/default a.wav b.wav --feats ark,scp:mel.ark,mel.scp
 
 The second example decodes a recording with its own speaker: it shows how much
