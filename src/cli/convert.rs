@@ -34,16 +34,17 @@ Examples:
   unbraid convert --exp exp/default a.wav b.wav --out a_as_b.wav
   unbraid convert --exp exp/default a.wav a.wav --out a_again.wav
   unbraid convert --model en-16k a.wav b.wav --generator griffin-lim --out x.wav
-  unbraid convert --exp exp/default a.wav b.wav --vocoder gan.onnx --out x.wav
+  unbraid convert --exp exp/default a.wav b.wav --vocoder my.onnx --out x.wav
   unbraid convert --exp exp/default a.wav b.wav --feats ark,scp:mel.ark,mel.scp
 
 The second example decodes a recording with its own speaker: it shows how much
 quality the decoder and the generator cost.
 
-A vocoder is a TorchScript module (torch.jit.save) or an ONNX model, which runs
-on the CPU. It takes features [1, bins, frames], f32, as the experiment's
-front-end computes them, and returns samples of full scale 1 at the rate of the
-front-end, one frame shift per frame. It is a program: run only those that you
+A vocoder is a TorchScript module (torch.jit.save) or an ONNX model
+(torch.onnx.export). It takes features [1, bins, frames], f32, as the
+experiment's front-end computes them, and returns samples of full scale 1 at the
+front-end's rate, one frame shift per frame: [1, 1, samples], [1, samples] or
+[samples]. ONNX runs on the CPU. A module is a program: run only those that you
 trust.")]
 pub(super) struct ConvertArgs {
     #[arg(help = format!("Recording with the content; formats: {FORMATS}"))]

@@ -1,35 +1,32 @@
-//! A vocoder of the user's own.
+//! A vocoder of the user's own, as a TorchScript module or an ONNX model.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ndarray::Array2;
-use tch::Device;
+use tch::{Device, Kind};
 
 use super::extract::pad;
 use crate::error::{Error, Result};
 use crate::nn::any_front_end::front_end_times;
-use crate::nn::user_module::UserModule;
+use crate::nn::outside_module::OutsideModule;
 use crate::signal::AnyFrontEndOptions;
 
 /// A module that takes features `[1, bins, frames]` in f32, as the front-end computes them, and returns samples of full scale 1 at
 /// the front-end's rate, of any shape that holds nothing else (`[1, 1, samples]` of HiFi-GAN). One frame shift of samples
-/// belongs to each frame. A module is a program: load only modules from sources that you trust.
+/// belongs to each frame. A TorchScript module is a program: load only those from sources that you trust.
 #[derive(Debug)]
 pub struct Vocoder {
-    path: PathBuf,
-    module: UserModule,
+    module: OutsideModule,
 }
 
 impl Vocoder {
-    /// Loads a TorchScript module onto a device, or an ONNX model, which runs on the CPU.
+    /// Loads a module onto a device, or an ONNX model, which computes on the CPU.
     ///
     /// # Errors
-    /// [`Error::Io`] naming the file; [`Error::Format`] for a file that is neither, and for an ONNX model that cannot run.
+    /// [`Error::Io`] naming the file; [`Error::Format`] for a file that is neither or cannot be run.
     pub fn load(path: &Path, device: Device) -> Result<Self> {
-        Ok(Self {
-            path: path.to_path_buf(),
-            module: UserModule::open(path, device)?,
-        })
+        let module = OutsideModule::open(path, device)?;
+        Ok(Self { module })
     }
 
     /// Features `[frames, bins]` of `front_end` to samples at its rate.
@@ -42,9 +39,10 @@ impl Vocoder {
         feats: &Array2<f32>,
         front_end: &AnyFrontEndOptions,
     ) -> Result<Vec<f32>> {
-        let odd = |expected: String, found: String| Error::format(&self.path, expected, found);
+        let odd =
+            |expected: String, found: String| Error::format(self.module.path(), expected, found);
         let input = pad(&[feats], feats.nrows() as i64);
-        let made = self.module.run(&input).map_err(|found| {
+        let made = self.module.forward(&input).map_err(|found| {
             let expected = format!(
                 "a module that takes [1, bins, frames] of {:?} features",
                 feats.dim()
@@ -52,8 +50,8 @@ impl Vocoder {
             odd(expected, found)
         })?;
         let samples = made.numel();
-        if made.size().iter().max() != Some(&(samples as i64)) {
-            let found = format!("{:?}", made.size());
+        if made.kind() != Kind::Float || made.size().iter().max() != Some(&(samples as i64)) {
+            let found = format!("{:?} of {:?}", made.kind(), made.size());
             return Err(odd("one signal of f32 samples".into(), found));
         }
         let (rate_hz, shift_s) = front_end_times(front_end)?;

@@ -21,6 +21,7 @@ mod network_front_end;
 mod network_shape;
 mod norm_act;
 pub mod normalisation;
+pub(crate) mod outside_module;
 pub mod pair_classifier;
 pub mod perturb;
 pub mod phonetic_encoder;
@@ -33,7 +34,6 @@ pub mod ssl;
 pub mod stream;
 pub mod tdnn;
 mod tracing;
-pub(crate) mod user_module;
 
 pub use any_front_end::AnyFrontEnd;
 pub use bottleneck::{Bottleneck, BottleneckOptions};

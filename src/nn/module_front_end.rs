@@ -1,12 +1,10 @@
-//! A network of the user's own as a front-end, held against what its options say on signals of several lengths.
-
-use std::path::PathBuf;
+//! A module of the user's own as a front-end, held against what its options say on signals of several lengths.
 
 use ndarray::Array2;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::network_shape::{Shape, check_checksum};
-use super::user_module::UserModule;
+use super::outside_module::OutsideModule;
 use crate::error::{Error, Result, check_within};
 use crate::signal::ModuleOptions;
 
@@ -15,22 +13,21 @@ const TESTED: [usize; 2] = [20, 41];
 
 /// A module from waveforms to features.
 pub(super) struct ModuleFrontEnd {
-    module: UserModule,
+    module: OutsideModule,
     shape: Shape,
-    file: PathBuf,
 }
 
 impl ModuleFrontEnd {
     /// Loads a module, whose options come back with its absolute place and its checksum.
     ///
     /// # Errors
-    /// [`Error::Option`] for sizes out of their range; a file that is no module; [`Error::Key`] for another checksum, and for
+    /// [`Error::Option`] for sizes out of their range; as [`OutsideModule::open`]; [`Error::Key`] for another checksum, and for
     /// a module that gives other frames or columns than the options say.
     pub(super) fn open(options: &ModuleOptions, device: Device) -> Result<(Self, ModuleOptions)> {
         check(options)?;
-        let module = UserModule::open(&options.file, device)?;
-        let checksum = format!("{:08x}", module.checksum());
-        check_checksum(options.checksum.as_ref(), &checksum, &options.file)?;
+        let module = OutsideModule::open(&options.file, device)?;
+        check_checksum(options.checksum.as_ref(), module.checksum(), &options.file)?;
+        let checksum = module.checksum().to_string();
         let front_end = Self {
             module,
             shape: Shape {
@@ -39,7 +36,6 @@ impl ModuleFrontEnd {
                 frame_length: options.frame_length,
                 dim: options.dim,
             },
-            file: options.file.clone(),
         };
         front_end.test()?;
         let file = std::path::absolute(&options.file).map_err(Error::io(&options.file))?;
@@ -74,7 +70,7 @@ impl ModuleFrontEnd {
             false => {
                 let found = "others the second time (is dropout on?)";
                 Err(Error::key(
-                    &self.file,
+                    self.module.path(),
                     "output",
                     "the same features of the same samples",
                     found,
@@ -86,7 +82,7 @@ impl ModuleFrontEnd {
     /// Features `[frames, dim]`.
     ///
     /// # Errors
-    /// [`Error::Format`] for samples that the module refuses, and for an output that is not what the options say.
+    /// [`Error::Key`] for samples that the module refuses, and for an output that is not what the options say.
     pub(super) fn compute(&self, samples: &[f32]) -> Result<Array2<f32>> {
         let input = Tensor::from_slice(samples).view([1, -1]);
         let odd = |found: String| {
@@ -96,14 +92,17 @@ impl ModuleFrontEnd {
                 self.shape.dim,
                 samples.len()
             );
-            Error::key(&self.file, "output", expected, found)
+            Error::key(self.module.path(), "output", expected, found)
         };
-        let output = self.module.run(&input).map_err(odd)?;
+        let output = self.module.forward(&input).map_err(odd)?;
         let (frames, dim) = (self.shape.frames(samples.len()), self.shape.dim);
-        if output.size() != [1, frames as i64, dim as i64] {
-            return Err(odd(format!("{:?}", output.size())));
+        if output.size() != [1, frames as i64, dim as i64] || output.kind() != Kind::Float {
+            return Err(odd(format!("{:?} {:?}", output.size(), output.kind())));
         }
         let values: Vec<f32> = Vec::try_from(output.reshape([-1]))?;
+        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+            return Err(odd(format!("{value} in it")));
+        }
         Array2::from_shape_vec((frames, dim), values).map_err(|error| odd(error.to_string()))
     }
 }

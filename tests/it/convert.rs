@@ -496,7 +496,7 @@ fn a_vocoder_of_the_users_own() {
     for (file, expected) in [
         (
             "text.pt",
-            "text.pt: expected an ONNX model with one f32 input and one output, or a TorchScript module, found",
+            "text.pt: expected a TorchScript module (torch.jit.save) or an ONNX model, found",
         ),
         ("none.pt", "none.pt: "),
         ("other.pt", "(160 per frame at 16000 Hz), found"),

@@ -527,14 +527,14 @@ fn modules_that_give_other_features_are_named() {
         )
     };
     for (old, new, expected) in [
-        ("dim = 6", "dim = 8", output(20, 8, 6480) + "20, 6]"),
-        ("= 320", "= 160", output(20, 6, 3440) + "10, 6]"),
-        ("= 320", "= 321", output(20, 6, 6819) + "21, 6]"),
-        ("= 400", "= 401", output(20, 6, 6800) + "21, 6]"),
-        ("= 400", "= 399", output(20, 6, 6479) + "19, 6]"),
+        ("dim = 6", "dim = 8", output(20, 8, 6480) + "20, 6] Float"),
+        ("= 320", "= 160", output(20, 6, 3440) + "10, 6] Float"),
+        ("= 320", "= 321", output(20, 6, 6819) + "21, 6] Float"),
+        ("= 400", "= 401", output(20, 6, 6800) + "21, 6] Float"),
+        ("= 400", "= 399", output(20, 6, 6479) + "19, 6] Float"),
         ("'m.pt'", "'padded.pt'", "padded.pt: output: expected [1, 20, 6] f32 for [1, 6480] f32".into()),
         ("'m.pt'", "'none.pt'", "none.pt: No such file".into()),
-        ("'m.pt'", "'text.pt'", "text.pt: expected an ONNX model with one f32 input and one output, or a TorchScript module, found ".into()),
+        ("'m.pt'", "'text.pt'", "text.pt: expected a TorchScript module (torch.jit.save) or an ONNX model, found ".into()),
         ("= 16000", "= 0", "front_end.sample_rate_hz: expected 100 to 1000000, found 0".into()),
         ("= 320", "= 0", "front_end.frame_shift: expected 1 to 1048576, found 0".into()),
         ("dim = 6", "dim = 6\nchecksum = '0'", "m.pt: checksum: expected \"0\", the checksum of the network that was recorded, found \"".into()),

@@ -49,7 +49,7 @@ too (extract a.wav, same). With --conf this command computes what it describes:
   layer = 9                     # or layer_weights = [0.1, 0.9, ...]
 
   kind = \"module\"               # waveforms [1, samples] to [1, frames, dim]
-  file = \"features.pt\"          # a program: only from who you trust
+  file = \"features.pt\"          # a program: only from who you trust; or ONNX
   sample_rate_hz = 16000
   frame_shift = 320             # samples
   frame_length = 400            # the fewest samples that give a frame

@@ -37,8 +37,8 @@ pub struct SslOptions {
     pub checksum: Option<String>,
 }
 
-/// A TorchScript module or an ONNX model from waveforms `[1, samples]`, f32 with full scale 1, to features `[1, frames, dim]`, f32. It
-/// is a program: run only modules that you trust.
+/// A TorchScript module or an ONNX model from waveforms `[1, samples]`, f32 with full scale 1, to features `[1, frames, dim]`,
+/// f32. A module is a program: run only modules that you trust.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModuleOptions {
