@@ -11,7 +11,6 @@ Usage: baseline.py NAME SAMPLES.f32 (16 kHz, full scale at 1)
 It runs on one thread, module_to_ark on those that are named. Loading, imports and a warm-up round are not timed. Seconds of speech_steps are those of the processor.
 """
 
-import itertools
 import multiprocessing
 import os
 import sys
@@ -182,15 +181,15 @@ def module_to_ark(scp, module, threads):
         os.sched_setaffinity(0, {0})
     module = torch.jit.load(module)
 
-    def codes_of(window):
-        codes, of_length = [None] * len(window), {}
-        for place, feats in enumerate(window):
+    def codes_of(corpus):
+        codes, of_length = [None] * len(corpus), {}
+        for place, feats in enumerate(corpus):
             of_length.setdefault(len(feats), []).append(place)
         for length, places in of_length.items():
             at_once = max(1, 8192 // length)
             for start in range(0, len(places), at_once):
                 some = places[start : start + at_once]
-                for place, found in zip(some, module(torch.from_numpy(np.stack([window[place] for place in some])))):
+                for place, found in zip(some, module(torch.from_numpy(np.stack([corpus[place] for place in some])))):
                     codes[place] = found.numpy()
         return codes
 
@@ -198,11 +197,10 @@ def module_to_ark(scp, module, threads):
         with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
             with kaldi_native_io.SequentialFloatMatrixReader(f"scp:{scp}") as reader:
                 with kaldi_native_io.FloatMatrixWriter(f"ark:{folder}/codes.ark") as writer:
-                    entries = ((key, feats.copy()) for key, feats in reader)
-                    while window := list(itertools.islice(entries, 512)):
-                        keys, feats = zip(*window)
-                        for key, codes in zip(keys, codes_of(feats)):
-                            writer.write(key, codes)
+                    # All at once: among 512 few are of one length.
+                    keys, feats = zip(*((key, feats.copy()) for key, feats in reader))
+                    for key, codes in zip(keys, codes_of(feats)):
+                        writer.write(key, codes)
 
     return work
 

@@ -13,8 +13,8 @@ thread_local! {
 }
 
 /// Runs `run` with convolutions and linear maps in bfloat16 if `enabled`; everything else stays in f32, except what is small
-/// between two of them: on the CPU what [`super::norm_act`] computes, and in a conformer activations and attention. (libtorch's own autocast takes no type
-/// through tch, and would use float16.)
+/// between two of them: on the CPU what the operator between convolutions computes, and in a conformer activations and
+/// attention. (libtorch's own autocast takes no type through tch, and would use float16.)
 pub fn bf16_autocast<T>(enabled: bool, run: impl FnOnce() -> T) -> T {
     struct Restore(bool);
     impl Drop for Restore {
