@@ -7,6 +7,7 @@ use ndarray::Array2;
 use rayon::prelude::*;
 
 use super::augment::AugmentChain;
+use super::feats::not_finite;
 use super::recordings::{Place, RecordingOptions, Recordings};
 use super::{DataDir, Table};
 use crate::error::{Error, Result};
@@ -182,7 +183,7 @@ impl ComputedFeats {
     fn compute(&self, utterance: usize, speech: &Waveform) -> Result<Array2<f32>> {
         let feats = self.front_end.compute_waveform(speech);
         let feats = feats.map_err(|error| self.named(utterance, error))?;
-        match feats.iter().find(|value| !value.is_finite()) {
+        match not_finite(&feats) {
             Some(value) => {
                 let (id, found) = (&self.ids[utterance], value.to_string());
                 Err(Error::key(self.path(), id, "finite features", found))

@@ -97,6 +97,23 @@ fn recordings_give_what_their_features_give() {
     assert_same(&outcome(&dir.path().join("exp")), &from_audio);
 }
 
+/// Slow copies are empty above: what is there is the rounding of a file, by which a network could tell them from the rest.
+#[test]
+fn a_speed_gives_what_its_copies_give() {
+    let dir = workplace();
+    configure(dir.path(), &format!("{AUDIO}speeds = [0.9]\n"), "");
+    succeed(dir.path(), &TRAIN);
+    let from_speed = outcome(&dir.path().join("exp"));
+    fs::rename(dir.path().join("exp"), dir.path().join("speed_exp")).unwrap();
+    put(&dir.path().join("slow.toml"), "[speed]\nfactors = [0.9]\n");
+    let augment = ["data", "augment", "--conf", "slow.toml", "train", "slow"];
+    succeed(dir.path(), &augment);
+    configure(dir.path(), AUDIO, "");
+    let copies = ["--set", "data.train=\"slow\""];
+    succeed(dir.path(), &[&TRAIN[..], &copies].concat());
+    assert_same(&outcome(&dir.path().join("exp")), &from_speed);
+}
+
 #[test]
 fn threads_kills_and_segments_change_nothing() {
     let dir = workplace();

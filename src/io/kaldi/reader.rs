@@ -2,8 +2,10 @@
 
 use std::io::BufRead;
 use std::marker::PhantomData;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 
 use super::files::{OpenFiles, Place};
 use super::location::{self, Location};
@@ -300,7 +302,7 @@ fn in_order<T: 'static>(entries: Entries<T>, path: PathBuf) -> Entries<T> {
 /// Reads ahead in a thread, which ends when its objects are no longer needed.
 fn ahead<T: Send + 'static>(entries: Entries<T>, count: usize) -> Result<Entries<T>> {
     let (sender, receiver) = mpsc::sync_channel(count);
-    std::thread::Builder::new()
+    let thread = std::thread::Builder::new()
         .name("table reader".into())
         .spawn(move || {
             for entry in entries {
@@ -310,7 +312,15 @@ fn ahead<T: Send + 'static>(entries: Entries<T>, count: usize) -> Result<Entries
             }
         })
         .map_err(Error::io("a thread that reads ahead"))?;
-    Ok(Box::new(receiver.into_iter()))
+    // The end may be that of a panic, after which a table is no shorter.
+    let mut thread = Some(thread);
+    let end = std::iter::from_fn(move || {
+        if let Some(Err(panic)) = thread.take().map(JoinHandle::join) {
+            resume_unwind(panic);
+        }
+        None
+    });
+    Ok(Box::new(receiver.into_iter().chain(end)))
 }
 
 #[cfg(test)]
@@ -323,6 +333,18 @@ mod tests {
     use super::*;
 
     type All<T> = Result<Vec<(String, T)>>;
+
+    #[test]
+    #[should_panic = "a broken reader"]
+    fn a_panic_of_the_thread_that_reads_ahead_is_no_end() {
+        let entries = (0..3).map(|place| match place {
+            2 => panic!("a broken reader"),
+            place => Ok((place.to_string(), vec![place])),
+        });
+        let entries = Box::new(entries);
+        let read = TableReader { entries }.ahead(8).unwrap();
+        let _ = read.count();
+    }
 
     fn read_all<T: KaldiObject>(specifier: &str) -> All<T> {
         TableReader::open(specifier)?.collect()
