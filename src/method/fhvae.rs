@@ -19,6 +19,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 use super::trained::DisentangledModel;
 use crate::dataset::batch::SpeechBatch;
 use crate::error::{Error, Result};
+use crate::nn::gaussian::Gaussian;
 use crate::nn::layer::{Linear, bf16_autocast};
 use crate::nn::recurrent::Recurrent;
 use crate::nn::{Mask, check_size};
@@ -115,13 +116,12 @@ impl Posterior {
         }
     }
 
-    /// Segments `[segments, inputs, frames]` to mean and logarithm of the variance, each `[segments, outputs]`.
-    fn forward(&self, x: &Tensor) -> (Tensor, Tensor) {
+    /// Segments `[segments, inputs, frames]` to a Gaussian `[segments, outputs]`.
+    fn forward(&self, x: &Tensor) -> Gaussian {
         let frames = x.size()[2];
         let whole = Mask::of_frames(&vec![frames; x.size()[0] as usize], frames, x.device());
         let last = self.recurrent.forward(x, &whole).select(2, frames - 1);
-        let log_variance = self.log_variance.forward(&last).clamp(-10.0, 10.0);
-        (self.mean.forward(&last), log_variance)
+        Gaussian::new(self.mean.forward(&last), &self.log_variance.forward(&last))
     }
 }
 
@@ -239,23 +239,22 @@ impl Fhvae {
         train: bool,
         scalars: &mut Scalars,
     ) -> (Tensor, Tensor) {
-        let draw = |(mean, log_variance): &(Tensor, Tensor)| match train {
-            true => mean + (log_variance * 0.5).exp() * mean.randn_like(),
-            false => mean.shallow_clone(),
-        };
         let frames = x.size()[2];
         let q2 = self.z2.forward(x);
-        let z2 = draw(&q2);
+        let z2 = q2.draw(train);
         let q1 = self.z1.forward(&with_latent(x, &z2));
-        let z1 = draw(&q1);
+        let z1 = q1.draw(train);
         let (mean, log_variance) = self.generator.forward(&Tensor::cat(&[&z1, &z2], 1), frames);
 
         // All terms are per frame and bin, so that they do not depend on the size of a segment.
         let per = 1.0 / (frames * x.size()[1]) as f64;
         let gap = (x - mean).square() / log_variance.exp() + log_variance;
         let reconstruction = gap.mean(Kind::Float) * 0.5;
-        let kl1 = divergence(&q1, &q1.0.zeros_like(), 1.0) * per;
-        let kl2 = divergence(&q2, means, WITHIN) * per;
+        let log_within = means.full_like(WITHIN.ln());
+        let prior2 = Gaussian::new(means.shallow_clone(), &log_within);
+        let by_segment = |terms: Tensor| terms.sum(Kind::Float) / x.size()[0] as f64;
+        let kl1 = by_segment(q1.divergence()) * per;
+        let kl2 = by_segment(q2.divergence_from(&prior2)) * per;
         let prior = means
             .square()
             .sum_dim_intlist(&[1i64][..], false, Kind::Float);
@@ -263,7 +262,7 @@ impl Fhvae {
         scalars.add("decoder/reconstruction", &reconstruction);
         scalars.add("phonetic_encoder/divergence", &kl1);
         scalars.add("speaker_encoder/divergence", &kl2);
-        (reconstruction + kl1 + kl2 + prior, q2.0)
+        (reconstruction + kl1 + kl2 + prior, q2.mean)
     }
 
     /// The estimate of an utterance's mean from the z2 of its segments (the paper's section 3.3), `[batch, dim]`, of
@@ -271,7 +270,7 @@ impl Fhvae {
     fn estimate(&self, feats: &Tensor, mask: &Mask) -> Tensor {
         let length = self.options.segment_frames;
         let (x, own) = (windows(feats, 0, length, length), mask.subsample(length));
-        let z2 = by_window(&self.z2.forward(&x).0, feats);
+        let z2 = by_window(&self.z2.forward(&x).mean, feats);
         let count = own.counts_of(&z2);
         (own.mean(&z2) * &count / (count + WITHIN)).squeeze_dim(2)
     }
@@ -296,19 +295,6 @@ fn by_window(vectors: &Tensor, feats: &Tensor) -> Tensor {
 fn with_latent(x: &Tensor, latent: &Tensor) -> Tensor {
     let every = latent.unsqueeze(2).expand([-1, -1, x.size()[2]], false);
     Tensor::cat(&[x, &every], 1)
-}
-
-/// Mean over segments of KL(N(mean, variance) || N(prior, prior_variance)) in nats.
-fn divergence(
-    (mean, log_variance): &(Tensor, Tensor),
-    prior: &Tensor,
-    prior_variance: f64,
-) -> Tensor {
-    let ratio = (log_variance.exp() + (mean - prior).square()) / prior_variance;
-    let terms = (ratio - 1.0 - log_variance + prior_variance.ln()) * 0.5;
-    terms
-        .sum_dim_intlist(&[1i64][..], false, Kind::Float)
-        .mean(Kind::Float)
 }
 
 impl Method for Fhvae {
@@ -360,8 +346,8 @@ impl DisentangledModel for Fhvae {
         let (length, hop) = (self.options.segment_frames, self.options.hop_frames);
         let (feats, codes) = (mask.apply(feats.shallow_clone()), mask.subsample(hop));
         let x = windows(&feats, (length - hop) / 2, length, hop);
-        let z2 = self.z2.forward(&x).0;
-        let z1 = self.z1.forward(&with_latent(&x, &z2)).0;
+        let z2 = self.z2.forward(&x).mean;
+        let z1 = self.z1.forward(&with_latent(&x, &z2)).mean;
         Ok((codes.apply(by_window(&z1, &feats)), codes))
     }
 
@@ -454,18 +440,6 @@ mod tests {
         assert_eq!(x.size(), [6, 5, 20]);
         assert_eq!(Vec::<i64>::try_from(from).unwrap(), [0, 0, 1, 1, 1, 2]);
         assert_eq!(x.get(5), batch.feats.get(2).narrow(1, 0, 20));
-    }
-
-    #[test]
-    fn the_divergence_is_that_of_gaussians() {
-        let q = (
-            Tensor::from_slice(&[1f32]).reshape([1, 1]),
-            Tensor::zeros([1, 1], (Kind::Float, Device::Cpu)),
-        );
-        let prior = Tensor::from_slice(&[0.5f32]).reshape([1, 1]);
-        let found = divergence(&q, &prior, 0.25).double_value(&[]);
-        let expected = 0.5 * ((1.0 + 0.25) / 0.25 - 1.0 + 0.25f64.ln());
-        assert!((found - expected).abs() < 1e-6, "{found} {expected}");
     }
 
     #[test]

@@ -238,6 +238,7 @@ mod tests {
             BottleneckOptions::Vae {
                 weight: 1.0,
                 free_bits: 0.0,
+                prior_channels: 0,
             },
         ];
         let constraints = [

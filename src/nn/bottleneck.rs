@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use tch::nn::{Init, Path};
 use tch::{Kind, Tensor, no_grad};
 
+use super::check_size;
+use super::gaussian::{Gaussian, SequencePrior};
 use super::mask::Mask;
 use crate::error::{Error, Result};
 
@@ -37,13 +39,17 @@ pub enum BottleneckOptions {
         #[serde(default = "default_restart_below")]
         restart_below: f64,
     },
-    /// Gaussian codes with a divergence from N(0, 1) (Kingma and Welling 2014); extraction writes their mean.
+    /// Gaussian codes with a divergence from a prior (Kingma and Welling 2014); extraction writes their mean.
     Vae {
         /// Weight of the divergence in nats, averaged over frames and summed over the values of a code.
         weight: f64,
         /// Bits per value that are not penalised (Kingma et al. 2016, appendix C.8).
         #[serde(default)]
         free_bits: f64,
+        /// Units of a recurrent network that predicts each code from those before it, the prior of disentangled sequential
+        /// autoencoders (Li and Mandt 2018; on speech, Lian et al. 2022); 0: the prior of every code is N(0, 1).
+        #[serde(default)]
+        prior_channels: i64,
     },
 }
 
@@ -69,6 +75,9 @@ impl BottleneckOptions {
         let refuse = |key: &str, expected: &str, found: String| {
             Err(Error::option(format!("{name}.{key}"), expected, found))
         };
+        if let Self::Vae { prior_channels, .. } = self {
+            check_size(format!("{name}.prior_channels"), prior_channels, 0)?;
+        }
         let (wholes, reals) = match self {
             Self::None => (None, vec![]),
             Self::Fsq { levels, .. } => (Some(("levels", levels)), vec![]),
@@ -80,9 +89,9 @@ impl BottleneckOptions {
                 Some(("codes", codes)),
                 vec![("commitment", commitment), ("restart_below", restart_below)],
             ),
-            Self::Vae { weight, free_bits } => {
-                (None, vec![("weight", weight), ("free_bits", free_bits)])
-            }
+            Self::Vae {
+                weight, free_bits, ..
+            } => (None, vec![("weight", weight), ("free_bits", free_bits)]),
         };
         if let Some((key, value)) = wholes.filter(|(_, value)| !(2..=65536).contains(value)) {
             return refuse(key, "2 to 65536", value.to_string());
@@ -118,6 +127,7 @@ pub struct Squeezed {
 pub struct Bottleneck {
     options: BottleneckOptions,
     codebook: Option<Codebook>,
+    prior: Option<SequencePrior>,
 }
 
 impl Bottleneck {
@@ -125,11 +135,21 @@ impl Bottleneck {
     pub fn new(path: Path, code_dim: i64, options: BottleneckOptions) -> Self {
         let codebook = match options {
             BottleneckOptions::Vq { codes, .. } => {
-                Some(Codebook::new(path / "codebook", codes, code_dim))
+                Some(Codebook::new(&path / "codebook", codes, code_dim))
             }
             _ => None,
         };
-        Self { options, codebook }
+        let prior = match options {
+            BottleneckOptions::Vae { prior_channels, .. } if prior_channels > 0 => Some(
+                SequencePrior::new(&path / "prior", code_dim, prior_channels),
+            ),
+            _ => None,
+        };
+        Self {
+            options,
+            codebook,
+            prior,
+        }
     }
 
     /// `[batch, inputs, codes]` to codes. `train` draws noise and updates the statistics of a codebook's use.
@@ -138,8 +158,25 @@ impl Bottleneck {
             (BottleneckOptions::Fsq { levels, balanced }, _) => {
                 Squeezed::free(scalar_quantise(x, mask, levels, balanced))
             }
-            (BottleneckOptions::Vae { weight, free_bits }, _) => {
-                variational(x, mask, train, weight, free_bits)
+            (
+                BottleneckOptions::Vae {
+                    weight, free_bits, ..
+                },
+                _,
+            ) => {
+                let posterior = Gaussian::of_halves(x);
+                let codes = posterior.draw(train);
+                let divergence = match &self.prior {
+                    None => posterior.divergence(),
+                    Some(prior) => posterior.divergence_from(&prior.forward(&codes, mask)),
+                };
+                let by_value = mask.mean_of_all(&divergence);
+                let penalised = by_value.clamp_min(free_bits * std::f64::consts::LN_2);
+                Squeezed {
+                    codes,
+                    penalty: Some(penalised.sum(Kind::Float) * weight),
+                    perplexity: None,
+                }
             }
             (BottleneckOptions::Vq { commitment, .. }, Some(codebook)) => {
                 codebook.forward(x, mask, train, commitment)
@@ -211,25 +248,6 @@ pub fn quantise(x: &Tensor, levels: i64) -> Tensor {
     let half = (levels - 1) as f64 / 2.0;
     let rounded = ((&bounded + 1.0) * half).round() / half - 1.0;
     &bounded + (rounded - &bounded).detach()
-}
-
-fn variational(x: &Tensor, mask: &Mask, train: bool, weight: f64, free_bits: f64) -> Squeezed {
-    let parts = x.chunk(2, 1);
-    // Beyond these bounds exp() would leave the range of f32 without any use for a loss.
-    let (mean, log_variance) = (&parts[0], parts[1].clamp(-20.0, 20.0));
-    let codes = if train {
-        mean + log_variance.g_mul_scalar(0.5).exp() * mean.randn_like()
-    } else {
-        mean.shallow_clone()
-    };
-    let divergence = (log_variance.exp() + mean.square() - 1.0 - &log_variance) * 0.5;
-    let by_value = mask.mean_of_all(&divergence);
-    let penalised = by_value.clamp_min(free_bits * std::f64::consts::LN_2);
-    Squeezed {
-        codes,
-        penalty: Some(penalised.sum(Kind::Float) * weight),
-        perplexity: None,
-    }
 }
 
 /// A codebook with statistics of its use.
@@ -332,7 +350,8 @@ fn by_code(x: &Tensor) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::{Device, nn::VarStore};
+    use tch::Device;
+    use tch::nn::{self, OptimizerConfig, VarStore};
 
     const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
 
@@ -423,16 +442,53 @@ mod tests {
         assert!(used > 8.0, "{used}");
     }
 
+    fn gaussian(free_bits: f64, prior_channels: i64) -> BottleneckOptions {
+        BottleneckOptions::Vae {
+            weight: 1.0,
+            free_bits,
+            prior_channels,
+        }
+    }
+
     #[test]
     fn the_divergence_is_that_of_gaussians() {
         let x = Tensor::from_slice(&[0.5f32, (0.25f32).ln()]).reshape([1, 2, 1]);
         let mask = Mask::new(&[1], Device::Cpu);
+        let store = VarStore::new(Device::Cpu);
         let divergence: f64 = 0.5 * (0.25 + 0.25 - 1.0 - 0.25f64.ln());
         for (free_bits, expected) in [(0.0, divergence), (2.0, 2.0 * std::f64::consts::LN_2)] {
-            let found = variational(&x, &mask, false, 1.0, free_bits);
+            let bottleneck = Bottleneck::new(store.root(), 1, gaussian(free_bits, 0));
+            let found = bottleneck.forward(&x, &mask, false);
             let penalty = found.penalty.unwrap().double_value(&[]);
             assert!((penalty - expected).abs() < 1e-6, "{penalty} {expected}");
             assert_eq!(found.codes.double_value(&[0, 0, 0]), 0.5);
         }
+    }
+
+    /// A learned prior is N(0, 1) at first, and predicts what repeats itself after training.
+    #[test]
+    fn a_learned_prior_lowers_the_divergence_of_what_it_predicts() {
+        tch::manual_seed(4);
+        let store = VarStore::new(Device::Cpu);
+        let bottleneck = Bottleneck::new(store.root(), 2, gaussian(0.0, 8));
+        let mask = Mask::new(&[20, 12], Device::Cpu);
+        let mean = Tensor::from_slice(&[2f32, -1.0, -1.5, 1.0]).reshape([2, 2, 1]);
+        let x = Tensor::cat(
+            &[
+                mean.expand([2, 2, 20], false),
+                Tensor::zeros([2, 2, 20], CPU) - 3.0,
+            ],
+            1,
+        );
+        let cost = || bottleneck.forward(&x, &mask, false).penalty.unwrap();
+        let standard = Bottleneck::new(VarStore::new(Device::Cpu).root(), 2, gaussian(0.0, 0));
+        let plain = standard.forward(&x, &mask, false).penalty.unwrap();
+        let before = cost();
+        assert!((&before - plain).abs().double_value(&[]) < 1e-5);
+        let mut adam = nn::Adam::default().build(&store, 0.02).unwrap();
+        for _ in 0..60 {
+            adam.backward_step(&cost());
+        }
+        assert!(cost().double_value(&[]) < 0.5 * before.double_value(&[]));
     }
 }

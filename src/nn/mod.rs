@@ -13,6 +13,7 @@ pub mod device;
 pub mod ecapa;
 pub mod enrolment_classifier;
 pub mod front_end;
+pub mod gaussian;
 pub mod image;
 pub mod layer;
 pub mod mask;

@@ -8,6 +8,7 @@ use tch::{Kind, Tensor};
 use super::bottleneck::quantise;
 use super::check_size;
 use super::ecapa::Ecapa;
+use super::gaussian::Gaussian;
 use super::layer::{BatchNorm, Linear};
 use super::mask::Mask;
 use super::pooling::AttentiveStatsPooling;
@@ -50,6 +51,9 @@ pub struct SpeakerEncoderOptions {
     /// speakers unlike the training speakers, but also depend on the recording session. The embedding has length 1
     /// before, and is normalised to length 1 again.
     pub input_statistics: f64,
+    /// Weight of the divergence from N(0, I), in nats, of embeddings that are Gaussian before their length is normalised
+    /// (disentangled sequential autoencoders); 0: embeddings are not drawn. Extraction writes the mean.
+    pub divergence: f64,
 }
 
 impl Default for SpeakerEncoderOptions {
@@ -61,6 +65,7 @@ impl Default for SpeakerEncoderOptions {
             embedding_levels: 0,
             crop_frames: 0,
             input_statistics: 0.0,
+            divergence: 0.0,
         }
     }
 }
@@ -84,12 +89,14 @@ impl SpeakerEncoderOptions {
         if self.backbone == SpeakerBackbone::Ecapa && self.channels % 8 != 0 {
             return refuse("channels", "a multiple of 8 for ecapa", self.channels);
         }
-        if !(self.input_statistics.is_finite() && self.input_statistics >= 0.0) {
-            return Err(Error::option(
-                "speaker_encoder.input_statistics",
-                "0 or more",
-                self.input_statistics.to_string(),
-            ));
+        for (name, value) in [
+            ("input_statistics", self.input_statistics),
+            ("divergence", self.divergence),
+        ] {
+            if !(value.is_finite() && value >= 0.0) {
+                let key = format!("speaker_encoder.{name}");
+                return Err(Error::option(key, "0 or more", value.to_string()));
+            }
         }
         if self.embedding_levels == 1 {
             return refuse(
@@ -117,9 +124,26 @@ pub struct SpeakerEncoder {
     pooling: AttentiveStatsPooling,
     norm: BatchNorm,
     embedding: Linear,
+    posterior: Option<Posterior>,
     levels: i64,
     crop_frames: i64,
     statistics: Option<InputStatistics>,
+}
+
+/// What makes embeddings Gaussian.
+#[derive(Debug)]
+struct Posterior {
+    log_variance: Linear,
+    weight: f64,
+}
+
+/// Embeddings of a batch, and what they cost.
+#[derive(Debug)]
+pub struct Embedded {
+    /// `[batch, embedding_dim]`, of length 1.
+    pub embeds: Tensor,
+    /// The weighted divergence, mean over the batch, of Gaussian embeddings.
+    pub penalty: Option<Tensor>,
 }
 
 #[derive(Debug)]
@@ -161,11 +185,24 @@ impl SpeakerEncoder {
             levels: options.embedding_levels,
             crop_frames: options.crop_frames,
             embedding: Linear::new(&path / "embedding", 2 * width, options.embedding_dim),
+            posterior: (options.divergence > 0.0).then(|| Posterior {
+                log_variance: Linear::zeros(
+                    &path / "log_variance",
+                    2 * width,
+                    options.embedding_dim,
+                ),
+                weight: options.divergence,
+            }),
         }
     }
 
     /// Features `[batch, bins, frames]` to embeddings `[batch, embedding_dim]` of length 1.
     pub fn forward(&self, feats: &Tensor, mask: &Mask, train: bool) -> Tensor {
+        self.step(feats, mask, train).embeds
+    }
+
+    /// As [`SpeakerEncoder::forward`], with the loss.
+    pub fn step(&self, feats: &Tensor, mask: &Mask, train: bool) -> Embedded {
         if train && self.crop_frames > 0 {
             let (window, mask) = mask.window(feats, self.crop_frames);
             return self.embed(window, &mask, train);
@@ -173,7 +210,7 @@ impl SpeakerEncoder {
         self.embed(feats.shallow_clone(), mask, train)
     }
 
-    fn embed(&self, feats: Tensor, mask: &Mask, train: bool) -> Tensor {
+    fn embed(&self, feats: Tensor, mask: &Mask, train: bool) -> Embedded {
         let feats = mask.apply(feats);
         let statistics = (self.statistics.as_ref()).map(|s| s.read(&feats, mask, train));
         let pooled = match &self.backbone {
@@ -188,15 +225,23 @@ impl SpeakerEncoder {
                 self.pooling.forward(&x, &mask)
             }
         };
-        let mut embeds = self.embedding.forward(&self.norm.forward(&pooled, train));
+        let pooled = self.norm.forward(&pooled, train);
+        let mut embeds = self.embedding.forward(&pooled);
+        let mut penalty = None;
+        if let Some(posterior) = &self.posterior {
+            let gaussian = Gaussian::new(embeds, &posterior.log_variance.forward(&pooled));
+            let divergence = gaussian.divergence().sum(Kind::Float) / pooled.size()[0] as f64;
+            penalty = Some(divergence * posterior.weight);
+            embeds = gaussian.draw(train);
+        }
         if self.levels > 0 {
             embeds = quantise(&embeds, self.levels);
         }
         embeds = normalise(&embeds);
-        match statistics {
-            None => embeds,
-            Some(statistics) => normalise(&Tensor::cat(&[embeds, statistics], 1)),
+        if let Some(statistics) = statistics {
+            embeds = normalise(&Tensor::cat(&[embeds, statistics], 1));
         }
+        Embedded { embeds, penalty }
     }
 }
 
@@ -285,6 +330,28 @@ mod tests {
             error.starts_with("speaker_encoder.crop_frames: "),
             "{error}"
         );
+    }
+
+    #[test]
+    fn gaussian_embeddings_are_drawn_in_training_alone() {
+        tch::manual_seed(0);
+        let store = VarStore::new(Device::Cpu);
+        let options = SpeakerEncoderOptions {
+            channels: 8,
+            divergence: 0.5,
+            ..Default::default()
+        };
+        let encoder = SpeakerEncoder::new(store.root(), 40, &options);
+        let feats = Tensor::randn([3, 40, 30], (Kind::Float, Device::Cpu));
+        let mask = Mask::new(&[30; 3], Device::Cpu);
+        let [first, second] = [(); 2].map(|()| encoder.step(&feats, &mask, true));
+        assert_ne!(first.embeds, second.embeds);
+        assert!(first.penalty.unwrap().double_value(&[]) > 0.0);
+        let [first, second] = [(); 2].map(|()| encoder.forward(&feats, &mask, false));
+        assert_eq!(first, second);
+        let without = SpeakerEncoderOptions::default();
+        let encoder = SpeakerEncoder::new(VarStore::new(Device::Cpu).root(), 40, &without);
+        assert!(encoder.step(&feats, &mask, true).penalty.is_none());
     }
 
     #[test]

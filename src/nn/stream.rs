@@ -183,6 +183,7 @@ mod tests {
         let variational = BottleneckOptions::Vae {
             weight: 1.0,
             free_bits: 0.0,
+            prior_channels: 0,
         };
         for bottleneck in [vector, variational] {
             let options = PhoneticEncoderOptions {

@@ -151,7 +151,7 @@ impl Evaluation<'_> {
     }
 
     fn vaegan(&self, method: &VaeGan, set: &str, test: &Images) -> Result<Vec<Score>> {
-        let encode = |images: &Tensor| method.encode(images, false).0;
+        let encode = |images: &Tensor| method.encode(images, false).mean;
         let back = of_images(test, self.device, |images| {
             method.decode(&encode(images), false)
         });

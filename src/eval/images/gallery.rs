@@ -48,7 +48,10 @@ pub fn gallery(model: &ImageModel, real: &Images, device: Device) -> Result<Vec<
             let size = [ROWS * COLUMNS, method.options().code_dim];
             let samples = decode(&Tensor::randn(size, (Kind::Float, device)));
             let mut all = vec![shown("samples", COLUMNS, &samples)];
-            all.extend(encoded(&|images| method.encode(images, false).0, &decode));
+            all.extend(encoded(
+                &|images| method.encode(images, false).mean,
+                &decode,
+            ));
             Ok(all)
         }
         ImageModel::BiGan(method) => {

@@ -397,6 +397,7 @@ mod tests {
         let variational = BottleneckOptions::Vae {
             weight: 1.0,
             free_bits: 0.0,
+            prior_channels: 0,
         };
         let balanced = BottleneckOptions::Fsq {
             levels: 3,

@@ -11,6 +11,7 @@ use super::model::Model;
 use crate::dataset::batch::SpeechBatch;
 use crate::error::Result;
 use crate::nn::phonetic_encoder::Encoded;
+use crate::nn::speaker_encoder::Embedded;
 use crate::nn::{Mask, PerturbOptions};
 use crate::train::{Clock, Scalars, Trainable};
 
@@ -71,7 +72,7 @@ pub struct StepContext<'a> {
     pub train: bool,
     /// Codes.
     pub encoded: Encoded,
-    embeds: OnceCell<Tensor>,
+    embedded: OnceCell<Embedded>,
 }
 
 impl<'a> StepContext<'a> {
@@ -97,7 +98,7 @@ impl<'a> StepContext<'a> {
         Self {
             encoded: model.encode(&feats, &mask, train),
             masked,
-            embeds: OnceCell::new(),
+            embedded: OnceCell::new(),
             model,
             batch,
             mask,
@@ -140,7 +141,12 @@ impl<'a> StepContext<'a> {
 
     /// Speaker embeddings `[batch, embedding_dim]`, computed at the first call.
     pub fn embeds(&self) -> &Tensor {
-        self.embeds.get_or_init(|| {
+        &self.embedded().embeds
+    }
+
+    /// Speaker embeddings and what they cost, computed at the first call.
+    pub fn embedded(&self) -> &Embedded {
+        self.embedded.get_or_init(|| {
             let embed = || (self.model).embed(&self.batch.feats, &self.mask, self.train);
             match self.train {
                 true => embed(),

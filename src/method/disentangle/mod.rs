@@ -428,6 +428,12 @@ impl Disentangle {
             scalars.add("phonetic_encoder/bottleneck", cost);
             loss = &loss + cost;
         }
+        if options.model.speaker_encoder.divergence > 0.0
+            && let Some(cost) = &context.embedded().penalty
+        {
+            scalars.add("speaker_encoder/divergence", cost);
+            loss = &loss + cost;
+        }
         scalars.add(
             "phonetic_encoder/deviation",
             &code_mask.deviation_of_all(codes),

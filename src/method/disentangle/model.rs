@@ -13,6 +13,7 @@ use crate::method::trained::DisentangledModel;
 use crate::nn::baseline::{Baseline, BaselineOptions};
 use crate::nn::decoder::DecoderShape;
 use crate::nn::phonetic_encoder::Encoded;
+use crate::nn::speaker_encoder::Embedded;
 use crate::nn::ssl::{SslConfig, SslLayers, SslLayersOptions};
 use crate::nn::{
     Decoder, DecoderOptions, Mask, PhoneticEncoder, PhoneticEncoderOptions, PhoneticStream,
@@ -273,9 +274,9 @@ impl Model {
         (self.phonetic).forward(feats, mask, self.trainables[PHONETIC].trains(train))
     }
 
-    /// Features `[batch, bins, frames]` to embeddings `[batch, embedding_dim]` in a step; `train` is its mode.
-    pub fn embed(&self, feats: &Tensor, mask: &Mask, train: bool) -> Tensor {
-        (self.speaker).forward(feats, mask, self.trainables[SPEAKER].trains(train))
+    /// Features `[batch, bins, frames]` to embeddings in a step; `train` is its mode.
+    pub fn embed(&self, feats: &Tensor, mask: &Mask, train: bool) -> Embedded {
+        (self.speaker).step(feats, mask, self.trainables[SPEAKER].trains(train))
     }
 
     /// Called once per training step, before anything of the step is computed.

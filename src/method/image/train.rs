@@ -88,7 +88,7 @@ impl ImageModel {
     pub fn encode(&self, images: &Tensor) -> Tensor {
         match self {
             Self::InfoGan(method) => method.encode(images),
-            Self::VaeGan(method) => method.encode(images, false).0,
+            Self::VaeGan(method) => method.encode(images, false).mean,
             Self::BiGan(method) => method.coders().encode(images, false),
             Self::Autoencoder(method) => method.coders().encode(images, false),
             Self::TripleGan(method) => method.features(images),

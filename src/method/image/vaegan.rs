@@ -26,6 +26,7 @@ use super::discriminator::DISCRIMINATOR_PATIENCE;
 use crate::dataset::image_batch::ImageBatch;
 use crate::error::{Error, Result};
 use crate::nn::check_size;
+use crate::nn::gaussian::Gaussian;
 use crate::nn::image::conv_net::check_layers;
 use crate::nn::image::{Activation, ConvLayer, ConvNet, Mlp, UpNet, up_net};
 use crate::nn::layer::{Linear, bf16_autocast};
@@ -307,12 +308,12 @@ impl VaeGan {
         &self.options
     }
 
-    /// Mean and logarithm of the variance of `q(z | x)`, each `[batch, code_dim]`.
-    pub fn encode(&self, images: &Tensor, train: bool) -> (Tensor, Tensor) {
+    /// `q(z | x)`, `[batch, code_dim]`.
+    pub fn encode(&self, images: &Tensor, train: bool) -> Gaussian {
         let maps = self.e.maps.vectors(images, train);
         let hidden = self.e.hidden.forward(&maps, train);
-        let log_variance = self.e.log_variance.forward(&hidden).clamp(-10.0, 10.0);
-        (self.e.mean.forward(&hidden), log_variance)
+        let log_variance = self.e.log_variance.forward(&hidden);
+        Gaussian::new(self.e.mean.forward(&hidden), &log_variance)
     }
 
     /// Codes `[batch, code_dim]` to images in 0..1.
@@ -329,7 +330,7 @@ impl VaeGan {
     fn step_alone(&mut self, x: &Tensor, clock: &Clock, scalars: &mut Scalars) -> Result<()> {
         let posterior = self.encode(x, true);
         let divergence = divergence(&posterior);
-        let error = self.pixel_error(x, &self.decode(&draw(&posterior), true));
+        let error = self.pixel_error(x, &self.decode(&posterior.draw(true), true));
         scalars.add("encoder/divergence", &divergence);
         scalars.add("decoder/reconstruction", &error);
         update(
@@ -342,8 +343,8 @@ impl VaeGan {
     /// The losses of encoder, decoder and discriminator.
     fn losses(&self, d: &Discriminator, x: &Tensor, scalars: &mut Scalars) -> [Tensor; 3] {
         let posterior = self.encode(x, true);
-        let reconstruction = self.decode(&draw(&posterior), true);
-        let sample = self.decode(&posterior.0.randn_like(), true);
+        let reconstruction = self.decode(&posterior.draw(true), true);
+        let sample = self.decode(&posterior.mean.randn_like(), true);
         let (maps, of_real) = d.forward(x);
         let (maps_made, of_reconstruction) = d.forward(&reconstruction);
         let (_, of_sample) = d.forward(&sample);
@@ -385,13 +386,8 @@ fn half_square(a: &Tensor, b: &Tensor) -> Tensor {
 }
 
 /// Mean over the batch of `KL(N(mean, variance) || N(0, 1))` in nats.
-fn divergence((mean, log_variance): &(Tensor, Tensor)) -> Tensor {
-    let terms = (mean.square() + log_variance.exp() - log_variance - 1.0) * 0.5;
-    terms.sum(Kind::Float) / mean.size()[0] as f64
-}
-
-fn draw((mean, log_variance): &(Tensor, Tensor)) -> Tensor {
-    mean + (log_variance * 0.5).exp() * mean.randn_like()
+fn divergence(posterior: &Gaussian) -> Tensor {
+    posterior.divergence().sum(Kind::Float) / posterior.mean.size()[0] as f64
 }
 
 /// Cross-entropy of all rows against one class.
@@ -478,7 +474,7 @@ impl Method for VaeGan {
             let mut scalars = Scalars::default();
             let x = batch.images.to(self.device);
             let posterior = self.encode(&x, false);
-            let error = (self.decode(&posterior.0, false) - x).square();
+            let error = (self.decode(&posterior.mean, false) - x).square();
             scalars.add("loss", &error.mean(Kind::Float));
             scalars.add("encoder/divergence", &divergence(&posterior));
             Ok(scalars)
@@ -502,10 +498,10 @@ mod tests {
     #[test]
     fn the_divergence_is_zero_at_the_prior() {
         let zero = Tensor::zeros([3, 2], (Kind::Float, Device::Cpu));
-        let at_prior = divergence(&(zero.shallow_clone(), zero.shallow_clone()));
+        let at_prior = divergence(&Gaussian::new(zero.shallow_clone(), &zero));
         assert_eq!(at_prior.double_value(&[]), 0.0);
         // Mean 1 in two dimensions: a half of each.
-        let off = divergence(&(&zero + 1.0, zero));
+        let off = divergence(&Gaussian::new(&zero + 1.0, &zero));
         assert!((off.double_value(&[]) - 1.0).abs() < 1e-6);
     }
 
