@@ -12,7 +12,7 @@ fn main() {
         #[cfg(feature = "torch")]
         {
             compile_c10d(std::path::Path::new(&lib));
-            compile_norm_act(std::path::Path::new(&lib));
+            compile_operators(std::path::Path::new(&lib));
         }
     }
 }
@@ -28,13 +28,16 @@ fn compile_c10d(lib: &std::path::Path) {
         .compile("unbraid_c10d");
 }
 
-/// Its loops are for the compiler to unroll, in every profile.
+/// Their loops are for the compiler to unroll, in every profile.
 #[cfg(feature = "torch")]
-fn compile_norm_act(lib: &std::path::Path) {
-    over_libtorch(lib, "src/nn/norm_act.cpp")
-        .opt_level(3)
-        .flag_if_supported("-Wno-psabi")
-        .compile("unbraid_norm_act");
+fn compile_operators(lib: &std::path::Path) {
+    println!("cargo:rerun-if-changed=src/nn/lanes.h");
+    for name in ["norm_act", "attentive_pooling"] {
+        over_libtorch(lib, &format!("src/nn/{name}.cpp"))
+            .opt_level(3)
+            .flag_if_supported("-Wno-psabi")
+            .compile(&format!("unbraid_{name}"));
+    }
 }
 
 /// A file in C++ that uses libtorch; `lib` has the headers beside it, as in a PyTorch.

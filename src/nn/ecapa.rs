@@ -106,7 +106,10 @@ impl Block {
     }
 
     fn forward(&self, x: &Tensor, mask: &Mask, train: bool) -> Tensor {
-        let chunks = self.input.forward(x, mask, train).chunk(SCALE, 1);
+        let y = self.input.forward(x, mask, train);
+        // Each part has its channels next to each other in memory: as [parts, batch, frames, width].
+        let chunks = y.transpose(1, 2).unflatten(2, [SCALE, -1]);
+        let chunks = chunks.permute([2, 0, 1, 3]).contiguous().unbind(0);
         let mut every = vec![chunks[0].shallow_clone()];
         for (index, part) in self.parts.iter().enumerate() {
             // From the second part on, each part also reads the output of the one before it.
@@ -115,9 +118,11 @@ impl Block {
                 0 => own.shallow_clone(),
                 _ => own + &every[index],
             };
-            every.push(part.forward(&read, mask, train));
+            let y = part.forward(&read.transpose(1, 2), mask, train);
+            every.push(y.transpose(1, 2));
         }
-        let y = self.output.forward(&Tensor::cat(&every, 1), mask, train);
+        let joined = Tensor::stack(&every, 0).permute([1, 2, 0, 3]).flatten(2, 3);
+        let y = self.output.forward(&joined.transpose(1, 2), mask, train);
         let mean = mask.mean(&y).squeeze_dim(2);
         let gate = (self.excite.forward(&self.squeeze.forward(&mean).relu())).sigmoid();
         y * gate.unsqueeze(2).to_kind(x.kind()) + x

@@ -3,6 +3,7 @@
 //! Constructors and `forward` may use tch's panicking operators, because shapes have been checked where data is read.
 
 pub mod any_front_end;
+mod attentive_pooling;
 pub mod baseline;
 pub mod bottleneck;
 pub mod classifier;

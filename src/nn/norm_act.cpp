@@ -2,34 +2,16 @@
 //
 //   y = keep (rectify(norm(rectify(x)) gain + shift) + residual)
 //
-// of x [batch, channels, frames], f32 or bf16 on the CPU, with the channels of a frame adjacent in memory. A block is 16
-// channels of one sequence, one to a lane; it is read into a buffer of f32 that the cache holds, and all that is computed of
-// it is computed there. Sums have a fixed order, whatever the number of threads and the processor.
+// A block is read into a buffer of f32 that the cache holds, and all that is computed of it is computed there.
 
-#include <dlfcn.h>
+#include "lanes.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
-#include <cstdlib>
-#include <cstring>
-#include <exception>
-#include <memory>
-#include <optional>
-#include <vector>
 
-#include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <ATen/TracerMode.h>
-#include <torch/csrc/autograd/custom_function.h>
 
-// One function for each kind of processor, chosen when the program starts.
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
-#define FOR_EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define FOR_EACH_PROCESSOR
-#endif
-#define INLINE __attribute__((always_inline)) inline
+using namespace unbraid;
 
 namespace {
 
@@ -39,53 +21,10 @@ enum Statistics : int32_t { kOfSequence = 0, kOfBatch = 1, kGiven = 2 };
 constexpr double kMomentum = 0.1;
 constexpr double kEpsilon = 1e-5;
 
-// Vectors of the compiler, which it maps to those of the processor.
-constexpr int64_t kLanes = 16;
-typedef float Lanes __attribute__((vector_size(64)));
-typedef uint32_t Words __attribute__((vector_size(64)));
-typedef uint16_t Halves __attribute__((vector_size(32)));
-
-template <typename Vector>
-INLINE Vector load(const void* from) {
-  Vector vector;
-  __builtin_memcpy(&vector, from, sizeof(vector));
-  return vector;
-}
-
-template <typename Vector>
-INLINE void store(Vector vector, void* to) {
-  __builtin_memcpy(to, &vector, sizeof(vector));
-}
-
-// NaN stays, so that it is found.
-INLINE Lanes rectified(Lanes x) {
-  return x <= 0 ? Lanes{} : x;
-}
-
-INLINE Lanes widened(Halves x) {
-  Words words = __builtin_convertvector(x, Words) << 16;
-  return load<Lanes>(&words);
-}
-
-// To the nearest, ties to even.
-INLINE Halves narrowed(Lanes x) {
-  Words words = load<Words>(&x);
-  words = (words + 0x7fff + ((words >> 16) & 1)) >> 16;
-  words = x == x ? words : Words{} + 0x7fc0;
-  return __builtin_convertvector(words, Halves);
-}
-
-INLINE int64_t padded(int64_t channels) {
-  return (channels + kLanes - 1) / kLanes * kLanes;
-}
-
-// What the loops over blocks read and write. Tensors are [batch, frames, channels] in memory; what each channel of each
-// sequence has is [batch, padded channels].
-struct Blocks {
-  int64_t channels, frames;
-  const int64_t* lengths;  // of each sequence; null if all have `frames`
+// What the loops over blocks read and write.
+struct Blocks : Layout {
   Statistics statistics;
-  bool is_half, rectify_first, rectify;
+  bool rectify_first, rectify;
   uint32_t dropped;  // of 2^32; 0 drops nothing
   uint64_t seed;
   const void *x, *residual, *dy;
@@ -95,84 +34,7 @@ struct Blocks {
   float* squares;                  // sum of squared deviations from the sequence's own mean
   float *sum, *correlation;        // of the gradient before `gain`, alone and times the normalised value
   float *of_sum, *of_correlation;  // what the statistics of the batch take from the gradient
-
-  INLINE int64_t length(int64_t sequence) const { return lengths ? lengths[sequence] : frames; }
 };
-
-// A block, and where it lies.
-struct Block {
-  int64_t sequence, channel;
-  int64_t width;  // its channels
-  int64_t count;  // its frames without padding
-  int64_t row;    // its place in what each channel of each sequence has
-  int64_t start;  // its place in a tensor
-
-  INLINE Block(const Blocks& blocks, int64_t index) {
-    const int64_t groups = padded(blocks.channels) / kLanes;
-    sequence = index / groups;
-    channel = index % groups * kLanes;
-    width = blocks.channels - channel < kLanes ? blocks.channels - channel : kLanes;
-    count = blocks.length(sequence);
-    row = sequence * groups * kLanes + channel;
-    start = sequence * blocks.frames * blocks.channels + channel;
-  }
-};
-
-// One frame of a block; zero in lanes without a channel.
-INLINE Lanes read(const Blocks& blocks, const Block& block, const void* from, int64_t frame) {
-  const int64_t place = block.start + frame * blocks.channels;
-  if (blocks.is_half) {
-    const uint16_t* halves = static_cast<const uint16_t*>(from) + place;
-    Halves values = {};
-    if (block.width == kLanes) {
-      values = load<Halves>(halves);
-    } else {
-      for (int64_t lane = 0; lane < block.width; ++lane) {
-        values[lane] = halves[lane];
-      }
-    }
-    return widened(values);
-  }
-  const float* floats = static_cast<const float*>(from) + place;
-  if (block.width == kLanes) {
-    return load<Lanes>(floats);
-  }
-  Lanes values = {};
-  for (int64_t lane = 0; lane < block.width; ++lane) {
-    values[lane] = floats[lane];
-  }
-  return values;
-}
-
-INLINE void write(const Blocks& blocks, const Block& block, Lanes values, void* to, int64_t frame) {
-  const int64_t place = block.start + frame * blocks.channels;
-  if (blocks.is_half) {
-    uint16_t* halves = static_cast<uint16_t*>(to) + place;
-    const Halves narrow = narrowed(values);
-    if (block.width == kLanes) {
-      store(narrow, halves);
-      return;
-    }
-    for (int64_t lane = 0; lane < block.width; ++lane) {
-      halves[lane] = narrow[lane];
-    }
-    return;
-  }
-  float* floats = static_cast<float*>(to) + place;
-  if (block.width == kLanes) {
-    store(values, floats);
-    return;
-  }
-  for (int64_t lane = 0; lane < block.width; ++lane) {
-    floats[lane] = values[lane];
-  }
-}
-
-INLINE void clear_padding(const Blocks& blocks, const Block& block, void* to) {
-  for (int64_t frame = block.count; frame < blocks.frames; ++frame) {
-    write(blocks, block, Lanes{}, to, frame);
-  }
-}
 
 // What the normalisation reads.
 INLINE Lanes read_input(const Blocks& blocks, const Block& block, int64_t frame) {
@@ -348,45 +210,6 @@ FOR_EACH_PROCESSOR void spread(const Blocks& blocks, float* buffer, int64_t begi
   }
 }
 
-// Runs `loop` over all blocks on the threads of libtorch. They are those of the OpenMP library that libtorch brings, whatever
-// it is; compiled for OpenMP, this file would bring another.
-using Loop = void (*)(const Blocks&, float*, int64_t, int64_t);
-
-struct Task {
-  const Blocks* blocks;
-  Loop loop;
-  int64_t count;
-
-  void run(int64_t begin, int64_t end) const {
-    // Two of a block.
-    const std::unique_ptr<float[]> buffer(new float[2 * kLanes * blocks->frames]);
-    loop(*blocks, buffer.get(), begin, end);
-  }
-};
-
-int (*const thread_number)() = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_thread_num"));
-int (*const thread_count)() = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_num_threads"));
-
-void run_part(void* pointer) {
-  const Task& task = *static_cast<const Task*>(pointer);
-  const int64_t threads = thread_count(), own = thread_number();
-  task.run(task.count * own / threads, task.count * (own + 1) / threads);
-}
-
-void for_blocks(const Blocks& blocks, int64_t batch, Loop loop) {
-  using Region = void (*)(void (*)(void*), void*, unsigned, unsigned);
-  static const auto region = reinterpret_cast<Region>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
-  constexpr int64_t kWorthThreads = 1 << 15;
-  Task task{&blocks, loop, batch * padded(blocks.channels) / kLanes};
-  const int threads = at::get_num_threads();
-  const bool is_small = batch * blocks.frames * blocks.channels < kWorthThreads;
-  if (threads <= 1 || is_small || !region || !thread_number || !thread_count || at::in_parallel_region()) {
-    task.run(0, task.count);
-    return;
-  }
-  region(run_part, &task, static_cast<unsigned>(threads), 0);
-}
-
 // What an application is, apart from the tensors of autograd.
 struct Plan : torch::CustomClassHolder {
   Statistics statistics = kOfSequence;
@@ -396,28 +219,6 @@ struct Plan : torch::CustomClassHolder {
   std::vector<int64_t> lengths;  // empty if all sequences have all frames
   at::Tensor running_mean, running_variance;
 };
-
-struct Shape {
-  int64_t batch, channels, frames;
-  explicit Shape(const at::Tensor& x) : batch(x.size(0)), channels(x.size(1)), frames(x.size(2)) {}
-  int64_t stride() const { return padded(channels); }
-  int64_t rows() const { return batch * stride(); }
-};
-
-using Optional = std::optional<at::Tensor>;
-
-// [batch, channels, frames] with the channels of a frame adjacent.
-at::Tensor adjacent(const at::Tensor& x) {
-  return x.transpose(1, 2).contiguous().transpose(1, 2);
-}
-
-at::Tensor like(const at::Tensor& x) {
-  return at::empty({x.size(0), x.size(2), x.size(1)}, x.options()).transpose(1, 2);
-}
-
-float* floats(const at::Tensor& tensor) {
-  return static_cast<float*>(tensor.data_ptr());
-}
 
 // One value a channel, or one a channel of each sequence, as [batch, padded channels].
 std::vector<float> by_row(const at::Tensor& values, float otherwise, const Shape& shape) {
@@ -448,11 +249,8 @@ void for_channels(const Shape& shape, float* first, float* second, const Of& of)
 
 Blocks blocks_of(const Plan& plan, const Shape& shape, const at::Tensor& x) {
   Blocks blocks{};
-  blocks.channels = shape.channels;
-  blocks.frames = shape.frames;
-  blocks.lengths = plan.lengths.empty() ? nullptr : plan.lengths.data();
+  static_cast<Layout&>(blocks) = layout_of(shape, plan.lengths, x);
   blocks.statistics = plan.statistics;
-  blocks.is_half = x.scalar_type() == at::kBFloat16;
   blocks.rectify_first = plan.rectify_first;
   blocks.rectify = plan.rectify;
   blocks.dropped = static_cast<uint32_t>(plan.dropout * 0x1p32);
@@ -551,7 +349,7 @@ struct NormAct : torch::autograd::Function<NormAct> {
   static torch::autograd::variable_list backward(
       torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
     // What follows is no operation of autograd.
-    TORCH_CHECK(!at::GradMode::is_enabled(), "norm_act: expected one differentiation, found a second");
+    TORCH_CHECK(!at::GradMode::is_enabled(), "expected one differentiation, found a second");
     const auto saved = context->get_saved_variables();
     const auto &x = saved[0], &gain = saved[1], &shift = saved[2], &moments = saved[3];
     const auto plan = c10::static_intrusive_pointer_cast<Plan>(context->saved_data["plan"].toCapsule());
@@ -590,15 +388,6 @@ struct NormAct : torch::autograd::Function<NormAct> {
   }
 };
 
-void check(const at::Tensor& tensor, const at::Tensor& x, at::ScalarType kind, int64_t count, const char* name) {
-  TORCH_CHECK(
-      tensor.device().is_cpu() && tensor.layout() == at::kStrided && tensor.scalar_type() == kind,
-      "norm_act: expected ", name, " of ", kind, " on the CPU, found ", tensor.toString());
-  TORCH_CHECK(
-      tensor.numel() == count, "norm_act: expected ", count, " values of ", name, " for ", x.sizes(), ", found ",
-      tensor.sizes());
-}
-
 Optional given(const at::Tensor* tensor) {
   return tensor ? Optional(*tensor) : std::nullopt;
 }
@@ -618,17 +407,12 @@ struct NormActCall {
   uint64_t seed;
 };
 
-// A new tensor, for the caller to free as tch frees its own; or null, and in `error` a text of malloc.
 at::Tensor* unbraid_norm_act(const NormActCall* call, char** error) {
-  try {
+  return tensor_or_error("norm_act", error, [&] {
     const at::Tensor& x = *call->x;
     const auto gain = given(call->gain), shift = given(call->shift), residual = given(call->residual);
-    TORCH_CHECK(x.dim() == 3 && x.numel() > 0, "norm_act: expected [batch, channels, frames], found ", x.sizes());
-    TORCH_CHECK(
-        x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16, "norm_act: expected f32 or bf16, found ",
-        x.scalar_type());
-    check(x, x, x.scalar_type(), x.numel(), "x");
-    TORCH_CHECK(gain.has_value() == shift.has_value(), "norm_act: expected a gain and a shift, found one of them");
+    check_sequences(x);
+    TORCH_CHECK(gain.has_value() == shift.has_value(), "expected a gain and a shift, found one of them");
     if (gain) {
       check(*gain, x, at::kFloat, gain->numel() == x.size(1) ? x.size(1) : x.size(0) * x.size(1), "gain");
       check(*shift, x, at::kFloat, gain->numel(), "shift");
@@ -636,48 +420,36 @@ at::Tensor* unbraid_norm_act(const NormActCall* call, char** error) {
     if (residual) {
       check(*residual, x, x.scalar_type(), x.numel(), "residual");
       TORCH_CHECK(
-          residual->sizes() == x.sizes(), "norm_act: expected a residual of ", x.sizes(), ", found ", residual->sizes());
+          residual->sizes() == x.sizes(), "expected a residual of ", x.sizes(), ", found ", residual->sizes());
     }
     auto plan = c10::make_intrusive<Plan>();
     if (call->statistics != kOfSequence) {
-      TORCH_CHECK(call->running_mean && call->running_variance, "norm_act: expected running statistics, found none");
+      TORCH_CHECK(call->running_mean && call->running_variance, "expected running statistics, found none");
       plan->running_mean = *call->running_mean;
       plan->running_variance = *call->running_variance;
       check(plan->running_mean, x, at::kFloat, x.size(1), "running mean");
       check(plan->running_variance, x, at::kFloat, x.size(1), "running variance");
       TORCH_CHECK(
           plan->running_mean.is_contiguous() && plan->running_variance.is_contiguous(),
-          "norm_act: expected contiguous running statistics");
+          "expected contiguous running statistics");
     }
-    TORCH_CHECK(call->dropout >= 0 && call->dropout < 1, "norm_act: expected dropout in [0, 1), found ", call->dropout);
+    TORCH_CHECK(call->dropout >= 0 && call->dropout < 1, "expected dropout in [0, 1), found ", call->dropout);
     plan->statistics = static_cast<Statistics>(call->statistics);
     plan->rectify_first = call->rectify_first;
     plan->rectify = call->rectify;
     plan->dropout = call->dropout;
     plan->seed = call->seed;
+    plan->lengths = checked_lengths(x, call->lengths, call->sequences);
     int64_t count = x.size(0) * x.size(2);
-    if (call->lengths) {
-      TORCH_CHECK(
-          call->sequences == x.size(0), "norm_act: expected ", x.size(0), " lengths, found ", call->sequences);
-      plan->lengths.assign(call->lengths, call->lengths + call->sequences);
+    if (!plan->lengths.empty()) {
       count = 0;
       for (const int64_t length : plan->lengths) {
-        TORCH_CHECK(
-            length >= 0 && length <= x.size(2), "norm_act: expected a length of at most ", x.size(2), ", found ", length);
         count += length;
       }
     }
-    TORCH_CHECK(
-        call->statistics != kOfBatch || count > 1, "norm_act: expected a batch of two frames or more, found ", count);
-    return new at::Tensor(NormAct::apply(x, gain, shift, residual, plan));
-  } catch (const c10::Error& failed) {
-    *error = strdup(failed.what_without_backtrace());
-  } catch (const std::exception& failed) {
-    *error = strdup(failed.what());
-  } catch (...) {
-    *error = strdup("unknown exception");
-  }
-  return nullptr;
+    TORCH_CHECK(call->statistics != kOfBatch || count > 1, "expected a batch of two frames or more, found ", count);
+    return NormAct::apply(x, gain, shift, residual, plan);
+  });
 }
 
 // Whether operations are being recorded, of which this could not be one.

@@ -200,18 +200,26 @@ impl Call {
             dropout: self.dropout,
             seed: self.seed,
         };
-        let mut error = null_mut();
-        // SAFETY: all that `raw` points to outlives the call, which checks shapes and types. The tensor that it gives is new,
-        // and an error is a text of malloc that nobody else frees.
-        unsafe {
-            let output = unbraid_norm_act(&raw, &mut error);
-            if !output.is_null() {
-                return Ok(Tensor::from_ptr(output));
-            }
-            let message = CStr::from_ptr(error).to_string_lossy().into_owned();
-            libc::free(error.cast());
-            Err(TchError::Torch(message))
+        // SAFETY: all that `raw` points to outlives the call, which checks shapes and types.
+        called(|error| unsafe { unbraid_norm_act(&raw, error) })
+    }
+}
+
+/// The tensor that an operator in C++ gives, or its error: `call` gives a new tensor, or null and, where its argument points,
+/// a text of malloc that nobody else frees (`tensor_or_error` of `lanes.h`).
+pub(super) fn called(
+    call: impl FnOnce(*mut *mut c_char) -> *mut torch_sys::C_tensor,
+) -> Result<Tensor, TchError> {
+    let mut error = null_mut();
+    let output = call(&raw mut error);
+    // SAFETY: as the function's comment says.
+    unsafe {
+        if !output.is_null() {
+            return Ok(Tensor::from_ptr(output));
         }
+        let message = CStr::from_ptr(error).to_string_lossy().into_owned();
+        libc::free(error.cast());
+        Err(TchError::Torch(message))
     }
 }
 

@@ -1,9 +1,10 @@
 //! Pooling over time: from a sequence to one vector.
 
+use tch::Tensor;
 use tch::nn::Path;
-use tch::{Kind, Tensor};
 
 use super::Mask;
+use super::attentive_pooling::attentive_statistics;
 use super::layer::Conv1d;
 
 /// Mean, standard deviation and maximum over the real frames: `[batch, channels, frames]` to
@@ -43,17 +44,7 @@ impl AttentiveStatsPooling {
 
     /// `[batch, channels, frames]` to `[batch, 2 channels]`.
     pub fn forward(&self, x: &Tensor, mask: &Mask) -> Tensor {
-        let mut scores = (self.scores).activations(&self.hidden.activations(x).tanh());
-        if let Some(real) = mask.real() {
-            scores = scores.masked_fill(&real.logical_not(), -1e9);
-        }
-        // As [batch, frames, channels], the order in memory of what a convolution gives: softmax would copy into the other one.
-        let (scores, x) = (scores.transpose(1, 2), x.transpose(1, 2));
-        let (weights, x) = (scores.softmax(1, Kind::Float), x.to_kind(Kind::Float));
-        let sum = |x: Tensor| x.sum_dim_intlist(&[1i64][..], true, Kind::Float);
-        let mean = sum(&weights * &x);
-        let centred = x - &mean;
-        let variance = sum(weights * centred.square());
-        Tensor::cat(&[mean, (variance + 1e-5).sqrt()], 2).squeeze_dim(1)
+        let scores = (self.scores).activations(&self.hidden.activations(x).tanh());
+        attentive_statistics(&scores, x, mask)
     }
 }

@@ -17,6 +17,9 @@ use crate::io::inputs;
 /// The most open archives; a corpus is rarely split into more parts.
 const KEPT: usize = 32;
 
+/// Bytes that are read at once of an object, beyond which its numbers are read as one piece. Most vectors of labels end before.
+const READ_AHEAD: usize = 1 << 12;
+
 /// The location of an object in an `scp` line.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
@@ -61,7 +64,7 @@ impl OpenFiles {
 
     /// Reads the object of `key` at its location, with its range.
     pub(super) fn read<T: KaldiObject>(&self, key: &str, place: &Place) -> Result<T> {
-        let value = self.with_input(key, place, 1 << 16, object::read::<T>)?;
+        let value = self.with_input(key, place, READ_AHEAD, object::read::<T>)?;
         match &place.range {
             None => Ok(value),
             Some(range) => value
