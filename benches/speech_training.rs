@@ -16,6 +16,10 @@ use unbraid::method::disentangle::{Disentangle, DisentangleShape};
 use unbraid::method::run::{Overrides, Run};
 use unbraid::train::{Clock, Method, Scalars};
 
+// As the command.
+#[cfg(feature = "jemalloc")]
+unbraid::tensor_memory!();
+
 const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
 
 /// A configuration of a recipe, and what its data has.
@@ -140,7 +144,6 @@ impl Task {
 fn main() {
     tch::set_num_threads(1);
     tch::manual_seed(0);
-    unbraid::cli::keep_freed_memory();
     let mut report = Report::default();
     let names = TASKS.map(|task| task.name);
     let wanted = TASKS.iter().filter(|task| is_asked_for(task.name, &names));

@@ -88,6 +88,31 @@ pub mod signal;
 #[cfg(feature = "torch")]
 pub mod train;
 
+#[cfg(feature = "jemalloc")]
+#[doc(hidden)]
+pub use tikv_jemallocator;
+
+/// Gives the program in which it stands an allocator for tensors, jemalloc, for libtorch as well. Each training step takes the
+/// same large blocks again: they stay with the process, and are found at once.
+#[cfg(feature = "jemalloc")]
+#[macro_export]
+macro_rules! tensor_memory {
+    () => {
+        #[global_allocator]
+        static ALLOCATOR: $crate::tikv_jemallocator::Jemalloc = $crate::tikv_jemallocator::Jemalloc;
+
+        /// What jemalloc reads when it starts: nothing goes back to the system, which would clear each page anew, and large
+        /// blocks have no place of their own.
+        // SAFETY: jemalloc's name and type of its options, and nobody else's.
+        #[unsafe(export_name = "malloc_conf")]
+        static OPTIONS: &std::ffi::c_char = {
+            let options = c"dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0";
+            // SAFETY: the first byte of a text that is always there.
+            unsafe { &*options.as_ptr() }
+        };
+    };
+}
+
 pub use error::{Error, Result};
 #[cfg(feature = "torch")]
 pub use inference::Model;

@@ -56,7 +56,7 @@ mod training_bar;
 use std::env::args_os;
 use std::io::Write;
 
-pub use process::{keep_freed_memory, main};
+pub use process::main;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
