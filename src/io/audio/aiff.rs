@@ -100,7 +100,7 @@ impl Common {
             let expected = format!("{needed} bytes of samples in chunk 'SSND'");
             return Err(Error::format(name, expected, format!("a chunk of {size}")));
         }
-        let at = bytes.position(name)? + u64::from(offset);
+        let at = bytes.position() + u64::from(offset);
         bytes.go_to(at, name)?;
         let extent = Extent::Bytes(needed);
         let encoding = justify::placed(encoding, u32::from(self.bits), &mut bytes, extent, name)?;

@@ -114,7 +114,7 @@ impl Description {
                 return Err(Error::format(name, "an edit count in chunk 'data'", found));
             }
         };
-        let at = bytes.position(name)? + EDIT_COUNT;
+        let at = bytes.position() + EDIT_COUNT;
         bytes.go_to(at, name)?;
         let encoding = justify::placed(encoding, self.bits, &mut bytes, extent, name)?;
         let stream = PcmStream::new(bytes, encoding, channels, extent, "chunk 'data'");

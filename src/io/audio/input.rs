@@ -20,6 +20,8 @@ impl<T: Read + Seek + Send + Sync> Seekable for T {}
 /// Bytes that can be gone through again, and how many there are.
 pub(super) struct Bytes {
     inner: Box<dyn Seekable>,
+    /// Counted here: asked of a file, it is a call of the operating system.
+    position: u64,
     length: u64,
 }
 
@@ -47,6 +49,7 @@ impl Bytes {
         Self {
             length: bytes.len() as u64,
             inner: Box::new(Cursor::new(bytes)),
+            position: 0,
         }
     }
 
@@ -60,6 +63,7 @@ impl Bytes {
         inner.seek(SeekFrom::Start(0))?;
         Ok(Self {
             inner: Box::new(inner),
+            position: 0,
             length,
         })
     }
@@ -72,7 +76,7 @@ impl Bytes {
 
     /// The next bytes, at most `count`; afterwards the position is unchanged.
     pub(super) fn here(&mut self, count: usize) -> io::Result<Vec<u8>> {
-        let at = self.inner.stream_position()?;
+        let at = self.position;
         let next = self.next(count)?;
         self.seek(SeekFrom::Start(at))?;
         Ok(next)
@@ -100,9 +104,9 @@ impl Bytes {
         self.length = self.length.saturating_sub(count);
     }
 
-    /// The position.
-    pub(super) fn position(&mut self, name: &Path) -> Result<u64> {
-        self.inner.stream_position().map_err(Error::io(name))
+    /// Where the next byte lies.
+    pub(super) fn position(&self) -> u64 {
+        self.position
     }
 
     /// Moves to a position, or to the end for a later one, which a wrong size in a file may give.
@@ -113,11 +117,13 @@ impl Bytes {
 
 impl Read for Bytes {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.length.saturating_sub(self.inner.stream_position()?);
+        let left = self.length.saturating_sub(self.position);
         let most = usize::try_from(left)
             .unwrap_or(usize::MAX)
             .min(buffer.len());
-        self.inner.read(&mut buffer[..most])
+        let count = self.inner.read(&mut buffer[..most])?;
+        self.position += count as u64;
+        Ok(count)
     }
 }
 
@@ -126,13 +132,15 @@ impl Seek for Bytes {
         let position = match to {
             SeekFrom::Start(position) => position,
             SeekFrom::End(offset) => self.length.saturating_add_signed(offset),
-            SeekFrom::Current(_) => return self.inner.seek(to),
+            SeekFrom::Current(offset) => self.position.saturating_add_signed(offset),
         };
         // Beyond 2^63 a seek is an error of the operating system, without the file's own sizes; a
         // relative one keeps what is buffered.
         let position = position.min(self.length);
-        let here = self.inner.stream_position()?;
-        (self.inner.seek_relative(position as i64 - here as i64)).map(|()| position)
+        self.inner
+            .seek_relative(position as i64 - self.position as i64)?;
+        self.position = position;
+        Ok(position)
     }
 }
 

@@ -151,7 +151,7 @@ impl PcmStream {
 
     /// Goes on at this frame, or at the end for a later one, before anything was read. Returns the position.
     pub(super) fn skip_to(&mut self, frame: u64, name: &Path) -> Result<u64> {
-        let (size, begin) = (self.frame_bytes() as u64, self.bytes.position(name)?);
+        let (size, begin) = (self.frame_bytes() as u64, self.bytes.position());
         let most = self.stated_frames().unwrap_or(u64::MAX / size);
         let sought = self.bytes.seek(SeekFrom::Start(
             begin.saturating_add(frame.min(most) * size),

@@ -72,7 +72,7 @@ struct Chunks {
 
 impl Chunks {
     fn begin(bytes: &mut Bytes, name: &Path) -> Result<Self> {
-        let begin = bytes.position(name)?;
+        let begin = bytes.position();
         let header = bytes
             .array::<12>(name)?
             .filter(|header| &header[8..] == b"WAVE");
@@ -155,7 +155,7 @@ impl Chunks {
     /// Whether an empty data chunk is followed by another within the form's stated size: it is empty then, and else
     /// its writer did not come back to set the size.
     fn chunk_follows(&self, bytes: &mut Bytes, name: &Path) -> Result<bool> {
-        let here = bytes.position(name)?;
+        let here = bytes.position();
         let head = bytes.array::<8>(name)?;
         bytes.go_to(here, name)?;
         let end = self.begin + 8 + u64::from(self.form_size);
