@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use super::segments::Segment;
 use crate::error::{Error, Result};
-use crate::io::audio::{AudioReader, Waveform};
+use crate::io::audio::{AudioReader, MOST_RESERVED, MOST_SAMPLES, Waveform};
 use crate::io::kaldi::{RowShelf, RowSpool};
 use crate::signal::FrontEnd;
 use crate::signal::resample::StreamResampler;
 
 /// As in Kaldi, a segment may end this many seconds after its recording; the rest is cut off.
 pub(super) const OVERSHOOT_S: f64 = 0.5;
-/// Largest number of samples of an utterance in memory, 18 hours at 16 kHz.
-const MOST_SAMPLES: usize = 1 << 30;
 
 /// One pass through a recording, which keeps what later segments need.
 pub(super) struct Track {
@@ -215,7 +213,7 @@ impl<'a> UtteranceBlocks<'a> {
     /// # Errors
     /// As [`UtteranceBlocks::next_block`]; and [`Error::Option`] for more than 2^30 samples.
     pub fn read_to_end(mut self) -> Result<Waveform> {
-        let mut samples = Vec::new();
+        let mut samples = Vec::with_capacity(self.stated_samples().min(MOST_RESERVED) as usize);
         while let Some(block) = self.next_block()? {
             if samples.len() + block.len() > MOST_SAMPLES {
                 let expected = format!("at most {MOST_SAMPLES} samples");
@@ -227,6 +225,14 @@ impl<'a> UtteranceBlocks<'a> {
             samples,
             sample_rate_hz: self.sample_rate_hz,
         })
+    }
+
+    /// The samples that are left if the recording is as long as it states; 0 where it does not.
+    fn stated_samples(&self) -> u64 {
+        let all = self.track.reader.stated_samples().unwrap_or(0);
+        let left = all.min(self.end).saturating_sub(self.position);
+        left.saturating_mul(self.sample_rate_hz.into())
+            .div_ceil(self.recorded_hz().into())
     }
 
     /// The error of a segment without further samples.

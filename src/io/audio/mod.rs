@@ -45,6 +45,7 @@ use crate::error::Result;
 
 pub use raw::{RawFormat, RawSamples};
 pub use reader::AudioReader;
+pub(crate) use reader::{MOST_RESERVED, MOST_SAMPLES};
 pub use source::{AudioSource, Pipes};
 pub use wav::{wav_bytes, write_wav};
 

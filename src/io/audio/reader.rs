@@ -14,7 +14,9 @@ use crate::error::{Error, Result};
 const FASTEST_RATE_HZ: u32 = 1_000_000;
 /// Samples of a whole recording in memory, 18 hours at 16 kHz: a few bytes of FLAC can encode a second of silence, and a
 /// file may not take all memory with them.
-const MOST_SAMPLES: usize = 1 << 30;
+pub(crate) const MOST_SAMPLES: usize = 1 << 30;
+/// Samples for which there is room at once where a header states as many; it may lie, and addresses are all that this takes.
+pub(crate) const MOST_RESERVED: u64 = 1 << 26;
 
 /// Reads one channel of an audio file in blocks.
 ///
@@ -198,8 +200,7 @@ impl AudioReader {
     /// # Errors
     /// As [`AudioReader::next_block`]; and [`Error::Format`] for more than 2^30 samples.
     pub fn read_to_end(mut self) -> Result<Waveform> {
-        // A length that is stated may lie: it is believed as far as it costs little.
-        let stated = self.stated_samples().unwrap_or(0).min(1 << 22);
+        let stated = self.stated_samples().unwrap_or(0).min(MOST_RESERVED);
         let mut samples = Vec::with_capacity(stated as usize);
         while let Some(block) = self.next_block()? {
             if samples.len() + block.len() > MOST_SAMPLES {
