@@ -21,7 +21,12 @@ target=$PWD/target/onnxruntime-web/$version
 if [ ! -d "$target/node_modules/onnxruntime-web/dist" ]; then
     command -v npm >/dev/null || die "no npm: install it (Debian: apt-get install npm) or set UNBRAID_ONNXRUNTIME_WEB"
     mkdir -p "$target"
-    npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$target" "onnxruntime-web@$version" >&2 ||
-        die "npm cannot install onnxruntime-web $version: check the network or set UNBRAID_ONNXRUNTIME_WEB"
+    # Without a network npm would try for many minutes.
+    timeout 180 npm install --silent --no-audit --no-fund --ignore-scripts --fetch-retries 1 --fetch-timeout 60000 \
+        --prefix "$target" "onnxruntime-web@$version" >&2 ||
+        {
+            rm -rf "$target"
+            die "npm cannot install onnxruntime-web $version: check the network or set UNBRAID_ONNXRUNTIME_WEB"
+        }
 fi
 echo "$target/node_modules/onnxruntime-web"
